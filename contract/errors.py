@@ -1,0 +1,82 @@
+"""Errors a caller can react to. Each message says what was expected, what came, and what to do.
+
+The command line turns them into exit codes (contract/command.py); libraries raise, and never exit.
+"""
+
+DONE, ERROR, USAGE, GATE_SAYS_NO, CANNOT_TELL = 0, 1, 2, 3, 4
+
+
+class TrueupError(Exception):
+    """Root of all errors that Trueup raises on purpose."""
+
+    exit_code = ERROR
+
+
+class UsageError(TrueupError):
+    """An option or a setting that cannot be used as given."""
+
+    exit_code = USAGE
+
+
+class RootError(TrueupError):
+    """The root does not exist, cannot be written, or holds another schema version."""
+
+
+class NotFound(TrueupError):
+    """No object lies under that key."""
+
+
+class AlreadyExists(TrueupError):
+    """An exclusive creation lost: somebody else's object lies under that key."""
+
+
+class NoConditionalWrites(TrueupError):
+    """The store ignores `If-None-Match: *`, so nothing that moves can be published on it."""
+
+
+class ForeignSchema(TrueupError):
+    """A file in a used table is no Parquet, lacks a required column, or has a column of another type."""
+
+
+class BadLabel(TrueupError):
+    """A label that cannot enter: empty, too long, or with control characters."""
+
+
+class NoSuchModel(TrueupError):
+    """Nothing was ever published under that model name."""
+
+
+class NoSuchVersion(TrueupError):
+    """The model has no such version."""
+
+
+class BadWeights(TrueupError):
+    """Weights that do not match their card, their network, or that would need unchecked unpickling."""
+
+
+class PointerMoved(TrueupError):
+    """What is live changed since the decision was made."""
+
+
+class RunHeld(TrueupError):
+    """Another living process owns the open run."""
+
+
+class RunLost(TrueupError):
+    """This process no longer is the newest owner of its run."""
+
+
+class EmptyData(TrueupError):
+    """There is nothing to work on where something is needed."""
+
+
+class NotFinite(TrueupError):
+    """A loss or a metric is not a finite number."""
+
+
+class Mismatch(TrueupError):
+    """Rows read differ from what a manifest or a file promises."""
+
+
+class Leakage(TrueupError):
+    """A row would stand on two sides of a split."""

@@ -1,0 +1,122 @@
+"""A folder as a store: temporary file, fsync, then `link` (create) or `rename` (put), so readers see all or nothing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from contract.errors import AlreadyExists, NotFound, RootError
+from contract.storage import Entry
+
+# Names that begin with a dot are no data, so a temporary file is never listed.
+TEMPORARY = ".trueup-"
+
+
+class LocalStorage:
+    """Objects as files under one folder; the folder is made on the first write."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder.as_uri()
+
+    def path(self, key: str) -> Path:
+        """The file of a key; a key that would leave the root is refused."""
+        if key.startswith("/") or ".." in key.split("/"):
+            raise RootError(f"key {key!r} would leave the root: expected a relative path without '..'.")
+        return self.folder / key
+
+    def read(self, key: str) -> bytes:
+        try:
+            return self.path(key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"{self.uri(key)}: no such object.") from None
+
+    def exists(self, key: str) -> bool:
+        return self.path(key).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        start = self.folder / prefix.rpartition("/")[0]
+        yield from sorted(e for e in self._walk(start) if e.key.startswith(prefix))
+
+    def _walk(self, start: Path) -> Iterator[Entry]:
+        for folder, _, names in os.walk(start):
+            for name in names:
+                if name.startswith(TEMPORARY):
+                    continue
+                path = Path(folder, name)
+                try:
+                    status = path.stat()
+                except FileNotFoundError:
+                    continue  # removed while we looked
+                yield Entry(path.relative_to(self.folder).as_posix(), status.st_size, str(status.st_mtime_ns))
+
+    def folders(self, prefix: str) -> list[str]:
+        try:
+            with os.scandir(self.folder / prefix) as found:
+                return sorted(e.name for e in found if e.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def create(self, key: str, data: bytes) -> None:
+        target = self.path(key)
+        if target.exists():
+            raise AlreadyExists(f"{self.uri(key)} exists already.")
+        aside = self._aside(target, data)
+        try:
+            os.link(aside, target)
+        except FileExistsError:
+            raise AlreadyExists(f"{self.uri(key)} exists already.") from None
+        finally:
+            aside.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+    def put(self, key: str, data: bytes) -> None:
+        target = self.path(key)
+        os.replace(self._aside(target, data), target)
+        _sync_folder(target.parent)
+
+    def put_file(self, key: str, path: Path) -> None:
+        target = self.path(key)
+        aside = self._aside(target, b"")
+        shutil.copyfile(path, aside)
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+        _sync_folder(target.parent)
+
+    def delete(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)
+
+    def uri(self, key: str = "") -> str:
+        return f"{self.root}/{quote(key)}" if key else self.root
+
+    def arrow(self) -> tuple[Any, str]:
+        from pyarrow import fs
+
+        return fs.LocalFileSystem(), str(self.folder)
+
+    def _aside(self, target: Path, data: bytes) -> Path:
+        aside = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(aside, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except (PermissionError, NotADirectoryError) as error:
+            raise RootError(f"root {self.root!r} is not writable: {error}. Check its owner and rights.") from error
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is durable only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,168 @@
+"""S3, or any store with its API, through boto3. Endpoint, region and credentials come from the standard AWS variables.
+
+`create` sends `If-None-Match: *`. Its retries are our own: after a lost response the object may be ours already, so a
+412 that follows an uncertain attempt is read back and compared before it counts as lost.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RootError, UsageError
+from contract.storage import Entry
+
+ATTEMPTS = 6
+MISSING = {"NoSuchKey", "404", "NotFound"}
+
+
+class S3Storage:
+    """Objects under one prefix of one bucket."""
+
+    def __init__(self, root: str) -> None:
+        bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise UsageError(f"root {root!r}: expected s3://bucket/prefix, got no bucket.")
+        self.bucket, self.prefix = bucket, prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.root = f"s3://{bucket}/{self.prefix}".rstrip("/")
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client, made on first use; path style when an endpoint is set."""
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            style = {"addressing_style": "path"} if endpoint() else {}
+            config = Config(s3=style, retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                            connect_timeout=5, read_timeout=60)
+            self._client = boto3.session.Session().client("s3", endpoint_url=endpoint(), region_name=region(),
+                                                          config=config)
+        return self._client
+
+    def read(self, key: str) -> bytes:
+        return self._call("get_object", key)["Body"].read()
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._call("head_object", key)
+            return True
+        except NotFound:
+            return False
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        pages = self._pages(Prefix=self.prefix + prefix)
+        for page in pages:
+            for item in page.get("Contents", ()):
+                key = item["Key"][len(self.prefix):]
+                if not key.endswith("/"):  # markers that consoles make for "folders"
+                    yield Entry(key, item["Size"], item["ETag"].strip('"'))
+
+    def folders(self, prefix: str) -> list[str]:
+        full = self.prefix + prefix
+        pages = self._pages(Prefix=full, Delimiter="/")
+        found = [item["Prefix"][len(full):].rstrip("/") for page in pages for item in page.get("CommonPrefixes", ())]
+        return sorted(found)
+
+    def create(self, key: str, data: bytes) -> None:
+        uncertain = False
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._create_once(key, data)
+            except AlreadyExists:
+                if uncertain and self.read(key) == data:
+                    return None
+                raise
+            except _Uncertain as error:
+                uncertain, last = True, error
+                time.sleep(min(0.1 * 2**attempt, 2))
+        raise RootError(f"{self.uri(key)}: gave up after {ATTEMPTS} attempts: {last}. Check the endpoint and network.")
+
+    def _create_once(self, key: str, data: bytes) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+        try:
+            self._single.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 412:
+                raise AlreadyExists(f"{self.uri(key)} exists already.") from None
+            if status == 501:
+                raise NoConditionalWrites(f"{self.root}: the store answers 'not implemented' to If-None-Match.") from error
+            if status in (409, 429) or status >= 500:  # 409: a concurrent create is still undecided
+                raise _Uncertain(str(error)) from error
+            raise self._translate(error, key) from error
+        except (HTTPClientError, BotoCoreError) as error:
+            raise _Uncertain(str(error)) from error
+
+    @property
+    def _single(self) -> Any:
+        """A client that never retries by itself: botocore's own retry would hide a lost response from `create`."""
+        if not hasattr(self, "_single_client"):
+            import boto3
+            from botocore.config import Config
+
+            style = {"addressing_style": "path"} if endpoint() else {}
+            config = Config(s3=style, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+            self._single_client = boto3.session.Session().client("s3", endpoint_url=endpoint(), region_name=region(),
+                                                                 config=config)
+        return self._single_client
+
+    def put(self, key: str, data: bytes) -> None:
+        self._call("put_object", key, Body=data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        self.client.upload_file(str(path), self.bucket, self.prefix + key)
+
+    def delete(self, key: str) -> None:
+        self._call("delete_object", key)
+
+    def uri(self, key: str = "") -> str:
+        return f"{self.root}/{key}" if key else self.root
+
+    def arrow(self) -> tuple[Any, str]:
+        from pyarrow import fs
+
+        where = endpoint()
+        options = {"endpoint_override": where.split("://", 1)[1], "scheme": where.split("://", 1)[0]} if where else {}
+        return fs.S3FileSystem(region=region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
+
+    def _pages(self, **what: str) -> Iterator[dict]:
+        from botocore.exceptions import ClientError
+
+        try:
+            yield from self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **what)
+        except ClientError as error:
+            raise self._translate(error, what.get("Prefix", "")) from error
+
+    def _call(self, verb: str, key: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return getattr(self.client, verb)(Bucket=self.bucket, Key=self.prefix + key, **arguments)
+        except ClientError as error:
+            raise self._translate(error, key) from error
+        except BotoCoreError as error:
+            raise RootError(f"{self.uri(key)}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
+
+    def _translate(self, error: Any, key: str) -> Exception:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in MISSING:
+            return NotFound(f"{self.uri(key)}: no such object.")
+        return RootError(f"{self.uri(key)}: the store answered {code or error}. Check the bucket's name and the rights.")
+
+
+class _Uncertain(Exception):
+    """The request may or may not have been carried out."""
+
+
+def endpoint() -> str | None:
+    """The S3 endpoint by the standard variables, or None for AWS itself."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def region() -> str:
+    """The region by the standard variables."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"

@@ -1,0 +1,1 @@
+"""The batch half: evaluation by three engines, datasets, batch scoring, reports."""

@@ -1,0 +1,1 @@
+"""One module an engine: `embedded`, `spark`, `mapreduce`. Each has `count(storage, days, question)`."""

@@ -1,0 +1,87 @@
+"""What an engine is asked: which files of which days, for which model, known at which time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import jsonio
+from contract.counts import RULES
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a day, already checked against its record (jobs/files.py).
+
+    `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
+    not in it counts as null.
+    """
+
+    key: str
+    size: int
+    etag: str
+    rows: int
+    row_groups: int
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DayFiles:
+    """All files of one day in both tables, sorted by key."""
+
+    day: str
+    predictions: tuple[DataFile, ...]
+    labels: tuple[DataFile, ...]
+
+    def fingerprint(self) -> list[list[str]]:
+        """The sorted (key, size, etag) of both tables, for the `inputs` hash."""
+        return sorted([f.key, str(f.size), f.etag] for f in self.predictions + self.labels)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A declared slice: its name and an expression of a bounded language.
+
+    `expression` is a predictions column of a text type (`client`), `attributes.NAME`, `hour` (00-23, UTC, of
+    predicted_at), `image_size` or `latency`; see `BANDS` for the bounds of the last two.
+    """
+
+    name: str
+    expression: str
+
+
+# Upper bounds, exclusive, of the bands; the value's text is "<=edge" style: "<256", "256-512", …, ">=4096".
+# image_size is max(width, height) in pixels; latency is latency_ms in milliseconds. Null stays null.
+BANDS = {"image_size": (64, 256, 512, 1024, 2048, 4096), "latency": (10, 25, 50, 100, 250, 1000)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything besides the files that changes the counts."""
+
+    model: str
+    as_of: int  # microseconds since 1970 UTC
+    role: str = "live"
+    consensus: str = "majority"
+    slices: tuple[Slice, ...] = ()
+    # floor(weight * 2^16) of each labeler whose weight is not 1; whole numbers, so any order adds the same.
+    labeler_weights: Mapping[str, int] = field(default_factory=dict)
+
+    def inputs(self, files: DayFiles) -> str:
+        """The `inputs` under which a day's counts lie: 16 hex digits of what they are made from, all but `as_of`."""
+        made_from = {"rules": RULES, "consensus": self.consensus, "weights": dict(self.labeler_weights),
+                     "role": self.role, "slices": [[s.name, s.expression] for s in self.slices],
+                     "files": files.fingerprint()}
+        return jsonio.digest(made_from)[:16]
+
+
+def band(name: str, value: float | None) -> str | None:
+    """The text of a band, e.g. 300 pixels -> '256-512'; the three engines render the same texts."""
+    if value is None or value != value:
+        return None
+    edges = BANDS[name]
+    if value < edges[0]:
+        return f"<{edges[0]}"
+    for low, high in zip(edges, edges[1:], strict=False):
+        if value < high:
+            return f"{low}-{high}"
+    return f">={edges[-1]}"
