@@ -1,0 +1,41 @@
+# Everything runs inside .venv, without activation: `make -C path/to/trueup test` works from anywhere.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow soak bench lint lock jars clean
+PY := .venv/bin/python
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+# Any Python 3 can say what is missing; the one that runs the project has to be found first.
+setup:  ## make .venv from requirements.lock (skipped when it is up to date)
+	@for p in python3.11 python3 python; do \
+	  if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; then exec "$$p" tools/preflight.py; fi; \
+	done; echo "make setup needs Python 3.11 on the PATH; found no Python 3 at all. See tools/preflight.py." >&2; exit 1
+
+demo: setup  ## the whole loop on real data, about 3 minutes; leaves its bucket in demo-root/
+	@.venv/bin/trueup demo --root demo-root
+
+test: setup  ## all tests that need nothing but .venv (15 minutes at most)
+	@$(PY) -m pytest --durations=15
+
+test-slow: setup  ## the slow tests, or those of one prerequisite: make test-slow K=s3
+	@$(PY) -m pytest --durations=15 --slow='$(or $(K),all)'
+
+soak: setup  ## a recorded long run of the service under load
+	@$(PY) -m benchmarks.soak
+
+bench: setup  ## the figures that the README quotes
+	@$(PY) -m benchmarks
+
+lint: setup  ## ruff over the whole tree
+	@$(PY) -m ruff check .
+
+lock: setup  ## resolve requirements.in into requirements.lock
+	@$(PY) tools/environment.py lock
+
+jars: setup  ## what `make test-slow K=s3a` and `K=hadoop` need, by Maven into .cache/jars
+	@$(PY) tools/jars.py
+
+clean:  ## remove what runs leave behind, and keep .venv and .cache
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
