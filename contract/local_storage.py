@@ -1,5 +1,7 @@
 """A folder as a store: temporary file, fsync, then `link` (create) or `rename` (put), so readers see all or nothing."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator

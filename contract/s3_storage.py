@@ -4,6 +4,8 @@
 412 that follows an uncertain attempt is read back and compared before it counts as lost.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Iterator

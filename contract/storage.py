@@ -4,6 +4,8 @@ Keys are relative to the root, with forward slashes. `create` is exclusive: it e
 AlreadyExists, and never shows a half-written one. `put` replaces. Listings are sorted by key.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

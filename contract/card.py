@@ -1,0 +1,50 @@
+"""The card of a model version: all that is needed to serve it, and what it was made from."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contract import jsonio
+from contract.documents import Document
+
+
+class Preprocess(Document):
+    """From an image's bytes to the network's input; run by inference/preprocess.py and by nothing else.
+
+    The shorter side is resized to `resize` pixels (None: not resized; a pair [h, w]: to exactly that), then the centre
+    `crop` x `crop` is cut (None: no crop), values are scaled to 0-1 and normalised per channel.
+    """
+
+    resize: int | list[int] | None = 256
+    crop: int | None = 224
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    antialias: bool = True
+    grey: bool = False  # converted to grey first; the network still gets three equal channels
+    mean: list[float] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[float] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
+
+    def hash(self) -> str:
+        """`preprocess_hash` of the prediction rows: 16 hex digits."""
+        return jsonio.digest(self.to_dict())[:16]
+
+
+class Card(Document):
+    """`models/<model>/versions/<version>/card.json`; the version exists when its card does."""
+
+    schema_: Literal["1"] = Field(default="1", alias="schema")
+    model: str
+    version: str
+    created_at: str
+    network: str  # a torchvision classification network by name, or package.module:build
+    classes: list[str] = Field(min_length=1)
+    preprocess: Preprocess
+    runtime: str = "torch"
+    number_format: Literal["float32", "bfloat16"] = "float32"
+    weights_sha256: str
+    weights_bytes: int
+    parent: str | None = None  # the version whose weights training started from
+    dataset: str | None = None  # None: the training set is unknown (brought from outside)
+    made_from: str = ""  # one sentence for a person
+    settings: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    code_version: str = ""

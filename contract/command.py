@@ -1,0 +1,82 @@
+"""What every command shares: --root, --config, --json, errors as exit codes.
+
+A stage is a click command wrapped by `stage_command`; its function gets `settings` first and returns an exit code, or
+an `Outcome` whose document `--json` prints. Library errors become one message on stderr, and with --json one document
+on stdout.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import click
+
+from contract.errors import DONE, ERROR, USAGE, TrueupError
+
+
+@dataclass
+class Outcome:
+    """How a command ended: its exit code, its document (for --json), and its text for people (may be empty)."""
+
+    code: int = DONE
+    document: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], click.Command]:
+    """Makes a click command of a function (settings, **options) -> Outcome, with the common options added."""
+
+    def decorate(function: Callable[..., Outcome]) -> click.Command:
+        @wraps(function)
+        def wrapped(root: str | None, config: str | None, as_json: bool, overrides: tuple[str, ...], **options: Any) -> int:
+            from contract.settings import load
+
+            outcome = function(load(root=root, path=config, overrides=overrides), **options)
+            emit(outcome, as_json)
+            return outcome.code
+
+        for option in reversed(COMMON):
+            wrapped = option(wrapped)
+        return click.command(name, **settings)(wrapped)
+
+    return decorate
+
+
+COMMON = (
+    click.option("--root", help="Folder or s3://bucket/prefix that holds everything. [env: TRUEUP_ROOT]"),
+    click.option("--config", type=click.Path(), help="Settings file. [default: trueup.yaml when there is one]"),
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, e.g. train.epochs=3."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, nothing else."),
+)
+
+
+def emit(outcome: Outcome, as_json: bool) -> None:
+    """Prints the outcome: the document with --json, else its text."""
+    if as_json:
+        print(json.dumps(outcome.document, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True))
+    elif outcome.text:
+        print(outcome.text)
+
+
+def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:
+    """Runs a command and returns its exit code; never raises for an error that Trueup raised on purpose."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = command.main(arguments, prog_name=prog_name, standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except click.ClickException as error:
+        return _failed(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
+    except click.Abort:
+        return _failed(arguments, ERROR, "Interrupted", "interrupted.")
+    except TrueupError as error:
+        return _failed(arguments, error.exit_code, type(error).__name__, str(error))
+
+
+def _failed(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:
+    if "--json" in argv:
+        print(json.dumps({"error": {"code": kind, "message": message}}, ensure_ascii=False, indent=1))
+    show() if show else print(f"error: {message}", file=sys.stderr)
+    return code

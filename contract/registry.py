@@ -1,0 +1,202 @@
+"""The model registry: immutable versions, and a history in which every change of what is live is one record.
+
+Nothing here is ever overwritten but `live.json`, a copy for people and other programs. Two publishers cannot both
+win: a record is created under the next number, exclusively (contract.sequence).
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from contract import clock, jsonio, layout
+from contract.card import Card
+from contract.documents import Document
+from contract.errors import (
+    AlreadyExists,
+    BadWeights,
+    NoConditionalWrites,
+    NoSuchModel,
+    NoSuchVersion,
+    NotFound,
+    PointerMoved,
+)
+from contract.sequence import Sequence
+from contract.storage import Storage
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+class State(Document):
+    """All that can change about a model: what is live, aliases, thresholds, gate overrides."""
+
+    live: str | None = None
+    aliases: dict[str, str] = {}
+    thresholds: dict[str, float] = {}
+    overrides: list[dict[str, Any]] = []
+
+
+class Record(Document):
+    """One history record: the change and the whole state after it."""
+
+    seq: int
+    at: str
+    change: dict[str, Any]
+    state: State
+
+
+class Registry:
+    """The versions and the history of one model under one root."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self.storage, self.model = storage, model
+        self._history = Sequence(storage, layout.history(model))
+        self._claims = Sequence(storage, layout.claim(model))
+
+    # -- versions ---------------------------------------------------------------------------------------------------
+
+    def claim(self, by: str, run: str | None = None) -> str:
+        """Takes the next version number for good. A run that asks again (after a crash) gets the one it has."""
+        if run and (mine := self._claim_of(run)):
+            return mine
+        return str(self._claims.add({"by": by, "run": run, "at": clock.iso(clock.now())}))
+
+    def _claim_of(self, run: str) -> str | None:
+        newest = self._claims.newest()
+        for n in range(newest[0] if newest else 0, 0, -1):
+            if self._claims.get(n).get("run") == run:
+                return str(n)
+        return None
+
+    def write_version(self, card: Card, weights: Path) -> None:
+        """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists."""
+        folder = layout.version(self.model, card.version)
+        found = file_sha256(weights)
+        if found != card.weights_sha256:
+            raise BadWeights(f"{weights}: its card says sha256 {card.weights_sha256}, the file has {found}. Make it again.")
+        if not self.storage.exists(folder + CARD):
+            self.storage.put_file(folder + WEIGHTS, weights)
+        try:
+            self.storage.create(folder + CARD, card.to_bytes())
+        except AlreadyExists:
+            if Card.load(self.storage, folder + CARD).weights_sha256 != card.weights_sha256:
+                raise
+
+    def versions(self) -> list[str]:
+        """Versions that have a card, in order of their numbers."""
+        names = self.storage.folders(layout.versions(self.model))
+        made = [n for n in names if n.isdigit() and self.storage.exists(layout.version(self.model, n) + CARD)]
+        return sorted(made, key=int)
+
+    def card(self, version: str) -> Card:
+        """The card of a version; NoSuchVersion names those that there are."""
+        try:
+            return Card.load(self.storage, layout.version(self.model, version) + CARD)
+        except NotFound:
+            there = ", ".join(self.versions()) or "none"
+            raise NoSuchVersion(f"model {self.model!r} has no version {version!r}; it has: {there}.") from None
+
+    def weights(self, version: str) -> bytes:
+        """The safetensors bytes of a version, checked against the card's sha256."""
+        card = self.card(version)
+        data = self.storage.read(layout.version(self.model, version) + WEIGHTS)
+        found = hashlib.sha256(data).hexdigest()
+        if found != card.weights_sha256:
+            raise BadWeights(f"{self.model} version {version}: the card says sha256 {card.weights_sha256}, the weights "
+                             f"have {found}. The file was damaged or replaced; publish the version again.")
+        return data
+
+    # -- history ----------------------------------------------------------------------------------------------------
+
+    def newest(self) -> Record | None:
+        """The newest history record, or None before the first."""
+        found = self._history.newest()
+        return Record.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
+
+    def history(self) -> list[Record]:
+        """All records, oldest first."""
+        newest = self.newest()
+        return [Record.parse(self._history.get(n), self._history.key(n)) for n in range(1, newest.seq + 1)] if newest else []
+
+    def live(self) -> str:
+        """The live version; NoSuchModel when nothing was ever promoted."""
+        newest = self.newest()
+        if newest is None or newest.state.live is None:
+            raise NoSuchModel(f"model {self.model!r} was never published under {self.storage.root}. "
+                              f"Models there: {', '.join(models(self.storage)) or 'none'}. Publish one: trueup publish.")
+        return newest.state.live
+
+    def promote(self, version: str, by: str, reason: str, expected_live: str | None, run: str | None = None,
+                kind: str = "promote") -> Record:
+        """Makes a version live, if `expected_live` still is. PointerMoved otherwise.
+
+        A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
+        """
+        self.card(version)
+        self.check_conditional_writes()
+        done = self._record_of(run, version) if run else None
+        if done:
+            self.publish_copy()
+            return done
+        return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
+                            "replaces": expected_live}, {"live": version}, expected_live)
+
+    def _record_of(self, run: str, version: str) -> Record | None:
+        for record in reversed(self.history()):
+            if record.change.get("run") == run and record.change.get("version") == version:
+                return record
+        return None
+
+    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None) -> Record:
+        """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected."""
+        while True:
+            newest = self.newest()
+            state = newest.state if newest else State()
+            if state.live != expected_live:
+                raise PointerMoved(f"model {self.model!r}: version {expected_live} was live when this was decided, now "
+                                   f"it is {state.live}. Look at `trueup model history` and decide again.")
+            seq = newest.seq if newest else 0
+            record = Record(seq=seq + 1, at=clock.iso(clock.now()), change=change,
+                            state=state.model_copy(update=update))
+            try:
+                self._history.append(record.to_dict(), after=seq)
+            except AlreadyExists:
+                continue
+            self.publish_copy()
+            return record
+
+    def publish_copy(self) -> None:
+        """Writes live.json; repeats when the history moved meanwhile, so that the copy ends up as the newest."""
+        while (newest := self.newest()) is not None:
+            self.storage.put(layout.live(self.model), newest.to_bytes())
+            if self.newest() == newest:
+                return
+
+    def check_conditional_writes(self) -> None:
+        """Refuses a store on which two publishers could both win."""
+        probe, body = f"models/{layout.name(self.model)}/probe.json", jsonio.dumps({"probe": "conditional writes"})
+        self.storage.put(probe, body)
+        try:
+            self.storage.create(probe, body)
+        except AlreadyExists:
+            return
+        raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of {probe} "
+                                  f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
+
+
+def models(storage: Storage) -> list[str]:
+    """Names of the models under a root."""
+    return [layout.unname(f) for f in storage.folders("models/")]
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_version(text: str) -> str:
+    """A version number as it is written: '1', '2', …"""
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise NoSuchVersion(f"expected a version such as 3, got {text!r}.")
+    return text

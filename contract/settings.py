@@ -1,0 +1,226 @@
+"""Settings: trueup.yaml < environment < options. Frozen once read, and saved with each run.
+
+A setting `train.epochs` is `train: {epochs: 3}` in the file, `TRUEUP_TRAIN_EPOCHS=3` in the environment and
+`--set train.epochs=3` (or an option of its own) on the command line. `trueup config` prints each value and its source.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.errors import UsageError
+from contract.policy import GatePolicy
+
+DEFAULT_FILE = "trueup.yaml"
+ENV_PREFIX = "TRUEUP_"
+# Variables that are no settings: the clock of demos and tests.
+NOT_SETTINGS = {"TRUEUP_CLOCK_FILE"}
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are errors, so that a typing mistake is not silently ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EvaluateSettings(Section):
+    """How predictions and labels are counted."""
+
+    engine: str = Field("embedded", description="embedded, spark or mapreduce")
+    days: int = Field(30, ge=1, description="prediction days of the default window")
+    slices: dict[str, str] = Field({}, description="slice name -> column, attributes.NAME, hour, image_size or latency")
+    bucket_edges: list[float] = Field([], description="lower edges of coarser confidence buckets, multiples of 0.05")
+    accepted_ratio: float = Field(0.1, gt=0, description="wrong / right that a confidence bucket may have")
+
+
+class DatasetSettings(Section):
+    """How a training set is made from labelled predictions."""
+
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="of the images, by hash")
+    holdout_share: float = Field(0.2, gt=0, lt=0.5, description="of the images, by hash; never trained on")
+    near_bits: int = Field(2, ge=0, le=16, description="perceptual hashes within so many bits are the same picture")
+    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of the deciding votes for the consensus")
+    new_class_images: int = Field(20, ge=1, description="images that a new class needs to enter")
+    new_class_labelers: int = Field(2, ge=1, description="labelers that a new class needs to enter")
+    class_cap: int | None = Field(None, ge=1, description="most training rows of one class")
+    class_floor: int | None = Field(None, ge=1, description="fewest training rows of one class; an error below")
+    replay: bool = Field(True, description="also train on the rows of the live version's dataset")
+    max_side: int | None = Field(None, ge=8, description="shrink training copies to this longer side, in pixels")
+    rows_per_group: int = Field(64, ge=1, description="rows of a Parquet row group")
+    files: int = Field(8, ge=1, description="training files, at least as many as ranks")
+
+
+class TrainSettings(Section):
+    """The fine-tuning loop."""
+
+    ranks: int = Field(2, ge=1, description="processes that train together")
+    launcher: str = Field("spark", description="spark (TorchDistributor), torchrun or process (one rank, in process)")
+    epochs: int = Field(6, ge=1)
+    batch: int = Field(32, ge=1, description="rows of a step, per rank")
+    lr: float = Field(0.002, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="of the steps, linear from 0")
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    freeze_backbone: bool = False
+    seed: int = 1
+    checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
+
+
+class ServeSettings(Section):
+    """The inference service."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535, description="0: any free port")
+    outbox: str | None = Field(None, description="folder of the durable outbox; default: <local root>/../outbox")
+    poll_seconds: float = Field(2.0, gt=0, description="how often the live version is looked up")
+    ship_seconds: float = Field(900.0, gt=0, description="oldest row that waits in the outbox")
+    ship_bytes: int = Field(64 << 20, ge=1 << 10, description="bytes that make a file")
+    outbox_bytes: int = Field(2 << 30, ge=1 << 20, description="outbox size at which requests are refused")
+    max_batch: int = Field(16, ge=1)
+    max_delay_ms: float = Field(4.0, ge=0)
+    queue: int = Field(256, ge=1, description="requests that wait at the most")
+    max_bytes: int = Field(20 << 20, ge=1, description="largest image, in bytes")
+    max_pixels: int = Field(25_000_000, ge=1, description="largest image, in pixels")
+    deadline_seconds: float = Field(30.0, gt=0)
+    store_images: bool = True
+    label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
+
+
+class CycleSettings(Section):
+    """The order of stages and who may run them."""
+
+    takeover_seconds: float = Field(60.0, ge=0, description="a beat that stands still so long belongs to the dead")
+    beat_seconds: float = Field(5.0, gt=0)
+    approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
+
+
+class Settings(Section):
+    """All settings. `origins` says where each value that is no default came from."""
+
+    root: str | None = None
+    model: str | None = None
+    evaluate: EvaluateSettings = EvaluateSettings()
+    gates: GatePolicy = GatePolicy()
+    dataset: DatasetSettings = DatasetSettings()
+    train: TrainSettings = TrainSettings()
+    serve: ServeSettings = ServeSettings()
+    cycle: CycleSettings = CycleSettings()
+    origins: dict[str, str] = Field({}, exclude=True)
+
+    def need_root(self) -> str:
+        """The root, or a UsageError that says how to name it."""
+        if not self.root:
+            raise UsageError("expected a root, got none. Name one with --root or TRUEUP_ROOT (a folder or s3://…).")
+        return self.root
+
+    def need_model(self) -> str:
+        """The model's name, or a UsageError that says how to name it."""
+        if not self.model:
+            raise UsageError("expected a model, got none. Name one with --model, or `model:` in trueup.yaml.")
+        return self.model
+
+
+def load(root: str | None = None, path: str | None = None, overrides: Sequence[str] = (), model: str | None = None,
+         env: Mapping[str, str] | None = None) -> Settings:
+    """Reads the three layers and checks them; UsageError names the setting, what was expected and what came."""
+    env = os.environ if env is None else env
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for source, pairs in (_from_file(path), ("environment", _from_env(env)),
+                          ("option", _from_options(root, model, overrides))):
+        for key, value in pairs:
+            _put(merged, key, value)
+            origins[key] = source
+    try:
+        return Settings(**merged, origins=origins)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"setting {key!r} (from {origins.get(key, 'the settings')}): {first['msg']}, "
+                         f"got {first['input']!r}. `trueup config` lists all settings.") from None
+
+
+def with_options(settings: Settings, **options: Any) -> Settings:
+    """The settings with some command-line options put over them, e.g. `model="digits", train__epochs=2`; None: unset."""
+    merged = settings.model_dump()
+    origins = dict(settings.origins)
+    for name, value in options.items():
+        if value is not None:
+            _put(merged, name.replace("__", "."), value)
+            origins[name.replace("__", ".")] = "option"
+    try:
+        return Settings(**merged, origins=origins)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}.") from None
+
+
+def _from_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
+    import yaml
+
+    file = Path(path or DEFAULT_FILE)
+    if not file.exists():
+        if path:
+            raise UsageError(f"settings file {path!r}: no such file.")
+        return str(file), []
+    try:
+        content = yaml.safe_load(file.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"settings file {str(file)!r} is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"settings file {str(file)!r}: expected `name: value` lines, got {type(content).__name__}.")
+    return str(file), list(_flat(content))
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        section = Settings.model_fields.get(name)
+        if isinstance(value, dict) and section is not None and isinstance(section.default, Section | GatePolicy):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _from_env(env: Mapping[str, str]) -> list[tuple[str, Any]]:
+    return [(key, _value(env[variable])) for key, variable in _variables() if variable in env]
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, Section | GatePolicy):
+            for inner in type(field.default).model_fields:
+                yield f"{name}.{inner}", f"{ENV_PREFIX}{name}_{inner}".upper()
+        elif name != "origins":
+            yield name, f"{ENV_PREFIX}{name}".upper()
+
+
+def _from_options(root: str | None, model: str | None, overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = [(k, v) for k, v in (("root", root), ("model", model)) if v]
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text!r}: expected KEY=VALUE, for example train.epochs=3.")
+        pairs.append((key, _value(value)))
+    return pairs
+
+
+def _value(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+    section, _, inner = key.partition(".")
+    if inner:
+        merged.setdefault(section, {})[inner] = value
+    else:
+        merged[section] = value
