@@ -1,0 +1,94 @@
+"""What all tests share: nothing of the developer's own configuration, the two tiers, a root, an S3, a Spark."""
+
+import os
+import uuid
+
+import pytest
+
+from tests.tiers import (  # noqa: F401  (pytest finds hooks by their names here)
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_terminal_summary,
+)
+
+FAKE_AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    # An intercepting proxy would answer for moto.
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
+}
+
+
+def hide_the_developers_own():
+    """At import, before any module of ours reads the environment: a test never reaches a real account or bucket."""
+    for name in [name for name in os.environ if name.startswith(("TRUEUP_", "AWS_"))]:
+        del os.environ[name]
+    os.environ.update(FAKE_AWS)
+
+
+hide_the_developers_own()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory):
+    """Run in an empty folder: a `trueup.yaml` of the developer's is not read, and Spark leaves nothing in the tree."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("cwd"))
+    yield
+    os.chdir(before)
+
+
+@pytest.fixture
+def tmp_root(tmp_path) -> str:
+    """A fresh root in a folder, as the path that a user would type."""
+    return str(tmp_path / "root")
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> str:
+    """Endpoint of an S3 that honours conditional writes: moto's server in a thread, on a free port."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_root(moto_server, monkeypatch) -> str:
+    """A fresh root in a bucket of its own; its prefix has a space, as people's prefixes do."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/some prefix"
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """One local Spark for the session, made the way that our jobs make theirs."""
+    from contract import java
+
+    java.prepare("local[2]")
+    from pyspark.sql import SparkSession
+
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.driver.memory", "1g")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()

@@ -1,0 +1,58 @@
+"""What a slow test may need beyond `.venv`, how to find it, and how to get it.
+
+    jars = need("s3a")        # the paths, or the test is reported as NOT RUN with the cure; under CI=true it fails
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+JARS = ROOT / ".cache" / "jars"
+NOT_RUN = "NOT RUN: "
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """Something outside `.venv`: commands of which one is enough, or jars of which all are needed."""
+
+    cure: str
+    commands: tuple[str, ...] = ()
+    jars: tuple[str, ...] = ()
+
+    def find(self) -> list[str]:
+        """The paths found; empty when something is missing."""
+        if self.jars:
+            paths = [JARS / name for name in self.jars]
+            return [str(path) for path in paths] if all(path.is_file() for path in paths) else []
+        return [found for found in map(shutil.which, self.commands) if found][:1]
+
+
+PREREQUISITES = {
+    "chromium": Prerequisite(
+        "apt-get install chromium (or any Chrome whose command is on the PATH)",
+        commands=("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    ),
+    # The versions that belong to the Hadoop 3.3.4 client inside pyspark 3.5.7; tools/jars.py fetches these.
+    "s3a": Prerequisite(
+        "make jars",
+        jars=("hadoop-aws-3.3.4.jar", "aws-java-sdk-bundle-1.12.262.jar", "wildfly-openssl-1.0.7.Final.jar"),
+    ),
+    "hadoop-streaming": Prerequisite("make jars", jars=("hadoop-streaming-3.3.4.jar",)),
+    "mvn": Prerequisite("apt-get install maven", commands=("mvn",)),
+    "git": Prerequisite("apt-get install git", commands=("git",)),
+}
+
+
+def need(name: str) -> list[str]:
+    """The paths of prerequisite `name`. Without it the test ends as NOT RUN, and in CI as failed."""
+    found = PREREQUISITES[name].find()
+    if found:
+        return found
+    said = f"{NOT_RUN}{name} is missing; to cure it: {PREREQUISITES[name].cure}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(said, pytrace=False)
+    pytest.skip(said)

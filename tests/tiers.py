@@ -1,0 +1,81 @@
+"""The two tiers of tests, as a pytest plugin: which tests run, and the report of those that did not.
+
+Unmarked tests are `make test`. A test marked `slow("s3")` is `make test-slow K=s3`, or is named on the command line.
+"""
+
+from collections import Counter
+
+import pytest
+
+from tests.prerequisites import NOT_RUN
+
+SLOW_TIMEOUT = 1800
+LEFT_OUT = pytest.StashKey[Counter]()
+CHOSEN = pytest.StashKey[str | None]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", metavar="NAMES", help="only slow tests: 'all', or parts of prerequisites (s3,browser)")
+
+
+def pytest_configure(config):
+    config.stash[LEFT_OUT] = Counter()
+    names = config.getoption("--slow")
+    # Somebody who names one test wants it run, whatever its tier.
+    by_name = any("::" in str(argument) for argument in config.args)
+    config.stash[CHOSEN] = names or ("any" if by_name else None)
+
+
+def prerequisite(item):
+    """The prerequisite that a test's marker names; None for a test of the first tier."""
+    marker = item.get_closest_marker("slow")
+    if marker is None:
+        return None
+    if len(marker.args) != 1 or not isinstance(marker.args[0], str):
+        raise pytest.UsageError(f'{item.nodeid}: mark it slow("<prerequisite>"), for example slow("s3")')
+    return marker.args[0]
+
+
+def wanted(name, chosen):
+    """Whether a test with this prerequisite (None: first tier) belongs to the run."""
+    if chosen in ("any", "all"):
+        return name is not None or chosen == "any"
+    if chosen is None:
+        return name is None
+    return name is not None and any(part and part in name for part in chosen.split(","))
+
+
+def pytest_collection_modifyitems(config, items):
+    kept, dropped = [], []
+    for item in items:
+        name = prerequisite(item)
+        (kept if wanted(name, config.stash[CHOSEN]) else dropped).append(item)
+        if name and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+    config.stash[LEFT_OUT].update(prerequisite(item) or "" for item in dropped)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in report(config.stash[LEFT_OUT], skip_reasons(terminalreporter.stats.get("skipped", []))):
+        terminalreporter.write_line(line, yellow=True)
+
+
+def skip_reasons(skipped):
+    """Reason of each skipped test; a NOT RUN without the prefix that pytest puts before it."""
+    return [str(one.longrepr[2] if isinstance(one.longrepr, tuple) else one.longrepr).removeprefix("Skipped: ") for one in skipped]
+
+
+def report(left_out, reasons):
+    """What did not run, why, and the command that cures it."""
+    slow = {name: count for name, count in sorted(left_out.items()) if name}
+    if slow:
+        listed = ", ".join(f"{name}: {count}" for name, count in slow.items())
+        yield f"{sum(slow.values())} slow tests not run ({listed}): make test-slow, or one kind: make test-slow K={next(iter(slow))}"
+    if left_out[""]:
+        yield f"{left_out['']} tests of the first tier not run: make test"
+    for reason, count in sorted(Counter(reasons).items()):
+        said = reason.removeprefix(NOT_RUN)
+        yield f"{count} test{'s' if count > 1 else ''} not run: {said}"
