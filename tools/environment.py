@@ -30,11 +30,9 @@ def make() -> None:
     began = time.monotonic()
     STAMP.unlink(missing_ok=True)
     make_venv()
-    uv = find_uv()
-    if not (uv and install_with_uv(uv)):
-        say("installing with pip; this takes several minutes")
-        pip("install", "--requirement", str(LOCK))
-        pip("install", "--no-deps", "--no-build-isolation", "--config-settings=editable_mode=compat", "--editable", ".")
+    install_lock()
+    # `compat` puts this folder on the path, so that a new package is found without another `make setup`.
+    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
     spark_scripts.write(VENV)
     STAMP.write_text(preflight.fingerprint() + "\n")
     say(f"done in {time.monotonic() - began:.0f} s; next: make demo")
@@ -66,15 +64,16 @@ def find_uv() -> Path | None:
     return uv
 
 
-def install_with_uv(uv: Path) -> bool:
-    """Install the lock and the project itself; False when uv gave up."""
-    environ = uv_environment()
-    say("installing the lock")
-    for arguments in (["-r", str(LOCK)], "--no-deps --no-build-isolation -C editable_mode=compat -e .".split()):
-        command = [uv, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
-        if subprocess.run(command, cwd=ROOT, env=environ).returncode:
-            return False
-    return True
+def install_lock() -> None:
+    """Install what the lock names, with uv if possible."""
+    uv = find_uv()
+    if uv:
+        say("installing the lock")
+        command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--requirement", LOCK]
+        if subprocess.run(command, cwd=ROOT, env=uv_environment()).returncode == 0:
+            return
+    say("uv did not do it; installing with pip, which takes several minutes")
+    pip("install", "--requirement", str(LOCK))
 
 
 def uv_environment() -> dict[str, str]:
@@ -88,7 +87,7 @@ def uv_environment() -> dict[str, str]:
 
 def lock() -> None:
     """Resolve requirements.in for the supported platforms, and leave out what only others need."""
-    arguments = "--universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate".split()
+    arguments = ["--universal", "--python-version", "3.11", "--no-emit-index-url", "--no-header", "--no-annotate"]
     command = [VENV / "bin" / "uv", "pip", "compile", "--quiet", *arguments, "requirements.in"]
     resolved = subprocess.run(command, cwd=ROOT, env=uv_environment(), check=True, capture_output=True, text=True)
     LOCK.write_text("".join(line + "\n" for line in for_our_platforms(resolved.stdout)))

@@ -68,9 +68,9 @@ def python_problem(found):
     """What to tell somebody who has no Python 3.11."""
     lines = ["Trueup needs Python 3.11 (Spark 3.5 does not run on later ones). Found:"]
     for python, version in found:
-        lines.append("  {}  {}".format("%d.%d" % version if version else "does not run", python))
-    lines.append("To get it: `apt-get install python3.11 python3.11-venv` (Debian 12, Ubuntu with its deadsnakes archive),")
-    lines.append("`dnf install python3.11`, `brew install python@3.11`, `pyenv install 3.11`, or `uv python install 3.11`.")
+        lines.append("  {}  {}".format(python, "is %d.%d" % version if version else "does not run"))
+    lines.append("To get it: `apt-get install python3.11 python3.11-venv` (Debian 12; Ubuntu from deadsnakes),")
+    lines.append("`dnf install python3.11`, `brew install python@3.11`, `pyenv install 3.11` or `uv python install 3.11`.")
     lines.append("Then `make setup` again: it looks for `python3.11` on the PATH.")
     return "\n".join(lines)
 
@@ -110,7 +110,7 @@ def main():
         return 1
     print("setup: Python 3.11 at {}; {:.0f} GB free".format(python, shutil.disk_usage(ROOT).free / 1e9))
     print(
-        "setup: fetches up to {:.1f} GB and installs {:.1f} GB ({}); what the cache holds is not fetched again".format(
+        "setup: fetches up to {:.1f} GB, less what the caches hold, and takes {:.1f} GB in .venv ({})".format(
             size["download_bytes"] / 1e9, size["installed_bytes"] / 1e9, size["measured"]
         )
     )
