@@ -31,7 +31,9 @@ def make() -> None:
     STAMP.unlink(missing_ok=True)
     make_venv()
     install_lock()
-    # `compat` puts this folder on the path, so that a new package is found without another `make setup`.
+    # `compat` puts this folder on the path, so that a new package is found without another `make setup`. It warns that
+    # it is old; setuptools is pinned.
+    os.environ["PYTHONWARNINGS"] = "ignore"
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
     spark_scripts.write(VENV)
     STAMP.write_text(preflight.fingerprint() + "\n")
