@@ -10,12 +10,13 @@ import pytest
 from tests.prerequisites import NOT_RUN
 
 SLOW_TIMEOUT = 1800
+KINDS = pytest.StashKey[list]()
 LEFT_OUT = pytest.StashKey[Counter]()
 CHOSEN = pytest.StashKey[str | None]()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", metavar="NAMES", help="only slow tests: 'all', or parts of prerequisites (s3,browser)")
+    parser.addoption("--slow", metavar="NAMES", help="only slow tests: all, s3,browser (parts), or =s3 (exactly)")
 
 
 def pytest_configure(config):
@@ -42,11 +43,14 @@ def wanted(name, chosen):
         return name is not None or chosen == "any"
     if chosen is None:
         return name is None
+    if chosen.startswith("="):
+        return name == chosen[1:]
     return name is not None and any(part and part in name for part in chosen.split(","))
 
 
 def pytest_collection_modifyitems(config, items):
     kept, dropped = [], []
+    config.stash[KINDS] = sorted({name for name in map(prerequisite, items) if name})
     for item in items:
         name = prerequisite(item)
         (kept if wanted(name, config.stash[CHOSEN]) else dropped).append(item)
@@ -59,6 +63,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter, config):
+    if config.option.collectonly:
+        terminalreporter.write_line("slow kinds: " + " ".join(config.stash.get(KINDS, [])))
+        return
+    if config.getoption("--slow") and not terminalreporter.stats.get("passed"):
+        terminalreporter.write_line("slow kinds that there are: " + " ".join(config.stash.get(KINDS, [])))
     for line in report(config.stash[LEFT_OUT], skip_reasons(terminalreporter.stats.get("skipped", []))):
         terminalreporter.write_line(line, yellow=True)
 

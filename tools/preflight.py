@@ -70,7 +70,7 @@ def python_problem(found):
     for python, version in found:
         lines.append("  {}  {}".format(python, "is %d.%d" % version if version else "does not run"))
     lines.append("To get it: `apt-get install python3.11 python3.11-venv` (Debian 12; Ubuntu from deadsnakes),")
-    lines.append("`dnf install python3.11`, `brew install python@3.11`, `pyenv install 3.11`, `uv python install 3.11`.")
+    lines.append("`dnf install python3.11`, `brew install python@3.11`, `pyenv install 3.11`, or from uv.")
     lines.append("Then `make setup` again: it looks for `python3.11` on the PATH.")
     return "\n".join(lines)
 
@@ -115,7 +115,7 @@ def main():
         )
     )
     sys.stdout.flush()
-    return subprocess.call([python, os.path.join(HERE, "environment.py"), "make"])
+    os.execv(python, [python, os.path.join(HERE, "environment.py"), "make"])
 
 
 if __name__ == "__main__":
