@@ -1,0 +1,92 @@
+"""Averages over the classes of one version: balanced accuracy; macro and weighted precision, recall and F1.
+
+They follow scikit-learn: over the classes that occur (as label or as labelled prediction), a precision or recall
+without a denominator counting 0 here, while the class itself says null with a reason.
+
+Intervals come from a Poisson bootstrap over the cells of the confusion. With very many cells its linear limit (the
+delta method: a cell's count has its own size as variance) gives the same in milliseconds.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from contract.classes import Confusion
+from contract.intervals import SMALLEST_SUPPORT, poisson_bootstrap, z_of
+from contract.ratio import missing
+
+SCORES = ("precision", "recall", "f1")
+NAMES = ("balanced_accuracy", *(f"macro_{s}" for s in SCORES), *(f"weighted_{s}" for s in SCORES))
+MOST_BOOTSTRAP_CELLS = 5_000  # beyond it the linear limit
+
+
+def averages(found: Confusion, confidence: float) -> dict[str, Any]:
+    """`balanced_accuracy`, `macro` and `weighted`; intervals are null below 30 labels."""
+    total = int(found.count.sum())
+    if not total:
+        empty = {s: missing("no labels") for s in SCORES}
+        return {"balanced_accuracy": missing("no labels"), "macro": {**empty, "classes": 0}, "weighted": empty}
+    values = statistics(*found.per_class())
+    bounds = _bounds(found, values, confidence) if total >= SMALLEST_SUPPORT else None
+    figure = {name: _figure(i, values, bounds) for i, name in enumerate(NAMES)}
+    _, support, predicted = found.per_class()
+    made = {kind: {s: figure[f"{kind}_{s}"] for s in SCORES} for kind in ("macro", "weighted")}
+    made["macro"]["classes"] = int(((support + predicted) > 0).sum())
+    return {"balanced_accuracy": figure["balanced_accuracy"], **made}
+
+
+def statistics(right: Any, support: Any, predicted: Any) -> Any:
+    """All of NAMES along the last axis, from counts of shape (…, classes)."""
+    scores = (right / np.maximum(predicted, 1), right / np.maximum(support, 1),
+              2 * right / np.maximum(support + predicted, 1))
+    classes, total = np.maximum(((support + predicted) > 0).sum(-1), 1), np.maximum(support.sum(-1), 1)
+    balanced = scores[1].sum(-1) / np.maximum((support > 0).sum(-1), 1)
+    return np.stack([balanced, *(s.sum(-1) / classes for s in scores),
+                     *((s * support).sum(-1) / total for s in scores)], -1)
+
+
+def _figure(i: int, values: Any, bounds: tuple[Any, Any] | None) -> dict[str, Any]:
+    value = float(values[i])
+    if bounds is None:
+        return {**missing(f"support below {SMALLEST_SUPPORT}"), "value": value}
+    return {"value": value, "low": min(float(bounds[0][i]), value), "high": max(float(bounds[1][i]), value)}
+
+
+def _bounds(found: Confusion, values: Any, confidence: float) -> tuple[Any, Any]:
+    if len(found.count) <= MOST_BOOTSTRAP_CELLS:
+        return poisson_bootstrap(found.count, lambda draws: statistics(*_per_class(found, draws)), confidence)
+    half = z_of(confidence) * np.sqrt(linear_variance(found))
+    return np.maximum(values - half, 0), np.minimum(values + half, 1)
+
+
+def _per_class(found: Confusion, draws: Any) -> tuple[Any, Any, Any]:
+    """(right, support, predicted) of every replicate: (r, cells) -> three times (r, classes)."""
+    from scipy.sparse import csr_matrix
+
+    cells, size = np.arange(len(found.count)), (len(found.count), len(found.names))
+    right, support, predicted = (csr_matrix((weight, (cells, code)), size) for code, weight in (
+        (found.label, found.diagonal.astype(float)), (found.label, np.ones(len(cells))),
+        (found.predicted, np.ones(len(cells)))))
+    return draws @ right, draws @ support, draws @ predicted
+
+
+def linear_variance(found: Confusion) -> Any:
+    """Variance of each of NAMES when every cell's count varies with its own size as variance, to first order."""
+    by_right, by_support, by_predicted = _gradients(*found.per_class())
+    slope = by_support[:, found.label] + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
+    return (slope**2 * found.count).sum(-1)
+
+
+def _gradients(right: Any, support: Any, predicted: Any) -> tuple[Any, Any, Any]:
+    """Derivatives of `statistics` by each class's right, support and predicted, each of shape (7, classes)."""
+    s, p, total = np.maximum(support, 1), np.maximum(predicted, 1), support.sum()
+    both, none = np.maximum(support + predicted, 1), np.zeros(len(right))
+    classes, labels = ((support + predicted) > 0).sum(), (support > 0).sum()
+    recall = (1 / s, -right / s**2, none)
+    precision = (1 / p, none, -right / p**2)
+    f1 = (2 / both, -2 * right / both**2, -2 * right / both**2)
+    scores = ((right / p, precision), (right / s, recall), (2 * right / both, f1))
+    weighted = [(d[0] * support / total, (d[1] * support + score - (score * support).sum() / total) / total,
+                 d[2] * support / total) for score, d in scores]
+    rows = [[x / labels for x in recall], *([x / classes for x in d] for _, d in scores), *weighted]
+    return tuple(np.stack([row[i] for row in rows]) for i in range(3))

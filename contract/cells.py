@@ -1,0 +1,101 @@
+"""The cells of one model version as numpy columns, so that ten thousand classes are divided in milliseconds.
+
+Labels are codes into `names`, which stand in the order of their UTF-8 bytes, so that sorting codes sorts labels.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contract.counts import ORIGINS
+
+UNLABELLED = -1
+NO_BIN = -1
+NO_RANK = 0  # a rank is 1, 2, … or minus the length of a list that is not empty
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One version's cells, a row each; see contract.counts.CELLS for what the columns mean."""
+
+    names: list[str]
+    predicted: Any  # code
+    label: Any  # code; UNLABELLED
+    bin: Any  # 0…19; NO_BIN
+    origin: Any  # index into ORIGINS; UNLABELLED
+    rank: Any  # NO_RANK
+    split: Any  # bool
+    n: Any  # int64
+    sum_confidence: Any  # int64, of CONFIDENCE_SCALE
+    n_weighted: Any  # int64
+    sum_weight: Any  # float64, of WEIGHT_SCALE
+    sum_weight_squared: Any  # float64
+
+    @property
+    def labelled(self) -> Any:
+        """Which cells have a consensus label."""
+        return self.label != UNLABELLED
+
+    @property
+    def right(self) -> Any:
+        """Which cells were predicted as labelled."""
+        return self.label == self.predicted
+
+    def where(self, mask: Any) -> "Cells":
+        """The cells that the mask names."""
+        return Cells(self.names, *(getattr(self, c)[mask] for c in COLUMNS))
+
+
+COLUMNS = [c for c in Cells.__dataclass_fields__ if c != "names"]
+
+
+def by_version(table: Any) -> dict[str, Cells]:
+    """Arrow cells (contract.counts.CELLS) -> the cells of each version, versions in the order of their bytes."""
+    versions, of_version = _coded(table.column("model_version"))
+    names, predicted, label = coded_pair(table.column("predicted"), table.column("label"))
+    _, origin = _coded(table.column("origin"), list(ORIGINS))
+    cells = Cells(names, predicted, label, _numbers(table, "confidence_bin", NO_BIN), origin,
+                  _numbers(table, "rank", NO_RANK), _numbers(table, "split", 0).astype(bool), _numbers(table, "n", 0),
+                  _numbers(table, "sum_confidence", 0), _numbers(table, "n_weighted", 0), _doubles(table, "sum_weight"),
+                  _doubles(table, "sum_weight_squared"))
+    return {v: _compact(cells.where(of_version == i)) for i, v in enumerate(versions)}
+
+
+def _compact(cells: Cells) -> Cells:
+    """The same cells with only the names that occur in them."""
+    used = np.union1d(cells.predicted, cells.label[cells.labelled]).astype(np.int64)
+    code = np.full(len(cells.names) + 1, UNLABELLED)
+    code[used] = np.arange(len(used))
+    columns = {c: getattr(cells, c) for c in COLUMNS} | {"predicted": code[cells.predicted], "label": code[cells.label]}
+    return Cells([cells.names[i] for i in used], **columns)
+
+
+def coded_pair(first: Any, second: Any) -> tuple[list[str], Any, Any]:
+    """Two Arrow columns as codes into the same sorted names; null is -1."""
+    import pyarrow as pa
+
+    names, codes = _coded(pa.chunked_array(first.chunks + second.chunks, pa.string()))
+    return names, codes[:len(first)], codes[len(first):]
+
+
+def _coded(column: Any, names: list[str] | None = None) -> tuple[list[str], Any]:
+    """Values as codes: into `names` when given, else into the sorted values; null and unknown are -1."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = sorted(pc.unique(column).drop_null().to_pylist()) if names is None else names
+    codes = pc.fill_null(pc.index_in(column, pa.array(names, pa.string())), UNLABELLED)
+    return names, codes.to_numpy().astype(np.int64)
+
+
+def _numbers(table: Any, name: str, null: int) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.fill_null(table.column(name).cast("int64"), null).to_numpy()
+
+
+def _doubles(table: Any, name: str) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.fill_null(table.column(name).cast("double"), 0.0).to_numpy()

@@ -1,0 +1,98 @@
+"""Per-class figures and confusion of one version, from its cells."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contract.cells import Cells
+from contract.intervals import SMALLEST_SUPPORT, wilson
+from contract.ratio import figures, missing, shares
+
+MOST_CONFUSION, MOST_CONFUSED = 10_000, 20
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Labelled predictions by (label, predicted), as codes into `names`; count > 0, largest first."""
+
+    names: list[str]
+    label: Any
+    predicted: Any
+    count: Any
+
+    @property
+    def diagonal(self) -> Any:
+        """Which pairs are right."""
+        return self.label == self.predicted
+
+    def per_class(self) -> tuple[Any, Any, Any]:
+        """(right, support, predicted) of every name."""
+        size = len(self.names)
+        right = np.where(self.diagonal, self.count, 0)
+        return tuple(np.bincount(code, weight, size).astype(np.int64) for code, weight in
+                     ((self.label, right), (self.label, self.count), (self.predicted, self.count)))
+
+
+def confusion(cells: Cells) -> Confusion:
+    """Counts of pairs, ordered by count (largest first), then label, then predicted by their bytes."""
+    cells = cells.where(cells.labelled)
+    pairs, where = np.unique(cells.label * len(cells.names) + cells.predicted, return_inverse=True)
+    count = np.bincount(where, cells.n, len(pairs)).astype(np.int64)
+    order = np.lexsort((pairs, -count))
+    size = max(len(cells.names), 1)
+    return Confusion(cells.names, pairs[order] // size, pairs[order] % size, count[order])
+
+
+def confusion_rows(found: Confusion, only: Any = None, most: int = MOST_CONFUSION) -> list[dict[str, Any]]:
+    """The largest cells as rows; `only` is a mask of the pairs wanted."""
+    pick = np.arange(len(found.count)) if only is None else np.flatnonzero(only)
+    return [{"label": found.names[a], "predicted": found.names[b], "count": c} for a, b, c in
+            zip(*(x[pick[:most]].tolist() for x in (found.label, found.predicted, found.count)), strict=True)]
+
+
+def most_confused(found: Confusion) -> list[dict[str, Any]]:
+    """The most frequent mistakes: label, what was predicted instead, how often."""
+    return confusion_rows(found, ~found.diagonal, MOST_CONFUSED)
+
+
+def per_class(cells: Cells, found: Confusion, classes: list[str] | None, confidence: float) -> list[dict[str, Any]]:
+    """One row for every class: of the card, or without one every label and prediction; by the bytes of the label."""
+    names = cells.names if classes is None else sorted(set(classes))
+    right, support, predicted, predictions = (spread(x, cells.names, names) for x in
+                                              (*found.per_class(), class_predictions(cells)))
+    recall = shares(right, support, confidence, "no label names this class")
+    precision = shares(right, predicted, confidence, "no labelled prediction names this class")
+    rows = zip(names, support.tolist(), predicted.tolist(), predictions.tolist(), precision, recall,
+               f1_scores(right, support, predicted, confidence), strict=True)
+    return [{"label": name, "support": s, "predicted": p, "predictions": all_,
+             "coverage": p / all_ if all_ else None, "precision": a, "recall": b, "f1": c}
+            for name, s, p, all_, a, b, c in rows]
+
+
+def class_predictions(cells: Cells) -> Any:
+    """Predictions of every name, labelled or not."""
+    return np.bincount(cells.predicted, cells.n, len(cells.names)).astype(np.int64)
+
+
+def spread(values: Any, names: list[str], wanted: list[str]) -> Any:
+    """Values of `names` in the order of `wanted`, 0 where a name is not known."""
+    place = {n: i for i, n in enumerate(names)}
+    at = np.array([place.get(n, len(names)) for n in wanted], np.int64)
+    return np.append(values, 0)[at]
+
+
+def f1_scores(right: Any, support: Any, predicted: Any, confidence: float) -> list[dict[str, Any]]:
+    """F1 of each class with its interval, which is null below a support of 30.
+
+    F1 = 2J / (1 + J) with J = right / (right + missed + wrongly named), a plain share given its denominator. So the
+    interval is Wilson's for J, mapped: what a bootstrap over cells tends to, at any number of classes.
+    """
+    union = support + predicted - right
+    size = np.maximum(union, 1)
+    low, high = (2 * bound / (1 + bound) for bound in wilson(right, size, confidence))
+    value = np.where(union > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
+    rows = figures(value, low, high, ["neither a label nor a labelled prediction names this class"] * len(right))
+    small = f"support below {SMALLEST_SUPPORT}"
+    return [row if row["value"] is None or s >= SMALLEST_SUPPORT else {**missing(small), "value": row["value"]}
+            for row, s in zip(rows, support.tolist(), strict=True)]

@@ -1,0 +1,130 @@
+"""What confidence is worth: buckets, thresholds, calibration error and the reliability curve of one version.
+
+Everything rests on labelled predictions that have a confidence bin (design, section 3, rule 5).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contract.cells import NO_BIN, Cells
+from contract.counts import BINS, CONFIDENCE_SCALE
+from contract.errors import UsageError
+from contract.intervals import SEED, SMALLEST_SUPPORT
+from contract.ratio import share
+
+FINEST = tuple(k / BINS for k in range(BINS + 1))
+ACCEPTED_RATIO = 0.1
+REPLICATES = 400
+
+
+def edges_of(given: Sequence[float] | None) -> list[float]:
+    """Bucket edges from 0 to 1: all 21, or coarser ones, each a multiple of 0.05 (0 and 1 are added when missing)."""
+    if given is None:
+        return list(FINEST)
+    places = [round(edge * BINS) for edge in given]
+    wrong = [e for e, k in zip(given, places, strict=True) if not (0 <= k <= BINS and abs(e * BINS - k) < 1e-6)]
+    if wrong or places != sorted(set(places)):
+        raise UsageError(f"bucket edges {list(given)}: expected rising multiples of {1 / BINS} between 0 and 1, "
+                         f"got {wrong or 'another order'}. Counts know no finer ones.")
+    return [FINEST[k] for k in sorted({0, BINS, *places})]
+
+
+def known(cells: Cells) -> Cells:
+    """The labelled cells with a bin."""
+    return cells.where(cells.labelled & (cells.bin != NO_BIN))
+
+
+def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[Any, Any]:
+    """(count, wrong) of shape (names, buckets), over labelled rows with a bin."""
+    cells, size = known(cells), (len(cells.names), len(edges) - 1)
+    place = np.searchsorted([round(e * BINS) for e in edges], cells.bin, side="right") - 1
+    at = cells.predicted * size[1] + place
+    count = np.bincount(at, cells.n, size[0] * size[1]).reshape(size)
+    wrong = np.bincount(at, np.where(cells.right, 0, cells.n), size[0] * size[1]).reshape(size)
+    return count.astype(np.int64), wrong.astype(np.int64)
+
+
+def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]) -> list[dict[str, Any]]:
+    """One row for every predicted class and bucket that has rows."""
+    who, place = np.nonzero(count)
+    return [{"predicted": names[i], "low": edges[b], "high": edges[b + 1], "count": c, "wrong": w}
+            for i, b, c, w in zip(who.tolist(), place.tolist(), count[who, place].tolist(),
+                                  wrong[who, place].tolist(), strict=True)]
+
+
+def thresholds(count: Any, wrong: Any, edges: Sequence[float], ratio: float) -> tuple[list, list, list]:
+    """(threshold, supported_from, support) of every class, by the rule of the design's section 7.
+
+    Walks down from the highest bucket while wrong / right <= ratio (none right fails), over empty buckets.
+    """
+    right = count - wrong
+    fails = (count > 0) & ((right == 0) | (wrong / np.maximum(right, 1) > ratio))
+    buckets = count.shape[1]
+    place = np.arange(buckets)
+    stop = np.where(fails, place, -1).max(1, initial=-1)  # the first failing bucket from above
+    accepted = (count > 0) & (place > stop[:, None])
+    support = np.where(accepted, count, 0).sum(1)
+    lowest = np.where(count > 0, place, buckets).min(1, initial=buckets)
+    lowest_accepted = np.where(accepted, place, buckets).min(1, initial=buckets)
+    threshold = np.maximum(stop + 1, lowest)
+    some = support > 0
+    edge = [*edges]
+    return ([edge[t] if ok else None for t, ok in zip(threshold.tolist(), some.tolist(), strict=True)],
+            [edge[t] if ok else None for t, ok in zip(lowest_accepted.tolist(), some.tolist(), strict=True)],
+            support.tolist())
+
+
+def calibration(cells: Cells, confidence: float) -> dict[str, Any]:
+    """Expected calibration error over the 20 bins, its 95% value for a calibrated model, and the reliability curve."""
+    cells = known(cells)
+    count, right, said = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
+    total = int(count.sum())
+    if not total:
+        return {"ece": None, "ece_95_if_calibrated": None, "count": 0, "reason": "no labelled row has a confidence",
+                "reliability": []}
+    curve = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
+              "confidence": float(said[0, b] / count[0, b]),
+              "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
+    return {"ece": float(np.abs(right - said).sum() / total), "ece_95_if_calibrated": _null_ece(count[0], said[0]),
+            "count": total, "reliability": curve}
+
+
+def _null_ece(count: Any, said: Any) -> float:
+    """The 95% value of the ECE when each bin is right as often as it says: simulated with a fixed seed."""
+    rng = np.random.default_rng(SEED)
+    drawn = rng.binomial(count.astype(np.int64), np.clip(said / np.maximum(count, 1), 0, 1), (REPLICATES, len(count)))
+    return float(np.quantile(np.abs(drawn - said).sum(1) / count.sum(), 0.95))
+
+
+def class_calibration(cells: Cells) -> tuple[list[float | None], list[float | None]]:
+    """(ECE, its 95% value if calibrated) per predicted name; null without rows, the second below 30 rows."""
+    cells = known(cells)
+    count, right, said = _bins(cells, cells.predicted, len(cells.names))
+    total = count.sum(1)
+    error = np.abs(right - said).sum(1) / np.maximum(total, 1)
+    expected = _null_class_ece(count, said)
+    return ([e if t else None for e, t in zip(error.tolist(), total.tolist(), strict=True)],
+            [e if t >= SMALLEST_SUPPORT else None for e, t in zip(expected.tolist(), total.tolist(), strict=True)])
+
+
+def _null_class_ece(count: Any, said: Any) -> Any:
+    """As `_null_ece`, for many classes at once: binomials as normals, and only where there are 30 rows."""
+    total = count.sum(1)
+    found, big = np.zeros(len(total)), total >= SMALLEST_SUPPORT
+    rng = np.random.default_rng(SEED)
+    noise = np.abs(rng.standard_normal((REPLICATES, count.shape[1]), np.float32))
+    p = np.clip(said[big] / np.maximum(count[big], 1), 0, 1)
+    spread = np.sqrt(count[big] * p * (1 - p)) / total[big, None]
+    for start in range(0, len(spread), 1000):  # 1000 classes x 400 replicates: 3 MB
+        part = noise @ spread[start:start + 1000].T.astype(np.float32)
+        found[np.flatnonzero(big)[start:start + 1000]] = np.quantile(part, 0.95, axis=0)
+    return found
+
+
+def _bins(cells: Cells, group: Any, groups: int) -> tuple[Any, Any, Any]:
+    """(count, right, sum of confidence) of shape (groups, 20)."""
+    at, size = group * BINS + cells.bin, groups * BINS
+    tables = (cells.n, np.where(cells.right, cells.n, 0), cells.sum_confidence / CONFIDENCE_SCALE)
+    return tuple(np.bincount(at, weight, size).reshape(groups, BINS) for weight in tables)

@@ -1,0 +1,62 @@
+"""How late labels come, and which days' figures are still provisional.
+
+A recent day shows only its quick labels, so a plain histogram of delays looks too quick. The share that has come within
+d days is learnt as for reporting delays (Lawless 1994): the product over later delays j > d of 1 - (labels with delay
+j) / (labels with delay <= j), each over the days that are old enough to show delay j.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contract import clock
+
+AFTER = (1, 2, 7, 14)
+ENOUGH = 0.9
+DAY_US = 86_400_000_000
+
+
+def age(day: str, as_of: int) -> int:
+    """Whole days from the end of a UTC day to `as_of`: delays of up to this - 1 days show in full."""
+    end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
+    return max((as_of - clock.to_us(end)) // DAY_US, 0)
+
+
+def histogram(table: Any) -> dict[int, int]:
+    """Labels by delay in days (a negative delay, of a wrong clock, counts as 0), over all origins."""
+    found: dict[int, int] = {}
+    for days, n in zip(table.column("days").to_pylist(), table.column("n").to_pylist(), strict=True):
+        found[max(days, 0)] = found.get(max(days, 0), 0) + n
+    return found
+
+
+def arrived(days: Mapping[str, dict[int, int]], as_of: int) -> list[float]:
+    """F with F[d] = share of a day's labels that have come with a delay of at most d days; F[-1] = 1; [] when unknown.
+
+    `days`: day -> histogram. Delays longer than the window's own age cannot be seen and are taken not to exist.
+    """
+    shown = {day: {d: n for d, n in delays.items() if d < age(day, as_of)} for day, delays in days.items()}
+    longest = max((d for delays in shown.values() for d in delays), default=-1)
+    share, found = 1.0, []
+    for j in range(longest, -1, -1):
+        found.append(share)
+        old = [delays for day, delays in shown.items() if age(day, as_of) > j]
+        upto = sum(n for delays in old for d, n in delays.items() if d <= j)
+        share *= 1 - sum(delays.get(j, 0) for delays in old) / upto if upto else 1.0
+    return found[::-1]
+
+
+def summary(days: Mapping[str, dict[int, int]], as_of: int) -> dict[str, Any]:
+    """`share_within`: of a day's labels, those that came within 1, 2, 7 and 14 days; null with a reason if unknown."""
+    learnt = arrived(days, as_of)
+    if not learnt:
+        reason = "no label on a day that ended 24 hours before as_of or earlier"
+        return {"share_within": {str(d): None for d in AFTER}, "reason": reason}
+    return {"share_within": {str(d): learnt[min(d, len(learnt)) - 1] for d in AFTER}}
+
+
+def expected_share(day: str, as_of: int, learnt: list[float]) -> float | None:
+    """Share of the day's labels that is expected to have come by `as_of`; None while nothing is known about it."""
+    if not learnt or age(day, as_of) < 1:
+        return None
+    return learnt[min(age(day, as_of), len(learnt)) - 1]

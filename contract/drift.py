@@ -1,0 +1,69 @@
+"""Drift of what is predicted, between two sets of cells: needs no labels.
+
+PSI = sum (p - q) ln(p / q), and the Jensen-Shannon divergence in bits (0 to 1), of predicted classes and of confidence
+bins. Each stands beside its 95% value when nothing changed at these sizes, simulated with a fixed seed. Classes beyond
+the 200 most frequent are one, half a count is added to each for PSI (rare classes would make it infinite).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from contract.counts import BINS
+from contract.intervals import SEED
+
+MOST_CLASSES, REPLICATES = 200, 400
+
+
+def drift(reference: Any, current: Any) -> dict[str, Any]:
+    """`predicted` and `confidence`: {"psi", "psi_95", "js", "js_95"} between two Arrow cells tables."""
+    return {"predicted": compare(*_paired(*(_by_class(t) for t in (reference, current)))),
+            "confidence": compare(_by_bin(reference), _by_bin(current))}
+
+
+def compare(reference: Any, current: Any) -> dict[str, Any]:
+    """PSI and JS of two rows of counts over the same categories; null with a reason when one is empty."""
+    sizes = int(reference.sum()), int(current.sum())
+    if not all(sizes):
+        return {"psi": None, "psi_95": None, "js": None, "js_95": None, "reason": "one side has no predictions"}
+    rng = np.random.default_rng(SEED)
+    pooled = (reference + current) / sum(sizes)
+    a, b = (rng.multinomial(n, pooled, REPLICATES) for n in sizes)
+    return {"psi": float(psi(reference, current)), "psi_95": float(np.quantile(psi(a, b), 0.95)),
+            "js": float(jensen_shannon(reference, current)), "js_95": float(np.quantile(jensen_shannon(a, b), 0.95))}
+
+
+def psi(a: Any, b: Any) -> Any:
+    """Population stability index along the last axis, half a count added to every category."""
+    p, q = ((x + 0.5) / (x + 0.5).sum(-1, keepdims=True) for x in (a, b))
+    return ((p - q) * np.log(p / q)).sum(-1)
+
+
+def jensen_shannon(a: Any, b: Any) -> Any:
+    """Jensen-Shannon divergence in bits along the last axis."""
+    p, q = (x / x.sum(-1, keepdims=True) for x in (a, b))
+    middle = (p + q) / 2
+    return (_kl(p, middle) + _kl(q, middle)) / 2
+
+
+def _kl(p: Any, q: Any) -> Any:
+    return np.where(p > 0, p * np.log2(np.where(p > 0, p, 1) / np.where(p > 0, q, 1)), 0).sum(-1)
+
+
+def _by_class(table: Any) -> dict[str, int]:
+    grouped = table.group_by("predicted").aggregate([("n", "sum")])
+    return dict(zip(grouped.column("predicted").to_pylist(), grouped.column("n_sum").to_pylist(), strict=True))
+
+
+def _paired(a: dict[str, int], b: dict[str, int]) -> tuple[Any, Any]:
+    names = sorted(a.keys() | b.keys(), key=lambda name: (-a.get(name, 0) - b.get(name, 0), name))
+    rows = np.array([[side.get(name, 0) for name in names] for side in (a, b)])
+    rest = rows[:, MOST_CLASSES:].sum(1, keepdims=True)
+    return tuple(np.hstack([rows[:, :MOST_CLASSES], rest] if rest.any() else [rows]))
+
+
+def _by_bin(table: Any) -> Any:
+    import pyarrow.compute as pc
+
+    bins = pc.fill_null(table.column("confidence_bin").cast("int64"), BINS).to_numpy()
+    return np.bincount(bins, table.column("n").to_numpy(), BINS + 1).astype(np.int64)[:BINS]

@@ -1,0 +1,100 @@
+"""Accuracy by origin of the labels, and the estimate to believe.
+
+People correct what annoys them, so the plain share of all labels is biased. Where rows were drawn with known
+probabilities p, each stands for 1/p rows: the share is Hajek's sum(w right) / sum(w), its interval Wilson's on Kish's
+effective size. Weighted sums are never added across origins.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from contract.counts import ORIGINS
+from contract.intervals import effective_size, wilson
+from contract.ratio import missing, share
+
+NO_LABELS = "no labels"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the labelled rows of one origin add up to; whole numbers, so days add exactly."""
+
+    n: int = 0
+    right: int = 0
+    n_weighted: int = 0
+    weight: int = 0
+    weight_squared: int = 0
+    weight_right: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def weighted(self) -> bool:
+        """All weights are known and not all equal (equality in Cauchy and Schwarz)."""
+        return 0 < self.n == self.n_weighted and self.weight * self.weight != self.n * self.weight_squared
+
+
+def sums_by_origin(table: Any) -> dict[str, dict[str, Sums]]:
+    """Arrow cells -> version -> origin class -> sums over its labelled rows; the origin "" holds the unlabelled."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    right = pc.fill_null(pc.equal(table.column("label"), table.column("predicted")), False)
+    columns = {"version": table.column("model_version"), "origin": pc.fill_null(table.column("origin"), ""),
+               "right": right, "n": table.column("n"), "n_weighted": table.column("n_weighted"),
+               "weight": table.column("sum_weight"), "weight_squared": table.column("sum_weight_squared")}
+    values = ["n", "n_weighted", "weight", "weight_squared"]
+    grouped = pa.table(columns).group_by(["version", "origin", "right"]).aggregate([(v, "sum") for v in values])
+    found: dict[str, dict[str, Sums]] = {}
+    for row in grouped.to_pylist():
+        n, n_weighted, weight, squared = (int(row[f"{v}_sum"] or 0) for v in values)
+        part = Sums(n, n if row["right"] else 0, n_weighted, weight, squared, weight if row["right"] else 0)
+        origins = found.setdefault(row["version"], {})
+        origins[row["origin"]] = origins.get(row["origin"], Sums()) + part
+    return found
+
+
+def labelled_sums(origins: dict[str, Sums]) -> dict[str, Sums]:
+    """Only the origins that have labelled rows, highest class first."""
+    return {o: origins[o] for o in ORIGINS if o in origins}
+
+
+def accuracy(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
+    """The plain share of all consensus labels, whatever their origin."""
+    total = sum(labelled_sums(origins).values(), Sums())
+    return share(total.right, total.n, confidence, NO_LABELS)
+
+
+def by_origin(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
+    """Per origin: how many, the plain share, and the weighted one where all weights are known."""
+    return {o: {"labelled": s.n, "accuracy": share(s.right, s.n, confidence, NO_LABELS),
+                "weighted": hajek(s, confidence)} for o, s in labelled_sums(origins).items()}
+
+
+def hajek(sums: Sums, confidence: float) -> dict[str, Any]:
+    """The share weighted by 1/p; null with a reason when a weight is unknown."""
+    if not sums.n_weighted:
+        return missing("no row has a known selection probability", n_effective=None)
+    if sums.n_weighted < sums.n:
+        unknown = sums.n - sums.n_weighted
+        return missing(f"{unknown} of {sums.n} rows have no known selection probability", n_effective=None)
+    size = effective_size(sums.weight, sums.weight_squared)
+    value = sums.weight_right / sums.weight
+    low, high = wilson(value * size, size, confidence)
+    return {"value": value, "low": float(low), "high": float(high), "n_effective": size}
+
+
+def estimate(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
+    """The accuracy to believe: of the highest origin class that has labels (audit when there is one).
+
+    Weighted when the weights of that origin are known and differ; otherwise its plain share, and `weighted` says so.
+    """
+    labelled = labelled_sums(origins)
+    if not labelled:
+        return {"origin": None, **missing(NO_LABELS, n_effective=0.0), "weighted": False}
+    origin, sums = next(iter(labelled.items()))
+    if sums.weighted:
+        return {"origin": origin, **hajek(sums, confidence), "weighted": True}
+    plain = share(sums.right, sums.n, confidence, NO_LABELS)
+    return {"origin": origin, **plain, "n_effective": float(sums.n), "weighted": False}

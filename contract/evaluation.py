@@ -1,0 +1,107 @@
+"""The evaluation of one model over a window of days: from the days' counts to `evaluation.json` (design, section 7).
+
+Pure: the same counts give the same document. jobs/evaluate.py writes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contract import clock, delays
+from contract.agreement import alpha, labelers
+from contract.cells import by_version
+from contract.counts import RULES, DayCounts, add
+from contract.drift import drift
+from contract.estimate import accuracy, by_origin, estimate, labelled_sums, sums_by_origin
+from contract.metrics import Rules, of_version
+
+NO_DATA = "no data"
+
+
+def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role: str, counts: Mapping[str, str],
+          days: Mapping[str, DayCounts], classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
+          accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None,
+          confidence: float = 0.95) -> dict[str, Any]:
+    """The document of one evaluation.
+
+    `window` names its first and last day, `as_of` is in microseconds since 1970, `counts` says where each day's counts
+    lie ("<inputs>/<known_through>"), `classes` is the class list of each version that has a card, and `partial` lists
+    the files that were left out (an empty list: nothing was).
+    """
+    rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges is not None else None, confidence)
+    tables, rows = add(days.values())
+    origins, history = sums_by_origin(tables["cells"]), {d: delays.histogram(c.tables["delays"]) for d, c in
+                                                         days.items()}
+    versions = {v: of_version(cells, origins[v], classes.get(v), rules)
+                for v, cells in by_version(tables["cells"]).items()}
+    document = {
+        "schema": "1", "model": model, "window": {"from": window[0], "to": window[1]},
+        "as_of": clock.iso(clock.from_us(as_of)), "engine": engine, "role": role, "rules": RULES,
+        "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": rows, "versions": versions,
+        "confidence": confidence, "accepted_ratio": accepted_ratio,
+        "trend": trend(days, history, as_of, confidence), "drift": newest_day_drift(days),
+        "slices": slice_rows(tables["slices"], confidence),
+        "labelers": labelers(tables["people"], confidence), "alpha": alpha(tables["coincidences"]),
+        "delays": {**delays.summary(history, as_of), "labels": delay_rows(tables["delays"])},
+    }
+    return document if versions else {**document, "reason": NO_DATA}
+
+
+def trend(days: Mapping[str, DayCounts], history: Mapping[str, dict[int, int]], as_of: int,
+          confidence: float) -> list[dict[str, Any]]:
+    """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
+    learnt, rows = delays.arrived(history, as_of), []
+    for day, counts in sorted(days.items()):
+        expected = delays.expected_share(day, as_of, learnt)
+        arriving = {"labels_expected_so_far": expected, "provisional": expected is None or expected < delays.ENOUGH}
+        for version, origins in sorted(sums_by_origin(counts.tables["cells"]).items()):
+            labelled = sum(s.n for s in labelled_sums(origins).values())
+            rows.append({"day": day, "version": version, "predictions": sum(s.n for s in origins.values()),
+                         "labelled": labelled, "accuracy": accuracy(origins, confidence),
+                         "estimate": estimate(origins, confidence), **arriving})
+    return rows
+
+
+def newest_day_drift(days: Mapping[str, DayCounts]) -> dict[str, Any]:
+    """Drift of the newest day that has predictions against the days of the window before it."""
+    filled = [day for day in sorted(days) if days[day].tables["cells"].num_rows]
+    if len(filled) < 2:
+        return {"current": filled[-1:], "reference": [], "reason": "the window has fewer than two days with predictions"}
+    before, _ = add(days[day] for day in filled[:-1])
+    return {"current": filled[-1:], "reference": [filled[0], filled[-2]],
+            **drift(before["cells"], days[filled[-1]].tables["cells"])}
+
+
+def slice_rows(table: Any, confidence: float) -> list[dict[str, Any]]:
+    """Per declared slice, value and version: predictions, labelled, accuracy by all labels and by origin."""
+    if not table.num_rows:
+        return []
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    none = pa.nulls(table.num_rows, pa.decimal128(38, 0))
+    found = []
+    for name, value in _pairs(table):
+        chosen = pc.and_(pc.equal(table["slice"], name),
+                         pc.is_null(table["value"]) if value is None else pc.equal(table["value"], value))
+        part = table.filter(pc.fill_null(chosen, False))
+        cells = part.append_column("n_weighted", pa.nulls(part.num_rows, pa.int64()))
+        for column in ("sum_weight", "sum_weight_squared"):
+            cells = cells.append_column(column, none[:part.num_rows])
+        for version, origins in sorted(sums_by_origin(cells).items()):
+            found.append({"slice": name, "value": value, "version": version,
+                          "predictions": sum(s.n for s in origins.values()),
+                          "labelled": sum(s.n for s in labelled_sums(origins).values()),
+                          "accuracy": accuracy(origins, confidence),
+                          "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()}})
+    return found
+
+
+def _pairs(table: Any) -> list[tuple[str, str | None]]:
+    pairs = table.group_by(["slice", "value"]).aggregate([])
+    found = zip(pairs["slice"].to_pylist(), pairs["value"].to_pylist(), strict=True)
+    return sorted(found, key=lambda pair: (pair[0], pair[1] is not None, pair[1] or ""))
+
+
+def delay_rows(table: Any) -> list[dict[str, Any]]:
+    """Votes by days between prediction and label, and origin class."""
+    return table.select(["days", "origin", "n"]).to_pylist()

@@ -1,0 +1,105 @@
+"""Counts of one model version -> its figures: the one module that divides (design, section 3).
+
+Engines, the assessment after training, reports and notebooks all come through here, so they cannot disagree.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contract import confidence as conf
+from contract.averages import averages
+from contract.cells import NO_BIN, NO_RANK, Cells
+from contract.classes import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class
+from contract.estimate import Sums, accuracy, by_origin, estimate
+from contract.intervals import CONFIDENCE
+from contract.ratio import share
+
+TOP = (1, 3, 5)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a caller may choose: the accepted wrong / right of a bucket, the bucket edges, the level of intervals."""
+
+    accepted_ratio: float = conf.ACCEPTED_RATIO
+    bucket_edges: tuple[float, ...] | None = None
+    confidence: float = CONFIDENCE
+
+
+def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None, rules: Rules) -> dict[str, Any]:
+    """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card."""
+    found, level = confusion(cells), rules.confidence
+    listed = cells.names if classes is None else sorted(set(classes))
+    edges = conf.edges_of(rules.bucket_edges)
+    count, wrong = conf.bucket_counts(cells, edges)
+    labelled = int(cells.n[cells.labelled].sum())
+    predictions = int(cells.n.sum())
+    return {
+        "predictions": predictions, "labelled": labelled, "split": int(cells.n[cells.split].sum()),
+        "coverage": share(labelled, predictions, level, "no predictions"),
+        "accuracy": accuracy(origins, level), "estimate": estimate(origins, level),
+        "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(cells, len(listed), level),
+        "per_class": _with_calibration(per_class(cells, found, classes, level), cells, listed),
+        "class_list": "labels and predictions seen" if classes is None else "card",
+        "new_labels": new_labels(cells, listed),
+        "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
+        "most_confused": most_confused(found),
+        "confidence_buckets": conf.bucket_rows(cells.names, count, wrong, edges),
+        "confidence_thresholds": threshold_rows(cells.names, listed, count, wrong, edges, rules.accepted_ratio),
+        "calibration": conf.calibration(cells, level), "unlabelled_estimate": unlabelled_estimate(cells),
+    }
+
+
+def top_k(cells: Cells, classes: int, level: float) -> list[dict[str, Any]]:
+    """Top-k accuracy for k = 1, 3, 5 over the rows whose rank can tell; `count` says how many those are."""
+    rows = []
+    for k in TOP:
+        length = -cells.rank
+        tells = cells.labelled & ((cells.rank >= 1) | (length >= k) | ((length >= classes) & (cells.rank != NO_RANK)))
+        right = int(cells.n[tells & (cells.rank >= 1) & (cells.rank <= k)].sum())
+        count = int(cells.n[tells].sum())
+        rows.append({"k": k, "right": right, "count": count, **share(right, count, level, "no row's rank can tell")})
+    return rows
+
+
+def threshold_rows(names: list[str], listed: list[str], count: Any, wrong: Any, edges: list[float],
+                   ratio: float) -> list[dict[str, Any]]:
+    """One row for each class of the list and each predicted label with rows, by the bytes of the label."""
+    at, supported, support = conf.thresholds(count, wrong, edges, ratio)
+    found = dict(zip(names, zip(at, supported, support, strict=True), strict=True))
+    seen = {name for name, total in zip(names, count.sum(1).tolist(), strict=True) if total}
+    return [{"predicted": name, "threshold": t, "supported_from": s, "support": n} for name in sorted({*listed, *seen})
+            for t, s, n in [found.get(name, (None, None, 0))]]
+
+
+def new_labels(cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
+    """Consensus labels that the class list does not have, with how many predictions they name."""
+    support = np.bincount(cells.label[cells.labelled], cells.n[cells.labelled], len(cells.names)).astype(int).tolist()
+    known = set(listed)
+    return [{"label": x, "count": n} for x, n in zip(cells.names, support, strict=True) if n and x not in known]
+
+
+def unlabelled_estimate(cells: Cells) -> dict[str, Any]:
+    """Accuracy expected of the unlabelled predictions, from the share right of labelled ones of the same bin.
+
+    An estimate that holds only while confidence means the same: see `drift`. Bins without labels are not covered.
+    """
+    known, open_ = conf.known(cells), cells.where(~cells.labelled & (cells.bin != NO_BIN))
+    count, right = (np.bincount(known.bin, w, conf.BINS) for w in (known.n, np.where(known.right, known.n, 0)))
+    waiting = np.bincount(open_.bin, open_.n, conf.BINS)
+    covered = waiting * (count > 0)
+    if not covered.sum():
+        return {"value": None, "count": 0, "covered": 0, "reason": "no unlabelled row in a bin that has labels"}
+    value = (covered * right / np.maximum(count, 1)).sum() / covered.sum()
+    return {"value": float(value), "count": int(waiting.sum()), "covered": int(covered.sum())}
+
+
+def _with_calibration(rows: list[dict[str, Any]], cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
+    ece, expected = conf.class_calibration(cells)
+    place = {name: i for i, name in enumerate(cells.names)}
+    for row, name in zip(rows, listed, strict=True):
+        i = place.get(name)
+        row["ece"], row["ece_95_if_calibrated"] = (None, None) if i is None else (ece[i], expected[i])
+    return rows
