@@ -1,0 +1,204 @@
+"""Who is calling, and what they may do: a FastAPI dependency per role.
+
+    @app.post("/v1/labels")
+    async def labels(caller: Caller = Depends(require("label"))): ...
+
+A caller shows `Authorization: Bearer <id>.<secret>`, or the session cookie of a page; requests with a cookie that
+change something also need the session's CSRF token (header `X-CSRF-Token`, or the form field `csrf`). `install` hangs
+the keyring (inference.keys.KeyRing, or NoAuth) on the application and turns refusals into
+`{"error": {"code", "message"}}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from contract import clock
+
+ROLES = ("predict", "label", "read", "admin")
+SESSION_COOKIE, NAME_COOKIE = "trueup_session", "trueup_name"
+SESSION_SECONDS = 7 * 24 * 3600
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who may do something. `rate`: most requests per second, None for no limit."""
+
+    id: str
+    name: str
+    roles: frozenset[str]
+    rate: float | None = field(default=None, compare=False)
+
+    def may(self, role: str) -> bool:
+        """Whether the caller has the role; admin implies all."""
+        return role in self.roles or "admin" in self.roles
+
+    def labeler(self, said: str | None = None) -> str:
+        """The name under which this caller's judgements are kept: a person it names stands under the key's id, so that
+        no key can speak for another one's people."""
+        if self.id == ANONYMOUS:
+            return said or ANONYMOUS
+        return f"{self.id}/{said}" if said else self.id
+
+
+class Refused(Exception):
+    """An answer of 4xx or 5xx: the HTTP status, a short code for programs, a sentence for people."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+
+
+class NoAuth:
+    """For development, on loopback only: every caller is anonymous and has every role."""
+
+    everyone = Caller(ANONYMOUS, ANONYMOUS, frozenset(ROLES))
+
+
+def install(app: FastAPI, keyring: Any) -> None:
+    """Gives the application its keyring and the JSON form of refusals."""
+    app.state.keyring = keyring
+    app.state.buckets = {}
+    app.add_exception_handler(Refused, refusal)
+
+
+async def refusal(request: Request, error: Exception) -> JSONResponse:
+    """`{"error": {"code", "message"}}` with the refusal's status."""
+    assert isinstance(error, Refused)
+    body = {"error": {"code": error.code, "message": error.message}}
+    return JSONResponse(body, error.status, headers=error.headers)
+
+
+bearer = HTTPBearer(auto_error=False, description="A key made with `trueup keys add NAME --role ROLE`: <id>.<secret>")
+
+
+def require(role: str) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that returns the Caller, or refuses: 401 without a good key, 403 without the role."""
+    if role not in ROLES:
+        raise ValueError(f"expected a role among {ROLES}, got {role!r}")
+
+    async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(bearer)) -> Caller:  # noqa: B008
+        found = await identify(request)
+        if found is None:
+            raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>` with a key that works. "
+                          "Make one with `trueup keys add NAME --role ROLE`.", {"WWW-Authenticate": "Bearer"})
+        if not found.may(role):
+            has = ", ".join(sorted(found.roles))
+            raise Refused(403, "forbidden", f"this needs the role {role!r}; the key {found.id} has: {has}.")
+        limit(request.app, found)
+        return found
+
+    return caller
+
+
+async def identify(request: Request) -> Caller | None:
+    """The caller of a request, None when nobody is known. Refuses a forged form (403)."""
+    keyring = request.app.state.keyring
+    if isinstance(keyring, NoAuth):
+        _refuse_foreign_page(request)
+        return keyring.everyone
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        token = token.strip()
+        if scheme.lower() != "bearer":
+            return None
+        return await _looked_up(keyring, token.partition(".")[0], keyring.check, token)
+    return await _of_session(request, keyring)
+
+
+async def _looked_up(keyring: Any, key_id: str, check: Callable[[str], Caller | None], argument: str) -> Caller | None:
+    """Reads the store in a thread, but answers from memory without one."""
+    if keyring.fresh(key_id):
+        return check(argument)
+    return await asyncio.to_thread(check, argument)
+
+
+async def _of_session(request: Request, keyring: Any) -> Caller | None:
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        return None
+    secret = await asyncio.to_thread(keyring.session_secret)
+    session = open_session(secret, cookie)
+    if session is None:
+        return None
+    if request.method not in SAFE_METHODS and not hmac.compare_digest(await _shown(request), csrf_of(secret, cookie)):
+        raise Refused(403, "csrf", "the form is not from this session. Reload the page and try again.")
+    return await _looked_up(keyring, session["key"], keyring.caller, session["key"])
+
+
+async def _shown(request: Request) -> str:
+    """The CSRF token that a request shows, '' without one."""
+    shown = request.headers.get("x-csrf-token")
+    if shown is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        shown = str((await request.form()).get("csrf", ""))
+    return (shown or "").encode("ascii", "replace").decode()
+
+
+def _refuse_foreign_page(request: Request) -> None:
+    """Without keys, any page that the developer's browser opens could post here; only pages of this machine may."""
+    origin = request.headers.get("origin")
+    if request.method in SAFE_METHODS or origin is None:
+        return
+    allowed = getattr(request.app.state, "cors_origins", ())
+    if urlsplit(origin).hostname not in LOOPBACK and origin not in allowed and "*" not in allowed:
+        raise Refused(403, "foreign_origin", f"without keys, pages of {origin} may not change anything here.")
+
+
+# -- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def new_session(secret: bytes, key_id: str) -> str:
+    """A signed cookie value that names a key; it ends after SESSION_SECONDS or with its key."""
+    body = {"key": key_id, "until": clock.now_us() // 1_000_000 + SESSION_SECONDS}
+    text = base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
+    return f"{text}.{_sign(secret, 'session', text)}"
+
+
+def open_session(secret: bytes, cookie: str) -> dict[str, Any] | None:
+    """The session of a cookie; None when the signature is not ours or its time is over."""
+    text, _, signature = cookie.partition(".")
+    if not hmac.compare_digest(signature.encode("utf-8", "replace"), _sign(secret, "session", text).encode()):
+        return None
+    session = json.loads(base64.urlsafe_b64decode(text))
+    return session if session["until"] > clock.now_us() // 1_000_000 else None
+
+
+def csrf_of(secret: bytes, cookie: str) -> str:
+    """The CSRF token of a session: derived from its cookie, so that no replica has to remember it."""
+    return _sign(secret, "csrf", cookie)
+
+
+def _sign(secret: bytes, purpose: str, text: str) -> str:
+    return hmac.new(secret, f"{purpose}:{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def limit(app: FastAPI, caller: Caller) -> None:
+    """Counts one request against the key's rate (a bucket of one second's worth); 429 when it is empty."""
+    if caller.rate is None:
+        return
+    size, now = max(caller.rate, 1.0), clock.monotonic()
+    left, seen = app.state.buckets.get(caller.id, (size, now))
+    left = min(size, left + (now - seen) * caller.rate)
+    app.state.buckets[caller.id] = (max(left - 1, 0.0) if left >= 1 else left, now)
+    if left < 1:
+        wait = (1 - left) / caller.rate
+        raise Refused(429, "too_many_requests", f"the key {caller.id} may send {caller.rate:g} requests a second. "
+                      f"Wait {wait:.1f} s.", {"Retry-After": str(int(wait) + 1)})

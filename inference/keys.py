@@ -1,0 +1,237 @@
+"""API keys as documents in the bucket, so that all replicas share them (`python -m inference.keys add NAME --role R`).
+
+A token is `<id>.<secret>`; only the sha256 of the secret (256 random bits, so nothing to guess) is stored. A document
+is looked up again after `CACHE_SECONDS`, which bounds how long a revoked key still works.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+
+import click
+
+from contract import clock, layout
+from contract.command import Outcome, run, stage_command
+from contract.documents import Document
+from contract.errors import AlreadyExists, NotFound, UsageError
+from contract.settings import Settings
+from contract.storage import Storage, open_root
+from inference.auth import ROLES, Caller
+
+CACHE_SECONDS = 3.0
+CACHE_SIZE = 4096
+INVITE_SECONDS = 24 * 3600
+KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}-[0-9a-f]{6}")
+SESSION, INVITE = "session-secret", "invite"
+
+
+class Key(Document):
+    """`keys/<id>.json`: who may do what. The secret itself is nowhere."""
+
+    id: str
+    name: str
+    roles: list[str]
+    sha256: str
+    created_at: str
+    revoked_at: str | None = None
+    rate: float | None = None  # requests per second that this key may send to one replica; None: no limit
+
+    def caller(self) -> Caller:
+        """The caller that this key makes."""
+        return Caller(self.id, self.name, frozenset(self.roles), self.rate)
+
+
+class KeyRing:
+    """The keys of one root. Every method may read the store, so callers on an event loop use a thread."""
+
+    def __init__(self, storage: Storage, cache_seconds: float = CACHE_SECONDS) -> None:
+        self.storage, self.cache_seconds = storage, cache_seconds
+        self._cache: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
+        self._lock = Lock()
+        self._session_secret: bytes | None = None
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, roles: Iterable[str], rate: float | None = None) -> str:
+        """Makes a key and returns its token, which cannot be read again."""
+        roles = sorted(set(roles))
+        unknown = [r for r in roles if r not in ROLES]
+        if unknown or not roles:
+            raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
+        if not name.strip() or len(name) > 100:
+            raise UsageError(f"expected a name of 1 to 100 characters, got {len(name.strip())}.")
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "key"
+        secret, id_ = secrets.token_urlsafe(32), f"{slug}-{secrets.token_hex(3)}"
+        key = Key(id=id_, name=name.strip(), roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate)
+        self.storage.create(layout.key(id_), key.to_bytes())
+        return f"{id_}.{secret}"
+
+    def list(self) -> list[Key]:
+        """All keys, revoked ones too, by id."""
+        ids = [e.key.removeprefix("keys/").removesuffix(".json") for e in self.storage.list("keys/")]
+        return [Key.load(self.storage, layout.key(i)) for i in ids if KEY_ID.fullmatch(i)]
+
+    def revoke(self, key_id: str) -> Key:
+        """Ends a key; replicas refuse it within `CACHE_SECONDS`. Revoked again, nothing changes."""
+        key = self._read(key_id)
+        if key is None:
+            raise UsageError(f"there is no key {key_id!r}. `trueup keys list` shows all ids.")
+        if key.revoked_at is None:
+            key = key.model_copy(update={"revoked_at": _now()})
+            self.storage.put(layout.key(key_id), key.to_bytes())
+        self._cache.pop(key_id, None)
+        return key
+
+    def any(self) -> bool:
+        """Whether a key exists that still works."""
+        return any(k.revoked_at is None for k in self.list())
+
+    # -- checks -----------------------------------------------------------------------------------------------------
+
+    def check(self, token: str) -> Caller | None:
+        """The caller of a token; None when it is unknown, wrong or revoked. Compared in constant time."""
+        id_, _, secret = token.partition(".")
+        key = self.get(id_)
+        # An unknown id costs the same comparison as a wrong secret.
+        right = hmac.compare_digest(_hash(secret), key.sha256 if key else _hash(""))
+        return key.caller() if key and right and key.revoked_at is None else None
+
+    def caller(self, key_id: str) -> Caller | None:
+        """The caller of a key that a signed session names; None when the key was revoked."""
+        key = self.get(key_id)
+        return key.caller() if key and key.revoked_at is None else None
+
+    def fresh(self, key_id: str) -> bool:
+        """Whether `get` would answer from memory, so that an event loop needs no thread for it."""
+        with self._lock:
+            found = self._cache.get(key_id)
+        return found is not None and clock.monotonic() - found[0] < self.cache_seconds
+
+    def get(self, key_id: str) -> Key | None:
+        """The key document, at most `cache_seconds` old."""
+        if not KEY_ID.fullmatch(key_id):
+            return None
+        with self._lock:
+            found = self._cache.get(key_id)
+        if found is None or clock.monotonic() - found[0] >= self.cache_seconds:
+            found = (clock.monotonic(), self._read(key_id))
+            with self._lock:
+                self._cache[key_id] = found
+                while len(self._cache) > CACHE_SIZE:  # somebody tries ids: forget the oldest
+                    self._cache.popitem(last=False)
+        return found[1]
+
+    def _read(self, key_id: str) -> Key | None:
+        try:
+            return Key.load(self.storage, layout.key(key_id)) if KEY_ID.fullmatch(key_id) else None
+        except NotFound:
+            return None
+
+    # -- sessions and the first administrator -----------------------------------------------------------------------
+
+    def session_secret(self) -> bytes:
+        """The bytes that sign page sessions: made once per root, shared by all replicas."""
+        if self._session_secret is None:
+            key = layout.key(SESSION)
+            try:
+                self.storage.create(key, _Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
+            except AlreadyExists:
+                pass
+            self._session_secret = bytes.fromhex(_Secret.load(self.storage, key).secret)
+        return self._session_secret
+
+    def invite(self) -> str | None:
+        """A token for the one-time link that makes the first administrator; None when a working key exists."""
+        if self.any():
+            return None
+        id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        document = _Secret(secret=_hash(secret), created_at=_now())
+        self.storage.create(layout.key(f"{INVITE}-{id_}"), document.to_bytes())
+        return f"{id_}.{secret}"
+
+    def invited(self, token: str) -> bool:
+        """Whether an invitation is right, unused, at most a day old, and no working key exists yet."""
+        id_, _, secret = token.partition(".")
+        if not re.fullmatch(r"[0-9a-f]{12}", id_) or self.storage.exists(layout.key(f"{INVITE}-{id_}-used")):
+            return False
+        try:
+            document = _Secret.load(self.storage, layout.key(f"{INVITE}-{id_}"))
+        except NotFound:
+            return False
+        age = (clock.now() - clock.parse_moment(document.created_at)).total_seconds()
+        return hmac.compare_digest(_hash(secret), document.secret) and age < INVITE_SECONDS and not self.any()
+
+    def accept(self, token: str, name: str) -> str | None:
+        """Uses an invitation up and returns the administrator's new token; None when it is no longer good."""
+        if not self.invited(token):
+            return None
+        try:
+            self.storage.create(layout.key(f"{INVITE}-{token.partition('.')[0]}-used"), b'{"schema": "1"}\n')
+        except AlreadyExists:
+            return None
+        return self.add(name, ["admin"])
+
+
+class _Secret(Document):
+    """A secret (or the hash of one) with the time it was made."""
+
+    secret: str
+    created_at: str
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _now() -> str:
+    return clock.iso(clock.now())
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+@click.group("keys")
+def group() -> None:
+    """Keys for the HTTP interface: who may predict, label, read, administrate."""
+
+
+@stage_command("add")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), required=True, help="Repeat for several.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Most requests per second at one replica.")
+def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: float | None) -> Outcome:
+    """Makes a key for NAME and prints its token, once."""
+    token = KeyRing(open_root(settings.need_root(), create=True)).add(name, roles, rate)
+    text = f"{token}\nKeep it: it is shown once and stored nowhere. Send it as `Authorization: Bearer {token}`."
+    return Outcome(document={"id": token.partition(".")[0], "name": name, "roles": sorted(set(roles)), "token": token},
+                   text=text)
+
+
+@stage_command("list")
+def list_command(settings: Settings) -> Outcome:
+    """Shows all keys, never their secrets."""
+    keys = KeyRing(open_root(settings.need_root())).list()
+    lines = [f"{k.id:<28} {','.join(k.roles):<20} {k.created_at[:10]}  {k.name}" +
+             (f"  revoked {k.revoked_at[:10]}" if k.revoked_at else "") for k in keys]
+    return Outcome(document={"keys": [k.model_dump(exclude={"sha256"}) for k in keys]},
+                   text="\n".join(lines) or "No keys. Make one: trueup keys add NAME --role admin")
+
+
+@stage_command("revoke")
+@click.argument("key_id")
+def revoke_command(settings: Settings, key_id: str) -> Outcome:
+    """Ends the key KEY_ID; a running service refuses it within seconds."""
+    key = KeyRing(open_root(settings.need_root())).revoke(key_id.partition(".")[0])
+    return Outcome(document={"id": key.id, "revoked_at": key.revoked_at}, text=f"{key.id} ({key.name}) is revoked.")
+
+
+for _command in (add_command, list_command, revoke_command):
+    group.add_command(_command)
+
+if __name__ == "__main__":
+    sys.exit(run(group, prog_name="trueup keys"))
