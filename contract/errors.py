@@ -42,6 +42,10 @@ class BadLabel(TrueupError):
     """A label that cannot enter: empty, too long, or with control characters."""
 
 
+class BadImage(TrueupError):
+    """Bytes that are no image we decode: another format, damaged, truncated, too many pixels."""
+
+
 class NoSuchModel(TrueupError):
     """Nothing was ever published under that model name."""
 

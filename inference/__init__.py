@@ -1,1 +1,1 @@
-"""The online half: network, preprocessing, predictor; service, batching, durable log, review queue, web pages."""
+"""The online half: network, preprocessing, predictor; the service with its batching, durable log and pages."""

@@ -1,0 +1,110 @@
+"""Networks by name: built, loaded from safetensors, and their classification head found.
+
+A name is a torchvision classification network (`resnet18`) or `package.module:build`, a callable that takes the number
+of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no say in an answer.
+"""
+
+import importlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from contract.card import Card
+from contract.errors import BadWeights, UsageError
+
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+
+
+def names() -> list[str]:
+    """All torchvision classification networks, sorted."""
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def build(name: str, classes: int) -> nn.Module:
+    """A network with random weights and a head of `classes` outputs; UsageError for an unknown name.
+
+    Its forward takes [n, 3, H, W] and returns logits [n, classes] in both modes.
+    """
+    if ":" in name:
+        return _own(name, classes)
+    from torchvision import models
+
+    if name not in names():
+        raise UsageError(f"network {name!r}: expected a torchvision classification network (for example resnet18) or "
+                         f"package.module:build. torchvision has: {', '.join(names())}.")
+    builder = models.get_model_builder(name)
+    options = {}
+    if "googlenet" in name or "inception" in name:
+        # Named, or torchvision announces a change of its default.
+        options = {"aux_logits": False, "init_weights": True}
+    return builder(weights=None, num_classes=classes, **options)
+
+
+def _own(name: str, classes: int) -> nn.Module:
+    module, _, function = name.partition(":")
+    try:
+        builder = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"network {name!r}: expected package.module:build to be importable, got {error}. "
+                         f"Install the package where the service and the training run.") from error
+    network = builder(classes)
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network {name!r}: expected {function}({classes}) to return a torch.nn.Module, "
+                         f"got {type(network).__name__}.")
+    return network
+
+
+def load(card: Card, weights: bytes) -> nn.Module:
+    """The card's network with these weights (safetensors), float32, in eval mode, on the CPU.
+
+    Raises BadWeights when the bytes are no safetensors or their names or shapes are not the network's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    try:
+        state = parse(weights)
+    except SafetensorError as error:
+        raise BadWeights(f"{card.model} version {card.version}: expected safetensors, got {len(weights)} bytes that "
+                         f"are none ({error}). Publish the version again.") from error
+    return fill(card.network, len(card.classes), state)
+
+
+def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    """A network by name that holds exactly this state, float32, in eval mode; BadWeights on any difference."""
+    # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
+    # regnet reads values of tensors while it is built, which the meta device does not have.
+    meta = ":" not in name and not name.startswith("regnet")
+    with torch.device("meta" if meta else "cpu"):
+        network = build(name, classes)
+    try:
+        network.load_state_dict(dict(state), strict=True, assign=meta)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise BadWeights(f"weights do not fit {name} with {classes} classes: {detail[:800]} Check --network and the "
+                         f"class list.") from error
+    return network.to(torch.float32).eval()
+
+
+def without_auxiliary(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict without the auxiliary heads that torchvision's googlenet and inception_v3 are published with."""
+    return {key: value for key, value in state.items() if not key.startswith(AUXILIARY)}
+
+
+def head(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """Name and layer of the classification head: the last Linear or Conv2d in the order of definition.
+
+    True of every torchvision classification network (tested over all); squeezenet's is a convolution.
+    """
+    found = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    if not found:
+        raise UsageError(f"{type(network).__name__}: expected a Linear or Conv2d layer as its head, got none.")
+    return found[-1]
+
+
+def outputs(layer: nn.Linear | nn.Conv2d) -> int:
+    """How many classes a head tells apart."""
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
