@@ -1,0 +1,133 @@
+"""The command line: `trueup <verb> …` (also `python -m pipeline.cli`).
+
+Every verb is a module with `main(argv) -> exit code`, imported by its name only when it is run, so that `trueup --help`
+loads nothing but this file. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell.
+"""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from contract.errors import DONE, ERROR, USAGE
+
+# Our own packages: any other module that is missing at import belongs to an extra that was not installed.
+OURS = ("contract", "inference", "jobs", "training", "pipeline", "emr")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One command: what starts it, the arguments that come before the user's, and its line in the help."""
+
+    module: str
+    line: str
+    before: tuple[str, ...] = ()
+
+
+GROUPS: dict[str, dict[str, Verb]] = {
+    "Start here": {
+        "demo": Verb("pipeline.demo.run", "the whole loop on real data, in about three minutes"),
+        "doctor": Verb("pipeline.doctor", "check Java, Spark, the root, the clock, the disk"),
+    },
+    "The loop": {
+        "serve": Verb("inference.serve", "answer predictions over HTTP and log them"),
+        "evaluate": Verb("jobs.evaluate", "count where predictions and labels agree"),
+        "gate": Verb("pipeline.gate", "decide from an evaluation whether the model still holds"),
+        "dataset": Verb("jobs.dataset", "build a training set from labelled predictions"),
+        "train": Verb("training.train", "fine-tune a version on a dataset"),
+        "assess": Verb("training.assess", "compare a candidate with the live version on the same rows"),
+        "publish": Verb("training.publish", "bring a network trained elsewhere and make it live"),
+        "cycle": Verb("pipeline.cycle", "evaluate, gate, dataset, train, assess, publish"),
+        "report": Verb("jobs.report", "show an evaluation as a page"),
+    },
+    "Models": {
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, override"),
+        "rollback": Verb("pipeline.model", "make the previous version live again", ("rollback",)),
+    },
+    "Data and people": {
+        "import images": Verb("jobs.images", "a folder of class folders becomes a dataset"),
+        "import labels": Verb("jobs.importing", "labels from CSV, JSON lines or Parquet", ("labels",)),
+        "import predictions": Verb("jobs.importing", "predictions from CSV, JSON lines or Parquet", ("predictions",)),
+        "review": Verb("inference.review", "draw the samples that people are asked"),
+        "keys": Verb("inference.keys", "add, list and revoke API keys"),
+    },
+    "This installation": {
+        "config": Verb("pipeline.config", "print every setting and where it came from"),
+        "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
+    },
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(help_text())
+        return DONE if arguments else USAGE
+    if arguments[0] == "--version":
+        return _version()
+    verbs = available()
+    words = 2 if any(v.startswith(f"{arguments[0]} ") for v in verbs) else 1
+    name = " ".join(arguments[:words])
+    if name not in verbs:
+        return _unknown(name, verbs)
+    return _run(name, verbs[name], arguments[words:])
+
+
+def available() -> dict[str, Verb]:
+    """The verbs whose module there is, in the order of the help."""
+    return {name: verb for group in GROUPS.values() for name, verb in group.items() if _there(verb.module)}
+
+
+def _there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package is missing
+        return False
+
+
+def help_text() -> str:
+    """The verbs by group, with one line each."""
+    verbs = available()
+    lines = ["Usage: trueup VERB [OPTIONS]      trueup VERB --help explains one",
+             "", "Watches a deployed image classifier, and retrains it when the figures say so."]
+    for title, group in GROUPS.items():
+        listed = [f"  {name:<20}{verb.line}" for name, verb in group.items() if name in verbs]
+        lines += ["", f"{title}:", *listed] if listed else []
+    lines += ["", "Every verb takes --root (or TRUEUP_ROOT), --config, --set KEY=VALUE and --json.",
+              "Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell."]
+    return "\n".join(lines)
+
+
+def _run(name: str, verb: Verb, rest: list[str]) -> int:
+    try:
+        module = import_module(verb.module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        print(f"error: `trueup {name}` needs the Python package {error.name!r}, which is not installed. "
+              f"`make setup` installs everything; setup.py names the extras.", file=sys.stderr)
+        return ERROR
+    sys.argv = [f"trueup {name}", *rest]  # click names the command by it in usage lines
+    return module.main([*verb.before, *rest])
+
+
+def _unknown(name: str, verbs: dict[str, Verb]) -> int:
+    near = difflib.get_close_matches(name, verbs, 1)
+    below = [v for v in verbs if v.startswith(f"{name.split()[0]} ")]
+    hint = f" Did you mean `trueup {near[0]}`?" if near else f" There are: {', '.join(below)}." if below else ""
+    print(f"error: there is no `trueup {name}`.{hint} `trueup --help` lists all verbs.", file=sys.stderr)
+    return USAGE
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    print(version("trueup"))
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

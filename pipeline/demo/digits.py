@@ -1,0 +1,86 @@
+"""scikit-learn's handwritten digits as image files: as a clean camera sees them, and as a drifted one does.
+
+The 1,797 digits are cut once, by seed, into disjoint parts, so that nothing sent to the service was in the first
+training set and nothing sent after the recovery was in any.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SIDE = 64  # pixels of the image files; the digits are 8 x 8
+PARTS = {"first_training": 450, "clean_holdout": 247, "clean": 250, "drifted": 500, "recovered": 350}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image file: its JPEG bytes and what it really shows."""
+
+    name: str
+    data: bytes
+    truth: str
+
+
+def part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
+    """The pictures of one part of `PARTS`; `drifted` and `recovered` are seen by the drifted camera.
+
+    `size` scales every part but keeps them disjoint (0 < size <= 1).
+    """
+    images, labels = _digits()
+    order = np.random.default_rng([seed, 0]).permutation(len(images))
+    start = sum(n for k, n in PARTS.items() if list(PARTS).index(k) < list(PARTS).index(name))
+    for i in order[start : start + max(1, int(PARTS[name] * size))]:
+        rng = np.random.default_rng([seed, 1, int(i)])
+        drifted = name in ("drifted", "recovered")
+        data = drifted_camera(images[i], rng) if drifted else clean_camera(images[i])
+        yield Picture(f"{name}-{i:04d}.jpg", data, str(labels[i]))
+
+
+def clean_camera(digit: Any) -> bytes:
+    """The 8 x 8 digit (0-16), enlarged and stored as a JPEG."""
+    return _jpeg(_enlarged(digit))
+
+
+def drifted_camera(digit: Any, rng: np.random.Generator) -> bytes:
+    """The same scene after somebody knocked the camera: tilted, lower in contrast, noisier."""
+    return _jpeg(noisier(lower_contrast(tilted(_enlarged(digit), rng), rng), rng))
+
+
+def tilted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Turned by 14 to 24 degrees, all the same way: a mount that slipped."""
+    return image.rotate(float(rng.uniform(14, 24)), Image.Resampling.BILINEAR, fillcolor=0)
+
+
+def lower_contrast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Contrast scaled to 55-75% around a raised black level."""
+    return image.point(lambda v, s=float(rng.uniform(0.55, 0.75)): int(v * s + 40))
+
+
+def noisier(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Gaussian noise of standard deviation 10 grey levels."""
+    noise = rng.normal(0, 10, (SIDE, SIDE))
+    return Image.fromarray(np.clip(np.asarray(image, dtype=float) + noise, 0, 255).astype(np.uint8))
+
+
+def _enlarged(digit: Any) -> Image.Image:
+    small = Image.fromarray(np.clip(digit * 16, 0, 255).astype(np.uint8))
+    return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+@cache
+def _digits() -> tuple[Any, Any]:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return found.images, found.target
