@@ -1,0 +1,138 @@
+"""The mapreduce engine: writes split lists, runs jobs/evaluate_mapreduce.py by any of mrjob's runners, reads its lines.
+
+    python -m jobs.engines.mapreduce --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
+
+writes the split lists only, for people who run the MapReduce job by themselves; see jobs/evaluate_mapreduce.py.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract import clock
+from contract.command import Outcome, run, stage_command
+from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
+from contract.errors import Mismatch, UsageError
+from contract.storage import Storage
+from jobs.engines import splits
+from jobs.engines.question import DayFiles, Question
+
+RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
+HERE = Path(__file__).resolve().parents[2]
+
+
+def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable | None = None, *,
+          runner: str = "local", mrjob_args: Sequence[str] = ()) -> Iterator[DayCounts]:
+    """The counts of each day, by one MapReduce job over all of them; `mrjob_args` are further options of mrjob.
+
+    Raises Mismatch when the tasks together read other rows than the footers promise, UsageError for another runner.
+    """
+    if runner not in RUNNERS:
+        raise UsageError(f"runner {runner!r}: expected one of {', '.join(RUNNERS)}.")
+    if not any(day.predictions or day.labels for day in days):
+        return (collected(day, ()) for day in days)
+    with tempfile.TemporaryDirectory(prefix="trueup-mapreduce-") as folder:
+        found = by_day(_lines(Path(folder), storage, days, question, runner, mrjob_args))
+    return (collected(day, found[day.day]) for day in days)
+
+
+def _lines(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
+           mrjob_args: Sequence[str]) -> Iterator[dict]:
+    """Runs the job and reads what it says."""
+    from jobs.evaluate_mapreduce import MREvaluate
+
+    paths = splits.write(folder / "splits", storage.root, days)
+    arguments = [*_runner_arguments(runner, folder), *mrjob_args, *_question_arguments(question, folder)]
+    job = MREvaluate([*arguments, *map(str, paths)])
+    with job.make_runner() as running:
+        running.run()
+        yield from (line for _, line in job.parse_output(running.cat_output()))
+
+
+def _question_arguments(question: Question, folder: Path) -> list[str]:
+    arguments = [f"--model={question.model}", f"--role={question.role}",
+                 f"--as-of={clock.iso(clock.from_us(question.as_of))}"]
+    for declared in question.slices:
+        arguments.append(f"--slice={declared.name}={declared.expression}")
+    if question.labeler_weights:
+        weights = folder / "weights.json"
+        weights.write_text(json.dumps(dict(question.labeler_weights)))
+        arguments += ["--labeler-weights", str(weights)]
+    return arguments
+
+
+def _runner_arguments(runner: str, folder: Path) -> list[str]:
+    """What mrjob must know to run our code. On EMR the packages are installed on the nodes (emr/)."""
+    if runner == "emr":
+        return ["-r", runner]
+    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    arguments = ["-r", runner, "--cmdenv", f"PYTHONPATH={path}"]
+    if runner in ("inline", "local"):
+        # At least two of each, so that what is only right in one task fails on a laptop already.
+        tasks = {"mapreduce.job.maps": "2", "mapreduce.job.reduces": "2"}
+        arguments += ["--no-conf", *(a for k, v in tasks.items() for a in ("-D", f"{k}={v}"))]
+    if runner in ("inline", "local", "spark"):
+        arguments += ["--local-tmp-dir", str(folder)]
+    return arguments
+
+
+def by_day(lines: Iterable[dict]) -> dict[str, list[dict]]:
+    """The output lines of each day."""
+    found = defaultdict(list)
+    for line in lines:
+        found[line.pop("day")].append(line)
+    return found
+
+
+def collected(files: DayFiles, lines: Iterable[dict]) -> DayCounts:
+    """One day's counts from its output lines."""
+    import pyarrow as pa
+
+    rows, tables, known = dict.fromkeys((*ROWS, "read"), 0), defaultdict(list), {"known_through": 0, "next_future": None}
+    for line in lines:
+        table = line.pop("table")
+        if table == "rows":
+            rows[line["name"]] = line["n"]
+        elif table == "known":
+            known |= line
+        else:
+            tables[table].append(line)
+    check_rows(files, rows.pop("read"))
+    made = empty_tables() | {n: canonical(n, pa.Table.from_pylist(r, TABLES[n].arrow())) for n, r in tables.items()}
+    return DayCounts(files.day, made, rows, **known)
+
+
+def check_rows(files: DayFiles, read: int) -> None:
+    """Mismatch when not every row that the footers promise was read."""
+    promised = sum(file.rows for file in files.predictions + files.labels)
+    if read != promised:
+        raise Mismatch(f"day {files.day}: expected {promised} rows by the files' footers, read {read}. "
+                       f"A file changed, or a task was lost: start again.")
+
+
+@stage_command("mapreduce-splits", help="Write the split lists of a window, the input of jobs/evaluate_mapreduce.py.")
+@click.option("--model", required=True, help="Name of the model to count.")
+@click.option("--from", "first", help="First prediction day. [default: the last 30]")
+@click.option("--to", "last", help="Last prediction day. [default: today]")
+@click.option("--splits", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the split lists.")
+def main(settings: Any, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
+    """Writes split lists and prints the command that counts them."""
+    from contract.storage import open_root
+    from jobs.files import list_day, read_footers, window
+
+    storage, now = open_root(settings.root), clock.now()
+    days = [list_day(storage, day) for day in window(storage, first, last, clock.day_of(now))]
+    paths = splits.write(folder, storage.root, read_footers(storage, days)[0])
+    command = f"python jobs/evaluate_mapreduce.py -r local --model {model} --as-of {clock.iso(now)} {folder}/*.jsonl"
+    return Outcome(document={"splits": [str(p) for p in paths], "command": command}, text=command)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, prog_name="python -m jobs.engines.mapreduce"))

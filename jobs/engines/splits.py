@@ -1,0 +1,96 @@
+"""Split lists of the mapreduce engine: which row groups a mapper reads, and the rows that it gets from them.
+
+A split is one JSON line {root, table, day, key, row_groups, columns}; small text files of such lines are the input of
+jobs/evaluate_mapreduce.py.
+"""
+
+import heapq
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from contract import layout
+from contract.errors import Mismatch
+from contract.storage import open_storage
+from jobs.engines.question import DataFile, DayFiles
+
+BYTES_PER_SPLIT = 64 * 2**20
+BATCH_ROWS = 8192  # what a mapper holds of a row group
+IDS = ("prediction_id", "label_id")  # an empty id counts as null
+
+
+def write(folder: Path, root: str, days: Sequence[DayFiles]) -> list[Path]:
+    """Writes the split lists of these days, at least two, about equally many bytes each; returns their paths."""
+    pieces = [piece for day in days for table in (layout.PREDICTIONS, layout.LABELS)
+              for file in getattr(day, table) for piece in _pieces(root, table, day.day, file)]
+    wanted = max(2, math.ceil(sum(size for size, _ in pieces) / BYTES_PER_SPLIT))
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for n, split in enumerate(balanced(pieces, wanted)):
+        paths.append(folder / f"split-{n:05d}.jsonl")
+        paths[-1].write_text("".join(json.dumps(line) + "\n" for line in split))
+    return paths
+
+
+def _pieces(root: str, table: str, day: str, file: DataFile) -> list[tuple[int, dict]]:
+    """(bytes, line) of each row group of a file."""
+    line = {"root": root, "table": table, "day": day, "key": file.key, "columns": sorted(file.columns)}
+    return [(file.size // file.row_groups, line | {"row_groups": [n]}) for n in range(file.row_groups)]
+
+
+def balanced(pieces: Sequence[tuple[int, dict]], wanted: int) -> list[list[dict]]:
+    """The pieces in `wanted` lists: the largest piece first, always to the list with the fewest bytes."""
+    lists: list[list[dict]] = [[] for _ in range(wanted)]
+    fill = [(0, n) for n in range(wanted)]
+    for size, line in sorted(pieces, key=lambda piece: -piece[0]):
+        filled, n = heapq.heappop(fill)
+        lists[n].append(line)
+        heapq.heappush(fill, (filled + size, n))
+    return lists
+
+
+def read(split: dict) -> Iterator[dict[str, Any]]:
+    """The rows of a split as the rules want them; Mismatch when there are more or fewer than the footer says."""
+    import pyarrow.parquet as pq
+
+    system, base = open_storage(split["root"]).arrow()
+    rows = 0
+    with pq.ParquetFile(f"{base}/{split['key']}", filesystem=system, coerce_int96_timestamp_unit="us") as parquet:
+        promised = sum(parquet.metadata.row_group(n).num_rows for n in split["row_groups"])
+        for batch in parquet.iter_batches(BATCH_ROWS, split["row_groups"], split["columns"], use_threads=False):
+            columns = {name: values(name, batch.column(name)) for name in split["columns"]}
+            rows += batch.num_rows
+            for n in range(batch.num_rows):
+                yield {name: column[n] for name, column in columns.items()}
+    if rows != promised:
+        raise Mismatch(f"{split['root']}/{split['key']}: expected {promised} rows of row groups {split['row_groups']}, "
+                       f"got {rows}. The file changed while it was read: start again.")
+
+
+def values(name: str, array: Any) -> list:
+    """A column as Python values: text, whole microseconds for times, dicts for maps (a key's first value)."""
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if t.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if t.is_timestamp(array.type):
+        return _microseconds(array)
+    if t.is_map(array.type):
+        return [None if pairs is None else dict(reversed(pairs)) for pairs in array.to_pylist()]
+    if name == "model_version" and t.is_integer(array.type):
+        array = array.cast(pa.string())
+    found = array.to_pylist()
+    return [value or None for value in found] if name in IDS else found
+
+
+def _microseconds(array: Any) -> list[int | None]:
+    """Microseconds since 1970 UTC of times in ms, us or ns; ns are rounded down, a time without zone is UTC."""
+    import pyarrow as pa
+
+    numbers = array.cast(pa.int64()).to_pylist()
+    if array.type.unit == "ms":
+        return [None if n is None else n * 1000 for n in numbers]
+    return [None if n is None else n // 1000 for n in numbers] if array.type.unit == "ns" else numbers

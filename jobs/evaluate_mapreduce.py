@@ -1,0 +1,231 @@
+"""Counts of a model as a MapReduce job (mrjob): splits of Parquet files in, one readable JSON line per count out.
+
+    python -m jobs.engines.mapreduce --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
+    python jobs/evaluate_mapreduce.py -r local --model M --as-of 2026-11-21T00:00:00Z splits/*.jsonl
+
+The first command lists the files of the days and writes `splits/*.jsonl`, at least two, balanced by bytes. Each line is
+JSON {root, table, day, key, row_groups, rows, columns}, which a mapper opens through storage and reads in batches.
+Runners: -r inline, local, spark, hadoop, emr. Every output line is an object with `table` (rows, known, or one of
+contract.counts.TABLES) and `day`; lines never repeat a key.
+
+Step 1 shuffles by (day, prediction id) and applies jobs/engines/rules.py; step 2 adds; slices take a third step that
+keeps the most frequent values.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve()
+if not __package__ and (HERE.parents[1] / "contract").is_dir():  # started as a file: find our packages beside it
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != HERE.parent]  # jobs/ itself holds no top names
+    sys.path.insert(0, str(HERE.parents[1]))
+
+from mrjob.job import MRJob  # noqa: E402
+from mrjob.protocol import StandardJSONProtocol, StandardJSONValueProtocol  # noqa: E402
+from mrjob.step import MRStep  # noqa: E402
+
+from contract import clock  # noqa: E402
+from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, keys_of  # noqa: E402
+from jobs.engines import rules  # noqa: E402
+from jobs.engines.question import Question, Slice  # noqa: E402
+
+FLUSH_AT = 50_000  # distinct keys that a reducer adds up in memory before it hands them on
+ROWS_COUNTED, KNOWN, NEXT = "rows", "known", "next"
+READ = "read"  # counts every row of both tables, so that a lost split shows
+
+
+class MREvaluate(MRJob):
+    """Splits -> rows by prediction id -> records of the rules -> sums."""
+
+    INPUT_PROTOCOL = StandardJSONValueProtocol
+    INTERNAL_PROTOCOL = StandardJSONProtocol  # sums of squares outgrow what faster JSON libraries can write
+    OUTPUT_PROTOCOL = StandardJSONValueProtocol
+
+    def configure_args(self) -> None:
+        """The question, as options that every task gets."""
+        super().configure_args()
+        self.add_passthru_arg("--model", required=True, help="name of the model to count")
+        self.add_passthru_arg("--as-of", required=True, help="ISO 8601 moment: only rows known then count")
+        self.add_passthru_arg("--role", default="live", help="role of the predictions to count. [default: live]")
+        self.add_passthru_arg("--slice", action="append", default=[], metavar="NAME=EXPRESSION", dest="slices",
+                              help="a declared slice, e.g. camera=attributes.camera; repeatable")
+        self.add_file_arg("--labeler-weights", help="JSON file {labeler: floor(weight * 2^16)}")
+
+    @property
+    def question(self) -> Question:
+        """What is counted, from the options."""
+        if not hasattr(self, "_question"):
+            weights = json.loads(Path(self.options.labeler_weights).read_text()) if self.options.labeler_weights else {}
+            slices = tuple(Slice(*text.split("=", 1)) for text in self.options.slices)
+            self._question = Question(self.options.model, clock.to_us(clock.parse_moment(self.options.as_of)),
+                                      self.options.role, slices=slices, labeler_weights=weights)
+        return self._question
+
+    def steps(self) -> list[MRStep]:
+        """Count, add, and with slices keep their most frequent values."""
+        steps = [MRStep(mapper=self.read_rows, reducer_init=self.start_adding, reducer=self.apply_rules,
+                        reducer_final=self.flush),
+                 MRStep(combiner=self.add_up, reducer=self.add_values if self.options.slices else self.write_sums)]
+        return [*steps, MRStep(reducer=self.keep_top_values)] if self.options.slices else steps
+
+    # Step 1: rows by prediction id
+
+    def read_rows(self, _: None, split: dict) -> Iterator[tuple[Any, Any]]:
+        """The rows of one split by (day, prediction id); rows that need no other row are counted at once."""
+        from jobs.engines.splits import read
+
+        day_number = split_day(split["day"])
+        by_table = self._prediction if split["table"] == "predictions" else self._label
+        alone: dict[str, int] = defaultdict(int)
+        for row in read(split):
+            alone[READ] += 1
+            yield from by_table(row, split["day"], day_number, alone)
+        yield from (([split["day"], None], [name, n]) for name, n in alone.items())
+
+    def _prediction(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
+        status = rules.prediction_status(row, day_number, self.question)
+        ours = status is not None and row["model"] == self.question.model
+        alone["predictions"] += ours
+        if status in ("ok", "future_predictions"):
+            self._note(rules.known_at(row["predicted_at"], row.get("recorded_at")), alone)
+        if status == "ok":
+            yield [day, row["prediction_id"]], ["p", _encoded(row)]
+        elif ours:
+            alone[status] += 1
+
+    def _label(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
+        status = rules.label_status(row, day_number, self.question)
+        if not row["prediction_id"]:
+            alone["invalid"] += 1
+            alone["labels"] += 1
+        else:
+            yield [day, row["prediction_id"]], [status, _encoded(row)]
+
+    def _note(self, known: int, alone: dict[str, int]) -> None:
+        """Keeps the largest known time and the smallest that was too late."""
+        if known <= self.question.as_of:
+            alone[KNOWN] = max(alone.get(KNOWN, known), known)
+        else:
+            alone[NEXT] = min(alone.get(NEXT, known), known)
+
+    def start_adding(self) -> None:
+        """Sums of this reducer, handed on when they grow."""
+        self.sums: dict[tuple, list[int]] = {}
+
+    def apply_rules(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+        """The rules for one prediction id; holds the rows of that id only."""
+        day, prediction_id = key
+        if prediction_id is None:
+            for name, n in values:
+                self._add(day, (name, (), (n,)) if name in (KNOWN, NEXT) else (ROWS_COUNTED, (name,), (n,)))
+            return
+        rows = [(kind, _decoded(row, prediction_id)) for kind, row in values]
+        predictions = [row for kind, row in rows if kind == "p"]
+        for record in rules.judge(predictions, [r for r in rows if r[0] != "p"], self.question):
+            self._add(day, record)
+        if len(self.sums) > FLUSH_AT:
+            yield from self.flush()
+
+    def _add(self, day: str, record: rules.Record) -> None:
+        table, key, values = record
+        if table == KNOWN and values[0] > self.question.as_of:
+            table = NEXT
+        key = (table, day, *key)
+        self.sums[key] = list(combined(table, (self.sums[key], values))) if key in self.sums else list(values)
+
+    def flush(self) -> Iterator[tuple[Any, Any]]:
+        """Hands the sums so far to step 2; with slices, by value, so that their totals meet."""
+        yield from ((list(key), values) for key, values in self.sums.items())
+        self.sums = {}
+
+    # Step 2: sums
+
+    def add_up(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+        """Adds what one key has so far."""
+        yield key, combined(key[0], values)
+
+    def write_sums(self, key: list, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
+        """Adds what one key has, as a readable line."""
+        yield None, line(key, combined(key[0], values))
+
+    def add_values(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+        """Adds what one key has; a slice's records go to one reducer for that slice and day."""
+        yield key[:3] if key[0] == "slices" else key, [key, combined(key[0], values)]
+
+    # Step 3: the most frequent values of each slice
+
+    def keep_top_values(self, _: list, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
+        """At most 200 values of a slice on a day stay, the rest becomes 'other'."""
+        sums = [(key, value) for key, value in values]
+        kept = top_values(sums) if sums[0][0][0] == "slices" else None
+        added: dict[tuple, list[int]] = {}
+        for key, value in sums:
+            if kept is not None and key[3] is not None and key[3] not in kept:
+                key[3] = OTHER
+            before = added.get(tuple(key))
+            added[tuple(key)] = combined(key[0], (before, value)) if before else value
+        yield from ((None, line(list(key), value)) for key, value in added.items())
+
+
+def split_day(day: str) -> int:
+    """Days since 1970 of a partition's day."""
+    return clock.to_us(clock.parse_moment(day)) // rules.US_PER_DAY
+
+
+def combined(table: str, values: Iterable[Iterable[int]]) -> list[int]:
+    """One list of values from several of one key: sums, but the largest known and the smallest late time."""
+    how = {KNOWN: max, NEXT: min}.get(table, sum)
+    return [how(column) for column in zip(*values, strict=True)]
+
+
+def top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
+    """The 200 values of a slice with most predictions; ties go to the smaller bytes. Null is none of them."""
+    totals: dict[str, int] = defaultdict(int)
+    for key, (n,) in sums:
+        if key[3] is not None:
+            totals[key[3]] += n
+    return set(sorted(totals, key=lambda value: (-totals[value], value))[:MOST_SLICE_VALUES])
+
+
+def line(key: list, values: list[int]) -> dict[str, Any]:
+    """An output line: the table, the day, the key's columns and the sums, all by name."""
+    table, day, *rest = key
+    if table in (KNOWN, NEXT):
+        return {"table": "known", "day": day, {KNOWN: "known_through", NEXT: "next_future"}[table]: values[0]}
+    if table == ROWS_COUNTED:
+        return {"table": table, "day": day, "name": rest[0], "n": values[0]}
+    keys = keys_of(table)
+    sums = [n for n in TABLES[table].names if n not in keys]
+    return {"table": table, "day": day, **dict(zip(keys, rest, strict=True)), **dict(zip(sums, values, strict=True))}
+
+
+def _encoded(row: dict) -> dict:
+    """A row without its nulls and without what JSON cannot say: NaN and infinities become texts."""
+    return {k: _plain(v) for k, v in row.items() if v is not None and k != "prediction_id"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {"map": list(value.items())}
+    return {"float": str(value)} if isinstance(value, float) and value - value != 0 else value
+
+
+def _decoded(row: dict, prediction_id: str) -> dict:
+    """The inverse of `_encoded`; columns that are always looked at are there."""
+    found = {k: _value(v) for k, v in row.items()}
+    return dict.fromkeys(("model", "confidence", "label", "label_id", "labeler", "labeled_at")) | found | {
+        "prediction_id": prediction_id}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(value["map"]) if "map" in value else float(value["float"])
+    return value
+
+
+if __name__ == "__main__":
+    MREvaluate.run()
