@@ -43,7 +43,7 @@ def fetch(artifact: str) -> None:
     copy = ["dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={aside}"]
     done = subprocess.run(["mvn", "--batch-mode", "--quiet", *copy])
     if done.returncode:
-        sys.exit(f"jars: Maven could not fetch {artifact} (see above). Check your Maven settings and `make jars` again.")
+        sys.exit(f"jars: Maven could not fetch {artifact} (see above). Check its settings, then `make jars` again.")
     (aside / file_name(artifact)).replace(JARS / file_name(artifact))
 
 

@@ -99,7 +99,7 @@ def main():
     """Say what would go wrong and stop, or hand over to environment.py under the Python that was found."""
     if up_to_date():
         print("setup: .venv is up to date")
-        return 0
+        return
     with open(os.path.join(HERE, "footprint.json")) as footprint:
         size = json.load(footprint)
     python, found = find_python()
@@ -107,7 +107,7 @@ def main():
     for line in trouble:
         sys.stderr.write("setup: " + line + "\n")
     if trouble:
-        return 1
+        sys.exit(1)
     print("setup: Python 3.11 at {}; {:.0f} GB free".format(python, shutil.disk_usage(ROOT).free / 1e9))
     print(
         "setup: fetches up to {:.1f} GB, less what the caches hold, and takes {:.1f} GB in .venv ({})".format(
@@ -119,4 +119,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,229 @@
+"""Who may import whom: the arrows of the design, read from every file's syntax tree, imports in functions included."""
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("contract", "emr", "inference", "jobs", "notebooks", "pipeline", "training")
+# An empty or half-read tree must not pass: at least so many files were there when this was last raised.
+AT_LEAST = 20
+
+# importer (file pattern) -> what it may import of ours, besides its own package. There are no other arrows.
+SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/predictor.py")
+SERVED = ("inference.network", "inference.preprocess", "inference.predictor")
+MAY_IMPORT = {
+    "contract/*": (),
+    "emr/*": ("contract",),
+    "inference/*": ("contract",),
+    "jobs/score*.py": ("contract", *SERVED),
+    "jobs/dataset*.py": ("contract", *SERVED),
+    "jobs/*": ("contract",),
+    "notebooks/*": ("contract",),
+    "pipeline/*": ("contract", "emr"),
+    "training/*": ("contract", *SERVED),
+}
+
+# heavy library -> the only files that import it
+HOMES = {
+    # records.py renders a record's schema for Spark, inside the function that does.
+    "pyspark": ("jobs/*", "training/launch*.py", "contract/records.py"),
+    "duckdb": ("jobs/engines/embedded.py",),
+    "mrjob": ("jobs/*",),
+    "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),
+    "petastorm": ("jobs/*", "training/*"),
+    "boto3": ("contract/s3_storage.py", "emr/*"),
+    "fastapi": ("inference/*",),
+}
+SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
+NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib"}
+
+# file -> most lines, with the reason beside it; every other file has at most 400
+LONGER = {}
+
+
+def files():
+    """Every source file of ours, as a path relative to the root."""
+    found = [path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*")]
+    return sorted(name for name in found if name.endswith((".py", ".ipynb")) and "/." not in name)
+
+
+def source(name):
+    """Python of a file; of a notebook, its code cells without the shell and magic lines."""
+    text = (ROOT / name).read_text()
+    if not name.endswith(".ipynb"):
+        return text
+    cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    return "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
+
+
+@cache
+def tree(name):
+    return ast.parse(source(name), name)
+
+
+def module_name(name):
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def names_in(node, name):
+    """Dotted names that an import statement, or a call with a literal name, brings in."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            package = module_name(name).split(".") + ([""] if name.endswith("__init__.py") else [])
+            base = ".".join([*package[: -node.level], *([base] if base else [])])
+        return [f"{base}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        return [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)]
+    return []
+
+
+def imports(name):
+    """(line, dotted name) of everything that a file imports, wherever in it."""
+    return [(getattr(node, "lineno", 0), found) for node in ast.walk(tree(name)) for found in names_in(node, name)]
+
+
+def imports_at_top(name):
+    """Dotted names imported when the module is: not in functions, not for type checking only."""
+    pending, found = list(tree(name).body), []
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+            continue
+        found.extend(names_in(node, name))
+        pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def allowed(name):
+    return next(targets for pattern, targets in MAY_IMPORT.items() if fnmatch(name, pattern))
+
+
+def under(imported, target):
+    return imported == target or imported.startswith(target + ".")
+
+
+def test_the_whole_tree_was_read():
+    assert len(files()) >= AT_LEAST
+
+
+def test_imports_follow_the_arrows():
+    wrong = []
+    for name in files():
+        own = name.split("/")[0]
+        for line, imported in imports(name):
+            package = imported.split(".")[0]
+            if package in PACKAGES and package != own and not any(under(imported, target) for target in allowed(name)):
+                wrong.append(f"{name}:{line} imports {imported}; it may import {', '.join(allowed(name)) or 'nothing'}")
+    assert wrong == []
+
+
+def test_heavy_libraries_stay_at_home():
+    wrong = []
+    for name in files():
+        if name.startswith("notebooks/"):
+            continue
+        for line, imported in imports(name):
+            library = imported.split(".")[0]
+            homes = HOMES.get(SAME_HOME.get(library, library))
+            if homes and not any(fnmatch(name, home) for home in homes):
+                wrong.append(f"{name}:{line} imports {library}; its home is {', '.join(homes)}")
+    assert wrong == []
+
+
+def test_petastorm_is_in_two_files_at_most():
+    users = {name for name in files() for _, imported in imports(name) if under(imported, "petastorm")}
+    assert len(users) <= 2, f"one writes and one reads; found {sorted(users)}"
+
+
+def test_contract_is_light_to_import():
+    wrong = [
+        f"{name} imports {imported} when it is imported; do it inside the function that needs it"
+        for name in files()
+        if name.startswith("contract/")
+        for imported in imports_at_top(name)
+        if imported.split(".")[0] in NOT_AT_IMPORT
+    ]
+    assert wrong == []
+
+
+def test_no_import_cycles():
+    modules = {module_name(name): name for name in files() if name.endswith(".py")}
+
+    def target(imported):
+        while imported and imported not in modules:
+            imported = imported.rpartition(".")[0]
+        return imported
+
+    # A package imports nothing by holding modules; an edge to a package counts only for what its __init__ imports.
+    edges = {one: {target(name) for name in imports_at_top(path)} - {"", one} for one, path in modules.items()}
+    assert find_cycle(edges) is None
+
+
+def find_cycle(edges):
+    """One cycle as a list of modules, or None."""
+    done, trail = set(), []
+
+    def visit(node):
+        if node in trail:
+            return [*trail[trail.index(node) :], node]
+        if node in done:
+            return None
+        trail.append(node)
+        found = next(filter(None, map(visit, sorted(edges.get(node, ())))), None)
+        trail.pop()
+        done.add(node)
+        return found
+
+    return next(filter(None, map(visit, sorted(edges))), None)
+
+
+def test_the_cycle_finder_finds_cycles():
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert find_cycle({"a": {"b", "c"}, "b": {"c"}}) is None
+
+
+def test_every_module_says_what_it_is_for():
+    modules = [name for name in files() if name.endswith(".py") and tree(name).body]
+    silent = [name for name in modules if not ast.get_docstring(tree(name))]
+    assert silent == []
+
+
+def test_files_stay_readable_in_one_sitting():
+    lengths = {name: len((ROOT / name).read_text().splitlines()) for name in files() if name.endswith(".py")}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGER.get(name, 400)} == {}
+    assert [name for name in LONGER if lengths.get(name, 0) <= 400] == [], "no longer needs its exception"
+
+
+@pytest.mark.skipif(not (ROOT / "pipeline/cli.py").exists(), reason="there is no pipeline/cli.py yet")
+def test_the_command_line_loads_no_engine():
+    script = "import sys, pipeline.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "pipeline" in loaded
+    assert NOT_AT_IMPORT & set(loaded) == set()
+
+
+@pytest.mark.skipif(not (ROOT / "pipeline/cli.py").exists(), reason="there is no pipeline/cli.py yet")
+def test_help_answers_in_half_a_second():
+    command = [str(Path(sys.executable).with_name("trueup")), "--help"]
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.monotonic() - began)
+        if times[-1] < 0.5:
+            return
+    assert min(times) < 0.5
