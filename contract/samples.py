@@ -1,0 +1,214 @@
+"""Which predictions people are asked about, and with what probability (design, section 4).
+
+The rule: with salt s, a prediction is asked iff u64(sha256(s + prediction_id)) / 2^64 < p, where u64 reads the first 8
+bytes of the digest of the UTF-8 text as a big-endian whole number, and p is that of the prediction's cell (predicted
+label, confidence bin). So every replica draws the same, a repeat draws nothing new, and 1/p weighs the answer.
+
+Audits need no more than one p. A review strategy spreads a number of items over the cells: p = clip(t * appeal, floor,
+1) with t such that the expected number is as wanted. The floor keeps every cell in sight: without it a cell would have
+p = 0, no weight could stand for it, and the weighted accuracy would leave it out.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from contract import clock, layout
+from contract.counts import BINS, SMALLEST_P
+from contract.documents import Document
+from contract.errors import AlreadyExists, NotFound, UsageError
+from contract.storage import Storage
+
+Kind = Literal["audit", "review"]
+KINDS: tuple[str, ...] = ("audit", "review")
+FLOOR_SHARE = 0.2  # of the mean p: the weights of a sample then differ by a factor of 5 below the mean
+
+
+class Cell(NamedTuple):
+    """What a strategy sees of a prediction: the predicted label and the confidence bin (0-19, None without one)."""
+
+    predicted: str
+    bin: int | None
+
+
+class CellP(Document):
+    """The probability of one cell."""
+
+    predicted: str
+    bin: int | None
+    p: float = Field(ge=SMALLEST_P, le=1)
+
+
+class Sample(Document):
+    """`samples/<model>/dt=<day>/<kind>/sample.json`: at most one per model, day and kind."""
+
+    schema_: Literal["1"] = Field(default="1", alias="schema")
+    model: str
+    day: str
+    kind: Kind
+    strategy: str
+    salt: str
+    created_at: str
+    floor: float = Field(ge=SMALLEST_P, le=1)
+    default: float = Field(ge=SMALLEST_P, le=1)  # p of the cells that are not in the table
+    p: list[CellP] = []
+    judges: int = Field(default=1, ge=1, le=9)  # people who judge an item of the share below; others one
+    second_share: float = Field(default=0.0, ge=0, le=1)
+
+    def table(self) -> dict[Cell, float]:
+        """The probabilities by cell."""
+        return {Cell(c.predicted, c.bin): c.p for c in self.p}
+
+
+def sample_key(model: str, day: str, kind: str) -> str:
+    """Where the sample document lies."""
+    return layout.sample(model, day, kind) + "sample.json"
+
+
+def uniform(salt: str, prediction_id: str) -> float:
+    """u64(sha256(salt + prediction_id)) / 2^64, in [0, 1] (the quotient is rounded to a double)."""
+    return int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big") / 2**64
+
+
+def asked(salt: str, prediction_id: str, p: float) -> bool:
+    """Whether a prediction with this probability is asked; exact for every p, also where a double would round."""
+    u64 = int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big")
+    return u64 < math.ldexp(p, 64)
+
+
+def confidence_bin(confidence: float | None) -> int | None:
+    """The largest k of 0-19 with k/20 <= confidence, 1.0 in 19; None for NaN, None or outside [0, 1] (rule 5)."""
+    if confidence is None or not 0 <= confidence <= 1:
+        return None
+    return max(k for k in range(BINS) if k / BINS <= confidence)
+
+
+# -- strategies -------------------------------------------------------------------------------------------------------
+
+
+def random_audit(cells: Mapping[Cell, int]) -> dict[Cell, float]:
+    """Every prediction alike: the one to believe, and the only one that needs no counts."""
+    return dict.fromkeys(cells, 1.0)
+
+
+def uncertain_first(cells: Mapping[Cell, int]) -> dict[Cell, float]:
+    """In proportion to 1 - the middle of the confidence bin: finds the most mistakes per answer."""
+    return {c: 1.0 if c.bin is None else 1 - (c.bin + 0.5) / BINS for c in cells}
+
+
+def by_class(cells: Mapping[Cell, int]) -> dict[Cell, float]:
+    """The same number of items for each predicted label: says something about rare classes too."""
+    return _evenly(cells, {c: c.predicted for c in cells})
+
+
+def by_confidence(cells: Mapping[Cell, int]) -> dict[Cell, float]:
+    """The same number of items for each confidence bin: what calibration and thresholds need."""
+    return _evenly(cells, {c: c.bin for c in cells})
+
+
+def _evenly(cells: Mapping[Cell, int], group: Mapping[Cell, str | int | None]) -> dict[Cell, float]:
+    sizes: dict[str | int | None, int] = {}
+    for cell, n in cells.items():
+        sizes[group[cell]] = sizes.get(group[cell], 0) + n
+    return {c: 1 / max(sizes[group[c]], 1) for c in cells}
+
+
+# A strategy gives each cell of the day's counts an appeal; only proportions matter.
+STRATEGIES: dict[str, Callable[[Mapping[Cell, int]], dict[Cell, float]]] = {
+    "random-audit": random_audit,
+    "uncertain-first": uncertain_first,
+    "by-class": by_class,
+    "by-confidence": by_confidence,
+}
+
+
+def spread(cells: Mapping[Cell, int], appeal: Mapping[Cell, float], items: float, floor: float) -> dict[Cell, float]:
+    """p = clip(t * appeal, floor, 1) with sum(n * p) = items, t by bisection; all 1 or all floor at the ends."""
+    def expected(t: float) -> float:
+        return sum(n * min(1.0, max(floor, t * appeal[c])) for c, n in cells.items())
+
+    low, high = 0.0, 1 / min(appeal.values(), default=1.0)
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected(middle) < items else (low, middle)
+    return {c: min(1.0, max(floor, high * appeal[c])) for c in cells}
+
+
+def draw(model: str, day: str, kind: str, strategy: str, salt: str, cells: Mapping[Cell, int] | None = None,
+         p: float | None = None, items: int | None = None, floor: float | None = None, judges: int = 1,
+         second_share: float = 0.0) -> Sample:
+    """The document of a sample: with a mean probability `p`, or an expected number of `items` of the day's `cells`.
+
+    `cells` (the day's counts) may be None for a random audit by `p`. UsageError says which option is missing.
+    """
+    if kind not in KINDS or strategy not in STRATEGIES:
+        raise UsageError(f"expected a kind among {', '.join(KINDS)} and a strategy among {', '.join(STRATEGIES)}, "
+                         f"got {kind!r} and {strategy!r}.")
+    if kind == "audit" and strategy != "random-audit":
+        raise UsageError(f"an audit asks about every prediction alike: expected the strategy random-audit, got "
+                         f"{strategy!r}. Use --kind review for the others.")
+    if (p is None) == (items is None):
+        raise UsageError("expected one of a probability (--p 0.1) and a number of items (--items 200).")
+    total = sum((cells or {}).values())
+    if (items is not None or strategy != "random-audit") and not total:
+        raise UsageError(f"model {model!r} has no predictions in the bucket on {day}: nothing to spread items over. "
+                         f"Wait until the service has shipped them, or draw a random audit with --p.")
+    mean = _in_range(p if p is not None else min(1.0, items / total))  # type: ignore[operator]
+    if strategy == "random-audit":
+        table, least = {}, mean
+    else:
+        least = _in_range(floor if floor is not None else mean * FLOOR_SHARE)
+        table = spread(cells or {}, STRATEGIES[strategy](cells or {}), mean * total, least)
+    return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=salt,  # type: ignore[arg-type]
+                  created_at=clock.iso(clock.now()), floor=least, default=mean, judges=judges,
+                  second_share=second_share, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
+                                                for c, v in sorted(table.items(), key=_order)])
+
+
+def _in_range(p: float) -> float:
+    if not 0 < p <= 1:
+        raise UsageError(f"expected a probability above 0 and at most 1, got {p:g}.")
+    return max(p, SMALLEST_P)
+
+
+def _order(entry: tuple[Cell, float]) -> tuple[str, int]:
+    cell = entry[0]
+    return cell.predicted, -1 if cell.bin is None else cell.bin
+
+
+def drawn(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> Iterable[tuple[int, float]]:
+    """Of rows (prediction_id, predicted label, bin): the places of those asked, each with its probability."""
+    table, salt = sample.table(), sample.salt.encode()
+    for i, (prediction_id, predicted, bin_) in enumerate(rows):
+        p = table.get(Cell(predicted, bin_), sample.default)
+        u64 = int.from_bytes(hashlib.sha256(salt + prediction_id.encode()).digest()[:8], "big")
+        if u64 < math.ldexp(p, 64):
+            yield i, p
+
+
+def opinions(sample: Sample, prediction_id: str) -> int:
+    """How many people are to judge an item: `judges` for the hash-chosen share, else one."""
+    return sample.judges if asked(f"second:{sample.salt}", prediction_id, sample.second_share) else 1
+
+
+def write(storage: Storage, sample: Sample) -> None:
+    """Creates the document; AlreadyExists says what the sample of that day is (it cannot be drawn again)."""
+    key = sample_key(sample.model, sample.day, sample.kind)
+    try:
+        storage.create(key, sample.to_bytes())
+    except AlreadyExists:
+        there = Sample.load(storage, key)
+        raise AlreadyExists(f"the {sample.kind} sample of {sample.model!r} on {sample.day} was drawn at "
+                            f"{there.created_at} ({there.strategy}, mean p {there.default:g}): a second one would "
+                            f"change the probabilities of labels that exist. Choose another day or kind.") from None
+
+
+def read(storage: Storage, model: str, day: str, kind: str) -> Sample | None:
+    """The sample of a day, None when none was drawn."""
+    try:
+        return Sample.load(storage, sample_key(model, day, kind))
+    except NotFound:
+        return None
