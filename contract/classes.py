@@ -63,11 +63,11 @@ def per_class(cells: Cells, found: Confusion, classes: list[str] | None, confide
                                               (*found.per_class(), class_predictions(cells)))
     recall = shares(right, support, confidence, "no label names this class")
     precision = shares(right, predicted, confidence, "no labelled prediction names this class")
-    rows = zip(names, support.tolist(), predicted.tolist(), predictions.tolist(), precision, recall,
+    coverage = shares(predicted, predictions, confidence, "no prediction names this class")
+    rows = zip(names, support.tolist(), predicted.tolist(), predictions.tolist(), coverage, precision, recall,
                f1_scores(right, support, predicted, confidence), strict=True)
     return [{"label": name, "support": s, "predicted": p, "predictions": all_,
-             "coverage": p / all_ if all_ else None, "precision": a, "recall": b, "f1": c}
-            for name, s, p, all_, a, b, c in rows]
+             "coverage": part, "precision": a, "recall": b, "f1": c} for name, s, p, all_, part, a, b, c in rows]
 
 
 def class_predictions(cells: Cells) -> Any:

@@ -17,6 +17,7 @@ from contract.ratio import share
 FINEST = tuple(k / BINS for k in range(BINS + 1))
 ACCEPTED_RATIO = 0.1
 REPLICATES = 400
+NO_CONFIDENCE = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence"}
 
 
 def edges_of(given: Sequence[float] | None) -> list[float]:
@@ -82,8 +83,7 @@ def calibration(cells: Cells, confidence: float) -> dict[str, Any]:
     count, right, said = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
     total = int(count.sum())
     if not total:
-        return {"ece": None, "ece_95_if_calibrated": None, "count": 0, "reason": "no labelled row has a confidence",
-                "reliability": []}
+        return {**NO_CONFIDENCE, "count": 0, "reliability": []}
     curve = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
               "confidence": float(said[0, b] / count[0, b]),
               "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
@@ -98,15 +98,22 @@ def _null_ece(count: Any, said: Any) -> float:
     return float(np.quantile(np.abs(drawn - said).sum(1) / count.sum(), 0.95))
 
 
-def class_calibration(cells: Cells) -> tuple[list[float | None], list[float | None]]:
-    """(ECE, its 95% value if calibrated) per predicted name; null without rows, the second below 30 rows."""
+def class_calibration(cells: Cells) -> list[dict[str, Any]]:
+    """Per predicted name the ECE and its 95% value if calibrated; null with a reason without and below 30 rows."""
     cells = known(cells)
     count, right, said = _bins(cells, cells.predicted, len(cells.names))
     total = count.sum(1)
     error = np.abs(right - said).sum(1) / np.maximum(total, 1)
-    expected = _null_class_ece(count, said)
-    return ([e if t else None for e, t in zip(error.tolist(), total.tolist(), strict=True)],
-            [e if t >= SMALLEST_SUPPORT else None for e, t in zip(expected.tolist(), total.tolist(), strict=True)])
+    return [_class_row(e, e_95, t) for e, e_95, t in
+            zip(error.tolist(), _null_class_ece(count, said).tolist(), total.tolist(), strict=True)]
+
+
+def _class_row(error: float, expected: float, total: float) -> dict[str, Any]:
+    if not total:
+        return dict(NO_CONFIDENCE)
+    if total < SMALLEST_SUPPORT:
+        return {"ece": error, "ece_95_if_calibrated": None, "reason": f"fewer than {SMALLEST_SUPPORT} rows"}
+    return {"ece": error, "ece_95_if_calibrated": expected}
 
 
 def _null_class_ece(count: Any, said: Any) -> Any:

@@ -55,8 +55,13 @@ def summary(days: Mapping[str, dict[int, int]], as_of: int) -> dict[str, Any]:
     return {"share_within": {str(d): learnt[min(d, len(learnt)) - 1] for d in AFTER}}
 
 
-def expected_share(day: str, as_of: int, learnt: list[float]) -> float | None:
-    """Share of the day's labels that is expected to have come by `as_of`; None while nothing is known about it."""
-    if not learnt or age(day, as_of) < 1:
-        return None
-    return learnt[min(age(day, as_of), len(learnt)) - 1]
+def arriving(day: str, as_of: int, learnt: list[float]) -> dict[str, Any]:
+    """Share of the day's labels that is expected to have come by `as_of`, and whether the day is provisional."""
+    if age(day, as_of) < 1:
+        reason = "the day ended less than 24 hours before as_of"
+    elif not learnt:
+        reason = "no earlier label tells how late labels come"
+    else:
+        share = learnt[min(age(day, as_of), len(learnt)) - 1]
+        return {"labels_expected_so_far": share, "provisional": share < ENOUGH}
+    return {"labels_expected_so_far": None, "provisional": True, "reason": reason}

@@ -51,8 +51,7 @@ def trend(days: Mapping[str, DayCounts], history: Mapping[str, dict[int, int]], 
     """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
     learnt, rows = delays.arrived(history, as_of), []
     for day, counts in sorted(days.items()):
-        expected = delays.expected_share(day, as_of, learnt)
-        arriving = {"labels_expected_so_far": expected, "provisional": expected is None or expected < delays.ENOUGH}
+        arriving = delays.arriving(day, as_of, learnt)
         for version, origins in sorted(sums_by_origin(counts.tables["cells"]).items()):
             labelled = sum(s.n for s in labelled_sums(origins).values())
             rows.append({"day": day, "version": version, "predictions": sum(s.n for s in origins.values()),
@@ -65,7 +64,7 @@ def newest_day_drift(days: Mapping[str, DayCounts]) -> dict[str, Any]:
     """Drift of the newest day that has predictions against the days of the window before it."""
     filled = [day for day in sorted(days) if days[day].tables["cells"].num_rows]
     if len(filled) < 2:
-        return {"current": filled[-1:], "reference": [], "reason": "the window has fewer than two days with predictions"}
+        return {"current": filled[-1:], "reference": [], "reason": "fewer than two days have predictions"}
     before, _ = add(days[day] for day in filled[:-1])
     return {"current": filled[-1:], "reference": [filled[0], filled[-2]],
             **drift(before["cells"], days[filled[-1]].tables["cells"])}

@@ -10,6 +10,7 @@ from typing import Any
 from contract.counts import DayCounts, add
 
 FIGURES = {"precision", "recall", "f1", "accuracy", "estimate", "agreement", "coverage"}
+TEXTS = {"labeler", "value", "estimate_origin", "origin"}  # the type of a column that is all null
 
 
 def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, Any]:
@@ -62,11 +63,11 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     import pyarrow as pa
 
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+    return pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names})
 
 
-def _column(values: list[Any]) -> Any:
+def _column(name: str, values: list[Any]) -> Any:
     import pyarrow as pa
 
-    column = pa.array([float(v) if isinstance(v, float) else v for v in values])
-    return column.cast(pa.float64()) if pa.types.is_null(column.type) else column
+    column = pa.array(values)
+    return column.cast(pa.string() if name in TEXTS else pa.float64()) if pa.types.is_null(column.type) else column

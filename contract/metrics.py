@@ -97,9 +97,6 @@ def unlabelled_estimate(cells: Cells) -> dict[str, Any]:
 
 
 def _with_calibration(rows: list[dict[str, Any]], cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
-    ece, expected = conf.class_calibration(cells)
-    place = {name: i for i, name in enumerate(cells.names)}
-    for row, name in zip(rows, listed, strict=True):
-        i = place.get(name)
-        row["ece"], row["ece_95_if_calibrated"] = (None, None) if i is None else (ece[i], expected[i])
-    return rows
+    found = dict(zip(cells.names, conf.class_calibration(cells), strict=True))
+    return [{**row, "calibration": found.get(name, conf.NO_CONFIDENCE)}
+            for row, name in zip(rows, listed, strict=True)]

@@ -1,4 +1,4 @@
-"""How a figure stands in a document: {"value", "low", "high"}; without a denominator null with a "reason", never NaN."""
+"""A figure in a document: {"value", "low", "high"}; without a denominator null with a "reason", never NaN."""
 
 from typing import Any
 
