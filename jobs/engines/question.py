@@ -13,7 +13,8 @@ class DataFile:
     """One Parquet file of a day, already checked against its record (jobs/files.py).
 
     `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
-    not in it counts as null.
+    not in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
+    which engines that ignore case must not mix up.
     """
 
     key: str
@@ -22,6 +23,7 @@ class DataFile:
     rows: int
     row_groups: int
     columns: Mapping[str, Any]
+    clashing: bool = False
 
 
 @dataclass(frozen=True)

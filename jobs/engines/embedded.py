@@ -1,0 +1,214 @@
+"""The embedded engine: DuckDB over the Parquet files of a folder or a bucket. The default; needs no Java, no cluster.
+
+Days stand side by side, one thread each, because a row group of a million rows is read by one thread anyway. The rules
+are in `embedded_sql.py`. This is the only file that imports duckdb.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
+from contract.errors import ForeignSchema, Mismatch
+from contract.storage import Storage
+from jobs.engines import embedded_sql as sql
+from jobs.engines.embedded_files import Sources
+from jobs.engines.question import DayFiles, Question
+
+MOST_WORKERS = 8  # days in memory at once
+MEMORY_SHARE = 0.6  # of the machine, for all workers together
+
+
+def count(storage: Storage, days: Sequence[DayFiles], question: Question,
+          progress: Callable[[str], None] | None = None) -> Iterator[DayCounts]:
+    """The counts of each day, in the order of `days`.
+
+    Raises Mismatch when a file holds other than the rows its footer promises, ForeignSchema when one cannot be read.
+    """
+    cores = len(os.sched_getaffinity(0))
+    workers = max(1, min(cores, len(days), MOST_WORKERS))
+    with tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill, ThreadPoolExecutor(workers) as pool:
+        memory = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE / workers)
+        config = {"threads": max(1, cores // workers), "memory_limit": f"{memory >> 20}MiB", "temp_directory": spill}
+        for counts in pool.map(lambda day: count_day(storage, day, question, config), days):
+            if progress:
+                progress(counts.day)
+            yield counts
+
+
+def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[str, Any] | None = None) -> DayCounts:
+    """The counts of one day."""
+    try:
+        counts = _Day(storage, day, question, config or {}, "hash(id)").count()
+        # Two ids with one hash: rows meet by the ids themselves then, slower.
+        return counts or _Day(storage, day, question, config or {}, "id").count()
+    except _duckdb().Error as error:
+        raise _unreadable(storage, day, error) from error
+
+
+def _duckdb() -> Any:
+    import duckdb
+
+    return duckdb
+
+
+def _unreadable(storage: Storage, day: DayFiles, error: Exception) -> Exception:
+    """The file that cannot be read through, by name; the error itself when every file can."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    for file in day.predictions + day.labels:
+        try:
+            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+                for batch in parquet.iter_batches(columns=list(file.columns)):
+                    batch.validate(full=True)
+        except (OSError, pa.ArrowException) as found:
+            return ForeignSchema(f"{storage.uri(file.key)}: expected a Parquet file that can be read through, got "
+                                 f"{found}. Restore it, or go on without it by --quarantine.")
+    return error
+
+
+class _Day:
+    """One day in a database of its own; `key` is how rows meet: `hash(id)`, or `id`."""
+
+    def __init__(self, storage: Storage, day: DayFiles, question: Question, config: dict[str, Any], key: str) -> None:
+        self.day, self.question, self.key = day, question, key
+        self.db = _duckdb().connect(config=config)
+        self.db.execute("SET TimeZone = 'UTC'")
+        self.sources = Sources(self.db, storage, day, question.slices)
+        self.rows = dict.fromkeys(ROWS, 0)
+        self.known, self.future = [0], []
+
+    def count(self) -> DayCounts | None:
+        """The day's counts, or None when two ids share a hash."""
+        with self.db:
+            if not self.day.predictions and not self.day.labels:
+                return DayCounts(self.day.day, empty_tables(), self.rows)
+            twice = self._predictions()
+            if self._labels():
+                return None
+            self._join(*twice)
+            if self._one("SELECT count(*) FROM joined WHERE mixed"):
+                return None
+            self._endings()
+            return DayCounts(self.day.day, self._tables(), self.rows, max(self.known), min(self.future, default=None))
+
+    def _predictions(self) -> tuple[bool, bool]:
+        """Rule 2: states and duplicates; whether all rows are distinct, and whether some ids stand there twice."""
+        import numpy as np
+
+        look = sql.look(self.sources.predictions(), self.question, self.day.day, self.key)
+        seen = self.db.execute(look).fetchnumpy()
+        self._promised(len(seen["state"]), self.day.predictions)
+        state, ours = np.ma.getdata(seen["state"]), np.ma.getdata(seen["ours"])
+        self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
+        for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
+            self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
+        known = np.ma.getdata(seen["known"])
+        self.known += [int(known[state == sql.OK].max(initial=0))]
+        self.future += [int(k) for k in known[state == sql.FUTURE][:1]] and [int(known[state == sql.FUTURE].min())]
+        twice = _repeated(np.ma.getdata(seen["h"])[state == sql.OK])
+        if len(twice):
+            self._duplicates(twice)
+        return bool((state == sql.OK).all()), bool(len(twice))
+
+    def _duplicates(self, twice: Any) -> None:
+        import pyarrow as pa
+
+        self.db.register("repeated_hashes", pa.table({"h": pa.array(twice)}))
+        self.db.execute("CREATE TEMP TABLE twice AS SELECT h FROM repeated_hashes")
+        self.db.execute(sql.repeated_predictions(self.sources.predictions(), self.question, self.day.day, self.key,
+                                                 self.sources.prediction_order))
+        self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND model = ?",
+                                                       self.question.model)
+
+    def _labels(self) -> bool:
+        """Rules 3 and 4 for the odd ids; whether two ids share a hash."""
+        read = self._one(sql.labels(self.sources.labels(), self.question, self.day.day, self.key))
+        self._promised(read, self.day.labels)
+        self.db.execute("CREATE TEMP TABLE weights (who VARCHAR, w BIGINT)")
+        if self.question.labeler_weights:
+            self.db.executemany("INSERT INTO weights VALUES (?, ?)", list(self.question.labeler_weights.items()))
+        self.db.execute(sql.SEVERAL)
+        self.db.execute(sql.ODD)
+        if self._one(sql.SHARED_HASHES):
+            return True
+        for step in (sql.DUPLICATES, sql.SUPERSEDED, sql.VOTES, sql.TALLY):
+            self.db.execute(step)
+        has_probability = self._one("SELECT count(probability) FROM votes") > 0
+        self.db.execute(sql.resolved(has_probability))
+        return False
+
+    def _join(self, plain: bool, twice: bool) -> None:
+        self.db.execute(sql.joined(self.sources.predictions(), self.question, self.day.day, self.key,
+                                   self.sources.slice_columns, plain, twice))
+        self.db.execute(sql.OUR_VOTES)
+
+    def _endings(self) -> None:
+        """Rule 3 added up: other models' and orphans by what the join found."""
+        names = ("rows", *sql.ENDINGS)
+        odd = dict(zip(names, self._row(sql.endings("true")), strict=True))
+        others = dict(zip(names, self._row(sql.endings("h IN (SELECT h FROM joined WHERE NOT ours)")), strict=True))
+        ours = dict(zip(names, self._row(sql.endings("h IN (SELECT h FROM joined WHERE ours)")), strict=True))
+        simple, without_id, total = self._row(f"""SELECT count(*) FILTER (id IS NOT NULL AND {sql.IS_SIMPLE}),
+            count(*) FILTER (id IS NULL), count(*) FROM l""")
+        our_simple, other_simple = self._row("SELECT count(*) FILTER (ours), count(*) FILTER (NOT ours) FROM joined "
+                                             "WHERE odd = false")
+        rows = self.rows
+        rows["other_model"] = others["rows"] + other_simple
+        rows["labels"] = total - rows["other_model"]
+        for name in ("invalid", "misfiled", "future", "duplicate"):
+            rows[name] = odd[name] - others[name] + (without_id if name == "invalid" else 0)
+        for name in ("superseded", "withdrawn", "vote"):
+            rows[name] = ours[name] + (our_simple if name == "vote" else 0)
+        rows["orphan"] = simple - our_simple - other_simple + sum(
+            odd[n] - ours[n] - others[n] for n in ("superseded", "withdrawn", "vote"))
+        self._label_times(bool(rows["other_model"]))
+
+    def _label_times(self, others: bool) -> None:
+        mine = "h NOT IN (SELECT h FROM joined WHERE NOT ours)" if others else "true"
+        last, first = self._row(f"""SELECT max(known) FILTER (state = {sql.OK}), min(known) FILTER (state = {sql.FUTURE})
+            FROM (SELECT greatest(t, recorded) AS known, state FROM l WHERE state IN ({sql.OK}, {sql.FUTURE}) AND {mine})""")
+        self.known += [] if last is None else [last]
+        self.future += [] if first is None else [first]
+
+    def _tables(self) -> dict[str, Any]:
+        made = empty_tables() | {name: canonical(name, self._arrow(statement)) for name, statement in (
+            ("cells", sql.CELLS), ("people", sql.PEOPLE), ("coincidences", sql.COINCIDENCES), ("delays", sql.DELAYS))}
+        if self.question.slices:
+            import pyarrow as pa
+
+            parts = [self._arrow(sql.slice_table(s)) for s in self.question.slices]
+            schema = TABLES["slices"].arrow()
+            made["slices"] = canonical("slices", pa.concat_tables([p.cast(schema) for p in parts]))
+        return made
+
+    def _promised(self, read: int, files: Sequence[Any]) -> None:
+        promised = sum(f.rows for f in files)
+        if read != promised:
+            names = ", ".join(Path(f.key).name for f in files)
+            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {read}. "
+                           f"A file changed while it was read: start again.")
+
+    def _arrow(self, statement: str) -> Any:
+        return self.db.sql(statement).to_arrow_table()
+
+    def _row(self, statement: str, *values: Any) -> tuple:
+        return self.db.execute(statement, values).fetchall()[0]
+
+    def _one(self, statement: str, *values: Any) -> Any:
+        return self._row(statement, *values)[0]
+
+
+def _repeated(keys: Any) -> Any:
+    """The values that stand in `keys` more than once; sorting numbers is several times faster than grouping them."""
+    import numpy as np
+
+    if not len(keys):
+        return keys
+    keys = np.sort(keys)
+    return np.unique(keys[1:][keys[1:] == keys[:-1]])

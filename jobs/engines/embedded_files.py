@@ -1,0 +1,138 @@
+"""The raw files of a day as DuckDB sources with the names that `embedded_sql.py` uses.
+
+Files in our own schema on a local disk are read by DuckDB itself. Everything else - a bucket, nanoseconds, dictionaries
+of numbers, names that differ in case only - goes through pyarrow, whose column names are exact and whose casts we choose.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import count, groupby
+from typing import Any
+
+from contract.records import LABEL, PREDICTION, Record, arrow_type
+from contract.storage import Storage
+from jobs.engines.embedded_sql import text
+from jobs.engines.question import DataFile, DayFiles, Slice
+from jobs.files import slice_columns, used_columns
+
+BATCH_ROWS = 122_880  # DuckDB's own row group
+IDS = {"prediction_id", "label_id"}
+PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "model_version",
+                    "predicted": "predicted_label", "confidence": "confidence", "p_recorded": "recorded_at",
+                    "model": "model", "role": "role", "top": "top_labels"}
+LABEL_NAMES = {"id": "prediction_id", "label_id": "label_id", "label": "label", "labeler": "labeler", "t": "labeled_at",
+               "recorded": "recorded_at", "origin": "origin", "saw": "saw_prediction", "withdraws": "withdraws",
+               "probability": "selection_probability", "strategy": "strategy", "actor": "actor"}
+SQL_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int32": "INTEGER", "int64": "BIGINT",
+             "bool": "BOOLEAN", "timestamp": "BIGINT", "list<string>": "VARCHAR[]", "list<float>": "FLOAT[]",
+             "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
+
+
+class Sources:
+    """The day's two tables as FROM clauses. Each call makes one that can be read once."""
+
+    def __init__(self, db: Any, storage: Storage, day: DayFiles, slices: Sequence[Slice]) -> None:
+        self.db, self.storage, self.day = db, storage, day
+        self._numbers = count()
+        wanted = {c for s in slices for c in slice_columns(s.expression)}
+        self.slice_columns = [f"s_{n}" for n in used_columns(PREDICTION, slices) if n in wanted]
+        # Design, section 3: (predicted_at, model_version, predicted_label, confidence), then the rest in schema order.
+        self.prediction_order = ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", "top",
+                                 *(c for c in self.slice_columns if c != "s_attributes")]
+
+    def predictions(self) -> str:
+        """All prediction rows of the day."""
+        names = PREDICTION_NAMES | {c: c.removeprefix("s_") for c in self.slice_columns}
+        return self._union(PREDICTION, names, self.day.predictions)
+
+    def labels(self) -> str:
+        """All label rows of the day."""
+        return self._union(LABEL, LABEL_NAMES, self.day.labels)
+
+    def _union(self, record: Record, names: dict[str, str], files: Sequence[DataFile]) -> str:
+        if not files:
+            nothing = ", ".join(f"NULL::{SQL_TYPES[record.field(c).type]} AS {n}" for n, c in names.items())
+            return f"SELECT {nothing} WHERE false"
+        parts = []
+        for _, group in groupby(sorted(files, key=_signature), key=_signature):
+            part = list(group)
+            parts += [self._select(record, names, part[0], source) for source in self._scans(record, part)]
+        return " UNION ALL ".join(parts)
+
+    def _scans(self, record: Record, files: Sequence[DataFile]) -> Iterator[str]:
+        plain = self.storage.root.startswith("file:") and all(_is_plain(record, f) for f in files)
+        system, base = self.storage.arrow()
+        paths = [f"{base}/{f.key}" for f in files]
+        if plain and not any(c in p for p in paths for c in "*?["):
+            listed = ", ".join(text(p) for p in paths)
+            yield f"read_parquet([{listed}], hive_partitioning = false)"
+            return
+        for path, file in zip(paths, files, strict=True):
+            name = f"arrow_{next(self._numbers)}"
+            self.db.register(name, read(system, path, record, file))
+            yield name
+
+    def _select(self, record: Record, names: dict[str, str], file: DataFile, source: str) -> str:
+        return f"SELECT {', '.join(_expression(record, n, c, file) for n, c in names.items())} FROM {source}"
+
+
+def _signature(file: DataFile) -> str:
+    return repr([(n, str(t)) for n, t in sorted(file.columns.items())] + [file.clashing])
+
+
+def _is_plain(record: Record, file: DataFile) -> bool:
+    """Whether DuckDB reads the file's used columns exactly as we do."""
+    import pyarrow.types as t
+
+    def plain(name: str, found: Any) -> bool:
+        wanted = arrow_type(record.field(name).type)
+        return (t.is_null(found) or found == wanted or (t.is_timestamp(found) and found.unit in ("ms", "us"))
+                or (t.is_floating(found) and t.is_floating(wanted)) or (t.is_integer(found) and name == "model_version"))
+
+    return not file.clashing and all(plain(n, f) for n, f in file.columns.items())
+
+
+def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
+    import pyarrow.types as t
+
+    kind = record.field(column).type
+    found = file.columns.get(column)
+    if found is None or t.is_null(found):
+        return f"NULL::{SQL_TYPES[kind]} AS {name}"
+    if column in IDS:
+        return f'nullif("{column}", \'\') AS {name}'
+    if kind == "timestamp":
+        return f'epoch_us("{column}") AS {name}'
+    if kind == "double":  # + 0.0: minus zero is zero
+        return f'"{column}"::DOUBLE + 0.0 AS {name}'
+    return f'"{column}"::{SQL_TYPES[kind]} AS {name}'
+
+
+def read(system: Any, path: str, record: Record, file: DataFile) -> Any:
+    """The used columns of one file, in the record's own types, as a stream of batches."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [n for n, found in file.columns.items() if not pa.types.is_null(found)]
+    schema = pa.schema([pa.field(n, arrow_type(record.field(n).type)) for n in columns])
+
+    def batches() -> Iterator[Any]:
+        with pq.ParquetFile(path, filesystem=system, pre_buffer=True) as parquet:
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
+                yield pa.record_batch([as_ours(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def as_ours(column: Any, wanted: Any) -> Any:
+    """A column in the record's type; nanoseconds are rounded down, also before 1970."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        numbers = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        return pa.array(np.floor_divide(numbers, 1000), mask=missing).cast(wanted)
+    return column if column.type == wanted else column.cast(wanted)

@@ -1,0 +1,254 @@
+"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded.py` runs them.
+
+Most predictions have one label row, and nothing is odd about it: its label is the consensus. Only the rest (`odd`:
+several rows, a withdrawal, anything invalid, misfiled or future) goes through the full rules. Rows meet by `h`, the
+64-bit hash of the prediction id, because joining numbers takes less than half the time of joining texts; two ids with
+one hash are detected, and the day is then counted again with `h` = the id itself.
+
+Times are microseconds since 1970 as BIGINT, named `t`. Column names: p_* of the prediction, the others of the label.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from contract import clock
+from contract.counts import BINS, CONFIDENCE_SCALE, MOST_SLICE_VALUES, ORIGINS, OTHER, SMALLEST_P, WEIGHT_SCALE
+from jobs.engines.question import BANDS, Question, Slice
+
+OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
+DAY_US = 86_400_000_000
+HEX = "[0-9a-fA-F]"
+UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
+# A label's columns in schema order after (labeled_at, label_id, label): the last word on any tie.
+LABEL_TIES = "labeler, recorded, origin, saw, withdraws, probability, strategy, actor"
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def floor_div(value: str, by: int) -> str:
+    """Whole division that rounds down, also below zero (`//` truncates)."""
+    return f"(({value}) - ((({value}) % {by}) + {by}) % {by}) // {by}"
+
+
+def misfiled(column: str, day: str) -> str:
+    """Whether a text is a UUIDv7 of another day.
+
+    A text that lies between the day's bounds by its bytes is of the day, or no UUIDv7: comparisons, which the file's
+    statistics often answer for all rows. The pattern is matched for the others only. Capitals can deceive only where
+    the upper bound has a letter ('B' < 'a' by bytes, but not as digits), so those ranges are left to the pattern.
+    """
+    first = clock.to_us(clock.parse_moment(f"{day}T00:00:00")) // 1000
+    low, high = _head(first), _head(first + 86_400_000)
+    capitals = [high[:i] for i, c in enumerate(high) if c.isalpha()]
+    usual = " AND ".join([f"{column} >= '{low}' AND {column} < '{high}'",
+                          *(f"NOT ({column} >= '{c}A' AND {column} < '{c}G')" for c in capitals if c >= low[:len(c)])])
+    millisecond = f"CAST('0x' || substr({column}, 1, 8) || substr({column}, 10, 4) AS BIGINT)"
+    number = (date.fromisoformat(day) - date(1970, 1, 1)).days
+    return (f"CASE WHEN {usual} THEN false WHEN regexp_full_match({column}, '{UUID7}') "
+            f"THEN {millisecond} // 86400000 <> {number} ELSE false END")
+
+
+def _head(ms: int) -> str:
+    digits = f"{max(ms, 0):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
+def prediction_state(question: Question, day: str) -> str:
+    """Rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE."""
+    role = f"role = {text(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
+    missing = " OR ".join(f"coalesce({c}, '') = ''" for c in ("id", "model", "version", "predicted"))
+    return (f"CASE WHEN NOT coalesce({role}, false) THEN {OTHER_ROLE} WHEN p_t IS NULL OR {missing} THEN {INVALID} "
+            f"WHEN {misfiled('id', day)} THEN {MISFILED} "
+            f"WHEN greatest(p_t, p_recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
+
+
+def label_state(question: Question, day: str) -> str:
+    """Rule 3 up to `future`: one of OK, INVALID, MISFILED, FUTURE."""
+    no_label = "(coalesce(label, '') = '' AND NOT coalesce(withdraws, false))"
+    return (f"CASE WHEN id IS NULL OR t IS NULL OR {no_label} THEN {INVALID} WHEN {misfiled('id', day)} THEN {MISFILED} "
+            f"WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
+
+
+# Rule 4: the class of a row, 0 the highest (contract.counts.ORIGINS).
+ORIGIN_CLASS = """CASE origin WHEN 'audit' THEN CASE WHEN saw = false THEN 0 ELSE 1 END WHEN 'review' THEN 1
+    WHEN 'import' THEN 2 ELSE CASE WHEN origin IS NULL THEN 2 ELSE 3 END END"""
+
+
+def origin(column: str) -> str:
+    """The word of an origin class."""
+    return f"[{', '.join(text(o) for o in ORIGINS)}][{column} + 1]"
+
+
+def look(source: str, question: Question, day: str, key: str) -> str:
+    """One line for each prediction row: its hash, state, whether it is this model's, and its known time."""
+    ours = f"coalesce(model = {text(question.model)}, false)"
+    return (f"SELECT {key} AS h, {prediction_state(question, day)}::TINYINT AS state, {ours} AS ours, "
+            f"greatest(p_t, p_recorded) AS known FROM ({source})")
+
+
+def repeated_predictions(source: str, question: Question, day: str, key: str, order: Sequence[str]) -> str:
+    """Of the ids that stand in `twice`, each row with its place; the first is the distinct prediction."""
+    ties = ", ".join(f"{c} NULLS FIRST" for c in order)
+    return (f"CREATE TEMP TABLE repeated AS SELECT *, row_number() OVER (PARTITION BY id ORDER BY {ties}) AS place "
+            f"FROM (SELECT *, {key} AS h FROM ({source}) WHERE {prediction_state(question, day)} = {OK}) "
+            f"WHERE h IN (SELECT h FROM twice)")
+
+
+def labels(source: str, question: Question, day: str, key: str) -> str:
+    """Table `l`: every label row with its hash, state and origin class."""
+    return (f"CREATE TEMP TABLE l AS SELECT {key} AS h, *, ({label_state(question, day)})::TINYINT AS state, "
+            f"({ORIGIN_CLASS})::TINYINT AS class FROM ({source})")
+
+
+# Ids with several label rows. A hash with two ids would join what does not belong together.
+SEVERAL = "CREATE TEMP TABLE several AS SELECT h FROM l WHERE id IS NOT NULL GROUP BY h HAVING count(*) > 1"
+IS_SIMPLE = f"state = {OK} AND withdraws IS DISTINCT FROM true AND h NOT IN (SELECT h FROM several)"
+ODD = f"""CREATE TEMP TABLE odd AS SELECT *, false AS duplicate, false AS superseded FROM l
+    WHERE id IS NOT NULL AND (h IN (SELECT h FROM several) OR state <> {OK} OR withdraws)"""
+SHARED_HASHES = "SELECT count(*) FROM (SELECT h FROM odd GROUP BY h HAVING min(id) <> max(id))"
+
+# Rule 3, duplicates: with a label_id the first by (labeled_at, label); without, one of those equal in every column.
+DUPLICATES = f"""UPDATE odd SET duplicate = true WHERE rowid IN (
+    SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, label_id ORDER BY t, label NULLS FIRST,
+            {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) AS place
+        FROM odd SEMI JOIN (SELECT h, label_id FROM odd WHERE state = {OK} AND label_id IS NOT NULL
+            GROUP BY ALL HAVING count(*) > 1) USING (h, label_id) WHERE state = {OK})
+    WHERE place > 1
+    UNION ALL
+    SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, t, label, {LABEL_TIES}) AS place
+        FROM odd WHERE state = {OK} AND label_id IS NULL AND h IN (SELECT h FROM odd
+            WHERE state = {OK} AND label_id IS NULL GROUP BY h, t HAVING count(*) > 1))
+    WHERE place > 1)"""
+# Rule 3, superseded: a person's later row on the same prediction in the same class takes its place.
+SUPERSEDED = f"""UPDATE odd SET superseded = true WHERE rowid IN (
+    SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, class, labeler ORDER BY t DESC,
+            label_id DESC NULLS LAST, label DESC NULLS LAST, {LABEL_TIES.replace(",", " DESC NULLS LAST,")}
+            DESC NULLS LAST) AS place
+        FROM odd WHERE state = {OK} AND NOT duplicate AND h IN (SELECT h FROM odd WHERE state = {OK} AND NOT duplicate
+            GROUP BY h, class, labeler HAVING count(*) > 1))
+    WHERE place > 1)"""
+VOTES = f"""CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, class, min(class) OVER (PARTITION BY h)
+    = class AS deciding FROM odd
+    WHERE state = {OK} AND NOT duplicate AND NOT superseded AND withdraws IS DISTINCT FROM true"""
+# Rule 4: the votes for each label among the deciding ones.
+TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coalesce(w, {WEIGHT_SCALE})) AS weight,
+    max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler = weights.who WHERE deciding GROUP BY h, label"""
+FIRST_VOTE = f"(t, label_id IS NOT NULL, label_id, label, {LABEL_TIES})"
+
+
+def resolved(has_probability: bool) -> str:
+    """Table `resolved`: one line for each odd id, its consensus (null without votes) and what became of its rows."""
+    first = f"""(SELECT h, probability FROM votes WHERE deciding QUALIFY row_number() OVER (PARTITION BY h ORDER BY t,
+        label_id NULLS FIRST, label NULLS FIRST, {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) = 1)"""
+    probability = first if has_probability else "(SELECT NULL AS h, NULL::DOUBLE AS probability WHERE false)"
+    return f"""CREATE TEMP TABLE resolved AS
+    WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label FROM tally GROUP BY h),
+    said AS (SELECT h, any_value(class) AS class, bool_or(saw) AS any_saw, bool_or(saw IS NULL) AS unknown
+        FROM votes WHERE deciding GROUP BY h),
+    ended AS (SELECT h, any_value(id) AS id, count(*) AS n_rows, count(*) FILTER (state = {INVALID}) AS n_invalid,
+        count(*) FILTER (state = {MISFILED}) AS n_misfiled, count(*) FILTER (state = {FUTURE}) AS n_future,
+        count(*) FILTER (duplicate) AS n_duplicate, count(*) FILTER (superseded) AS n_superseded,
+        count(*) FILTER (state = {OK} AND NOT duplicate AND NOT superseded AND coalesce(withdraws, false)) AS n_withdrawn,
+        count(*) FILTER (state = {OK} AND NOT duplicate AND NOT superseded AND NOT coalesce(withdraws, false)) AS n_vote
+        FROM odd GROUP BY h)
+    SELECT ended.*, best.label, best.split, said.class,
+        CASE WHEN any_saw THEN true WHEN unknown THEN NULL ELSE false END AS saw, f.probability
+    FROM ended LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
+
+
+def joined(source: str, question: Question, day: str, key: str, extra: Sequence[str], plain: bool, twice: bool) -> str:
+    """Table `joined`: this model's distinct predictions with their consensus, and other models' that have labels.
+
+    `plain`: no row is anything but distinct, so that states need not be looked at again. `extra`: slice columns.
+    """
+    columns = ", ".join(["p.model", "p.version", "p.predicted", "p.confidence", "p.p_t", *(f"p.{c}" for c in extra)])
+    where = [] if plain else [f"({prediction_state(question, day)}) = {OK}"]
+    rows = f"SELECT *, {key} AS h FROM ({source})" + (f" WHERE {where[0]}" if where else "")
+    if twice:
+        rows = (f"SELECT * FROM ({rows}) WHERE h NOT IN (SELECT h FROM twice) "
+                f"UNION ALL SELECT * EXCLUDE (place) FROM repeated WHERE place = 1")
+    return f"""CREATE TEMP TABLE joined AS SELECT {columns}, p.model = {text(question.model)} AS ours,
+        lab.label, lab.class, lab.saw, lab.split, lab.probability, lab.labeler, lab.t, lab.odd, lab.id <> p.id AS mixed,
+        CASE WHEN lab.odd OR p.model <> {text(question.model)} THEN p.h END AS h,
+        {rank("p.top", "lab.label")} AS rank
+    FROM ({rows}) p LEFT JOIN (
+        SELECT h, id, label, class, saw, false AS split, probability, labeler, t, false AS odd FROM l WHERE {IS_SIMPLE}
+        UNION ALL SELECT h, id, label, class, saw, split, probability, NULL, NULL, true FROM resolved) lab ON p.h = lab.h
+    WHERE p.model = {text(question.model)} OR lab.h IS NOT NULL"""
+
+
+def rank(top: str, label: str) -> str:
+    """Rule 6: the place of the label among the top labels, minus the list's length when it is not in it."""
+    place = f"coalesce(nullif(list_position({top}, {label}), 0), -len({top}))"
+    return f"CASE WHEN {label} IS NULL OR {top} IS NULL OR len({top}) = 0 THEN NULL ELSE {place} END"
+
+
+# Rule 5: the largest k with k/20 <= confidence, where floor(confidence * 20) may be one off.
+_GUESS = f"least(floor(confidence * {BINS}), {BINS - 1})"
+CONFIDENCE_BIN = f"""CASE WHEN confidence IS NULL OR isnan(confidence) OR NOT (confidence >= 0 AND confidence <= 1) THEN NULL
+    WHEN {_GUESS} / {BINS}::DOUBLE > confidence THEN ({_GUESS} - 1)::INTEGER
+    WHEN {_GUESS} < {BINS - 1} AND ({_GUESS} + 1) / {BINS}::DOUBLE <= confidence THEN ({_GUESS} + 1)::INTEGER
+    ELSE ({_GUESS})::INTEGER END"""
+WEIGHT = (f"CASE WHEN NOT isnan(probability) AND probability >= {SMALLEST_P!r} AND probability <= 1 "
+          f"THEN floor({WEIGHT_SCALE}::DOUBLE / probability)::HUGEINT END")
+CELLS = f"""SELECT version AS model_version, predicted, confidence_bin, label, {origin("class")} AS origin,
+    saw AS saw_prediction, rank, split, count(*) AS n,
+    coalesce(sum(CASE WHEN confidence_bin IS NOT NULL THEN floor(confidence * {CONFIDENCE_SCALE}::DOUBLE)::BIGINT END), 0)
+        ::BIGINT AS sum_confidence, count(w) AS n_weighted, coalesce(sum(w), 0)::DECIMAL(38, 0) AS sum_weight,
+    coalesce(sum(w * w), 0)::DECIMAL(38, 0) AS sum_weight_squared
+    FROM (SELECT *, {CONFIDENCE_BIN} AS confidence_bin, {WEIGHT} AS w FROM joined WHERE ours)
+    GROUP BY version, predicted, confidence_bin, label, class, saw, rank, split"""
+# Every vote on a prediction of ours, with what became the consensus.
+OUR_VOTES = """CREATE TEMP TABLE our_votes AS
+    SELECT labeler, class, label = label AS agrees, t, p_t FROM joined WHERE ours AND odd = false
+    UNION ALL SELECT v.labeler, v.class, v.label = j.label, v.t, j.p_t FROM votes v JOIN joined j ON v.h = j.h
+    WHERE j.ours AND j.odd"""
+PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_votes GROUP BY labeler"
+DELAYS = f"""SELECT ({floor_div("t - p_t", DAY_US)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
+    FROM our_votes GROUP BY ALL"""
+COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
+        WHERE h IN (SELECT h FROM joined WHERE ours AND odd))
+    SELECT a.label, b.label AS other_label, a.votes::INTEGER AS votes,
+        sum(CASE WHEN a.label = b.label THEN a.n * (a.n - 1) ELSE a.n * b.n END)::BIGINT AS n
+    FROM ours a JOIN ours b ON a.h = b.h WHERE a.votes >= 2
+        AND (a.label <> b.label OR a.n > 1) GROUP BY a.label, b.label, a.votes"""
+ENDINGS = ("invalid", "misfiled", "future", "duplicate", "superseded", "withdrawn", "vote")
+
+
+def endings(which: str) -> str:
+    """What became of the label rows of odd ids, added up over `which` (a condition on h)."""
+    sums = ", ".join(f"coalesce(sum(n_{e}), 0)" for e in ("rows", *ENDINGS))
+    return f"SELECT {sums} FROM resolved WHERE {which}"
+
+
+def slice_table(slice_: Slice) -> str:
+    """One declared slice: at most 200 values by number of predictions (ties: smaller bytes first), then 'other'."""
+    return f"""WITH valued AS (SELECT {slice_value(slice_.expression)} AS value, * FROM joined WHERE ours),
+    kept AS (SELECT value FROM valued WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value
+        LIMIT {MOST_SLICE_VALUES})
+    SELECT {text(slice_.name)} AS slice, CASE WHEN value IS NULL OR value IN (SELECT value FROM kept) THEN value
+        ELSE {text(OTHER)} END AS value, version AS model_version, {origin("class")} AS origin, predicted, label, count(*) AS n
+    FROM valued GROUP BY ALL"""
+
+
+def slice_value(expression: str) -> str:
+    """A slice's value as text; null stays null."""
+    if expression == "hour":
+        return f"lpad(CAST((({floor_div('p_t', 3_600_000_000)}) % 24 + 24) % 24 AS VARCHAR), 2, '0')"
+    if expression == "image_size":
+        return _band("image_size", "greatest(s_width, s_height)")
+    if expression == "latency":
+        return _band("latency", "CASE WHEN isnan(s_latency_ms) THEN NULL ELSE s_latency_ms END")
+    if expression.startswith("attributes."):
+        return f"s_attributes[{text(expression.removeprefix('attributes.'))}]"
+    return f"s_{expression}"
+
+
+def _band(name: str, value: str) -> str:
+    edges = BANDS[name]
+    texts = [f"<{edges[0]}", *(f"{a}-{b}" for a, b in zip(edges, edges[1:], strict=False))]
+    whens = " ".join(f"WHEN {value} < {e} THEN '{t}'" for e, t in zip(edges, texts, strict=True))
+    return f"CASE WHEN {value} IS NULL THEN NULL {whens} ELSE '>={edges[-1]}' END"

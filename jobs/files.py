@@ -1,0 +1,183 @@
+"""The raw files of the days asked for: listed, their footers read, their columns checked against `contract.records`.
+
+Only footers are read here. What design section 7 says is taken as it is; anything else in a column that is used is a
+ForeignSchema that names file, column, what was expected and what came.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
+
+from contract import layout
+from contract.errors import ForeignSchema
+from contract.records import LABEL, PREDICTION, Field, Record
+from contract.storage import Entry, Storage
+from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
+
+DEFAULT_DAYS = 30
+FOOTERS_AT_ONCE = 16
+PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
+# Counting looks at these of every prediction; slices add theirs. All columns of a label take part in the rule of
+# duplicates.
+COUNTED = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence",
+           "role", "top_labels")
+
+
+def days_present(storage: Storage) -> list[str]:
+    """The days that have a partition of predictions, oldest first."""
+    return _partitions(storage.folders(f"{layout.PREDICTIONS}/"))
+
+
+def _partitions(folders: Iterable[str]) -> list[str]:
+    found = (m[1] for f in folders if (m := PARTITION.fullmatch(f)))
+    return sorted(d for d in found if _is_day(d))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def window(storage: Storage, first: str | None, last: str | None, as_of_day: str) -> list[str]:
+    """The prediction days from `first` to `last`, both included, that have a partition.
+
+    Without `first`, the newest 30 of the partitions up to `last` (or the day of `as_of`), however old they are.
+    """
+    until = last or as_of_day
+    days = [d for d in days_present(storage) if (first or "") <= d <= until]
+    return days if first else days[-DEFAULT_DAYS:]
+
+
+def used_columns(record: Record, slices: Sequence[Slice] = ()) -> list[str]:
+    """The columns of a record that counting looks at, in schema order."""
+    if record is LABEL:
+        return record.names
+    wanted = set(COUNTED) | {c for s in slices for c in slice_columns(s.expression)}
+    return [n for n in record.names if n in wanted]
+
+
+def slice_columns(expression: str) -> tuple[str, ...]:
+    """The prediction columns that a slice's expression reads."""
+    if expression.startswith("attributes."):
+        return ("attributes",)
+    bounded = {"hour": ("predicted_at",), "image_size": ("width", "height"), "latency": ("latency_ms",)}
+    assert set(BANDS) <= set(bounded)
+    return bounded.get(expression, (expression,))
+
+
+def list_day(storage: Storage, day: str) -> DayFiles:
+    """A day's files by their listing alone: keys, sizes and etags, enough for the fingerprint; no footer is read."""
+    tables = [tuple(DataFile(e.key, e.size, e.etag, 0, 0, {}) for e in _objects(storage, table, day))
+              for table in (layout.PREDICTIONS, layout.LABELS)]
+    return DayFiles(day, *tables)
+
+
+def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
+    folder = layout.day_folder(table, day)
+    return sorted(e for e in storage.list(folder) if not _hidden(e.key[len(folder):]))
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Slice] = (),
+                 quarantine: bool = False) -> tuple[list[DayFiles], list[str]]:
+    """The same days with row counts and columns from the footers, and the keys that quarantine left out.
+
+    Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files where they are and
+    names them.
+    """
+    wanted = [(f, record) for d in days for f, record in _tagged(d)]
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
+        read = dict(pool.map(lambda w: (w[0].key, _checked(storage, *w, slices)), wanted))
+    bad = [r for r in (read[f.key] for f, _ in wanted) if isinstance(r, ForeignSchema)]
+    if bad and not quarantine:
+        raise bad[0]
+    good = {k: f for k, f in read.items() if isinstance(f, DataFile)}
+    kept = [DayFiles(d.day, *(tuple(good[f.key] for f in t if f.key in good) for t in (d.predictions, d.labels)))
+            for d in days]
+    return kept, [k for k in read if k not in good]
+
+
+def _tagged(day: DayFiles) -> list[tuple[DataFile, Record]]:
+    return [(f, PREDICTION) for f in day.predictions] + [(f, LABEL) for f in day.labels]
+
+
+def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[Slice]) -> DataFile | ForeignSchema:
+    import pyarrow.parquet as pq
+
+    where = storage.uri(file.key)
+    system, base = storage.arrow()
+    try:
+        with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+            metadata, schema = parquet.metadata, parquet.schema_arrow
+    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+        return ForeignSchema(f"{where}: expected a Parquet file, got {file.size} bytes that are none ({error}). "
+                             f"Remove it, or go on without it by --quarantine.")
+    try:
+        columns = _columns(where, schema, record, used_columns(record, slices))
+    except ForeignSchema as error:
+        return error
+    clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
+    return DataFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing)
+
+
+def _columns(where: str, schema: Any, record: Record, used: Sequence[str]) -> dict[str, Any]:
+    columns = {}
+    for field in (record.field(n) for n in used):
+        found = schema.get_all_field_indices(field.name)
+        if len(found) > 1:
+            raise _foreign(where, field, f"{len(found)} columns of that name")
+        if found:
+            columns[field.name] = schema.field(found[0]).type
+            if not is_taken(field, columns[field.name]):
+                raise _foreign(where, field, str(columns[field.name]))
+        elif field.required:
+            raise _foreign(where, field, f"no such column among {', '.join(schema.names)}")
+    return columns
+
+
+def _foreign(where: str, field: Field, came: str) -> ForeignSchema:
+    return ForeignSchema(f"{where}: column {field.name!r}: expected {field.type}, got {came}. "
+                         f"Write the file again in the schema of the documentation, or go on without it by --quarantine.")
+
+
+def is_taken(field: Field, found: Any) -> bool:
+    """Whether a column stored as this pyarrow type is read for the field (design, section 7)."""
+    import pyarrow.types as t
+
+    if t.is_null(found):
+        return True
+    if field.type == "string":
+        return _is_text(found) or (field.name == "model_version" and _is_whole(found))
+    if field.type == "list<string>":
+        return (t.is_list(found) or t.is_large_list(found)) and _is_text(found.value_type)
+    if field.type == "map<string,string>":
+        return t.is_map(found) and _is_text(found.key_type) and _is_text(found.item_type)
+    if field.type == "timestamp":
+        return t.is_timestamp(found) and found.unit in ("ms", "us", "ns") and found.tz in (None, *UTC)
+    exact = {"double": (t.is_float64, t.is_float32), "float": (t.is_float32,), "int32": (t.is_int32,),
+             "int64": (t.is_int64,), "bool": (t.is_boolean,)}
+    return any(test(found) for test in exact[field.type])
+
+
+UTC = ("UTC", "utc", "Etc/UTC", "+00:00", "Z")
+
+
+def _is_text(found: Any) -> bool:
+    import pyarrow.types as t
+
+    if t.is_dictionary(found):
+        return _is_text(found.value_type)
+    return t.is_string(found) or t.is_large_string(found)
+
+
+def _is_whole(found: Any) -> bool:
+    import pyarrow.types as t
+
+    return t.is_integer(found) or (t.is_dictionary(found) and t.is_integer(found.value_type))
