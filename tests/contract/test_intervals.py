@@ -1,0 +1,113 @@
+import itertools
+from math import comb
+
+import numpy as np
+import pytest
+from scipy.stats import beta, binomtest
+
+from contract import intervals
+from contract.averages import linear_variance, statistics
+from contract.classes import Confusion
+
+
+def test_wilson_equals_scipy_and_reaches_the_ends():
+    for right, n in [(0, 10), (3, 10), (10, 10), (299, 300)]:
+        expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
+        assert tuple(map(float, intervals.wilson(right, n))) == pytest.approx((expected.low, expected.high))
+    assert float(intervals.wilson(10, 10)[1]) == 1.0 and float(intervals.wilson(0, 10)[0]) == 0.0
+
+
+@pytest.mark.parametrize("n", [10, 30, 300])
+def test_wilson_covers_at_its_level_over_truths_from_half_to_one(n):
+    truth = np.linspace(0.5, 0.99, 400)
+    rights = np.arange(n + 1)
+    low, high = intervals.wilson(rights, n)
+    p = np.array([[comb(n, k) * t**k * (1 - t) ** (n - k) for k in range(n + 1)] for t in truth])
+    covered = (p * ((low <= truth[:, None]) & (truth[:, None] <= high))).sum(1).mean()
+    assert 0.93 <= covered <= 0.97
+
+
+def test_exact_tails_equal_sums_of_the_binomial():
+    for n, bound in itertools.product((1, 7, 40), (0.1, 0.9)):
+        p = [comb(n, k) * bound**k * (1 - bound) ** (n - k) for k in range(n + 1)]
+        for right in range(n + 1):
+            assert float(intervals.p_at_least(right, n, bound)) == pytest.approx(sum(p[:right + 1]))
+            assert float(intervals.p_at_most(right, n, bound)) == pytest.approx(sum(p[right:]))
+
+
+def test_clopper_pearson_equals_scipy():
+    for right, n in [(0, 5), (4, 5), (5, 5), (270, 300)]:
+        expected = binomtest(right, n).proportion_ci(0.9, method="exact")
+        assert intervals.clopper_pearson(right, n, 0.9) == pytest.approx((expected.low, expected.high))
+
+
+def test_holm_by_its_definition():
+    found = intervals.holm([0.04, 0.001, 0.03, 0.5])
+    assert found.tolist() == pytest.approx([0.09, 0.004, 0.09, 0.5])
+    assert intervals.holm([]).tolist() == []
+
+
+def test_mcnemar_equals_the_sign_test():
+    found = intervals.mcnemar(3, 12)
+    assert found["two_sided"] == pytest.approx(binomtest(3, 15).pvalue)
+    assert found["a_worse"] == pytest.approx(binomtest(3, 15, alternative="less").pvalue)
+    assert found["b_worse"] == pytest.approx(binomtest(12, 15, alternative="less").pvalue)
+    assert intervals.mcnemar(0, 0)["two_sided"] == 1.0
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_intervals_of_differences_cover(paired):
+    rng, covered, n = np.random.default_rng(1), 0, 200
+    for _ in range(400):
+        if paired:
+            table = rng.multinomial(n, [0.75, 0.12, 0.06, 0.07])
+            low, high = intervals.paired_difference(*table.tolist())
+        else:
+            low, high = intervals.newcombe(rng.binomial(n, 0.87), n, rng.binomial(n, 0.81), n)
+        covered += low <= 0.06 <= high
+    assert 0.92 <= covered / 400 <= 0.985
+
+
+def test_newcombes_published_examples():
+    assert intervals.newcombe(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert intervals.paired_difference(20, 12, 2, 16) == pytest.approx((0.0562, 0.3292), abs=1e-4)
+
+
+def confusion_of(counts):
+    label, predicted = np.nonzero(counts)
+    return Confusion([str(i) for i in range(len(counts))], label, predicted, counts[label, predicted])
+
+
+TRUTH = np.array([[0.3, 0.03, 0.02], [0.04, 0.2, 0.03], [0.05, 0.03, 0.3]])
+TRUTH = TRUTH / TRUTH.sum()
+
+
+def test_bootstrap_of_balanced_and_macro_covers():
+    from contract import averages
+
+    right, support, predicted = np.diag(TRUTH), TRUTH.sum(1), TRUTH.sum(0)
+    truth = {"balanced_accuracy": (right / support).mean(), "macro_f1": (2 * right / (support + predicted)).mean()}
+    rng, covered = np.random.default_rng(2), dict.fromkeys(truth, 0)
+    for _ in range(200):
+        found = averages.averages(confusion_of(rng.multinomial(300, TRUTH.ravel()).reshape(3, 3)), 0.95)
+        shown = {"balanced_accuracy": found["balanced_accuracy"], "macro_f1": found["macro"]["f1"]}
+        for name, value in truth.items():
+            covered[name] += shown[name]["low"] <= value <= shown[name]["high"]
+    assert all(0.91 <= c / 200 <= 0.985 for c in covered.values())  # 0.93-0.97 with 5,000 runs
+
+
+def test_the_linear_limit_has_the_variance_of_the_bootstrap():
+    rng = np.random.default_rng(3)
+    counts = rng.multinomial(20_000, TRUTH.ravel()).reshape(3, 3)
+    draws = rng.poisson(counts, (4000, 3, 3))
+    replicates = statistics(np.diagonal(draws, axis1=1, axis2=2), draws.sum(2), draws.sum(1))
+    assert np.sqrt(linear_variance(confusion_of(counts))) == pytest.approx(replicates.std(0), rel=0.05)
+
+
+def test_the_same_counts_give_the_same_interval():
+    def share(x):
+        return x[:, 0] / x.sum(1)
+
+    first, again = (intervals.poisson_bootstrap([90, 10], share) for _ in range(2))
+    assert first == again
+    assert first == pytest.approx((beta.ppf(0.025, 90, 10), beta.ppf(0.975, 90, 10)), abs=0.02)
