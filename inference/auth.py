@@ -87,19 +87,19 @@ async def refusal(request: Request, error: Exception) -> JSONResponse:
 bearer = HTTPBearer(auto_error=False, description="A key made with `trueup keys add NAME --role ROLE`: <id>.<secret>")
 
 
-def require(role: str) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that returns the Caller, or refuses: 401 without a good key, 403 without the role."""
-    if role not in ROLES:
-        raise ValueError(f"expected a role among {ROLES}, got {role!r}")
+def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that returns the Caller, or refuses: 401 without a good key, 403 without any of the roles."""
+    if not roles or set(roles) - set(ROLES):
+        raise ValueError(f"expected roles among {ROLES}, got {roles!r}")
 
-    async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(bearer)) -> Caller:  # noqa: B008
+    async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(bearer)) -> Caller:
         found = await identify(request)
         if found is None:
             raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>` with a key that works. "
                           "Make one with `trueup keys add NAME --role ROLE`.", {"WWW-Authenticate": "Bearer"})
-        if not found.may(role):
-            has = ", ".join(sorted(found.roles))
-            raise Refused(403, "forbidden", f"this needs the role {role!r}; the key {found.id} has: {has}.")
+        if not any(found.may(role) for role in roles):
+            raise Refused(403, "forbidden", f"this needs the role {' or '.join(roles)}; the key {found.id} has: "
+                          f"{', '.join(sorted(found.roles))}.")
         limit(request.app, found)
         return found
 

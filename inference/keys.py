@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Lock
 
 import click
@@ -233,5 +233,11 @@ def revoke_command(settings: Settings, key_id: str) -> Outcome:
 for _command in (add_command, list_command, revoke_command):
     group.add_command(_command)
 
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `trueup keys` and returns its exit code."""
+    return run(group, argv, prog_name="trueup keys")
+
+
 if __name__ == "__main__":
-    sys.exit(run(group, prog_name="trueup keys"))
+    sys.exit(main())

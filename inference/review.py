@@ -1,0 +1,65 @@
+"""Draws the sample that people are asked about: `trueup review sample --model M --day D --kind audit --p 0.1`.
+
+As a module: `python -m inference.review sample …`. The pages `/audit` and `/review` hand its items out.
+"""
+
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from contract import clock, samples
+from contract.command import Outcome, run, stage_command
+from contract.settings import Settings
+from contract.storage import open_root
+
+
+@click.group("review")
+def group() -> None:
+    """Which predictions people are asked about."""
+
+
+@stage_command("sample")
+@click.option("--model", help="The model's name. [default: `model:` of the settings]")
+@click.option("--day", help="The predictions' UTC day, YYYY-MM-DD. [default: yesterday]")
+@click.option("--kind", type=click.Choice(samples.KINDS), default="audit", show_default=True,
+              help="audit: blind, every prediction alike. review: with the model's answer, by a strategy.")
+@click.option("--strategy", type=click.Choice(list(samples.STRATEGIES)), default="random-audit", show_default=True)
+@click.option("--p", type=float, help="Mean probability of being asked.")
+@click.option("--items", type=click.IntRange(min=1), help="Expected number of items, instead of --p.")
+@click.option("--floor", type=float, help="Least probability of any cell. [default: a fifth of the mean]")
+@click.option("--salt", help="Text that fixes the draw. [default: random]")
+@click.option("--judges", type=click.IntRange(1, 9), default=1, show_default=True,
+              help="People who judge each item of the second share.")
+@click.option("--second-share", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of the items that --judges people judge.")
+def sample_command(settings: Settings, model: str | None, day: str | None, kind: str, strategy: str, p: float | None,
+                   items: int | None, floor: float | None, salt: str | None, judges: int,
+                   second_share: float) -> Outcome:
+    """Writes the sample of one model, day and kind. It is drawn once: a second draw is an error."""
+    from inference.day_items import cells
+
+    storage = open_root(settings.need_root())
+    name = model or settings.need_model()
+    chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
+    needs_counts = items is not None or strategy != "random-audit"
+    sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16),
+                          cells(storage, name, chosen) if needs_counts else None, p, items, floor, judges, second_share)
+    samples.write(storage, sample)
+    text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
+            f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")
+    return Outcome(document=sample.to_dict(), text=text)
+
+
+group.add_command(sample_command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `trueup review` and returns its exit code."""
+    return run(group, argv, prog_name="trueup review")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
