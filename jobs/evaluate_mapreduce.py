@@ -84,7 +84,7 @@ class MREvaluate(MRJob):
         for row in read(split):
             alone[READ] += 1
             yield from by_table(row, split["day"], day_number, alone)
-        yield from (([split["day"], None], [name, n]) for name, n in alone.items())
+        yield from ((as_key(split["day"], None), [name, n]) for name, n in alone.items())
 
     def _prediction(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
         status = rules.prediction_status(row, day_number, self.question)
@@ -93,7 +93,7 @@ class MREvaluate(MRJob):
         if status in ("ok", "future_predictions"):
             self._note(rules.known_at(row["predicted_at"], row.get("recorded_at")), alone)
         if status == "ok":
-            yield [day, row["prediction_id"]], ["p", _encoded(row)]
+            yield as_key(day, row["prediction_id"]), ["p", _encoded(row)]
         elif ours:
             alone[status] += 1
 
@@ -103,7 +103,7 @@ class MREvaluate(MRJob):
             alone["invalid"] += 1
             alone["labels"] += 1
         else:
-            yield [day, row["prediction_id"]], [status, _encoded(row)]
+            yield as_key(day, row["prediction_id"]), [status, _encoded(row)]
 
     def _note(self, known: int, alone: dict[str, int]) -> None:
         """Keeps the largest known time and the smallest that was too late."""
@@ -116,9 +116,9 @@ class MREvaluate(MRJob):
         """Sums of this reducer, handed on when they grow."""
         self.sums: dict[tuple, list[int]] = {}
 
-    def apply_rules(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+    def apply_rules(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """The rules for one prediction id; holds the rows of that id only."""
-        day, prediction_id = key
+        day, prediction_id = json.loads(key)
         if prediction_id is None:
             for name, n in values:
                 self._add(day, (name, (), (n,)) if name in (KNOWN, NEXT) else (ROWS_COUNTED, (name,), (n,)))
@@ -138,27 +138,29 @@ class MREvaluate(MRJob):
         self.sums[key] = list(combined(table, (self.sums[key], values))) if key in self.sums else list(values)
 
     def flush(self) -> Iterator[tuple[Any, Any]]:
-        """Hands the sums so far to step 2; with slices, by value, so that their totals meet."""
-        yield from ((list(key), values) for key, values in self.sums.items())
+        """Hands the sums so far to step 2."""
+        yield from ((as_key(*key), values) for key, values in self.sums.items())
         self.sums = {}
 
     # Step 2: sums
 
-    def add_up(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+    def add_up(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """Adds what one key has so far."""
-        yield key, combined(key[0], values)
+        yield key, combined(json.loads(key)[0], values)
 
-    def write_sums(self, key: list, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
+    def write_sums(self, key: str, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
         """Adds what one key has, as a readable line."""
+        key = json.loads(key)
         yield None, line(key, combined(key[0], values))
 
-    def add_values(self, key: list, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
+    def add_values(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """Adds what one key has; a slice's records go to one reducer for that slice and day."""
-        yield key[:3] if key[0] == "slices" else key, [key, combined(key[0], values)]
+        key = json.loads(key)
+        yield as_key(*(key[:3] if key[0] == "slices" else key)), [key, combined(key[0], values)]
 
     # Step 3: the most frequent values of each slice
 
-    def keep_top_values(self, _: list, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
+    def keep_top_values(self, _: str, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
         """At most 200 values of a slice on a day stay, the rest becomes 'other'."""
         sums = [(key, value) for key, value in values]
         kept = top_values(sums) if sums[0][0][0] == "slices" else None
@@ -169,6 +171,11 @@ class MREvaluate(MRJob):
             before = added.get(tuple(key))
             added[tuple(key)] = combined(key[0], (before, value)) if before else value
         yield from ((None, line(list(key), value)) for key, value in added.items())
+
+
+def as_key(*parts: Any) -> str:
+    """Key parts as one text: the same parts give the same bytes, and every runner can hash and sort it."""
+    return json.dumps(parts)
 
 
 def split_day(day: str) -> int:

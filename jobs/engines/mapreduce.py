@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from contract import clock
+from contract import clock, java
 from contract.command import Outcome, run, stage_command
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
@@ -49,7 +49,7 @@ def _lines(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Q
     from jobs.evaluate_mapreduce import MREvaluate
 
     paths = splits.write(folder / "splits", storage.root, days)
-    arguments = [*_runner_arguments(runner, folder), *mrjob_args, *_question_arguments(question, folder)]
+    arguments = [*_runner_arguments(runner, folder, mrjob_args), *mrjob_args, *_question_arguments(question, folder)]
     job = MREvaluate([*arguments, *map(str, paths)])
     with job.make_runner() as running:
         running.run()
@@ -68,18 +68,19 @@ def _question_arguments(question: Question, folder: Path) -> list[str]:
     return arguments
 
 
-def _runner_arguments(runner: str, folder: Path) -> list[str]:
+def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> list[str]:
     """What mrjob must know to run our code. On EMR the packages are installed on the nodes (emr/)."""
     if runner == "emr":
         return ["-r", runner]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-    arguments = ["-r", runner, "--cmdenv", f"PYTHONPATH={path}"]
+    arguments = ["-r", runner, "--cmdenv", f"PYTHONPATH={path}", "--local-tmp-dir", str(folder)]
     if runner in ("inline", "local"):
         # At least two of each, so that what is only right in one task fails on a laptop already.
         tasks = {"mapreduce.job.maps": "2", "mapreduce.job.reduces": "2"}
         arguments += ["--no-conf", *(a for k, v in tasks.items() for a in ("-D", f"{k}={v}"))]
-    if runner in ("inline", "local", "spark"):
-        arguments += ["--local-tmp-dir", str(folder)]
+    if runner == "spark" and "--spark-master" not in mrjob_args:
+        java.prepare()
+        arguments += ["--spark-master", "local[2]", "--spark-tmp-dir", str(folder), "--python-bin", sys.executable]
     return arguments
 
 
