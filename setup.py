@@ -27,9 +27,9 @@ EXTRAS = {
 
 
 def pins():
-    """Name -> version of everything in the lock, the only place where versions are written down."""
+    """Name -> version (and marker) of everything in the lock, the only place where versions are written down."""
     with open(os.path.join(HERE, "requirements.lock")) as lock:
-        return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", lock.read(), re.M))
+        return dict(re.findall(r"^([A-Za-z0-9._-]+)==(.+)$", lock.read(), re.M))
 
 
 PINS = pins()

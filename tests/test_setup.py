@@ -113,7 +113,7 @@ def test_setup_is_skipped_when_it_is_up_to_date(tmp_path, monkeypatch):
 def test_the_lock_holds_pins_and_nothing_else():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     assert len(lines) > 100
-    pin = re.compile(r"[a-z0-9.-]+==[\w.]+( ; sys_platform == '(linux|darwin)')?")
+    pin = re.compile(r"[a-z0-9.-]+==[\w.]+( ; (sys_platform|platform_machine) [\w =!']+)?")
     assert [line for line in lines if not pin.fullmatch(line)] == []
 
 
@@ -132,9 +132,13 @@ def test_the_lock_leaves_out_other_platforms():
             "c==3 ; python_full_version >= '3.12'",
             "d==1 ; sys_platform == 'linux'",
             "e==1 ; sys_platform != 'emscripten' and sys_platform != 'win32'",
+            "f==1 ; platform_machine == 'x86_64' or sys_platform != 'linux'",
         ]
     )
-    assert environment.for_our_platforms(resolved) == ["a==1", "c==2", "d==1 ; sys_platform == 'linux'", "e==1"]
+    assert environment.for_our_platforms(resolved) == [
+        *["a==1", "c==2", "d==1 ; sys_platform == 'linux'", "e==1"],
+        "f==1 ; platform_machine == 'x86_64' or sys_platform != 'linux'",
+    ]
 
 
 # --- pip's settings, for uv
@@ -288,6 +292,32 @@ def test_extras_do_not_bring_what_their_users_do_not_need(monkeypatch):
     assert "torch" not in names["spark"] | names["evaluate"] | names["mapreduce"]
     assert "pyspark" not in names["serve"] | names["evaluate"] | names["mapreduce"]
     assert names["all"] == set().union(*(names[extra] for extra in names if extra != "all"))
+
+
+# What somebody who installed one extra only must be able to import: every module of these files.
+SERVES = {
+    "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded.py"),
+    "spark": ("contract/*.py", "jobs/session.py", "jobs/evaluate.py", "jobs/engines/spark.py"),
+    "mapreduce": ("contract/*.py", "jobs/engines/mapreduce.py"),
+    "serve": ("contract/*.py", "inference/*.py"),
+    "train": ("contract/*.py", "training/*.py", "jobs/dataset.py"),
+}
+
+
+@pytest.mark.slow("package")
+@pytest.mark.parametrize("extra", SERVES)
+def test_an_extra_is_enough_for_its_users(extra, tmp_path):
+    """In an environment of its own: a missing requirement is hidden by one that has everything."""
+    uv, environ = BIN / "uv", environment.uv_environment()
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, tmp_path / "env"], check=True, env=environ)
+    python = tmp_path / "env/bin/python"
+    install = [uv, "pip", "install", "-q", "--python", python, "-c", ROOT / "requirements.lock", f"{ROOT}[{extra}]"]
+    subprocess.run(install, check=True, env=environ)
+    found = sorted(path for pattern in SERVES[extra] for path in ROOT.glob(pattern) if path.name != "__main__.py")
+    modules = [path.relative_to(ROOT).as_posix().removesuffix(".py").replace("/", ".") for path in found]
+    script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run([python, "-c", script, *modules], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.slow("package")

@@ -97,14 +97,17 @@ def lock() -> None:
 
 
 def for_our_platforms(resolved: str) -> list[str]:
-    """The lines for Python 3.11 on Linux and macOS, each with a marker only where these two differ."""
+    """The lines for Python 3.11 on Linux and macOS, each with a marker only where our platforms differ."""
     lines = []
     for line in resolved.splitlines():
         pin, _, marker = (part.strip() for part in line.partition(";"))
         if "sys_platform == 'win32'" in marker or "python_full_version >= '3.12'" in marker:
             continue
         only = re.search(r"sys_platform == '(linux|darwin)'", marker)
-        lines.append(f"{pin} ; {only[0]}" if only else pin)
+        if "platform_machine" in marker:
+            lines.append(f"{pin} ; {marker}")
+        else:
+            lines.append(f"{pin} ; {only[0]}" if only else pin)
     return lines
 
 

@@ -114,6 +114,8 @@ def main():
             size["download_bytes"] / 1e9, size["installed_bytes"] / 1e9, size["measured"]
         )
     )
+    if (platform.system(), platform.machine()) == ("Linux", "aarch64"):
+        print("setup: no packaged Java for this platform; Spark will need one: `apt-get install openjdk-17-jre`")
     sys.stdout.flush()
     os.execv(python, [python, os.path.join(HERE, "environment.py"), "make"])
 
