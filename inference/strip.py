@@ -1,0 +1,171 @@
+"""Takes what tells about people out of an image file - EXIF, GPS, XMP, comments, thumbnails - without touching pixels.
+
+The compressed pixels, the colour profile and the orientation are kept byte for byte; bytes after the image's end are
+cut. What is kept is an allow-list, so a kind of metadata that nobody has heard of yet is dropped, too. The hash of
+the result is `image_sha256`. JPEG: ITU-T T.81, annex B; PNG: W3C third edition; WebP: RFC 9649.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from contract.errors import BadImage
+from inference.preprocess import ORIENTATION, Info, inspect
+
+KINDS = {"jpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "webp": ("webp", "image/webp")}
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Pixels, palette, transparency and what says which colours are meant. Animation frames are left out: the first picture
+# is what is classified.
+PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP"}
+WEBP_KEPT = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP"}
+WEBP_FLAG_EXIF, WEBP_FLAG_XMP, WEBP_FLAG_ANIMATION = 0x08, 0x04, 0x02
+
+SOI, EOI, SOS, APP0, APP1, APP2, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
+# Tables (DQT, DHT, DAC, DRI, DNL) and frames (SOF0-15); the APPn that change what the pixels mean are judged apart.
+JPEG_KEPT = {0xDB, 0xC4, 0xCC, 0xDD, 0xDC} | set(range(0xC0, 0xD0)) - {0xC8}
+
+
+def strip(data: bytes, info: Info | None = None) -> tuple[bytes, str, str]:
+    """(bytes without metadata, file extension, media type). Stripped again, the bytes stay the same.
+
+    `info`: what `inspect` said of the data, when the caller has it. BadImage: truncated, animated WebP, or an image
+    that would not read the same afterwards.
+    """
+    info = info or inspect(data)
+    parts = {"jpeg": _jpeg, "png": _png, "webp": _webp}[info.format]
+    try:
+        stripped = b"".join(parts(data, info.orientation))
+    except (struct.error, IndexError):
+        raise BadImage(f"the {info.format} file ends in the middle: it is truncated. Send it again.") from None
+    if inspect(stripped, max_pixels=info.width * info.height) != info:
+        raise BadImage(f"the {info.format} file's metadata contradict each other. Save it again with another program.")
+    return stripped, *KINDS[info.format]
+
+
+def exif(orientation: int) -> bytes:
+    """The smallest EXIF block: one entry, the orientation."""
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
+
+
+def _jpeg(data: bytes, orientation: int) -> Iterator[bytes]:
+    yield b"\xff\xd8"
+    turned = b"" if orientation == 1 else _segment(APP1, b"Exif\0\0" + exif(orientation))
+    for marker, payload, following in _segments(data):
+        if turned and marker != APP0:  # JFIF wants to be first
+            yield turned
+            turned = b""
+        if marker == EOI:
+            yield b"\xff\xd9"
+            return
+        kept = _jpeg_kept(marker, payload)
+        if kept is not None:
+            yield _segment(marker, kept)
+        yield following
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """(marker, payload, entropy-coded bytes that follow); EOI has neither."""
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            raise BadImage(f"the jpeg file is damaged: expected a marker at byte {at}.")
+        while data[at + 1] == 0xFF:  # fill bytes
+            at += 1
+        marker = data[at + 1]
+        if marker == EOI:
+            yield EOI, b"", b""
+            return
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        end = at + 2 + length
+        if length < 2 or end > len(data):
+            raise BadImage("the jpeg file ends in the middle of a segment: it is truncated. Send it again.")
+        stop = _entropy_end(data, end) if marker == SOS else end
+        yield marker, data[at + 4 : end], data[end:stop]
+        at = stop
+
+
+def _entropy_end(data: bytes, at: int) -> int:
+    """Where the next marker begins: an 0xFF that is neither stuffing (00), a restart (D0-D7) nor a fill byte."""
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0:
+            raise IndexError
+        following = data[at + 1]
+        if following == 0xFF:
+            at += 1
+        elif following == 0 or 0xD0 <= following <= 0xD7:
+            at += 2
+        else:
+            return at
+
+
+def _jpeg_kept(marker: int, payload: bytes) -> bytes | None:
+    if marker in JPEG_KEPT or marker == SOS:
+        return payload
+    if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
+        return payload[:12] + b"\0\0"  # without its thumbnail
+    if marker == APP2 and payload.startswith(b"ICC_PROFILE\0"):
+        return payload
+    if marker == APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
+        return payload[:12]  # says how the colours are coded
+    return None
+
+
+def _segment(marker: int, payload: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def _png(data: bytes, orientation: int) -> Iterator[bytes]:
+    yield PNG_SIGNATURE
+    at, turned = 8, orientation != 1
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            raise IndexError
+        if turned and kind == b"IDAT":
+            yield _png_chunk(b"eXIf", exif(orientation))
+            turned = False
+        if kind in PNG_KEPT:
+            yield data[at:end]
+        if kind == b"IEND":
+            return
+        at = end
+
+
+def _png_chunk(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+def _webp(data: bytes, orientation: int) -> Iterator[bytes]:
+    chunks = [(kind, payload) for kind, payload in _webp_chunks(data) if kind in WEBP_KEPT]
+    if orientation != 1:
+        chunks.append((b"EXIF", exif(orientation)))
+    body = b"".join(_webp_chunk(kind, _webp_flags(payload, orientation) if kind == b"VP8X" else payload)
+                    for kind, payload in chunks)
+    yield b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    (size,) = struct.unpack_from("<I", data, 4)
+    if size + 8 > len(data):
+        raise IndexError
+    at = 12
+    while at + 8 <= size + 8:
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if at + 8 + length > size + 8:
+            raise IndexError
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+
+
+def _webp_flags(payload: bytes, orientation: int) -> bytes:
+    if payload[0] & WEBP_FLAG_ANIMATION:
+        raise BadImage("the WebP file is animated: expected one picture. Send a single frame.")
+    flags = payload[0] & ~(WEBP_FLAG_EXIF | WEBP_FLAG_XMP)
+    return bytes((flags | (WEBP_FLAG_EXIF if orientation != 1 else 0),)) + payload[1:]
+
+
+def _webp_chunk(kind: bytes, payload: bytes) -> bytes:
+    return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)

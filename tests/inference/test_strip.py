@@ -1,0 +1,90 @@
+import io
+
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from contract.card import Preprocess
+from contract.errors import BadImage
+from inference.preprocess import inspect, to_uint8
+from inference.strip import strip
+from tests.inference.pictures import encode, picture, pixels
+
+SECRET = b"SECRET-52.5200N"
+AS_IS = Preprocess(resize=None, crop=None)
+KINDS = ["JPEG", "PNG", "WEBP"]
+
+
+def with_metadata(kind: str, orientation: int = 1) -> bytes:
+    """EXIF with a place, XMP, comments, text chunks, a colour profile."""
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    exif[0x0112] = orientation
+    exif.get_ifd(0x8825)[1] = SECRET.decode()
+    options = {"exif": exif, "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
+    if kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("Comment", SECRET.decode())
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", SECRET.decode())
+    elif kind == "JPEG":
+        options |= {"comment": SECRET, "xmp": SECRET}
+    else:
+        options |= {"xmp": SECRET}
+    return encode(pixels(1), kind, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_metadata_go_and_pixels_orientation_and_colour_profile_stay(kind, orientation):
+    data = with_metadata(kind, orientation) + b"<?php " + SECRET
+    assert SECRET in data
+    stripped, extension, media_type = strip(data)
+    assert SECRET not in stripped and len(stripped) < len(data)
+    assert inspect(stripped) == inspect(data) and inspect(data).orientation == orientation
+    assert to_uint8(stripped, AS_IS).equal(to_uint8(data, AS_IS))
+    before, after = (Image.open(io.BytesIO(d)) for d in (data, stripped))
+    assert after.info["icc_profile"] == before.info["icc_profile"]
+    assert (extension, media_type) == {"JPEG": ("jpg", "image/jpeg"), "PNG": ("png", "image/png"),
+                                       "WEBP": ("webp", "image/webp")}[kind]
+    assert strip(stripped)[0] == stripped
+
+
+def test_the_eight_orientations_give_the_same_upright_picture():
+    upright = pixels(3)
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # PIL's Transpose that undoes each orientation
+    for orientation, turn in back.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = upright if turn is None else upright.transpose(turn)
+        data = strip(encode(stored, "PNG", exif=exif))[0]
+        assert to_uint8(data, AS_IS).equal(to_uint8(encode(upright, "PNG"), AS_IS)), orientation
+
+
+def test_a_phones_second_picture_and_a_progressive_scan():
+    second = pixels(5)
+    phone = encode(pixels(4), "MPO", save_all=True, append_images=[second])
+    stripped = strip(phone)[0]
+    assert inspect(phone).format == "jpeg" and len(stripped) < 0.7 * len(phone)
+    progressive = picture(6, progressive=True, restart_marker_blocks=2)
+    assert to_uint8(strip(progressive)[0], AS_IS).equal(to_uint8(progressive, AS_IS))
+
+
+def test_thumbnails_in_jfif_are_cut():
+    data = picture(7)
+    assert data[2:4] == b"\xff\xe0"
+    thumbnail = b"\xff\xe0" + (16 + 3).to_bytes(2, "big") + data[6:18] + b"\x01\x01" + b"abc"
+    stripped = strip(data[:2] + thumbnail + data[20:])[0]
+    assert b"\x01\x01abc" not in stripped and stripped == strip(data)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_truncation_is_refused_with_a_reason(kind):
+    data = picture(8, kind)
+    for end in range(0, len(data) - 1, 7):
+        with pytest.raises(BadImage, match="expected|truncated|damaged|cannot be read|contradict"):
+            to_uint8(strip(data[:end])[0], AS_IS)
+
+
+def test_animated_webp_is_refused():
+    data = encode(pixels(1), "WEBP", save_all=True, append_images=[pixels(2)])
+    with pytest.raises(BadImage, match="animated"):
+        strip(data)
