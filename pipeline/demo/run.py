@@ -1,0 +1,101 @@
+"""`trueup demo --root DIR`: the whole loop on scikit-learn's handwritten digits, in about three minutes.
+
+A first version is trained and served, traffic drifts, people label, the gate fails, two ranks fine-tune, version 2 goes
+live under traffic, and the figures recover. Started again it continues; `--fresh` starts over.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from contract.command import Outcome, run, stage_command
+from contract.settings import Settings
+from pipeline.demo import story
+from pipeline.demo.world import World, open_world
+
+DEFAULT_ROOT = "demo-root"
+
+
+@stage_command("demo")
+@click.option("--seed", type=int, default=1, show_default=True, help="Cuts the digits, drifts the camera, makes errors.")
+@click.option("--size", type=click.FloatRange(0.5, 1.0), default=1.0, show_default=True, help="Share of the pictures.")
+@click.option("--fresh", is_flag=True, help="Start over instead of continuing.")
+def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
+    """The whole loop on real data, on this machine: train, serve, drift, label, evaluate, retrain, recover."""
+    world = open_world(settings.root or DEFAULT_ROOT, seed, size, fresh)
+    say(f"Trueup demo in {world.root} (seed {seed}). Budget: {sum(s.budget for s in story.STEPS)} s on 2 cores.")
+    story.play(world, announce, finished)
+    return Outcome(document=summary(world), text=closing(world))
+
+
+def say(text: str) -> None:
+    """A line for the person who watches; standard output belongs to the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def announce(step: story.Step) -> None:
+    """Before a step."""
+    number = story.STEPS.index(step) + 1
+    say(f"[{number}/{len(story.STEPS)}] {step.name}: {step.says}")
+
+
+def finished(step: story.Step, took: float) -> None:
+    """After a step: what it took and what it may take."""
+    say(f"    {took:.1f} s (budget {step.budget} s)")
+
+
+def summary(world: World) -> dict[str, Any]:
+    """The demo's outcome for programs: rows of the closing table, swap, seconds per step."""
+    facts = world.facts
+    return {"root": str(world.root), "seed": world.seed, "table": rows(world), "swap": facts["swap"],
+            "cycle": facts["cycle"], "second_cycle": facts["second_cycle"], "report": facts["report"],
+            "seconds": facts["done"], "days": {n: world.day(n) for n in ("clean", "drifted", "late", "recovered")}}
+
+
+def rows(world: World) -> list[dict[str, Any]]:
+    """One row per kind of traffic: what was estimated from labels, and the truth that only the demo knows."""
+    found = []
+    for name, traffic in (("clean", "clean"), ("drifted", "drifted"), ("recovered", "drifted, fresh")):
+        version = world.facts["second" if name == "recovered" else "first"]
+        figures = world.facts[f"evaluated_{name}"]["versions"][version]
+        sent = world.facts[f"sent_{name}"]
+        found.append({"version": version, "traffic": traffic, "day": world.day(name), "estimate": figures["estimate"],
+                      "labelled": figures["labelled"], "predictions": figures["predictions"],
+                      "truth": sent["right"] / sent["n"]})
+    return found
+
+
+def verdict(world: World, row: dict[str, Any]) -> str:
+    """In a word: does this row hold the policy's bound?"""
+    bound = Settings().gates.min_accuracy
+    estimate = row["estimate"]
+    return "holds" if estimate["low"] >= bound else "fails" if estimate["high"] < bound else "cannot tell"
+
+
+def closing(world: World) -> str:
+    """The short table at the end, and what to do next."""
+    lines = ["", f"{'version':<9}{'traffic':<16}{'accuracy [95%]':<24}{'labels':>7}  {'truth':<8}verdict"]
+    for row in rows(world):
+        e = row["estimate"]
+        share = f"{e['value']:.1%} [{e['low']:.1%}, {e['high']:.1%}]"
+        lines.append(f"{row['version']:<9}{row['traffic']:<16}{share:<24}{row['labelled']:>7}  {row['truth']:<8.1%}"
+                     f"{verdict(world, row)}")
+    swap = world.facts["swap"]
+    lines += ["", f"While version {world.facts['second']} went live, {swap['n']} requests were answered, none failed.",
+              f"Took {sum(world.facts['done'].values()):.0f} s.",
+              f"Report: {world.facts['report']}",
+              "Next:   open the pages, with real items waiting for review:",
+              f"        .venv/bin/trueup serve --root {world.root} --model digits --no-auth   "
+              f"then http://127.0.0.1:8080/review"]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `trueup demo` and returns its exit code."""
+    return run(command, argv, prog_name="trueup demo")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""The steps of the demo, in order. Each uses the product as its users do - commands and HTTP - and is done once.
+
+A step reads and leaves facts in `world.facts`; what it prints is for the person who watches.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contract.clock import CLOCK_FILE
+from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
+from contract.storage import open_storage, read_json
+from pipeline.demo import digits, people, traffic
+from pipeline.demo.service import serving
+from pipeline.demo.world import MODEL, World
+from pipeline.runner import StageFailed, environment
+
+RATE = 60.0  # requests a second of a day's traffic: below what one core answers
+SWAP_RATE = 25.0  # while training uses the machine and the version changes
+AUDIT_P = 0.6
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, what it does in words, the seconds it may take on 2 cores, and the function that does it."""
+
+    name: str
+    says: str
+    budget: int
+    play: Callable[[World], None]
+
+
+def first_version(world: World) -> None:
+    """Class folders -> dataset -> version 1, live."""
+    folder = world.work / "pictures"
+    shutil.rmtree(folder, ignore_errors=True)
+    for picture in digits.part("first_training", world.seed, world.size):
+        path = folder / picture.truth / picture.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture.data)
+    _, dataset = world.run("jobs.images", str(folder), "--model", MODEL)
+    _, trained = world.run("training.train", "--model", MODEL, "--dataset", dataset["dataset"], "--parent", "none",
+                           "--network", "resnet18", "--size", "32", "--launcher", "process", "--ranks", "1",
+                           "--set", f"train.seed={world.seed}", "--set", "train.epochs=8")
+    world.run("pipeline.model", "promote", trained["version"], "--model", MODEL, "--by", "demo",
+              "--reason", "first version")
+    world.facts |= {"first": trained["version"], "first_dataset": dataset["dataset"]}
+    print(f"  version {trained['version']} of {MODEL!r}: resnet18 on {dataset['rows']} pictures, live")
+
+
+def keys(world: World) -> None:
+    """API keys of the people and programs that will call the service."""
+    wanted = {"camera": "predict", "website": "label"} | dict.fromkeys(people.LABELERS, "label")
+    world.facts["keys"] = {name: world.run("inference.keys", "add", name, "--role", role)[1]["token"]
+                           for name, role in wanted.items()}
+
+
+def send_day(name: str) -> Callable[[World], None]:
+    """The step that sends one day's traffic, users' feedback to it, and the draw of its audit sample."""
+
+    def play(world: World) -> None:
+        world.go_to(name)
+        keys_ = world.facts["keys"]
+        pictures = list(digits.part(name, world.seed, world.size))
+        answers = traffic.send(world.url, keys_["camera"], pictures, RATE, f"{name} traffic")
+        said = people.feedback(world.url, keys_["website"], answers, np.random.default_rng([world.seed, 7]))
+        right = sum(a.right for a in answers)
+        world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": said,
+                                       "truths": {a.prediction_id: a.truth for a in answers},
+                                       "versions": sorted({a.version for a in answers})}
+        print(f"  {world.day(name)}: {len(answers)} pictures, {said} corrections by users")
+
+    return play
+
+
+def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[World], None]:
+    """The step in which people answer the audit of a day: all of it, or a share and the rest on a later day."""
+
+    def play(world: World) -> None:
+        day, truths = world.day(name), world.facts[f"sent_{name}"]["truths"]
+        if not late:
+            wait_for_rows(world, day, len(truths))
+            world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", "audit",
+                      "--p", str(AUDIT_P), "--judges", "3", "--second-share", "0.15")
+        else:
+            world.go_to("late")
+        labelers = [people.Labeler(n, world.facts["keys"][n], w, np.random.default_rng([world.seed, 8, i, late]))
+                    for i, (n, w) in enumerate(people.LABELERS.items())]
+        most = int(share * AUDIT_P * len(truths)) if share < 1 else None
+        given = people.audit(world.url, labelers, MODEL, day, truths, most)
+        world.facts.setdefault("audit_labels", {})[f"{name}{'_late' if late else ''}"] = given
+        print(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))
+
+    return play
+
+
+def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) -> None:
+    """Returns when the shipper has brought a day's predictions to the bucket."""
+    import pyarrow.parquet as pq
+
+    storage = open_storage(str(world.root))
+    deadline = time.monotonic() + seconds
+    while True:
+        files = [world.root / e.key for e in storage.list(f"predictions/dt={day}/")]
+        found = sum(pq.read_metadata(f).num_rows for f in files)
+        if found >= expected:
+            return
+        if time.monotonic() > deadline:
+            raise Mismatch(f"expected {expected} predictions of {day} in the bucket within {seconds:.0f} s, got {found}.")
+        time.sleep(0.1)
+
+
+def evaluate(world: World, name: str, *options: str, last: str | None = None) -> dict[str, Any]:
+    """`trueup evaluate` over one of the demo's days (or from it to `last`)."""
+    _, document = world.run("jobs.evaluate", "--model", MODEL, "--from", world.day(name), "--to", world.day(last or name),
+                            *options)
+    return document
+
+
+def before_and_after(world: World) -> None:
+    """The embedded engine counts both days; then Spark and MapReduce count the same files once more."""
+    time.sleep(1.5)  # the shipper brings the last labels
+    world.facts["evaluated_clean"] = brief(evaluate(world, "clean"))
+    world.facts["evaluated_drifted"] = brief(evaluate(world, "drifted"))
+    as_of = evaluate(world, "clean", last="drifted")
+    compare_engines(world, as_of)
+
+
+def compare_engines(world: World, embedded: dict[str, Any]) -> None:
+    """Counts must agree to the unit; Mismatch names the first figure that does not."""
+    for engine, extra in (("spark", ()), ("mapreduce", ("--runner", "local"))):
+        other = evaluate(world, "clean", "--engine", engine, *extra, "--full", "--as-of", embedded["as_of"],
+                         last="drifted")
+        for part in ("rows", "versions"):
+            if other[part] != embedded[part]:
+                raise Mismatch(f"{engine} counted other {part} than the embedded engine:\n{other[part]}\n{embedded[part]}")
+        rows = sum(other["rows"][k] for k in ("predictions", "labels"))
+        print(f"  {engine:<10} counted {rows:,} rows: the same to the unit")
+
+
+def retrain(world: World) -> None:
+    """`trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
+    pictures = list(digits.part("drifted", world.seed + 1000, world.size))
+    url, key = world.url, world.facts["keys"]["camera"]
+    process = _start_cycle(world)
+    with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
+        said, _ = process.communicate()
+        document = _cycle_answer(process.returncode, said)
+        if document["status"] != "published":
+            raise StageFailed(f"expected the cycle to publish a new version, it says: {document['sentence']}", 1)
+        steady.wait_for(document["version"], 2 * int(SWAP_RATE), seconds=30)
+    world.facts |= {"second": document["version"], "cycle": document,
+                    "swap": {"n": len(steady.answers), "failed": 0,
+                             "by_version": {v: sum(a.version == v for a in steady.answers)
+                                            for v in sorted({a.version for a in steady.answers})}}}
+    counts = ", ".join(f"{n} by version {v}" for v, n in world.facts["swap"]["by_version"].items())
+    print(f"  {len(steady.answers)} requests answered meanwhile, none failed: {counts}")
+
+
+def _start_cycle(world: World) -> subprocess.Popen:
+    command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json"]
+    env = environment() | {CLOCK_FILE: str(world.work / "clock")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+
+
+def _cycle_answer(code: int, said: str) -> dict[str, Any]:
+    if code not in (DONE, GATE_SAYS_NO, CANNOT_TELL):
+        raise StageFailed(f"the cycle ended with exit code {code}; its error stands above.", code or 1)
+    return json.loads(said)
+
+
+def recovered(world: World) -> None:
+    """Fresh drifted traffic was labelled: is the accuracy back?"""
+    time.sleep(1.5)
+    world.facts["evaluated_recovered"] = brief(evaluate(world, "recovered"))
+
+
+def second_cycle(world: World) -> None:
+    """A second cycle finds the gates passing and changes nothing."""
+    world.go_to("now")
+    before = read_json(open_storage(str(world.root)), f"models/{MODEL}/live.json")
+    code, document = world.run("pipeline.cycle", "--model", MODEL, answers=(DONE, GATE_SAYS_NO, CANNOT_TELL))
+    after = read_json(open_storage(str(world.root)), f"models/{MODEL}/live.json")
+    if code != DONE or before != after:
+        raise StageFailed(f"expected the second cycle to change nothing, it says: {document.get('sentence')}", 1)
+    world.facts["second_cycle"] = document
+    print(f"  {document['sentence']}")
+
+
+def leave_work(world: World) -> None:
+    """A review sample with items that wait for whoever opens the pages, and the report of the newest evaluation."""
+    world.run("inference.review", "sample", "--model", MODEL, "--day", world.day("recovered"), "--kind", "review",
+              "--strategy", "uncertain-first", "--items", "60")
+    _, report = world.run("jobs.report", "--model", MODEL)
+    world.facts["report"] = report["report"]
+
+
+def brief(document: dict[str, Any]) -> dict[str, Any]:
+    """What the closing table needs of an evaluation."""
+    versions = {v: {k: d[k] for k in ("predictions", "labelled", "accuracy", "estimate")}
+                for v, d in document["versions"].items()}
+    return {"id": document["id"], "window": document["window"], "versions": versions}
+
+
+# Seconds on 2 cores; their sum is the demo's budget of 3 minutes. `trueup demo` prints what each step took.
+STEPS = (
+    Step("first version", "train a first version on a part of the digits and publish it", 32, first_version),
+    Step("keys", "make API keys for a camera, a website and three labelers", 4, keys),
+    Step("clean day", "send clean traffic to the running service", 10, send_day("clean")),
+    Step("clean labels", "people judge a random sample, blind", 8, label_day("clean")),
+    Step("drifted day", "somebody knocks the camera: tilted, lower in contrast, noisier", 12, send_day("drifted")),
+    Step("drifted labels", "people judge a random sample of that day too", 8, label_day("drifted", share=0.75)),
+    Step("late labels", "the rest of the labels come a day late", 4, label_day("drifted", late=True)),
+    Step("evaluate", "count with DuckDB, Spark and MapReduce", 30, before_and_after),
+    Step("cycle", "gate, dataset, two ranks of training, comparison, publication - under traffic", 48, retrain),
+    Step("recovered day", "send fresh drifted traffic", 8, send_day("recovered")),
+    Step("recovered labels", "people judge a random sample of it", 6, label_day("recovered")),
+    Step("evaluate again", "is the accuracy back?", 3, recovered),
+    Step("second cycle", "the gates pass, nothing changes", 5, second_cycle),
+    Step("leave work", "draw items for review, render the report", 5, leave_work),
+)
+
+
+def play(world: World, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
+    """Plays all steps that are not done, with the service running throughout."""
+    todo = [s for s in STEPS if not world.done(s.name)]
+    while todo and todo[0].name in ("first version", "keys"):
+        _one(world, todo.pop(0), announce, finished)
+    if not todo:
+        return
+    with serving(str(world.root), MODEL, world.work) as url:
+        world.url = url
+        for step in todo:
+            _one(world, step, announce, finished)
+
+
+def _one(world: World, step: Step, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
+    announce(step)
+    start = time.monotonic()
+    step.play(world)
+    took = time.monotonic() - start
+    world.facts.setdefault("done", {})[step.name] = round(took, 1)
+    world.save()
+    finished(step, took)

@@ -1,0 +1,124 @@
+"""Production traffic: image files sent over HTTP at a steady rate, and every answer kept."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+
+from contract.errors import TrueupError
+from contract.progress import progress
+from pipeline.demo.digits import Picture
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service said of one picture, and what the picture really shows."""
+
+    picture: str
+    truth: str
+    prediction_id: str
+    version: str
+    label: str
+    top: list[dict[str, Any]]
+
+    @property
+    def right(self) -> bool:
+        """Whether the first label is the truth."""
+        return self.label == self.truth
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, for the demo's state."""
+        return asdict(self)
+
+
+class TrafficFailed(TrueupError):
+    """A request was not answered with 200."""
+
+
+def send(url: str, key: str, pictures: Sequence[Picture], rate: float, what: str) -> list[Answer]:
+    """Sends all pictures, `rate` a second, and returns the answers in order; TrafficFailed at the first failure."""
+    with progress(what, len(pictures), "requests") as shown:
+        return asyncio.run(_send(url, key, pictures, rate, lambda answer: shown.advance()))
+
+
+async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float,
+                done: Callable[[Answer], None], stop: threading.Event | None = None) -> list[Answer]:
+    start = time.monotonic()
+    limits = httpx.Limits(max_connections=32)
+    async with httpx.AsyncClient(base_url=url, headers=authorization(key), timeout=30, limits=limits) as client:
+
+        async def one(i: int, picture: Picture) -> Answer:
+            await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
+            if stop is not None and stop.is_set():
+                raise asyncio.CancelledError
+            answer = await ask(client, picture)
+            done(answer)
+            return answer
+
+        found = await asyncio.gather(*(one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
+    for answer in found:
+        if isinstance(answer, Exception):
+            raise answer
+    return [a for a in found if isinstance(a, Answer)]
+
+
+async def ask(client: httpx.AsyncClient, picture: Picture) -> Answer:
+    """One request; TrafficFailed with the service's own message when it is not answered with 200."""
+    headers = {"Content-Type": "image/jpeg", "X-Request-Id": picture.name, "X-Attributes": '{"camera": "door-1"}'}
+    try:
+        response = await client.post("/v1/predictions?top_k=5", content=picture.data, headers=headers)
+    except httpx.HTTPError as error:
+        raise TrafficFailed(f"{picture.name}: no answer ({type(error).__name__}: {error}).") from error
+    if response.status_code != 200:
+        raise TrafficFailed(f"{picture.name}: expected 200, got {response.status_code}: {response.text[:300]}")
+    said = response.json()
+    return Answer(picture.name, picture.truth, said["prediction_id"], said["model_version"],
+                  said["predictions"][0]["label"], said["predictions"])
+
+
+def authorization(key: str) -> dict[str, str]:
+    """The header that carries an API key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+class Steady:
+    """Traffic in the background, at a steady rate, until the block ends; a failure in it is raised at the end."""
+
+    def __init__(self, url: str, key: str, pictures: Sequence[Picture], rate: float) -> None:
+        self.answers: list[Answer] = []
+        self._stop, self._error = threading.Event(), None
+        self._arguments = (url, key, pictures, rate)
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    def _run(self) -> None:
+        url, key, pictures, rate = self._arguments
+        try:
+            while not self._stop.is_set():
+                asyncio.run(_send(url, key, pictures, rate, self.answers.append, self._stop))
+        except Exception as error:  # handed to the thread that waits for us
+            self._error = error
+
+    def __enter__(self) -> "Steady":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None and exc[0] is None:
+            raise self._error
+
+    def wait_for(self, version: str, count: int, seconds: float) -> None:
+        """Returns when `count` answers came from a version; TrafficFailed when they did not within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while sum(a.version == version for a in list(self.answers)) < count:
+            if self._error is not None:
+                raise self._error
+            if time.monotonic() > deadline:
+                seen = sorted({a.version for a in self.answers})
+                raise TrafficFailed(f"expected answers of version {version} within {seconds:.0f} s, got only {seen}.")
+            time.sleep(0.05)
