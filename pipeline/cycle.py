@@ -1,0 +1,181 @@
+"""One turn of the loop for a window: evaluate, gate, dataset, train, assess, promotion gate, publish.
+
+    trueup cycle --model digits [--from 2026-11-01 --to 2026-11-20] [--wait] [--json]      (python -m pipeline.cycle)
+
+Killed and started again, it continues with the first stage that is not finished. Exit codes: 0 nothing to do, or a new
+version is live (or awaits a person's approval); 3 the candidate was refused; 4 cannot tell, nothing trained; 1 an error,
+among them a run that somebody else holds.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from contract import clock
+from contract.command import Outcome, run, stage_command
+from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost
+from contract.policy import GatePolicy
+from contract.registry import Registry
+from contract.runs import End, Plan, Run, Runs, Timing
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+from pipeline import stages
+from pipeline.days import default_window
+from pipeline.promotion import Paired, promotion
+from pipeline.runner import InProcessRunner, ProcessRunner, Runner, StageFailed
+
+# Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
+PASSING = {"RootError", "Interrupted"}
+
+
+@stage_command("cycle")
+@click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
+@click.option("--from", "first", help="First prediction day. [default: the newest days, by evaluate.days]")
+@click.option("--to", "last", help="Last prediction day.")
+@click.option("--wait", is_flag=True, help="Wait for a run that another process holds.")
+@click.option("--in-process", is_flag=True, help="Run the stages in this process.")
+def command(settings: Settings, model: str | None, first: str | None, last: str | None, wait: bool,
+            in_process: bool) -> Outcome:
+    """Evaluate, gate and, when the gate says so, retrain, compare and publish."""
+    settings = with_options(settings, model=model)
+    storage = open_root(settings.need_root())
+    document = cycle(storage, settings, InProcessRunner() if in_process else ProcessRunner(), first, last, wait)
+    return Outcome(document["exit_code"], document, _text(document))
+
+
+def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | None = None, last: str | None = None,
+          wait: bool = False) -> dict[str, Any]:
+    """Carries one run of the model to its end and returns how it ended.
+
+    Raises NoSuchModel, RunHeld, RunLost, PointerMoved, StageFailed, StageKilled.
+    """
+    timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
+    plan = make_plan(storage, settings, first, last)
+    found = Runs(storage, plan.model).acquire(plan, timing, wait)
+    if found.owner is None:
+        return _document(found, found.end())
+    with found.beating(timing.beat):
+        return _document(found, Turn(found, runner).carry_on())
+
+
+def make_plan(storage: Storage, settings: Settings, first: str | None, last: str | None) -> Plan:
+    """What a run is given: the days, the moment, what is live, the settings. Fixed when the run is created."""
+    model, as_of = settings.need_model(), clock.now()
+    registry = Registry(storage, model)
+    live = registry.live()
+    days = default_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
+    return Plan(model=model, window={"from": days[0], "to": days[1]}, default_window=not (first or last),
+                as_of=clock.iso(as_of), live=live, live_seq=registry.newest().seq,
+                settings=settings.model_dump(mode="json", exclude={"root", "model"}))
+
+
+@dataclass
+class Turn:
+    """A run being carried on by this process: finished stages are read back, the others are run and recorded."""
+
+    run: Run
+    runner: Runner
+    values: dict[str, str] = field(default_factory=dict)
+
+    def carry_on(self) -> End:
+        """From wherever the run stands to its end."""
+        plan = self.run.plan
+        _say(f"run {self.run.key}: {plan.days}, as of {plan.as_of}"
+             + ("" if self.run.owner == 1 else f", taken over as owner {self.run.owner}"))
+        self.values = {"model": plan.model, "from": plan.window["from"], "to": plan.window["to"], "as_of": plan.as_of,
+                       "live": plan.live, "run": self.run.key}
+        try:
+            return self._judge()
+        except StageFailed as error:
+            if error.kind not in PASSING:
+                self.run.finish("failed", error.exit_code, str(error))
+            raise
+        except PointerMoved as error:
+            self.run.finish("pointer moved", ERROR, str(error))
+            raise
+
+    def _judge(self) -> End:
+        for stage in stages.JUDGING:
+            decision = self._stage(stage)
+        if decision["retrain"]["fires"]:
+            return self._retrain()
+        if decision["exit_code"] == DONE:
+            return self.run.finish("healthy", DONE, decision["sentence"])
+        why = f" No retraining: {decision['retrain']['reason']}." if decision["exit_code"] == GATE_SAYS_NO else ""
+        return self.run.finish("cannot tell", CANNOT_TELL, decision["sentence"] + why)
+
+    def _retrain(self) -> End:
+        for stage in stages.RETRAINING:
+            assessment = self._stage(stage)
+        decision = self._step("promotion", lambda: self._compare(assessment))
+        candidate = self.values["candidate"]
+        if not decision["promote"]:
+            return self.run.finish("refused", GATE_SAYS_NO, f"Version {candidate} is not published. {decision['sentence']}")
+        if self.run.plan.settings["cycle"]["approval"] == "manual":
+            return self.run.finish("awaiting approval", DONE, f"`trueup model approve {candidate}` makes version "
+                                                              f"{candidate} live. {decision['sentence']}")
+        self._step("publish", lambda: self._publish(candidate, decision["sentence"]))
+        return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
+
+    def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
+        policy = GatePolicy(**self.run.plan.settings["gates"])
+        classes = {row["label"]: Paired.of(row) for row in assessment["per_class"]}
+        return promotion(policy, Paired.of(assessment["overall"]), classes)
+
+    def _publish(self, candidate: str, reason: str) -> dict[str, Any]:
+        self.run.require()
+        record = Registry(self.run.storage, self.run.plan.model).promote(
+            candidate, by="cycle", reason=reason, expected_live=self.run.plan.live, run=self.run.key)
+        return {"version": candidate, "seq": record.seq}
+
+    def _stage(self, stage: stages.Stage) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            argv = ["--root", self.run.storage.root, *stage.argv(self.values)]
+            return stage.kept(self.runner.run(stage, argv, self.run.plan.settings).document)
+
+        answer = self._step(stage.name, work)
+        self.values |= stage.given(answer)
+        return answer
+
+    def _step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The recorded document of a step, or that of doing it now."""
+        if (done := self.run.stage(name)) is not None:
+            _say(f"  {name:<10} done before")
+            return done
+        self.run.require()
+        began = time.monotonic()
+        document = work()
+        self.run.record(name, document)
+        _say(f"  {name:<10} {time.monotonic() - began:6.1f} s")
+        return document
+
+
+def _document(found: Run, end: End | None) -> dict[str, Any]:
+    if end is None:
+        raise RunLost(f"run {found.key}: its end.json is missing. Start `trueup cycle` again.")
+    done = {name: found.stage(name) for name in ("evaluate", "gate", "dataset", "train", "assess", "promotion", "publish")}
+    return {"run": found.key, "window": found.plan.window, "as_of": found.plan.as_of, "live_at_start": found.plan.live,
+            "stages": {name: document for name, document in done.items() if document is not None},
+            "candidate": (done["train"] or {}).get("version"), "published": (done["publish"] or {}).get("version"),
+            **end.to_dict()}
+
+
+def _text(document: dict[str, Any]) -> str:
+    return f"{document['status']}: {document['sentence']}"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

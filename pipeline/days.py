@@ -1,0 +1,39 @@
+"""Which prediction days a run is about."""
+
+import re
+from datetime import date
+
+from contract import clock, layout
+from contract.errors import UsageError
+from contract.storage import Storage
+
+PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
+
+
+def default_window(storage: Storage, first: str | None, last: str | None, today: str, days: int) -> tuple[str, str]:
+    """First and last prediction day, both included; what is not named is taken from the partitions there are.
+
+    Without `first`, the newest `days` partitions up to `last` (or today), however old; without any, today alone.
+    """
+    last = clock.parse_day(last) if last else None
+    until = last or today
+    if first:
+        first = clock.parse_day(first)
+        if first > until:
+            raise UsageError(f"window {first} to {until}: expected the first day not to be after the last. Swap them.")
+        return first, until
+    there = [d for d in prediction_days(storage) if d <= until][-days:]
+    return (there[0], last or there[-1]) if there else (until, until)
+
+
+def prediction_days(storage: Storage) -> list[str]:
+    """The days that have a partition of predictions, oldest first."""
+    found = (m[1] for f in storage.folders(f"{layout.PREDICTIONS}/") if (m := PARTITION.fullmatch(f)))
+    return sorted(d for d in found if _is_day(d))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""Decides from an evaluation whether the live version still holds, and says why.
+
+    trueup gate --model digits [--evaluation ID] [--dry-run] [--json]      (python -m pipeline.gate)
+
+Writes `decision.json` beside `evaluation.json`. Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from contract import clock, jsonio, layout
+from contract.command import Outcome, run, stage_command
+from contract.counts import add
+from contract.counts_store import load_all
+from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
+from contract.registry import Registry
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root, read_json
+from pipeline.gates import decide
+from pipeline.tables import aligned, figure
+from pipeline.tally import tally
+
+
+@stage_command("gate")
+@click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
+@click.option("--evaluation", "evaluation_id", metavar="ID", help="Folder of the evaluation. [default: the newest]")
+@click.option("--version", help="Judge this version. [default: the live one]")
+@click.option("--dry-run", is_flag=True, help="Print the decision, write nothing.")
+def command(settings: Settings, model: str | None, evaluation_id: str | None, version: str | None,
+            dry_run: bool) -> Outcome:
+    """Decide from an evaluation whether the live version still holds."""
+    settings = with_options(settings, model=model)
+    storage, name = open_root(settings.need_root()), settings.need_model()
+    evaluation_id = evaluation_id or newest_evaluation(storage, name)
+    decision = make(storage, settings, name, evaluation_id, version)
+    if not dry_run:
+        decision = write(storage, layout.evaluation(name, evaluation_id) + "decision.json", decision)
+    return Outcome(decision["exit_code"], decision, text(decision))
+
+
+def newest_evaluation(storage: Storage, model: str) -> str:
+    """The newest evaluation that was finished, by its `as_of`; NotFound when there is none."""
+    for name in reversed(storage.folders(layout.evaluations(model))):
+        if storage.exists(layout.evaluation(model, name) + "evaluation.json"):
+            return name
+    raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
+                   f"trueup evaluate --model {model}.")
+
+
+def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
+         version: str | None = None) -> dict[str, Any]:
+    """The decision on an evaluation, with the moment at which it was made. NotFound, NoSuchModel, UsageError."""
+    try:
+        evaluation = read_json(storage, layout.evaluation(model, evaluation_id) + "evaluation.json")
+    except NotFound:
+        there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
+        raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
+                       f"Make one: trueup evaluate --model {model}.") from None
+    registry = Registry(storage, model)
+    judged = version or judged_version(registry, evaluation)
+    cells = add(load_all(storage, evaluation))[0]["cells"]
+    classes = registry.card(judged).classes if judged in registry.versions() else ()
+    newest = registry.newest()
+    counted = tally(cells, judged, settings.gates.trusted_origins, classes)
+    decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
+                      newest.state.overrides if newest else (), retrainings(storage, model))
+    return decision | {"decided_at": clock.iso(clock.now())}
+
+
+def judged_version(registry: Registry, evaluation: dict[str, Any]) -> str:
+    """The live version; for a model that is in no registry the only one of the evaluation."""
+    try:
+        return registry.live()
+    except NoSuchModel:
+        versions = list(evaluation["versions"])
+        if len(versions) != 1:
+            raise UsageError(f"model {registry.model!r} is in no registry, and the evaluation has "
+                             f"{len(versions)} versions of it ({', '.join(versions) or 'none'}). Name one: --version.") from None
+        return versions[0]
+
+
+def retrainings(storage: Storage, model: str) -> list[str]:
+    """When versions were claimed by runs of the cycle, published or not."""
+    found = []
+    for number in storage.folders(layout.versions(model)):
+        try:
+            claim = read_json(storage, layout.version(model, number) + "claim.json")
+        except NotFound:
+            continue
+        if claim.get("run"):
+            found.append(claim["at"])
+    return sorted(found)
+
+
+def write(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any]:
+    """Creates the document; the same decision again keeps the first, another one is AlreadyExists."""
+    try:
+        storage.create(key, jsonio.dumps(decision))
+        return decision
+    except AlreadyExists:
+        stored = read_json(storage, key)
+        if stored | {"decided_at": None} == decision | {"decided_at": None}:
+            return stored
+        raise AlreadyExists(f"{storage.uri(key)}: expected the same decision, found one made under another policy or "
+                            f"history. See what today's would be with --dry-run, or evaluate again.") from None
+
+
+def text(decision: dict[str, Any]) -> str:
+    """The decision as an aligned table and a sentence."""
+    rows = [(gate["gate"], gate["verdict"], figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
+             str(gate.get("n", "")), gate.get("reason", "") or ("overridden" if "override" in gate else ""))
+            for gate in decision["gates"]]
+    table = aligned(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
+    return f"{table}\n\n{decision['verdict']}: {decision['sentence']}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Starts stages on this machine: each as a process of its own, or in this process (tests, debuggers)."""
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from contract.errors import TrueupError
+from contract.settings import ENV_PREFIX, NOT_SETTINGS
+from pipeline.stages import Stage
+
+
+class StageFailed(TrueupError):
+    """A stage ended with an error of its own; its exit code and message are passed on."""
+
+    def __init__(self, message: str, exit_code: int, kind: str = "") -> None:
+        super().__init__(message)
+        self.exit_code, self.kind = exit_code, kind  # kind: the name of the stage's error class
+
+
+class StageKilled(TrueupError):
+    """A stage ended without an answer: killed, or crashed. The run stays open, so starting again continues it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a stage ended: one of its answering exit codes, and its JSON document."""
+
+    code: int
+    document: dict[str, Any]
+
+
+class Runner(Protocol):
+    """Where stages run."""
+
+    def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
+        """Runs a stage to its end. Raises StageFailed or StageKilled."""
+
+
+class ProcessRunner:
+    """`python -m module …`; what the stage says on stderr goes through, its stdout is the answer."""
+
+    def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
+        with settings_file(settings) as path:
+            command = [sys.executable, "-m", stage.module, *argv, "--config", path, "--json"]
+            done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), text=True, check=False)
+        return answer(stage, done.returncode, done.stdout)
+
+
+class InProcessRunner:
+    """`module.main(argv)` in this process, with its stdout as the answer."""
+
+    def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
+        said = io.StringIO()
+        with settings_file(settings) as path, _without_settings(), contextlib.redirect_stdout(said):
+            code = importlib.import_module(stage.module).main([*argv, "--config", path, "--json"])
+        return answer(stage, code, said.getvalue())
+
+
+@contextlib.contextmanager
+def settings_file(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The run's settings as a file for `--config`: a stage uses them, whatever the file or environment says today."""
+    with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
+        path = Path(folder, "trueup.yaml")
+        path.write_text(json.dumps(settings))  # JSON is YAML
+        yield str(path)
+
+
+def environment() -> dict[str, str]:
+    """Our environment without settings, which the run has fixed, and with this checkout on the path."""
+    kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    here = str(Path(__file__).resolve().parents[1])
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
+
+
+@contextlib.contextmanager
+def _without_settings() -> Iterator[None]:
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_setting(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS
+
+
+def answer(stage: Stage, code: int, said: str) -> Answer:
+    """The stage's answer from its exit code and standard output."""
+    try:
+        document = json.loads(said)
+    except ValueError:
+        document = None
+    if code in stage.answers and isinstance(document, dict):
+        return Answer(code, document)
+    error = document.get("error") if isinstance(document, dict) else None
+    if error:
+        raise StageFailed(f"{stage.name} ({stage.module}): {error.get('message')}", code or 1, error.get("code", ""))
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code} and no JSON answer"
+    raise StageKilled(f"{stage.name} ({stage.module}) {how}. What it said stands above. Start `trueup cycle` again: it "
+                      f"continues with this stage.")

@@ -1,0 +1,59 @@
+"""The order of things: what the cycle starts, as data.
+
+A stage is a module that runs as `python -m module … --json`. Its arguments are templates over what the run fixed and
+what earlier stages answered: {model} {from} {to} {as_of} {live} {run} {evaluation} {dataset} {candidate}.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its name in the run's folder, its module, its arguments, the exit codes that are answers.
+
+    `gives` maps a placeholder of later stages to the field of this stage's answer that fills it. `keep` names the
+    fields that are recorded with the run (None: all): evaluations and decisions are large, and lie in their own place.
+    """
+
+    name: str
+    module: str
+    arguments: tuple[str, ...]
+    answers: tuple[int, ...] = (DONE,)
+    gives: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] | None = None
+
+    def kept(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """What the run records of the answer."""
+        return dict(answer) if self.keep is None else {name: answer[name] for name in self.keep}
+
+    def argv(self, values: Mapping[str, str]) -> list[str]:
+        """The arguments with every placeholder filled in."""
+        return [argument.format_map(values) for argument in self.arguments]
+
+    def given(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        """What later stages may use of this one's answer."""
+        return {placeholder: str(answer[field]) for placeholder, field in self.gives}
+
+
+WINDOW = ("--from", "{from}", "--to", "{to}", "--as-of", "{as_of}")
+
+EVALUATE = Stage("evaluate", "jobs.evaluate", ("--model", "{model}", *WINDOW), gives=(("evaluation", "id"),),
+                 keep=("id",))
+GATE = Stage("gate", "pipeline.gate", ("--model", "{model}", "--evaluation", "{evaluation}"),
+             answers=(DONE, GATE_SAYS_NO, CANNOT_TELL),
+             keep=("evaluation", "version", "verdict", "reasons", "sentence", "retrain", "exit_code"))
+DATASET = Stage("dataset", "jobs.dataset", ("--model", "{model}", *WINDOW), gives=(("dataset", "dataset"),),
+                keep=("dataset",))
+TRAIN = Stage("train", "training.train",
+              ("--model", "{model}", "--dataset", "{dataset}", "--parent", "{live}", "--run", "{run}"),
+              gives=(("candidate", "version"),), keep=("version",))
+ASSESS = Stage("assess", "training.assess",
+               ("--model", "{model}", "--candidate", "{candidate}", "--live", "{live}", "--dataset", "{dataset}",
+                "--run", "{run}"))
+
+JUDGING = (EVALUATE, GATE)
+RETRAINING = (DATASET, TRAIN, ASSESS)
