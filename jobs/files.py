@@ -5,13 +5,14 @@ ForeignSchema that names file, column, what was expected and what came.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from contract import layout
-from contract.errors import ForeignSchema
+from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, Record
 from contract.storage import Entry, Storage
 from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
@@ -42,14 +43,29 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def window(storage: Storage, first: str | None, last: str | None, as_of_day: str) -> list[str]:
-    """The prediction days from `first` to `last`, both included, that have a partition.
+@dataclass(frozen=True)
+class Window:
+    """Both ends included; `days` are those in between that have a partition in either table, oldest first."""
 
-    Without `first`, the newest 30 of the partitions up to `last` (or the day of `as_of`), however old they are.
+    first: str
+    last: str
+    days: tuple[str, ...]
+
+
+def window(storage: Storage, first: str | None, last: str | None, as_of_day: str, most: int = DEFAULT_DAYS) -> Window:
+    """The days from `first` to `last`.
+
+    Without `last`, up to the day of `as_of`; without `first`, the newest `most` prediction days up to there, however
+    old they are. UsageError when the ends are the wrong way round.
     """
     until = last or as_of_day
-    days = [d for d in days_present(storage) if (first or "") <= d <= until]
-    return days if first else days[-DEFAULT_DAYS:]
+    predicted = [d for d in days_present(storage) if d <= until]
+    since = first or min(predicted[-most:], default=until)
+    if since > until:
+        raise UsageError(f"expected a window that ends on or after its first day, got {since} to {until}.")
+    end = last or max(predicted, default=until)
+    judged = _partitions(storage.folders(f"{layout.LABELS}/"))
+    return Window(since, max(since, end), tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end)))
 
 
 def used_columns(record: Record, slices: Sequence[Slice] = ()) -> list[str]:
@@ -86,8 +102,8 @@ def _hidden(path: str) -> bool:
 
 
 def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Slice] = (),
-                 quarantine: bool = False) -> tuple[list[DayFiles], list[str]]:
-    """The same days with row counts and columns from the footers, and the keys that quarantine left out.
+                 quarantine: bool = False) -> tuple[list[DayFiles], dict[str, str]]:
+    """The same days with row counts and columns from the footers, and what quarantine left out: key -> reason.
 
     Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files where they are and
     names them.
@@ -98,10 +114,52 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
     bad = [r for r in (read[f.key] for f, _ in wanted) if isinstance(r, ForeignSchema)]
     if bad and not quarantine:
         raise bad[0]
-    good = {k: f for k, f in read.items() if isinstance(f, DataFile)}
-    kept = [DayFiles(d.day, *(tuple(good[f.key] for f in t if f.key in good) for t in (d.predictions, d.labels)))
-            for d in days]
-    return kept, [k for k in read if k not in good]
+    left_out = {k: str(r) for k, r in read.items() if isinstance(r, ForeignSchema)}
+    whole = [DayFiles(d.day, *(tuple(read[f.key] for f in t) for t in (d.predictions, d.labels))) for d in days]
+    return [without(d, left_out) for d in whole] if left_out else whole, left_out
+
+
+def without(day: DayFiles, keys: Container[str]) -> DayFiles:
+    """The day without some of its files."""
+    kept = (tuple(f for f in t if getattr(f, "key", None) not in keys) for t in (day.predictions, day.labels))
+    return DayFiles(day.day, *kept)
+
+
+def unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
+    """Files whose data cannot be read through, although their footers can: key -> reason. Reads everything."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    bad = {}
+    for file in (f for d in days for f in d.predictions + d.labels):
+        try:
+            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+                for batch in parquet.iter_batches(columns=list(file.columns)):
+                    batch.validate(full=True)
+        except (OSError, pa.ArrowException) as error:
+            bad[file.key] = (f"{storage.uri(file.key)}: expected a Parquet file that can be read through, got {error}. "
+                             f"Restore it, or go on without it by --quarantine.")
+    return bad
+
+
+def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
+    """The models that have prediction rows on the newest of these days that has any readable file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    for day in reversed(days):
+        found: set[str] = set()
+        for entry in _objects(storage, layout.PREDICTIONS, day):
+            try:
+                column = pq.read_table(f"{base}/{entry.key}", columns=["model"], filesystem=system, partitioning=None)
+                found |= {m for m in column["model"].unique().to_pylist() if m}
+            except (OSError, pa.ArrowException, KeyError):
+                continue  # named by whoever counts this day
+        if found:
+            return sorted(map(str, found))
+    return []
 
 
 def _tagged(day: DayFiles) -> list[tuple[DataFile, Record]]:

@@ -17,6 +17,7 @@ from contract.storage import Storage
 from jobs.engines import embedded_sql as sql
 from jobs.engines.embedded_files import Sources
 from jobs.engines.question import DayFiles, Question
+from jobs.files import unreadable
 
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
@@ -46,30 +47,16 @@ def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[
         # Two ids with one hash: rows meet by the ids themselves then, slower.
         return counts or _Day(storage, day, question, config or {}, "id").count()
     except _duckdb().Error as error:
-        raise _unreadable(storage, day, error) from error
+        reasons = list(unreadable(storage, [day]).values())
+        if reasons:
+            raise ForeignSchema(reasons[0]) from error
+        raise
 
 
 def _duckdb() -> Any:
     import duckdb
 
     return duckdb
-
-
-def _unreadable(storage: Storage, day: DayFiles, error: Exception) -> Exception:
-    """The file that cannot be read through, by name; the error itself when every file can."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
-    for file in day.predictions + day.labels:
-        try:
-            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
-                for batch in parquet.iter_batches(columns=list(file.columns)):
-                    batch.validate(full=True)
-        except (OSError, pa.ArrowException) as found:
-            return ForeignSchema(f"{storage.uri(file.key)}: expected a Parquet file that can be read through, got "
-                                 f"{found}. Restore it, or go on without it by --quarantine.")
-    return error
 
 
 class _Day:

@@ -25,6 +25,10 @@ LABEL_NAMES = {"id": "prediction_id", "label_id": "label_id", "label": "label", 
 SQL_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int32": "INTEGER", "int64": "BIGINT",
              "bool": "BOOLEAN", "timestamp": "BIGINT", "list<string>": "VARCHAR[]", "list<float>": "FLOAT[]",
              "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
+# Nulls first inside lists and maps, too, where DuckDB has them last; maps by their sorted keys.
+ORDERED_LIST = "list_transform(top, lambda x: coalesce('1' || x, '0'))"
+ORDERED_MAP = ("list_transform(list_sort(map_keys(s_attributes)), "
+               "lambda k: [k, coalesce('1' || s_attributes[k], '0')])")
 
 
 class Sources:
@@ -36,8 +40,9 @@ class Sources:
         wanted = {c for s in slices for c in slice_columns(s.expression)}
         self.slice_columns = [f"s_{n}" for n in used_columns(PREDICTION, slices) if n in wanted]
         # Design, section 3: (predicted_at, model_version, predicted_label, confidence), then the rest in schema order.
-        self.prediction_order = ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", "top",
-                                 *(c for c in self.slice_columns if c != "s_attributes")]
+        slices_order = (ORDERED_MAP if c == "s_attributes" else c for c in self.slice_columns)
+        self.prediction_order = ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", ORDERED_LIST,
+                                 *slices_order]
 
     def predictions(self) -> str:
         """All prediction rows of the day."""

@@ -155,7 +155,7 @@ def resolved(has_probability: bool) -> str:
         count(*) FILTER (state = {OK} AND NOT duplicate AND NOT superseded AND NOT coalesce(withdraws, false)) AS n_vote
         FROM odd GROUP BY h)
     SELECT ended.*, best.label, best.split, said.class,
-        CASE WHEN any_saw THEN true WHEN unknown THEN NULL ELSE false END AS saw, f.probability
+        CASE WHEN any_saw THEN true WHEN class IS NULL OR unknown THEN NULL ELSE false END AS saw, f.probability
     FROM ended LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
 
 

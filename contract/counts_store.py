@@ -1,0 +1,155 @@
+"""Counts as they lie in the bucket: immutable, under what they were made from (design, sections 1 and 3).
+
+`counts/<model>/dt=<day>/<inputs>/<known_through>.json` names the Parquet tables beside it. Tables first, document last,
+both created exclusively: two runs at once write the same content, and an older run that ends last does no harm.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from contract import jsonio, layout
+from contract.counts import RULES, TABLES, DayCounts, empty_tables
+from contract.documents import Document
+from contract.errors import AlreadyExists, Mismatch, NotFound
+from contract.storage import Storage
+
+
+class CountsDocument(Document):
+    """What was counted, from which files, and where the tables are. Times are microseconds since 1970 UTC."""
+
+    schema_: Literal["1"] = Field("1", alias="schema")
+    rules: str = RULES
+    model: str
+    day: str
+    role: str
+    inputs: str
+    known_through: int
+    next_future: int | None
+    rows: dict[str, int]
+    files: list[list[str]]  # key, size, etag
+    slices: list[list[str]] = []
+    consensus: str = "majority"
+    tables: dict[str, str]  # name -> file name; a table without rows has no file
+
+    @property
+    def folder(self) -> str:
+        """The key of the folder that holds document and tables."""
+        return layout.counts(self.model, self.day, self.inputs)
+
+    @property
+    def name(self) -> str:
+        """`<inputs>/<known_through>`, by which an evaluation names the counts it used."""
+        return f"{self.inputs}/{self.known_through}"
+
+    def is_good_at(self, as_of: int) -> bool:
+        """Whether nothing became known between what was counted and `as_of`."""
+        return self.known_through <= as_of and (self.next_future is None or as_of < self.next_future)
+
+    @classmethod
+    def of(cls, counts: DayCounts, **made_from: Any) -> Self:
+        """The document of a day's counts, without its tables yet."""
+        return cls(day=counts.day, known_through=counts.known_through, next_future=counts.next_future,
+                   rows=counts.rows, tables={}, **made_from)
+
+
+def find(storage: Storage, model: str, day: str, inputs: str, as_of: int) -> CountsDocument | None:
+    """The newest document of these inputs that is good at `as_of`, or None."""
+    folder = layout.counts(model, day, inputs)
+    names = (e.key[len(folder):] for e in storage.list(folder))
+    numbers = sorted((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].lstrip("-").isdigit()), reverse=True)
+    for number in (n for n in numbers if n <= as_of):
+        document = CountsDocument.load(storage, f"{folder}{number}.json")
+        if document.is_good_at(as_of):
+            return document
+    return None
+
+
+def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> CountsDocument:
+    """Writes tables, then document; Mismatch when other counts already lie under the same inputs and time."""
+    tables = {}
+    for name, table in counts.tables.items():
+        if table.num_rows:
+            data = to_parquet(table)
+            tables[name] = f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+            _create(storage, document.folder + tables[name], data)
+    document = document.model_copy(update={"tables": tables})
+    key = f"{document.folder}{document.known_through}.json"
+    try:
+        storage.create(key, document.to_bytes())
+    except AlreadyExists:
+        _same(storage, CountsDocument.load(storage, key), document, counts)
+    return document
+
+
+def _create(storage: Storage, key: str, data: bytes) -> None:
+    try:
+        storage.create(key, data)
+    except AlreadyExists:  # its name holds the hash of its content
+        pass
+
+
+def _same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:
+    """Another version of the Parquet writer makes other bytes of the same rows, so differing names are looked into."""
+    equal = stored.rows == ours.rows and stored.next_future == ours.next_future
+    if equal and stored.tables != ours.tables:
+        theirs = read(storage, stored)
+        equal = all(theirs.tables[n].equals(t) for n, t in counts.tables.items())
+    if not equal:
+        raise Mismatch(f"{storage.uri(stored.folder)}{stored.known_through}.json: expected the counts just made, found "
+                       f"others from the same files and rules. Find out which are wrong, and delete that document.")
+
+
+def read(storage: Storage, document: CountsDocument) -> DayCounts:
+    """The counts that a document names."""
+    tables = empty_tables()
+    for name, file in document.tables.items():
+        if name in TABLES:
+            tables[name] = from_parquet(storage, document.folder + file)
+    return DayCounts(document.day, tables, dict(document.rows), document.known_through, document.next_future)
+
+
+def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
+    """The counts that an evaluation names as `<inputs>/<known_through>` for a day."""
+    return read(storage, CountsDocument.load(storage, f"{layout.counts(model, day)}{name}.json"))
+
+
+def load_all(storage: Storage, evaluation: dict[str, Any]) -> list[DayCounts]:
+    """The counts of every day that an evaluation document names, by day."""
+    return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
+
+
+def to_parquet(table: Any) -> bytes:
+    """A table as Parquet bytes; the same rows give the same bytes."""
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", store_schema=False)
+    return sink.getvalue()
+
+
+def from_parquet(storage: Storage, key: str) -> Any:
+    """The table under a key, in its record's schema; Mismatch when it is gone or not what its document promises."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = key.rpartition("/")[2].partition("-")[0]
+    try:
+        table = pq.read_table(pa.BufferReader(storage.read(key)))
+        return table.select(TABLES[name].names).cast(TABLES[name].arrow())
+    except (NotFound, pa.ArrowException, KeyError) as error:
+        raise Mismatch(f"{storage.uri(key)}: expected a table of counts that a document names, got {error}. "
+                       f"Count again with --full.") from error
+
+
+def slices_of(declared: Sequence[Any]) -> list[list[str]]:
+    """Declared slices as they stand in a document."""
+    return [[s.name, s.expression] for s in declared]
+
+
+def digest(documents: Sequence[CountsDocument]) -> str:
+    """8 hex digits of the counts used, for the name of an evaluation."""
+    return jsonio.digest([[d.day, d.name] for d in documents])[:8]

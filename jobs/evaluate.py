@@ -1,0 +1,255 @@
+"""Evaluation of one model over a window of days: counts per day, figures, `evaluation.json`.
+
+    trueup evaluate --root ROOT --model M [--from D] [--to D] [--engine embedded|spark|mapreduce] [--json]
+    python -m jobs.evaluate …           spark-submit jobs/evaluate.py …  (engine spark, unless --engine says otherwise)
+    trueup evaluate --predictions p.csv --labels l.csv        needs no root
+
+A day is counted again only when its files changed or a row has become known since; `--full` counts all of them.
+Exit code 0 whatever the figures (also for a window without rows: `"reason": "no data"`), 1 error, 2 wrong usage.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import click  # noqa: E402
+
+from contract import clock, counts_store, jsonio, layout  # noqa: E402
+from contract.command import Outcome, run, stage_command  # noqa: E402
+from contract.counts import DayCounts  # noqa: E402
+from contract.counts_store import CountsDocument  # noqa: E402
+from contract.errors import AlreadyExists, ForeignSchema, UsageError  # noqa: E402
+from contract.progress import progress  # noqa: E402
+from contract.settings import Settings, with_options  # noqa: E402
+from contract.storage import Storage, open_root  # noqa: E402
+from jobs import files  # noqa: E402
+from jobs.engines.question import DayFiles, Question, Slice  # noqa: E402
+
+# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
+ENGINES = {"embedded": "jobs.engines.embedded", "spark": "jobs.engines.spark", "mapreduce": "jobs.engines.mapreduce"}
+READS_AT_ONCE = 16
+MOST_SLICES = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated, and how."""
+
+    question: Question
+    first: str | None = None
+    last: str | None = None
+    engine: str = "embedded"
+    options: dict[str, Any] = field(default_factory=dict)  # of the engine
+    full: bool = False
+    quarantine: bool = False
+    days: int = files.DEFAULT_DAYS
+    accepted_ratio: float = 0.1
+    bucket_edges: tuple[float, ...] | None = None
+
+
+@dataclass
+class Counted:
+    """The counts of a window: what each day's document says, the counts themselves, and the files left out."""
+
+    documents: dict[str, CountsDocument] = field(default_factory=dict)
+    days: dict[str, DayCounts] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
+    """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
+    question = request.question
+    window = files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
+    counted = count(storage, request, window.days)
+    document = build(storage, request, window, counted)
+    return document, write(storage, document, counted.days.values())
+
+
+def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
+    """The counts of each day: stored ones where they are good, else made by the engine and stored."""
+    question, counted = request.question, Counted()
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        listed = list(pool.map(lambda d: files.list_day(storage, d), days))
+        missing = listed if request.full else _reuse(storage, question, listed, counted, pool)
+    whole, counted.left_out = files.read_footers(storage, missing, question.slices, request.quarantine)
+    hurt = [d for d, before in zip(whole, missing, strict=True) if d.fingerprint() != before.fingerprint()]
+    if hurt and not request.full:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
+        whole = [d for d in whole if d not in hurt or d.day in still]
+    for day, counts in _made(storage, request, whole, counted):
+        made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
+                     "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
+        document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
+        counted.documents[day.day] = counts_store.write(storage, document, counts)
+        counted.days[day.day] = counts
+    return counted
+
+
+def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], counted: Counted,
+           pool: ThreadPoolExecutor) -> list[DayFiles]:
+    """Takes the stored counts that are good; returns the days that have none."""
+
+    def stored(day: DayFiles) -> tuple[CountsDocument, DayCounts] | None:
+        found = counts_store.find(storage, question.model, day.day, question.inputs(day), question.as_of)
+        return (found, counts_store.read(storage, found)) if found else None
+
+    found = list(zip(days, pool.map(stored, days), strict=True))
+    counted.documents |= {d.day: pair[0] for d, pair in found if pair}
+    counted.days |= {d.day: pair[1] for d, pair in found if pair}
+    return [d for d, pair in found if not pair]
+
+
+def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
+          counted: Counted) -> Iterator[tuple[DayFiles, DayCounts]]:
+    """Each day with the engine's counts; a day whose data cannot be read through is counted without those files."""
+    if not days:
+        return
+    engine = import_module(ENGINES[request.engine])
+    left = list(days)
+    with progress(f"evaluate ({request.engine})", len(days), "days") as shown:
+        try:
+            for counts in engine.count(storage, days, request.question, None, **request.options):
+                shown.advance(day=counts.day)
+                yield left.pop(0), counts
+        except ForeignSchema:
+            bad = files.unreadable(storage, left) if request.quarantine else {}
+            if not bad:
+                raise
+            counted.left_out |= bad
+            yield from _made(storage, request, [files.without(d, bad) for d in left], counted)
+
+
+def build(storage: Storage, request: Request, window: files.Window, counted: Counted) -> dict[str, Any]:
+    """The document of the evaluation."""
+    from contract import evaluation
+
+    question = request.question
+    document = evaluation.build(
+        model=question.model, window=(window.first, window.last), as_of=question.as_of, engine=request.engine,
+        role=question.role, counts={d: c.name for d, c in counted.documents.items()}, days=counted.days,
+        classes=classes_of(storage, question.model, counted.days.values()),
+        partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
+        accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges)
+    if not document["versions"]:
+        document["models_with_rows"] = files.models_in(storage, files.days_present(storage))
+    return document
+
+
+def classes_of(storage: Storage, model: str, days: Iterator[DayCounts]) -> dict[str, list[str]]:
+    """The class list of each counted version that has a card."""
+    from contract.registry import Registry
+
+    counted = {v for d in days for v in d.tables["cells"].column("model_version").unique().to_pylist()}
+    registry = Registry(storage, model)
+    return {v: registry.card(v).classes for v in registry.versions() if v in counted}
+
+
+def write(storage: Storage, document: dict[str, Any], days: Iterator[DayCounts]) -> str:
+    """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
+    from contract.evaluation_tables import tables
+
+    as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
+    folder = layout.evaluation(document["model"], f"{as_of}-{jsonio.digest(document)[:8]}")
+    made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, days).items()}
+    for name, data in {**made, "evaluation.json": jsonio.dumps(document)}.items():
+        try:
+            storage.create(folder + name, data)
+        except AlreadyExists:  # the same evaluation was written before
+            pass
+    return folder
+
+
+def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
+               spark_conf: Sequence[str]) -> Request:
+    """The request that settings and options make."""
+    chosen = settings.evaluate
+    engine = "spark" if _under_spark_submit() and "evaluate.engine" not in settings.origins else chosen.engine
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
+    if runner and engine != "mapreduce":
+        raise UsageError(f"--runner {runner} is for --engine mapreduce, got engine {engine}.")
+    moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
+    declared = tuple(_slice(*pair) for pair in {**chosen.slices, **dict(map(_pair, slices))}.items())
+    if len(declared) > MOST_SLICES:
+        raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
+    options = {"runner": runner} if runner else {"conf": dict(map(_pair, spark_conf))} if spark_conf else {}
+    return Request(Question(settings.need_model(), moment, role, slices=declared), engine=engine, options=options,
+                   days=chosen.days, accepted_ratio=chosen.accepted_ratio,
+                   bucket_edges=tuple(chosen.bucket_edges) or None)
+
+
+def _under_spark_submit() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError(f"{text!r}: expected NAME=VALUE.")
+    return name, value
+
+
+def _slice(name: str, expression: str) -> Slice:
+    from contract.records import PREDICTION
+
+    texts = [f.name for f in PREDICTION.fields if f.type == "string"]
+    known = expression in ("hour", "image_size", "latency", *texts)
+    if not known and not expression.removeprefix("attributes.") != expression:
+        raise UsageError(f"slice {name}={expression}: expected a text column of the predictions ({', '.join(texts)}), "
+                         f"attributes.NAME, hour, image_size or latency.")
+    return Slice(name, expression)
+
+
+@stage_command("evaluate")
+@click.option("--model", help="Name of the model. [env: TRUEUP_MODEL]")
+@click.option("--from", "first", type=clock.parse_day, metavar="DAY", help="First prediction day, YYYY-MM-DD.")
+@click.option("--to", "last", type=clock.parse_day, metavar="DAY", help="Last prediction day, included.")
+@click.option("--engine", type=click.Choice(sorted(ENGINES)), help="[default: embedded; spark under spark-submit]")
+@click.option("--runner", help="mapreduce: inline, local, spark, hadoop or emr.")
+@click.option("--as-of", metavar="MOMENT", help="Count what was known then (ISO 8601). [default: now]")
+@click.option("--full", is_flag=True, help="Count every day again.")
+@click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
+@click.option("--role", default="live", show_default=True, help="Role of the predictions: live, shadow or batch.")
+@click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
+@click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
+@click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON lines or Parquet file, no root.")
+@click.option("--labels", "labels_file", type=click.Path(), help="The labels beside --predictions.")
+def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
+            runner: str | None, as_of: str | None, full: bool, spark_conf: tuple[str, ...], role: str,
+            slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None) -> Outcome:
+    """Count where predictions and labels agree, and write evaluation.json."""
+    settings = with_options(settings, model=model, evaluate__engine=engine)
+    if predictions_file or labels_file:
+        from jobs.quick import evaluate_files
+
+        return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role)
+    request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
+                      quarantine=quarantine)
+    storage = open_root(settings.need_root())
+    document, folder = evaluate(storage, request)
+    return outcome(document, storage.uri(folder + "evaluation.json"))
+
+
+def outcome(document: dict[str, Any], where: str) -> Outcome:
+    """How the command ends: always 0, the figures are the gate's business."""
+    from jobs.evaluate_text import as_text
+
+    return Outcome(document=document, text=as_text(document, where))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
