@@ -1,0 +1,102 @@
+"""The raw files as Spark DataFrames in one form, whatever form they are stored in (design, section 7).
+
+Files of one stored form are read together by an explicit list and an explicit schema; nothing is inferred. Times become
+`bigint` microseconds since 1970 UTC; `day` is the partition's day as a whole number of days since 1970.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from contract.records import Field, Record
+from contract.storage import Storage
+from jobs.engines.question import DataFile, DayFiles
+
+IDS = ("prediction_id", "label_id")  # an empty id counts as null
+INT96 = "int96"
+Form = tuple[tuple[str, str], ...]  # (column, how it is stored), sorted
+
+
+def table(session: Any, storage: Storage, days: Sequence[DayFiles], record: Record) -> tuple[Any, list[str]]:
+    """All rows of the days in one table and the names of the columns that at least one file has, in schema order."""
+    groups: dict[Form, list[DataFile]] = {}
+    for file in (f for day in days for f in getattr(day, record.name)):
+        groups.setdefault(form(storage, file), []).append(file)
+    have = [f for f in record.fields if any(f.name == name for g in groups for name, _ in g) or f.required]
+    made = None
+    for how, files in groups.items():
+        part = _read(session, storage, record, dict(how), files).selectExpr("unix_date(dt) day", *(
+            f"{expression(f, dict(how).get(f.name))} `{f.name}`" for f in have))
+        made = part if made is None else made.unionAll(part)
+    if made is None:
+        nothing = ", ".join(["day int", *(f"`{f.name}` {_canonical(f)}" for f in have)])
+        made = session.createDataFrame([], nothing)
+    return made, [f.name for f in have]
+
+
+def form(storage: Storage, file: DataFile) -> Form:
+    """How each column of a file is stored; columns of type null are left out. Other folders in the key keep files apart."""
+    stored = {name: _stored(storage, file, name, type_) for name, type_ in file.columns.items()}
+    folders = tuple((f"{part.split('=')[0]}=", "") for part in file.key.split("/")[2:-1] if "=" in part)
+    return tuple(sorted((n, s) for n, s in stored.items() if s)) + folders
+
+
+def _stored(storage: Storage, file: DataFile, name: str, type_: Any) -> str:
+    """The Spark type that the column is read as, with how its time is stored; '' for columns without values."""
+    import pyarrow.types as t
+
+    if t.is_dictionary(type_):
+        type_ = type_.value_type
+    if t.is_timestamp(type_):
+        return INT96 if type_.unit == "ns" and _is_int96(storage, file, name) else type_.unit
+    if t.is_integer(type_):
+        return {"uint32": "bigint", "uint64": "decimal(20,0)", "int64": "bigint"}.get(str(type_), "int")
+    if t.is_list(type_) or t.is_large_list(type_):
+        return "array<float>" if t.is_floating(type_.value_type) else "array<string>"
+    known = {"null": "", "float": "float", "double": "double", "bool": "boolean"}
+    return "map<string,string>" if t.is_map(type_) else known.get(str(type_), "string")
+
+
+def _is_int96(storage: Storage, file: DataFile, name: str) -> bool:
+    """Whether a time that Arrow calls nanoseconds is Parquet's old 96-bit form, which Spark reads as it is."""
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+        columns = parquet.metadata.schema
+        found = next(columns.column(n) for n in range(len(columns)) if columns.column(n).path == name)
+        return found.physical_type == "INT96"
+
+
+def _read(session: Any, storage: Storage, record: Record, how: dict[str, str], files: Sequence[DataFile]) -> Any:
+    times = {INT96: "timestamp", "ms": "timestamp", "us": "timestamp", "ns": "bigint"}
+    columns = [f"`{name}` {times.get(stored, stored)}" for name, stored in how.items() if not name.endswith("=")]
+    # The paths are given one by one and meant letter by letter: `*` or `[` in a name is no pattern.
+    reader = session.read.schema(", ".join([*columns, "dt date"])).option("__globPaths__", "false")
+    return reader.option("basePath", path(storage, f"{record.name}/")).parquet(*(path(storage, f.key) for f in files))
+
+
+def path(storage: Storage, key: str) -> str:
+    """Where an object lies, as Hadoop writes it: s3a:// for S3, and no percent-encoding."""
+    uri = storage.uri(key)
+    return "s3a://" + uri.removeprefix("s3://") if uri.startswith("s3://") else unquote(uri)
+
+
+def expression(field: Field, stored: str | None) -> str:
+    """SQL that brings a stored column into its one form."""
+    name = f"`{field.name}`"
+    if stored is None:
+        return f"cast(null as {_canonical(field)})"
+    if field.type == "timestamp":
+        return f"({name} - pmod({name}, 1000)) div 1000" if stored == "ns" else f"unix_micros({name})"
+    if field.name in IDS:
+        return f"nullif({name}, '')"
+    if field.type == "map<string,string>":  # entries have an order, maps have none
+        return f"sort_array(map_entries({name}))"
+    return name if stored == _canonical(field) else f"cast({name} as {_canonical(field)})"
+
+
+def _canonical(field: Field) -> str:
+    kinds = {"timestamp": "bigint", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
+             "list<float>": "array<float>", "map<string,string>": "array<struct<key:string,value:string>>"}
+    return kinds.get(field.type, field.type)

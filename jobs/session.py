@@ -1,0 +1,98 @@
+"""The one place that makes or gets a SparkSession.
+
+Under `spark-submit` (and in a process that has a Spark already) the master and all static settings are the user's.
+Elsewhere Spark runs in this process's own JVM on `local[n]`, n >= 2. Either way the SQL options that counting rests on
+are set in a session of our own, so nobody else's session changes.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from contract import java
+from contract.errors import UsageError
+
+# What must hold for right counts; nobody may override these.
+MUST = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",  # `Role` beside `role` is another column
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",  # Spark has no type for nanoseconds
+    "spark.sql.parquet.int96TimestampConversion": "false",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+}
+# What pays on one machine; `--spark-conf` and spark-submit's own settings go first.
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+}
+MOST_DRIVER_MB = 4096
+
+
+def get(conf: Mapping[str, str] | None = None) -> Any:
+    """A session of our own with `conf` passed through; UsageError for a setting that comes too late."""
+    conf = dict(conf or {})
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if running is None or running.sparkContext._jsc is None:
+        running = _started(conf, submitted)
+    ours = running.newSession()
+    for key, value in _sql_options(conf, running).items():
+        ours.conf.set(key, value)
+    return ours
+
+
+def _started(conf: dict[str, str], submitted: bool) -> Any:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("trueup")
+    settings = conf if submitted else _local_settings() | conf
+    if not submitted:
+        java.prepare(settings["spark.master"])
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _local_settings() -> dict[str, str]:
+    cores = max(2, len(os.sched_getaffinity(0)))
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**21
+    return LOCAL | {"spark.master": f"local[{cores}]", "spark.driver.memory": f"{min(MOST_DRIVER_MB, half)}m",
+                    "spark.sql.shuffle.partitions": str(2 * cores)}
+
+
+def _sql_options(conf: dict[str, str], running: Any) -> dict[str, str]:
+    """The options of our own session: the user's, then what must hold."""
+    from pyspark.errors import AnalysisException
+
+    static = running.sparkContext.getConf()
+    wanted = {}
+    for key, value in conf.items():
+        if static.get(key) == value:
+            continue
+        try:
+            modifiable = running.conf.isModifiable(key)
+        except AnalysisException:
+            modifiable = False
+        if not (modifiable or key.startswith("fs.")):
+            raise UsageError(f"--spark-conf {key}={value}: Spark runs already with {static.get(key)!r}, and this setting "
+                             f"cannot change then. Give it to spark-submit, or start a process of its own.")
+        wanted[key] = value
+    return wanted | MUST | _s3a()
+
+
+def _s3a() -> dict[str, str]:
+    """How Spark's s3a reaches the store that boto3 reaches by the standard AWS variables; nothing for AWS itself."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    return {"fs.s3a.endpoint": endpoint, "fs.s3a.path.style.access": "true",
+            "fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https")).lower()}
