@@ -1,0 +1,203 @@
+"""What is live, and who may change it.
+
+    trueup model list|show|history [--model digits]
+    trueup model promote|approve VERSION --by NAME      trueup model override --gate G --by NAME --reason TEXT --until T
+    trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
+
+Every change is one history record with who, when and why. A running service picks it up within seconds.
+"""
+
+import getpass
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from contract import clock, layout
+from contract.command import Outcome, run, stage_command
+from contract.errors import NoSuchVersion, NotFound, UsageError
+from contract.registry import Record, Registry, check_version, models
+from contract.runs import Run, Runs
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root, read_json
+from pipeline.gates import GATES
+from pipeline.tables import aligned
+
+MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
+BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
+VERSION = click.argument("version")
+
+
+@click.group("model")
+def group() -> None:
+    """Look at models and versions, and change what is live."""
+
+
+@stage_command("list")
+def list_command(settings: Settings) -> Outcome:
+    """List the models under the root."""
+    storage = open_root(settings.need_root())
+    rows = [_summary(Registry(storage, name)) for name in models(storage)]
+    table = aligned(("model", "live", "versions", "since"), [tuple(map(str, row.values())) for row in rows])
+    return Outcome(document={"models": rows}, text=table)
+
+
+@stage_command("show")
+@MODEL
+@click.argument("version", required=False)
+def show_command(settings: Settings, model: str | None, version: str | None) -> Outcome:
+    """Show the card of a version. [default: the live one]"""
+    registry = _registry(settings, model)
+    card = registry.card(check_version(version) if version else registry.live()).to_dict()
+    state = registry.newest()
+    document = {"card": card, "live": state.state.live if state else None,
+                "state": state.state.to_dict() if state else None}
+    rows = [(name, _short(value)) for name, value in card.items() if value not in (None, {}, "")]
+    return Outcome(document=document, text=aligned(("field", "value"), rows))
+
+
+@stage_command("history")
+@MODEL
+def history_command(settings: Settings, model: str | None) -> Outcome:
+    """List every change, oldest first."""
+    registry = _registry(settings, model)
+    registry.live()  # a name that was never published is an error, not an empty table
+    records = registry.history()
+    rows = [(str(r.seq), r.at[:19] + "Z", r.change["kind"], str(r.state.live), str(r.change.get("by", "")),
+             str(r.change.get("reason", ""))) for r in records]
+    table = aligned(("seq", "at", "change", "live", "by", "reason"), rows)
+    return Outcome(document={"history": [r.to_dict() for r in records]}, text=table)
+
+
+@stage_command("promote")
+@MODEL
+@VERSION
+@BY
+@click.option("--reason", required=True, help="Why, for the history.")
+@click.option("--expect", metavar="VERSION", help="Refuse unless this version is live. [default: whatever is live now]")
+def promote_command(settings: Settings, model: str | None, version: str, by: str, reason: str,
+                    expect: str | None) -> Outcome:
+    """Make a version live."""
+    registry = _registry(settings, model)
+    newest = registry.newest()
+    expected = expect or (newest.state.live if newest else None)
+    return _changed(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
+
+
+@stage_command("approve")
+@MODEL
+@VERSION
+@BY
+def approve_command(settings: Settings, model: str | None, version: str, by: str) -> Outcome:
+    """Make live what a run with `cycle.approval: manual` ended with."""
+    registry = _registry(settings, model)
+    waiting = awaiting(registry.storage, registry.model, check_version(version))
+    decision = waiting.stage("promotion")
+    return _changed(registry.promote(version, by=by, reason=f"Approved. {decision['sentence']}",
+                                     expected_live=waiting.plan.live, run=waiting.key))
+
+
+@stage_command("override")
+@MODEL
+@BY
+@click.option("--gate", required=True, type=click.Choice(GATES), help="The gate that passes until then.")
+@click.option("--reason", required=True, help="Why, for the history.")
+@click.option("--until", required=True, metavar="T", help="A moment or a day (its end), UTC; then the gate decides again.")
+def override_command(settings: Settings, model: str | None, by: str, gate: str, reason: str, until: str) -> Outcome:
+    """Let a gate pass for a while, by a person's word."""
+    registry, now, end = _registry(settings, model), clock.now(), clock.parse_moment(until)
+    if end <= now:
+        raise UsageError(f"--until {until}: expected a moment after now ({clock.iso(now)}). Name a later one.")
+    live = registry.live()
+    override = {"gate": gate, "by": by, "reason": reason, "until": clock.iso(end), "at": clock.iso(now)}
+    kept = registry.newest().state.overrides
+    return _changed(registry.change({"kind": "override", **override}, {"overrides": [*kept, override]}, live))
+
+
+@stage_command("rollback")
+@MODEL
+@BY
+@click.option("--to", metavar="VERSION", help="The version to go back to. [default: the one that was live before]")
+@click.option("--reason", default="rolled back", show_default=True, help="Why, for the history.")
+def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str) -> Outcome:
+    """Make the previous version live again."""
+    registry = _registry(settings, model)
+    live = registry.live()
+    target = check_version(to) if to else previous(registry, live)
+    return _changed(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
+
+
+def previous(registry: Registry, live: str) -> str:
+    """The version that `live` replaced when it was last promoted; NoSuchVersion when it was the first.
+
+    A rollback is itself a change of what is live, but not a step forward: going back twice goes back two versions.
+    """
+    before: list[str] = []
+    for record in registry.history():
+        if record.state.live == (before[-1] if before else None) or record.state.live is None:
+            continue
+        if record.change["kind"] == "rollback" and record.state.live in before:
+            del before[before.index(record.state.live) + 1:]
+        else:
+            before.append(record.state.live)
+    if len(before) < 2:
+        raise NoSuchVersion(f"model {registry.model!r}: no other version was live before version {live}. "
+                            f"Name one: trueup rollback --to VERSION.")
+    return before[-2]
+
+
+def awaiting(storage: Storage, model: str, version: str) -> Run:
+    """The run that ended with this version awaiting approval; UsageError when it did not."""
+    try:
+        key = read_json(storage, layout.version(model, version) + "claim.json").get("run")
+    except NotFound:
+        Registry(storage, model).card(version)
+        key = None
+    run_ = Runs(storage, model).get(int(key.rpartition("/")[2])) if key else None
+    end = run_.end() if run_ else None
+    if end is None or end.status != "awaiting approval":
+        raise UsageError(f"version {version} of model {model!r} awaits no approval "
+                         f"({f'its run ended as {end.status!r}' if end else 'no finished run made it'}). "
+                         f"To make it live all the same: trueup model promote {version} --reason WHY.")
+    return run_
+
+
+def _registry(settings: Settings, model: str | None) -> Registry:
+    settings = with_options(settings, model=model)
+    return Registry(open_root(settings.need_root()), settings.need_model())
+
+
+def _summary(registry: Registry) -> dict[str, Any]:
+    newest = registry.newest()
+    moves = [r for r in registry.history() if r.change["kind"] in ("promote", "rollback")]
+    return {"model": registry.model, "live": newest.state.live if newest else None,
+            "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
+
+
+def _changed(record: Record) -> Outcome:
+    change = record.change
+    said = f"version {record.state.live} is live" if change["kind"] != "override" else \
+        f"gate {change['gate']} passes until {change['until']}"
+    return Outcome(document=record.to_dict(), text=f"{said} (record {record.seq}, by {change['by']}: {change['reason']})")
+
+
+def _short(value: Any, most: int = 100) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command):
+    group.add_command(_command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `model …`, or `rollback …` when that is the first word, and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["rollback"]:
+        return run(rollback_command, arguments[1:])
+    return run(group, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

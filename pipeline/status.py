@@ -1,0 +1,82 @@
+"""What is live, the newest decision, and who is at work.
+
+    trueup status [--model digits] [--json]      (python -m pipeline.status)
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from contract import layout
+from contract.command import Outcome, run, stage_command
+from contract.errors import NotFound
+from contract.registry import Registry, models
+from contract.runs import Runs
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root, read_json
+from pipeline.days import prediction_days
+from pipeline.gate import newest_evaluation
+from pipeline.tables import aligned, printable
+
+
+@stage_command("status")
+@click.option("--model", help="Only this model. [default: all]")
+def command(settings: Settings, model: str | None) -> Outcome:
+    """Show what is live, the newest decision, and who is at work."""
+    settings = with_options(settings, model=model)
+    storage = open_root(settings.need_root())
+    names = [settings.model] if settings.model else known_models(storage)
+    days = prediction_days(storage)
+    found = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
+             "models": [of_model(storage, name) for name in names]}
+    return Outcome(document=found, text=text(found))
+
+
+def known_models(storage: Storage) -> list[str]:
+    """Models that were published or evaluated; foreign ones have evaluations only."""
+    evaluated = [layout.unname(folder) for folder in storage.folders("evaluations/")]
+    return sorted({*models(storage), *evaluated})
+
+
+def of_model(storage: Storage, model: str) -> dict[str, Any]:
+    """What can be said of one model; null where there is nothing yet."""
+    newest, decision, last = Registry(storage, model).newest(), _decision(storage, model), Runs(storage, model).newest()
+    end = last.end() if last else None
+    held = last.holder() if last and not end else None
+    return {"model": model, "live": newest.state.live if newest else None, "changed": newest.at if newest else None,
+            "decision": decision and {k: decision.get(k) for k in ("evaluation", "verdict", "sentence")},
+            "run": last and {"run": last.key, "window": last.plan.window, "status": end.status if end else "open",
+                             "holder": held and held[1].to_dict()}}
+
+
+def _decision(storage: Storage, model: str) -> dict[str, Any] | None:
+    try:
+        return read_json(storage, layout.evaluation(model, newest_evaluation(storage, model)) + "decision.json")
+    except NotFound:
+        return None
+
+
+def text(found: dict[str, Any]) -> str:
+    """One line a model, then the newest decisions in words."""
+    rows = [(m["model"], m["live"] or "-", (m["decision"] or {}).get("verdict", "-"),
+             f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _who(m["run"])) for m in found["models"]]
+    said = [f"{m['model']}: {m['decision']['sentence']}" for m in found["models"] if m["decision"]]
+    head = f"{found['root']}: {found['prediction_days']} prediction days, newest {found['newest_prediction_day'] or '-'}"
+    return "\n".join([printable(head), "", aligned(("model", "live", "verdict", "run", "held by"), rows),
+                      *([""] if said else []), *map(printable, said)])
+
+
+def _who(run_: dict[str, Any] | None) -> str:
+    holder = run_ and run_["holder"]
+    return f"{holder['host']} process {holder['pid']} since {holder['since'][:19]}Z" if holder else "-"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
