@@ -95,8 +95,11 @@ def random_audit(cells: Mapping[Cell, int]) -> dict[Cell, float]:
 
 
 def uncertain_first(cells: Mapping[Cell, int]) -> dict[Cell, float]:
-    """In proportion to 1 - the middle of the confidence bin: finds the most mistakes per answer."""
-    return {c: 1.0 if c.bin is None else 1 - (c.bin + 0.5) / BINS for c in cells}
+    """In proportion to (1 - the middle of the confidence bin)^4: most mistakes per answer, and the widest interval.
+
+    The steepest of the strategies: without a floor the confident cells would all but vanish.
+    """
+    return {c: 1.0 if c.bin is None else (1 - (c.bin + 0.5) / BINS) ** 4 for c in cells}
 
 
 def by_class(cells: Mapping[Cell, int]) -> dict[Cell, float]:

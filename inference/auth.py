@@ -33,6 +33,7 @@ SESSION_SECONDS = 7 * 24 * 3600
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANONYMOUS = "anonymous"
+LARGEST_FORM = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,15 @@ async def _shown(request: Request) -> str:
     """The CSRF token that a request shows, '' without one."""
     shown = request.headers.get("x-csrf-token")
     if shown is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        shown = str((await request.form()).get("csrf", ""))
+        shown = (await form_of(request)).get("csrf", "")
     return (shown or "").encode("ascii", "replace").decode()
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The text fields of a form of at most LARGEST_FORM bytes."""
+    if int(request.headers.get("content-length", LARGEST_FORM + 1)) > LARGEST_FORM:
+        raise Refused(413, "too_large", f"expected a form of at most {LARGEST_FORM} bytes and a Content-Length.")
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _refuse_foreign_page(request: Request) -> None:

@@ -1,0 +1,24 @@
+"""`/`: drop or choose an image, see the top five, say what is right. The page calls the public API, nothing else."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from inference.auth import Caller, require
+from inference.pages.site import Site, in_thread
+from inference.pages.visitor import said_name
+
+
+def routes(site: Site) -> APIRouter:
+    """The start page."""
+    router = APIRouter()
+
+    @router.get("/")
+    async def classify(request: Request, caller: Caller = Depends(require("predict"))) -> Response:
+        names = await in_thread(site.model_names)
+        classes = await in_thread(site.classes, site.service.default_model)
+        return site.render(request, "classify.html", caller, models=names, may_label=caller.may("label"),
+                           classes=classes, labeler=said_name(request) or "")
+
+    return router

@@ -1,0 +1,52 @@
+"""`/images/<sha256>`: a stored image, with the type found by decoding, in a sandbox."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from contract.storage import Storage
+from inference.auth import Caller, Refused, require
+from inference.pages.site import Site, in_thread
+
+# Pillow's format -> media type; anything else that lies there is not shown.
+TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp",
+         "TIFF": "image/tiff", "MPO": "image/jpeg"}
+HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff",
+           "Cross-Origin-Resource-Policy": "same-origin", "Content-Disposition": "inline",
+           "Cache-Control": "private, max-age=300"}  # short: an erased image must go
+
+
+def routes(site: Site) -> APIRouter:
+    """The stored images, for those who label or read."""
+    router = APIRouter()
+
+    @router.get("/images/{sha256}")
+    async def image(sha256: str, caller: Caller = Depends(require("label", "read"))) -> Response:
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
+        data = await in_thread(_find, site.storage, sha256)
+        media_type = await in_thread(_type_of, data) if data else None
+        if media_type is None:
+            raise Refused(404, "no_image", "there is no such image; it was not stored, or was erased.")
+        return Response(data, media_type=media_type, headers=HEADERS)
+
+    return router
+
+
+def _find(storage: Storage, sha256: str) -> bytes | None:
+    entry = next(iter(storage.list(f"images/{sha256[:2]}/{sha256}.")), None)
+    return storage.read(entry.key) if entry else None
+
+
+def _type_of(data: bytes) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=list(TYPES)) as image:
+            return TYPES.get(image.format or "")
+    except Exception:  # Pillow raises many kinds for bytes that are no image; none of them is shown
+        return None

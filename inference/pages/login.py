@@ -1,0 +1,98 @@
+"""`/login`: a session from a key; the first administrator from a one-time link; a name where there are no keys."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from inference.auth import NAME_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Refused, form_of, identify, new_session
+from inference.pages.site import Site, as_refusal
+from inference.pages.visitor import YEAR, said_name, set_cookie
+
+
+def routes(site: Site) -> APIRouter:
+    """The login form and what it posts to."""
+    router = APIRouter()
+
+    @router.get("/login")
+    async def form(request: Request) -> Response:
+        return await _form(site, request)
+
+    @router.post("/login")
+    async def login(request: Request) -> Response:
+        _same_origin(request)
+        fields = await form_of(request)
+        if site.open_to_all:
+            return _named(request, fields)
+        token = fields.get("key", "").strip()
+        caller = await asyncio.to_thread(site.keyring.check, token)
+        if caller is None:
+            return await _form(site, request, 401, "That key is unknown or was revoked.", fields.get("next", "/"))
+        return await _logged_in(site, request, caller.id, local(fields.get("next", "/")))
+
+    @router.post("/login/first")
+    async def first(request: Request) -> Response:
+        _same_origin(request)
+        fields = await form_of(request)
+        name = fields.get("name", "").strip() or "admin"
+        token = None if site.open_to_all else await asyncio.to_thread(
+            site.keyring.accept, fields.get("invite", ""), name[:100])
+        if token is None:
+            raise Refused(410, "used_up", "this link was used, is older than a day, or a key exists already. Make a "
+                          "key with `trueup keys add NAME --role admin`.")
+        return site.render(request, "first_key.html", None, token=token)
+
+    @router.post("/logout")
+    async def logout(request: Request) -> Response:
+        await identify(request)  # a form of another site is refused here
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(SESSION_COOKIE, path="/")
+        return response
+
+    return router
+
+
+async def _form(site: Site, request: Request, status: int = 200, error: str = "", next_: str = "") -> Response:
+    caller = await identify(request) if request.method == "GET" and "authorization" not in request.headers else None
+    with as_refusal():
+        name = said_name(request) or ""
+    return site.render(request, "login.html", caller, status, error=error, name=name,
+                       next=local(next_ or request.query_params.get("next", "/")),
+                       invite=request.query_params.get("invite", ""))
+
+
+async def _logged_in(site: Site, request: Request, key_id: str, to: str) -> Response:
+    secret = await asyncio.to_thread(site.keyring.session_secret)
+    response = RedirectResponse(to, 303)
+    set_cookie(request, response, SESSION_COOKIE, new_session(secret, key_id), SESSION_SECONDS)
+    return response
+
+
+def _named(request: Request, fields: dict[str, str]) -> Response:
+    """Without keys: the name under which judgements are kept."""
+    with as_refusal():
+        name = said_name(request, fields.get("name", "").strip() or None) if fields.get("name", "").strip() else ""
+    response = RedirectResponse(local(fields.get("next", "/")), 303)
+    if name:
+        set_cookie(request, response, NAME_COOKIE, name, YEAR)
+    else:
+        response.delete_cookie(NAME_COOKIE, path="/")
+    return response
+
+
+def local(address: str) -> str:
+    """The address if it lies on this site, else '/': a login must not send people elsewhere."""
+    parts = urlsplit(address)
+    safe = address.startswith("/") and not address.startswith("//") and "\\" not in address
+    return address if safe and not parts.scheme and not parts.netloc and address.isprintable() else "/"
+
+
+def _same_origin(request: Request) -> None:
+    """There is no session yet whose token could be shown, so the browser's own word must do."""
+    origin = request.headers.get("origin")
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
+            origin and urlsplit(origin).netloc != request.headers.get("host")):
+        raise Refused(403, "foreign_origin", "the login form was sent from another site.")

@@ -1,0 +1,68 @@
+"""`/models`: which versions there are, what is live, how that came, and what each was made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from contract.card import Card
+from contract.registry import Record, Registry
+from inference.auth import Caller, require
+from inference.pages.site import Site, in_thread
+
+
+def routes(site: Site) -> APIRouter:
+    """The models page."""
+    router = APIRouter()
+
+    @router.get("/models")
+    async def models(request: Request, caller: Caller = Depends(require("read"))) -> Response:
+        names = await in_thread(site.model_names)
+        name = request.query_params.get("model") or names[0]
+        found = await in_thread(_facts, site, name)
+        return site.render(request, "models.html", caller, names=names, name=name, **found)
+
+    return router
+
+
+def _facts(site: Site, name: str) -> dict[str, Any]:
+    registry = Registry(site.storage, name)
+    newest = registry.newest()
+    return {"live": newest.state.live if newest else None,
+            "versions": [_version(registry.card(v)) for v in reversed(registry.versions())],
+            "history": [_record(r) for r in reversed(registry.history())],
+            "thresholds": sorted(newest.state.thresholds.items()) if newest else []}
+
+
+def _version(card: Card) -> dict[str, Any]:
+    facts = {"Network": card.network, "Number format": f"{card.number_format}, {card.runtime}",
+             "Classes": f"{len(card.classes)}: {', '.join(card.classes[:12])}{', …' if len(card.classes) > 12 else ''}",
+             "Input": f"{card.preprocess.crop or card.preprocess.resize or 'any size'} px"
+                      + (", grey" if card.preprocess.grey else ""),
+             "Made from": card.made_from or "not said", "Fine-tuned from": f"version {card.parent}" if card.parent
+             else "no version of this model", "Dataset": card.dataset or "unknown",
+             "Weights": f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256[:12]}…"}
+    return {"version": card.version, "created_at": card.created_at, "facts": facts,
+            "assessment": sorted(_flat(card.metrics))}
+
+
+def _flat(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested figures as (name, text) pairs; long lists stay out of a page."""
+    found: list[tuple[str, str]] = []
+    for key, value in metrics.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, dict):
+            found += _flat(value, f"{name} · ")
+        elif isinstance(value, float):
+            found.append((name, f"{value:.4g}"))
+        elif isinstance(value, str | int):
+            found.append((name, str(value)))
+    return found
+
+
+def _record(record: Record) -> dict[str, Any]:
+    change = record.change
+    return {"at": record.at, "live": record.state.live, "kind": str(change.get("kind", "change")),
+            "by": str(change.get("by", "")), "reason": str(change.get("reason", ""))}

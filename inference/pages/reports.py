@@ -1,0 +1,79 @@
+"""`/reports`: the evaluations of a model, newest first, and each report as it was written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from contract import jsonio, layout
+from contract.errors import NotFound
+from contract.storage import Storage
+from inference.auth import Caller, Refused, require
+from inference.pages.site import HEADERS, Site, in_thread
+
+SHOWN = 30
+FILES = {"html": "text/html; charset=utf-8", "json": "application/json", "parquet": "application/octet-stream"}
+# A report is one file without scripts; pictures of it come from here.
+REPORT_CSP = ("default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; "
+              "sandbox allow-same-origin allow-top-navigation-by-user-activation")
+
+
+def routes(site: Site) -> APIRouter:
+    """The list and the files of each evaluation."""
+    router = APIRouter()
+
+    @router.get("/reports")
+    async def reports(request: Request, caller: Caller = Depends(require("read"))) -> Response:
+        names = await in_thread(site.model_names)
+        name = request.query_params.get("model") or names[0]
+        found = await in_thread(_evaluations, site.storage, name)
+        return site.render(request, "reports.html", caller, names=names, name=name, evaluations=found, shown=SHOWN)
+
+    @router.get("/reports/{model}/{evaluation}/{file}")
+    async def report(model: str, evaluation: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
+        extension = file.rpartition(".")[2]
+        named = re.fullmatch(r"[\w.:+-]+", evaluation) and re.fullmatch(r"\w[\w.-]*", file) and ".." not in evaluation
+        if not named or extension not in FILES:
+            raise Refused(404, "no_report", "there is no such report.")
+        data = await in_thread(site.storage.read, layout.evaluation(model, evaluation) + file)
+        return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
+
+    return router
+
+
+def _evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
+    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)[:SHOWN]
+    return [found for name in names if (found := _summary(storage, model, name)) is not None]
+
+
+def _summary(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
+    """What the list says of an evaluation; None while its document is not there."""
+    folder = layout.evaluation(model, name)
+    try:
+        document = jsonio.loads(storage.read(folder + "evaluation.json"))
+    except NotFound:
+        return None
+    return {"id": name, "as_of": document.get("as_of", ""), "window": document.get("window", {}),
+            "versions": [_figures(v, figures) for v, figures in sorted(document.get("versions", {}).items())],
+            "reason": document.get("reason", ""), "verdict": _verdict(storage, folder),
+            "report": storage.exists(folder + "report.html")}
+
+
+def _figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
+    estimate = figures.get("estimate") or {}
+    value, low, high = (estimate.get(k) for k in ("value", "low", "high"))
+    known = None not in (value, low, high)
+    return {"version": version, "predictions": figures.get("predictions", 0), "labelled": figures.get("labelled", 0),
+            "accuracy": f"{value:.1%}" if known else None, "interval": f"{low:.1%} – {high:.1%}" if known else None,
+            "origin": estimate.get("origin") or "", "reason": estimate.get("reason") or "not known"}
+
+
+def _verdict(storage: Storage, folder: str) -> str:
+    try:
+        decision = jsonio.loads(storage.read(folder + "decision.json"))
+    except NotFound:
+        return ""
+    return str(decision.get("verdict", ""))

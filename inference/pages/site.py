@@ -1,0 +1,159 @@
+"""What all pages share: templates, security headers, refusals that a person can read, who is at work, the queues.
+
+    add_pages(app, service, keyring)      # /, /audit, /review, /models, /reports, /login, /images/<sha256>, /static
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from contract import errors, samples
+from contract.registry import Registry, models
+from contract.storage import Storage
+from inference.auth import SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
+from inference.handout import Queue
+
+HERE = Path(__file__).parent
+QUEUES = 32
+CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+       "frame-ancestors 'none'")
+HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
+           "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
+          errors.BadLabel: 422}
+NAVIGATION = (("/", "Classify"), ("/audit", "Audit"), ("/review", "Review"), ("/models", "Models"),
+              ("/reports", "Reports"))
+
+
+class Service(Protocol):
+    """What the pages need of the service core."""
+
+    storage: Storage
+    default_model: str
+
+    async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
+                    labeler_default: str | None = None, strategy: str | None = None,
+                    selection_probability: float | None = None, saw_prediction: bool | None = None) -> list[str]:
+        """Makes judgements durable and returns their ids."""
+
+
+class Site:
+    """The pages of one service."""
+
+    def __init__(self, service: Service, keyring: Any) -> None:
+        self.service, self.keyring = service, keyring
+        self.templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True,
+                                     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        self.templates.filters["path"] = lambda text: quote(str(text), safe="")
+        self._queues: OrderedDict[tuple[str, str, str], Queue] = OrderedDict()
+
+    @property
+    def storage(self) -> Storage:
+        """The root that the service works on."""
+        return self.service.storage
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether there are no keys (--no-auth)."""
+        return isinstance(self.keyring, NoAuth)
+
+    def csrf(self, request: Request) -> str:
+        """The CSRF token of the request's session, '' without one."""
+        cookie = request.cookies.get(SESSION_COOKIE)
+        return csrf_of(self.keyring.session_secret(), cookie) if cookie and not self.open_to_all else ""
+
+    def render(self, request: Request, template: str, caller: Caller | None, status: int = 200,
+               **context: Any) -> HTMLResponse:
+        """A page, with the headers that keep it from being framed, sniffed or scripted from elsewhere."""
+        text = self.templates.get_template(template).render(
+            navigation=NAVIGATION, path=request.url.path, caller=caller, csrf=self.csrf(request),
+            open_to_all=self.open_to_all, **context)
+        return HTMLResponse(text, status, headers=HEADERS)
+
+    async def refusal(self, request: Request, error: Exception) -> Response:
+        """A refusal as JSON for programs, as a page for people; the unknown are led to the login."""
+        assert isinstance(error, Refused)
+        if not for_people(request):
+            return await refusal(request, error)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?next={quote(here if request.method == 'GET' else '/', safe='')}", 303)
+        title = HTTPStatus(error.status).phrase
+        return self.render(request, "message.html", None, error.status, title=title, message=error.message)
+
+    # -- what pages ask for -----------------------------------------------------------------------------------------
+
+    def model_names(self) -> list[str]:
+        """Models under the root, the default one first."""
+        first = self.service.default_model
+        return [first, *[m for m in models(self.storage) if m != first]]
+
+    def classes(self, model: str) -> list[str]:
+        """The class list of what is live; empty for a model that is in no registry."""
+        registry = Registry(self.storage, model)
+        try:
+            return registry.card(registry.live()).classes
+        except (errors.NoSuchModel, errors.NoSuchVersion):
+            return []
+
+    def queue(self, model: str, day: str, kind: str) -> Queue | None:
+        """The review queue of a sample; None when that sample was never drawn."""
+        key = (model, day, kind)
+        if key not in self._queues:
+            sample = samples.read(self.storage, model, day, kind)
+            if sample is None:
+                return None
+            self._queues[key] = Queue(self.storage, sample)
+            while len(self._queues) > QUEUES:
+                self._queues.popitem(last=False)
+        return self._queues[key]
+
+
+def for_people(request: Request) -> bool:
+    """Whether a browser wants a page: programs ask for JSON, show a key, or call /v1/."""
+    wants_json = request.query_params.get("format") == "json" or "authorization" in request.headers
+    sends_json = request.headers.get("content-type", "").startswith("application/json")
+    accepts = "text/html" in request.headers.get("accept", "")
+    return accepts and not wants_json and not sends_json and not request.url.path.startswith("/v1/")
+
+
+@contextmanager
+def as_refusal() -> Iterator[None]:
+    """Errors of the library as HTTP refusals."""
+    try:
+        yield
+    except errors.TrueupError as error:
+        status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), None)
+        if status is None:
+            raise
+        raise Refused(status, type(error).__name__, str(error)) from error
+
+
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Runs something that reads the store beside the event loop; its errors become refusals."""
+    with as_refusal():
+        return await asyncio.to_thread(function, *arguments)
+
+
+def add_pages(app: FastAPI, service: Service, keyring: Any) -> Site:
+    """Adds all pages to an application on which `inference.auth.install` was called."""
+    from inference.pages import audit, classify, images, login, models, reports, review
+
+    site = Site(service, keyring)
+    app.add_exception_handler(Refused, site.refusal)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    for page in (classify, audit, review, models, reports, login, images):
+        app.include_router(page.routes(site), include_in_schema=False)
+    return site

@@ -1,0 +1,53 @@
+"""Under which name a page's judgements are kept.
+
+With keys it is the key (or a person that the caller names, under the key's id). Without keys (--no-auth) it is the name
+that people give, or anonymous; then a cookie tells browsers apart, so that two of them never get the same batch.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote, unquote
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from contract.labels import normalise
+from inference.auth import ANONYMOUS, NAME_COOKIE, Caller
+from inference.handout import Batch, Holder
+
+VISITOR_COOKIE = "trueup_visitor"
+YEAR = 365 * 24 * 3600
+
+
+def said_name(request: Request, given: str | None = None) -> str | None:
+    """The person that a request names (`labeler`, or the cookie of the name form); BadLabel for an impossible one."""
+    text = given or request.query_params.get("labeler") or unquote(request.cookies.get(NAME_COOKIE, ""))
+    return normalise(text) if text.strip() else None
+
+
+def holder_of(request: Request, caller: Caller, given: str | None = None) -> Holder:
+    """Who gets a batch. Nameless visitors without a cookie are each somebody else."""
+    name = said_name(request, given)
+    visitor = ""
+    if caller.id == ANONYMOUS and not name:
+        visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_hex(8)
+    return Holder(actor=caller.id, labeler=caller.labeler(name), visitor=visitor)
+
+
+def may_answer(batch: Batch, caller: Caller) -> bool:
+    """Whether the batch is this caller's. Without keys nobody can prove who they are, so the number is enough."""
+    return batch.holder.actor == caller.id
+
+
+def remember(request: Request, response: Response, holder: Holder) -> Response:
+    """Gives a nameless browser its cookie."""
+    if holder.visitor and request.cookies.get(VISITOR_COOKIE) != holder.visitor:
+        set_cookie(request, response, VISITOR_COOKIE, holder.visitor, YEAR)
+    return response
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
+    """A cookie that scripts cannot read and other sites cannot use."""
+    response.set_cookie(name, quote(value, safe=":="), max_age=seconds, path="/", httponly=True, samesite="lax",
+                        secure=request.url.scheme == "https")
