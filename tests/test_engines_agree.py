@@ -1,0 +1,119 @@
+"""Embedded, Spark and MapReduce against the oracle, to the unit, on logs with every awkward case."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from contract.counts import TABLES, keys_of
+from contract.storage import open_storage
+from jobs import files
+from jobs.engines.question import Question, Slice
+from tests import generate, oracle
+
+DAY = "2026-11-20"
+SLICES = (Slice("client", "client"), Slice("camera", "attributes.camera"), Slice("hour", "hour"),
+          Slice("size", "image_size"), Slice("latency", "latency"))
+WEIGHTS = {"ann": 3 * 2**15, "bob": 2**14, "nobody": 1}
+AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US
+
+
+def counted(engine, root, days, question, **options):
+    """What an engine says of these days of a root."""
+    storage = open_storage(str(root))
+    listed, left_out = files.read_footers(storage, [files.list_day(storage, d) for d in days], question.slices)
+    assert not left_out
+    return list(engine(storage, listed, question, **options))
+
+
+def differences(counts, expected):
+    """One readable line for each key on which the two do not agree."""
+    found = {name: as_dict(name, counts.tables[name]) for name in TABLES}
+    found |= {"rows": counts.rows, "known": {"known_through": counts.known_through, "next_future": counts.next_future}}
+    wanted = expected | {"known": {k: expected[k] for k in ("known_through", "next_future")}}
+    return [f"{counts.day} {name} {key}: engine {found[name].get(key)}, oracle {wanted[name].get(key)}"
+            for name in found for key in sorted({*found[name], *wanted[name]}, key=repr)
+            if found[name].get(key) != wanted[name].get(key)]
+
+
+def as_dict(name, table):
+    keys, values = keys_of(name), [n for n in table.schema.names if n not in keys_of(name)]
+    return {tuple(row[k] for k in keys): tuple(int(row[v]) for v in values) for row in table.to_pylist()}
+
+
+def check(engine, root, days, as_of=AS_OF, model="m", role="live", weights=None, slices=SLICES, **options):
+    question = Question(model, as_of, role, slices=slices, labeler_weights=weights or {})
+    got = counted(engine, root, days, question, **options)
+    assert [c.day for c in got] == list(days)
+    wrong = [line for c in got for line in differences(c, oracle.count(
+        root, c.day, model, as_of, role, [(s.name, s.expression) for s in slices], weights))]
+    assert not wrong, "\n".join(wrong)
+
+
+def many_days(root, seed, days, **size):
+    """A root with that many days, each another random log; gives their names."""
+    rng, names = random.Random(seed), [f"2026-11-{d:02}" for d in range(1, days + 1)]
+    for day in names:
+        generate.write(generate.log(rng, day, **size), root, rng)
+    return names
+
+
+def embedded():
+    from jobs.engines.embedded import count
+
+    return count
+
+
+def mapreduce(storage, days, question):
+    from jobs.engines.mapreduce import count
+
+    return count(storage, days, question, runner="inline")
+
+
+@given(generate.randoms)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_embedded_equals_the_oracle_on_any_small_log(tmp_path_factory, rng):
+    root = tmp_path_factory.mktemp("root")
+    generate.write(generate.log(rng, DAY, predictions=5, labels=10), root, rng)
+    check(embedded(), root, [DAY], weights=WEIGHTS if rng.random() < 0.3 else None)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_embedded_equals_the_oracle_on_many_days(tmp_path, seed):
+    days = many_days(tmp_path, seed, 10, predictions=40, labels=150)
+    check(embedded(), tmp_path, days, as_of=generate.start_of("2026-11-07"), weights=WEIGHTS if seed % 2 else None)
+
+
+@pytest.mark.parametrize("model, role", [("other", "live"), ("m", "shadow"), ("nobody", "live")])
+def test_embedded_equals_the_oracle_for_other_models_and_roles(tmp_path, model, role):
+    check(embedded(), tmp_path, many_days(tmp_path, 11, 4, predictions=60, labels=100), model=model, role=role)
+
+
+def test_embedded_keeps_200_values_of_a_slice(tmp_path):
+    rng = random.Random(5)
+    log = generate.log(rng, DAY, predictions=900, labels=50)
+    for i, row in enumerate(log.predictions):
+        row |= {"client": f"c{i % 260}" if i % 7 else None, "prediction_id": f"id {i}", "model": "m"}
+    generate.write(log, tmp_path, rng)
+    check(embedded(), tmp_path, [DAY])
+
+
+def test_a_difference_is_shown(tmp_path):
+    (day,) = many_days(tmp_path, 3, 1, predictions=5, labels=5)
+    (got,) = counted(embedded(), tmp_path, [day], Question("m", AS_OF))
+    other = oracle.count(tmp_path, day, "m", AS_OF)
+    other["rows"]["vote"] += 1
+    assert any("rows vote: engine" in line for line in differences(got, other))
+
+
+def test_mapreduce_equals_the_oracle(tmp_path):
+    days = many_days(tmp_path, 21, 8, predictions=25, labels=80)
+    check(mapreduce, tmp_path, days, as_of=generate.start_of("2026-11-06"), weights=WEIGHTS)
+
+
+@pytest.mark.slow("spark")
+def test_spark_equals_the_oracle(spark, tmp_path):
+    from jobs.engines.spark import count
+
+    days = many_days(tmp_path, 31, 12, predictions=40, labels=150)
+    check(count, tmp_path, days, as_of=generate.start_of("2026-11-08"), weights=WEIGHTS)
