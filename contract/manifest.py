@@ -1,0 +1,79 @@
+"""The manifest of a dataset: the document that makes it exist, written last; readers trust it and no listing."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contract import layout
+from contract.documents import Document
+from contract.errors import NotFound
+from contract.storage import Storage
+
+
+class DataFile(Document):
+    """One Petastorm file. `row_digest` is over its sorted row hashes, so it is the same in any partitioning."""
+
+    key: str
+    split: str
+    rows: int
+    row_groups: int
+    size: int
+    sha256: str
+    row_digest: str
+
+
+class Table(Document):
+    """A file beside the splits, by its key and the hash of its bytes."""
+
+    key: str
+    sha256: str
+    rows: int
+
+
+class Leakage(Document):
+    """What was checked before the manifest was written."""
+
+    images_in_two_splits: int
+    near_bits: int
+    near_left_out: int  # training pictures nearly the same as a held-out one, left out and listed
+
+
+class Manifest(Document):
+    """`datasets/<id>/manifest.json`."""
+
+    schema_: Literal["1"] = Field(default="1", alias="schema")
+    dataset: str
+    attempt: str
+    model: str
+    parent: str | None = None  # the dataset whose rows were replayed
+    created_at: str
+    as_of: str
+    window: dict[str, str | None] = {}
+    classes: list[str] = Field(min_length=1)
+    rows: dict[str, int]
+    per_class: dict[str, dict[str, int]]  # split -> label -> rows
+    label_sources: dict[str, int]  # origin class -> rows
+    replayed: dict[str, int]  # split -> rows that came with the parent
+    files: list[DataFile]
+    index: Table  # contract.dataset_record.INDEX
+    left_out: dict[str, int]  # reason -> images; `listed` names each
+    listed: Table
+    leakage: Leakage
+    settings: dict[str, Any]
+    split_by: str  # the formula, for people
+    common_metadata: dict[str, str]  # split -> sha256 of the _common_metadata that outside users' Petastorm reads
+    erased: list[str] = []  # images that were removed on request; such a dataset is not trained on again
+
+    def split(self, name: str) -> list[DataFile]:
+        """The files of a split, in order."""
+        return [f for f in self.files if f.split == name]
+
+
+def load(storage: Storage, dataset: str) -> Manifest:
+    """The manifest of a dataset; NotFound names the ones that there are."""
+    try:
+        return Manifest.load(storage, layout.manifest(dataset))
+    except NotFound:
+        there = [d for d in storage.folders("datasets/") if storage.exists(layout.manifest(d))]
+        raise NotFound(f"{storage.root}: expected a dataset {dataset!r}, found: {', '.join(there) or 'none'}. "
+                       f"Make one: trueup dataset.") from None

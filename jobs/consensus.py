@@ -1,0 +1,116 @@
+"""The consensus label of each labelled prediction with its image, on Spark, by the rules of counting (version 1).
+
+Only label rows and the predictions that they name leave the files; the rules themselves are jobs/engines/rules.py.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from contract import layout
+from contract.counts import ORIGINS
+from contract.storage import Storage, open_storage
+from jobs.engines import rules, splits
+from jobs.engines.question import DayFiles, Question, Slice
+
+# Read from the footers on like declared slices: columns that counting itself does not use.
+IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
+SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
+
+
+def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question: Question) -> list[dict[str, Any]]:
+    """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
+
+    Columns: day, prediction_id, image_sha256, image_uri, label, origin, votes and agreeing (deciding votes), labelers
+    (of the agreeing ones, sorted), labeled_at (of the newest deciding vote, us), selection_probability (of the
+    earliest).
+    """
+    numbers = {day.day: _day_number(day.day) for day in days}
+    labels = _rdd(context, storage, days, layout.LABELS).flatMap(
+        lambda line: _known_labels(line, numbers[line["day"]], question)).cache()
+    wanted = context.broadcast(set(labels.keys().collect()))
+    predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
+        lambda line: _named_predictions(line, wanted.value, numbers[line["day"]], question))
+    judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
+        pair[0], list(pair[1][0]), list(pair[1][1]), question))
+    found = judged.collect()
+    labels.unpersist()
+    wanted.destroy()
+    return sorted(found, key=lambda row: (row["day"], row["prediction_id"]))
+
+
+def _rdd(context: Any, storage: Storage, days: Sequence[DayFiles], table: str) -> Any:
+    lines = [line for day in days for file in getattr(day, table) for line in _lines(storage, table, day.day, file)]
+    return context.parallelize(lines, max(SLOTS, min(len(lines), 4 * context.defaultParallelism)))
+
+
+def _lines(storage: Storage, table: str, day: str, file: Any) -> Iterator[dict[str, Any]]:
+    for group in range(file.row_groups):
+        yield {"root": storage.root, "table": table, "day": day, "key": file.key, "columns": sorted(file.columns),
+               "row_groups": [group]}
+
+
+def _day_number(day: str) -> int:
+    from datetime import date
+
+    return (date.fromisoformat(day) - date(1970, 1, 1)).days
+
+
+def _known_labels(line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
+    for row in splits.read(line):
+        if rules.label_status(row, day_number, question) == "ok":
+            yield (line["day"], row["prediction_id"]), row
+
+
+def _named_predictions(line: dict[str, Any], wanted: set, day_number: int, question: Question) -> Iterator[tuple]:
+    """Predictions whose id a label names, of all models: which of equal ids counts is decided over all (rule 2)."""
+    for row in _rows_of(line, [name for day, name in wanted if day == line["day"]]):
+        if rules.prediction_status(row, day_number, question) == "ok":
+            yield (line["day"], row["prediction_id"]), row
+
+
+def _rows_of(line: dict[str, Any], ids: list[str]) -> Iterator[dict[str, Any]]:
+    """The rows with one of these ids: looked up in Arrow, because most predictions have no label."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    system, base = open_storage(line["root"]).arrow()
+    with pq.ParquetFile(f"{base}/{line['key']}", filesystem=system, coerce_int96_timestamp_unit="us") as parquet:
+        for batch in parquet.iter_batches(splits.BATCH_ROWS, line["row_groups"], line["columns"], use_threads=False):
+            column = batch.column("prediction_id").cast(pa.string())
+            batch = batch.filter(pc.is_in(column, pa.array(ids, pa.string())))
+            columns = {name: splits.values(name, batch.column(name)) for name in line["columns"]}
+            yield from ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
+
+
+def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], question: Question) -> Iterator[dict]:
+    """The consensus of one prediction, if it is this model's and has a vote."""
+    kept = rules.in_order(predictions, rules.PREDICTION_ORDER)[0] if predictions else None
+    if kept is None or kept["model"] != question.model:
+        return
+    votes = _returned(rules._votes(kept, [("ok", row) for row in labels], question))
+    if not votes:
+        return
+    highest = min(ORIGINS.index(rules.origin_class(row)) for row in votes)
+    deciding = [row for row in votes if ORIGINS.index(rules.origin_class(row)) == highest]
+    yield {"day": key[0], "prediction_id": key[1], "origin": ORIGINS[highest],
+           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _decided(deciding, question)
+
+
+def _decided(deciding: list[dict], question: Question) -> dict[str, Any]:
+    label = rules.consensus(deciding, question)
+    agreeing = [row for row in deciding if row["label"] == label]
+    return {"label": label, "votes": len(deciding), "agreeing": len(agreeing),
+            "labelers": sorted({row["labeler"] or "" for row in agreeing}),
+            "labeled_at": max(row["labeled_at"] for row in deciding),
+            "selection_probability": rules.in_order(deciding, rules.LABEL_ORDER)[0].get("selection_probability")}
+
+
+def _returned(generator: Generator) -> Any:
+    """What a generator returns once all that it yields has been taken."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value
+

@@ -1,0 +1,125 @@
+"""Builds a training set from labelled predictions and their stored images.
+
+    trueup dataset --root R --model M [--from D] [--to D] [--as-of T] [--json]
+    python -m jobs.dataset …      spark-submit jobs/dataset.py …
+    trueup dataset --root R --dataset ID --imagefolder DIR      writes a dataset's images under their labels
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract import clock, layout, manifest
+from contract.command import Outcome, run, stage_command
+from contract.dataset_record import SPLITS
+from contract.errors import EmptyData, UsageError
+from contract.manifest import Manifest
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+from jobs.engines.question import Question
+
+
+@stage_command("dataset", help="Build a training set from labelled predictions, or export one as class folders.")
+@click.option("--model", help="Name of the model.")
+@click.option("--from", "first", help="First prediction day. [default: the last 30 that there are]")
+@click.option("--to", "last", help="Last prediction day. [default: today]")
+@click.option("--as-of", "as_of", help="Only what was known at this moment. [default: now]")
+@click.option("--role", default="live", show_default=True, help="Predictions of this role.")
+@click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
+@click.option("--dataset", help="With --imagefolder: the dataset to export.")
+@click.option("--imagefolder", type=click.Path(path_type=Path), help="Export to DIR/<split>/<label>/<hash>.<ext>.")
+def command(settings: Settings, model: str | None, first: str | None, last: str | None, as_of: str | None, role: str,
+            spark_conf: tuple[str, ...], dataset: str | None, imagefolder: Path | None) -> Outcome:
+    """Builds, or exports."""
+    if imagefolder or dataset:
+        return _exported(settings, dataset, imagefolder)
+    settings = with_options(settings, model=model)
+    moment = clock.parse_moment(as_of) if as_of else clock.now()
+    days = [clock.parse_day(day) if day else None for day in (first, last)]
+    storage = open_root(settings.need_root())
+    made = make(storage, settings, days[0], days[1], moment, role, spark_conf)
+    return Outcome(document=document(made), text=text(made))
+
+
+def make(storage: Storage, settings: Settings, first: str | None, last: str | None, as_of: Any, role: str = "live",
+         spark_conf: Sequence[str] = ()) -> Manifest:
+    """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
+    from jobs import session
+    from jobs.consensus import IMAGE_COLUMNS, labelled
+    from jobs.dataset_build import build
+    from jobs.files import list_day, read_footers, window
+
+    present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
+    days, _ = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS)
+    if not any(day.labels for day in days):
+        raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
+                        f"found none. Label some predictions, or name another window.")
+    spark = session.get(dict(_pair(text) for text in spark_conf))
+    question = Question(settings.need_model(), clock.to_us(as_of), role)
+    rows = labelled(spark.sparkContext, storage, days, question)
+    return build(spark, storage, question.model, rows, settings.dataset, as_of,
+                 {"from": present.first, "to": present.last})
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--spark-conf {text!r}: expected KEY=VALUE, for example spark.driver.memory=2g.")
+    return key, value
+
+
+def document(made: Manifest) -> dict[str, Any]:
+    """What --json prints."""
+    return {"dataset": made.dataset, "manifest": layout.manifest(made.dataset), "model": made.model,
+            "parent": made.parent, "classes": made.classes, "rows": made.rows, "per_class": made.per_class,
+            "label_sources": made.label_sources, "replayed": made.replayed, "left_out": made.left_out,
+            "leakage": made.leakage.model_dump(), "files": len(made.files)}
+
+
+def text(made: Manifest) -> str:
+    """The same for people."""
+    rows = ", ".join(f"{made.rows[split]} {split}" for split in SPLITS)
+    lines = [f"dataset {made.dataset}: {rows} rows of {len(made.classes)} classes; "
+             f"{sum(made.replayed.values())} of them from dataset {made.parent}" if made.parent else
+             f"dataset {made.dataset}: {rows} rows of {len(made.classes)} classes"]
+    lines += [f"  left out: {n} x {reason}" for reason, n in made.left_out.items()]
+    return "\n".join([*lines, f"  {layout.manifest(made.dataset)}"])
+
+
+def _exported(settings: Settings, dataset: str | None, folder: Path | None) -> Outcome:
+    if not dataset or not folder:
+        raise UsageError("expected --dataset ID and --imagefolder DIR together; without them a dataset is built.")
+    storage = open_root(settings.need_root())
+    count = export(storage, manifest.load(storage, dataset), folder)
+    return Outcome(document={"dataset": dataset, "folder": str(folder), "images": count},
+                   text=f"{count} images under {folder}/<split>/<label>/")
+
+
+def export(storage: Storage, made: Manifest, folder: Path) -> int:
+    """Writes each image as the dataset holds it to `<split>/<label>/<hash>.<ext>`; a file that is there stays.
+
+    The label is percent-encoded, so that a '/' in it makes no folder.
+    """
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    for file in made.files:
+        with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+            for batch in parquet.iter_batches(64, columns=["image_sha256", "image", "label", "image_uri"]):
+                for row in batch.to_pylist():
+                    target = folder / file.split / layout.name(row["label"])
+                    target.mkdir(parents=True, exist_ok=True)
+                    (target / f"{row['image_sha256']}{Path(row['image_uri']).suffix}").write_bytes(row["image"])
+    return sum(made.rows.values())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup dataset`."""
+    return run(command, argv, prog_name="trueup dataset")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""From labelled rows to a dataset that exists: look at the images, plan, write the files, and the manifest last.
+
+Killed anywhere, it leaves an attempt's folder that nothing names. Started again with the same input it finds the
+manifest, or makes it under the same id.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from contract import clock, jsonio, layout, manifest
+from contract.dataset_record import INDEX, SPLITS
+from contract.errors import AlreadyExists, Leakage, Mismatch, NoSuchModel
+from contract.manifest import Manifest, Table
+from contract.registry import Registry
+from contract.settings import DatasetSettings
+from contract.storage import Storage
+from jobs import dataset_plan, petastorm_writer
+from jobs.dataset_images import look_at
+from jobs.dataset_plan import Plan, Row
+
+INDEX_FILE, LISTED_FILE = "rows.parquet", "left_out.json"
+
+
+def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
+          as_of: datetime, window: dict[str, str | None]) -> Manifest:
+    """The manifest of the dataset that these rows (jobs.consensus.labelled) make; written only when there is none.
+
+    Raises EmptyData: a class has no training row; Leakage, Mismatch: an input contradicts itself.
+    """
+    parent, known = live_dataset(storage, model)
+    rows, listed = dataset_plan.candidates(labelled, parent_rows(storage, parent), settings, erased(storage))
+    looks = look_at(spark.sparkContext, storage, dataset_plan.to_look_at(rows))
+    plan = dataset_plan.finish(rows, listed, looks, known, settings)
+    check_leakage(plan)
+    found = dataset_plan.dataset_id(plan, model, parent.dataset if parent else None, settings)
+    if storage.exists(layout.manifest(found)):
+        return manifest.load(storage, found)
+    made = _write(spark, storage, plan, settings, dataset=found, model=model, parent=parent.dataset if parent else None,
+                  as_of=clock.iso(as_of), window=window)
+    try:
+        storage.create(layout.manifest(found), made.to_bytes())
+    except AlreadyExists:  # somebody else made the same dataset meanwhile; theirs is named, so theirs is it
+        return manifest.load(storage, found)
+    return made
+
+
+def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
+    """The dataset of the live version (None: it has none, or nothing is live) and the classes known so far, in order."""
+    registry = Registry(storage, model)
+    try:
+        card = registry.card(registry.live())
+    except NoSuchModel:
+        return None, []
+    found = manifest.load(storage, card.dataset) if card.dataset else None
+    return found, [*card.classes, *(c for c in (found.classes if found else []) if c not in card.classes)]
+
+
+def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
+    """The parent's index rows, ready to be rows of ours. Mismatch when the file is not the one of its manifest."""
+    if parent is None:
+        return []
+    rows = read_index(storage, parent)
+    for row in rows:
+        row["came_with"] = row["came_with"] or parent.dataset
+    return rows
+
+
+def read_index(storage: Storage, of: Manifest) -> list[Row]:
+    """All rows of a dataset without their pictures (contract.dataset_record.INDEX), checked against its manifest."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = storage.read(of.index.key)
+    if hashlib.sha256(data).hexdigest() != of.index.sha256:
+        raise Mismatch(f"{storage.uri(of.index.key)}: expected the sha256 {of.index.sha256} of its manifest, got another. "
+                       f"The file was damaged; make the dataset again.")
+    return pq.read_table(pa.BufferReader(data)).to_pylist()
+
+
+def erased(storage: Storage) -> set[str]:
+    """Hashes of the images that people asked to be removed."""
+    return {entry.key.removeprefix("erasures/").removesuffix(".json") for entry in storage.list("erasures/")}
+
+
+def check_leakage(plan: Plan) -> None:
+    """Each image stands once. True by construction; checked, because everything later rests on it."""
+    if len({row["image_sha256"] for row in plan.rows}) != len(plan.rows):
+        raise Leakage("expected every image in one split, got one in two. Please report this: the plan is wrong.")
+
+
+def _write(spark: Any, storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str, **facts: Any) -> Manifest:
+    attempt = f"attempt-{os.urandom(4).hex()}"
+    folder = f"{layout.dataset(dataset)}{attempt}/"
+    index = _create(storage, folder + INDEX_FILE, _index_bytes(plan), len(plan.rows))
+    listed = _create(storage, folder + LISTED_FILE, jsonio.dumps(plan.listed), len(plan.listed))
+    places = [(*place, dataset_plan.row_digest(rows)) for place, rows in plan.files().items()]
+    files, common_metadata = petastorm_writer.write(spark, storage, folder, index.key, places, settings.rows_per_group,
+                                                    settings.max_side)
+    return Manifest(dataset=dataset, attempt=attempt, created_at=clock.iso(clock.now()), classes=plan.classes,
+                    rows={s: sum(r["split"] == s for r in plan.rows) for s in SPLITS}, per_class=plan.counts(),
+                    label_sources=_count(r["origin"] for r in plan.rows),
+                    replayed={s: sum(r["split"] == s and r["came_with"] is not None for r in plan.rows) for s in SPLITS},
+                    files=files, index=index, left_out=_count(e["reason"] for e in plan.listed), listed=listed,
+                    leakage=_leakage(plan, settings), settings=settings.model_dump(mode="json"),
+                    split_by=dataset_plan.SPLIT_BY, common_metadata=common_metadata, **facts)
+
+
+def _create(storage: Storage, key: str, data: bytes, rows: int) -> Table:
+    storage.create(key, data)
+    return Table(key=key, sha256=hashlib.sha256(data).hexdigest(), rows=rows)
+
+
+def _index_bytes(plan: Plan) -> bytes:
+    """The index with one row group for each file, which is what that file's task reads."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    with pq.ParquetWriter(out, INDEX.arrow()) as writer:
+        for rows in plan.files().values():
+            writer.write_table(pa.Table.from_pylist(rows, INDEX.arrow()), row_group_size=len(rows))
+    return out.getvalue()
+
+
+def _count(values: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return dict(sorted(found.items()))
+
+
+def _leakage(plan: Plan, settings: DatasetSettings) -> manifest.Leakage:
+    near = sum(entry["reason"] == "nearly a held-out picture" for entry in plan.listed)
+    return manifest.Leakage(images_in_two_splits=0, near_bits=settings.near_bits, near_left_out=near)

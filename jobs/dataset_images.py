@@ -1,0 +1,57 @@
+"""Every image looked at once, on Spark: is it there, is it the one that its hash names, can it be decoded to the end?"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import BadImage, NotFound
+from contract.storage import Storage, open_storage
+
+PER_TASK = 512  # images, at most 1,000 tasks
+MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its hash names", "image undecodable"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found: width and height upright in pixels, size in bytes, perceptual hash; or a reason against it."""
+
+    width: int = 0
+    height: int = 0
+    bytes: int = 0
+    near: int = 0
+    reason: str | None = None
+    detail: str = ""
+
+
+def look_at(context: Any, storage: Storage, images: Sequence[tuple[str, str]]) -> dict[str, Look]:
+    """What is found for each (sha256, uri); a picture that cannot be used has a reason, and stops nothing."""
+    if not images:
+        return {}
+    root, slices = storage.root, max(2, min(len(images) // PER_TASK, 1000))
+    found = context.parallelize(images, slices).mapPartitions(lambda part: _looks(root, part)).collect()
+    return dict(found)
+
+
+def _looks(root: str, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
+    storage = open_storage(root)
+    for sha256, uri in images:
+        yield sha256, look(storage, sha256, uri)
+
+
+def look(storage: Storage, sha256: str, uri: str) -> Look:
+    """One image, read and decoded."""
+    from inference import preprocess
+    from jobs.dataset_near import phash
+
+    try:
+        data = storage.read(uri)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            return Look(reason=DAMAGED, detail=uri)
+        preprocess.inspect(data)
+        image = preprocess.decode(data)
+    except NotFound:
+        return Look(reason=MISSING, detail=uri)
+    except BadImage as error:
+        return Look(reason=UNDECODABLE, detail=str(error))
+    return Look(image.width, image.height, len(data), phash(image))

@@ -1,0 +1,221 @@
+"""Which image stands in a dataset, under which label, in which split and file: a pure function of what came in.
+
+Every choice depends on content alone (hashes, labels, votes), so any partitioning of the work gives the same plan, and
+the plan's digest is the dataset's id.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import jsonio
+from contract.counts import ORIGINS
+from contract.dataset_record import SPLITS
+from contract.errors import EmptyData
+from contract.settings import DatasetSettings
+from jobs.dataset_images import Look
+from jobs.dataset_near import near
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+FILE_BYTES = 128 << 20  # of a file, roughly: more of them where `dataset.files` would make larger ones
+SPLIT_BY = ("u = first 16 hex digits of the image's sha256 / 2^64; holdout if u < holdout_share, validation if u < "
+            "holdout_share + validation_share, else train; an image of the parent dataset keeps its split")
+DIGESTED = ("image_sha256", "label", "label_index", "origin", "votes", "agreeing", "selection_probability",
+            "prediction_id", "day")
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Plan:
+    """Rows (contract.dataset_record.INDEX) by (split, file, hash), and what was left out or is worth knowing."""
+
+    classes: list[str]
+    rows: list[Row]
+    listed: list[dict[str, str]] = field(default_factory=list)
+
+    def files(self) -> dict[tuple[str, int], list[Row]]:
+        """The rows of each (split, file), in order."""
+        found: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[row["split"], row["file"]].append(row)
+        return found
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """split -> label -> rows; every class in every split."""
+        found = {split: dict.fromkeys(self.classes, 0) for split in SPLITS}
+        for row in self.rows:
+            found[row["split"]][row["label"]] += 1
+        return found
+
+
+def row_digest(rows: Iterable[Row]) -> str:
+    """sha256 over the sorted hashes of the rows: independent of their order and of how they are stored."""
+    return jsonio.digest(sorted(jsonio.digest([row[name] for name in DIGESTED]) for row in rows))
+
+
+def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:
+    """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings."""
+    digests = [[*place, row_digest(rows)] for place, rows in plan.files().items()]
+    return jsonio.digest({"model": model, "parent": parent, "classes": plan.classes, "files": digests,
+                          "settings": settings.model_dump(mode="json")})[:16]
+
+
+def split_of(sha256: str, settings: DatasetSettings) -> str:
+    """The split of an image, by its hash alone (SPLIT_BY)."""
+    u = int(sha256[:16], 16) / 2**64
+    if u < settings.holdout_share:
+        return "holdout"
+    return "validation" if u < settings.holdout_share + settings.validation_share else "train"
+
+
+def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: DatasetSettings,
+               erased: set[str]) -> tuple[list[Row], list[dict[str, str]]]:
+    """One row per image of the labelled predictions and of the parent's index, and what is left out already.
+
+    A label given now wins over the parent's; the split stays the parent's.
+    """
+    listed: list[dict[str, str]] = []
+    known = {row["image_sha256"]: row for row in parent}
+    rows = {sha: row for sha, row in known.items() if settings.replay}
+    for row in _one_per_image(labelled, listed):
+        sha = row["image_sha256"]
+        if row["agreeing"] < settings.min_agreement * row["votes"]:
+            listed.append(_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
+            continue
+        old = known.get(sha, {})
+        kept = {name: old[name] for name in ("split", "width", "height", "bytes", "near") if old}
+        rows[sha] = {"split": split_of(sha, settings), "came_with": None} | row | kept
+    gone = [sha for sha in rows if sha in erased]
+    listed += [_left_out(sha, "erased", "") for sha in gone]
+    return [rows[sha] for sha in sorted(rows) if sha not in erased], listed
+
+
+def _one_per_image(labelled: Sequence[Row], listed: list[dict[str, str]]) -> list[Row]:
+    """Of several predictions of one image: the highest origin class, then the newest, then the first id."""
+    of_image: dict[str, list[Row]] = defaultdict(list)
+    for row in labelled:
+        if row["image_uri"] and SHA256.fullmatch(row["image_sha256"] or ""):
+            of_image[row["image_sha256"]].append(row)
+        else:
+            listed.append(_left_out(row["image_sha256"] or "", "image not stored", row["prediction_id"] or ""))
+    chosen = []
+    for sha, rows in sorted(of_image.items()):
+        first = min(rows, key=lambda r: (ORIGINS.index(r["origin"]), -r["labeled_at"], r["prediction_id"] or ""))
+        others = sorted({r["label"] for r in rows} - {first["label"]})
+        if others:
+            listed.append(_left_out(sha, "conflicting label overruled", f"{first['label']} over {', '.join(others)}"))
+        chosen.append(first)
+    return chosen
+
+
+def _left_out(sha256: str, reason: str, detail: str) -> dict[str, str]:
+    return {"image_sha256": sha256, "reason": reason, "detail": detail}
+
+
+def to_look_at(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    """(sha256, uri) of the images that no earlier dataset has looked at."""
+    return [(row["image_sha256"], row["image_uri"]) for row in rows if "near" not in row]
+
+
+def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping[str, Look], known: Sequence[str],
+           settings: DatasetSettings) -> Plan:
+    """The plan: usable images only, new classes admitted or waiting, near duplicates out, classes capped, files set.
+
+    `known`: the live version's classes in order; empty for a first version, whose classes are all labels that come.
+    EmptyData: a class has no training row, or fewer than the floor.
+    """
+    listed = list(listed)
+    rows = _usable(rows, looks, listed)
+    rows = _not_near(rows, settings.near_bits, listed)
+    classes = _classes(rows, known, settings, listed)
+    rows = _capped([row for row in rows if row["label"] in set(classes)], settings.class_cap, listed)
+    for row in rows:
+        row["label_index"] = classes.index(row["label"])
+    _check_floor(rows, classes, settings.class_floor)
+    return Plan(classes, _placed(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
+
+
+def _usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[dict[str, str]]) -> list[Row]:
+    usable = []
+    for row in rows:
+        look = looks.get(row["image_sha256"])
+        if look is None:
+            usable.append(dict(row))
+        elif look.reason:
+            listed.append(_left_out(row["image_sha256"], look.reason, look.detail))
+        else:
+            usable.append(row | {"width": look.width, "height": look.height, "bytes": look.bytes, "near": look.near})
+    return usable
+
+
+def _not_near(rows: list[Row], bits: int, listed: list[dict[str, str]]) -> list[Row]:
+    """Without the training pictures that are nearly the same as a held-out one."""
+    train, held = ([r for r in rows if (r["split"] == "train") == side] for side in (True, False))
+    places = near([r["near"] for r in train], [r["near"] for r in held], bits).tolist()
+    listed += [_left_out(row["image_sha256"], "nearly a held-out picture", held[place]["image_sha256"])
+               for row, place in zip(train, places, strict=True) if place >= 0]
+    return held + [row for row, place in zip(train, places, strict=True) if place < 0]
+
+
+def _classes(rows: list[Row], known: Sequence[str], settings: DatasetSettings,
+             listed: list[dict[str, str]]) -> list[str]:
+    new = sorted({row["label"] for row in rows} - set(known), key=str.encode)
+    if not known:
+        return new
+    entering = []
+    for label in new:
+        why = _waits([row for row in rows if row["label"] == label], settings)
+        if why:
+            listed += [_left_out(r["image_sha256"], "new class waits", f"{label}: {why}") for r in rows if r["label"] == label]
+        else:
+            entering.append(label)
+    return [*known, *entering]
+
+
+def _waits(rows: list[Row], settings: DatasetSettings) -> str | None:
+    labelers = {person for row in rows for person in row.get("labelers", ())}
+    absent = [split for split in SPLITS if split not in {row["split"] for row in rows}]
+    if len(rows) < settings.new_class_images:
+        return f"{len(rows)} of {settings.new_class_images} images"
+    if len(labelers) < settings.new_class_labelers:
+        return f"{len(labelers)} of {settings.new_class_labelers} labelers"
+    return f"none in {', '.join(absent)}" if absent else None
+
+
+def _capped(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> list[Row]:
+    """At most `cap` training rows of a class: those whose hash's second half is smallest."""
+    if cap is None:
+        return rows
+    kept, seen = [], Counter()
+    for row in sorted(rows, key=lambda r: r["image_sha256"][32:]):
+        seen[row["label"]] += row["split"] == "train"
+        if row["split"] == "train" and seen[row["label"]] > cap:
+            listed.append(_left_out(row["image_sha256"], "class cap", row["label"]))
+        else:
+            kept.append(row)
+    return kept
+
+
+def _check_floor(rows: list[Row], classes: list[str], floor: int | None) -> None:
+    count = Counter(row["label"] for row in rows if row["split"] == "train")
+    small = [f"{label!r} has {count[label]}" for label in classes if count[label] < max(floor or 1, 1)]
+    if not classes:
+        raise EmptyData("expected labelled predictions with stored images, got none. Label some, or widen the window.")
+    if small:
+        raise EmptyData(f"expected at least {max(floor or 1, 1)} training images of every class; {'; '.join(small)}. "
+                        f"Widen the window, label more of them, or replay the live version's dataset.")
+
+
+def _placed(rows: list[Row], settings: DatasetSettings) -> list[Row]:
+    size = Counter()
+    for row in rows:
+        size[row["split"]] += row["bytes"]
+    files = {split: max(settings.files if split == "train" else 1, math.ceil(size[split] / FILE_BYTES))
+             for split in SPLITS}
+    for row in rows:
+        row["file"] = int(row["image_sha256"][16:32], 16) * files[row["split"]] >> 64
+    return sorted(rows, key=lambda r: (SPLITS.index(r["split"]), r["file"], r["image_sha256"]))

@@ -1,0 +1,137 @@
+"""Writes the Petastorm files of a dataset; the one file that writes petastorm.
+
+Spark tasks write one file each, from the row group of the index that describes it, so that rows, row groups and names
+do not depend on how Spark divides the work. The stored bytes go in as they are (Petastorm's own encoder would compress
+a second time). `materialize_dataset` then adds the `_common_metadata` that plain `make_reader` wants.
+"""
+
+import hashlib
+import io
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from contract.dataset_record import ROW, SPLITS, unischema
+from contract.errors import Mismatch
+from contract.manifest import DataFile
+from contract.storage import Storage, open_storage
+
+COMMON_METADATA = "_common_metadata"
+
+
+def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Sequence[tuple[str, int, str]],
+          rows_per_group: int, max_side: int | None) -> tuple[list[DataFile], dict[str, str]]:
+    """Writes file n of `places` (split, file, row digest) from row group n of the index under `folder`.
+
+    Returns the files in order and the hash of each split's `_common_metadata`. Mismatch when a stored image is not the
+    one that the index names.
+    """
+    root = storage.root
+    work = [(n, f"{folder}{split}/part-{file:05d}.parquet", split, digest)
+            for n, (split, file, digest) in enumerate(places)]
+    used = [split for split in SPLITS if any(split == w[2] for w in work)]
+    with ExitStack() as stack:
+        for split in used:
+            stack.enter_context(_materialized(spark, storage, f"{folder}{split}"))
+        context = spark.sparkContext
+        tasks = context.parallelize(work, min(len(work), 4 * context.defaultParallelism))
+        files = tasks.map(lambda w: _write_file(root, index_key, w, rows_per_group, max_side)).collect()
+    metadata = {split: hashlib.sha256(storage.read(f"{folder}{split}/{COMMON_METADATA}")).hexdigest() for split in used}
+    return files, metadata
+
+
+@contextmanager
+def _materialized(spark: Any, storage: Storage, folder: str) -> Iterator[None]:
+    from petastorm.etl.dataset_metadata import materialize_dataset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # petastorm uses pyarrow's legacy API throughout
+        with materialize_dataset(spark, _url(storage, folder), unischema(), filesystem_factory=_filesystem(storage)):
+            yield
+
+
+def _url(storage: Storage, folder: str) -> str:
+    """Petastorm does not undo percent-encoding, so the path stands in the URL as it is."""
+    system, base = storage.arrow()
+    return f"{'s3' if storage.root.startswith('s3') else 'file'}://{base}/{folder}"
+
+
+def _filesystem(storage: Storage) -> Any:
+    """What makes the file system, in the driver and in Spark's tasks. For S3 it is our own: see jobs/petastorm_s3.py."""
+    if not storage.root.startswith("s3"):
+        return _local
+    from jobs.petastorm_s3 import filesystem
+
+    return partial(filesystem, storage.root)
+
+
+def _local() -> Any:
+    import pyarrow
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pyarrow.localfs
+
+
+def _write_file(root: str, index_key: str, work: tuple, rows_per_group: int, max_side: int | None) -> DataFile:
+    n, key, split, digest = work
+    storage = open_storage(root)
+    rows = read_group(storage, index_key, n)
+    for row in rows:
+        row["image"] = _image(storage, row, max_side if split == "train" else None)
+    data = encode(ROW, rows, rows_per_group)
+    with tempfile.NamedTemporaryFile(prefix="trueup-") as file:
+        file.write(data)
+        file.flush()
+        storage.put_file(key, Path(file.name))
+    return DataFile(key=key, split=split, rows=len(rows), row_groups=-(-len(rows) // rows_per_group), size=len(data),
+                    sha256=hashlib.sha256(data).hexdigest(), row_digest=digest)
+
+
+def _image(storage: Storage, row: dict[str, Any], max_side: int | None) -> bytes:
+    data = storage.read(row["image_uri"])
+    if hashlib.sha256(data).hexdigest() != row["image_sha256"]:
+        raise Mismatch(f"{storage.uri(row['image_uri'])}: expected the image of hash {row['image_sha256']}, got another. "
+                       f"The file was damaged after it was looked at; start again, it will be left out.")
+    if max_side is None or max(row["width"], row["height"]) <= max_side:
+        return data
+    return shrunk(data, max_side)
+
+
+def shrunk(data: bytes, max_side: int) -> bytes:
+    """A copy whose longer side is `max_side` pixels, upright, as PNG where it was PNG, else as JPEG of quality 92."""
+    from PIL import Image
+
+    from inference import preprocess
+
+    image = preprocess.decode(data)
+    scale = max_side / max(image.size)
+    small = image.resize([max(round(side * scale), 1) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
+    out = io.BytesIO()
+    png = preprocess.inspect(data).format == "png"
+    small.save(out, "PNG") if png else small.save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+def encode(record: Any, rows: Sequence[dict[str, Any]], rows_per_group: int) -> bytes:
+    """The rows as a Parquet file's bytes, in row groups of that many rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), record.arrow()), out, row_group_size=rows_per_group,
+                   use_dictionary=False, compression="snappy")
+    return out.getvalue()
+
+
+def read_group(storage: Storage, index_key: str, n: int) -> list[dict[str, Any]]:
+    """Row group n of an index."""
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    with pq.ParquetFile(f"{base}/{index_key}", filesystem=system) as file:
+        return file.read_row_group(n).to_pylist()
