@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
+
 from contract import clock
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from contract.intervals import holm, p_at_least, wilson
@@ -52,7 +54,7 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     if bound is None:
         return None
     share, level = tally.of(policy.trusted_origins), policy.false_alarms_per_year / 365
-    row = {"gate": "accuracy", "bound": bound, "level": level, **_figures(share, bound, policy.confidence)}
+    row = {"gate": "accuracy", "bound": bound, "level": level, **_figures([share], bound, policy.confidence)[0]}
     if not tally.predictions:
         return row | {"verdict": UNDECIDED, "reason": NO_DATA, "sentence": "No prediction of it lies in the window."}
     if not share.n or tally.labelled < policy.min_new_labels:
@@ -71,7 +73,9 @@ def class_gate(name: str, bound: float | None, shares: Mapping[str, Share], poli
     """
     if bound is None:
         return None
-    rows = [{"label": label, **_figures(share, bound, policy.confidence)} for label, share in sorted(shares.items())]
+    labels = sorted(shares)
+    figures = _figures([shares[label] for label in labels], bound, policy.confidence)
+    rows = [{"label": label, **row} for label, row in zip(labels, figures, strict=True)]
     judged = [row for row in rows if row["n"] >= policy.min_class_support]
     alpha = 1 - policy.confidence
     for row, p in zip(judged, holm([row["p"] for row in judged]).tolist(), strict=True):
@@ -81,18 +85,22 @@ def class_gate(name: str, bound: float | None, shares: Mapping[str, Share], poli
     verdict = NOT_JUDGED if not judged else FAIL if by[FAIL] else PASS
     worst = min(judged, key=lambda row: (row["value"], row["label"]), default=None)
     return {"gate": name, "bound": bound, "level": alpha, "worst": worst and worst["label"],
-            **_figures(shares[worst["label"]] if worst else Share(), bound, policy.confidence),
+            **_figures([shares[worst["label"]] if worst else Share()], bound, policy.confidence)[0],
             "classes": [{"verdict": NOT_JUDGED} | row for row in rows],
             "judged": len(judged), "not_judged": len(rows) - len(judged), "failed": by[FAIL],
             "undecided": by[UNDECIDED], "verdict": verdict, "sentence": _class_sentence(name, bound, worst, by, policy)}
 
 
-def _figures(share: Share, bound: float, confidence: float) -> dict[str, Any]:
-    if not share.n:
-        return {"right": 0, "n": 0, "value": None, "low": None, "high": None, "p": None}
-    low, high = wilson(share.right, share.n, confidence)
-    return {"right": share.right, "n": share.n, "value": share.right / share.n, "low": float(low), "high": float(high),
-            "p": float(p_at_least(share.right, share.n, bound))}
+def _figures(shares: Sequence[Share], bound: float, confidence: float) -> list[dict[str, Any]]:
+    """Value, interval and p of each share; null where there is no row."""
+    right, n = (np.array([getattr(share, name) for share in shares], float) for name in ("right", "n"))
+    size = np.where(n > 0, n, 1)
+    low, high = wilson(right, size, confidence)
+    columns = (right / size, low, high, p_at_least(right, size, bound))
+    found = [dict(zip(("value", "low", "high", "p"), row, strict=True)) for row in zip(*map(list, columns), strict=True)]
+    nothing = dict.fromkeys(("value", "low", "high", "p"))
+    return [{"right": share.right, "n": share.n, **({k: float(v) for k, v in row.items()} if share.n else nothing)}
+            for share, row in zip(shares, found, strict=True)]
 
 
 def _arriving(evaluation: Mapping[str, Any], live: str) -> bool:
