@@ -236,6 +236,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
+    document = {**document, "id": folder.rstrip("/").rpartition("/")[2]}
     return outcome(document, storage.uri(folder + "evaluation.json"))
 
 
