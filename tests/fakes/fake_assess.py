@@ -1,0 +1,29 @@
+"""Stands for `training.assess`: paired counts as FAKE_ASSESS gives them, "both only_live only_candidate neither"."""
+
+import os
+import sys
+
+import click
+
+from contract.command import Outcome, run, stage_command
+
+NAMES = ("both", "only_live", "only_candidate", "neither")
+
+
+@stage_command("assess")
+@click.option("--model")
+@click.option("--candidate")
+@click.option("--live")
+@click.option("--dataset")
+@click.option("--run", "run_key")
+def command(settings, **_):
+    counts = dict(zip(NAMES, map(int, os.environ.get("FAKE_ASSESS", "100 2 60 5").split()), strict=True))
+    return Outcome(document={"overall": counts, "per_class": [{"label": "a", **counts}]})
+
+
+def main(argv=None):
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

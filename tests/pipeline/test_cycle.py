@@ -1,0 +1,121 @@
+"""The cycle: what it starts, when it stops, how it ends; evaluate and gate are real, the retraining is a fake."""
+
+import json
+
+import pytest
+
+from contract.errors import NoSuchModel
+from contract.registry import Registry
+from contract.runs import Runs
+from contract.storage import open_storage
+from pipeline import cycle
+from tests.pipeline.roots import DAY, MODEL, make_root
+
+pytestmark = pytest.mark.usefixtures("fake_stages")
+
+
+def turn(capsys, root, *options, code=0):
+    """One cycle in this process; its document."""
+    found = cycle.main(["--root", root, "--model", MODEL, "--in-process", "--json", *options])
+    said = capsys.readouterr()
+    assert found == code, said
+    return json.loads(said.out)
+
+
+def test_a_failing_model_is_retrained_and_the_candidate_published(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root)
+    assert (made["status"], made["published"], made["window"]) == ("published", "2", {"from": DAY, "to": DAY})
+    record = Registry(open_storage(tmp_root), MODEL).history()[-1]
+    assert (record.state.live, record.change["by"], record.change["run"]) == ("2", "cycle", "digits/1")
+    assert "the candidate has" in record.change["reason"]
+
+
+def test_a_healthy_model_is_left_alone(capsys, tmp_root):
+    make_root(tmp_root, right=197, n=200)
+    before = {e.key for e in open_storage(tmp_root).list()}
+    made = turn(capsys, tmp_root)
+    new = {e.key for e in open_storage(tmp_root).list()} - before
+    assert (made["status"], made["candidate"]) == ("healthy", None)
+    assert {key.partition("/")[0] for key in new} == {"counts", "evaluations", "runs"}
+
+
+def test_a_second_cycle_writes_nothing_but_its_own_documents(capsys, tmp_root):
+    make_root(tmp_root, right=197, n=200)
+    turn(capsys, tmp_root)
+    before = {e.key: e.etag for e in open_storage(tmp_root).list()}
+    turn(capsys, tmp_root)
+    after = {e.key: e.etag for e in open_storage(tmp_root).list()}
+    assert {k: after[k] for k in before} == before
+    assert {key.split("/")[0] for key in after.keys() - before.keys()} <= {"evaluations", "runs"}
+
+
+def test_too_few_labels_cannot_tell_and_train_nothing(capsys, tmp_root):
+    make_root(tmp_root, right=10, n=200, labelled=20)
+    made = turn(capsys, tmp_root, code=4)
+    assert (made["status"], made["candidate"]) == ("cannot tell", None)
+    assert made["stages"]["gate"]["reasons"] == ["too few labels"]
+
+
+@pytest.mark.parametrize("counts", ["100 60 2 5", "100 3 3 5"])
+def test_a_candidate_that_is_not_better_is_refused(capsys, tmp_root, monkeypatch, counts):
+    monkeypatch.setenv("FAKE_ASSESS", counts)
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, code=3)
+    assert (made["status"], made["candidate"], made["published"]) == ("refused", "2", None)
+    assert Registry(open_storage(tmp_root), MODEL).live() == "1"
+
+
+def test_manual_approval_ends_before_publishing(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, "--set", "cycle.approval=manual")
+    assert (made["status"], made["published"]) == ("awaiting approval", None)
+    assert "trueup model approve 2" in made["sentence"]
+
+
+def test_the_settings_of_the_run_reach_the_stages(capsys, tmp_root, monkeypatch):
+    make_root(tmp_root, right=150, n=200)
+    monkeypatch.setenv("TRUEUP_GATES_MIN_NEW_LABELS", "10")
+    made = turn(capsys, tmp_root, "--set", "gates.min_accuracy=0.6", "--set", "gates.min_class_recall=0.5")
+    assert made["status"] == "healthy"
+    plan = Runs(open_storage(tmp_root), MODEL).newest().plan
+    assert (plan.settings["gates"]["min_accuracy"], plan.settings["gates"]["min_new_labels"]) == (0.6, 10)
+
+
+def test_an_error_of_a_stage_is_shown_and_ends_the_run(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, "--set", "dataset.class_floor=1000000", code=1)
+    assert "dataset (tests.fakes.fake_dataset): expected 1000000 rows" in made["error"]["message"]
+    assert Runs(open_storage(tmp_root), MODEL).newest().end().status == "failed"
+    assert turn(capsys, tmp_root)["run"] == "digits/2"
+
+
+def test_the_budget_ends_a_cycle_before_it_trains(capsys, tmp_root, monkeypatch):
+    monkeypatch.setenv("FAKE_ASSESS", "100 60 2 5")
+    make_root(tmp_root, right=120, n=200)
+    budget = ("--set", "gates.retrainings=1")
+    turn(capsys, tmp_root, *budget, code=3)
+    made = turn(capsys, tmp_root, *budget, code=4)
+    assert made["sentence"].endswith("No retraining: retraining budget spent.")
+    assert Registry(open_storage(tmp_root), MODEL).versions() == ["1", "2"]
+
+
+def test_a_pointer_that_moved_meanwhile_is_not_moved_again(capsys, tmp_root, monkeypatch):
+    make_root(tmp_root, right=120, n=200)
+    judge = cycle.Turn._compare
+
+    def somebody_promotes(self, assessment):
+        Registry(self.run.storage, MODEL).promote("2", by="ana", reason="by hand", expected_live="1")
+        return judge(self, assessment)
+
+    monkeypatch.setattr(cycle.Turn, "_compare", somebody_promotes)
+    made = turn(capsys, tmp_root, code=1)
+    assert made["error"]["code"] == "PointerMoved"
+    assert Runs(open_storage(tmp_root), MODEL).newest().end().status == "pointer moved"
+
+
+def test_a_model_that_was_never_published_makes_no_run(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    assert cycle.main(["--root", tmp_root, "--model", "cats", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == NoSuchModel.__name__
+    assert Runs(open_storage(tmp_root), "cats").newest() is None
