@@ -4,7 +4,7 @@
 PY := .venv/bin/python
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 # Any Python 3 can say what is missing; the one that runs the project has to be found first.
 setup:  ## make .venv from requirements.lock (skipped when it is up to date)

@@ -3,6 +3,7 @@
 import os
 import uuid
 
+import hypothesis
 import pytest
 
 from tests.tiers import (  # noqa: F401  (pytest finds hooks by their names here)
@@ -34,6 +35,9 @@ def hide_the_developers_own():
 
 
 hide_the_developers_own()
+# On a busy machine the first example of a property takes as long as an import; that is no finding.
+hypothesis.settings.register_profile("trueup", deadline=None)
+hypothesis.settings.load_profile("trueup")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -50,9 +51,14 @@ PREREQUISITES = {
 def need(name: str) -> list[str]:
     """The paths of prerequisite `name`. Without it the test ends as NOT RUN, and in CI as failed."""
     found = PREREQUISITES[name].find()
-    if found:
-        return found
-    said = f"{NOT_RUN}{name} is missing; to cure it: {PREREQUISITES[name].cure}"
+    if not found:
+        not_run(f"{name} is missing", PREREQUISITES[name].cure)
+    return found
+
+
+def not_run(reason: str, cure: str) -> NoReturn:
+    """End the test without a verdict: it is listed at the end of the run with its cure; in CI it is a failure."""
+    said = f"{NOT_RUN}{reason}; to cure it: {cure}"
     if os.environ.get("CI") == "true":
         pytest.fail(said, pytrace=False)
     pytest.skip(said)

@@ -9,12 +9,10 @@ from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("contract", "emr", "inference", "jobs", "notebooks", "pipeline", "training")
 # An empty or half-read tree must not pass: at least so many files were there when this was last raised.
-AT_LEAST = 20
+AT_LEAST = 80
 
 # importer (file pattern) -> what it may import of ours, besides its own package. There are no other arrows.
 SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/predictor.py")
@@ -212,7 +210,6 @@ def test_files_stay_readable_in_one_sitting():
     assert [name for name in LONGER if lengths.get(name, 0) <= 400] == [], "no longer needs its exception"
 
 
-@pytest.mark.skipif(not (ROOT / "pipeline/cli.py").exists(), reason="there is no pipeline/cli.py yet")
 def test_the_command_line_loads_no_engine():
     script = "import sys, pipeline.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
@@ -220,7 +217,6 @@ def test_the_command_line_loads_no_engine():
     assert NOT_AT_IMPORT & set(loaded) == set()
 
 
-@pytest.mark.skipif(not (ROOT / "pipeline/cli.py").exists(), reason="there is no pipeline/cli.py yet")
 def test_help_answers_in_half_a_second():
     command = [str(Path(sys.executable).with_name("trueup")), "--help"]
     times = []

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.prerequisites import not_run
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 # The test of the whole loop leaves what `trueup demo` printed here.
@@ -81,7 +83,7 @@ def run_in_order(tags, folder):
 @pytest.fixture
 def readme():
     if not README.exists():
-        pytest.skip("NOT RUN: there is no README.md yet; to cure it: write it")
+        not_run("there is no README.md", "write it")
     return README.read_text()
 
 
@@ -102,7 +104,7 @@ def test_all_commands_run(readme, tmp_path):
 
 def test_the_quoted_demo_is_a_real_one(readme):
     if not DEMO_OUTPUT.exists():
-        pytest.skip(f"NOT RUN: no demo has left {DEMO_OUTPUT.relative_to(ROOT)}; to cure it: make test")
+        not_run(f"no demo has left {DEMO_OUTPUT.relative_to(ROOT)}", "make test, whose whole loop leaves it")
     page = blocks(readme)
     after_demo = [after for block, after in pairwise(page) if re.search(r"(make|trueup) demo", block.text)]
     quotes = [block for block in after_demo if block.tag == "output"]
