@@ -5,7 +5,7 @@ ForeignSchema that names file, column, what was expected and what came.
 """
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -50,6 +50,9 @@ class Window:
     first: str
     last: str
     days: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.days)
 
 
 def window(storage: Storage, first: str | None, last: str | None, as_of_day: str, most: int = DEFAULT_DAYS) -> Window:

@@ -72,6 +72,9 @@ class Sources:
             yield f"read_parquet([{listed}], hive_partitioning = false)"
             return
         for path, file in zip(paths, files, strict=True):
+            if all(_is_null(t) for t in file.columns.values()):
+                yield f"range({file.rows})"  # rows without a single value
+                continue
             name = f"arrow_{next(self._numbers)}"
             self.db.register(name, read(system, path, record, file))
             yield name
@@ -96,12 +99,15 @@ def _is_plain(record: Record, file: DataFile) -> bool:
     return not file.clashing and all(plain(n, f) for n, f in file.columns.items())
 
 
-def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
+def _is_null(found: Any) -> bool:
     import pyarrow.types as t
 
+    return found is None or t.is_null(found)
+
+
+def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
     kind = record.field(column).type
-    found = file.columns.get(column)
-    if found is None or t.is_null(found):
+    if _is_null(file.columns.get(column)):
         return f"NULL::{SQL_TYPES[kind]} AS {name}"
     if column in IDS:
         return f'nullif("{column}", \'\') AS {name}'
@@ -117,7 +123,7 @@ def read(system: Any, path: str, record: Record, file: DataFile) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [n for n, found in file.columns.items() if not pa.types.is_null(found)]
+    columns = [n for n, found in file.columns.items() if not _is_null(found)]
     schema = pa.schema([pa.field(n, arrow_type(record.field(n).type)) for n in columns])
 
     def batches() -> Iterator[Any]:
