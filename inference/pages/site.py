@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from contract import errors, samples
 from contract.registry import Registry, models
 from contract.storage import Storage
-from inference.auth import SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
+from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
 from inference.handout import Queue
 
 HERE = Path(__file__).parent
@@ -79,7 +79,7 @@ class Site:
         """A page, with the headers that keep it from being framed, sniffed or scripted from elsewhere."""
         text = self.templates.get_template(template).render(
             navigation=NAVIGATION, path=request.url.path, caller=caller, csrf=self.csrf(request),
-            open_to_all=self.open_to_all, **context)
+            open_to_all=self.open_to_all, given_name=unquote(request.cookies.get(NAME_COOKIE, "")), **context)
         return HTMLResponse(text, status, headers=HEADERS)
 
     async def refusal(self, request: Request, error: Exception) -> Response:
