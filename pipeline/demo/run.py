@@ -13,7 +13,7 @@ import click
 from contract.command import Outcome, run, stage_command
 from contract.settings import Settings
 from pipeline.demo import story
-from pipeline.demo.world import World, open_world
+from pipeline.demo.world import World, open_world, say
 
 DEFAULT_ROOT = "demo-root"
 
@@ -28,11 +28,6 @@ def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
     say(f"Trueup demo in {world.root} (seed {seed}). Budget: {sum(s.budget for s in story.STEPS)} s on 2 cores.")
     story.play(world, announce, finished)
     return Outcome(document=summary(world), text=closing(world))
-
-
-def say(text: str) -> None:
-    """A line for the person who watches; standard output belongs to the answer."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def announce(step: story.Step) -> None:

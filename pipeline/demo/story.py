@@ -19,7 +19,7 @@ from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.storage import open_storage, read_json
 from pipeline.demo import digits, people, traffic
 from pipeline.demo.service import serving
-from pipeline.demo.world import MODEL, World
+from pipeline.demo.world import MODEL, World, say
 from pipeline.runner import StageFailed, environment
 
 RATE = 60.0  # requests a second of a day's traffic: below what one core answers
@@ -52,7 +52,7 @@ def first_version(world: World) -> None:
     world.run("pipeline.model", "promote", trained["version"], "--model", MODEL, "--by", "demo",
               "--reason", "first version")
     world.facts |= {"first": trained["version"], "first_dataset": dataset["dataset"]}
-    print(f"  version {trained['version']} of {MODEL!r}: resnet18 on {dataset['rows']} pictures, live")
+    say(f"  version {trained['version']} of {MODEL!r}: resnet18 on {dataset['rows']} pictures, live")
 
 
 def keys(world: World) -> None:
@@ -75,7 +75,7 @@ def send_day(name: str) -> Callable[[World], None]:
         world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": said,
                                        "truths": {a.prediction_id: a.truth for a in answers},
                                        "versions": sorted({a.version for a in answers})}
-        print(f"  {world.day(name)}: {len(answers)} pictures, {said} corrections by users")
+        say(f"  {world.day(name)}: {len(answers)} pictures, {said} corrections by users")
 
     return play
 
@@ -96,7 +96,7 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
         most = int(share * AUDIT_P * len(truths)) if share < 1 else None
         given = people.audit(world.url, labelers, MODEL, day, truths, most)
         world.facts.setdefault("audit_labels", {})[f"{name}{'_late' if late else ''}"] = given
-        print(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))
+        say(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))
 
     return play
 
@@ -142,7 +142,7 @@ def compare_engines(world: World, embedded: dict[str, Any]) -> None:
             if other[part] != embedded[part]:
                 raise Mismatch(f"{engine} counted other {part} than the embedded engine:\n{other[part]}\n{embedded[part]}")
         rows = sum(other["rows"][k] for k in ("predictions", "labels"))
-        print(f"  {engine:<10} counted {rows:,} rows: the same to the unit")
+        say(f"  {engine:<10} counted {rows:,} rows: the same to the unit")
 
 
 def retrain(world: World) -> None:
@@ -155,13 +155,13 @@ def retrain(world: World) -> None:
         document = _cycle_answer(process.returncode, said)
         if document["status"] != "published":
             raise StageFailed(f"expected the cycle to publish a new version, it says: {document['sentence']}", 1)
-        steady.wait_for(document["version"], 2 * int(SWAP_RATE), seconds=30)
-    world.facts |= {"second": document["version"], "cycle": document,
+        steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
+    world.facts |= {"second": document["published"], "cycle": document,
                     "swap": {"n": len(steady.answers), "failed": 0,
                              "by_version": {v: sum(a.version == v for a in steady.answers)
                                             for v in sorted({a.version for a in steady.answers})}}}
     counts = ", ".join(f"{n} by version {v}" for v, n in world.facts["swap"]["by_version"].items())
-    print(f"  {len(steady.answers)} requests answered meanwhile, none failed: {counts}")
+    say(f"  {len(steady.answers)} requests answered meanwhile, none failed: {counts}")
 
 
 def _start_cycle(world: World) -> subprocess.Popen:
@@ -191,7 +191,7 @@ def second_cycle(world: World) -> None:
     if code != DONE or before != after:
         raise StageFailed(f"expected the second cycle to change nothing, it says: {document.get('sentence')}", 1)
     world.facts["second_cycle"] = document
-    print(f"  {document['sentence']}")
+    say(f"  {document['sentence']}")
 
 
 def leave_work(world: World) -> None:

@@ -107,5 +107,10 @@ def _begin(world: World) -> World:
     return world
 
 
+def say(text: str) -> None:
+    """A line for the person who watches; standard output belongs to the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def _machine_now() -> datetime:
     return clock.now() - timedelta(seconds=clock.offset())

@@ -1,0 +1,101 @@
+"""The whole loop, as `trueup demo` plays it, started ten seconds before a midnight: one seed here, more by
+`make test-slow K=seeds`. What it prints is kept for the README's test."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as ds
+import pytest
+
+from contract import clock
+from contract.registry import Registry
+from contract.storage import open_root
+from inference.predictor import Predictor
+from pipeline.demo import digits
+from pipeline.demo.world import MODEL
+
+REPO = Path(__file__).resolve().parents[1]
+OUTPUT = REPO / ".cache" / "demo-output.txt"
+
+
+def play(folder: Path, seed: int) -> tuple[Path, dict, str]:
+    """Plays the demo from 23:59:50 of yesterday; returns its root, its document, and all that it printed."""
+    start = datetime.now(UTC).replace(hour=23, minute=59, second=50, microsecond=0) - timedelta(days=1)
+    (folder / "clock").write_text(str((start - datetime.now(UTC)).total_seconds()))
+    command = [sys.executable, "-m", "pipeline.demo.run", "--root", str(folder / "demo"), "--seed", str(seed)]
+    env = os.environ | {clock.CLOCK_FILE: str(folder / "clock"), "PYTHONPATH": str(REPO)}
+    said = subprocess.run(command, env=env, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert said.returncode == 0, said.stdout[-5000:]
+    again = subprocess.run([*command, "--json"], env=env, cwd=folder, text=True, capture_output=True)
+    assert again.returncode == 0, again.stderr
+    return folder / "demo", json.loads(again.stdout), said.stdout
+
+
+def check(root: Path, document: dict) -> None:
+    """What must hold for every seed, with the default policy."""
+    first, drifted, fresh = (row["estimate"] for row in document["table"])
+    assert drifted["high"] < first["low"], "version 1 is clearly worse on drifted traffic"
+    assert fresh["low"] > drifted["high"], "version 2 is clearly better there"
+    for row in document["table"]:
+        assert row["estimate"]["low"] <= row["truth"] <= row["estimate"]["high"], row
+    assert clean_accuracy(root, "2", document["seed"]) >= clean_accuracy(root, "1", document["seed"]) - 0.02
+    assert document["swap"]["failed"] == 0 and set(document["swap"]["by_version"]) == {"1", "2"}
+    assert len(set(document["days"].values())) == 4
+    assert document["second_cycle"]["status"] == "healthy"
+
+
+def predictor(root: Path, version: str) -> Predictor:
+    registry = Registry(open_root(str(root)), MODEL)
+    return Predictor(registry.card(version), registry.weights(version))
+
+
+def clean_accuracy(root: Path, version: str, seed: int) -> float:
+    """On digits that were neither sent nor trained on."""
+    model = predictor(root, version)
+    pictures = list(digits.part("clean_holdout", seed))
+    import torch
+
+    rows = model.probabilities(torch.stack([model.prepare(p.data) for p in pictures]))
+    return float(np.mean([model.top(row, 1)[0][0] == p.truth for row, p in zip(rows, pictures, strict=True)]))
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """One demo for the tests of this module; its output is kept for tests/test_readme.py."""
+    root, document, said = play(tmp_path_factory.mktemp("whole loop"), seed=1)
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(said)
+    return root, document
+
+
+@pytest.mark.timeout(600)
+def test_the_loop_turns(played):
+    check(*played)
+
+
+@pytest.mark.timeout(600)
+def test_answers_are_those_of_the_version_that_each_names(played):
+    """Probabilities of sampled answers, computed again from the stored image and the weights of the named version."""
+    root, _ = played
+    rows = ds.dataset(root / "predictions", format="parquet").to_table().to_pylist()
+    for version in ("1", "2"):
+        model = predictor(root, version)
+        mine = [r for r in rows if r["model_version"] == version][:: max(1, len(rows) // 40)]
+        assert len(mine) >= 3
+        for row in mine:
+            again = model.probabilities(model.prepare((root / row["image_uri"]).read_bytes())[None])[0]
+            said = dict(zip(row["top_labels"], row["top_probabilities"], strict=True))
+            for label, p in model.top(again, 10):
+                assert label not in said or abs(said[label] - p) < 1e-5
+
+
+@pytest.mark.slow("seeds")
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_the_loop_turns_for_other_seeds(seed, tmp_path):
+    root, document, _ = play(tmp_path, seed)
+    check(root, document)
