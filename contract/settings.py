@@ -68,6 +68,12 @@ class TrainSettings(Section):
     freeze_backbone: bool = False
     seed: int = 1
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
+    augment: str = Field("light", description="none, light (small turns, shifts, light) or photo (flips and zoom, too)")
+    precision: str = Field("float32", description="float32 or bfloat16 (autocast)")
+    channels_last: bool = Field(False, description="memory format of the network; pays on GPUs and large images")
+    compile: bool = Field(False, description="torch.compile; pays after minutes of training")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights, which are then the result")
+    patience: int | None = Field(None, ge=1, description="epochs without a better validation loss until training stops")
 
 
 class ServeSettings(Section):
@@ -87,6 +93,8 @@ class ServeSettings(Section):
     max_pixels: int = Field(25_000_000, ge=1, description="largest image, in pixels")
     deadline_seconds: float = Field(30.0, gt=0)
     store_images: bool = True
+    log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
+    cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
 
 

@@ -4,12 +4,15 @@ The service, batch scoring and the assessment after training all predict through
 what is served.
 """
 
+import io
+
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from contract.card import Card
-from contract.errors import NotFinite, UsageError
+from contract.errors import BadWeights, NotFinite, UsageError
 from inference import network, preprocess
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -32,6 +35,23 @@ class Predictor:
     def prepare(self, data: bytes) -> Tensor:
         """float32 [3, H, W] of an image's bytes; BadImage when they cannot be decoded. Any thread may call it."""
         return preprocess.to_tensor(data, self.card.preprocess)
+
+    def stack(self, rows: list[Tensor]) -> Tensor:
+        """One batch of prepared images of one shape."""
+        return torch.stack(rows)
+
+    def trial(self, batch: int = 1) -> None:
+        """Answers a made-up picture, `batch` times at once, from bytes to labels: raises what a request would raise.
+
+        Also the warm-up: the first call of a size is the slow one.
+        """
+        picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8))
+        data = io.BytesIO()
+        picture.save(data, "PNG")
+        rows = self.probabilities(self.stack([self.prepare(data.getvalue())] * batch))
+        if rows.shape != (batch, len(self.card.classes)):
+            raise BadWeights(f"{self.card.model} version {self.card.version}: expected {len(self.card.classes)} "
+                             f"probabilities for {batch} images, got the shape {rows.shape}.")
 
     def probabilities(self, batch: Tensor) -> np.ndarray:
         """[n, 3, H, W] to float32 [n, classes], rows sum to 1; NotFinite when the network gives no finite number.

@@ -1,0 +1,119 @@
+"""The HTTP interface for programs (design, section 7): predictions, labels, models, health, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from contract import clock
+from inference import upload
+from inference.auth import Caller, Refused, identify, require
+from inference.judgements import MOST_LABELS
+from inference.service import Service
+
+ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
+              "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}]}
+JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+ERROR = {"description": "Refused", "content": {"application/json": {
+    "schema": {"type": "object", "required": ["error"], "properties": {"error": {
+        "type": "object", "required": ["code", "message"],
+        "properties": {"code": {"type": "string"}, "message": {"type": "string"}}}}},
+    "example": {"error": {"code": "bad_image", "message": "expected a JPEG, PNG or WebP image, got 3 bytes …"}}}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": ERROR, "5XX": ERROR}
+PREDICT_DOC = {
+    "parameters": [
+        {"name": "X-Request-Id", "in": "header", "schema": {"type": "string", "maxLength": 200},
+         "description": "Stored with the row."},
+        {"name": "X-Attributes", "in": "header", "schema": {"type": "string"}, "example": '{"camera": "gate-3"}',
+         "description": "JSON object: what is known of the picture, for slices."}],
+    "requestBody": {"required": True, "description": "JPEG, PNG or WebP", "content": {
+        "image/jpeg": BINARY, "image/png": BINARY, "image/webp": BINARY,
+        "multipart/form-data": {"schema": {"type": "object", "required": ["image"],
+                                           "properties": {"image": BINARY["schema"]}}}}}}
+ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
+    "prediction_id": {"type": "string", "format": "uuid"}, "label": {"type": "string", "maxLength": 200},
+    "labeler": {"type": "string"}, "saw_prediction": {"type": "boolean"}, "withdraws": {"type": "boolean"},
+    "origin": {"type": "string", "enum": ["feedback", "import"]}}}
+LABEL_DOC = {"requestBody": {"required": True, "content": {"application/json": {
+    "schema": {"anyOf": [ONE_LABEL, {"type": "object", "required": ["labels"],
+                                     "properties": {"labels": {"type": "array", "items": ONE_LABEL}}}]},
+    "examples": {"one": {"value": JUDGEMENT}, "several": {"value": {"labels": [JUDGEMENT]}}}}}}}
+
+
+def example(value: Any, description: str) -> dict[str, Any]:
+    """A documented answer."""
+    return {"description": description, "content": {"application/json": {"example": value}}}
+
+
+def routes(service: Service) -> APIRouter:
+    """The API of one service."""
+    router = APIRouter()
+
+    @router.post("/v1/predictions", summary="Classify an image", openapi_extra=PREDICT_DOC,
+                 responses={200: example(PREDICTION, "Durable"), **REFUSALS})
+    async def predict(
+        request: Request,
+        caller: Annotated[Caller, Depends(require("predict"))],
+        top_k: Annotated[int, Query(ge=1, le=100_000, description="How many labels to answer")] = 5,
+        model: Annotated[str | None, Query(description="One of /v1/models; the first by default")] = None,
+        x_prediction_id: Annotated[str | None, Header(description="A UUIDv7 of your own")] = None,
+    ) -> dict[str, Any]:
+        attributes, request_id = upload.attributes(request), upload.request_id(request)
+        data = await upload.image_bytes(request, service.settings.serve.max_bytes)
+        return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
+                                     request_id=request_id, attributes=attributes, top_k=top_k)
+
+    @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
+                 responses={201: example({"label_ids": [ID]}, "Durable"), **REFUSALS})
+    async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
+        document = await upload.json_body(request)
+        return {"label_ids": await service.label(_judgements(document), caller=caller)}
+
+    @router.get("/v1/models", summary="What is served", responses=REFUSALS)
+    async def models(request: Request) -> dict[str, Any]:
+        if await identify(request) is None:
+            raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>`, with a key of any role.",
+                          {"WWW-Authenticate": "Bearer"})
+        return {"models": [_served(live, live.model == service.default_model) for live in service.models.values()]}
+
+    @router.get("/health/live", summary="The process answers")
+    async def alive() -> dict[str, Any]:
+        return {"live": True, "at": clock.iso(clock.now())}
+
+    @router.get("/health/ready", summary="Requests can be answered", responses={503: {"description": "Not now"}})
+    async def ready() -> JSONResponse:
+        good, document = service.readiness()
+        return JSONResponse(document, 200 if good else 503)
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        depth = await asyncio.to_thread(service.outbox.depth)
+        of = service.metrics
+        of.outbox_rows.set(depth.rows)
+        of.outbox_bytes.set(depth.bytes)
+        of.outbox_age.set((clock.now_us() - depth.oldest_us) / 1e6 if depth.oldest_us else 0)
+        return Response(generate_latest(of.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _judgements(document: Any) -> list[Any]:
+    found = document.get("labels") if isinstance(document, dict) and "labels" in document else [document]
+    if not isinstance(found, list) or not 1 <= len(found) <= MOST_LABELS:
+        raise Refused(422, "bad_labels", f"expected one label, or {{\"labels\": [...]}} with 1 to {MOST_LABELS:,}.")
+    return found
+
+
+def _served(live: Any, default: bool) -> dict[str, Any]:
+    card = live.predictor.card if live.predictor else None
+    refused = live.refused
+    return {"model": live.model, "default": default, "model_version": card and card.version,
+            "network": card and card.network, "classes": card.classes if card else [],
+            "number_format": card and card.number_format, "weights_sha256": card and card.weights_sha256,
+            "refused": refused and {"version": refused.version, "reason": refused.reason}}

@@ -1,0 +1,121 @@
+"""The live version of a model, followed: looked up, loaded aside, tried, and swapped in between batches.
+
+A version that cannot be loaded or fails its trial batch is refused: the one that answers stays, and /health/ready and
+the metrics say why. It is not loaded again until the history has a new record; a store that is out of reach is asked
+again at every poll.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
+from contract.registry import Record, Registry, models
+from contract.storage import Storage
+from inference.telemetry import Metrics, event
+
+if TYPE_CHECKING:
+    from inference.predictor import Predictor
+
+# What no second attempt cures. Anything else (network, rights) is tried again.
+BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A version that was not taken over, and why."""
+
+    version: str
+    seq: int
+    reason: str
+    for_good: bool
+
+
+class Live:
+    """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
+
+    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics) -> None:
+        self.model, self.max_batch, self.metrics = model, max_batch, metrics
+        self.predictor: Predictor | None = None
+        self.refused: Refusal | None = None
+        self.unreachable: str | None = None
+        self._storage, self._registry = storage, Registry(storage, model)
+
+    @property
+    def version(self) -> str | None:
+        """The version that answers, None before the first."""
+        return self.predictor.card.version if self.predictor else None
+
+    def follow(self) -> None:
+        """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
+        try:
+            newest = self._registry.newest()
+            self.unreachable = None
+        except Exception as error:  # whatever the store does, the loaded version goes on answering
+            self.unreachable = f"{type(error).__name__}: {error}"
+            event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
+            return
+        if newest is not None and newest.state.live is not None and self._wanted(newest):
+            self._take_over(newest.state.live, newest.seq)
+
+    def exists(self) -> None:
+        """NoSuchModel when nothing was ever promoted under this name."""
+        newest = self._registry.newest()
+        if newest is None or newest.state.live is None:
+            there = ", ".join(models(self._storage)) or "none"
+            raise NoSuchModel(f"model {self.model!r} was never published under {self._storage.root}. Models there: "
+                              f"{there}. Publish one: trueup publish.")
+
+    def _wanted(self, newest: Record) -> bool:
+        if newest.state.live == self.version:
+            self.refused = None
+            return False
+        return not (self.refused and self.refused.for_good and self.refused.seq == newest.seq)
+
+    def _take_over(self, version: str, seq: int) -> None:
+        from inference.predictor import Predictor
+
+        before = self.version
+        try:
+            card = self._registry.card(version)
+            predictor = Predictor(card, self._registry.weights(version))
+            for batch in sorted({1, self.max_batch}):
+                predictor.trial(batch)
+        except Exception as error:  # a version brought from outside may fail in any way; the old one stays
+            reason = f"{type(error).__name__}: {error}"
+            self.refused = Refusal(version, seq, reason, isinstance(error, BAD_VERSION))
+            self.metrics.swaps.labels(self.model, "refused").inc()
+            event("version refused", logging.ERROR, model=self.model, version=version, stays=before, reason=reason)
+            return
+        self.predictor, self.refused = predictor, None
+        self.metrics.version.labels(self.model).set(int(version))
+        self.metrics.swaps.labels(self.model, "taken").inc()
+        event("now serving", model=self.model, version=version, replaces=before, network=card.network,
+              weights_sha256=card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+
+
+class Follower:
+    """One thread that follows the live versions of all models."""
+
+    def __init__(self, models: list[Live], poll_seconds: float) -> None:
+        self.models, self.poll_seconds = models, poll_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="live", daemon=True)
+
+    def start(self) -> None:
+        """Begins to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; a version that is being loaded is waited for."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.wait(self.poll_seconds):
+            for live in self.models:
+                live.follow()

@@ -1,0 +1,167 @@
+"""Answers predictions over HTTP and logs them: `trueup serve --model M`, or `python -m inference.serve --model M`.
+
+Logs JSON lines on stderr. SIGTERM or Ctrl-C: answers what it accepted, ships the outbox, exits with 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contract import jsonio
+from contract.command import Outcome, run, stage_command
+from contract.errors import UsageError
+from contract.settings import Settings, with_options
+from contract.storage import Storage, local_path, open_root
+from inference.auth import LOOPBACK, NoAuth
+from inference.telemetry import event, log_to_stderr
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from inference.service import Service
+
+
+@stage_command("serve")
+@click.option("--model", "models", multiple=True, help="Model to serve; repeat for several, the first is the default.")
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0: any free one. [default: 8080]")
+@click.option("--outbox", type=click.Path(file_okay=False), help="Folder of the durable outbox, on a disk that stays.")
+@click.option("--no-auth", is_flag=True, help="Development only, loopback only: every caller may do everything.")
+@click.option("--ready-file", type=click.Path(dir_okay=False), help='Where {"url", "pid"} is written once it answers.')
+def command(settings: Settings, models: tuple[str, ...], host: str | None, port: int | None, outbox: str | None,
+            no_auth: bool, ready_file: str | None) -> Outcome:
+    """Serves models over HTTP, logs predictions and labels into the root, follows new live versions."""
+    settings = with_options(settings, serve__host=host, serve__port=port, serve__outbox=outbox)
+    names = list(dict.fromkeys(models)) or [settings.need_model()]
+    if no_auth and settings.serve.host not in LOOPBACK:
+        raise UsageError(f"--no-auth is for development on this machine: expected a loopback host such as 127.0.0.1, "
+                         f"got {settings.serve.host!r}. Make keys with `trueup keys add` and leave --no-auth out.")
+    log_to_stderr()
+    serve(settings, names, no_auth, Path(ready_file) if ready_file else None)
+    return Outcome(document={"stopped": True})
+
+
+def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    from inference.app import create_app
+    from inference.outbox import Outbox
+    from inference.service import Service
+
+    storage = open_root(settings.need_root(), create=True)
+    keyring = _keyring(storage, no_auth)
+    outbox = Outbox(outbox_folder(settings), storage.root, settings.serve.outbox_bytes)
+    try:
+        service = Service(storage, settings, outbox, models)
+        listener = listen(settings.serve.host, settings.serve.port)
+    except BaseException:
+        outbox.close()
+        raise
+    _start_up_log(settings, service, no_auth)
+    _answer(create_app(service, keyring), listener, settings, lambda url: _ready(url, keyring, ready_file))
+
+
+def outbox_folder(settings: Settings) -> Path:
+    """The outbox's folder: by setting, else `<root>-outbox` beside a local root, else in the user's state folder."""
+    if settings.serve.outbox:
+        return Path(settings.serve.outbox).expanduser()
+    root = settings.need_root()
+    if not root.startswith("s3://"):
+        folder = local_path(root)
+        return folder.with_name(f"{folder.name}-outbox")
+    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return state / "trueup" / f"outbox-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}"
+
+
+def _keyring(storage: Storage, no_auth: bool) -> Any:
+    from inference.keys import KeyRing
+
+    return NoAuth() if no_auth else KeyRing(storage)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; UsageError when the address is taken or not this machine's."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.set_inheritable(True)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error}. Name another --port (0: any free one) "
+                         f"or --host.") from None
+    return listener
+
+
+def _start_up_log(settings: Settings, service: Service, no_auth: bool) -> None:
+    from contract import clock
+
+    event("starting", root=service.storage.root, models=list(service.models), outbox=str(service.outbox.folder),
+          writer=service.outbox.writer, waiting_rows=service.outbox.depth().rows)
+    if no_auth:
+        event("no authentication: every caller on this machine may do everything", level=30)
+    if os.environ.get(clock.CLOCK_FILE):
+        event("the clock is shifted", level=30, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
+
+
+def _ready(url: str, keyring: Any, ready_file: Path | None) -> None:
+    event("listening", url=url)
+    if not isinstance(keyring, NoAuth) and (token := keyring.invite()):
+        event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
+    if ready_file:
+        aside = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
+        aside.write_bytes(jsonio.dumps({"url": url, "pid": os.getpid()}))
+        aside.replace(ready_file)
+
+
+def _answer(app: Any, listener: socket.socket, settings: Settings, on_ready: Any) -> None:
+    import uvicorn
+
+    deadline = settings.serve.deadline_seconds
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False,
+                            timeout_graceful_shutdown=int(deadline) + 1, timeout_keep_alive=75)
+    # uvicorn raises the signal again once it has stopped: here a clean stop is success.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: None)
+    server = _server(uvicorn.Server)(config, lambda: on_ready(_url(listener)))
+    server.run(sockets=[listener])
+    if not server.started:
+        raise UsageError("the service could not start: the log says why.")
+
+
+def _server(base: type[uvicorn.Server]) -> Any:
+    class Server(base):  # type: ignore[valid-type, misc]
+        """Says when it listens."""
+
+        def __init__(self, config: Any, on_ready: Any) -> None:
+            super().__init__(config)
+            self._on_ready = on_ready
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                self._on_ready()
+
+    return Server
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `trueup serve` and returns its exit code."""
+    return run(command, argv, prog_name="trueup serve")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""The service's core: a prediction or a label goes in, and comes back once it is durable.
+
+HTTP stands around it (inference/app.py), pages call it (inference/pages). It lives on one event loop; decoding,
+computing, disk and store have threads of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from contract import clock, ids, layout
+from contract.errors import BadImage
+from contract.settings import Settings
+from contract.storage import Storage
+from inference import preprocess
+from inference.auth import Caller, Refused
+from inference.batching import Batcher
+from inference.judgements import check_id, label_row
+from inference.live import Follower, Live
+from inference.outbox import Image, OtherBody, Outbox, OutboxFull
+from inference.shipper import Shipper
+from inference.strip import strip
+from inference.telemetry import Metrics, event
+
+# A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
+# answers for longer than this, so no id that is accepted can be answered twice.
+OLDEST_BROUGHT_ID = timedelta(days=1)
+LOGGED_CLASSES = 5
+STOP_S = 60.0
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as it came (info, bytes), as it is kept (stripped), and as the network gets it (prepared)."""
+
+    info: preprocess.Info
+    bytes: int
+    image: Image
+    prepared: Any
+
+
+class Service:
+    """Several models, one outbox, one queue."""
+
+    def __init__(self, storage: Storage, settings: Settings, outbox: Outbox, models: list[str]) -> None:
+        """`models`: names, the default one first. NoSuchModel when one was never published."""
+        self.storage, self.settings, self.outbox = storage, settings, outbox
+        self.metrics = Metrics()
+        serve = settings.serve
+        self.models = {name: Live(storage, name, serve.max_batch, self.metrics) for name in models}
+        self.default_model = models[0]
+        self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._shipped)
+        self.stopping = False
+        self._active = 0
+        self._follower = Follower(list(self.models.values()), serve.poll_seconds)
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._batcher: Batcher | None = None
+        for live in self.models.values():
+            live.exists()
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Loads what is live, then begins to follow it and to ship."""
+        self._batcher = Batcher(self.settings.serve.max_batch, self.settings.serve.max_delay_ms / 1000, self.metrics)
+        self._batcher.start()
+        for live in self.models.values():
+            await asyncio.to_thread(live.follow)
+        self._follower.start()
+        self.shipper.start()
+
+    async def stop(self) -> None:
+        """After the last request: answers what waits, ships the outbox (for at most a minute) and closes it."""
+        self.stopping = True
+        if self._batcher:
+            await self._batcher.close()
+        self._decoders.shutdown()
+        await asyncio.to_thread(self._follower.stop)
+        shipped = asyncio.ensure_future(asyncio.to_thread(self._last_shipment))
+        done, _ = await asyncio.wait([shipped], timeout=STOP_S)
+        depth = await asyncio.to_thread(self.outbox.depth)
+        event("stopped", rows_left=depth.rows, shipped=bool(done) and shipped.result())
+        if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
+            await asyncio.to_thread(self.outbox.close)
+
+    def _last_shipment(self) -> bool:
+        self.shipper.stop()
+        return self.shipper.ship(everything=True)
+
+    async def ship_now(self) -> bool:
+        """Ships everything; whether it succeeded. What failed stays in the outbox and is tried again."""
+        return await asyncio.to_thread(self.shipper.ship, True)
+
+    def _shipped(self, name: str, **fields: Any) -> None:
+        failed = "error" in fields
+        event(name, logging.ERROR if failed else logging.INFO, **fields)
+        if failed:
+            self.metrics.failures.inc()
+        else:
+            self.metrics.shipped.labels(fields["key"].partition("/")[0]).inc(fields["rows"])
+
+    # -- predictions ------------------------------------------------------------------------------------------------
+
+    async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
+                      request_id: str | None = None, attributes: dict[str, str] | None = None,
+                      source_uri: str | None = None, top_k: int = 5) -> dict[str, Any]:
+        """The answer of design section 7, durable. Raises Refused: 404, 413, 422, 503 or 504."""
+        began, now = clock.monotonic(), clock.now()
+        live = self._model(model)
+        body_hash = hashlib.sha256(data).hexdigest()
+        if prediction_id is not None:
+            check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
+            if (stored := await self._answered(prediction_id, body_hash)) is not None:
+                return stored
+        said = {"client": caller.id, "request_id": request_id, "source_uri": source_uri, "attributes": attributes}
+        self._enter()
+        try:
+            predictor, picture, row = await self._classify(data, live)
+            answer, record = self._record(predictor, row, picture, prediction_id or ids.uuid7(now), now, top_k)
+            record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
+            answer = await self._append(record, picture.image, body_hash, answer, prediction_id is not None)
+        finally:
+            self._leave()
+        self._answered_now(answer, began)
+        return answer
+
+    async def _classify(self, data: bytes, live: Live) -> tuple[Any, Picture, Any]:
+        """Predictor, picture and row of probabilities: the whole of one answer is one version's."""
+        limit = self.settings.serve.deadline_seconds
+        try:
+            async with asyncio.timeout(limit):
+                predictor = live.predictor
+                picture = await self._decode(data, predictor)
+                return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
+        except TimeoutError:
+            raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
+
+    def _model(self, name: str | None) -> Live:
+        live = self.models.get(name or self.default_model)
+        if live is None:
+            raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
+                          f"{', '.join(self.models)}.")
+        if live.predictor is None:
+            raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded yet.", RETRY_AFTER)
+        return live
+
+    async def _answered(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
+        try:
+            return await self.outbox.answered(prediction_id, body_hash)
+        except OtherBody as error:
+            raise Refused(422, "id_in_use", str(error)) from None
+
+    def _enter(self) -> None:
+        if self._active >= self.settings.serve.queue:
+            raise Refused(503, "queue_full", f"{self._active} predictions are under way. Try again later.", RETRY_AFTER)
+        if self.outbox.full():
+            raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
+                          "come. Try again later.", {"Retry-After": "30"})
+        self._active += 1
+        self.metrics.active.set(self._active)
+
+    def _leave(self) -> None:
+        self._active -= 1
+        self.metrics.active.set(self._active)
+
+    async def _decode(self, data: bytes, predictor: Any) -> Picture:
+        began = clock.monotonic()
+        try:
+            picture = await asyncio.get_running_loop().run_in_executor(self._decoders, self._picture, data, predictor)
+        except BadImage as error:
+            raise Refused(422, "bad_image", str(error)) from None
+        self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)
+        return picture
+
+    def _picture(self, data: bytes, predictor: Any) -> Picture:
+        info = preprocess.inspect(data, self.settings.serve.max_pixels)
+        stripped, extension, _ = strip(data, info)
+        image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
+        return Picture(info, len(data), image, predictor.prepare(stripped))
+
+    def _record(self, predictor: Any, row: Any, picture: Picture, prediction_id: str, now: datetime,
+                top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The answer and the row, both from one version."""
+        card, image = predictor.card, picture.image
+        logged = len(card.classes) if self.settings.serve.log_all_classes else max(LOGGED_CLASSES, top_k)
+        top = predictor.top(row, logged)
+        answer = {"prediction_id": prediction_id, "model": card.model, "model_version": card.version,
+                  "predictions": [{"label": label, "probability": p} for label, p in top[:top_k]]}
+        uri = layout.image(image.sha256, image.extension) if self.settings.serve.store_images else None
+        return answer, {
+            "prediction_id": prediction_id, "predicted_at": clock.to_us(now), "model": card.model,
+            "model_version": card.version, "predicted_label": top[0][0], "confidence": top[0][1], "role": "live",
+            "top_labels": [label for label, _ in top], "top_probabilities": [p for _, p in top],
+            "image_sha256": image.sha256, "image_uri": uri, "width": picture.info.width,
+            "height": picture.info.height, "bytes": picture.bytes, "weights_sha256": card.weights_sha256,
+            "preprocess_hash": predictor.preprocess_hash}
+
+    async def _append(self, record: dict[str, Any], image: Image, body_hash: str, answer: dict[str, Any],
+                      brought: bool) -> dict[str, Any]:
+        began = clock.monotonic()
+        kept = image if self.settings.serve.store_images else None
+        try:
+            answer = await self.outbox.append_prediction(record, kept, body_hash, answer, brought)
+        except OtherBody as error:
+            raise Refused(422, "id_in_use", str(error)) from None
+        except OutboxFull as error:
+            raise Refused(503, "outbox_full", str(error), {"Retry-After": "30"}) from None
+        self.metrics.seconds.labels("outbox").observe(clock.monotonic() - began)
+        return answer
+
+    def _answered_now(self, answer: dict[str, Any], began: float) -> None:
+        seconds = clock.monotonic() - began
+        self.metrics.seconds.labels("total").observe(seconds)
+        self.metrics.predictions.labels(answer["model"], answer["model_version"]).inc()
+        event("predicted", prediction_id=answer["prediction_id"], model=answer["model"],
+              version=answer["model_version"], ms=round(seconds * 1000, 2))
+
+    # -- labels -----------------------------------------------------------------------------------------------------
+
+    async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str | None = None,
+                    labeler_default: str | None = None, strategy: str | None = None,
+                    selection_probability: float | None = None, saw_prediction: bool | None = None) -> list[str]:
+        """Makes judgements durable, all or none, and returns their label ids in order.
+
+        `origin` None: each judgement's own, as far as the caller may claim it; a page gives its kind. Raises Refused.
+        """
+        now, oldest = clock.now(), timedelta(days=self.settings.serve.label_days)
+        rows = [label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
+                          labeler_default=labeler_default, saw_prediction=saw_prediction)
+                | {"strategy": strategy, "selection_probability": selection_probability}
+                for n, judgement in enumerate(judgements, start=1)]
+        try:
+            await self.outbox.append_labels(rows)
+        except OutboxFull as error:
+            raise Refused(503, "outbox_full", str(error), {"Retry-After": "30"}) from None
+        for row in rows:
+            self.metrics.labels.labels(row["origin"]).inc()
+        return [row["label_id"] for row in rows]
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether requests can be answered, and a document that says why not."""
+        models = {name: {"version": live.version, "refused": live.refused and {
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.unreachable}
+            for name, live in self.models.items()}
+        reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
+        reasons += ["the outbox is full"] * self.outbox.full() + ["the service is stopping"] * self.stopping
+        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
+                             "shipping_failures": self.shipper.failures}

@@ -1,0 +1,161 @@
+"""Brings the outbox into the bucket: images first, then the file of rows, then the outbox forgets them.
+
+Each step may be repeated without harm: images have the name of their content, and a file of rows is created
+exclusively under the name of its cut. A store that refuses or hangs only delays: rows stay in the outbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from contract import clock, layout
+from contract.errors import AlreadyExists, Mismatch
+from contract.records import LABEL, PREDICTION
+from contract.storage import Storage
+from inference.outbox import Cut, Outbox, Waiting
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RECORDS = {layout.PREDICTIONS: PREDICTION, layout.LABELS: LABEL}
+ROWS_KEY = b"trueup.rows_sha256"
+# Nothing more is expected of a day that is over; a minute covers requests that were under way at midnight.
+DAY_OVER_S = 60.0
+LONGEST_PAUSE_S = 30.0
+UPLOADS = 8
+
+
+class Shipper:
+    """One thread that ships what is due: by size, by age, and soon after a day's end."""
+
+    def __init__(self, outbox: Outbox, storage: Storage, ship_seconds: float, ship_bytes: int,
+                 report: Callable[..., None]) -> None:
+        """`report(event, **fields)` hears of every file and every failure."""
+        self.outbox, self.storage, self.report = outbox, storage, report
+        self.ship_seconds, self.ship_bytes = ship_seconds, ship_bytes
+        self.failures = 0
+        self._stop = threading.Event()
+        self._one = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begins to ship."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; what is under way is finished."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        pause = min(1.0, self.ship_seconds / 2)
+        while not self._stop.wait(min(pause * 2**min(self.failures, 10), LONGEST_PAUSE_S) if self.failures else pause):
+            self.ship(everything=False)
+
+    def ship(self, everything: bool) -> bool:
+        """One round: what is due, or everything. Whether it all succeeded; failures are reported, never raised."""
+        with self._one:
+            good = self._try("images", self._ship_images)
+            for cut in self.outbox.cuts():  # of earlier rounds and earlier lives
+                good &= self._try(cut.table, lambda cut=cut: self._ship_cut(cut))
+            for waiting in self.outbox.waiting():
+                if everything or self._due(waiting):
+                    good &= self._try(waiting.table, lambda w=waiting: self._ship_waiting(w))
+            self.failures = 0 if good else self.failures + 1
+            return good
+
+    def _try(self, what: str, action: Callable[[], None]) -> bool:
+        try:
+            action()
+            return True
+        except Exception as error:  # whatever the store does, the thread lives on and the rows stay
+            self.report("ship failed", table=what, error=f"{type(error).__name__}: {error}", failures=self.failures + 1)
+            return False
+
+    def _due(self, waiting: Waiting) -> bool:
+        age = (clock.now_us() - waiting.oldest_us) / 1e6
+        over = waiting.table == layout.PREDICTIONS and waiting.day < clock.day_of(clock.now())
+        limit = min(self.ship_seconds, DAY_OVER_S) if over else self.ship_seconds
+        # A clock that was set back must not keep rows here for ever.
+        return waiting.bytes >= self.ship_bytes or age >= limit or age < -limit
+
+    def _ship_waiting(self, waiting: Waiting) -> None:
+        newest = waiting.rows  # rows that come meanwhile are the next round's, or it might never end
+        while newest > 0 and (cut := self.outbox.cut(waiting.table, waiting.day, self.ship_bytes)):
+            newest -= cut.count
+            self._ship_cut(cut)
+
+    def _ship_images(self) -> None:
+        while found := self.outbox.images():
+            self._upload_images(found)
+
+    def _upload_images(self, found: list[tuple[str, str]]) -> None:
+        with ThreadPoolExecutor(UPLOADS, "uploads") as pool:
+            list(pool.map(lambda image: self._upload_image(*image), found))
+        self.outbox.forget_images([sha256 for sha256, _ in found])
+
+    def _upload_image(self, sha256: str, extension: str) -> None:
+        """Uploads one image, unless it was erased. An erasure that is written meanwhile is seen after the upload, and undone."""
+        key, erased = layout.image(sha256, extension), layout.erasure(sha256)
+        data = self.outbox.image(sha256)
+        if data is None or self.storage.exists(erased):
+            return
+        if not self.storage.exists(key):
+            try:
+                self.storage.create(key, data)
+            except AlreadyExists:
+                pass  # named by its content: another replica brought the same picture
+        if self.storage.exists(erased):
+            self.storage.delete(key)
+
+    def _ship_cut(self, cut: Cut) -> None:
+        self._upload_images(self.outbox.images(cut))
+        key = layout.row_file(cut.table, cut.day, self.outbox.writer, cut.first, cut.last)
+        data = parquet_bytes(cut.table, self.outbox.rows(cut), cut.rows_sha256)
+        try:
+            self.storage.create(key, data)
+        except AlreadyExists:
+            self._same(key, cut, data)
+        self.outbox.forget_cut(cut)
+        self.report("shipped", key=key, rows=cut.count, bytes=len(data))
+
+    def _same(self, key: str, cut: Cut, data: bytes) -> None:
+        """An earlier attempt wrote it. Another release may have written other bytes for the same rows."""
+        found = self.storage.read(key)
+        if found != data and _rows_sha256(found) != cut.rows_sha256:
+            raise Mismatch(f"{self.storage.uri(key)}: expected rows {cut.rows_sha256}, found {_rows_sha256(found)}. "
+                           f"Two outboxes must not share a writer id: was this one copied? Its rows stay here.")
+
+
+def parquet_bytes(table: str, rows: list[dict[str, Any]], rows_sha256: str) -> bytes:
+    """The rows as a Parquet file with the record's schema; the same rows give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = RECORDS[table].arrow()
+    schema = schema.with_metadata({**schema.metadata, ROWS_KEY: rows_sha256.encode()})
+    columns = [_column([row.get(field.name) for row in rows], field.type) for field in schema]
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, schema=schema), out, compression="zstd")
+    return out.getvalue().to_pybytes()
+
+
+def _column(values: list[Any], type_: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_map(type_):
+        values = [None if v is None else sorted(v.items()) for v in values]
+    return pa.array(values, type_)
+
+
+def _rows_sha256(data: bytes) -> str:
+    import io
+
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_schema(io.BytesIO(data)).metadata or {}
+    return metadata.get(ROWS_KEY, b"of unknown origin").decode()

@@ -1,0 +1,61 @@
+"""What the service tells its operators: JSON log lines on stderr, and Prometheus metrics at /metrics."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from contract import clock
+
+LOGGER = logging.getLogger("trueup")
+STAGES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: at, level, event, then the event's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"at": clock.iso(clock.now()), "level": record.levelname.lower(), "event": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_to_stderr() -> None:
+    """Everything that this process logs becomes JSON lines on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.captureWarnings(True)
+
+
+def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Logs one event."""
+    LOGGER.log(level, name, extra={"fields": fields})
+
+
+class Metrics:
+    """The service's metrics, in a registry of their own, so that two services in one process do not share them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter("trueup_requests", "Answered requests.", ["path", "status"], registry=registry)
+        self.seconds = Histogram("trueup_stage_seconds", "Time by stage: decode, wait, compute, outbox, total.",
+                                 ["stage"], buckets=STAGES, registry=registry)
+        self.batch = Histogram("trueup_batch_size", "Images in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+                               registry=registry)
+        self.active = Gauge("trueup_predictions_active", "Predictions accepted and not yet answered.", registry=registry)
+        self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
+                                   registry=registry)
+        self.labels = Counter("trueup_labels", "Labels made durable.", ["origin"], registry=registry)
+        self.version = Gauge("trueup_live_version", "The version that answers.", ["model"], registry=registry)
+        self.swaps = Counter("trueup_swaps", "Versions taken over or refused.", ["model", "outcome"], registry=registry)
+        self.outbox_rows = Gauge("trueup_outbox_rows", "Rows not yet in the bucket.", registry=registry)
+        self.outbox_bytes = Gauge("trueup_outbox_bytes", "Bytes not yet in the bucket, with images.", registry=registry)
+        self.outbox_age = Gauge("trueup_outbox_age_seconds", "Age of the oldest row not yet in the bucket.",
+                                registry=registry)
+        self.shipped = Counter("trueup_shipped_rows", "Rows written to the bucket.", ["table"], registry=registry)
+        self.failures = Counter("trueup_ship_failures", "Rounds of the shipper that failed.", registry=registry)

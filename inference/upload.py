@@ -1,0 +1,139 @@
+"""Reads what a request brings, without ever holding more than is allowed: image bytes, JSON, header values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from inference.auth import Refused
+
+# Room for the boundary and the headers of a multipart body beside the image itself.
+MULTIPART_ROOM = 1 << 16
+MOST_JSON = 16 << 20
+MOST_ATTRIBUTES, LONGEST_NAME, LONGEST_VALUE, LONGEST_REQUEST_ID = 32, 64, 200, 200
+
+
+async def image_bytes(request: Request, max_bytes: int) -> bytes:
+    """The image: the body itself, or the multipart field "image". Refused (413, 415, 422)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        data = await _multipart(request, max_bytes)
+    elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
+        data = await body(request, max_bytes)
+    else:
+        raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
+                      f"multipart/form-data with the field image, got {kind}.")
+    if not data:
+        raise Refused(422, "bad_image", "expected an image, got no bytes.")
+    return data
+
+
+async def body(request: Request, limit: int) -> bytes:
+    """The whole body; Refused (413) as soon as it is longer than `limit` bytes."""
+    return b"".join([chunk async for chunk in _limited(request, limit)])
+
+
+async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+    said = request.headers.get("content-length", "")
+    size = int(said) if said.isdigit() else 0
+    if size <= limit:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                break
+            yield chunk
+    if size > limit:
+        raise Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less at once.",
+                      {"Connection": "close"})
+
+
+async def _multipart(request: Request, max_bytes: int) -> bytes:
+    parser = MultiPartParser(request.headers, _limited(request, max_bytes + MULTIPART_ROOM), max_files=1, max_fields=8)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise Refused(422, "bad_multipart", f"expected multipart/form-data with one file: {error}.") from None
+    try:
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise Refused(422, "bad_multipart", f"expected a file in the field image, got the fields: "
+                          f"{', '.join(sorted(form)) or 'none'}.")
+        data = await image.read()
+    finally:
+        await form.close()
+    if len(data) > max_bytes:
+        raise Refused(413, "too_large", f"expected an image of at most {max_bytes:,} bytes, got {len(data):,}.")
+    return data
+
+
+async def json_body(request: Request) -> Any:
+    """The body as JSON. Refused (413, 422)."""
+    try:
+        return json.loads(await body(request, MOST_JSON))
+    except (ValueError, RecursionError) as error:
+        raise Refused(422, "bad_json", f"expected a JSON body, got something else: {error}.") from None
+
+
+def attributes(request: Request) -> dict[str, str] | None:
+    """`X-Attributes`: a JSON object of texts, numbers and booleans, as texts; None without the header."""
+    text = _header(request, "x-attributes")
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(422, "bad_attributes", f"X-Attributes: expected a JSON object, got {text[:80]!r}: {error}.") from None
+    if not isinstance(found, dict) or len(found) > MOST_ATTRIBUTES:
+        raise Refused(422, "bad_attributes", f"X-Attributes: expected a JSON object of at most {MOST_ATTRIBUTES} names.")
+    return {_name(name): _value(name, value) for name, value in found.items() if value is not None}
+
+
+def _name(name: str) -> str:
+    if not 1 <= len(name) <= LONGEST_NAME or not _writable(name):
+        raise Refused(422, "bad_attributes", f"X-Attributes: expected names of 1 to {LONGEST_NAME} printable characters, "
+                      f"got {name[:80]!r}.")
+    return name
+
+
+def _value(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, str | int | float):
+        text = str(value)
+    else:
+        raise Refused(422, "bad_attributes", f"X-Attributes: {name}: expected a text, a number or a boolean, got "
+                      f"{type(value).__name__}.")
+    if len(text) > LONGEST_VALUE or not _writable(text):
+        raise Refused(422, "bad_attributes", f"X-Attributes: {name}: expected at most {LONGEST_VALUE} characters, none "
+                      f"of them a control character.")
+    return text
+
+
+def request_id(request: Request) -> str | None:
+    """`X-Request-Id`, at most 200 characters; None without the header."""
+    text = _header(request, "x-request-id")
+    if text is not None and (len(text) > LONGEST_REQUEST_ID or not _writable(text)):
+        raise Refused(422, "bad_request_id", f"X-Request-Id: expected at most {LONGEST_REQUEST_ID} printable characters.")
+    return text or None
+
+
+def _header(request: Request, name: str) -> str | None:
+    """A header as UTF-8, which is what clients send; HTTP itself would say Latin-1."""
+    text = request.headers.get(name)
+    if text is None:
+        return None
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return text
+
+
+def _writable(text: str) -> bool:
+    """No control characters and no lone surrogates, which UTF-8 cannot hold."""
+    return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
