@@ -1,8 +1,11 @@
 """Accuracy by origin of the labels, and the estimate to believe.
 
 People correct what annoys them, so the plain share of all labels is biased. Where rows were drawn with known
-probabilities p, each stands for 1/p rows: the share is Hajek's sum(w right) / sum(w), its interval Wilson's on Kish's
-effective size. Weighted sums are never added across origins.
+probabilities p, each stands for 1/p rows: the share is Hajek's sum(w right) / sum(w). `n_effective` is Kish's, which
+depends on the weights alone; the interval is Wilson's on the size that Hajek's linearised variance sum(w^2 e^2) /
+sum(w)^2 stands for (Saerndal, Swensson and Wretman 1992, 5.7), because samples that look for mistakes have weights that
+go with being right: on Kish's size 98% of their intervals covered the truth instead of 95%. Weighted sums are never
+added across origins.
 """
 
 from dataclasses import astuple, dataclass
@@ -25,6 +28,7 @@ class Sums:
     weight: int = 0
     weight_squared: int = 0
     weight_right: int = 0
+    weight_squared_right: int = 0
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -49,7 +53,9 @@ def sums_by_origin(table: Any) -> dict[str, dict[str, Sums]]:
     found: dict[str, dict[str, Sums]] = {}
     for row in grouped.to_pylist():
         n, n_weighted, weight, squared = (int(row[f"{v}_sum"] or 0) for v in values)
-        part = Sums(n, n if row["right"] else 0, n_weighted, weight, squared, weight if row["right"] else 0)
+        part = Sums(n, 0, n_weighted, weight, squared)
+        if row["right"]:
+            part = Sums(n, n, n_weighted, weight, squared, weight, squared)
         origins = found.setdefault(row["version"], {})
         origins[row["origin"]] = origins.get(row["origin"], Sums()) + part
     return found
@@ -81,8 +87,15 @@ def hajek(sums: Sums, confidence: float) -> dict[str, Any]:
         return missing(f"{unknown} of {sums.n} rows have no known selection probability", n_effective=None)
     size = effective_size(sums.weight, sums.weight_squared)
     value = sums.weight_right / sums.weight
-    low, high = wilson(value * size, size, confidence)
+    low, high = wilson(value * (n := linearised_size(sums)), n, confidence)
     return {"value": value, "low": float(low), "high": float(high), "n_effective": size}
+
+
+def linearised_size(sums: Sums) -> float:
+    """How many equally weighted rows would give the share the variance that it has; Kish's size at 0 and 1."""
+    value, squared_wrong = sums.weight_right / sums.weight, sums.weight_squared - sums.weight_squared_right
+    variance = ((1 - value) ** 2 * sums.weight_squared_right + value**2 * squared_wrong) / sums.weight**2
+    return value * (1 - value) / variance if variance else effective_size(sums.weight, sums.weight_squared)
 
 
 def estimate(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
