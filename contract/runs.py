@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -223,18 +223,22 @@ class Runs:
         found = self._sequence.newest()
         return Run(self.storage, found[0], Plan.parse(found[1], self._sequence.key(found[0]))) if found else None
 
-    def acquire(self, plan: Plan, timing: Timing, wait: bool = False) -> Run:
-        """The run of this plan, owned by this process: a new one, or the open one of the same window carried on.
+    def acquire(self, make: Callable[[], Plan], timing: Timing, wait: bool = False,
+                say: Callable[[str], None] = lambda _: None) -> Run:
+        """The run of the plan that `make` gives, owned by this process: a new one, or the open one of the same window.
 
         An open run of another window is closed once its owner is dead. While its owner lives: RunHeld, or with `wait`
         the answer comes when it ended; if it had the same window, that ended run is the answer, and nobody owns it.
+        `say` is told once whom it waits for.
         """
-        observer, waited = Observer(timing), None
+        observer, plan, waited = Observer(timing), make(), 0
         while True:
             run = self.newest()
             if run is None or run.end() is not None:
                 if run is not None and waited == run.n and plan.same_window(run.plan):
                     return run
+                # Planned anew after the number was read: whatever a run before this one made live is seen.
+                plan = make()
                 run = self._created(plan, after=run.n if run else 0)
                 if run is None:
                     continue
@@ -244,8 +248,10 @@ class Runs:
                     return run
                 continue
             if state == "alive" and not wait:
-                raise RunHeld(self._held(run))
-            waited = run.n
+                raise RunHeld(f"{self._held(run)} Let it finish, or wait for it with --wait.")
+            if wait and waited != run.n:
+                say(f"waiting: {self._held(run)}")
+                waited = run.n
             time.sleep(timing.poll)
 
     def _created(self, plan: Plan, after: int) -> Run | None:
@@ -273,4 +279,4 @@ class Runs:
     def _held(self, run: Run) -> str:
         number, holder = run.holder()
         return (f"run {run.key} of {run.plan.days} is held by {holder} (owner {number}), which is "
-                f"at work. Let it finish, or wait for it with --wait.")
+                f"at work.")

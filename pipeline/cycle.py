@@ -54,8 +54,8 @@ def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | Non
     Raises NoSuchModel, RunHeld, RunLost, PointerMoved, StageFailed, StageKilled.
     """
     timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
-    plan = make_plan(storage, settings, first, last)
-    found = Runs(storage, plan.model).acquire(plan, timing, wait)
+    runs = Runs(storage, settings.need_model())
+    found = runs.acquire(lambda: make_plan(storage, settings, first, last), timing, wait, _say)
     if found.owner is None:
         return _document(found, found.end())
     with found.beating(timing.beat):

@@ -28,17 +28,17 @@ def runs(tmp_path):
 
 
 def test_a_run_is_created_owned_worked_on_and_ended(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     assert (run.key, run.owner) == ("digits/1", 1)
     run.record("evaluate", {"id": "e"})
     run.finish("healthy", 0, "All gates pass.")
     assert runs.newest().stage("evaluate") == {"id": "e"}
     assert runs.newest().end().status == "healthy"
-    assert runs.acquire(plan(), QUICK).n == 2  # a new start is a new run
+    assert runs.acquire(lambda: plan(), QUICK).n == 2  # a new start is a new run
 
 
 def test_the_documents_lie_where_the_design_says(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     with run.beating(0.01):
         while runs.get(1).beat(1) == 0:
             time.sleep(0.01)
@@ -48,16 +48,16 @@ def test_the_documents_lie_where_the_design_says(runs):
 
 
 def test_who_sees_the_beat_move_is_told_who_holds_the_run(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     with run.beating(QUICK.beat), pytest.raises(RunHeld, match=r"digits/1 .* held by host .*, process \d+, since 20"):
-        runs.acquire(plan(), QUICK)
+        runs.acquire(lambda: plan(), QUICK)
 
 
 def test_a_beat_that_stands_still_is_taken_over_and_its_owner_loses(runs):
-    old = runs.acquire(plan(), QUICK)
+    old = runs.acquire(lambda: plan(), QUICK)
     old.record("evaluate", {"id": "e"})
     began = time.monotonic()
-    new = runs.acquire(plan(), QUICK)
+    new = runs.acquire(lambda: plan(), QUICK)
     assert time.monotonic() - began >= QUICK.takeover
     assert (new.n, new.owner, new.stage("evaluate")) == (1, 2, {"id": "e"})
     with pytest.raises(RunLost, match="another one took over"):
@@ -69,12 +69,12 @@ def test_the_run_of_a_process_that_is_gone_is_taken_over_at_once(runs, tmp_path)
     code = ("import sys; sys.path.insert(0, sys.argv[2]); from contract.local_storage import LocalStorage;"
             "from contract.runs import *; from pathlib import Path;"
             "plan = Plan.model_validate_json(sys.stdin.read());"
-            "Runs(LocalStorage(Path(sys.argv[1])), 'digits').acquire(plan, Timing())")
+            "Runs(LocalStorage(Path(sys.argv[1])), 'digits').acquire(lambda: plan, Timing())")
     repo = holders.__file__.rsplit("/contract/", 1)[0]
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "root"), repo], check=True, text=True,
                    input=plan().model_dump_json(by_alias=True))
     began = time.monotonic()
-    assert runs.acquire(plan(), Timing()).owner == 2
+    assert runs.acquire(lambda: plan(), Timing()).owner == 2
     assert time.monotonic() - began < 5
 
 
@@ -96,17 +96,17 @@ def test_a_zombie_is_gone():
 
 
 def test_an_open_run_of_another_window_is_closed_when_its_owner_is_dead(runs):
-    old = runs.acquire(plan("2026-11-19"), AT_ONCE)
-    new = runs.acquire(plan("2026-11-20"), AT_ONCE)
+    old = runs.acquire(lambda: plan("2026-11-19"), AT_ONCE)
+    new = runs.acquire(lambda: plan("2026-11-20"), AT_ONCE)
     assert (new.n, runs.get(1).end().status) == (2, "closed")
     with pytest.raises(RunLost, match="another one took over"):
         old.record("evaluate", {})
 
 
 def test_an_open_run_of_another_window_whose_owner_lives_is_held(runs):
-    run = runs.acquire(plan("2026-11-19"), QUICK)
+    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
     with run.beating(QUICK.beat), pytest.raises(RunHeld, match="2026-11-19 to 2026-11-19"):
-        runs.acquire(plan("2026-11-20"), QUICK)
+        runs.acquire(lambda: plan("2026-11-20"), QUICK)
     assert runs.newest().n == 1
 
 
@@ -119,18 +119,32 @@ def test_default_windows_mean_the_same_run_for_a_day():
 
 
 def test_who_waits_for_a_run_of_the_same_window_gets_how_it_ended(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     with run.beating(QUICK.beat):
         threading.Timer(0.4, lambda: run.finish("healthy", 0, "All gates pass.")).start()
-        waited = runs.acquire(plan(), QUICK, wait=True)
+        waited = runs.acquire(lambda: plan(), QUICK, wait=True)
     assert (waited.n, waited.owner, waited.end().status) == (1, None, "healthy")
 
 
 def test_who_waits_for_a_run_of_another_window_gets_a_run_of_its_own(runs):
-    run = runs.acquire(plan("2026-11-19"), QUICK)
+    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
     with run.beating(QUICK.beat):
         threading.Timer(0.4, lambda: run.finish("healthy", 0, "")).start()
-        assert runs.acquire(plan(), QUICK, wait=True).n == 2
+        assert runs.acquire(lambda: plan(), QUICK, wait=True).n == 2
+
+
+def test_a_run_that_follows_another_is_planned_after_it(runs):
+    """What the run before made live is what the next one judges, also when it was started while that one worked."""
+    live = ["1"]
+    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
+
+    def publish():
+        live[0] = "2"
+        run.finish("published", 0, "")
+
+    with run.beating(QUICK.beat):
+        threading.Timer(0.4, publish).start()
+        assert runs.acquire(lambda: plan(live=live[0]), QUICK, wait=True).plan.live == "2"
 
 
 def test_many_at_once_one_run_and_one_owner(runs, tmp_path):
@@ -139,7 +153,7 @@ def test_many_at_once_one_run_and_one_owner(runs, tmp_path):
     def start():
         barrier.wait()
         try:
-            run = Runs(LocalStorage(tmp_path / "root"), "digits").acquire(plan(), QUICK)
+            run = Runs(LocalStorage(tmp_path / "root"), "digits").acquire(lambda: plan(), QUICK)
         except RunHeld:
             return
         won.append(run)
@@ -153,7 +167,7 @@ def test_many_at_once_one_run_and_one_owner(runs, tmp_path):
 
 
 def test_a_run_that_was_ended_by_another_is_lost(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     ended = b'{"status": "closed", "exit_code": 1, "sentence": "", "at": ""}'
     runs.storage.create("runs/digits/1/end.json", ended)
     with pytest.raises(RunLost, match="ended meanwhile"):
@@ -161,7 +175,7 @@ def test_a_run_that_was_ended_by_another_is_lost(runs):
 
 
 def test_only_an_owner_may_write(runs):
-    runs.acquire(plan(), QUICK)
+    runs.acquire(lambda: plan(), QUICK)
     with pytest.raises(RunLost, match="only looked at it"):
         runs.newest().finish("healthy", 0, "")
 
@@ -172,11 +186,11 @@ def test_a_store_without_conditional_writes_holds_no_runs(tmp_path):
             self.put(key, data)
 
     with pytest.raises(NoConditionalWrites, match="two cycles could both win"):
-        Runs(Forgetful(tmp_path), "digits").acquire(plan(), QUICK)
+        Runs(Forgetful(tmp_path), "digits").acquire(lambda: plan(), QUICK)
 
 
 def test_a_beat_goes_on_when_the_store_is_away_for_a_moment(runs):
-    run = runs.acquire(plan(), QUICK)
+    run = runs.acquire(lambda: plan(), QUICK)
     put, failed = run.storage.put, []
 
     def flaky(key, data):
@@ -194,7 +208,7 @@ def test_a_beat_goes_on_when_the_store_is_away_for_a_moment(runs):
 
 
 def test_an_observer_never_compares_clocks(runs, monkeypatch):
-    run, observer = runs.acquire(plan(), QUICK), Observer(Timing(takeover=10))
+    run, observer = runs.acquire(lambda: plan(), QUICK), Observer(Timing(takeover=10))
     now = [5.0]
     monkeypatch.setattr("contract.runs.clock.monotonic", lambda: now[0])
     assert observer.look(run) == "unknown"
