@@ -9,6 +9,8 @@ from contract.cells import Cells
 from contract.intervals import SMALLEST_SUPPORT, wilson
 from contract.ratio import figures, missing, shares
 
+CLASS_COLUMNS = ("label", "support", "predicted", "right", "split", "predictions", "coverage", "precision", "recall",
+                 "f1")
 MOST_CONFUSION, MOST_CONFUSED = 10_000, 20
 
 
@@ -59,15 +61,16 @@ def most_confused(found: Confusion) -> list[dict[str, Any]]:
 def per_class(cells: Cells, found: Confusion, classes: list[str] | None, confidence: float) -> list[dict[str, Any]]:
     """One row for every class: of the card, or without one every label and prediction; by the bytes of the label."""
     names = cells.names if classes is None else sorted(set(classes))
-    right, support, predicted, predictions = (spread(x, cells.names, names) for x in
-                                              (*found.per_class(), class_predictions(cells)))
+    split = np.bincount(cells.predicted[cells.split], cells.n[cells.split], len(cells.names)).astype(np.int64)
+    right, support, predicted, predictions, split = (spread(x, cells.names, names) for x in (
+        *found.per_class(), class_predictions(cells), split))
     recall = shares(right, support, confidence, "no label names this class")
     precision = shares(right, predicted, confidence, "no labelled prediction names this class")
     coverage = shares(predicted, predictions, confidence, "no prediction names this class")
-    rows = zip(names, support.tolist(), predicted.tolist(), predictions.tolist(), coverage, precision, recall,
-               f1_scores(right, support, predicted, confidence), strict=True)
-    return [{"label": name, "support": s, "predicted": p, "predictions": all_,
-             "coverage": part, "precision": a, "recall": b, "f1": c} for name, s, p, all_, part, a, b, c in rows]
+    f1 = f1_scores(right, support, predicted, confidence)
+    columns = (names, *(x.tolist() for x in (support, predicted, right, split, predictions)), coverage, precision, recall,
+               f1)
+    return [dict(zip(CLASS_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def class_predictions(cells: Cells) -> Any:

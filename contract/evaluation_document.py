@@ -62,11 +62,16 @@ class ClassCalibration(Document):
 
 
 class OfClass(Document):
-    """One class. `support`, `predicted` and the ratios rest on labelled predictions, `predictions` on all."""
+    """One class. `support`, `predicted` and the ratios rest on labelled predictions, `predictions` on all.
+
+    Of those that predicted this class, `right` were confirmed, and of `split` the deciding votes disagree.
+    """
 
     label: str
     support: Count
     predicted: Count
+    right: Count
+    split: Count
     predictions: Count
     coverage: Figure
     precision: Figure
