@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,11 @@ def for_people(request: Request) -> bool:
     return accepts and not wants_json and not sends_json and not request.url.path.startswith("/v1/")
 
 
+def code_of(error: Exception) -> str:
+    """The code that programs see: `NotFound` -> `not_found`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+
+
 @contextmanager
 def as_refusal() -> Iterator[None]:
     """Errors of the library as HTTP refusals."""
@@ -138,7 +144,7 @@ def as_refusal() -> Iterator[None]:
         status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), None)
         if status is None:
             raise
-        raise Refused(status, type(error).__name__, str(error)) from error
+        raise Refused(status, code_of(error), str(error)) from error
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
