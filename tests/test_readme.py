@@ -64,7 +64,7 @@ def first_missing(quoted, real):
 def run_in_order(tags, folder):
     """Run the blocks with these tags one after another in one folder, and compare what they print with the quotes."""
     page = blocks(README.read_text())
-    environ = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    environ = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}", "TRUEUP_REPO": str(folder)}
     ran = 0
     for block, following in zip(page, [*page[1:], None], strict=True):
         if block.tag not in tags:
