@@ -39,7 +39,7 @@ def entries(settings: BaseModel, prefix: str = "", origins: dict[str, str] | Non
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run(command, argv)
+    return run(command, argv, prog_name="trueup config")
 
 
 if __name__ == "__main__":

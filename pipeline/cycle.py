@@ -174,7 +174,7 @@ def _say(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run(command, argv)
+    return run(command, argv, prog_name="trueup cycle")
 
 
 if __name__ == "__main__":

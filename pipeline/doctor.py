@@ -145,7 +145,7 @@ CHECKS: dict[str, Callable[[Settings], tuple[str, str]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run(command, argv)
+    return run(command, argv, prog_name="trueup doctor")
 
 
 if __name__ == "__main__":

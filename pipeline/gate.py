@@ -119,7 +119,7 @@ def text(decision: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run(command, argv)
+    return run(command, argv, prog_name="trueup gate")
 
 
 if __name__ == "__main__":

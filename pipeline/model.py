@@ -195,8 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `model …`, or `rollback …` when that is the first word, and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["rollback"]:
-        return run(rollback_command, arguments[1:])
-    return run(group, arguments)
+        return run(rollback_command, arguments[1:], prog_name="trueup rollback")
+    return run(group, arguments, prog_name="trueup model")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _who(run_: dict[str, Any] | None) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run(command, argv)
+    return run(command, argv, prog_name="trueup status")
 
 
 if __name__ == "__main__":

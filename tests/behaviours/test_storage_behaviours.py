@@ -1,0 +1,216 @@
+"""One suite for every store: a folder, and S3 as moto's server speaks it."""
+
+import threading
+
+import pytest
+
+from contract.errors import AlreadyExists, NotFound, RootError, UsageError
+from contract.storage import MARKER, open_root, open_storage
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request):
+    """An empty store of each kind."""
+    return open_storage(request.getfixturevalue("tmp_root" if request.param == "folder" else "s3_root"))
+
+
+def keys(store, prefix=""):
+    return [e.key for e in store.list(prefix)]
+
+
+def test_what_was_put_is_read(store):
+    store.put("a/b.json", b"one")
+    store.put("a/b.json", b"two")
+    assert store.read("a/b.json") == b"two"
+    assert store.exists("a/b.json") and not store.exists("a")
+
+
+def test_what_is_not_there_is_not_found(store):
+    for key in ("nothing", "a/b"):
+        with pytest.raises(NotFound, match="no such object"):
+            store.read(key)
+        assert not store.exists(key)
+    store.delete("nothing")
+
+
+def test_create_is_exclusive_and_keeps_the_first(store):
+    store.create("a", b"first")
+    with pytest.raises(AlreadyExists, match="exists already"):
+        store.create("a", b"second")
+    assert store.read("a") == b"first"
+
+
+def test_of_many_creations_at_once_exactly_one_wins(store):
+    barrier, won = threading.Barrier(8), []
+
+    def create(i):
+        barrier.wait()
+        try:
+            store.create("a", str(i).encode())
+            won.append(i)
+        except AlreadyExists:
+            pass
+
+    threads = [threading.Thread(target=create, args=(i,)) for i in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert [str(i).encode() for i in won] == [store.read("a")]
+
+
+def test_listings_are_by_prefix_and_sorted(store):
+    for key in ("b/2", "b/10", "a/1", "b2/1", "b/x/y"):
+        store.put(key, b"x")
+    assert keys(store, "b/") == ["b/10", "b/2", "b/x/y"]
+    assert keys(store, "b") == ["b/10", "b/2", "b/x/y", "b2/1"]
+    assert keys(store, "b/1") == ["b/10"]
+    assert keys(store, "none/") == []
+
+
+def test_entries_carry_size_and_an_etag_that_changes_with_the_content(store):
+    store.put("a", b"12345")
+    before = next(store.list("a"))
+    store.put("a", b"54321")
+    after = next(store.list("a"))
+    assert before.size == after.size == 5 and before.etag != after.etag
+
+
+def test_folders_are_those_directly_below(store):
+    for key in ("runs/digits/1/run.json", "runs/digits/2/run.json", "runs/a%2Fb/1/run.json", "runs/file"):
+        store.put(key, b"x")
+    assert store.folders("runs/") == ["a%2Fb", "digits"]
+    assert store.folders("runs/digits/") == ["1", "2"]
+    assert store.folders("none/") == []
+
+
+def test_more_objects_than_a_page_holds_are_all_listed(s3_root):
+    store = open_storage(s3_root)
+    three = lambda params, **_: params | {"MaxKeys": 3}  # noqa: E731  (a page of S3 holds 1,000)
+    store.client.meta.events.register("provide-client-params.s3.ListObjectsV2", three)
+    for i in range(10):
+        store.put(f"many/{i}/x", b"")
+    assert keys(store, "many/") == [f"many/{i}/x" for i in range(10)]
+    assert store.folders("many/") == [str(i) for i in range(10)]
+
+
+def test_a_deleted_object_is_gone(store):
+    store.put("a", b"x")
+    store.delete("a")
+    assert keys(store) == [] and not store.exists("a")
+    store.create("a", b"again")
+
+
+@pytest.mark.parametrize("key", ["with space/a b", "ünï/ö", "per%20cent/%2F", "plus+and&amp", "equals=dt=2026"])
+def test_awkward_keys_come_back_as_they_were(store, key):
+    store.create(key, b"x")
+    assert keys(store) == [key] and store.read(key) == b"x"
+
+
+def test_a_file_is_put_as_it_is(store, tmp_path):
+    file = tmp_path / "weights"
+    file.write_bytes(bytes(range(256)) * 4096)
+    store.put_file("models/w", file)
+    assert store.read("models/w") == file.read_bytes()
+
+
+def test_arrow_and_uri_name_the_same_objects(store):
+    store.put("a b/c", b"12")
+    system, base = store.arrow()
+    with system.open_input_stream(f"{base}/a b/c") as file:
+        assert file.read() == b"12"
+    assert store.uri("a b/c").startswith(store.root)
+
+
+def test_an_empty_object_is_an_object(store):
+    store.create("empty", b"")
+    assert store.read("empty") == b"" and next(store.list("empty")).size == 0
+
+
+def test_a_root_is_marked_once_and_another_schema_is_refused(store):
+    marked = open_root(store.root, create=True)
+    assert marked.read(MARKER) == b'{\n "schema": "1"\n}\n'
+    open_root(store.root, create=True)
+    store.put(MARKER, b'{"schema": "2"}')
+    with pytest.raises(RootError, match="has schema '2'; this Trueup reads and writes schema '1'"):
+        open_root(store.root)
+    store.put(MARKER, b"not json")
+    with pytest.raises(RootError, match="is no JSON"):
+        open_root(store.root)
+
+
+def test_a_root_that_is_not_there_is_an_error_that_says_so(store):
+    with pytest.raises(RootError, match="found nothing there. Check --root"):
+        open_root(store.root)
+
+
+def test_a_root_without_a_marker_holds_foreign_logs(store):
+    store.put("predictions/dt=2026-11-20/x.parquet", b"x")
+    assert open_root(store.root).root == store.root
+    assert not store.exists(MARKER)
+
+
+def test_a_scheme_that_is_none_of_ours_is_refused():
+    with pytest.raises(UsageError, match="expected a folder, file:///… or s3://bucket/prefix, got the scheme 'gs'"):
+        open_storage("gs://bucket/x")
+
+
+def test_a_bucket_that_is_not_there_is_an_error_that_names_it(s3_root):
+    missing = open_storage("s3://no-such-bucket-here/x")
+    with pytest.raises(RootError, match="NoSuchBucket"):
+        missing.put("a", b"x")
+    with pytest.raises(RootError, match="no-such-bucket-here.*NoSuchBucket"):
+        open_root(missing.root)
+
+
+def test_a_key_cannot_leave_a_folder(tmp_root):
+    for key in ("../x", "/etc/passwd", "a/../../x"):
+        with pytest.raises(RootError, match="would leave the root"):
+            open_storage(tmp_root).put(key, b"x")
+
+
+def test_half_written_files_are_never_listed(tmp_root):
+    store = open_storage(tmp_root)
+    store.put("a/b", b"x")
+    (store.folder / "a" / ".trueup-1-abc").write_bytes(b"half")
+    assert keys(store) == ["a/b"]
+
+
+def test_a_lost_response_is_read_back_and_compared(s3_root, monkeypatch):
+    """The store took the object, the answer was lost: the retry sees 412, and it was ours all the same."""
+    from botocore.exceptions import ReadTimeoutError
+
+    store = open_storage(s3_root)
+    put, calls = store._single.put_object, []
+
+    def loses_the_first_answer(**arguments):
+        answer = put(**arguments)
+        calls.append(arguments["Body"])
+        if len(calls) == 1:
+            raise ReadTimeoutError(endpoint_url="http://x")
+        return answer
+
+    monkeypatch.setattr(store._single, "put_object", loses_the_first_answer)
+    store.create("a", b"ours")
+    assert store.read("a") == b"ours"
+    store.put("b", b"theirs")
+    calls.clear()
+    with pytest.raises(AlreadyExists):
+        store.create("b", b"ours")
+
+
+def test_somebody_elses_object_after_a_lost_request_is_not_ours(s3_root, monkeypatch):
+    from botocore.exceptions import EndpointConnectionError
+
+    store = open_storage(s3_root)
+    put, calls = store._single.put_object, []
+
+    def fails_while_another_creates(**arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            store.put("a", b"theirs")
+            raise EndpointConnectionError(endpoint_url="http://x")
+        return put(**arguments)
+
+    monkeypatch.setattr(store._single, "put_object", fails_while_another_creates)
+    with pytest.raises(AlreadyExists):
+        store.create("a", b"ours")
+    assert store.read("a") == b"theirs"

@@ -1,0 +1,72 @@
+"""Identifiers carry their UTC day, and labels have one form."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import clock, ids
+from contract.errors import BadLabel
+from contract.labels import normalise
+
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59), timezones=st.just(UTC))
+
+
+@given(MOMENTS)
+def test_an_id_carries_its_moment_to_the_millisecond(moment):
+    made = ids.uuid7(moment)
+    assert uuid.UUID(made).version == 7 and uuid.UUID(made).variant == uuid.RFC_4122
+    assert ids.moment_of(made) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    assert ids.day_of(made) == ids.day_of(made.upper()) == clock.day_of(moment)
+
+
+def test_ids_are_unique_and_sort_by_time():
+    same = [ids.uuid7(datetime(2026, 11, 20, tzinfo=UTC)) for _ in range(1000)]
+    assert len(set(same)) == 1000
+    assert max(same) < ids.uuid7(datetime(2026, 11, 20, 0, 0, 0, 1000, UTC))
+
+
+def test_given_entropy_makes_the_same_id():
+    moment, entropy = datetime(2026, 11, 20, tzinfo=UTC), b"0123456789"
+    assert ids.uuid7(moment, entropy) == ids.uuid7(moment, entropy)
+
+
+@pytest.mark.parametrize("text", [
+    None, "", "x", str(uuid.UUID(int=0)), str(uuid.uuid4()), "019abcde0123789abcdef0123456789a",
+    "{019abcde-0123-7abc-8def-0123456789ab}", "019abcde-0123-7abc-cdef-0123456789ab", " 019abcde-0123-7abc-8def-0123456789ab",
+    "019abcde-0123-7abc-8def-0123456789ab\n",
+])
+def test_other_ids_have_no_day(text):
+    assert not ids.is_uuid7(text) and ids.day_of(text) is None
+
+
+def test_an_id_beyond_the_calendar_has_no_day():
+    assert ids.day_of("ffffffff-ffff-7fff-bfff-ffffffffffff") is None
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("  cat ", "cat"), ("tabby\t cat\n", "tabby cat"), ("e\u0301", "\u00e9"), ("Cat", "Cat"),
+    ("a\u00a0b", "a b"), ("x" * 200, "x" * 200),
+])
+def test_labels_have_one_form(text, expected):
+    assert normalise(text) == expected
+
+
+@pytest.mark.parametrize(("label", "message"), [
+    ("", "1 to 200 characters, got 0"), (" \t", "got 0"), ("x" * 201, "got 201"), ("a\x00b", r"U\+0000"),
+    ("a\x1bb", r"U\+001B"), (None, "expected a label as text, got NoneType"), (7, "got int"),
+])
+def test_bad_labels_are_refused(label, message):
+    with pytest.raises(BadLabel, match=message):
+        normalise(label)
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text):
+    try:
+        once = normalise(text)
+    except BadLabel:
+        return
+    assert normalise(once) == once

@@ -1,0 +1,87 @@
+"""The command line as people find it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def trueup(*arguments, **options):
+    """The command as a process."""
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False, **options)
+
+
+def test_help_lists_the_verbs_and_answers_in_under_half_a_second():
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        said = trueup("--help")
+        took.append(time.monotonic() - began)
+    assert said.returncode == 0 and min(took) < 0.5
+    assert len(cli.available()) >= 12
+    for verb, entry in cli.available().items():
+        assert f"  {verb:<20}{entry.line}\n" in said.stdout
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from pipeline import cli; cli.main(['--help']); print(sorted(m.split('.')[0] for m in sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO, check=True).stdout
+    for name in ("numpy", "pydantic", "pyarrow", "torch", "click"):
+        assert f"'{name}'" not in said
+
+
+def test_a_verb_whose_module_is_not_there_is_not_listed(monkeypatch):
+    monkeypatch.setitem(cli.GROUPS["The loop"], "dream", cli.Verb("jobs.dream", "not yet"))
+    assert "dream" not in cli.available() and "dream" not in cli.help_text()
+    assert cli.main(["dream"]) == 2
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["modle"], "there is no `trueup modle`. Did you mean `trueup model`?"),
+    (["import", "xyzzy"], "There are: import images"),
+    (["xyzzy"], "`trueup --help` lists all verbs"),
+])
+def test_a_wrong_verb_is_wrong_usage_with_a_hint(capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr(cli, "_there", lambda module: True)
+    assert cli.main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_verb_is_wrong_usage_and_prints_the_help(capsys):
+    assert cli.main([]) == 2
+    assert "The loop:" in capsys.readouterr().out
+
+
+def test_a_package_that_is_not_installed_is_named(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "click", None)
+    for name in ("pipeline.config", "contract.command"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert cli.main(["config"]) == 1
+    assert "`trueup config` needs the Python package 'click', which is not installed" in capsys.readouterr().err
+
+
+def test_every_verb_has_help_that_names_it_and_documents_its_options():
+    verbs = [verb for verb, entry in cli.available().items() if entry.module.startswith("pipeline.")]
+    assert len(verbs) >= 7
+    for verb in verbs:
+        said = trueup(*verb.split(), "--help")
+        assert said.returncode == 0, said.stderr
+        assert f"Usage: trueup {verb}" in said.stdout
+
+
+def test_an_error_is_one_line_or_one_document(tmp_root):
+    plain, as_json = (trueup("status", "--root", tmp_root, *extra) for extra in ((), ("--json",)))
+    assert (plain.returncode, plain.stdout) == (1, "")
+    assert plain.stderr.startswith("error: root ") and plain.stderr.count("\n") == 1
+    assert as_json.returncode == 1 and '"code": "RootError"' in as_json.stdout
+
+
+def test_the_version_is_the_packages():
+    assert trueup("--version").stdout.strip()[:2] == "0."

