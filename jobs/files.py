@@ -118,13 +118,13 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
     if bad and not quarantine:
         raise bad[0]
     left_out = {k: str(r) for k, r in read.items() if isinstance(r, ForeignSchema)}
-    whole = [DayFiles(d.day, *(tuple(read[f.key] for f in t) for t in (d.predictions, d.labels))) for d in days]
-    return [without(d, left_out) for d in whole] if left_out else whole, left_out
+    kept = [without(d, left_out) for d in days]
+    return [DayFiles(d.day, *(tuple(read[f.key] for f in t) for t in (d.predictions, d.labels))) for d in kept], left_out
 
 
 def without(day: DayFiles, keys: Container[str]) -> DayFiles:
     """The day without some of its files."""
-    kept = (tuple(f for f in t if getattr(f, "key", None) not in keys) for t in (day.predictions, day.labels))
+    kept = (tuple(f for f in t if f.key not in keys) for t in (day.predictions, day.labels))
     return DayFiles(day.day, *kept)
 
 
@@ -141,7 +141,7 @@ def unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
                 for batch in parquet.iter_batches(columns=list(file.columns)):
                     batch.validate(full=True)
         except (OSError, pa.ArrowException) as error:
-            bad[file.key] = (f"{storage.uri(file.key)}: expected a Parquet file that can be read through, got {error}. "
+            bad[file.key] = (f"{storage.root}: {file.key}: expected a Parquet file that can be read through, got {error}. "
                              f"Restore it, or go on without it by --quarantine.")
     return bad
 
@@ -172,7 +172,7 @@ def _tagged(day: DayFiles) -> list[tuple[DataFile, Record]]:
 def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[Slice]) -> DataFile | ForeignSchema:
     import pyarrow.parquet as pq
 
-    where = storage.uri(file.key)
+    where = f"{storage.root}: {file.key}"
     system, base = storage.arrow()
     try:
         with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:

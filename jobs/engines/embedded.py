@@ -21,6 +21,7 @@ from jobs.files import unreadable
 
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
+HASH = "hash(id)"  # how rows meet
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question,
@@ -43,7 +44,7 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
 def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[str, Any] | None = None) -> DayCounts:
     """The counts of one day."""
     try:
-        counts = _Day(storage, day, question, config or {}, "hash(id)").count()
+        counts = _Day(storage, day, question, config or {}, HASH).count()
         # Two ids with one hash: rows meet by the ids themselves then, slower.
         return counts or _Day(storage, day, question, config or {}, "id").count()
     except _duckdb().Error as error:

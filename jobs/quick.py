@@ -1,0 +1,49 @@
+"""An evaluation of two files, without a root: they are imported into a folder that lives as long as the command.
+
+    trueup evaluate --predictions p.csv --labels l.csv
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from contract.command import Outcome
+from contract.errors import UsageError
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+from jobs import files
+from jobs.importing import import_file
+
+UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
+
+
+def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
+                   slices: Sequence[str], role: str) -> Outcome:
+    """Evaluates the predictions of one file by the labels of another; the same path as for a root."""
+    from jobs import evaluate
+
+    if not predictions:
+        raise UsageError("expected --predictions FILE beside --labels, got none.")
+    with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
+        storage = open_root(folder, create=True)
+        import_file(storage, "predictions", Path(predictions), UNNAMED | _named(settings))
+        if labels:
+            import_file(storage, "labels", Path(labels))
+        days = files.days_present(storage)
+        chosen = with_options(settings, model=settings.model or _only_model(storage, predictions), root=folder)
+        request = evaluate.request_of(chosen, as_of, slices, role, None, ())
+        request = evaluate.replace(request, first=min(days, default=None), last=max(days, default=None))
+        document, _ = evaluate.evaluate(storage, request)
+    where = f"{predictions} and {labels}" if labels else f"{predictions}, no labels"
+    return evaluate.outcome(document, where)
+
+
+def _named(settings: Settings) -> dict[str, str]:
+    return {"model": settings.model} if settings.model else {}
+
+
+def _only_model(storage: Storage, predictions: str) -> str:
+    models = files.models_in(storage, files.days_present(storage))
+    if len(models) > 1:
+        raise UsageError(f"{predictions} has rows of {', '.join(models)}: name one with --model.")
+    return models[0] if models else UNNAMED["model"]

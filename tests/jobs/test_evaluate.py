@@ -1,0 +1,149 @@
+"""`trueup evaluate` from a root of raw files to evaluation.json, and what it does not count again."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contract import counts_store
+from contract.clock import to_us
+from contract.records import LABEL, PREDICTION
+from contract.storage import open_storage
+from jobs import evaluate
+from jobs.engines import embedded
+
+DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
+
+
+def at(day, hours=12):
+    return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(hours=hours)
+
+
+def put(root, day, where, rows, name="a.parquet"):
+    path = open_storage(root).path(f"{where}/dt={day}/{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, (PREDICTION if where == "predictions" else LABEL).arrow()), path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_root):
+    for day in DAYS:
+        put(tmp_root, day, "predictions", [
+            {"prediction_id": f"{day}-{n}", "predicted_at": at(day), "model": "m", "model_version": "1",
+             "predicted_label": "cat", "confidence": 0.9} for n in range(4)])
+        put(tmp_root, day, "labels", [
+            {"prediction_id": f"{day}-{n}", "label": "cat" if n else "dog", "labeler": "ann", "labeled_at": at(day, 20)}
+            for n in range(3)])
+    return tmp_root
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The days that the engine was asked for."""
+    asked, real = [], embedded.count
+    monkeypatch.setattr(embedded, "count", lambda s, days, *rest, **kw: asked.extend(d.day for d in days) or real(
+        s, days, *rest, **kw))
+    return asked
+
+
+def run(root, capsys, *options, code=0):
+    assert evaluate.main(["--root", root, "--model", "m", "--json", *options]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_from_rows_to_the_document(root, capsys):
+    document = run(root, capsys)
+    assert document["window"] == {"from": DAYS[0], "to": DAYS[2]} and set(document["counts"]) == set(DAYS)
+    assert (document["rows"]["predictions"], document["rows"]["vote"]) == (12, 9)
+    version = document["versions"]["1"]
+    assert (version["predictions"], version["labelled"], version["accuracy"]["value"]) == (12, 9, 6 / 9)
+    storage = open_storage(root)
+    (key,) = [e.key for e in storage.list("evaluations/m/") if e.key.endswith("evaluation.json")]
+    assert json.loads(storage.read(key)) | {"id": key.split("/")[2]} == document
+    assert document["id"].startswith(document["as_of"][:10].replace("-", ""))
+
+
+def test_only_what_changed_is_counted_again(root, capsys, counted):
+    first = run(root, capsys)
+    run(root, capsys)
+    assert counted == list(DAYS)
+    put(root, DAYS[1], "labels", [{"prediction_id": f"{DAYS[1]}-3", "label": "cat", "labeler": "bob",
+                                   "labeled_at": at(DAYS[2])}], "late.parquet")
+    later = run(root, capsys)
+    assert counted == [*DAYS, DAYS[1]] and later["versions"]["1"]["labelled"] == 10
+    assert [d for d in DAYS if first["counts"][d] != later["counts"][d]] == [DAYS[1]]
+
+
+def test_full_counts_all_and_finds_the_same(root, capsys, counted):
+    first, full = run(root, capsys), run(root, capsys, "--full")
+    assert counted == [*DAYS, *DAYS] and full["counts"] == first["counts"] and full["versions"] == first["versions"]
+
+
+def test_as_of_shows_what_was_known_then(root, capsys, counted):
+    now = run(root, capsys)
+    then = run(root, capsys, "--as-of", "2026-11-19T15:00:00Z", "--to", DAYS[2])
+    assert now["versions"]["1"]["labelled"] == 9 and then["versions"]["1"]["labelled"] == 3
+    assert (then["rows"]["future"], then["rows"]["future_predictions"]) == (6, 4)
+    again = run(root, capsys, "--as-of", "2026-11-19T15:30:00Z", "--to", DAYS[2])
+    assert counted == [*DAYS, *DAYS[1:]] and again["counts"] == then["counts"]
+
+
+def test_counts_say_how_long_they_are_good(root, capsys):
+    document = run(root, capsys, "--as-of", "2026-11-19T15:00:00Z")
+    stored = counts_store.load(open_storage(root), "m", DAYS[1], document["counts"][DAYS[1]])
+    assert (stored.known_through, stored.next_future) == (to_us(at(DAYS[1])), to_us(at(DAYS[1], 20)))
+
+
+def test_a_window_without_rows(root, capsys):
+    for options in (["--from", "2020-01-01", "--to", "2020-01-02"], ["--model", "nobody's"]):
+        document = run(root, capsys, *options)
+        assert document["versions"] == {} and document["reason"] == "no data" and document["models_with_rows"] == ["m"]
+
+
+def test_a_foreign_file_stops_the_run_or_makes_it_partial(root, capsys):
+    put(root, DAYS[0], "labels", [], "zero.parquet").write_bytes(b"")
+    failed = run(root, capsys, code=1)
+    assert "zero.parquet: expected a Parquet file, got 0 bytes" in failed["error"]["message"]
+    for _ in range(2):
+        document = run(root, capsys, "--quarantine")
+        assert [p["file"] for p in document["partial"]] == [f"labels/dt={DAYS[0]}/zero.parquet"]
+        assert document["versions"]["1"]["labelled"] == 9
+
+
+def test_quarantine_of_data_that_cannot_be_read_through(root, capsys):
+    path = put(root, DAYS[1], "labels", [{"prediction_id": "x" * 99, "label": "cat", "labeler": "ann",
+                                          "labeled_at": at(DAYS[1])}] * 9, "torn.parquet")
+    path.write_bytes(b"PAR1" + b"\xff" * 300 + path.read_bytes()[304:])
+    assert "torn.parquet: expected a Parquet file that can be read through" in run(root, capsys, code=1)["error"]["message"]
+    document = run(root, capsys, "--quarantine")
+    assert [p["file"] for p in document["partial"]] == [f"labels/dt={DAYS[1]}/torn.parquet"]
+    assert document["versions"]["1"]["labelled"] == 9
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--engine", "abacus"], "'abacus' is not one of"), (["--runner", "local"], "--runner local is for --engine mapreduce"),
+    (["--from", "yesterday"], "expected YYYY-MM-DD"), (["--as-of", "noon"], "'noon' is no moment"),
+    (["--slice", "x=width"], "slice x=width: expected a text column"), (["--slice", "x"], "expected NAME=VALUE"),
+    (["--from", "2026-11-20", "--to", "2026-11-19"], "ends on or after its first day")])
+def test_wrong_usage(root, capsys, options, message):
+    assert message in run(root, capsys, *options, code=2)["error"]["message"]
+
+
+def test_slices_and_the_terminal(root, capsys):
+    assert run(root, capsys, "--slice", "hour=hour")["slices"][0]["value"] == "12"
+    assert evaluate.main(["--root", root, "--model", "m"]) == 0
+    text = capsys.readouterr().out
+    assert "0.6667 (0.3542-0.8794)" in text and "predictions 12, labels 9, vote 9" in text
+
+
+def test_two_files_without_a_root(tmp_path, capsys):
+    (tmp_path / "p.csv").write_text("prediction_id,predicted_at,predicted_label,confidence\n"
+                                    "a,2020-01-01,cat,0.9\nb,2020-06-01,cat,0.8\n")
+    (tmp_path / "l.csv").write_text("prediction_id,label,labeler,labeled_at\na,cat,ann,2020-01-02\nb,dog,,2020-06-02\n")
+    options = ["--predictions", str(tmp_path / "p.csv"), "--labels", str(tmp_path / "l.csv"), "--json"]
+    assert evaluate.main(options) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["versions"]["1"]["accuracy"]["value"] == 0.5 and document["model"] == "model"
