@@ -84,3 +84,7 @@ class Mismatch(TrueupError):
 
 class Leakage(TrueupError):
     """A row would stand on two sides of a split."""
+
+
+class TrainingFailed(TrueupError):
+    """A rank, an executor or the launcher failed; the run can be resumed from its checkpoint."""

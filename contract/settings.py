@@ -68,6 +68,7 @@ class TrainSettings(Section):
     freeze_backbone: bool = False
     seed: int = 1
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
+    threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
     augment: str = Field("light", description="none, light (small turns, shifts, light) or photo (flips and zoom, too)")
     precision: str = Field("float32", description="float32 or bfloat16 (autocast)")
     channels_last: bool = Field(False, description="memory format of the network; pays on GPUs and large images")

@@ -1,0 +1,76 @@
+"""Own images: a folder of class folders becomes a dataset, from which a first version can be trained.
+
+    trueup import images FOLDER --root R --model M [--json]
+    trueup train --root R --model M --dataset ID --parent none --network resnet18 --size 224
+
+FOLDER/<class>/<picture>; metadata (EXIF, GPS) is stripped before a picture is stored, as the service does.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract import clock, labels, layout
+from contract.command import Outcome, run, stage_command
+from contract.errors import BadImage, EmptyData
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@stage_command("images", help="Make a dataset of a folder of class folders (FOLDER/<class>/<picture>).")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model", help="Name of the model that will be trained.")
+@click.option("--labeler", default="import", show_default=True, help="Who sorted the pictures, for the lineage.")
+def command(settings: Settings, folder: Path, model: str | None, labeler: str) -> Outcome:
+    """Stores the pictures and makes the dataset."""
+    from jobs import session
+    from jobs.dataset import document, text
+    from jobs.dataset_build import build
+
+    settings = with_options(settings, model=model)
+    storage = open_root(settings.need_root(), create=True)
+    as_of = clock.now()
+    refused: list[dict[str, str]] = []
+    rows = list(stored(storage, folder, labeler, refused))
+    if not rows:
+        raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(PICTURES)}), found none.")
+    made = build(session.get(), storage, settings.need_model(), rows, settings.dataset, as_of, {})
+    said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
+    return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
+
+
+def stored(storage: Storage, folder: Path, labeler: str, refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """One labelled row (as jobs.consensus.labelled gives) for each picture, which is stored; bad ones are listed."""
+    from inference.strip import strip
+
+    for path in sorted(folder.glob("*/*")):
+        if path.suffix.lower() not in PICTURES or not path.is_file():
+            continue
+        label = labels.normalise(path.parent.name)
+        try:
+            data, extension, _ = strip(path.read_bytes())
+        except BadImage as error:
+            refused.append({"file": str(path.relative_to(folder)), "reason": str(error)})
+            continue
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = layout.image(sha256, extension)
+        if not storage.exists(key):
+            storage.put(key, data)
+        yield {"day": clock.day_of(clock.now()), "prediction_id": None, "image_sha256": sha256, "image_uri": key,
+               "label": label, "origin": "import", "votes": 1, "agreeing": 1, "labelers": [labeler],
+               "labeled_at": clock.now_us(), "selection_probability": None}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup import images`."""
+    return run(command, argv, prog_name="trueup import images")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a dataset to a candidate version: reading, the fine-tuning loop, its launch, assessment, publication."""

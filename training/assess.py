@@ -1,0 +1,238 @@
+"""Compares a candidate with the live version on the same held-out rows; promotion itself is judged in pipeline/.
+
+    trueup assess --root R --model M --candidate V [--live V] [--dataset ID] [--json]
+    python -m training.assess …
+
+The holdout's files are opened here and nowhere else. Every row's hash is checked against the training rows of the
+candidate and of all versions that it descends from.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import numpy as np
+
+from contract import manifest
+from contract.card import Card
+from contract.command import Outcome, run, stage_command
+from contract.errors import EmptyData, Leakage, NotFound
+from contract.manifest import Manifest
+from contract.registry import Registry
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+from training import compare, reader
+from training.compare import Answers
+
+BATCH = 64
+TIMED, TIMES = 1, 20  # latency: one picture at a time, so often
+
+
+@stage_command("assess", help="Compare a candidate with the live version on the same held-out rows.")
+@click.option("--model", help="Name of the model.")
+@click.option("--candidate", required=True, help="The candidate's version.")
+@click.option("--live", help="The version it is compared with. [default: the live version]")
+@click.option("--dataset", help="Its holdout is used. [default: the candidate's dataset]")
+@click.option("--run", "run_key", help="Key of the run that asks; named in the document.")
+def command(settings: Settings, model: str | None, candidate: str, live: str | None, dataset: str | None,
+            run_key: str | None) -> Outcome:
+    """Assesses; exit code 0 whatever the figures."""
+    settings = with_options(settings, model=model)
+    storage = open_root(settings.need_root())
+    registry = Registry(storage, settings.need_model())
+    found = assess(storage, registry, candidate, live or registry.live(), dataset)
+    return Outcome(document=found | {"run": run_key}, text=text(found))
+
+
+def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
+    """The assessment document. EmptyData: no holdout; Leakage: a row of it was trained on; Mismatch: other rows."""
+    cards = {"live": registry.card(live), "candidate": registry.card(candidate)}
+    of = dataset or cards["candidate"].dataset
+    if of is None:
+        raise EmptyData(f"version {candidate} names no dataset: name one with --dataset, whose holdout both are asked.")
+    made = manifest.load(storage, of)
+    if not made.rows["holdout"]:
+        raise EmptyData(f"dataset {of}: expected held-out rows, it has none. Widen the window, or raise "
+                        f"dataset.holdout_share.")
+    leakage = check_leakage(storage, registry, made, cards.values())
+    sides = {side: Side(card, registry.weights(card.version), made.classes) for side, card in cards.items()}
+    rows = _ask(storage, made, sides.values())
+    return _document(made, sides, rows, leakage)
+
+
+def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: Any) -> dict[str, Any]:
+    """No held-out row may stand in a training set of either version or of what they descend from.
+
+    Versions brought from outside have an unknown training set, and are named.
+    """
+    held = hashes(storage, made, "holdout")
+    checked, unknown = [], []
+    for card in ancestry(registry, cards):
+        if card.dataset is None:
+            unknown.append(card.version)
+            continue
+        checked.append({"version": card.version, "dataset": card.dataset})
+        seen = held & hashes(storage, manifest.load(storage, card.dataset), "train")
+        if seen:
+            raise Leakage(f"dataset {made.dataset}: {len(seen)} held-out rows (for example image {min(seen)}) are training "
+                          f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
+                          f"assess on the dataset that the candidate was trained with.")
+    return {"rows_in_training": 0, "checked": checked, "unknown_training_set": unknown}
+
+
+def ancestry(registry: Registry, cards: Any) -> Iterator[Card]:
+    """The cards and those of all versions that they descend from, each once."""
+    waiting, seen = list(cards), set()
+    while waiting:
+        card = waiting.pop(0)
+        if card.version in seen:
+            continue
+        seen.add(card.version)
+        yield card
+        if card.parent is not None:
+            waiting.append(registry.card(card.parent))
+
+
+def hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
+    """Image hashes of a split, from the index; the split's own files stay closed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        data = storage.read(made.index.key)
+    except NotFound:
+        raise NotFound(f"dataset {made.dataset}: its index {made.index.key} is gone, so nobody can tell what was trained "
+                       f"on. Restore it, or assess on another dataset.") from None
+    table = pq.read_table(pa.BufferReader(data), columns=["image_sha256", "split"])
+    return {h for h, s in zip(*(c.to_pylist() for c in table.columns), strict=True) if s == split}
+
+
+class Side:
+    """One version being asked, through the class that serves; its answers are collected as dataset class numbers."""
+
+    def __init__(self, card: Card, weights: bytes, classes: Sequence[str]) -> None:
+        from inference.predictor import Predictor
+
+        self.card, self.predictor = card, Predictor(card, weights)
+        place = {label: n for n, label in enumerate(classes)}
+        self.place = np.array([place.get(label, -1) for label in card.classes])
+        self.bytes = len(weights)
+        self.named: list[Any] = []
+        self.confidence: list[Any] = []
+        self.milliseconds: list[float] = []
+
+    def ask(self, images: Sequence[bytes]) -> None:
+        """Answers a batch of encoded images."""
+        import torch
+
+        rows = self.predictor.probabilities(torch.stack([self.predictor.prepare(data) for data in images]))
+        best = rows.argmax(1)
+        self.named.append(self.place[best])
+        self.confidence.append(rows[np.arange(len(rows)), best].astype(float))
+
+    def time(self, images: Sequence[bytes]) -> None:
+        """Milliseconds from bytes to answer, one picture at a time; the first answer warms up and is not counted."""
+        import torch
+
+        for n, data in enumerate(images):
+            began = time.perf_counter()
+            self.predictor.probabilities(torch.stack([self.predictor.prepare(data)]))
+            if n:
+                self.milliseconds.append(1000 * (time.perf_counter() - began))
+
+    def answers(self) -> Answers:
+        """All answers so far."""
+        return Answers(np.concatenate(self.named), np.concatenate(self.confidence))
+
+
+@dataclass
+class Rows:
+    """What is known of the held-out rows, in order."""
+
+    truth: Any
+    origin: list[str]
+    day: list[str]
+    p: Any
+    samples: list[bytes]
+
+
+def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
+    files = made.split("holdout")
+    truth, origin, day, p, first = [], [], [], [], []
+    batch: list[bytes] = []
+    for sample in reader.rows(storage, files, 0, made.rows["holdout"]):
+        truth.append(sample.label_index)
+        origin.append(sample.origin)
+        day.append(sample.day)
+        p.append(np.nan if sample.selection_probability is None else sample.selection_probability)
+        batch.append(sample.image)
+        if len(first) <= TIMES:
+            first.append(sample.image)
+        if len(batch) == BATCH:
+            _ask_all(sides, batch)
+            batch = []
+    if batch:
+        _ask_all(sides, batch)
+    for side in sides:
+        side.time(first)
+    return Rows(np.array(truth), origin, day, np.array(p, float), first)
+
+
+def _ask_all(sides: Any, batch: Sequence[bytes]) -> None:
+    for side in sides:
+        side.ask(batch)
+
+
+def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[str, Any]) -> dict[str, Any]:
+    live, candidate = sides["live"].answers(), sides["candidate"].answers()
+    newest = np.asarray(rows.day, object) == max(rows.day)
+    by_origin = compare.groups(rows.truth, live, candidate, rows.origin)
+    audit = by_origin.get("audit")
+    return {
+        "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
+        "versions": {side: _side(rows.truth, s) for side, s in sides.items()},
+        "overall": compare.paired(rows.truth, live, candidate),
+        "weighted_difference": compare.weighted(rows.truth, live, candidate, rows.p),
+        "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
+        "by_origin": by_origin,
+        "newest": {"day": max(rows.day), **compare.paired(rows.truth, live, candidate, newest)},
+        "decides": "audit" if audit and audit["n"] >= compare.AUDIT_ENOUGH else "overall",
+        "leakage": leakage,
+    }
+
+
+def _side(truth: Any, side: Side) -> dict[str, Any]:
+    card = side.card
+    return {"version": card.version, "weights_sha256": card.weights_sha256, "weights_bytes": side.bytes,
+            "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
+            "calibration_error": compare.calibration_error(truth, side.answers()),
+            "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None}
+
+
+def text(found: dict[str, Any]) -> str:
+    """The comparison for people."""
+    overall, versions = found["overall"], found["versions"]
+    lines = [f"{found['rows']} held-out rows of dataset {found['dataset']}, none of them trained on"]
+    for side in ("live", "candidate"):
+        a, v = overall[side], versions[side]
+        lines.append(f"  {side:<9} version {v['version']}: {a['value']:.4f} ({a['low']:.4f} to {a['high']:.4f}), "
+                     f"{v['latency_ms']} ms, {v['weights_bytes'] / 2**20:.1f} MiB")
+    d = overall["difference"]
+    lines.append(f"  difference {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), McNemar p = "
+                 f"{overall['mcnemar']['two_sided']:.3g}")
+    unknown = found["leakage"]["unknown_training_set"]
+    if unknown:
+        lines.append(f"  the training set of version {', '.join(unknown)} is unknown: it may have seen these rows")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup assess`."""
+    return run(command, argv, prog_name="trueup assess")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

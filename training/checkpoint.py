@@ -1,0 +1,90 @@
+"""Checkpoints: tensors as safetensors, then a JSON document that makes them count. Nothing is pickled.
+
+A folder belongs to one job (its digest stands in every document), and only the newest checkpoint is kept.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from contract import jsonio
+from contract.errors import Mismatch, NotFound
+from contract.storage import Storage
+
+FINAL = "final"
+
+
+@dataclass
+class Point:
+    """Where training stands: the next (epoch, step) to run, tensors by name, and facts for the document."""
+
+    epoch: int
+    step: int
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Checkpoints:
+    """The checkpoints of one job under one folder (a key that ends with '/')."""
+
+    def __init__(self, storage: Storage, folder: str, job: str) -> None:
+        self.storage, self.folder, self.job = storage, f"{folder}{job}/", job
+
+    def save(self, point: Point, name: str | None = None) -> str:
+        """Writes a point and returns the sha256 of its tensors; the ones before it are removed."""
+        from safetensors.torch import save
+
+        name = name or f"{point.epoch:05d}-{point.step:07d}"
+        data = save({key: value.detach().contiguous().cpu() for key, value in sorted(point.tensors.items())})
+        digest = hashlib.sha256(data).hexdigest()
+        self.storage.put(f"{self.folder}{name}.safetensors", data)
+        document = {"job": self.job, "epoch": point.epoch, "step": point.step, "sha256": digest, "facts": point.facts}
+        self.storage.put(f"{self.folder}{name}.json", jsonio.dumps(document))
+        for other in self._names():
+            if other < name:
+                self._remove(other)
+        return digest
+
+    def newest(self) -> Point | None:
+        """The newest complete point, or None. Mismatch when its tensors are not those of its document."""
+        names = self._names()
+        return self.load(names[-1]) if names else None
+
+    def load(self, name: str) -> Point:
+        """A point by name, tensors on the CPU."""
+        from safetensors.torch import load
+
+        document = jsonio.loads(self.storage.read(f"{self.folder}{name}.json"))
+        data = self.storage.read(f"{self.folder}{name}.safetensors")
+        if hashlib.sha256(data).hexdigest() != document["sha256"]:
+            raise Mismatch(f"{self.storage.uri(self.folder)}{name}: expected tensors of sha256 {document['sha256']}, got "
+                           f"others. Remove this checkpoint; training then resumes from the one before, or anew.")
+        return Point(document["epoch"], document["step"], load(data), document["facts"])
+
+    def final(self) -> tuple[bytes, dict[str, Any]] | None:
+        """The finished weights and their facts, or None; this is how anybody knows that training ended well."""
+        try:
+            document = jsonio.loads(self.storage.read(f"{self.folder}{FINAL}.json"))
+        except NotFound:
+            return None
+        data = self.storage.read(f"{self.folder}{FINAL}.safetensors")
+        if hashlib.sha256(data).hexdigest() != document["sha256"]:
+            raise Mismatch(f"{self.storage.uri(self.folder)}{FINAL}: the weights are not those of their document. "
+                           f"Remove both and train again.")
+        return data, document["facts"] | {"sha256": document["sha256"]}
+
+    def clear(self) -> None:
+        """Removes everything: documents first, so that nothing names tensors that are gone."""
+        keys = [entry.key for entry in self.storage.list(self.folder)]
+        for key in sorted(keys, key=lambda k: (not k.endswith(".json"), k)):
+            self.storage.delete(key)
+
+    def _names(self) -> list[str]:
+        found = (entry.key[len(self.folder):] for entry in self.storage.list(self.folder))
+        return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
+
+    def _remove(self, name: str) -> None:
+        self.storage.delete(f"{self.folder}{name}.json")
+        self.storage.delete(f"{self.folder}{name}.safetensors")

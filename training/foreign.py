@@ -1,0 +1,99 @@
+"""Weights made elsewhere, read once and never unpickled unchecked: safetensors, or a state_dict with `weights_only`.
+
+Known wrappers are opened: {"model": …}, {"state_dict": …}, {"model_state_dict": …}, and the prefixes that
+DataParallel (`module.`) and torch.compile (`_orig_mod.`) put before names.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contract.errors import BadWeights
+
+WRAPPERS = ("model", "state_dict", "model_state_dict", "network", "net")
+PREFIXES = ("module.", "_orig_mod.")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The tensors of a file by name. BadWeights: no such file, something that would need unchecked unpickling, or no
+    state_dict."""
+    if not path.is_file():
+        raise BadWeights(f"{path}: expected a weights file (safetensors or a state_dict), there is none.")
+    found = _safetensors(path)
+    return stripped(_unwrapped(_state_dict(path) if found is None else found, path), path)
+
+
+def _safetensors(path: Path) -> dict[str, Any] | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    with open(path, "rb") as file:
+        head = file.read(9)
+    if path.suffix != ".safetensors" and (len(head) < 9 or head[8:9] != b"{"):
+        return None
+    try:
+        return load_file(str(path))
+    except SafetensorError as error:
+        raise BadWeights(f"{path}: expected safetensors, got a file that is none ({error}). Save it again.") from error
+
+
+def _state_dict(path: Path) -> Any:
+    """torch.load with weights_only: a restricted unpickler that builds tensors and plain containers, nothing else."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch, zip and pickle raise for what they do not know
+        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise BadWeights(f"{path}: expected a plain state_dict (tensors by name), got a file that cannot be read without "
+                         f"running code in it ({first}). Save `model.state_dict()`, best as safetensors.") from error
+
+
+def _unwrapped(found: Any, path: Path) -> Mapping[str, Any]:
+    for _ in range(3):
+        inner = next((found[w] for w in WRAPPERS if isinstance(found.get(w), Mapping)), None) if isinstance(
+            found, Mapping) else None
+        if inner is None:
+            break
+        found = inner
+    if not isinstance(found, Mapping) or not found:
+        raise BadWeights(f"{path}: expected a state_dict, got {type(found).__name__}. Save `model.state_dict()`.")
+    return found
+
+
+def stripped(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Names without the prefixes of wrappers, tensors on the CPU; BadWeights for an entry that is no tensor."""
+    import torch
+
+    wrong = [f"{key!r} is {type(value).__name__}" for key, value in found.items() if not isinstance(value, torch.Tensor)]
+    if wrong:
+        raise BadWeights(f"{path}: expected tensors by name, but {wrong[0]} ({len(wrong)} such entries). "
+                         f"Save `model.state_dict()` alone.")
+    names = list(found)
+    for prefix in PREFIXES * 2:
+        if all(name.startswith(prefix) for name in names):
+            names = [name.removeprefix(prefix) for name in names]
+    return dict(zip(names, (value.detach().cpu() for value in found.values()), strict=True))
+
+
+def check_fits(state: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
+    """BadWeights that names the first tensor that is missing, too many, or of another shape."""
+    for name, tensor in expected.items():
+        if name not in state:
+            raise BadWeights(f"{what}: expected a tensor {name!r} of shape {list(tensor.shape)}, there is none. "
+                             f"The file has: {', '.join(list(state)[:5])}, … Check --network.")
+        if state[name].shape != tensor.shape:
+            raise BadWeights(f"{what}: expected {name!r} of shape {list(tensor.shape)}, got {list(state[name].shape)}. "
+                             f"Check --network, and that --classes has as many lines as the head has outputs.")
+    extra = [name for name in state if name not in expected]
+    if extra:
+        raise BadWeights(f"{what}: expected no tensor {extra[0]!r} ({len(extra)} too many). Check --network.")
+
+
+def check_finite(state: Mapping[str, Any], what: str) -> None:
+    """BadWeights that names the first tensor with NaN or infinity."""
+    import torch
+
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BadWeights(f"{what}: expected finite numbers, {name!r} holds NaN or infinity. Export the weights again.")

@@ -1,0 +1,36 @@
+"""What a training job is: all that a rank must know, as plain JSON, and the digest that its checkpoints carry."""
+
+from typing import Any
+
+from contract import jsonio
+from contract.card import Preprocess
+from contract.documents import Document
+from contract.settings import TrainSettings
+
+
+class Job(Document):
+    """A job. Two jobs with the same digest make the same weights (on the same kind of machine)."""
+
+    root: str
+    model: str
+    dataset: str
+    network: str
+    classes: list[str]
+    preprocess: Preprocess
+    parent: str | None  # version whose weights it starts from
+    start: str | None = None  # key of safetensors to start from instead, made from a file brought from outside
+    settings: dict[str, Any]
+    ranks: int
+    threads: int  # of torch, per rank: sums in another order end in other last bits
+    folder: str  # where checkpoints lie, a key that ends with '/'
+
+    @property
+    def train(self) -> TrainSettings:
+        """The settings of the loop."""
+        return TrainSettings(**self.settings)
+
+    def digest(self) -> str:
+        """16 hex digits over everything but where it runs and how often it is saved; a resume asks for the same."""
+        facts = self.to_dict()
+        facts["settings"] = {k: v for k, v in self.settings.items() if k not in ("launcher", "ranks", "checkpoint_steps")}
+        return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]

@@ -1,0 +1,122 @@
+"""Starts the ranks of a job: under Spark's TorchDistributor, under torchrun, or as one rank in this process.
+
+A launcher's word is not trusted: training ended well when, and only when, rank 0 wrote the final document.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contract import java
+from contract.errors import UsageError
+from contract.storage import Storage
+from training import failure
+from training.job import Job
+
+HERE = Path(__file__).resolve().parents[1]
+SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
+LAST_WORDS = 2000  # characters of a launcher's error that are shown
+
+
+def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str] | None = None) -> None:
+    """Runs all ranks to the end. Raises what a rank reported (NotFinite, Mismatch, …), or TrainingFailed."""
+    if launcher not in (SPARK, TORCHRUN, PROCESS):
+        raise UsageError(f"train.launcher: expected {SPARK}, {TORCHRUN} or {PROCESS}, got {launcher!r}.")
+    failure.forget(job, storage)
+    # Threads that wait for each other actively cost others their cores (measured: 8 times the CPU on a busy machine).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if launcher == PROCESS:
+        from training.loop import run
+
+        run(job.to_dict(), alone=True)
+    elif launcher == TORCHRUN:
+        _torchrun(job, storage)
+    else:
+        _spark(job, storage, spark_conf or {})
+
+
+def _torchrun(job: Job, storage: Storage) -> None:
+    with tempfile.TemporaryDirectory(prefix="trueup-train-") as folder:
+        path = Path(folder, "job.json")
+        path.write_text(json.dumps(job.to_dict()))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={job.ranks}", "-m",
+                   "training.rank", str(path)]
+        env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
+                            "OMP_NUM_THREADS": str(job.threads)}
+        code = subprocess.run(command, env=env, stdout=sys.stderr, check=False).returncode
+    if code:
+        raise failure.raised(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
+
+
+def _spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    spark = _session(job.ranks, conf)
+    gpu = int(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")) > 0
+    # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
+    distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
+    try:
+        distributor.run(_rank(), job.to_dict(), str(HERE))
+    except Exception as error:  # whatever Spark makes of it
+        raise failure.raised(job, storage, "Spark's TorchDistributor", str(error)[-LAST_WORDS:]) from error
+
+
+def _rank() -> Callable[..., Any]:
+    """The function of one rank. Defined inside another, so that it travels by value: what Spark ships is not importable
+    in torchrun's children, but the folder of a local master is."""
+
+    def rank(job: dict[str, Any], folder: str) -> Any:
+        import os
+        import sys
+
+        if os.path.isdir(folder) and folder not in sys.path:
+            sys.path.insert(0, folder)
+        from training.failure import reported
+        from training.loop import run
+
+        with reported(job):
+            return run(job)
+
+    return rank
+
+
+def _session(ranks: int, conf: dict[str, str]) -> Any:
+    """The running session, or one of our own: spark-submit's master, or `local[ranks]`."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    if running is not None and running.sparkContext._jsc is not None:
+        return _with_slots(running, ranks)
+    builder = SparkSession.builder.appName("trueup train")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
+        java.prepare(master)
+        builder = builder.master(master).config("spark.ui.enabled", "false")
+    # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
+    fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
+    for key, value in (fixed | conf).items():
+        builder = builder.config(key, value)
+    return _with_slots(builder.getOrCreate(), ranks)
+
+
+def _with_slots(spark: Any, ranks: int) -> Any:
+    master = spark.sparkContext.master
+    if master.startswith("local[") and spark.sparkContext.defaultParallelism < ranks:
+        raise UsageError(f"{ranks} ranks need as many slots; Spark runs with {master}. Use --ranks "
+                         f"{spark.sparkContext.defaultParallelism}, or start Spark with local[{ranks}].")
+    return spark
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ranks_of(launcher: str, ranks: int) -> int:
+    """How many ranks this launcher makes: `process` makes one."""
+    return 1 if launcher == PROCESS else ranks

@@ -1,0 +1,208 @@
+"""The fine-tuning loop, as every rank runs it.
+
+Each step: forward and backward on this rank's rows, one sum over the ranks of gradients, running statistics and the
+loss, then the same update everywhere. Gradients are sums over rows divided by the step's rows over all ranks, so the
+split into ranks does not change what a row weighs.
+"""
+
+import hashlib
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional as f
+
+from contract import manifest
+from contract.errors import Mismatch, NotFinite
+from contract.storage import Storage, open_root
+from inference.preprocess import normalise
+from training import augment, reader, start
+from training.checkpoint import FINAL, Checkpoints, Point
+from training.job import Job
+from training.progress import Progress
+from training.ranks import Ranks, joined
+from training.state import State, lr_at
+from training.world import World, file_order
+
+
+def run(job: dict[str, Any], alone: bool = False) -> dict[str, Any]:
+    """Trains as one rank; `job` is a training.job.Job as plain JSON. The result counts only with its final document.
+
+    Raises NotFinite, Mismatch, BadWeights on every rank alike.
+    """
+    parsed = Job.parse(job, "training job")
+    with joined(parsed.threads, alone) as ranks:
+        if ranks.size != parsed.ranks:
+            raise Mismatch(f"expected {parsed.ranks} ranks, the launcher made {ranks.size}. Check --ranks and the cluster.")
+        return Loop(parsed, ranks).run()
+
+
+class Loop:
+    """One rank's training of one job."""
+
+    def __init__(self, job: Job, ranks: Ranks) -> None:
+        self.job, self.ranks, self.settings = job, ranks, job.train
+        self.storage: Storage = open_root(job.root)
+        made = manifest.load(self.storage, job.dataset)
+        self.train_files, self.validation_files = made.split("train"), made.split("validation")
+        self.world = World(ranks.rank, ranks.size, made.rows["train"], self.settings.batch)
+        self.points = Checkpoints(self.storage, job.folder, job.digest())
+        net, self.inherited = start.initial(job, self.storage)
+        self.state = State(net, self.settings, ranks.device)
+        self.strong = augment.strength(self.settings.augment)
+        self.history: list[dict[str, Any]] = []
+        self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
+        self.saved_at = 0
+
+    def run(self) -> dict[str, Any]:
+        """From the newest checkpoint, or the start, to the final document."""
+        epoch, step = self._resume()
+        steps = self.world.steps
+        self.progress = Progress(self.settings.epochs * steps, epoch * steps + step, silent=not self.ranks.first)
+        self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
+        try:
+            while epoch < self.settings.epochs and not self._stops_early():
+                self._epoch(epoch, step)
+                epoch, step = epoch + 1, 0
+        finally:
+            self.progress.close()
+        return self._finish(epoch)
+
+    def _resume(self) -> tuple[int, int]:
+        point = self.points.newest()
+        self.ranks.wait()  # nobody may write the next one before all have read this one
+        if point is None:
+            return 0, 0
+        self.state.restore(point)
+        self.history, self.sums = point.facts["history"], point.facts["sums"]
+        self.saved_at = point.epoch * self.world.steps + point.step
+        return point.epoch, point.step
+
+    def _epoch(self, epoch: int, first: int) -> None:
+        files = [self.train_files[n] for n in file_order(len(self.train_files), self.settings.seed, epoch)]
+        steps = self.world.steps
+        spans = [self.world.step(s) for s in range(first, steps)]
+        samples = reader.rows(self.storage, files, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
+        sizes = [high - low for low, high in spans]
+        for step, batch in enumerate(reader.batches(samples, sizes, self.job.preprocess, self.job.threads), first):
+            self._step(epoch, step, batch)
+            if step + 1 < steps:
+                self._save_when_due(epoch, step + 1)
+        self._end_epoch(epoch)
+
+    def _step(self, epoch: int, step: int, batch: reader.Batch) -> None:
+        # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
+        torch.manual_seed(_seed(self.settings.seed, epoch, step, self.ranks.rank))
+        state, rows = self.state, len(batch.hashes)
+        state.flat.zero_()
+        state.modes(rows)
+        if rows:
+            self._backward(epoch, batch)
+        if self.ranks.size > 1:
+            state.weigh_buffers(rows)
+        state.flat[-1] = rows
+        self.ranks.add(state.flat)
+        loss, right, total = state.flat[-State.SCALARS:].tolist()
+        if total != self.world.step_rows(step):
+            raise Mismatch(f"epoch {epoch + 1}, step {step}: expected {self.world.step_rows(step)} rows over all ranks, "
+                           f"got {total:g}. The ranks see different data; start again.")
+        if self.ranks.size > 1:
+            state.take_buffers(int(total))
+        self._update(epoch, step, loss, int(total))
+        self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
+        self.progress.step(epoch, self.settings.epochs, loss / total, int(total))
+
+    def _backward(self, epoch: int, batch: reader.Batch) -> None:
+        images, labels = batch.images.to(self.ranks.device), batch.labels.to(self.ranks.device)
+        u = augment.uniforms(self.settings.seed, epoch, batch.hashes)
+        x = normalise(augment.apply(images, self.strong, u), self.job.preprocess)
+        if self.settings.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.state.forward(x)
+        loss = f.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.settings.label_smoothing)
+        loss.backward()
+        self.state.flat[-3] = loss.detach()
+        self.state.flat[-2] = (logits.detach().argmax(1) == labels).sum()
+
+    def _update(self, epoch: int, step: int, loss: float, total: int) -> None:
+        steps = self.world.steps
+        at = epoch * steps + step
+        norm = (self.state.update(total, lr_at(at, self.settings.epochs * steps, self.settings)) if math.isfinite(loss)
+                else loss)
+        if not math.isfinite(norm):
+            raise NotFinite(f"epoch {epoch + 1}, step {step}: expected a finite loss and gradient, got loss {loss / total}, "
+                            f"norm {norm}. No step was taken; lower train.lr, or look at the images of this step.")
+
+    def _end_epoch(self, epoch: int) -> None:
+        loss, right, rows = self.sums
+        if rows != self.world.rows:
+            raise Mismatch(f"epoch {epoch + 1}: expected {self.world.rows} training rows by the manifest, the ranks read "
+                           f"{rows:g}. Make the dataset again.")
+        entry = {"epoch": epoch + 1, "loss": loss / rows, "accuracy": right / rows, "rows": int(rows),
+                 "validation": self._validate()}
+        self.history.append(entry)
+        self.sums = [0.0, 0.0, 0.0]
+        if self.settings.patience and entry["validation"] and self._since_best() == 0:
+            self.state.keep_best()
+        self.progress.line(_line(entry, self.settings.epochs))
+        self._save_when_due(epoch + 1, 0)
+
+    def _validate(self) -> dict[str, float] | None:
+        """Loss and accuracy on the validation rows, of the weights as they would be served; None without rows."""
+        total = sum(file.rows for file in self.validation_files)
+        if not total:
+            return None
+        world = World(self.ranks.rank, self.ranks.size, total, 2 * self.settings.batch)
+        sizes = [high - low for low, high in map(world.step, range(world.steps))]
+        samples = reader.rows(self.storage, self.validation_files, *world.span())
+        sums = torch.zeros(3, dtype=torch.float64)
+        self.state.net.eval()
+        weights = {key: value.to(self.ranks.device) for key, value in self.state.result().items()}
+        for batch in reader.batches(samples, sizes, self.job.preprocess, self.job.threads):
+            if batch.hashes:
+                sums += self._judged(weights, batch)
+        loss, right, rows = self.ranks.add(sums.to(self.ranks.device)).tolist()
+        return {"loss": loss / rows, "accuracy": right / rows, "rows": int(rows)}
+
+    def _judged(self, weights: dict[str, torch.Tensor], batch: reader.Batch) -> torch.Tensor:
+        x = normalise(batch.images.to(self.ranks.device), self.job.preprocess)
+        labels = batch.labels.to(self.ranks.device)
+        with torch.inference_mode():
+            logits = torch.func.functional_call(self.state.net, weights, (x,)).float()
+            loss = f.cross_entropy(logits, labels, reduction="sum")
+            return torch.tensor([loss, (logits.argmax(1) == labels).sum(), len(labels)], dtype=torch.float64)
+
+    def _since_best(self) -> int:
+        losses = [entry["validation"]["loss"] for entry in self.history]
+        return len(losses) - 1 - losses.index(min(losses))
+
+    def _stops_early(self) -> bool:
+        judged = bool(self.settings.patience and self.history and self.history[-1]["validation"])
+        return judged and self._since_best() >= self.settings.patience
+
+    def _save_when_due(self, epoch: int, step: int) -> None:
+        at = epoch * self.world.steps + step
+        if at - self.saved_at >= self.settings.checkpoint_steps and epoch < self.settings.epochs:
+            self.saved_at = at
+            if self.ranks.first:
+                facts = {"history": self.history, "sums": self.sums}
+                self.points.save(Point(epoch, step, self.state.tensors(), facts))
+
+    def _finish(self, epoch: int) -> dict[str, Any]:
+        result = self.state.best if self.settings.patience and self.state.best else self.state.result()
+        facts = {"history": self.history, "inherited": self.inherited, "ranks": self.ranks.size}
+        if self.ranks.first:
+            self.points.save(Point(epoch, 0, result, facts), FINAL)
+        self.ranks.wait()
+        return {"job": self.points.job, "epochs": epoch, "rank": self.ranks.rank}
+
+
+def _seed(*parts: int) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")
+
+
+def _line(entry: dict[str, Any], epochs: int) -> str:
+    text = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}"
+    judged = entry["validation"]
+    return text + (f"; validation loss {judged['loss']:.4f}, accuracy {judged['accuracy']:.3f}" if judged else "")

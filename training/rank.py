@@ -1,0 +1,28 @@
+"""One rank of a training job, for people without Spark; `trueup train --launcher torchrun` runs exactly this:
+
+    torchrun --standalone --nproc_per_node 2 -m training.rank JOB.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from contract.errors import ERROR, TrueupError
+from training.failure import reported
+
+
+def main(path: str) -> int:
+    """Trains as the rank that the environment names (RANK, WORLD_SIZE); the exit code is 1 after any failure."""
+    from training.loop import run
+
+    try:
+        with reported(job := json.loads(Path(path).read_text())):
+            run(job)
+    except TrueupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

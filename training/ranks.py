@@ -1,0 +1,68 @@
+"""The processes that train together: this one's number, its device, and sums over all of them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its fellows. One rank needs no process group and no network."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this rank writes and prints for all."""
+        return self.rank == 0
+
+    def add(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks, in place; the same bits on every rank."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def wait(self) -> None:
+        """Returns when all ranks are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined(threads: int, alone: bool = False) -> Iterator[Ranks]:
+    """The ranks as torchrun (also inside TorchDistributor) names them; `alone`: this process by itself.
+
+    Gloo on CPUs, NCCL on GPUs. Threads are set here, because both launchers leave one a rank.
+    """
+    size = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
+    rank = 0 if alone else int(os.environ.get("RANK", "0"))
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    device = _device()
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # only helps debugging, costs time
+    if size > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(rank, size, device)
+    finally:
+        if size > 1:
+            dist.destroy_process_group()
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    return device

@@ -1,0 +1,182 @@
+"""Trains a candidate version on a dataset: fine-tunes the live version, or makes a first one from nothing.
+
+    trueup train --root R --model M --dataset ID [--parent V|none] [--ranks 2] [--launcher spark|torchrun|process]
+    trueup train --root R --model M --dataset ID --parent none --network resnet18 --size 32
+    python -m training.train …      spark-submit training/train.py …
+
+The candidate is a version with a card, not live. With --run KEY, a training that was interrupted resumes from its
+checkpoint, and one that was finished is found again.
+"""
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract import clock, layout, manifest
+from contract.card import Card, Preprocess
+from contract.command import Outcome, run, stage_command
+from contract.errors import NoSuchModel, TrainingFailed, UsageError
+from contract.manifest import Manifest
+from contract.registry import CARD, Registry
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+from training import launch
+from training.checkpoint import Checkpoints
+from training.job import Job
+
+NOTHING = "none"
+METRICS = "metrics.jsonl"
+
+
+@stage_command("train", help="Fine-tune a version on a dataset; the result is a candidate, not live.")
+@click.option("--model", help="Name of the model.")
+@click.option("--dataset", required=True, help="Id of the dataset.")
+@click.option("--parent", help="Version to start from, or none for a first version. [default: the live version]")
+@click.option("--run", "run_key", help="Key of the run that asks; the same key again resumes.")
+@click.option("--network", help="First version: a torchvision network, or package.module:build. [default: resnet18]")
+@click.option("--size", type=int, help="First version: side of the network's input, in pixels. [default: 224]")
+@click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@click.option("--ranks", type=int, help="Processes that train together.")
+@click.option("--launcher", help="spark, torchrun or process (one rank, in this process).")
+@click.option("--epochs", type=int, help="Passes over the training rows.")
+@click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
+def command(settings: Settings, model: str | None, dataset: str, parent: str | None, run_key: str | None,
+            network: str | None, size: int | None, grey: bool, ranks: int | None, launcher: str | None,
+            epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
+    """Trains, and writes the candidate."""
+    settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
+    storage = open_root(settings.need_root())
+    registry = Registry(storage, settings.need_model())
+    card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
+                 size=size, grey=grey, spark_conf=dict(pair.split("=", 1) for pair in spark_conf))
+    return Outcome(document=document(card), text=text(card))
+
+
+def _parent(registry: Registry, parent: str | None) -> str | None:
+    if parent == NOTHING:
+        return None
+    if parent is not None:
+        return registry.card(parent).version
+    try:
+        return registry.live()
+    except NoSuchModel as error:
+        raise NoSuchModel(f"{error} Or train a first version: --parent none --network resnet18.") from None
+
+
+def train(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
+          run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
+          spark_conf: dict[str, str] | None = None) -> Card:
+    """The candidate's card. Raises NotFinite, Mismatch, TrainingFailed; a number is claimed before, whatever comes."""
+    made = manifest.load(storage, dataset)
+    if made.erased:
+        raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
+                         f"again. Make a new one: trueup dataset.")
+    number = registry.claim("trueup train", run=run_key)
+    if run_key and storage.exists(layout.version(registry.model, number) + CARD):
+        _points(storage, job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey)).clear()
+        return registry.card(number)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey)
+    points = _points(storage, job)
+    if points.final() is None:
+        launch.launch(job, storage, settings.train.launcher, spark_conf)
+    card = _write(storage, registry, job, points, made, number)
+    points.clear()
+    return card
+
+
+def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
+           run_key: str | None, network: str | None, size: int | None, grey: bool) -> Job:
+    """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
+    ranks = launch.ranks_of(settings.train.launcher, settings.train.ranks)
+    if parent is None:
+        side = size or 224
+        facts: dict[str, Any] = {"network": network or "resnet18",
+                                 "preprocess": Preprocess(resize=side, crop=side, grey=grey)}
+    elif network or size or grey:
+        raise UsageError(f"--network, --size and --grey describe a first version; version {parent} has its own. Leave them "
+                         f"out, or train from nothing: --parent none.")
+    else:
+        card = registry.card(parent)
+        facts = {"network": card.network, "preprocess": card.preprocess}
+    threads = settings.train.threads or max(1, launch.cores() // ranks)
+    return Job(root=storage.root, model=registry.model, dataset=made.dataset, classes=made.classes, parent=parent,
+               settings=settings.train.model_dump(mode="json"), ranks=ranks, threads=threads,
+               folder=checkpoint_folder(registry.model, number, run_key), **facts)
+
+
+def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
+    """Of a run: in its folder (KEY is `runs/<model>/<n>/`, `<model>/<n>` or just n). Else beside the version; empty when done."""
+    if run_key is None:
+        return f"{layout.version(model, number)}checkpoints/"
+    n = layout.name(run_key.removeprefix(f"{model}/"))
+    folder = run_key if run_key.startswith("runs/") else f"runs/{layout.name(model)}/{n}/"
+    return f"{folder.rstrip('/')}/checkpoints/"
+
+
+def _points(storage: Storage, job: Job) -> Checkpoints:
+    return Checkpoints(storage, job.folder, job.digest())
+
+
+def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, made: Manifest, number: str) -> Card:
+    found = points.final()
+    if found is None:
+        raise TrainingFailed(f"the ranks ended, but rank 0 wrote no final document under {storage.uri(points.folder)}. "
+                             f"Started again with the same run, training resumes from its checkpoint.")
+    weights, facts = found
+    card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
+                classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
+                weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
+                made_from=sentence(job, made, facts["history"]), settings=job.settings | {"ranks": facts["ranks"]},
+                metrics={"epochs": facts["history"]}, code_version=installed("trueup"))
+    lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
+    storage.put(layout.version(registry.model, number) + METRICS, lines.encode())
+    with tempfile.NamedTemporaryFile(prefix="trueup-", suffix=".safetensors") as file:
+        file.write(weights)
+        file.flush()
+        registry.write_version(card, Path(file.name))
+    assert hashlib.sha256(weights).hexdigest() == card.weights_sha256
+    return registry.card(number)
+
+
+def _json_line(entry: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(entry, sort_keys=True)
+
+
+def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]]) -> str:
+    """What the version was made from, for a person."""
+    begun = f"fine-tuned from version {job.parent}" if job.parent else f"{job.network} trained from nothing"
+    return (f"{begun} on dataset {made.dataset} ({made.rows['train']} training rows of {len(job.classes)} classes), "
+            f"{len(history)} epochs on {job.ranks} rank{'s' if job.ranks > 1 else ''}")
+
+
+def document(card: Card) -> dict[str, Any]:
+    """What --json prints."""
+    last = card.metrics["epochs"][-1]
+    return {"model": card.model, "version": card.version, "weights_sha256": card.weights_sha256,
+            "weights_bytes": card.weights_bytes, "parent": card.parent, "dataset": card.dataset, "network": card.network,
+            "classes": card.classes, "epochs": len(card.metrics["epochs"]), "loss": last["loss"],
+            "validation": last["validation"], "made_from": card.made_from}
+
+
+def text(card: Card) -> str:
+    """The same for people."""
+    judged = card.metrics["epochs"][-1]["validation"]
+    said = f"; validation accuracy {judged['accuracy']:.3f} of {judged['rows']}" if judged else ""
+    return f"version {card.version} of {card.model} (not live): {card.made_from}{said}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup train`."""
+    return run(command, argv, prog_name="trueup train")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

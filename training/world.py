@@ -1,0 +1,63 @@
+"""Who reads which rows: pure arithmetic over ranks, so that every row is read once an epoch by any number of ranks.
+
+Rank r of w owns rows [rN//w, (r+1)N//w) of the epoch's order. All ranks take S = ceil(ceil(N/w)/batch) steps; step s of
+a rank is rows [s*n//S, (s+1)*n//S) of its n. No padding, no row twice, the same number of steps everywhere.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class World:
+    """One rank's view: `rank` of `size` ranks over `rows` rows in steps of at most `batch` rows a rank."""
+
+    rank: int
+    size: int
+    rows: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.size or self.rows < 0 or self.batch < 1:
+            raise ValueError(f"expected 0 <= rank < size, rows >= 0 and batch >= 1, got {self}")
+
+    def span(self, rank: int | None = None) -> tuple[int, int]:
+        """First row (included) and last (excluded) of a rank in the epoch's order; by default this one's."""
+        rank = self.rank if rank is None else rank
+        return rank * self.rows // self.size, (rank + 1) * self.rows // self.size
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch, the same on every rank."""
+        return math.ceil(Fraction(math.ceil(Fraction(self.rows, self.size)), self.batch))
+
+    def step(self, number: int, rank: int | None = None) -> tuple[int, int]:
+        """The rows of a step of a rank in the epoch's order; empty when the rank has fewer rows than steps."""
+        low, high = self.span(rank)
+        n = high - low
+        return low + number * n // self.steps, low + (number + 1) * n // self.steps
+
+    def step_rows(self, number: int) -> int:
+        """Rows of a step over all ranks: what its gradient is divided by."""
+        ends = (self.step(number, rank) for rank in range(self.size))
+        return sum(high - low for low, high in ends)
+
+
+def file_order(files: int, seed: int, epoch: int) -> list[int]:
+    """The order of the files in an epoch: a permutation by (seed, epoch)."""
+    return np.random.default_rng([seed, epoch]).permutation(files).tolist()
+
+
+def pieces(sizes: Sequence[int], low: int, high: int) -> list[tuple[int, int, int]]:
+    """Rows [low, high) of files of these sizes laid end to end: (file, first row, end row) of each that has some."""
+    found, start = [], 0
+    for n, size in enumerate(sizes):
+        first, end = max(low - start, 0), min(high - start, size)
+        if first < end:
+            found.append((n, first, end))
+        start += size
+    return found
