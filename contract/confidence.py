@@ -22,7 +22,7 @@ NO_CONFIDENCE = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labell
 
 def edges_of(given: Sequence[float] | None) -> list[float]:
     """Bucket edges from 0 to 1: all 21, or coarser ones, each a multiple of 0.05 (0 and 1 are added when missing)."""
-    if given is None:
+    if not given:
         return list(FINEST)
     places = [round(edge * BINS) for edge in given]
     wrong = [e for e, k in zip(given, places, strict=True) if not (0 <= k <= BINS and abs(e * BINS - k) < 1e-6)]

@@ -27,7 +27,7 @@ def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role:
     lie ("<inputs>/<known_through>"), `classes` is the class list of each version that has a card, and `partial` lists
     the files that were left out (an empty list: nothing was).
     """
-    rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges is not None else None, confidence)
+    rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges else None, confidence)
     tables, rows = add(days.values())
     origins, history = sums_by_origin(tables["cells"]), {d: delays.histogram(c.tables["delays"]) for d, c in
                                                          days.items()}

@@ -1,0 +1,161 @@
+"""What the report shows, worked out from the documents: which rows, in which order, rounded how.
+
+The template (templates/report.html) only places it. Nothing is computed here that evaluation.json does not hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobs import report_charts
+
+MOST_CLASSES, MOST_MAP, MOST_ROWS = 200, 25, 200
+QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
+PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
+                   "future_predictions": "not known yet", "duplicate_predictions": "repeated"}
+LABEL_ROWS = {"invalid": "invalid", "misfiled": "under the wrong day", "future": "not known yet",
+              "duplicate": "repeated", "orphan": "without a prediction", "superseded": "replaced by a later one",
+              "withdrawn": "taken back", "vote": "counted as votes"}
+ORIGIN_TEXT = {"audit": "a random audit, answered blind", "review": "reviewed items", "import": "imported labels",
+               "feedback": "feedback from users"}
+
+
+def percent(figure: Mapping[str, Any]) -> str:
+    """A share in percent, with as many decimals as its interval deserves; a dash when it has no value."""
+    if figure["value"] is None:
+        return "–"
+    return f"{100 * figure['value']:.{_decimals(figure)}f}%"
+
+
+def interval(figure: Mapping[str, Any]) -> str:
+    """`90.2–95.1%`; why there is none, when there is none."""
+    if figure["low"] is None:
+        return figure.get("reason", "")
+    places = _decimals(figure)
+    return f"{100 * figure['low']:.{places}f}–{100 * figure['high']:.{places}f}%"
+
+
+def _decimals(figure: Mapping[str, Any]) -> int:
+    if figure["low"] is None:
+        return 1
+    width = figure["high"] - figure["low"]
+    return 0 if width > 0.1 else 1 if width > 0.005 else 2
+
+
+def number(value: float | None, places: int = 0) -> str:
+    """1,234 or 0.123; a dash for null."""
+    return "–" if value is None else f"{value:,.{places}f}"
+
+
+def edge(value: float | None) -> str:
+    """An edge of confidence, 0.95; a dash for null."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def moment(text: str) -> str:
+    """2026-11-21T08:00:00.000000Z as a person writes it, to the second."""
+    return f"{text[:10]} {text[11:19]} UTC"
+
+
+FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment}
+
+
+def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Everything that the template places."""
+    order = sorted(evaluation["versions"], key=_version_order, reverse=True)
+    judged = decision and decision.get("version")
+    order.sort(key=lambda version: version != judged)
+    bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
+    return {
+        "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]),
+        "versions": [_version(name, evaluation["versions"][name]) for name in order],
+        "trend": report_charts.trend(evaluation["trend"], bound),
+        "trend_rows": evaluation["trend"][-MOST_ROWS:], "origin_text": ORIGIN_TEXT,
+        "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
+        "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
+        "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
+    }
+
+
+def _version_order(name: str) -> tuple[int, str]:
+    return (int(name) if name.isascii() and name.isdigit() else -1, name)
+
+
+def _rows(rows: Mapping[str, int]) -> dict[str, Any]:
+    return {"predictions": [(text, rows[name]) for name, text in PREDICTION_ROWS.items()],
+            "labels": [(text, rows[name]) for name, text in LABEL_ROWS.items()]}
+
+
+def _version(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    classes = figures["per_class"]
+    shown = classes if len(classes) <= MOST_CLASSES else _most_mistaken(classes, MOST_CLASSES)
+    return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown),
+            "map": _confusion_map(figures) if len(_confused_names(figures)) <= MOST_MAP else None,
+            "quality": _quality(figures, [row["label"] for row in shown]),
+            "curve": report_charts.reliability(figures["calibration"]["reliability"])}
+
+
+def _most_mistaken(classes: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    """The classes with most mistakes of either kind, in the order of their labels."""
+    worst = sorted(classes, key=lambda r: (2 * r["right"] - r["support"] - r["predicted"], r["label"]))[:most]
+    return sorted(worst, key=lambda r: r["label"])
+
+
+def _confused_names(figures: Mapping[str, Any]) -> list[str]:
+    return sorted({row[side] for row in figures["confusion"] for side in ("label", "predicted")})
+
+
+def _confusion_map(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The confusion as a square: each cell with its count and its share of the label's row."""
+    names, count = _confused_names(figures), {(r["label"], r["predicted"]): r["count"] for r in figures["confusion"]}
+    rows = []
+    for label in names:
+        total = sum(count.get((label, other), 0) for other in names)
+        cells = [(n, n / total if total else 0, label == other) for other in names
+                 for n in [count.get((label, other), 0)]]
+        rows.append({"label": label, "cells": cells, "total": total})
+    return {"names": names, "rows": rows, "turned": max(map(len, names), default=0) > 3}
+
+
+def _quality(figures: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """The table that checks labels: per predicted class how many were confirmed, in all and by confidence."""
+    buckets = list(zip(QUALITY_EDGES, QUALITY_EDGES[1:], strict=False))
+    found = {row["label"]: [row["predicted"], row["predicted"] - row["right"], row["split"]]
+             for row in figures["per_class"]}
+    by_bucket: dict[str, list[list[int]]] = {}
+    for row in figures["confidence_buckets"]:
+        place = max(i for i, (low, _) in enumerate(buckets) if low <= row["low"])
+        cell = by_bucket.setdefault(row["predicted"], [[0, 0] for _ in buckets])[place]
+        cell[0], cell[1] = cell[0] + row["count"], cell[1] + row["wrong"]
+    thresholds = {row["predicted"]: row for row in figures["confidence_thresholds"]}
+    empty = [[0, 0] for _ in buckets]
+    rows = {name: _quality_row(name, *sums, by_bucket.get(name, empty)) for name, sums in found.items()}
+    whole = [sum(column) for column in zip(*found.values(), strict=True)] or [0, 0, 0]
+    columns = [[sum(r["buckets"][i][j] for r in rows.values()) for j in (0, 1)] for i in range(len(buckets))]
+    return {"buckets": buckets, "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
+            "total": _quality_row("All", *whole, columns), "average": _average(list(rows.values()))}
+
+
+def _quality_row(name: str, total: int, wrong: int, split: int, buckets: Sequence[Sequence[int]]) -> dict[str, Any]:
+    return {"label": name, "total": total, "confirmed": total - wrong, "wrong": wrong, "split": split,
+            "share": (total - wrong) / total if total else None,
+            "buckets": [(n, bad, (n - bad) / n if n else None) for n, bad in buckets]}
+
+
+def _average(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over classes of the share that is correct, in all and per bucket, where a class has rows."""
+    def mean(values: list[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        return sum(known) / len(known) if known else None
+
+    places = range(len(QUALITY_EDGES) - 1)
+    return {"share": mean([r["share"] for r in rows]), "buckets": [mean([r["buckets"][i][2] for r in rows])
+                                                                   for i in places]}
+
+
+def _delays(labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Labels by how late they came, in five steps."""
+    steps = [("the same 24 hours", 0, 0), ("1 day", 1, 1), ("2–6 days", 2, 6), ("7–13 days", 7, 13),
+             ("14 days or more", 14, 10**9)]
+    total = sum(r["n"] for r in labels)
+    counts = [sum(r["n"] for r in labels if low <= max(r["days"], 0) <= high) for _, low, high in steps]
+    return [{"text": text, "n": n, "share": n / total} for (text, _, _), n in zip(steps, counts, strict=True)] if total else []

@@ -1,0 +1,98 @@
+import re
+
+import pytest
+
+from contract import evaluation_tables, jsonio, layout
+from contract.errors import NotFound
+from contract.storage import open_root, open_storage
+from jobs import report
+from tests.figures import cell, day, document, random_cells
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}"
+DECISION = {"verdict": "fail", "version": "1", "sentence": "Version 1 does not hold.", "gates": [
+    {"gate": "accuracy", "verdict": "fail", "value": 0.7, "low": 0.6, "high": 0.8, "n": 90, "bound": 0.9,
+     "sentence": "Below the bound."},
+    {"gate": "complete", "verdict": "cannot tell", "reason": "partial evaluation", "sentence": "Left out 1 part."}]}
+
+
+def text(html):
+    """The page as a reader sees it, roughly: tags gone, white space single."""
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)).split())
+
+
+def test_the_headline_is_the_estimate_with_its_interval_and_what_it_rests_on():
+    cells = [cell("a", "a", 0.9, origin="audit", n=90), cell("a", "b", 0.6, origin="audit", n=10),
+             cell("b", "a", 0.3, origin="feedback", n=100)]
+    shown = text(report.render(document(day(cells)), DECISION))
+    assert "fail Version 1 does not hold." in shown
+    assert "90% 83–94% (95% interval) Rests on a random audit, answered blind: 100 labels." in shown
+    assert "All labels, plain 45%" in shown
+
+
+def test_the_table_that_checks_labels():
+    cells = [cell("a", "a", 0.97, n=9), cell("a", "b", 0.97, split=True), cell("b", "b", 0.3, n=4)]
+    shown = text(report.render(document(day(cells))))
+    assert "a 10 9 1 1 90% 10 1 90% – 0" in shown
+    assert "b 4 4 0 0 100% 4 0 100% 0.30 4" in shown
+    assert "All classes 14 13 1 1 93%" in shown
+    assert "Class average 95% 100% 90%" in shown
+
+
+@pytest.mark.parametrize("days", [[], [day([])], [day([cell(n=3)])], [day([cell("a", "b", 0.4)])],
+                                  [day([cell("a", "a")])], [day(random_cells(1), "2026-11-19"), day(random_cells(2))]])
+@pytest.mark.parametrize("decision", [None, DECISION])
+def test_every_document_renders(days, decision):
+    html = report.render(document(*days), decision)
+    assert html.startswith("<!doctype html>") and html.count("<h1>") == 1
+    assert not re.search(r"\bnan\b|None|Undefined", text(html))
+
+
+def test_what_people_wrote_is_escaped():
+    cells = [cell(HOSTILE, "b", 0.5, version=HOSTILE), cell("b", HOSTILE, version=HOSTILE)]
+    people = [{"labeler": HOSTILE, "votes": 2, "agreements": 1}]
+    slices = [{"slice": HOSTILE, "value": HOSTILE, "model_version": HOSTILE, "origin": None, "predicted": "b",
+               "label": None, "n": 1}]
+    html = report.render(document(day(cells, people=people, slices=slices), model=HOSTILE,
+                                  partial=[{"file": HOSTILE, "reason": HOSTILE}]))
+    assert "<img" not in html and "49" not in text(html)
+    assert html.count("&lt;img src=x") > 10
+
+
+def test_it_needs_no_network():
+    html = report.render(document(day(random_cells(1))), DECISION)
+    assert not re.search(r"https?:|src=|@import|url\(|<script|<link", html)
+
+
+def test_ten_thousand_classes_stay_below_5_megabytes():
+    cells = [cell(f"class {i:05}", f"class {i if i % 5 else i // 2:05}", 0.5 + (i % 10) / 20, n=3)
+             for i in range(10_000)]
+    html = report.render(document(day(cells)))
+    assert len(html.encode()) < 5_000_000
+    assert "9,800 others stand in per_class.parquet" in text(html)
+
+
+def test_the_command_writes_beside_the_newest_evaluation(tmp_root, capsys):
+    storage = open_root(tmp_root, create=True)
+    for name in ("2026-11-19-aaaaaaaa", "2026-11-20-bbbbbbbb"):
+        storage.create(layout.evaluation("m", name) + "evaluation.json", jsonio.dumps(document(day([cell("a", "a")]))))
+    assert report.main(["--root", tmp_root, "--model", "m"]) == 0
+    written = storage.read(layout.evaluation("m", "2026-11-20-bbbbbbbb") + "report.html").decode()
+    assert capsys.readouterr().out.strip() == storage.uri("evaluations/m/2026-11-20-bbbbbbbb/report.html")
+    storage.create(layout.evaluation("m", "2026-11-20-bbbbbbbb") + "decision.json", jsonio.dumps(DECISION))
+    report.write(storage, "m", "2026-11-20-bbbbbbbb")
+    again = storage.read(layout.evaluation("m", "2026-11-20-bbbbbbbb") + "report.html").decode()
+    assert "does not hold" in again and "does not hold" not in written
+
+
+def test_an_evaluation_that_is_not_there(tmp_root):
+    open_root(tmp_root, create=True)
+    storage = open_storage(tmp_root)
+    with pytest.raises(NotFound, match="expected an evaluation of model 'm', found none"):
+        report.newest(storage, "m")
+    with pytest.raises(NotFound, match="has no evaluation 'x'; the newest are: none"):
+        report.write(storage, "m", "x")
+
+
+def test_tables_of_the_document_hold_every_class():
+    days = [day([cell(f"c{i}", f"c{i}") for i in range(300)])]
+    assert evaluation_tables.tables(document(*days), days)["per_class"].num_rows == 300
