@@ -192,6 +192,12 @@ def drawn(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> Iterab
             yield i, p
 
 
+def expected(sample: Sample, cells: Mapping[Cell, int]) -> float:
+    """How many predictions of these counts the sample asks about, on average: what response rates are measured by."""
+    table = sample.table()
+    return math.fsum(n * table.get(cell, sample.default) for cell, n in cells.items())
+
+
 def opinions(sample: Sample, prediction_id: str) -> int:
     """How many people are to judge an item: `judges` for the hash-chosen share, else one."""
     return sample.judges if asked(f"second:{sample.salt}", prediction_id, sample.second_share) else 1

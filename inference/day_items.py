@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from contract import ids, layout
 from contract.counts import BINS
 from contract.errors import ForeignSchema
-from contract.samples import Cell, Sample, drawn
+from contract.samples import Cell, Sample, drawn, uniform
 from contract.storage import Entry, Storage
 
 COLUMNS = ("prediction_id", "model", "role", "predicted_label", "confidence", "image_sha256", "image_uri")
@@ -19,7 +19,7 @@ REQUIRED = ("prediction_id", "model", "predicted_label")
 
 
 class Item(NamedTuple):
-    """One prediction that a person may be asked about. `u`: its place in the order of asking, by hash."""
+    """One prediction that a person may be asked about, with its probability."""
 
     prediction_id: str
     predicted: str
@@ -87,22 +87,24 @@ def _bins(confidence: Any) -> list[int | None]:
 
 
 class DrawnItems:
-    """The drawn items of one sample, in the order of asking; each file is read once."""
+    """The drawn items of one sample; each file is read once. May be used from several threads."""
 
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
         self._by_file: dict[tuple[str, str], list[Item]] = {}
+        self._all: tuple[int, dict[str, Item]] = (0, {})
 
     def all(self) -> dict[str, Item]:
-        """Drawn items by prediction id; the order is that of the hash, so that no cell is asked first."""
+        """Drawn items by prediction id, in the order of asking: that of another hash, so no cell is asked first."""
         for entry in files(self.storage, self.sample.day):
             if (entry.key, entry.etag) not in self._by_file:
                 self._by_file[entry.key, entry.etag] = self._drawn_from(entry.key)
-        found: dict[str, Item] = {}
-        for items in self._by_file.values():
-            for item in items:
-                found.setdefault(item.prediction_id, item)
-        return found
+        known = list(self._by_file.values())
+        if self._all[0] != len(known):
+            found = {item.prediction_id: item for items in reversed(known) for item in items}
+            order = sorted(found, key=lambda i: uniform(f"order:{self.sample.salt}", i))
+            self._all = (len(known), {i: found[i] for i in order})
+        return self._all[1]
 
     def _drawn_from(self, key: str) -> list[Item]:
         rows = items_of(self.storage, key, self.sample.model, self.sample.day)

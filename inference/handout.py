@@ -81,7 +81,11 @@ class Judged(NamedTuple):
 
 
 class Queue:
-    """The waiting items of one sample. Methods read the store, so callers on an event loop use a thread."""
+    """The waiting items of one sample. Methods read the store, so callers on an event loop use threads.
+
+    Threads may share it without a lock: what is known only grows, readers take a snapshot, and who is first is decided
+    by the store.
+    """
 
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
@@ -102,26 +106,35 @@ class Queue:
 
     def batches(self) -> dict[int, Batch]:
         """All batches by number."""
-        return {int(n.partition("-")[2]): d for n, d in self._known.items() if isinstance(d, Batch)}
+        return {int(n.partition("-")[2]): d for n, d in list(self._known.items()) if isinstance(d, Batch)}
 
     def answered(self, n: int) -> dict[str, str | None]:
         """What was answered of batch n so far; the last word counts."""
-        found = {int(k.rpartition("-")[2]): d for k, d in self._known.items() if k.startswith(f"answer-{n}-")}
-        return {i: label for k in sorted(found) for i, label in found[k].answers.items()}
+        return self._answers().get(n, {})
+
+    def _answers(self) -> dict[int, dict[str, str | None]]:
+        """Batch number -> prediction id -> the last word."""
+        numbered = sorted((int(n), int(k), d) for name, d in list(self._known.items()) if isinstance(d, Answers)
+                          for _, n, k in [name.split("-")])
+        found: dict[int, dict[str, str | None]] = {}
+        for n, _, document in numbered:
+            found.setdefault(n, {}).update(document.answers)
+        return found
 
     def opinions(self) -> dict[str, dict[tuple[str, str, str], str | None]]:
         """Prediction id -> person -> their label (None: could not say)."""
         found: dict[str, dict[tuple[str, str, str], str | None]] = {}
+        answers = self._answers()
         for n, batch in self.batches().items():
-            for prediction_id, label in self.answered(n).items():
+            for prediction_id, label in answers.get(n, {}).items():
                 found.setdefault(prediction_id, {})[_person(batch.holder)] = label
         return found
 
     def open_batches(self) -> dict[int, Batch]:
         """Batches that are neither expired nor answered in full."""
-        now = clock.iso(clock.now())
+        now, answers = clock.iso(clock.now()), self._answers()
         return {n: b for n, b in self.batches().items()
-                if b.expires_at > now and len(self.answered(n)) < len(b.items)}
+                if b.expires_at > now and len(answers.get(n, {})) < len(b.items)}
 
     def wanted(self, prediction_id: str, labels: Iterable[str | None]) -> int:
         """How many opinions an item is to get, given those it has."""
@@ -130,10 +143,10 @@ class Queue:
         return max(base, min(len(named) + 1, SPLIT_OPINIONS)) if len(set(named)) > 1 and _tied(named) else base
 
     def waiting(self, holder: Holder | None = None) -> list[tuple[Item, int]]:
-        """Items to hand out (to this holder), each with the opinions it has; first opinions first, then by hash."""
-        opinions = self.opinions()
+        """Items to hand out (to this holder), each with the opinions it has; first opinions first."""
+        opinions, answers = self.opinions(), self._answers()
         held = {i.prediction_id for n, b in self.open_batches().items() for i in b.items
-                if i.prediction_id not in self.answered(n)}
+                if i.prediction_id not in answers.get(n, {})}
         found = []
         for prediction_id, item in self._drawn.all().items():
             given = opinions.get(prediction_id, {})
@@ -143,7 +156,7 @@ class Queue:
                 continue
             if count < self.wanted(prediction_id, given.values()):
                 found.append((item, count))
-        return sorted(found, key=lambda w: (w[1], samples.uniform(self.sample.salt, w[0].prediction_id)))
+        return sorted(found, key=lambda w: w[1])
 
     # -- handing out ------------------------------------------------------------------------------------------------
 

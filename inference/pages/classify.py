@@ -19,6 +19,6 @@ def routes(site: Site) -> APIRouter:
         names = await in_thread(site.model_names)
         classes = await in_thread(site.classes, site.service.default_model)
         return site.render(request, "classify.html", caller, models=names, may_label=caller.may("label"),
-                           classes=classes, labeler=said_name(request) or "")
+                           classes=classes, labeler=said_name(request, caller) or "")
 
     return router

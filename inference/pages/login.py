@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Refused, form_of, identify, new_session
-from inference.pages.site import Site, as_refusal
+from inference.pages.site import Site, allowed, as_refusal
 from inference.pages.visitor import YEAR, said_name, set_cookie
 
 
@@ -31,7 +31,9 @@ def routes(site: Site) -> APIRouter:
         caller = await asyncio.to_thread(site.keyring.check, token)
         if caller is None:
             return await _form(site, request, 401, "That key is unknown or was revoked.", fields.get("next", "/"))
-        return await _logged_in(site, request, caller.id, local(fields.get("next", "/")))
+        to = local(fields.get("next", "/"))
+        first = next((address for address, _ in allowed(caller)), "/")
+        return await _logged_in(site, request, caller.id, first if to == "/" else to)
 
     @router.post("/login/first")
     async def first(request: Request) -> Response:
@@ -58,7 +60,7 @@ def routes(site: Site) -> APIRouter:
 async def _form(site: Site, request: Request, status: int = 200, error: str = "", next_: str = "") -> Response:
     caller = await identify(request) if request.method == "GET" and "authorization" not in request.headers else None
     with as_refusal():
-        name = said_name(request) or ""
+        name = said_name(request, caller) or ""
     return site.render(request, "login.html", caller, status, error=error, name=name,
                        next=local(next_ or request.query_params.get("next", "/")),
                        invite=request.query_params.get("invite", ""))
@@ -74,7 +76,7 @@ async def _logged_in(site: Site, request: Request, key_id: str, to: str) -> Resp
 def _named(request: Request, fields: dict[str, str]) -> Response:
     """Without keys: the name under which judgements are kept."""
     with as_refusal():
-        name = said_name(request, fields.get("name", "").strip() or None) if fields.get("name", "").strip() else ""
+        name = said_name(request, None, fields.get("name", "").strip()) or ""
     response = RedirectResponse(local(fields.get("next", "/")), 303)
     if name:
         set_cookie(request, response, NAME_COOKIE, name, YEAR)

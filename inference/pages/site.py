@@ -34,8 +34,9 @@ HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", 
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
           errors.BadLabel: 422}
-NAVIGATION = (("/", "Classify"), ("/audit", "Audit"), ("/review", "Review"), ("/models", "Models"),
-              ("/reports", "Reports"))
+# Address, name, and the role that it needs.
+NAVIGATION = (("/", "Classify", "predict"), ("/audit", "Audit", "label"), ("/review", "Review", "label"),
+              ("/models", "Models", "read"), ("/reports", "Reports", "read"))
 
 
 class Service(Protocol):
@@ -79,7 +80,7 @@ class Site:
                **context: Any) -> HTMLResponse:
         """A page, with the headers that keep it from being framed, sniffed or scripted from elsewhere."""
         text = self.templates.get_template(template).render(
-            navigation=NAVIGATION, path=request.url.path, caller=caller, csrf=self.csrf(request),
+            navigation=allowed(caller), path=request.url.path, caller=caller, csrf=self.csrf(request),
             open_to_all=self.open_to_all, given_name=unquote(request.cookies.get(NAME_COOKIE, "")), **context)
         return HTMLResponse(text, status, headers=HEADERS)
 
@@ -120,6 +121,11 @@ class Site:
             while len(self._queues) > QUEUES:
                 self._queues.popitem(last=False)
         return self._queues[key]
+
+
+def allowed(caller: Caller | None) -> list[tuple[str, str]]:
+    """The pages that a caller may open, as (address, name); all of them for somebody not known yet."""
+    return [(address, name) for address, name, role in NAVIGATION if caller is None or caller.may(role)]
 
 
 def for_people(request: Request) -> bool:

@@ -20,15 +20,20 @@ VISITOR_COOKIE = "trueup_visitor"
 YEAR = 365 * 24 * 3600
 
 
-def said_name(request: Request, given: str | None = None) -> str | None:
-    """The person that a request names (`labeler`, or the cookie of the name form); BadLabel for an impossible one."""
-    text = given or request.query_params.get("labeler") or unquote(request.cookies.get(NAME_COOKIE, ""))
+def said_name(request: Request, caller: Caller | None, given: str | None = None) -> str | None:
+    """The person that a request names: `given`, or `labeler` in its address, or, without keys, the name form's cookie.
+
+    BadLabel for an impossible name.
+    """
+    text = given or request.query_params.get("labeler", "")
+    if not text and caller is not None and caller.id == ANONYMOUS:
+        text = unquote(request.cookies.get(NAME_COOKIE, ""))
     return normalise(text) if text.strip() else None
 
 
 def holder_of(request: Request, caller: Caller, given: str | None = None) -> Holder:
     """Who gets a batch. Nameless visitors without a cookie are each somebody else."""
-    name = said_name(request, given)
+    name = said_name(request, caller, given)
     visitor = ""
     if caller.id == ANONYMOUS and not name:
         visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_hex(8)

@@ -23,6 +23,13 @@ def classify(page):
     page.wait_for_selector("#result:not([hidden])")
 
 
+def test_axe_would_find_something(browser):
+    bad = browser.new_page()
+    bad.set_content("<html><title>x</title><main><h1>x</h1><input><img src='data:,'></main></html>")
+    assert any(v.startswith("label") for v in violations(bad))
+    bad.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PATHS)
 def test_axe_finds_nothing(page, site, path, scheme):

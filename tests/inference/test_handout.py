@@ -44,12 +44,13 @@ def test_what_is_handed_out_is_what_the_rule_draws(storage):
     assert {i.p for i in batch.items} == {0.4} and batch.predicted is None
 
 
-def test_two_people_at_once_never_get_the_same_items(storage):
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_people_at_once_never_get_the_same_items(storage, replicas):
     ship(storage, 60)
-    queue(storage)
+    queues = [queue(open_root(storage.root)) for _ in range(replicas)] * 6
     people = [Holder(actor=f"key-{i:06x}", labeler=f"p{i}") for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        batches = list(pool.map(lambda h: queue(open_root(storage.root)).hand_out(h, 10), people))
+        batches = list(pool.map(lambda q, h: q.hand_out(h, 10), queues, people))
     given = [i for _, b in batches for i in ids_of(b)]
     assert len(given) == len(set(given)) == 60 and len({n for n, _ in batches}) == 6
 
@@ -157,6 +158,7 @@ def test_replicas_agree_through_the_bucket(s3_root):
     storage = open_root(s3_root, create=True)
     ship(storage, 12, images=False)
     ship(storage, 6, writer="v")
+    assert len(queue(storage).waiting()) == 6
     one, two = queue(storage), queue(open_root(s3_root))
     first = answer(one, ADA, size=4)
     _, second = two.hand_out(BOB, 10)

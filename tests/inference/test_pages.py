@@ -30,7 +30,7 @@ HOSTILE = "<img src=x onerror='hacked()'>"
 def service(tmp_root, tmp_path):
     made = SmallService(tmp_root)
     publish(made.storage, tmp_path, made_from=HOSTILE, metrics={"accuracy": {"value": 0.9375}})
-    made.ids = ship(made.storage, 40)
+    made.ids = ship(made.storage, 24)
     for kind in samples.KINDS:
         samples.write(made.storage, samples.draw(MODEL, DAY, kind, "random-audit", kind, p=0.9))
     return made
@@ -187,6 +187,13 @@ def test_a_name_is_kept_where_there_are_no_keys(service):
         client.post("/audit", data=fields(page) | {"label": "cat"})
         assert "Zoë" in client.get("/login").text
     assert [(r["labeler"], r["actor"]) for r in service.rows] == [("Zoë", "anonymous")]
+
+
+def test_people_come_to_the_page_that_their_key_may_open(service):
+    ring = KeyRing(service.storage)
+    with browser(service, ring) as client:
+        page = client.post("/login", data={"key": ring.add("bo", ["read"])})
+    assert page.url.path == "/models" and re.findall(r'<a href="(/\w*)"(?: aria|>\w)', page.text) == ["/models", "/reports"]
 
 
 def test_login_opens_a_session_and_logout_ends_it(service):

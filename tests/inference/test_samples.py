@@ -50,8 +50,7 @@ def test_a_strategy_asks_as_many_as_wanted_and_keeps_every_cell_in_sight(strateg
     sample = draw(MODEL, DAY, "review", strategy, "s", cells, items=items)
     table = sample.table()
     assert set(table) == set(cells) and all(sample.floor <= p <= 1 for p in table.values())
-    wanted = min(items, sum(sizes))
-    assert sum(n * table[c] for c, n in cells.items()) == pytest.approx(wanted, rel=1e-6)
+    assert samples.expected(sample, cells) == pytest.approx(min(items, sum(sizes)), rel=1e-6)
 
 
 def test_the_strategies_prefer_what_their_names_say():
@@ -154,11 +153,11 @@ def coverage(strategy, windows, floor=None):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_interval_covers_the_truth(strategy):
-    assert coverage(strategy, 80) >= 0.88  # 95% of 80 windows, less three standard errors
+    assert coverage(strategy, 60) >= 0.86  # 95% of 60 windows, less three standard errors
 
 
 def test_without_the_floor_it_does_not():
-    assert coverage("uncertain-first", 80, floor=2**-20) < 0.88
+    assert coverage("uncertain-first", 60, floor=2**-20) < 0.86
 
 
 @pytest.mark.slow("seeds")
