@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -107,8 +108,10 @@ class LocalStorage:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        except (PermissionError, NotADirectoryError) as error:
-            raise RootError(f"root {self.root!r} is not writable: {error}. Check its owner and rights.") from error
+        except OSError as error:  # no rights, a read-only or full disk, a file where a folder should be
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise RootError(f"root {self.root!r} is not writable: {error}. Check its owner, rights and disk.") from error
         except BaseException:
             aside.unlink(missing_ok=True)
             raise

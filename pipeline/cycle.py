@@ -124,7 +124,10 @@ class Turn:
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
         policy = GatePolicy(**self.run.plan.settings["gates"])
         classes = {row["label"]: Paired.of(row) for row in assessment["per_class"]}
-        return promotion(policy, Paired.of(assessment["overall"]), classes)
+        # Audited rows when there are enough of them: feedback is of rows that the live version got wrong.
+        rests_on = assessment.get("decides", "overall")
+        overall = assessment["overall"] if rests_on == "overall" else assessment["by_origin"][rests_on]
+        return promotion(policy, Paired.of(overall), classes) | {"rests_on": rests_on}
 
     def _publish(self, candidate: str, reason: str) -> dict[str, Any]:
         self.run.require()

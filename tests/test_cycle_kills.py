@@ -58,6 +58,7 @@ class World:
 
 
 ATTEMPT = re.compile(r"attempt-[0-9a-f]{8}")
+MEASURED = re.compile("seconds|per_second|latency_ms")
 
 
 def unnamed_attempt(store, key: str) -> bool:
@@ -69,16 +70,16 @@ def unnamed_attempt(store, key: str) -> bool:
 
 
 def normal(data: bytes, key: str) -> bytes:
-    """The content without the names of attempts and without measured seconds."""
+    """The content without the names of attempts and without measured times."""
     if not key.endswith(".json"):
         return data
-    return jsonio.dumps(without_seconds(jsonio.loads(ATTEMPT.sub("attempt-*", data.decode()))))
+    return jsonio.dumps(without_times(jsonio.loads(ATTEMPT.sub("attempt-*", data.decode()))))
 
 
-def without_seconds(value):
+def without_times(value):
     if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if "seconds" not in k and "per_second" not in k}
-    return [without_seconds(v) for v in value] if isinstance(value, list) else value
+        return {k: without_times(v) for k, v in value.items() if not MEASURED.search(k)}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.fixture
