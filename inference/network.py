@@ -5,6 +5,7 @@ of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no
 """
 
 import importlib
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -80,8 +81,11 @@ def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     meta = ":" not in name and not name.startswith("regnet")
     with torch.device("meta" if meta else "cpu"):
         network = build(name, classes)
+    # Safetensors do not keep the versions of modules, and mnasnet asks for its own: what we read is always current.
+    current = OrderedDict(state)
+    current._metadata = getattr(network.state_dict(), "_metadata", {})  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(dict(state), strict=True, assign=meta)
+        network.load_state_dict(current, strict=True, assign=meta)
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise BadWeights(f"weights do not fit {name} with {classes} classes: {detail[:800]} Check --network and the "
