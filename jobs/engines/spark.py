@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from contract.counts import ROWS, TABLES, DayCounts, canonical
+from contract.counts import ROWS, DayCounts, canonical
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
 from contract.storage import Storage
@@ -38,8 +38,19 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
         return iter(())
     ours = session.get(spark_conf)
     tables = {r.name: spark_tables.table(ours, storage, days, r) for r in (PREDICTION, LABEL)}
-    found = collected(spark_rules.all_records(tables, [number(day) for day in days], question))
+    found = summed(spark_rules.all_records(tables, [number(day) for day in days], question), question)
     return (day_counts(day, found.filter(_is(found, "day", number(day))), question) for day in days)
+
+
+def summed(sums: Any, question: Question) -> Any:
+    """The sums as one Arrow table. Slices look at them twice, so the sums are kept: the plan behind them is large."""
+    if not question.slices:
+        return collected(sums)
+    sums = sums.persist()
+    try:
+        return collected(spark_rules.with_top_values(sums))
+    finally:
+        sums.unpersist()
 
 
 def number(day: DayFiles) -> int:

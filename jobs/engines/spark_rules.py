@@ -134,7 +134,8 @@ def joined(predictions: Any, labels: Any, label_have: Sequence[str], question: Q
     order = [*LABEL_FIRST, *(n for n in label_have if n not in (*LABEL_FIRST, "prediction_id"))]
     rows = labels.selectExpr("day", "prediction_id", f"struct({', '.join(order)}) l", f"{origin_class(label_have)} class",
                              "status own", f"{known('labeled_at', label_have)} known")
-    both = predictions.join(rows, ["day", "prediction_id"], "full_outer")
+    # The outer join forgets how it is partitioned; said once, no window below shuffles again.
+    both = predictions.join(rows, ["day", "prediction_id"], "full_outer").repartition("day", "prediction_id")
     own = (f"case when l is null then null when p.model <> {text(question.model)} then 'other_model' else own end")
     return both.selectExpr("*", f"{own} status0")
 
@@ -183,7 +184,7 @@ def consensus(rows: Any, label_have: Sequence[str], question: Question) -> Any:
         f"case when max({d} {saw} end) {each} then true when max({d} {saw} is null end) {each} then null "
         f"else max({d} {saw} end) {each} end saw",
         f"collect_set({d} struct(l.label a, alike n) end) {each} tally",
-        f"row_number() over (partition by day, prediction_id order by deciding desc, l) = 1 speaks")
+        "row_number() over (partition by day, prediction_id order by deciding desc, l) = 1 speaks")
 
 
 def records(rows: Any, label_have: Sequence[str], question: Question) -> Any:
@@ -269,8 +270,7 @@ def all_records(tables: dict[str, tuple[Any, list[str]]], days: Sequence[int], q
     both = joined(distinct_predictions(predictions, p_have, question),
                   labels.where("prediction_id is not null and status <> 'misfiled'"), l_have, question)
     parts.append(records(consensus(votes(both, l_have), l_have, question), l_have, question))
-    sums = added(reduce(lambda a, b: a.unionByName(b), parts))
-    return with_top_values(sums) if question.slices else sums
+    return added(reduce(lambda a, b: a.unionByName(b), parts))
 
 
 def _prediction_rows(predictions: Any, have: Sequence[str], question: Question) -> Any:

@@ -13,16 +13,19 @@ from contract.storage import Storage
 from jobs.engines.question import DataFile, DayFiles
 
 IDS = ("prediction_id", "label_id")  # an empty id counts as null
+ALWAYS = ("label_id", "top_labels")  # optional, but the rules name them in every plan
 INT96 = "int96"
 Form = tuple[tuple[str, str], ...]  # (column, how it is stored), sorted
 
 
 def table(session: Any, storage: Storage, days: Sequence[DayFiles], record: Record) -> tuple[Any, list[str]]:
-    """All rows of the days in one table and the names of the columns that at least one file has, in schema order."""
+    """All rows of the days in one table and the names of its columns in schema order: those that a file has,
+    and those that the rules always name."""
     groups: dict[Form, list[DataFile]] = {}
     for file in (f for day in days for f in getattr(day, record.name)):
         groups.setdefault(form(storage, file), []).append(file)
-    have = [f for f in record.fields if any(f.name == name for g in groups for name, _ in g) or f.required]
+    stored = {name for how in groups for name, _ in how}
+    have = [f for f in record.fields if f.name in stored or f.required or f.name in ALWAYS]
     made = None
     for how, files in groups.items():
         part = _read(session, storage, record, dict(how), files).selectExpr("unix_date(dt) day", *(

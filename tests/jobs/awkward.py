@@ -57,7 +57,8 @@ def prediction(r: random.Random, ids: list[str], day: int) -> dict:
         "top_probabilities": pick(r, [[0.5, 0.25]], [None, [], [math.nan, None]]), "image_sha256": r.choice("ab"),
         "image_uri": None, "width": pick(r, [63, 64, 300], [None, 5000]), "height": pick(r, [63, 64], [None]),
         "bytes": r.choice([None, 5, 7]), "weights_sha256": None, "preprocess_hash": None,
-        "latency_ms": pick(r, [9.5, 10.0, 99.0], [None, math.nan, math.inf]), "client": pick(r, ["web", "app"], [None, "", "other"]),
+        "latency_ms": pick(r, [9.5, 10.0, 99.0], [None, math.nan, math.inf]),
+        "client": pick(r, ["web", "app"], [None, "", "other"]),
         "request_id": None, "source_uri": None,
         "attributes": pick(r, [{"camera": "a"}, {"camera": "b", "site": "x"}], [None, {}, {"camera": None}, {"site": "y"}]),
     }
@@ -102,11 +103,11 @@ OPTIONAL = {"predictions": [f.name for f in PREDICTION.fields if not f.required]
 
 
 def write(root: str, rows: dict, seed: int, files: int = 3) -> None:
-    """The rows in several files a day and table: stored types, column order and optional columns differ."""
-    r = random.Random(seed + 1)
+    """The rows in several files a day and table: stored types, column order and optional columns differ by file."""
     for day, tables in rows.items():
         for name, of_table in tables.items():
             for n in range(files):
+                r = random.Random(f"{seed} {name} {n}")  # the same forms on each day, so that Spark reads few groups
                 table = stored(r, name, of_table[n::files])
                 folder = open_storage(root).path(f"{name}/dt={day}")
                 folder.mkdir(parents=True, exist_ok=True)
