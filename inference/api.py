@@ -65,9 +65,11 @@ def routes(service: Service) -> APIRouter:
         x_prediction_id: Annotated[str | None, Header(description="A UUIDv7 of your own")] = None,
     ) -> dict[str, Any]:
         attributes, request_id = upload.attributes(request), upload.request_id(request)
-        data = await upload.image_bytes(request, service.settings.serve.max_bytes)
-        return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
-                                     request_id=request_id, attributes=attributes, top_k=top_k)
+        serve = service.settings.serve
+        with service.admission(upload.announced(request, serve.max_bytes)):
+            data = await upload.image_bytes(request, serve.max_bytes, serve.deadline_seconds)
+            return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
+                                         request_id=request_id, attributes=attributes, top_k=top_k)
 
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
                  responses={201: example({"label_ids": [ID]}, "Durable"), **REFUSALS})

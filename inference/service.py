@@ -10,7 +10,9 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +36,9 @@ from inference.telemetry import Metrics, event
 OLDEST_BROUGHT_ID = timedelta(days=1)
 LOGGED_CLASSES = 5
 STOP_S = 60.0
-RETRY_AFTER = {"Retry-After": "1"}
+# Bytes of images that requests under way may hold together: memory is bounded by this, not by how many call.
+MOST_HELD_BYTES = 256 << 20
+RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Service:
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._shipped)
         self.stopping = False
-        self._active = 0
+        self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._batcher: Batcher | None = None
@@ -109,10 +113,26 @@ class Service:
 
     # -- predictions ------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def admission(self, size: int) -> Iterator[None]:
+        """A place in the queue for a request that brings `size` bytes, taken before they are read. Refused (503)."""
+        if self._active >= self.settings.serve.queue or (self._active and self._held + size > MOST_HELD_BYTES):
+            raise Refused(503, "queue_full", f"{self._active} predictions are under way. Try again later.", RETRY_AFTER)
+        if self.outbox.full():
+            raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
+                          "come. Try again later.", RETRY_MUCH_LATER)
+        self._active, self._held = self._active + 1, self._held + size
+        self.metrics.active.set(self._active)
+        try:
+            yield
+        finally:
+            self._active, self._held = self._active - 1, self._held - size
+            self.metrics.active.set(self._active)
+
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
                       source_uri: str | None = None, top_k: int = 5) -> dict[str, Any]:
-        """The answer of design section 7, durable. Raises Refused: 404, 413, 422, 503 or 504."""
+        """The answer of design section 7, durable. Call it inside `admission`. Raises Refused: 404, 422, 503 or 504."""
         began, now = clock.monotonic(), clock.now()
         live = self._model(model)
         body_hash = hashlib.sha256(data).hexdigest()
@@ -121,14 +141,10 @@ class Service:
             if (stored := await self._answered(prediction_id, body_hash)) is not None:
                 return stored
         said = {"client": caller.id, "request_id": request_id, "source_uri": source_uri, "attributes": attributes}
-        self._enter()
-        try:
-            predictor, picture, row = await self._classify(data, live)
-            answer, record = self._record(predictor, row, picture, prediction_id or ids.uuid7(now), now, top_k)
-            record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
-            answer = await self._append(record, picture.image, body_hash, answer, prediction_id is not None)
-        finally:
-            self._leave()
+        predictor, picture, row = await self._classify(data, live)
+        answer, record = self._record(predictor, row, picture, prediction_id or ids.uuid7(now), now, top_k)
+        record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
+        answer = await self._append(record, picture.image, body_hash, answer, prediction_id is not None)
         self._answered_now(answer, began)
         return answer
 
@@ -157,19 +173,6 @@ class Service:
             return await self.outbox.answered(prediction_id, body_hash)
         except OtherBody as error:
             raise Refused(422, "id_in_use", str(error)) from None
-
-    def _enter(self) -> None:
-        if self._active >= self.settings.serve.queue:
-            raise Refused(503, "queue_full", f"{self._active} predictions are under way. Try again later.", RETRY_AFTER)
-        if self.outbox.full():
-            raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
-                          "come. Try again later.", {"Retry-After": "30"})
-        self._active += 1
-        self.metrics.active.set(self._active)
-
-    def _leave(self) -> None:
-        self._active -= 1
-        self.metrics.active.set(self._active)
 
     async def _decode(self, data: bytes, predictor: Any) -> Picture:
         began = clock.monotonic()
@@ -212,7 +215,7 @@ class Service:
         except OtherBody as error:
             raise Refused(422, "id_in_use", str(error)) from None
         except OutboxFull as error:
-            raise Refused(503, "outbox_full", str(error), {"Retry-After": "30"}) from None
+            raise Refused(503, "outbox_full", str(error), RETRY_MUCH_LATER) from None
         self.metrics.seconds.labels("outbox").observe(clock.monotonic() - began)
         return answer
 
@@ -240,7 +243,7 @@ class Service:
         try:
             await self.outbox.append_labels(rows)
         except OutboxFull as error:
-            raise Refused(503, "outbox_full", str(error), {"Retry-After": "30"}) from None
+            raise Refused(503, "outbox_full", str(error), RETRY_MUCH_LATER) from None
         for row in rows:
             self.metrics.labels.labels(row["origin"]).inc()
         return [row["label_id"] for row in rows]

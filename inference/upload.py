@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,8 +19,25 @@ MOST_JSON = 16 << 20
 MOST_ATTRIBUTES, LONGEST_NAME, LONGEST_VALUE, LONGEST_REQUEST_ID = 32, 64, 200, 200
 
 
-async def image_bytes(request: Request, max_bytes: int) -> bytes:
-    """The image: the body itself, or the multipart field "image". Refused (413, 415, 422)."""
+def announced(request: Request, max_bytes: int) -> int:
+    """How many bytes the body may bring: what it says, or the most when it does not. Refused (413)."""
+    said = request.headers.get("content-length", "")
+    size = int(said) if said.isdigit() else max_bytes
+    if size > max_bytes + MULTIPART_ROOM:
+        raise _too_large(max_bytes)
+    return size
+
+
+async def image_bytes(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """The image: the body itself, or the multipart field "image". Refused (408, 413, 415, 422)."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _image_bytes(request, max_bytes)
+    except TimeoutError:
+        raise Refused(408, "too_slow", f"expected the image within {seconds:g} s.", {"Connection": "close"}) from None
+
+
+async def _image_bytes(request: Request, max_bytes: int) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         data = await _multipart(request, max_bytes)
@@ -39,18 +57,16 @@ async def body(request: Request, limit: int) -> bytes:
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    said = request.headers.get("content-length", "")
-    size = int(said) if said.isdigit() else 0
-    if size <= limit:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                break
-            yield chunk
-    if size > limit:
-        raise Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less at once.",
-                      {"Connection": "close"})
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less.", {"Connection": "close"})
 
 
 async def _multipart(request: Request, max_bytes: int) -> bytes:

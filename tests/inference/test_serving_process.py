@@ -5,7 +5,7 @@ import threading
 
 import httpx
 
-from contract import clock, ids
+from contract import ids
 from inference import serve
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
@@ -57,26 +57,6 @@ def test_killed_under_load_every_acknowledged_row_is_in_the_bucket_once(tmp_root
     assert len(rows) == len(set(rows)) and set(callers.predictions) <= set(rows)
     assert len(labels) == len(set(labels)) and set(callers.labels) <= set(labels)
     assert '"event": "stopped"' in (log := second.log.read_text()) and "every caller on this machine" in log
-
-
-def test_a_clean_stop_answers_what_it_accepted_and_ships_it(tmp_root, tmp_path, monkeypatch):
-    shift = tmp_path / "clock"
-    shift.write_text("-172800")
-    monkeypatch.setenv(clock.CLOCK_FILE, str(shift))
-    publish_tiny(tmp_root)
-    process = ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.ship_seconds=900",
-                             "--set", "serve.max_delay_ms=1500")
-    url, answers = process.url(), []
-    asking = threading.Thread(target=lambda: answers.append(
-        httpx.post(f"{url}/v1/predictions", content=picture(), headers=IMAGE, timeout=30)))
-    asking.start()
-    until(lambda: "trueup_predictions_active 1.0" in httpx.get(f"{url}/metrics").text)
-    assert process.end(signal.SIGTERM) == 0
-    asking.join()
-    (row,) = table_rows(tmp_root, "predictions")
-    assert answers[0].status_code == 200 and row["prediction_id"] == answers[0].json()["prediction_id"]
-    assert (clock.now() - row["predicted_at"]).total_seconds() < 120  # on the shifted clock
-    assert '"the clock is shifted"' in process.log.read_text()
 
 
 def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):

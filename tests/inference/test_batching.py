@@ -1,0 +1,92 @@
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from inference.batching import Batcher
+from inference.telemetry import Metrics
+
+
+class Doubler:
+    """A network that doubles, and remembers its batches."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.batches, self.broken, self.go = [], broken, threading.Event()
+        self.go.set()
+
+    def stack(self, rows):
+        return np.stack(rows)
+
+    def probabilities(self, batch):
+        self.go.wait(10)
+        self.batches.append(len(batch))
+        if self.broken:
+            raise RuntimeError("broken")
+        return batch * 2
+
+
+def run(work, max_batch: int = 4, max_delay: float = 0.02):
+    async def main():
+        batcher = Batcher(max_batch, max_delay, Metrics())
+        batcher.start()
+        try:
+            return await asyncio.wait_for(work(batcher), 10)
+        finally:
+            await batcher.close()
+
+    return asyncio.run(main())
+
+
+def test_requests_share_batches_and_each_gets_its_own_row():
+    network = Doubler()
+    rows = run(lambda b: asyncio.gather(*(b.submit(network, np.array([n])) for n in range(10))))
+    assert [int(row[0]) for row in rows] == [2 * n for n in range(10)]
+    assert network.batches == [4, 4, 2]
+
+
+def test_a_batch_is_of_one_version_and_one_shape():
+    old, new = Doubler(), Doubler()
+
+    def work(batcher):
+        items = [(old, 1), (new, 1), (old, 2), (old, 1), (new, 1)]
+        return asyncio.gather(*(batcher.submit(network, np.ones(size)) for network, size in items))
+
+    rows = run(work, max_batch=8)
+    assert [len(row) for row in rows] == [1, 1, 2, 1, 1] and (old.batches, new.batches) == ([2, 1], [2])
+
+
+def test_a_batch_that_fails_fails_its_requests_alone():
+    async def work(batcher):
+        with pytest.raises(RuntimeError, match="broken"):
+            await batcher.submit(Doubler(broken=True), np.ones(1))
+        return await batcher.submit(Doubler(), np.ones(1))
+
+    assert run(work)[0] == 2
+
+
+def test_a_request_that_gave_up_is_not_computed_and_close_answers_the_rest():
+    network = Doubler()
+    network.go.clear()
+
+    async def work(batcher):
+        first = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
+        await asyncio.sleep(0.1)
+        given_up = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
+        waits = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
+        await asyncio.sleep(0.01)
+        given_up.cancel()
+        network.go.set()
+        await batcher.close()
+        return await asyncio.gather(first, waits)
+
+    assert len(run(work)) == 2 and network.batches == [1, 1]
+
+
+def test_nobody_waits_longer_than_the_delay():
+    async def work(batcher):
+        began = asyncio.get_running_loop().time()
+        await batcher.submit(Doubler(), np.ones(1))
+        return asyncio.get_running_loop().time() - began
+
+    assert run(work, max_batch=64, max_delay=0.05) < 2
