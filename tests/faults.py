@@ -12,8 +12,8 @@ from contract import storage as storage_module
 
 WRITES = ("create", "put", "put_file", "delete")
 BEFORE, AFTER = "before", "after"
-# What is new in every attempt: the names of attempts, and the digests of what holds them.
-RANDOM = re.compile(r"[0-9a-f]{8,64}")
+# What is new in every attempt: the names of attempts, the digests of what holds them, the numbers of owners.
+RANDOM = re.compile(r"[0-9a-f]{8,64}|(?<=owner-)[0-9]+")
 
 
 class Died(BaseException):
