@@ -14,7 +14,8 @@ from contract import clock
 from contract.errors import UsageError
 from inference import handout
 from inference.auth import LARGEST_FORM, Caller, Refused
-from inference.handout import Batch, Holder, Queue
+from inference.batch import Batch, Holder
+from inference.handout import Queue
 from inference.pages.site import HEADERS, Site, as_refusal, in_thread
 from inference.pages.visitor import holder_of, may_answer
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from inference.auth import Caller, form_of, require
-from inference.handout import Batch, parse_answers
+from inference.batch import Batch
+from inference.handout import parse_answers
 from inference.pages import queue_page
 from inference.pages.queue_page import Choice
 from inference.pages.site import Site, as_refusal, for_people, in_thread

@@ -1,0 +1,47 @@
+"""The documents of the review queue: who was given which items, and what they answered (see inference/handout.py)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contract.documents import Document
+
+
+class Holder(Document):
+    """Who holds a batch: the key, the name under which the labels are kept, and (without keys) the browser."""
+
+    actor: str
+    labeler: str
+    visitor: str = ""
+
+
+class BatchItem(Document):
+    """An item as it was handed out; `p` is None for a second opinion, which is never weighted."""
+
+    prediction_id: str
+    image: str | None = None
+    p: float | None = None
+
+
+class Batch(Document):
+    """`batch-<n>.json`: immutable; whether it is done stands in its answers."""
+
+    schema_: str = Field(default="1", alias="schema")
+    holder: Holder
+    created_at: str
+    expires_at: str
+    predicted: str | None = None  # of a review batch: the label that all its items got
+    items: list[BatchItem]
+
+    def item(self, prediction_id: str) -> BatchItem | None:
+        """The item of that prediction."""
+        return next((i for i in self.items if i.prediction_id == prediction_id), None)
+
+
+class Answers(Document):
+    """`answer-<n>-<k>.json`: prediction id -> label; null when the person could not say."""
+
+    schema_: str = Field(default="1", alias="schema")
+    holder: Holder
+    at: str
+    answers: dict[str, str | None]
