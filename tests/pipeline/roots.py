@@ -1,5 +1,6 @@
 """Small roots for tests of the order of things: a published version, and a day of predictions with labels."""
 
+import tempfile
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +23,8 @@ def make_root(root: str, right: int, n: int, labelled: int | None = None, day: s
     storage = open_root(root, create=True)
     registry = Registry(storage, MODEL)
     if not registry.versions():
-        write_version(registry, registry.claim(by="test"), Path(storage.folder.parent))
+        with tempfile.TemporaryDirectory() as folder:
+            write_version(registry, registry.claim(by="test"), Path(folder))
         registry.promote("1", by="test", reason="first", expected_live=None)
     predictions, labels = rows(n, right, n if labelled is None else labelled, day, version)
     put_rows(storage, PREDICTION, "predictions", predictions, day, version)

@@ -119,3 +119,10 @@ def test_a_model_that_was_never_published_makes_no_run(capsys, tmp_root):
     assert cycle.main(["--root", tmp_root, "--model", "cats", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == NoSuchModel.__name__
     assert Runs(open_storage(tmp_root), "cats").newest() is None
+
+
+def test_on_s3_it_is_the_same(capsys, s3_root):
+    make_root(s3_root, right=120, n=200)
+    made = turn(capsys, s3_root)
+    assert (made["status"], made["published"]) == ("published", "2")
+    assert Registry(open_storage(s3_root), MODEL).live() == "2"
