@@ -110,7 +110,8 @@ def _run(name: str, verb: Verb, rest: list[str]) -> int:
         print(f"error: `trueup {name}` needs the Python package {error.name!r}, which is not installed. "
               f"`make setup` installs everything; setup.py names the extras.", file=sys.stderr)
         return ERROR
-    sys.argv = [f"trueup {name}", *rest]  # click names the command by it in usage lines
+    # Usage lines begin with it; a word that is handed on, such as `labels`, is added by the group that takes it.
+    sys.argv = [f"trueup {name}".removesuffix("".join(f" {word}" for word in verb.before)), *rest]
     return module.main([*verb.before, *rest])
 
 
