@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "inference/*": ("contract",),
     "jobs/score*.py": ("contract", *SERVED),
     "jobs/dataset*.py": ("contract", *SERVED),
+    "jobs/images.py": ("contract", "inference.strip"),  # pictures from a folder are stored as the service stores them
     "jobs/petastorm_writer.py": ("contract", *SERVED),  # the last step of jobs/dataset: it shrinks pictures for train
     "jobs/*": ("contract",),
     "notebooks/*": ("contract",),

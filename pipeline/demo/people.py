@@ -56,7 +56,7 @@ def audit(url: str, labelers: Iterable[Labeler], model: str, day: str, truths: M
 
 
 def _one_batch(client: httpx.Client, labeler: Labeler, model: str, day: str, truths: Mapping[str, str]) -> int:
-    asked = client.get("/audit", params={"format": "json", "model": model, "day": day, "items": 20},
+    asked = client.get("/audit", params={"format": "json", "model": model, "day": day, "size": 20},
                        headers=authorization(labeler.key))
     batch = _checked(asked, 200)
     if not batch["items"]:
