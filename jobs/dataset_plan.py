@@ -104,7 +104,7 @@ def _one_per_image(labelled: Sequence[Row], listed: list[dict[str, str]]) -> lis
             listed.append(_left_out(row["image_sha256"] or "", "image not stored", row["prediction_id"] or ""))
     chosen = []
     for sha, rows in sorted(of_image.items()):
-        first = min(rows, key=lambda r: (ORIGINS.index(r["origin"]), -r["labeled_at"], r["prediction_id"] or ""))
+        first = min(rows, key=lambda r: (ORIGINS.index(r["origin"]), -r["labeled_at"], r["prediction_id"] or "", r["label"]))
         others = sorted({r["label"] for r in rows} - {first["label"]})
         if others:
             listed.append(_left_out(sha, "conflicting label overruled", f"{first['label']} over {', '.join(others)}"))

@@ -37,7 +37,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     storage = open_root(settings.need_root(), create=True)
     as_of = clock.now()
     refused: list[dict[str, str]] = []
-    rows = list(stored(storage, folder, labeler, refused))
+    rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(PICTURES)}), found none.")
     made = build(session.get(), storage, settings.need_model(), rows, settings.dataset, as_of, {})
@@ -45,8 +45,12 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
 
 
-def stored(storage: Storage, folder: Path, labeler: str, refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """One labelled row (as jobs.consensus.labelled gives) for each picture, which is stored; bad ones are listed."""
+def stored(storage: Storage, folder: Path, labeler: str, at: int,
+           refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """One labelled row (as jobs.consensus.labelled gives) for each picture, which is stored; bad ones are listed.
+
+    `at`: when they were labelled, microseconds since 1970.
+    """
     from inference.strip import strip
 
     for path in sorted(folder.glob("*/*")):
@@ -62,9 +66,9 @@ def stored(storage: Storage, folder: Path, labeler: str, refused: list[dict[str,
         key = layout.image(sha256, extension)
         if not storage.exists(key):
             storage.put(key, data)
-        yield {"day": clock.day_of(clock.now()), "prediction_id": None, "image_sha256": sha256, "image_uri": key,
+        yield {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": sha256, "image_uri": key,
                "label": label, "origin": "import", "votes": 1, "agreeing": 1, "labelers": [labeler],
-               "labeled_at": clock.now_us(), "selection_probability": None}
+               "labeled_at": at, "selection_probability": None}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -113,9 +113,12 @@ class State:
         groups = _grouped(point.tensors)
         self.net.load_state_dict(groups["net"], strict=True)
         state: dict[int, dict[str, Any]] = {}
+        params = [p for group in self.optimizer.param_groups for p in group["params"]]
         for name, value in groups.get("optimizer", {}).items():
             n, _, key = name.partition(".")
-            state.setdefault(int(n), {})[key] = value
+            # The fused optimizer walks memory, so its tensors must lie as the weights do (channels last, say).
+            alike = value.ndim and torch.empty_like(params[int(n)]).copy_(value)
+            state.setdefault(int(n), {})[key] = alike if value.ndim else value
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
         for n, value in groups.get("ema", {}).items():
             self.ema[int(n)].copy_(value)

@@ -111,12 +111,13 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
 
 
 def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
-    """Of a run: in its folder (KEY is `runs/<model>/<n>/`, `<model>/<n>` or just n). Else beside the version; empty when done."""
+    """Of run n (its key is `<model>/<n>`, or just n): in its folder. Else beside the version; empty when done."""
     if run_key is None:
         return f"{layout.version(model, number)}checkpoints/"
-    n = layout.name(run_key.removeprefix(f"{model}/"))
-    folder = run_key if run_key.startswith("runs/") else f"runs/{layout.name(model)}/{n}/"
-    return f"{folder.rstrip('/')}/checkpoints/"
+    n = run_key.rpartition("/")[2]
+    if not n.isdigit():
+        raise UsageError(f"--run {run_key!r}: expected the key of a run, such as {model}/3.")
+    return f"{layout.run(model, int(n))}checkpoints/"
 
 
 def _points(storage: Storage, job: Job) -> Checkpoints:

@@ -1,0 +1,83 @@
+"""Candidate against live on the same rows; a row that was trained on is leakage, an unknown training set is named."""
+
+import numpy as np
+import pytest
+
+from contract import manifest
+from contract.card import Card
+from contract.errors import EmptyData, Leakage
+from training import compare
+from training.assess import assess, hashes
+from training.compare import Answers
+
+
+def answers(named):
+    return Answers(np.array(named), np.full(len(named), 0.75))
+
+
+def test_paired_counts_difference_and_mcnemar():
+    truth = np.array([0, 0, 1, 1, 1])
+    found = compare.paired(truth, answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0]))
+    assert {k: found[k] for k in ("n", "both", "only_live", "only_candidate", "neither")} == {
+        "n": 5, "both": 1, "only_live": 1, "only_candidate": 2, "neither": 1}
+    assert found["difference"]["value"] == pytest.approx(0.2)
+    assert found["mcnemar"]["two_sided"] == 1.0
+
+
+def test_weights_count_rows_by_their_selection():
+    truth, p = np.array([0, 0, 0, 0]), np.array([0.5, 0.5, 0.1, np.nan])
+    found = compare.weighted(truth, answers([1, 0, 0, 0]), answers([0, 0, 1, 0]), p)
+    assert found["value"] == pytest.approx((2 - 10) / 14) and found["n"] == 3
+
+
+def test_calibration_error_of_answers_that_are_always_half_sure():
+    truth = np.array([0, 0, 0, 0])
+    assert compare.calibration_error(truth, Answers(np.array([0, 0, 0, 1]), np.full(4, 0.5))) == pytest.approx(0.25)
+
+
+def test_both_versions_are_asked_the_same_rows(world):
+    live, candidate = world.train(epochs=1), world.train(parent="1", epochs=2)
+    found = assess(world.storage, world.registry, candidate.version, live.version)
+    counts = [found["overall"][k] for k in ("both", "only_live", "only_candidate", "neither")]
+    assert sum(counts) == found["rows"] == world.made.rows["holdout"]
+    assert sum(row["n"] for row in found["per_class"]) == found["rows"]
+    assert found["versions"]["candidate"]["weights_sha256"] == candidate.weights_sha256
+    assert {c["version"] for c in found["leakage"]["checked"]} == {"1", "2"}
+
+
+def test_a_held_out_row_that_an_ancestor_was_trained_on_is_leakage(world):
+    """A grandparent's dataset that trained on what is held out now."""
+    world.train(epochs=1)
+    swapped = leaking_manifest(world)
+    card = world.registry.card("1")
+    world.storage.put("models/digits/versions/1/card.json",
+                      Card(**card.model_dump() | {"dataset": swapped, "schema": "1"}).to_bytes())
+    world.train(parent="1", epochs=1)
+    with pytest.raises(Leakage, match="are training rows of version 1"):
+        assess(world.storage, world.registry, "2", "1", world.made.dataset)
+
+
+def leaking_manifest(world):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    held = sorted(hashes(world.storage, world.made, "holdout"))
+    out = io.BytesIO()
+    pq.write_table(pa.table({"image_sha256": held, "split": ["train"] * len(held)}), out)
+    world.storage.put("datasets/leaking/rows.parquet", out.getvalue())
+    index = world.made.index.model_copy(update={"key": "datasets/leaking/rows.parquet"})
+    made = world.made.model_copy(update={"dataset": "leaking", "index": index})
+    world.storage.put("datasets/leaking/manifest.json", made.to_bytes())
+    return manifest.load(world.storage, "leaking").dataset
+
+
+def test_a_version_from_outside_has_an_unknown_training_set_and_the_document_says_so(world):
+    card = world.train(epochs=1)
+    outside = Card(**card.model_dump() | {"dataset": None, "schema": "1"})
+    world.storage.put("models/digits/versions/1/card.json", outside.to_bytes())
+    with pytest.raises(EmptyData, match="names no dataset"):
+        assess(world.storage, world.registry, "1", "1")
+    found = assess(world.storage, world.registry, "1", "1", world.made.dataset)
+    assert found["leakage"] == {"rows_in_training": 0, "checked": [], "unknown_training_set": ["1"]}

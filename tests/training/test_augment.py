@@ -1,0 +1,35 @@
+"""What happens to a picture depends on (seed, epoch, hash), and on nothing else."""
+
+import pytest
+import torch
+
+from contract.errors import UsageError
+from training import augment
+
+HASHES = [f"{n:064x}" for n in range(6)]
+
+
+def changed(rows, seed=1, epoch=0):
+    images = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    u = augment.uniforms(seed, epoch, [HASHES[n] for n in rows])
+    return augment.apply(images[list(rows)], augment.strength("photo"), u)
+
+
+def test_a_row_is_changed_the_same_way_in_any_company():
+    together, apart = changed(range(6)), torch.cat([changed([n]) for n in range(6)])
+    assert torch.equal(together, apart)
+
+
+def test_epochs_and_seeds_change_a_row_differently():
+    assert not torch.equal(changed([0]), changed([0], epoch=1))
+    assert not torch.equal(changed([0]), changed([0], seed=2))
+
+
+def test_none_changes_nothing():
+    images = torch.arange(48, dtype=torch.uint8).reshape(1, 3, 4, 4)
+    assert torch.equal(augment.apply(images, augment.strength("none"), augment.uniforms(1, 0, HASHES[:1])), images.float())
+
+
+def test_an_unknown_strength_names_those_that_there_are():
+    with pytest.raises(UsageError, match="none, light, photo"):
+        augment.strength("heavy")

@@ -1,0 +1,37 @@
+"""The launchers: two ranks under Spark's TorchDistributor, and failures that are reported as failures."""
+
+import pytest
+
+from contract.errors import TrainingFailed, UsageError
+from training import launch
+from training.train import job_of
+
+
+def test_two_ranks_under_torchdistributor_make_a_version(world, spark):
+    card = world.train(launcher="spark", ranks=2, epochs=1)
+    assert card.settings["ranks"] == 2
+    assert card.metrics["epochs"][0]["rows"] == world.made.rows["train"]
+    assert card.metrics["epochs"][0]["validation"]["rows"] == world.made.rows["validation"]
+    assert not list(world.storage.list("models/digits/versions/1/checkpoints/"))
+
+
+def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
+    job = a_job(world, ranks=2, launcher="torchrun").model_copy(update={"start": "nothing/here.safetensors"})
+    with pytest.raises(Exception, match="no such object"):
+        launch.launch(job, world.storage, "torchrun")
+
+
+def test_an_unknown_launcher_is_named(world):
+    with pytest.raises(UsageError, match="got 'slurm'"):
+        launch.launch(a_job(world), world.storage, "slurm")
+
+
+def test_a_launcher_that_lies_is_not_believed(world, monkeypatch):
+    monkeypatch.setattr(launch, "launch", lambda *_: None)
+    with pytest.raises(TrainingFailed, match="wrote no final document"):
+        world.train(epochs=1)
+
+
+def a_job(world, **train):
+    return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
+                  "tests.training.tiny:build", 32, False)

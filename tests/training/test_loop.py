@@ -1,0 +1,89 @@
+"""The loop: resuming ends in the same weights, errors stop before the step, and a version says what made it."""
+
+import pytest
+import torch
+
+from contract.errors import Mismatch, NotFinite
+from training import loop as training_loop
+from training.checkpoint import Checkpoints
+from training.train import job_of
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def dies_after(saves, monkeypatch):
+    """The process dies just after its checkpoint number `saves`."""
+    save, count = Checkpoints.save, [0]
+
+    def dying(self, *arguments):
+        digest = save(self, *arguments)
+        count[0] += 1
+        if count[0] == saves:
+            raise Died
+        return digest
+
+    monkeypatch.setattr(Checkpoints, "save", dying)
+
+
+@pytest.mark.parametrize("saves", [1, 3])
+def test_resumed_in_the_middle_of_an_epoch_it_ends_in_the_same_weights(world, monkeypatch, saves):
+    undisturbed = world.train()
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        dies_after(saves, patch)
+        world.train(run_key="digits/7")
+    left = [e.key for e in world.storage.list("runs/digits/7/checkpoints/")]
+    assert len(left) == 2
+    card = world.train(run_key="digits/7")
+    assert (card.version, card.weights_sha256) == ("2", undisturbed.weights_sha256)
+    assert card.metrics == undisturbed.metrics
+    assert not list(world.storage.list("runs/"))
+
+
+def test_the_same_run_again_finds_its_version(world):
+    first = world.train(run_key="digits/1", epochs=1)
+    assert world.train(run_key="digits/1", epochs=1) == first
+    assert world.registry.versions() == ["1"]
+
+
+def test_a_first_version_is_trained_from_nothing_and_says_so(world):
+    card = world.train(epochs=1)
+    assert (card.parent, card.dataset, card.classes) == (None, world.made.dataset, [str(n) for n in range(10)])
+    assert "trained from nothing" in card.made_from and world.made.dataset in card.made_from
+    assert card.metrics["epochs"][0]["rows"] == world.made.rows["train"]
+
+
+def test_ema_precision_and_patience_also_resume_to_the_same_weights(world, monkeypatch):
+    settings = {"ema": 0.9, "precision": "bfloat16", "patience": 1, "epochs": 3, "channels_last": True}
+    undisturbed = world.train(**settings)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        dies_after(2, patch)
+        world.train(run_key="digits/2", **settings)
+    assert world.train(run_key="digits/2", **settings).weights_sha256 == undisturbed.weights_sha256
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(world):
+    loop = a_loop(world)
+    with torch.no_grad():
+        loop.state.trained[0].fill_(float("inf"))
+    before = [p.clone() for p in loop.state.trained]
+    with pytest.raises(NotFinite, match="epoch 1, step 0: expected a finite loss"):
+        loop.run()
+    assert all(torch.equal(a, b) for a, b in zip(before, loop.state.trained, strict=True))
+    assert not list(world.storage.list("runs/digits/9/"))
+
+
+def test_other_rows_than_the_manifest_promises_are_a_mismatch(world):
+    loop = a_loop(world)
+    loop.train_files = loop.train_files[:-1]
+    with pytest.raises(Mismatch, match="rows by the manifest"):
+        loop.run()
+
+
+def a_loop(world):
+    from training.ranks import Ranks
+
+    job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
+                 "tests.training.tiny:build", 32, False)
+    return training_loop.Loop(job, Ranks(0, 1, torch.device("cpu")))

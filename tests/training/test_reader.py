@@ -1,0 +1,71 @@
+"""Reading: order, borders, and files that are not what the manifest says."""
+
+import pickle
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contract.card import Preprocess
+from contract.errors import Mismatch
+from training import reader
+from training.world import World, file_order
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_ranks_together_read_every_row_once_in_the_order_of_the_epoch(world, size):
+    files = [world.made.split("train")[n] for n in file_order(len(world.made.split("train")), 1, 3)]
+    rows = world.made.rows["train"]
+    spans = [World(rank, size, rows, 16).span() for rank in range(size)]
+    read = [s.image_sha256 for span in spans for s in reader.rows(world.storage, files, *span)]
+    keys = [world.storage.path(f.key) for f in files]
+    assert read == [h for key in keys for h in pq.ParquetFile(key).read(["image_sha256"]).column(0).to_pylist()]
+    assert len(read) == rows
+
+
+def test_batches_are_the_same_whatever_the_threads(world):
+    files, rows = world.made.split("train"), world.made.rows["train"]
+
+    def hashes(threads):
+        return [(b.hashes, b.images.sum().item()) for b in
+                reader.batches(reader.rows(world.storage, files, 0, rows), [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
+
+    one = _first_two(world, files, 1)
+    assert one == _first_two(world, files, 8)
+    with pytest.raises(Mismatch, match="got more rows"):
+        hashes(1)
+
+
+def _first_two(world, files, threads):
+    samples = reader.rows(world.storage, files, 5, 21)
+    return [(b.hashes, b.labels.tolist(), b.images.sum().item())
+            for b in reader.batches(samples, [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
+
+
+def test_a_file_with_other_rows_is_a_mismatch(world):
+    file = world.made.split("train")[-1]
+    path = world.storage.path(file.key)
+    pq.write_table(pq.ParquetFile(path).read().slice(1), path)
+    with pytest.raises(Mismatch, match="expected .* rows by the manifest"):
+        list(reader.rows(world.storage, world.made.split("train"), 0, world.made.rows["train"]))
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.path)!r}, 'w').close()",)  # builtins pass Petastorm's own check of names
+
+
+def test_a_hostile_common_metadata_is_never_opened(world, tmp_path):
+    trace = tmp_path / "trace"
+    key = f"datasets/{world.made.dataset}/{world.made.attempt}/train/_common_metadata"
+    schema = pa.schema([("x", pa.int32())], {b"dataset-toolkit.unischema.v1": pickle.dumps(Payload(trace))})
+    pq.write_metadata(schema, world.storage.path(key))
+    assert len(list(reader.rows(world.storage, world.made.split("train"), 0, 20))) == 20
+    assert not trace.exists()
+    from petastorm import make_reader
+    with pytest.raises(AttributeError):  # it takes what the payload returned for a schema
+        make_reader(f"file://{world.storage.path(key).parent}", reader_pool_type="dummy")
+    assert trace.exists()  # so the payload was a real one
