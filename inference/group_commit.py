@@ -44,7 +44,7 @@ class GroupCommit:
         return future
 
     def truncate_log(self) -> None:
-        """After the next commit, empties the write-ahead log, so that deleted bytes are in no file."""
+        """For a job that deletes: after its commit the log is emptied, so that what it deleted is in no file."""
         self._truncate = True
 
     def close(self) -> None:
@@ -61,8 +61,8 @@ class GroupCommit:
             ended = None in group
             self._commit([job for job in group if job is not None])
             if self._truncate:
-                self._truncate = False
-                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, _, _) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._truncate = bool(busy)  # somebody reads an old state: after the next commit, then
 
     def _commit(self, group: list[tuple[Job, Future]]) -> None:
         results: list[tuple[Future, Any]] = []

@@ -277,9 +277,9 @@ class Outbox:
                 self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
                 self._count(-freed_bytes)
             self._db.execute(UNNAMED_IMAGES)
+            self._commits.truncate_log()
 
         if sha256s:
-            self._commits.truncate_log()
             self._commits.submit(job).result()
 
     def forget_cut(self, cut: Cut) -> None:
