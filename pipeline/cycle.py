@@ -30,6 +30,7 @@ from pipeline.runner import InProcessRunner, ProcessRunner, Runner, StageFailed
 
 # Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
 PASSING = {"RootError", "Interrupted"}
+AWAITING = "awaiting approval"
 
 
 @stage_command("cycle")
@@ -102,11 +103,21 @@ class Turn:
         for stage in stages.JUDGING:
             decision = self._stage(stage)
         if decision["retrain"]["fires"]:
-            return self._retrain()
+            waiting = self._awaiting()
+            return self._retrain() if waiting is None else self.run.finish(AWAITING, DONE, waiting)
         if decision["exit_code"] == DONE:
             return self.run.finish("healthy", DONE, decision["sentence"])
         why = f" No retraining: {decision['retrain']['reason']}." if decision["exit_code"] == GATE_SAYS_NO else ""
         return self.run.finish("cannot tell", CANNOT_TELL, decision["sentence"] + why)
+
+    def _awaiting(self) -> str | None:
+        """Whether the run before this one made a candidate that a person may still approve: another would be no better."""
+        if self.run.n == 1:
+            return None
+        before = Runs(self.run.storage, self.run.plan.model).get(self.run.n - 1)
+        end = before.end()
+        same = end is not None and end.status == AWAITING and before.plan.live == self.run.plan.live
+        return end.sentence if same else None
 
     def _retrain(self) -> End:
         for stage in stages.RETRAINING:
@@ -116,8 +127,8 @@ class Turn:
         if not decision["promote"]:
             return self.run.finish("refused", GATE_SAYS_NO, f"Version {candidate} is not published. {decision['sentence']}")
         if self.run.plan.settings["cycle"]["approval"] == "manual":
-            return self.run.finish("awaiting approval", DONE, f"`trueup model approve {candidate}` makes version "
-                                                              f"{candidate} live. {decision['sentence']}")
+            how = f"`trueup model approve {candidate}` makes version {candidate} live."
+            return self.run.finish(AWAITING, DONE, f"{how} {decision['sentence']}")
         self._step("publish", lambda: self._publish(candidate, decision["sentence"]))
         return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
 

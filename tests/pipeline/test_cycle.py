@@ -71,6 +71,9 @@ def test_manual_approval_ends_before_publishing(capsys, tmp_root):
     made = turn(capsys, tmp_root, "--set", "cycle.approval=manual")
     assert (made["status"], made["published"]) == ("awaiting approval", None)
     assert "trueup model approve 2" in made["sentence"]
+    again = turn(capsys, tmp_root, "--set", "cycle.approval=manual")
+    assert (again["status"], again["candidate"], again["sentence"]) == ("awaiting approval", None, made["sentence"])
+    assert Registry(open_storage(tmp_root), MODEL).versions() == ["1", "2"]
 
 
 def test_the_settings_of_the_run_reach_the_stages(capsys, tmp_root, monkeypatch):
