@@ -181,7 +181,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     declared = tuple(_slice(*pair) for pair in {**chosen.slices, **dict(map(_pair, slices))}.items())
     if len(declared) > MOST_SLICES:
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
-    options = {"runner": runner} if runner else {"conf": dict(map(_pair, spark_conf))} if spark_conf else {}
+    options = {"runner": runner} if runner else {"spark_conf": dict(map(_pair, spark_conf))} if spark_conf else {}
     return Request(Question(settings.need_model(), moment, role, slices=declared), engine=engine, options=options,
                    days=chosen.days, accepted_ratio=chosen.accepted_ratio,
                    bucket_edges=tuple(chosen.bucket_edges) or None)

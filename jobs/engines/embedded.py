@@ -68,6 +68,7 @@ class _Day:
         self.db = _duckdb().connect(config=config)
         self.db.execute("SET TimeZone = 'UTC'")
         self.sources = Sources(self.db, storage, day, question.slices)
+        self.present = self.sources.present_labels()
         self.rows = dict.fromkeys(ROWS, 0)
         self.known, self.future = [0], []
 
@@ -76,74 +77,81 @@ class _Day:
         with self.db:
             if not self.day.predictions and not self.day.labels:
                 return DayCounts(self.day.day, empty_tables(), self.rows)
-            twice = self._predictions()
-            if self._labels():
-                return None
-            self._join(*twice)
-            if self._one("SELECT count(*) FROM joined WHERE mixed"):
+            self._words()
+            self._labels()
+            self._predictions()
+            if self._one(sql.SHARED_HASHES) or self._one("SELECT count(*) FROM joined WHERE mixed"):
                 return None
             self._endings()
             return DayCounts(self.day.day, self._tables(), self.rows, max(self.known), min(self.future, default=None))
 
-    def _predictions(self) -> tuple[bool, bool]:
-        """Rule 2: states and duplicates; whether all rows are distinct, and whether some ids stand there twice."""
-        import numpy as np
+    def _words(self) -> None:
+        """Type `word`: numbers instead of texts, where looking for them first costs little."""
+        few = self.sources.are_plain
+        if few:
+            found = self._one(sql.words(self.sources.predictions(), self.sources.labels()))
+            few = 0 < found <= sql.MOST_WORDS
+        self.db.execute(sql.WORD_AS_NUMBER if few else sql.WORD_AS_TEXT)
 
-        look = sql.look(self.sources.predictions(), self.question, self.day.day, self.key)
-        seen = self.db.execute(look).fetchnumpy()
-        self._promised(len(seen["state"]), self.day.predictions)
-        state, ours = np.ma.getdata(seen["state"]), np.ma.getdata(seen["ours"])
-        self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
-        for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
-            self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
-        known = np.ma.getdata(seen["known"])
-        self.known += [int(known[state == sql.OK].max(initial=0))]
-        self.future += [int(k) for k in known[state == sql.FUTURE][:1]] and [int(known[state == sql.FUTURE].min())]
-        twice = _repeated(np.ma.getdata(seen["h"])[state == sql.OK])
-        if len(twice):
-            self._duplicates(twice)
-        return bool((state == sql.OK).all()), bool(len(twice))
-
-    def _duplicates(self, twice: Any) -> None:
-        import pyarrow as pa
-
-        self.db.register("repeated_hashes", pa.table({"h": pa.array(twice)}))
-        self.db.execute("CREATE TEMP TABLE twice AS SELECT h FROM repeated_hashes")
-        self.db.execute(sql.repeated_predictions(self.sources.predictions(), self.question, self.day.day, self.key,
-                                                 self.sources.prediction_order))
-        self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND model = ?",
-                                                       self.question.model)
-
-    def _labels(self) -> bool:
-        """Rules 3 and 4 for the odd ids; whether two ids share a hash."""
-        read = self._one(sql.labels(self.sources.labels(), self.question, self.day.day, self.key))
+    def _labels(self) -> None:
+        """Rules 3 and 4 for the odd ids, as if each had a prediction."""
+        present = self.present
+        read = self._one(sql.labels(self.sources.labels(), self.question, self.day.day, self.key, present))
         self._promised(read, self.day.labels)
         self.db.execute("CREATE TEMP TABLE weights (who VARCHAR, w BIGINT)")
         if self.question.labeler_weights:
             self.db.executemany("INSERT INTO weights VALUES (?, ?)", list(self.question.labeler_weights.items()))
-        self.db.execute(sql.SEVERAL)
-        self.db.execute(sql.ODD)
-        if self._one(sql.SHARED_HASHES):
-            return True
-        for step in (sql.DUPLICATES, sql.SUPERSEDED, sql.VOTES, sql.TALLY):
+        for step in (sql.with_absent(present), sql.SEVERAL, sql.ODD, sql.DUPLICATES, sql.SUPERSEDED):
             self.db.execute(step)
-        has_probability = self._one("SELECT count(probability) FROM votes") > 0
-        self.db.execute(sql.resolved(has_probability))
-        return False
+        self.db.execute(sql.votes(one_class="origin" not in present))
+        self.db.execute(sql.TALLY)
+        self.db.execute(sql.resolved("probability" in present))
 
-    def _join(self, plain: bool, twice: bool) -> None:
-        self.db.execute(sql.joined(self.sources.predictions(), self.question, self.day.day, self.key,
-                                   self.sources.slice_columns, plain, twice))
+    def _predictions(self) -> None:
+        """Rule 2, and each prediction beside its consensus."""
+        rows = sql.rows_to_join(self.sources.predictions(), self.question, self.day.day, self.key)
+        ranked, extra = self.sources.has_top, self.sources.slice_columns
+        read = self._one("CREATE TEMP TABLE joined_rows AS " + sql.joined(rows, extra, self.present, ranked))
+        self._promised(read, self.day.predictions)
+        twice = self._states()
+        if len(twice):
+            self._duplicates(twice, sql.joined("SELECT * FROM repeated WHERE place = 1", extra, self.present, ranked))
+        self.db.execute(sql.joined_view(self.present, ranked))
+        self.db.execute(sql.OUR_ODD)
         self.db.execute(sql.OUR_VOTES)
+
+    def _states(self) -> Any:
+        """Counts the rows by state; gives the hashes that several distinct or duplicate rows share."""
+        import numpy as np
+
+        seen = self.db.execute("SELECT h, state, ours, greatest(p_t, p_recorded) AS known FROM joined_rows").fetchnumpy()
+        h, state, ours, known = (np.ma.getdata(seen[n]) for n in ("h", "state", "ours", "known"))
+        self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
+        for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
+            self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
+        late = known[state == sql.FUTURE]
+        self.known.append(int(known[state == sql.OK].max(initial=0)))
+        self.future += [int(late.min())] if len(late) else []
+        return _repeated(h[state == sql.OK])
+
+    def _duplicates(self, twice: Any, joined: str) -> None:
+        """Puts the first row of each repeated id in the place of them all."""
+        import pyarrow as pa
+
+        self.db.register("repeated_hashes", pa.table({"h": pa.array(twice)}))
+        self.db.execute("CREATE TEMP TABLE twice AS SELECT h FROM repeated_hashes")
+        rows = sql.rows_to_join(self.sources.predictions(), self.question, self.day.day, self.key)
+        self.db.execute(sql.repeated_predictions(rows, self.sources.prediction_order))
+        self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND ours")
+        self.db.execute(f"DELETE FROM joined_rows WHERE state = {sql.OK} AND h IN (SELECT h FROM twice)")
+        self.db.execute("INSERT INTO joined_rows " + joined)
 
     def _endings(self) -> None:
         """Rule 3 added up: other models' and orphans by what the join found."""
-        names = ("rows", *sql.ENDINGS)
-        odd = dict(zip(names, self._row(sql.endings("true")), strict=True))
-        others = dict(zip(names, self._row(sql.endings("h IN (SELECT h FROM joined WHERE NOT ours)")), strict=True))
-        ours = dict(zip(names, self._row(sql.endings("h IN (SELECT h FROM joined WHERE ours)")), strict=True))
-        simple, without_id, total = self._row(f"""SELECT count(*) FILTER (id IS NOT NULL AND {sql.IS_SIMPLE}),
-            count(*) FILTER (id IS NULL), count(*) FROM l""")
+        odd, ours = self._ended("true"), self._ended("h IN (SELECT h FROM our_odd)")
+        others = self._ended("h IN (SELECT h FROM joined WHERE odd AND NOT ours)")
+        total, with_id = self._row("SELECT count(*), count(id) FROM l")
+        simple, without_id = with_id - odd["rows"], total - with_id
         our_simple, other_simple = self._row("SELECT count(*) FILTER (ours), count(*) FILTER (NOT ours) FROM joined "
                                              "WHERE odd = false")
         rows = self.rows
@@ -156,6 +164,9 @@ class _Day:
         rows["orphan"] = simple - our_simple - other_simple + sum(
             odd[n] - ours[n] - others[n] for n in ("superseded", "withdrawn", "vote"))
         self._label_times(bool(rows["other_model"]))
+
+    def _ended(self, which: str) -> dict[str, int]:
+        return dict(zip(sql.ENDINGS, self._row(sql.endings(which)), strict=True))
 
     def _label_times(self, others: bool) -> None:
         mine = "h NOT IN (SELECT h FROM joined WHERE NOT ours)" if others else "true"

@@ -53,6 +53,25 @@ class Sources:
         """All label rows of the day."""
         return self._union(LABEL, LABEL_NAMES, self.day.labels)
 
+    def present_labels(self) -> list[str]:
+        """The names of label columns, but the id, that any file has with values."""
+        return [n for n, c in LABEL_NAMES.items() if n != "id" and _anywhere(self.day.labels, c)]
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether DuckDB itself reads all files, so that a look at few columns reads only those."""
+        both = ((PREDICTION, self.day.predictions), (LABEL, self.day.labels))
+        return all(self._is_read_by_duckdb(record, f) for record, files in both for f in files)
+
+    def _is_read_by_duckdb(self, record: Record, file: DataFile) -> bool:
+        path = f"{self.storage.arrow()[1]}/{file.key}"
+        return self.storage.root.startswith("file:") and _is_plain(record, file) and not any(c in path for c in "*?[")
+
+    @property
+    def has_top(self) -> bool:
+        """Whether any file has top labels."""
+        return _anywhere(self.day.predictions, "top_labels")
+
     def _union(self, record: Record, names: dict[str, str], files: Sequence[DataFile]) -> str:
         if not files:
             nothing = ", ".join(f"NULL::{SQL_TYPES[record.field(c).type]} AS {n}" for n, c in names.items())
@@ -64,10 +83,9 @@ class Sources:
         return " UNION ALL ".join(parts)
 
     def _scans(self, record: Record, files: Sequence[DataFile]) -> Iterator[str]:
-        plain = self.storage.root.startswith("file:") and all(_is_plain(record, f) for f in files)
         system, base = self.storage.arrow()
         paths = [f"{base}/{f.key}" for f in files]
-        if plain and not any(c in p for p in paths for c in "*?["):
+        if all(self._is_read_by_duckdb(record, f) for f in files):
             listed = ", ".join(text(p) for p in paths)
             yield f"read_parquet([{listed}], hive_partitioning = false)"
             return
@@ -97,6 +115,10 @@ def _is_plain(record: Record, file: DataFile) -> bool:
                 or (t.is_floating(found) and t.is_floating(wanted)) or (t.is_integer(found) and name == "model_version"))
 
     return not file.clashing and all(plain(n, f) for n, f in file.columns.items())
+
+
+def _anywhere(files: Sequence[DataFile], column: str) -> bool:
+    return any(not _is_null(f.columns.get(column)) for f in files)
 
 
 def _is_null(found: Any) -> bool:

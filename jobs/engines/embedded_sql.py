@@ -15,11 +15,18 @@ from contract import clock
 from contract.counts import BINS, CONFIDENCE_SCALE, MOST_SLICE_VALUES, ORIGINS, OTHER, SMALLEST_P, WEIGHT_SCALE
 from jobs.engines.question import BANDS, Question, Slice
 
+# Versions, labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to move
+# and to group than as texts. With more than this many they stay texts.
+MOST_WORDS = 50_000
 OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
 DAY_US = 86_400_000_000
 HEX = "[0-9a-fA-F]"
 UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
 # A label's columns in schema order after (labeled_at, label_id, label): the last word on any tie.
+LABEL_TYPES = {"label_id": "VARCHAR", "label": "word", "labeler": "word", "t": "BIGINT", "recorded": "BIGINT",
+               "origin": "VARCHAR", "saw": "BOOLEAN", "withdraws": "BOOLEAN", "probability": "DOUBLE",
+               "strategy": "VARCHAR", "actor": "VARCHAR"}
+WORDS = ("label", "labeler")
 LABEL_TIES = "labeler, recorded, origin, saw, withdraws, probability, strategy, actor"
 
 
@@ -42,18 +49,29 @@ def misfiled(column: str, day: str) -> str:
     """
     first = clock.to_us(clock.parse_moment(f"{day}T00:00:00")) // 1000
     low, high = _head(first), _head(first + 86_400_000)
-    capitals = [high[:i] for i, c in enumerate(high) if c.isalpha()]
-    usual = " AND ".join([f"{column} >= '{low}' AND {column} < '{high}'",
-                          *(f"NOT ({column} >= '{c}A' AND {column} < '{c}G')" for c in capitals if c >= low[:len(c)])])
+    letters = [high[:i] for i, c in enumerate(high) if c.isalpha() and high[:i + 1] > low[:i + 1]]
+    below = f"{letters[0]}A" if letters else high  # most ids of a day lie below: one comparison
+    last = " AND ".join([f"{column} < '{high}'", *(f"NOT ({column} >= '{c}A' AND {column} < '{c}G')" for c in letters)])
     millisecond = f"CAST('0x' || substr({column}, 1, 8) || substr({column}, 10, 4) AS BIGINT)"
     number = (date.fromisoformat(day) - date(1970, 1, 1)).days
-    return (f"CASE WHEN {usual} THEN false WHEN regexp_full_match({column}, '{UUID7}') "
+    return (f"CASE WHEN {column} >= '{low}' AND {column} < '{below}' THEN false WHEN {column} >= '{low}' AND {last} "
+            f"THEN false WHEN regexp_full_match({column}, '{UUID7}') "
             f"THEN {millisecond} // 86400000 <> {number} ELSE false END")
 
 
 def _head(ms: int) -> str:
     digits = f"{max(ms, 0):012x}"
     return f"{digits[:8]}-{digits[8:]}"
+
+
+WORD_AS_TEXT = "CREATE TYPE word AS VARCHAR"
+WORD_AS_NUMBER = "CREATE TYPE word AS ENUM (SELECT word FROM words WHERE word IS NOT NULL ORDER BY word)"
+
+
+def words(predictions: str, labels: str) -> str:
+    """Table `words`: all versions, labels and labelers of the day."""
+    columns = [("version", predictions), ("predicted", predictions), ("label", labels), ("labeler", labels)]
+    return "CREATE TEMP TABLE words AS " + " UNION ".join(f"SELECT {c} AS word FROM ({t})" for c, t in columns)
 
 
 def prediction_state(question: Question, day: str) -> str:
@@ -82,25 +100,25 @@ def origin(column: str) -> str:
     return f"[{', '.join(text(o) for o in ORIGINS)}][{column} + 1]"
 
 
-def look(source: str, question: Question, day: str, key: str) -> str:
-    """One line for each prediction row: its hash, state, whether it is this model's, and its known time."""
-    ours = f"coalesce(model = {text(question.model)}, false)"
-    return (f"SELECT {key} AS h, {prediction_state(question, day)}::TINYINT AS state, {ours} AS ours, "
-            f"greatest(p_t, p_recorded) AS known FROM ({source})")
-
-
-def repeated_predictions(source: str, question: Question, day: str, key: str, order: Sequence[str]) -> str:
+def repeated_predictions(rows: str, order: Sequence[str]) -> str:
     """Of the ids that stand in `twice`, each row with its place; the first is the distinct prediction."""
     ties = ", ".join(f"{c} NULLS FIRST" for c in order)
     return (f"CREATE TEMP TABLE repeated AS SELECT *, row_number() OVER (PARTITION BY id ORDER BY {ties}) AS place "
-            f"FROM (SELECT *, {key} AS h FROM ({source}) WHERE {prediction_state(question, day)} = {OK}) "
-            f"WHERE h IN (SELECT h FROM twice)")
+            f"FROM ({rows}) WHERE state = {OK} AND h IN (SELECT h FROM twice)")
 
 
-def labels(source: str, question: Question, day: str, key: str) -> str:
-    """Table `l`: every label row with its hash, state and origin class."""
-    return (f"CREATE TEMP TABLE l AS SELECT {key} AS h, *, ({label_state(question, day)})::TINYINT AS state, "
-            f"({ORIGIN_CLASS})::TINYINT AS class FROM ({source})")
+def labels(source: str, question: Question, day: str, key: str, present: Sequence[str]) -> str:
+    """Table `label_rows`: every label row with its hash and state, in the columns that any file has."""
+    columns = ", ".join(("id", *(f"{c}::word AS {c}" if c in WORDS else c for c in present)))
+    return (f"CREATE TEMP TABLE label_rows AS SELECT {key} AS h, {columns}, "
+            f"({label_state(question, day)})::TINYINT AS state FROM ({source})")
+
+
+def with_absent(present: Sequence[str]) -> str:
+    """View `l`: the same with all columns, and with the origin class. Constants cost nothing in a view."""
+    absent = "".join(f", NULL::{kind} AS {name}" for name, kind in LABEL_TYPES.items() if name not in present)
+    return (f"CREATE TEMP VIEW l AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class FROM "
+            f"(SELECT *{absent} FROM label_rows)")
 
 
 # Ids with several label rows. A hash with two ids would join what does not belong together.
@@ -108,7 +126,7 @@ SEVERAL = "CREATE TEMP TABLE several AS SELECT h FROM l WHERE id IS NOT NULL GRO
 IS_SIMPLE = f"state = {OK} AND withdraws IS DISTINCT FROM true AND h NOT IN (SELECT h FROM several)"
 ODD = f"""CREATE TEMP TABLE odd AS SELECT *, false AS duplicate, false AS superseded FROM l
     WHERE id IS NOT NULL AND (h IN (SELECT h FROM several) OR state <> {OK} OR withdraws)"""
-SHARED_HASHES = "SELECT count(*) FROM (SELECT h FROM odd GROUP BY h HAVING min(id) <> max(id))"
+SHARED_HASHES = "SELECT count(*) FROM odd JOIN resolved USING (h) WHERE odd.id <> resolved.id"
 
 # Rule 3, duplicates: with a label_id the first by (labeled_at, label); without, one of those equal in every column.
 DUPLICATES = f"""UPDATE odd SET duplicate = true WHERE rowid IN (
@@ -130,17 +148,24 @@ SUPERSEDED = f"""UPDATE odd SET superseded = true WHERE rowid IN (
         FROM odd WHERE state = {OK} AND NOT duplicate AND h IN (SELECT h FROM odd WHERE state = {OK} AND NOT duplicate
             GROUP BY h, class, labeler HAVING count(*) > 1))
     WHERE place > 1)"""
-VOTES = f"""CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, class, min(class) OVER (PARTITION BY h)
-    = class AS deciding FROM odd
-    WHERE state = {OK} AND NOT duplicate AND NOT superseded AND withdraws IS DISTINCT FROM true"""
+IS_VOTE = f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws IS DISTINCT FROM true"
+
+
+def votes(one_class: bool) -> str:
+    """Table `votes`: what is left of the odd ids' rows, and which of them decide."""
+    deciding = "true" if one_class else "min(class) OVER (PARTITION BY h) = class"
+    return (f"CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, class, {deciding} AS deciding "
+            f"FROM odd WHERE {IS_VOTE}")
+
+
 # Rule 4: the votes for each label among the deciding ones.
 TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coalesce(w, {WEIGHT_SCALE})) AS weight,
-    max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler = weights.who WHERE deciding GROUP BY h, label"""
+    max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label"""
 FIRST_VOTE = f"(t, label_id IS NOT NULL, label_id, label, {LABEL_TIES})"
 
 
 def resolved(has_probability: bool) -> str:
-    """Table `resolved`: one line for each odd id, its consensus (null without votes) and what became of its rows."""
+    """Table `resolved`: one line for each odd id, with its consensus, null without votes."""
     first = f"""(SELECT h, probability FROM votes WHERE deciding QUALIFY row_number() OVER (PARTITION BY h ORDER BY t,
         label_id NULLS FIRST, label NULLS FIRST, {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) = 1)"""
     probability = first if has_probability else "(SELECT NULL AS h, NULL::DOUBLE AS probability WHERE false)"
@@ -148,36 +173,41 @@ def resolved(has_probability: bool) -> str:
     WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label FROM tally GROUP BY h),
     said AS (SELECT h, any_value(class) AS class, bool_or(saw) AS any_saw, bool_or(saw IS NULL) AS unknown
         FROM votes WHERE deciding GROUP BY h),
-    ended AS (SELECT h, any_value(id) AS id, count(*) AS n_rows, count(*) FILTER (state = {INVALID}) AS n_invalid,
-        count(*) FILTER (state = {MISFILED}) AS n_misfiled, count(*) FILTER (state = {FUTURE}) AS n_future,
-        count(*) FILTER (duplicate) AS n_duplicate, count(*) FILTER (superseded) AS n_superseded,
-        count(*) FILTER (state = {OK} AND NOT duplicate AND NOT superseded AND coalesce(withdraws, false)) AS n_withdrawn,
-        count(*) FILTER (state = {OK} AND NOT duplicate AND NOT superseded AND NOT coalesce(withdraws, false)) AS n_vote
-        FROM odd GROUP BY h)
-    SELECT ended.*, best.label, best.split, said.class,
+    found AS (SELECT h, any_value(id) AS id FROM odd GROUP BY h)
+    SELECT found.*, best.label, best.split, said.class,
         CASE WHEN any_saw THEN true WHEN class IS NULL OR unknown THEN NULL ELSE false END AS saw, f.probability
-    FROM ended LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
+    FROM found LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
 
 
-def joined(source: str, question: Question, day: str, key: str, extra: Sequence[str], plain: bool, twice: bool) -> str:
-    """Table `joined`: this model's distinct predictions with their consensus, and other models' that have labels.
+def rows_to_join(source: str, question: Question, day: str, key: str) -> str:
+    """Every prediction row with its hash, its state (rule 2, all but duplicates) and whether it is this model's."""
+    return (f"SELECT *, {key} AS h, ({prediction_state(question, day)})::TINYINT AS state, "
+            f"coalesce(model = {text(question.model)}, false) AS ours FROM ({source})")
 
-    `plain`: no row is anything but distinct, so that states need not be looked at again. `extra`: slice columns.
-    """
-    columns = ", ".join(["p.model", "p.version", "p.predicted", "p.confidence", "p.p_t", *(f"p.{c}" for c in extra)])
-    where = [] if plain else [f"({prediction_state(question, day)}) = {OK}"]
-    rows = f"SELECT *, {key} AS h FROM ({source})" + (f" WHERE {where[0]}" if where else "")
-    if twice:
-        rows = (f"SELECT * FROM ({rows}) WHERE h NOT IN (SELECT h FROM twice) "
-                f"UNION ALL SELECT * EXCLUDE (place) FROM repeated WHERE place = 1")
-    return f"""CREATE TEMP TABLE joined AS SELECT {columns}, p.model = {text(question.model)} AS ours,
-        lab.label, lab.class, lab.saw, lab.split, lab.probability, lab.labeler, lab.t, lab.odd, lab.id <> p.id AS mixed,
-        CASE WHEN lab.odd OR p.model <> {text(question.model)} THEN p.h END AS h,
-        {rank("p.top", "lab.label")} AS rank
+
+def joined(rows: str, extra: Sequence[str], present: Sequence[str], ranked: bool) -> str:
+    """Prediction rows beside the consensus of their id; slice columns are `extra`, `present` as for `labels`."""
+    some = [c for c in ("saw", "probability") if c in present] + (["class"] if "origin" in present else [])
+    columns = ["h", "state", "ours", "version", "predicted", "confidence", "p_t", "p_recorded", *extra]
+    of_label = ["label", "labeler", "t", "split", "odd", *some]
+    place = f", {rank('p.top', 'lab.label::VARCHAR')} AS rank" if ranked else ""
+    listed = "".join(f", {c}" for c in some)
+    typed = [f"p.{c}::word AS {c}" if c in ("version", "predicted") else f"p.{c}" for c in columns]
+    return f"""SELECT {", ".join(typed)}, {", ".join(f"lab.{c}" for c in of_label)},
+        lab.id <> p.id AS mixed{place}
     FROM ({rows}) p LEFT JOIN (
-        SELECT h, id, label, class, saw, false AS split, probability, labeler, t, false AS odd FROM l WHERE {IS_SIMPLE}
-        UNION ALL SELECT h, id, label, class, saw, split, probability, NULL, NULL, true FROM resolved) lab ON p.h = lab.h
-    WHERE p.model = {text(question.model)} OR lab.h IS NOT NULL"""
+        SELECT h, id, label, labeler, t, false AS split, false AS odd{listed} FROM l WHERE {IS_SIMPLE}
+        UNION ALL SELECT h, id, label, NULL, NULL, split, true{listed} FROM resolved) lab ON p.h = lab.h"""
+
+
+def joined_view(present: Sequence[str], ranked: bool) -> str:
+    """View `joined`: the distinct predictions (rule 2), those of other models only where they have labels."""
+    absent = {"saw": "NULL::BOOLEAN", "probability": "NULL::DOUBLE"}
+    given = [f"{v} AS {n}" for n, v in absent.items() if n not in present]
+    given += [] if "origin" in present else [f"CASE WHEN label IS NOT NULL THEN {ORIGINS.index('import')} END AS class"]
+    given += [] if ranked else ["NULL::INTEGER AS rank"]
+    return (f"CREATE TEMP VIEW joined AS SELECT {', '.join(['*', *given])} FROM joined_rows "
+            f"WHERE state = {OK} AND (ours OR odd IS NOT NULL)")
 
 
 def rank(top: str, label: str) -> str:
@@ -202,26 +232,31 @@ CELLS = f"""SELECT version AS model_version, predicted, confidence_bin, label, {
     FROM (SELECT *, {CONFIDENCE_BIN} AS confidence_bin, {WEIGHT} AS w FROM joined WHERE ours)
     GROUP BY version, predicted, confidence_bin, label, class, saw, rank, split"""
 # Every vote on a prediction of ours, with what became the consensus.
-OUR_VOTES = """CREATE TEMP TABLE our_votes AS
-    SELECT labeler, class, label = label AS agrees, t, p_t FROM joined WHERE ours AND odd = false
-    UNION ALL SELECT v.labeler, v.class, v.label = j.label, v.t, j.p_t FROM votes v JOIN joined j ON v.h = j.h
-    WHERE j.ours AND j.odd"""
-PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_votes GROUP BY labeler"
-DELAYS = f"""SELECT ({floor_div("t - p_t", DAY_US)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
-    FROM our_votes GROUP BY ALL"""
+OUR_ODD = "CREATE TEMP TABLE our_odd AS SELECT h, label, p_t FROM joined WHERE ours AND odd"
+OUR_VOTES = """CREATE TEMP TABLE our_odd_votes AS SELECT v.labeler, v.class, v.label = j.label AS agrees, v.t, j.p_t
+    FROM votes v JOIN our_odd j ON v.h = j.h"""
+# The votes of simple ids and of odd ones are added up apart; `canonical` adds equal keys.
+PEOPLE = """SELECT labeler, count(*) AS votes, count(*) AS agreements FROM joined WHERE ours AND odd = false GROUP BY labeler
+    UNION ALL SELECT labeler, count(*), count(*) FILTER (agrees) FROM our_odd_votes GROUP BY labeler"""
+_DAYS = f"({floor_div('t - p_t', DAY_US)})::INTEGER"
+DELAYS = f"""SELECT days, {origin("class")} AS origin, n FROM (
+    SELECT {_DAYS} AS days, class, count(*) AS n FROM joined WHERE ours AND odd = false GROUP BY ALL
+    UNION ALL SELECT {_DAYS}, class, count(*) FROM our_odd_votes GROUP BY ALL)"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
-        WHERE h IN (SELECT h FROM joined WHERE ours AND odd))
+        WHERE h IN (SELECT h FROM our_odd))
     SELECT a.label, b.label AS other_label, a.votes::INTEGER AS votes,
         sum(CASE WHEN a.label = b.label THEN a.n * (a.n - 1) ELSE a.n * b.n END)::BIGINT AS n
     FROM ours a JOIN ours b ON a.h = b.h WHERE a.votes >= 2
         AND (a.label <> b.label OR a.n > 1) GROUP BY a.label, b.label, a.votes"""
-ENDINGS = ("invalid", "misfiled", "future", "duplicate", "superseded", "withdrawn", "vote")
+ENDINGS = {"rows": "true", "invalid": f"state = {INVALID}", "misfiled": f"state = {MISFILED}",
+           "future": f"state = {FUTURE}", "duplicate": "duplicate", "superseded": "superseded", "vote": IS_VOTE,
+           "withdrawn": f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws"}
 
 
 def endings(which: str) -> str:
-    """What became of the label rows of odd ids, added up over `which` (a condition on h)."""
-    sums = ", ".join(f"coalesce(sum(n_{e}), 0)" for e in ("rows", *ENDINGS))
-    return f"SELECT {sums} FROM resolved WHERE {which}"
+    """What became of the label rows of odd ids, counted over `which` (a condition on h)."""
+    counts = ", ".join(f"count(*) FILTER ({condition})" for condition in ENDINGS.values())
+    return f"SELECT {counts} FROM odd WHERE {which}"
 
 
 def slice_table(slice_: Slice) -> str:
