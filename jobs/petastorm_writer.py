@@ -40,8 +40,11 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
         context = spark.sparkContext
         tasks = context.parallelize(work, min(len(work), 4 * context.defaultParallelism))
         files = tasks.map(lambda w: _write_file(root, index_key, w, rows_per_group, max_side)).collect()
-    metadata = {split: hashlib.sha256(storage.read(f"{folder}{split}/{COMMON_METADATA}")).hexdigest() for split in used}
-    return files, metadata
+    return files, {split: _digest_of_metadata(storage, f"{folder}{split}/") for split in used}
+
+
+def _digest_of_metadata(storage: Storage, folder: str) -> str:
+    return hashlib.sha256(storage.read(folder + COMMON_METADATA)).hexdigest()
 
 
 @contextmanager

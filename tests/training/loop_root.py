@@ -37,7 +37,7 @@ def jpeg(pixels) -> bytes:
 
 
 class LoopRoot:
-    """Writes rows as the service would; ids are made from a counter, so the same calls give the same root."""
+    """Writes rows as the service would; ids are made from day and image, so the same rows come out whatever the files."""
 
     def __init__(self, root: str, model: str = "digits") -> None:
         self.root, self.model = root, model
@@ -55,16 +55,15 @@ class LoopRoot:
         """One prediction per image, and for each label that is not None one label row. Returns the prediction ids."""
         predictions, rows = [], []
         for data, label in zip(images, labels, strict=True):
-            self.n += 1
             at = clock.parse_moment(f"{day}T08:00:00Z")
             sha, key = self.image(data)
-            entropy = hashlib.sha256(f"{self.n}".encode()).digest()[:10]
+            entropy = hashlib.sha256(f"{day} {sha}".encode()).digest()[:10]
             prediction = ids.uuid7(at, entropy)
             predictions.append({"prediction_id": prediction, "predicted_at": at, "model": self.model, "model_version": "1",
                                 "predicted_label": predicted, "confidence": 0.5, "image_sha256": sha, "image_uri": key})
             if label is not None:
                 rows.append({"label_id": ids.uuid7(at, entropy[::-1]), "prediction_id": prediction, "label": label,
-                             "labeler": labelers[self.n % len(labelers)], "labeled_at": at, "origin": origin,
+                             "labeler": labelers[entropy[0] % len(labelers)], "labeled_at": at, "origin": origin,
                              "saw_prediction": False} | more)
         self.write(layout.PREDICTIONS, day, predictions)
         self.write(layout.LABELS, day, rows)

@@ -1,0 +1,65 @@
+"""A file system for Petastorm's metadata on S3: the few verbs of pyarrow's legacy interface, on our own storage.
+
+Petastorm's own (s3fs) does not work with the pyarrow that it needs. Data files do not go through here.
+"""
+
+import io
+from typing import Any
+
+from contract.storage import open_storage
+
+
+def filesystem(root: str) -> Any:
+    """The file system of a root, for paths `bucket/prefix/key`; may be made again in every Spark task."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pyarrow.filesystem import FileSystem
+
+        storage = open_storage(root)
+        base = storage.arrow()[1] + "/"
+
+        class Stored(FileSystem):
+            """Keys as files; a prefix is a folder when something lies under it."""
+
+            def key(self, path: str) -> str:
+                return str(path).removeprefix("s3://").removeprefix(base).strip("/")
+
+            def isfile(self, path: str) -> bool:
+                return storage.exists(self.key(path))
+
+            def isdir(self, path: str) -> bool:
+                return not self.isfile(path) and any(storage.list(self.key(path) + "/"))
+
+            def exists(self, path: str) -> bool:
+                return self.isfile(path) or self.isdir(path)
+
+            def _isfilestore(self) -> bool:
+                return True
+
+            def ls(self, path: str) -> list[str]:
+                return [base + e.key for e in storage.list(self.key(path) + "/")]
+
+            def walk(self, path: str) -> Any:
+                prefix = self.key(path) + "/"
+                names = [e.key[len(prefix):] for e in storage.list(prefix)]
+                yield base + prefix.rstrip("/"), [], [name for name in names if "/" not in name]
+
+            def open(self, path: str, mode: str = "rb") -> Any:
+                return Writing(storage, self.key(path)) if "w" in mode else io.BytesIO(storage.read(self.key(path)))
+
+        return Stored()
+
+
+class Writing(io.BytesIO):
+    """Bytes that become an object when closed."""
+
+    def __init__(self, storage: Any, key: str) -> None:
+        super().__init__()
+        self.storage, self.key = storage, key
+
+    def close(self) -> None:
+        if not self.closed:
+            self.storage.put(self.key, self.getvalue())
+        super().close()

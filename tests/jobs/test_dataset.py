@@ -1,0 +1,190 @@
+"""The dataset job on real rows, images and Spark: same input, same dataset; readable by others; killed, nothing shows."""
+
+import json
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from contract import clock, manifest
+from contract.card import Card, Preprocess
+from contract.errors import DONE, ERROR, EmptyData
+from contract.registry import Registry, file_sha256
+from contract.settings import load
+from contract.storage import open_root
+from jobs import dataset as dataset_job
+from jobs import dataset_build, petastorm_writer
+from tests.training.loop_root import LoopRoot, digits, jpeg, png
+
+AS_OF = clock.parse_moment("2026-11-25T00:00:00Z")
+OPTIONS = ["dataset.files=3", "dataset.rows_per_group=8"]
+
+
+def make(root, *more, **window):
+    settings = load(root=root, model="digits", overrides=[*OPTIONS, *more])
+    return dataset_job.make(open_root(root), settings, window.get("first"), window.get("last"), AS_OF)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    pixels, labels = digits()
+    return [png(p) for p in pixels[:120]], [str(int(label) % 3) for label in labels[:120]]
+
+
+@pytest.fixture
+def loop(tmp_root, pictures):
+    """120 labelled digits of three classes on two days."""
+    loop = LoopRoot(tmp_root)
+    for day, part in (("2026-11-20", slice(0, 60)), ("2026-11-21", slice(60, 120))):
+        loop.day(day, pictures[0][part], pictures[1][part])
+    return loop
+
+
+def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, spark, monkeypatch, tmp_path, pictures):
+    one = make(loop.root)
+    other = LoopRoot(str(tmp_path / "other"))
+    for at in range(0, 120, 30):  # other files, the other way round
+        day = "2026-11-20" if at < 60 else "2026-11-21"
+        other.day(day, pictures[0][at:at + 30][::-1], pictures[1][at:at + 30][::-1])
+    monkeypatch.setattr("jobs.consensus.SLOTS", 5)
+    monkeypatch.setattr("jobs.dataset_images.PER_TASK", 7)
+    again = make(other.root)
+    assert again.dataset == one.dataset and again.attempt != one.attempt
+    assert [(f.row_digest, f.sha256) for f in again.files] == [(f.row_digest, f.sha256) for f in one.files]
+
+
+def test_a_repeat_finds_the_manifest_and_writes_nothing(loop, spark):
+    one = make(loop.root)
+    before = [(e.key, e.etag) for e in loop.storage.list()]
+    assert make(loop.root) == one
+    assert [(e.key, e.etag) for e in loop.storage.list()] == before
+    assert make(loop.root, "dataset.rows_per_group=9").dataset != one.dataset
+
+
+def test_the_files_are_what_the_manifest_says(loop, spark):
+    made = make(loop.root)
+    assert made.window == {"from": "2026-11-20", "to": "2026-11-21"} and made.label_sources == {"import": 120}
+    for file in made.files:
+        path = loop.storage.path(file.key)
+        table = pq.ParquetFile(path)
+        assert (file_sha256(path), path.stat().st_size) == (file.sha256, file.size)
+        assert (table.metadata.num_rows, table.metadata.num_row_groups) == (file.rows, file.row_groups)
+        hashes = table.read(["image_sha256"]).column(0).to_pylist()
+        assert hashes == sorted(hashes)
+    assert sum(f.rows for f in made.files) == sum(made.rows.values()) == 120 - sum(made.left_out.values())
+
+
+def test_others_read_it_plain_petastorm_and_pandas(loop, spark):
+    from petastorm import make_reader
+
+    made = make(loop.root)
+    folder = loop.storage.path(f"datasets/{made.dataset}/{made.attempt}/train")
+    with make_reader(f"file://{folder}", reader_pool_type="dummy") as reader:
+        rows = {row.image_sha256: row for row in reader}
+    frame = pd.read_parquet([p for p in sorted(folder.glob("*.parquet"))])
+    assert len(rows) == len(frame) == made.rows["train"]
+    row = frame.iloc[0]
+    assert rows[row.image_sha256].image.shape == (32, 32, 3) and rows[row.image_sha256].label == row.label
+    assert loop.storage.read(row.image_uri) == row.image
+
+
+def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_own_folder(loop, spark, monkeypatch):
+    class Died(BaseException):
+        pass
+
+    def dies(*_):
+        raise Died
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(petastorm_writer, "_digest_of_metadata", dies)
+        make(loop.root)
+    assert not [e for e in loop.storage.list("datasets/") if e.key.endswith("manifest.json")]
+    left = {e.key: e.etag for e in loop.storage.list("datasets/")}
+    made = make(loop.root)
+    assert left and all(made.attempt not in key for key in left)
+    assert {e.key: e.etag for e in loop.storage.list("datasets/") if e.key in left} == left
+
+
+def test_a_damaged_and_a_missing_image_are_listed_and_stop_nothing(loop, spark):
+    made = make(loop.root)
+    rows = dataset_build.read_index(loop.storage, made)
+    loop.storage.put(rows[0]["image_uri"], b"other bytes")
+    loop.storage.delete(rows[1]["image_uri"])
+    again = make(loop.root)
+    assert again.left_out == {"image is not the one that its hash names": 1, "image missing": 1}
+    listed = json.loads(loop.storage.read(again.listed.key))
+    assert {e["image_sha256"] for e in listed} == {rows[0]["image_sha256"], rows[1]["image_sha256"]}
+
+
+def publish(loop, made, tmp_path):
+    weights = tmp_path / "w"
+    weights.write_bytes(b"weights")
+    registry = Registry(loop.storage, "digits")
+    version = registry.claim("test")
+    registry.write_version(Card(model="digits", version=version, created_at="", network="resnet18", classes=made.classes,
+                                preprocess=Preprocess(), weights_sha256=file_sha256(weights), weights_bytes=7,
+                                dataset=made.dataset), weights)
+    registry.promote(version, "test", "test", None)
+
+
+def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop, spark, tmp_path):
+    first = make(loop.root)
+    publish(loop, first, tmp_path)
+    pixels, labels = digits()
+    loop.day("2026-11-23", [jpeg(p) for p in pixels[200:240]], [str(int(label) % 3) for label in labels[200:240]])
+    made = make(loop.root, first="2026-11-23", last="2026-11-23")
+    assert made.parent == first.dataset and sum(made.replayed.values()) == 120 - sum(first.left_out.values())
+    sides = {r["image_sha256"]: r["split"] for r in dataset_build.read_index(loop.storage, made)}
+    before = {r["image_sha256"]: r["split"] for r in dataset_build.read_index(loop.storage, first)}
+    assert before.items() <= sides.items()
+    assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
+
+
+def test_training_copies_are_shrunk_and_held_out_ones_keep_their_bytes(loop, spark):
+    made = make(loop.root, "dataset.max_side=16")
+    widths = {}
+    for file in made.files:
+        for row in pq.ParquetFile(loop.storage.path(file.key)).read().to_pylist():
+            stored = loop.storage.read(row["image_uri"])
+            widths.setdefault(file.split, set()).add(row["image"] == stored)
+    assert widths == {"train": {False}, "validation": {True}, "holdout": {True}}
+
+
+def test_an_empty_window_and_an_export(loop, spark, tmp_path, capsys):
+    with pytest.raises(EmptyData, match="found none"):
+        make(loop.root, first="2025-01-01", last="2025-01-02")
+    made = make(loop.root)
+    arguments = ["--root", loop.root, "--dataset", made.dataset, "--imagefolder", str(tmp_path / "out")]
+    assert dataset_job.main([*arguments, "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["images"] == len(list((tmp_path / "out").glob("*/*/*.png")))
+    assert dataset_job.main([*arguments[:3], "nothing", *arguments[4:]]) == ERROR
+    assert made.dataset in capsys.readouterr().err
+
+
+def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, capsys):
+    from jobs import images
+
+    pixels, labels = digits()
+    for n in range(60):
+        target = tmp_path / "mine" / f"class {int(labels[n]) % 2}"
+        target.mkdir(parents=True, exist_ok=True)
+        (target / f"{n}.jpg").write_bytes(jpeg(pixels[n]))
+    (tmp_path / "mine" / "class 0" / "broken.jpg").write_bytes(b"no picture")
+    assert images.main([str(tmp_path / "mine"), "--root", tmp_root, "--model", "mine", "--json"]) == DONE
+    document = json.loads(capsys.readouterr().out)
+    assert document["classes"] == ["class 0", "class 1"] and sum(document["rows"].values()) == 60
+    assert [entry["file"] for entry in document["refused"]] == ["class 0/broken.jpg"]
+    assert manifest.load(open_root(tmp_root), document["dataset"]).rows == document["rows"]
+
+
+def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
+    """Over HTTP against a real S3 API; the ranks stage the files on local disk."""
+    from training import reader
+
+    LoopRoot(s3_root).day("2026-11-20", *(part[:60] for part in pictures))
+    made = make(s3_root)
+    storage = open_root(s3_root)
+    files = made.split("train")
+    rows = list(reader.rows(storage, files, 0, made.rows["train"]))
+    assert len({row.image_sha256 for row in rows}) == made.rows["train"] == sum(f.rows for f in files)
+    assert storage.exists(f"datasets/{made.dataset}/{made.attempt}/train/_common_metadata")

@@ -1,0 +1,120 @@
+"""Which image stands where: rules that depend on content alone."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.errors import EmptyData
+from contract.settings import DatasetSettings
+from jobs import dataset_plan
+from jobs.dataset_images import UNDECODABLE, Look
+
+SETTINGS = DatasetSettings(near_bits=0, new_class_images=6)
+
+
+def sha(n) -> str:
+    return hashlib.sha256(f"{n}".encode()).hexdigest()
+
+
+def row(n, label="a", **more):
+    return {"image_sha256": sha(n), "image_uri": f"images/{n}.png", "label": label, "origin": "import", "votes": 1,
+            "agreeing": 1, "labelers": ["ann"], "labeled_at": n, "selection_probability": None, "prediction_id": f"p{n}",
+            "day": "2026-11-20"} | more
+
+
+def look(n, **more) -> Look:
+    return Look(**{"width": 8, "height": 8, "bytes": 100, "near": n} | more)
+
+
+def plan(rows, known=(), settings=SETTINGS, parent=(), looks=None):
+    found, listed = dataset_plan.candidates(rows, list(parent), settings, set())
+    places = {r["image_sha256"]: n for n, r in enumerate(found)}
+    looks = looks or {h: look(n << 20) for h, n in places.items()}
+    return dataset_plan.finish(found, listed, looks, known, settings)
+
+
+def reasons(found) -> dict:
+    return {e["image_sha256"]: e["reason"] for e in found.listed}
+
+
+@given(st.integers(0, 10**6))
+def test_the_split_is_a_pure_function_of_the_hash(n):
+    u = int(sha(n)[:16], 16) / 2**64
+    expected = "holdout" if u < 0.2 else "validation" if u < 0.3 else "train"
+    assert dataset_plan.split_of(sha(n), SETTINGS) == expected
+
+
+@given(st.permutations(range(40)))
+def test_the_order_of_rows_changes_nothing(order):
+    one, other = plan([row(n) for n in range(40)]), plan([row(n) for n in order])
+    assert one == other
+    ids = [dataset_plan.dataset_id(p, "m", None, SETTINGS) for p in (one, other)]
+    assert ids[0] == ids[1] and len(ids[0]) == 16
+
+
+def test_one_image_predicted_often_is_one_row_under_the_highest_origin_then_the_newest():
+    rows = [row(1, "a", labeled_at=9), row(1, "b", origin="audit", labeled_at=5), row(1, "c", origin="audit", labeled_at=7)]
+    found, listed = dataset_plan.candidates(rows, [], SETTINGS, set())
+    assert [r["label"] for r in found] == ["c"]
+    assert [e["detail"] for e in listed] == ["c over a, b"]
+
+
+def test_what_cannot_be_used_is_left_out_and_listed():
+    rows = [row(n) for n in range(30)]
+    rows += [row(100, votes=5, agreeing=2), row(101, image_uri=None), row(102, image_sha256="x"), row(103)]
+    looks = {sha(n): look(n << 20) for n in range(30)} | {sha(103): Look(reason=UNDECODABLE)}
+    found = plan(rows, looks=looks)
+    assert reasons(found) == {sha(100): "agreement too low", sha(101): "image not stored", "x": "image not stored",
+                              sha(103): UNDECODABLE}
+    assert len(found.rows) == 30
+
+
+def test_a_training_picture_nearly_the_same_as_a_held_out_one_is_left_out():
+    held = next(n for n in range(99) if dataset_plan.split_of(sha(n), SETTINGS) == "holdout")
+    train = [n for n in range(99) if dataset_plan.split_of(sha(n), SETTINGS) == "train"][:3]
+    looks = {sha(held): look(0b1011), sha(train[0]): look(0b1000), sha(train[1]): look(0b0100), sha(train[2]): look(-1)}
+    settings = SETTINGS.model_copy(update={"near_bits": 2})
+    found = plan([row(n) for n in (held, *train)], settings=settings, looks=looks)
+    assert reasons(found) == {sha(train[0]): "nearly a held-out picture"}
+    assert {r["image_sha256"] for r in found.rows} == {sha(held), sha(train[1]), sha(train[2])}
+
+
+@pytest.mark.parametrize(("count", "labelers", "said"), [
+    (5, ["ann", "bob"], "5 of 6 images"), (40, ["ann"], "1 of 2 labelers"), (40, ["ann", "bob"], None)])
+def test_a_new_class_waits_until_it_has_images_and_labelers(count, labelers, said):
+    rows = [row(n) for n in range(40)]
+    rows += [row(100 + n, "new", labelers=[labelers[n % len(labelers)]]) for n in range(count)]
+    found = plan(rows, known=["a"])
+    assert found.classes == (["a"] if said else ["a", "new"])
+    waiting = [e["detail"] for e in found.listed if e["reason"] == "new class waits"]
+    assert waiting == ([f"new: {said}"] * count if said else [])
+
+
+def test_an_empty_known_class_is_an_error_that_names_it():
+    with pytest.raises(EmptyData, match="'b' has 0"):
+        plan([row(n) for n in range(40)], known=["a", "b"])
+    with pytest.raises(EmptyData, match="at least 99 training images of every class; 'a' has"):
+        plan([row(n) for n in range(40)], settings=SETTINGS.model_copy(update={"class_floor": 99}))
+    with pytest.raises(EmptyData, match="got none"):
+        plan([])
+
+
+def test_a_cap_leaves_out_training_rows_only():
+    found = plan([row(n) for n in range(99)], settings=SETTINGS.model_copy(update={"class_cap": 10}))
+    assert found.counts()["train"] == {"a": 10}
+    assert found.counts()["holdout"] == plan([row(n) for n in range(99)]).counts()["holdout"]
+
+
+def test_replayed_rows_keep_their_side_and_a_new_label_wins():
+    first = plan([row(n) for n in range(40)])
+    held = next(r for r in first.rows if r["split"] == "holdout")
+    parent = [r | {"came_with": "d1"} for r in first.rows]
+    moved = SETTINGS.model_copy(update={"holdout_share": 0.01, "validation_share": 0.01})
+    again = dict(held, label="a", agreeing=1, labelers=["bob"], labeled_at=99)
+    found, listed = dataset_plan.candidates([again, row(500)], parent, moved, {parent[0]["image_sha256"]})
+    sides = {r["image_sha256"]: r["split"] for r in found}
+    assert sides[held["image_sha256"]] == "holdout" and sides[sha(500)] == "train"
+    assert len(found) == 40 and [e["reason"] for e in listed] == ["erased"]
+    assert dataset_plan.to_look_at(found) == [(sha(500), "images/500.png")]
