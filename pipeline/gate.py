@@ -15,6 +15,7 @@ from contract import clock, jsonio, layout
 from contract.command import Outcome, run, stage_command
 from contract.counts import add
 from contract.counts_store import load_all
+from contract.decision_document import Decision
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.registry import Registry
 from contract.settings import Settings, with_options
@@ -67,7 +68,9 @@ def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
     counted = tally(cells, judged, settings.gates.trusted_origins, classes)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
                       newest.state.overrides if newest else (), retrainings(storage, model))
-    return decision | {"decided_at": clock.iso(clock.now())}
+    decision |= {"decided_at": clock.iso(clock.now())}
+    Decision.parse(decision, f"decision on {evaluation_id}")
+    return decision
 
 
 def judged_version(registry: Registry, evaluation: dict[str, Any]) -> str:

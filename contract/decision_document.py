@@ -1,0 +1,112 @@
+"""`decision.json` as typed models, and its published schema: what the gates said of one evaluation, and why.
+
+    python -m contract.decision_document > docs/schemas/decision.schema.json
+"""
+
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from contract import jsonio
+from contract.documents import Document
+
+Verdict = Literal["pass", "fail", "cannot tell", "not judged"]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Override(Document):
+    """A person's word that a gate passes until then (history)."""
+
+    gate: str
+    by: str
+    reason: str
+    at: str
+    until: str
+
+
+class ClassRow(Document):
+    """One class of a per-class gate: `right` of `n`, its interval, p of "not below the bound", and Holm's p."""
+
+    label: str
+    right: Count
+    n: Count
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_adjusted: float | None = None  # of judged classes
+    verdict: Verdict
+
+
+class Gate(Document):
+    """One gate. Figures of a per-class gate are those of its worst class; `level` is the p at which it fails."""
+
+    gate: Literal["accuracy", "class_recall", "class_precision", "complete"]
+    verdict: Verdict
+    sentence: str
+    reason: str | None = None  # why it cannot tell
+    bound: float | None = None
+    level: float | None = None
+    right: Count | None = None
+    n: Count | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    worst: str | None = None
+    classes: list[ClassRow] | None = None
+    judged: Count | None = None
+    not_judged: Count | None = None
+    failed: list[str] | None = None
+    undecided: list[str] | None = None
+    verdict_of_the_gate: Verdict | None = None  # what it said itself, when a person overrode it
+    override: Override | None = None
+    left_out: list[Any] | None = None  # of a partial evaluation
+
+
+class Retrain(Document):
+    """Whether a retraining begins; if not, why. `spent` of `budget` in the last `days`."""
+
+    fires: bool
+    reason: str | None
+    spent: Count
+    budget: Count
+    days: Count
+
+
+class Labels(Document):
+    """Labelled predictions of the judged version in the window."""
+
+    of_all_origins: Count
+    of_trusted_origins: Count
+
+
+class Decision(Document):
+    """`evaluations/<model>/<id>/decision.json`; the same inputs give the same content but for `decided_at`."""
+
+    schema_: Literal["1"] = Field(alias="schema")
+    model: str
+    version: str
+    evaluation: str
+    window: dict[Literal["from", "to"], str]
+    as_of: str
+    decided_at: str
+    policy: dict[str, Any]
+    labels: Labels
+    gates: list[Gate]
+    verdict: Literal["pass", "fail", "cannot tell"]
+    reasons: list[str]
+    exit_code: Literal[0, 3, 4]
+    retrain: Retrain
+    sentence: str
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `decision.json`."""
+    found = Decision.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(jsonio.dumps(schema()).decode())
