@@ -153,11 +153,12 @@ def _class_sentence(name: str, bound: float, worst: Mapping[str, Any] | None, by
     if worst is None:
         return f"No class has {policy.min_class_support} trusted labels, so none is judged."
     said = f"Worst {what} is {worst['value']:.3f} ({worst['label']!r}, {worst['n']} rows), the bound is {bound:g}"
-    failed = f"; below it: {_some(by[FAIL])}" if by[FAIL] else "; no class is below it"
-    return said + failed + (f"; undecided: {_some(by[UNDECIDED])}." if by[UNDECIDED] else ".")
+    failed = f"; below it: {some(by[FAIL])}" if by[FAIL] else "; no class is below it"
+    return said + failed + (f"; undecided: {some(by[UNDECIDED])}." if by[UNDECIDED] else ".")
 
 
-def _some(labels: Sequence[str], most: int = 5) -> str:
+def some(labels: Sequence[str], most: int = 5) -> str:
+    """The first labels, quoted and escaped, and how many more there are."""
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(map(repr, labels[:most])) + more
 

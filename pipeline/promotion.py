@@ -13,7 +13,7 @@ from typing import Any
 
 from contract.intervals import holm, mcnemar, paired_difference
 from contract.policy import GatePolicy
-from pipeline.gates import FAIL, NOT_JUDGED, PASS, UNDECIDED
+from pipeline.gates import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,6 @@ def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy:
         return "The dataset holds no held-out row, so the candidate cannot be compared."
     said = (f"On {whole['n']} held-out rows the candidate has {whole['candidate']:.3f}, the live version "
             f"{whole['live']:.3f}: a difference of {whole['value']:+.3f} ({whole['low']:+.3f} to {whole['high']:+.3f})")
-    worse = f"; worse by more than {policy.max_class_drop:g} in {', '.join(by[FAIL])}" if by[FAIL] else ""
-    undecided = f"; undecided: {', '.join(by[UNDECIDED])}" if by[UNDECIDED] else ""
+    worse = f"; worse by more than {policy.max_class_drop:g} in {some(by[FAIL])}" if by[FAIL] else ""
+    undecided = f"; undecided: {some(by[UNDECIDED])}" if by[UNDECIDED] else ""
     return f"{said}{worse}{undecided}."

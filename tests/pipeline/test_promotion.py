@@ -37,7 +37,7 @@ def test_a_class_that_got_worse_blocks_and_undecided_ones_are_listed():
     made = judge((34, 43, 61, 11), classes)
     assert (made["verdict"], made["failed"], made["undecided"], made["not_judged"]) == (
         "fail", ["worse"], ["unsure"], ["few"])
-    assert "worse by more than 0.1 in worse; undecided: unsure." in made["sentence"]
+    assert "worse by more than 0.1 in 'worse'; undecided: 'unsure'." in made["sentence"]
 
 
 def test_a_significant_but_small_drop_of_a_class_is_allowed():
