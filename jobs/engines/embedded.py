@@ -16,6 +16,7 @@ from contract.errors import ForeignSchema, Mismatch
 from contract.storage import Storage
 from jobs.engines import embedded_sql as sql
 from jobs.engines.embedded_files import Sources
+from jobs.engines.embedded_slices import slice_table
 from jobs.engines.question import DayFiles, Question
 from jobs.files import unreadable
 
@@ -181,7 +182,7 @@ class _Day:
         if self.question.slices:
             import pyarrow as pa
 
-            parts = [self._arrow(sql.slice_table(s)) for s in self.question.slices]
+            parts = [self._arrow(slice_table(s)) for s in self.question.slices]
             schema = TABLES["slices"].arrow()
             made["slices"] = canonical("slices", pa.concat_tables([p.cast(schema) for p in parts]))
         return made

@@ -1,4 +1,5 @@
-"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded.py` runs them.
+"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded.py` runs them;
+the declared slices are in `embedded_slices.py`.
 
 Most predictions have one label row, and nothing is odd about it: its label is the consensus. Only the rest (`odd`:
 several rows, a withdrawal, anything invalid, misfiled or future) goes through the full rules. Rows meet by `h`, the
@@ -12,8 +13,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from contract import clock
-from contract.counts import BINS, CONFIDENCE_SCALE, MOST_SLICE_VALUES, ORIGINS, OTHER, SMALLEST_P, WEIGHT_SCALE
-from jobs.engines.question import BANDS, Question, Slice
+from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, WEIGHT_SCALE
+from jobs.engines.question import Question
 
 # Versions, labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to move
 # and to group than as texts. With more than this many they stay texts.
@@ -257,33 +258,3 @@ def endings(which: str) -> str:
     """What became of the label rows of odd ids, counted over `which` (a condition on h)."""
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in ENDINGS.values())
     return f"SELECT {counts} FROM odd WHERE {which}"
-
-
-def slice_table(slice_: Slice) -> str:
-    """One declared slice: at most 200 values by number of predictions (ties: smaller bytes first), then 'other'."""
-    return f"""WITH valued AS (SELECT {slice_value(slice_.expression)} AS value, * FROM joined WHERE ours),
-    kept AS (SELECT value FROM valued WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value
-        LIMIT {MOST_SLICE_VALUES})
-    SELECT {text(slice_.name)} AS slice, CASE WHEN value IS NULL OR value IN (SELECT value FROM kept) THEN value
-        ELSE {text(OTHER)} END AS value, version AS model_version, {origin("class")} AS origin, predicted, label, count(*) AS n
-    FROM valued GROUP BY ALL"""
-
-
-def slice_value(expression: str) -> str:
-    """A slice's value as text; null stays null."""
-    if expression == "hour":
-        return f"lpad(CAST((({floor_div('p_t', 3_600_000_000)}) % 24 + 24) % 24 AS VARCHAR), 2, '0')"
-    if expression == "image_size":
-        return _band("image_size", "greatest(s_width, s_height)")
-    if expression == "latency":
-        return _band("latency", "CASE WHEN isnan(s_latency_ms) THEN NULL ELSE s_latency_ms END")
-    if expression.startswith("attributes."):
-        return f"s_attributes[{text(expression.removeprefix('attributes.'))}]"
-    return f"s_{expression}"
-
-
-def _band(name: str, value: str) -> str:
-    edges = BANDS[name]
-    texts = [f"<{edges[0]}", *(f"{a}-{b}" for a, b in zip(edges, edges[1:], strict=False))]
-    whens = " ".join(f"WHEN {value} < {e} THEN '{t}'" for e, t in zip(edges, texts, strict=True))
-    return f"CASE WHEN {value} IS NULL THEN NULL {whens} ELSE '>={edges[-1]}' END"
