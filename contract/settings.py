@@ -82,7 +82,7 @@ class ServeSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535, description="0: any free port")
-    outbox: str | None = Field(None, description="folder of the durable outbox; default: <local root>/../outbox")
+    outbox: str | None = Field(None, description="folder of the durable outbox; default: <root>-outbox")
     poll_seconds: float = Field(2.0, gt=0, description="how often the live version is looked up")
     ship_seconds: float = Field(900.0, gt=0, description="oldest row that waits in the outbox")
     ship_bytes: int = Field(64 << 20, ge=1 << 10, description="bytes that make a file")
@@ -107,6 +107,29 @@ class CycleSettings(Section):
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 
 
+class EmrSettings(Section):
+    """Stages on transient EMR clusters (`trueup cycle --runner emr`, `trueup emr …`)."""
+
+    stack: str = Field("trueup", pattern="^[a-z][a-z0-9-]{0,30}$", description="CloudFormation stack; roles are named by it")
+    release: str = Field("emr-7.12.0", pattern=r"^emr-7\.", description="EMR release with Spark 3.5 and Python 3.11")
+    subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
+    security_configuration: str | None = Field(None, description="name of an EMR security configuration")
+    engine: str = Field("spark", pattern="^(spark|mapreduce)$", description="engine of evaluations that run on a cluster")
+    here_bytes: int = Field(4 << 30, ge=0, description="evaluate in the driver when no more bytes than this are to be counted")
+    primary_types: list[str] = Field(["m5.xlarge"], min_length=1)
+    core_types: list[str] = Field(["m5.2xlarge", "m5a.2xlarge"], min_length=1)
+    gpu_types: list[str] = Field(["g5.xlarge"], description="core nodes of training; empty: train on core_types")
+    core_nodes: int = Field(2, ge=1, description="on-demand nodes of counting and of making a dataset")
+    spot_nodes: int = Field(0, ge=0, description="most spot task nodes beside them; never for training")
+    executor_cores: int = Field(3, ge=1, description="cores of a training rank; one less than a node has")
+    idle_seconds: int = Field(600, ge=60, le=604800, description="idle time after which a cluster ends itself")
+    poll_seconds: float = Field(20.0, gt=0)
+    schedule: str = Field("rate(6 hours)", description="when the cycle is started (EventBridge Scheduler)")
+    driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
+    notify: str | None = Field(None, description="e-mail address that alarms are sent to")
+    create_bucket: bool = Field(True, description="the stack makes the root's bucket")
+
+
 class Settings(Section):
     """All settings. `origins` says where each value that is no default came from."""
 
@@ -118,6 +141,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
     cycle: CycleSettings = CycleSettings()
+    emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)
 
     def need_root(self) -> str:

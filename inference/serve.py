@@ -94,6 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(2048)  # at once: the address is ours while models load, and early callers wait for them
         listener.set_inheritable(True)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {error}. Name another --port (0: any free one) "

@@ -1,4 +1,5 @@
 import io
+import random
 
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
@@ -88,3 +89,20 @@ def test_animated_webp_is_refused():
     data = encode(pixels(1), "WEBP", save_all=True, append_images=[pixels(2)])
     with pytest.raises(BadImage, match="animated"):
         strip(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_files_are_read_or_refused_and_nothing_else(kind):
+    draw = random.Random(kind)
+    originals = [with_metadata(kind, 6), picture(9, kind)]
+    refused = 0
+    for _ in range(300):
+        data = bytearray(draw.choice(originals))
+        for _ in range(draw.choice((1, 2, 8))):
+            at = draw.randrange(len(data))
+            data[at : at + draw.choice((0, 1, 1, 5))] = draw.randbytes(draw.choice((0, 1, 1, 4)))
+        try:
+            to_uint8(strip(bytes(data))[0], AS_IS)
+        except BadImage:
+            refused += 1
+    assert 0 < refused < 300
