@@ -52,18 +52,18 @@ def drifted_camera(digit: Any, rng: np.random.Generator) -> bytes:
 
 
 def tilted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Turned by 14 to 24 degrees, all the same way: a mount that slipped."""
-    return image.rotate(float(rng.uniform(14, 24)), Image.Resampling.BILINEAR, fillcolor=0)
+    """Turned by 32 to 44 degrees, all the same way: a mount that slipped."""
+    return image.rotate(float(rng.uniform(32, 44)), Image.Resampling.BILINEAR, fillcolor=0)
 
 
 def lower_contrast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Contrast scaled to 55-75% around a raised black level."""
-    return image.point(lambda v, s=float(rng.uniform(0.55, 0.75)): int(v * s + 40))
+    """Contrast scaled to 38-58% around a raised black level."""
+    return image.point(lambda v, s=float(rng.uniform(0.38, 0.58)): int(v * s + 55))
 
 
 def noisier(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Gaussian noise of standard deviation 10 grey levels."""
-    noise = rng.normal(0, 10, (SIDE, SIDE))
+    """Gaussian noise of standard deviation 17 grey levels."""
+    noise = rng.normal(0, 17, (SIDE, SIDE))
     return Image.fromarray(np.clip(np.asarray(image, dtype=float) + noise, 0, 255).astype(np.uint8))
 
 
