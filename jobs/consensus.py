@@ -8,9 +8,11 @@ from typing import Any
 
 from contract import layout
 from contract.counts import ORIGINS
-from contract.storage import Storage, open_storage
+from contract.storage import Storage
+from jobs import task_store
 from jobs.engines import rules, splits
 from jobs.engines.question import DayFiles, Question, Slice
+from jobs.task_store import Where
 
 # Read from the footers on like declared slices: columns that counting itself does not use.
 IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
@@ -25,11 +27,12 @@ def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question:
     earliest).
     """
     numbers = {day.day: _day_number(day.day) for day in days}
+    at = task_store.where(storage)
     labels = _rdd(context, storage, days, layout.LABELS).flatMap(
-        lambda line: _known_labels(line, numbers[line["day"]], question)).cache()
+        lambda line: _known_labels(at, line, numbers[line["day"]], question)).cache()
     wanted = context.broadcast(set(labels.keys().collect()))
     predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
-        lambda line: _named_predictions(line, wanted.value, numbers[line["day"]], question))
+        lambda line: _named_predictions(at, line, wanted.value, numbers[line["day"]], question))
     judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
         pair[0], list(pair[1][0]), list(pair[1][1]), question))
     found = judged.collect()
@@ -55,26 +58,28 @@ def _day_number(day: str) -> int:
     return (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
-def _known_labels(line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
+def _known_labels(at: Where, line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
+    task_store.opened(at)
     for row in splits.read(line):
         if rules.label_status(row, day_number, question) == "ok":
             yield (line["day"], row["prediction_id"]), row
 
 
-def _named_predictions(line: dict[str, Any], wanted: set, day_number: int, question: Question) -> Iterator[tuple]:
+def _named_predictions(at: Where, line: dict[str, Any], wanted: set, day_number: int,
+                       question: Question) -> Iterator[tuple]:
     """Predictions whose id a label names, of all models: which of equal ids counts is decided over all (rule 2)."""
-    for row in _rows_of(line, [name for day, name in wanted if day == line["day"]]):
+    for row in _rows_of(at, line, [name for day, name in wanted if day == line["day"]]):
         if rules.prediction_status(row, day_number, question) == "ok":
             yield (line["day"], row["prediction_id"]), row
 
 
-def _rows_of(line: dict[str, Any], ids: list[str]) -> Iterator[dict[str, Any]]:
+def _rows_of(at: Where, line: dict[str, Any], ids: list[str]) -> Iterator[dict[str, Any]]:
     """The rows with one of these ids: looked up in Arrow, because most predictions have no label."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    system, base = open_storage(line["root"]).arrow()
+    system, base = task_store.opened(at).arrow()
     with pq.ParquetFile(f"{base}/{line['key']}", filesystem=system, coerce_int96_timestamp_unit="us") as parquet:
         for batch in parquet.iter_batches(splits.BATCH_ROWS, line["row_groups"], line["columns"], use_threads=False):
             column = batch.column("prediction_id").cast(pa.string())

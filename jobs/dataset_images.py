@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import BadImage, NotFound
-from contract.storage import Storage, open_storage
+from contract.storage import Storage
+from jobs import task_store
+from jobs.task_store import Where
 
 PER_TASK = 512  # images, at most 1,000 tasks
 MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its hash names", "image undecodable"
@@ -28,13 +30,13 @@ def look_at(context: Any, storage: Storage, images: Sequence[tuple[str, str]]) -
     """What is found for each (sha256, uri); a picture that cannot be used has a reason, and stops nothing."""
     if not images:
         return {}
-    root, slices = storage.root, max(2, min(len(images) // PER_TASK, 1000))
-    found = context.parallelize(images, slices).mapPartitions(lambda part: _looks(root, part)).collect()
+    at, slices = task_store.where(storage), max(2, min(len(images) // PER_TASK, 1000))
+    found = context.parallelize(images, slices).mapPartitions(lambda part: _looks(at, part)).collect()
     return dict(found)
 
 
-def _looks(root: str, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
-    storage = open_storage(root)
+def _looks(at: Where, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
+    storage = task_store.opened(at)
     for sha256, uri in images:
         yield sha256, look(storage, sha256, uri)
 

@@ -6,25 +6,26 @@ Petastorm's own (s3fs) does not work with the pyarrow that it needs. Data files 
 import io
 from typing import Any
 
-from contract.storage import open_storage
+from jobs import task_store
+from jobs.task_store import Where
 
 
-def filesystem(root: str) -> Any:
-    """The file system of a root, for paths `bucket/prefix/key`; may be made again in every Spark task."""
+def filesystem(at: Where) -> Any:
+    """The file system of a store, for paths `/bucket/prefix/key`; may be made again in every Spark task."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyarrow.filesystem import FileSystem
 
-        storage = open_storage(root)
-        base = storage.arrow()[1] + "/"
+        storage = task_store.opened(at)
+        base = f"/{storage.arrow()[1]}/"
 
         class Stored(FileSystem):
             """Keys as files; a prefix is a folder when something lies under it."""
 
             def key(self, path: str) -> str:
-                return str(path).removeprefix("s3://").removeprefix(base).strip("/")
+                return f"{path}/".removeprefix(base).strip("/")
 
             def isfile(self, path: str) -> bool:
                 return storage.exists(self.key(path))

@@ -18,7 +18,9 @@ from typing import Any
 from contract.dataset_record import ROW, SPLITS, unischema
 from contract.errors import Mismatch
 from contract.manifest import DataFile
-from contract.storage import Storage, open_storage
+from contract.storage import Storage
+from jobs import task_store
+from jobs.task_store import Where
 
 COMMON_METADATA = "_common_metadata"
 
@@ -30,7 +32,7 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
     Returns the files in order and the hash of each split's `_common_metadata`. Mismatch when a stored image is not the
     one that the index names.
     """
-    root = storage.root
+    at = task_store.where(storage)
     work = [(n, f"{folder}{split}/part-{file:05d}.parquet", split, digest)
             for n, (split, file, digest) in enumerate(places)]
     used = [split for split in SPLITS if any(split == w[2] for w in work)]
@@ -39,7 +41,7 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
             stack.enter_context(_materialized(spark, storage, f"{folder}{split}"))
         context = spark.sparkContext
         tasks = context.parallelize(work, min(len(work), 4 * context.defaultParallelism))
-        files = tasks.map(lambda w: _write_file(root, index_key, w, rows_per_group, max_side)).collect()
+        files = tasks.map(lambda w: _write_file(at, index_key, w, rows_per_group, max_side)).collect()
     return files, {split: _digest_of_metadata(storage, f"{folder}{split}/") for split in used}
 
 
@@ -58,9 +60,9 @@ def _materialized(spark: Any, storage: Storage, folder: str) -> Iterator[None]:
 
 
 def _url(storage: Storage, folder: str) -> str:
-    """Petastorm does not undo percent-encoding, so the path stands in the URL as it is."""
-    system, base = storage.arrow()
-    return f"{'s3' if storage.root.startswith('s3') else 'file'}://{base}/{folder}"
+    """Petastorm does not undo percent-encoding, so the path stands in the URL as it is. For S3 it is `/bucket/prefix/…`
+    of our own file system: for the scheme s3 Petastorm would ask for s3fs."""
+    return f"file:///{storage.arrow()[1].lstrip('/')}/{folder}"
 
 
 def _filesystem(storage: Storage) -> Any:
@@ -69,7 +71,7 @@ def _filesystem(storage: Storage) -> Any:
         return _local
     from jobs.petastorm_s3 import filesystem
 
-    return partial(filesystem, storage.root)
+    return partial(filesystem, task_store.where(storage))
 
 
 def _local() -> Any:
@@ -80,9 +82,9 @@ def _local() -> Any:
         return pyarrow.localfs
 
 
-def _write_file(root: str, index_key: str, work: tuple, rows_per_group: int, max_side: int | None) -> DataFile:
+def _write_file(at: Where, index_key: str, work: tuple, rows_per_group: int, max_side: int | None) -> DataFile:
     n, key, split, digest = work
-    storage = open_storage(root)
+    storage = task_store.opened(at)
     rows = read_group(storage, index_key, n)
     for row in rows:
         row["image"] = _image(storage, row, max_side if split == "train" else None)
