@@ -67,7 +67,7 @@ class TrainSettings(Section):
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     freeze_backbone: bool = False
     seed: int = 1
-    checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
+    checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
     augment: str = Field("light", description="none, light (small turns, shifts, light) or photo (flips and zoom, too)")
     precision: str = Field("float32", description="float32 or bfloat16 (autocast)")

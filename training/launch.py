@@ -96,7 +96,9 @@ def _session(ranks: int, conf: dict[str, str]) -> Any:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
         java.prepare(master)
-        builder = builder.master(master).config("spark.ui.enabled", "false")
+        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+        builder = builder.master(master)
+        conf = quiet | conf
     # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
     fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
     for key, value in (fixed | conf).items():

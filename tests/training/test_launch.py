@@ -15,9 +15,10 @@ def test_two_ranks_under_torchdistributor_make_a_version(world, spark):
     assert not list(world.storage.list("models/digits/versions/1/checkpoints/"))
 
 
+@pytest.mark.slow("torchrun")
 def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
     job = a_job(world, ranks=2, launcher="torchrun").model_copy(update={"start": "nothing/here.safetensors"})
-    with pytest.raises(Exception, match="no such object"):
+    with pytest.raises(NotFound, match="no such object"):
         launch.launch(job, world.storage, "torchrun")
 
 
