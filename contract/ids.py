@@ -31,10 +31,21 @@ def moment_of(uuid: str) -> datetime:
 
 
 def day_of(uuid: str | None) -> str | None:
-    """The UTC day of a UUIDv7 as `YYYY-MM-DD`; None for ids of any other kind (or beyond the year 9999)."""
+    """The UTC day of a UUIDv7 as `YYYY-MM-DD`; None for ids of any other kind (or beyond the year 9999).
+
+    For whether a row may lie in a partition ask `may_lie_in`: a UUIDv7 beyond the calendar may lie in none.
+    """
     if not is_uuid7(uuid):
         return None
     try:
         return clock.day_of(moment_of(uuid))
     except OverflowError:
         return None
+
+
+def may_lie_in(day: str, uuid: str | None) -> bool:
+    """Whether a row with this id may lie in the partition of `day`: not so if it is a UUIDv7 of another day.
+
+    Ids of other kinds carry no day, so their partition says it (design, section 1).
+    """
+    return not is_uuid7(uuid) or day_of(uuid) == day

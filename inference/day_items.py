@@ -53,7 +53,7 @@ def items_of(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     bins = _bins(table["confidence"])
     images = [table[c].to_pylist() for c in ("image_sha256", "image_uri")]
     rows = (Item(*row) for row in zip(*columns, bins, *images, strict=True))
-    return [r for r in rows if r.prediction_id and r.predicted and ids.day_of(r.prediction_id) in (None, day)]
+    return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 
 
 def _read(storage: Storage, key: str) -> Any:

@@ -79,6 +79,18 @@ def used_columns(record: Record, slices: Sequence[Slice] = ()) -> list[str]:
     return [n for n in record.names if n in wanted]
 
 
+def tie_columns(slices: Sequence[Slice]) -> list[str]:
+    """Prediction columns that only decide which of a prediction's equal rows comes first (design, section 3).
+
+    A tie shows in slices alone, so these are the columns before the last one that a slice reads. A stored form that
+    is not taken as it is makes no file foreign here: such a column counts as missing.
+    """
+    read = {c for s in slices for c in slice_columns(s.expression)}
+    last = max((PREDICTION.names.index(c) for c in read), default=0)
+    used = used_columns(PREDICTION, slices)
+    return [n for n in PREDICTION.names[:last] if n not in used]
+
+
 def slice_columns(expression: str) -> tuple[str, ...]:
     """The prediction columns that a slice's expression reads."""
     if expression.startswith("attributes."):
@@ -182,6 +194,8 @@ def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[
                              f"Remove it, or go on without it by --quarantine.")
     try:
         columns = _columns(where, schema, record, used_columns(record, slices))
+        if record is PREDICTION:
+            columns |= _comparable(schema, tie_columns(slices))
     except ForeignSchema as error:
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
@@ -203,6 +217,12 @@ def _columns(where: str, schema: Any, record: Record, used: Sequence[str]) -> di
     return columns
 
 
+def _comparable(schema: Any, names: Sequence[str]) -> dict[str, Any]:
+    found = {n: schema.get_all_field_indices(n) for n in names}
+    types = {n: schema.field(at[0]).type for n, at in found.items() if len(at) == 1}
+    return {n: t for n, t in types.items() if is_taken(PREDICTION.field(n), t)}
+
+
 def _foreign(where: str, field: Field, came: str) -> ForeignSchema:
     return ForeignSchema(f"{where}: column {field.name!r}: expected {field.type}, got {came}. "
                          f"Write the file again in the schema of the documentation, or go on without it by --quarantine.")
@@ -217,7 +237,9 @@ def is_taken(field: Field, found: Any) -> bool:
     if field.type == "string":
         return _is_text(found) or (field.name == "model_version" and _is_whole(found))
     if field.type == "list<string>":
-        return (t.is_list(found) or t.is_large_list(found)) and _is_text(found.value_type)
+        return _is_list(found) and _is_text(found.value_type)
+    if field.type == "list<float>":
+        return _is_list(found) and (t.is_float32(found.value_type) or t.is_float64(found.value_type))
     if field.type == "map<string,string>":
         return t.is_map(found) and _is_text(found.key_type) and _is_text(found.item_type)
     if field.type == "timestamp":
@@ -228,6 +250,12 @@ def is_taken(field: Field, found: Any) -> bool:
 
 
 UTC = ("UTC", "utc", "Etc/UTC", "+00:00", "Z")
+
+
+def _is_list(found: Any) -> bool:
+    import pyarrow.types as t
+
+    return t.is_list(found) or t.is_large_list(found)
 
 
 def _is_text(found: Any) -> bool:

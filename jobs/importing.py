@@ -55,6 +55,9 @@ def placed(storage: Storage, table: str, path: Path, rows: Sequence[tuple[int, R
         if when is None:
             bad.append(f"{path}: row {number}: no prediction {row['prediction_id']!r} in the root, so its day is not "
                        f"known. Import the predictions first, or name the day in a column dt or by --day.")
+        elif not ids.may_lie_in(when, row["prediction_id"]):
+            bad.append(f"{path}: row {number}: {row['prediction_id']!r} is a UUIDv7 beyond the year 9999, of no day "
+                       f"that rows can lie under. Give the prediction another id.")
         elif said is not None and str(said) != when:
             bad.append(f"{path}: row {number}: dt {str(said)!r}, but the id {row['prediction_id']!r} is of {when}.")
         else:

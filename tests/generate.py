@@ -82,6 +82,8 @@ class Pool:
             "confidence": rng.choice(CONFIDENCES),
             "role": often(rng, rng.choice(["live", None]), "shadow", "batch", "", "LIVE", share=0.85),
             "top_labels": top,
+            "top_probabilities": rng.choice([None, [], [0.1, 0.2], [0.1, None], [0.1, math.nan], [-0.0, 0.2], [0.0, 0.1]]),
+            "image_sha256": rng.choice([None, "", "ab", "aB", "é"]), "bytes": rng.choice([None, 0, -1, 2**40]),
             "width": rng.choice([None, 0, 63, 64, 256, 4095]), "height": rng.choice([None, 64, 511, 512, 4096]),
             "latency_ms": rng.choice([None, 9.999, 10.0, 99.5, 1000.0, math.nan, 0.0]),
             "client": rng.choice([None, "", "k1", "k2", "other", "é"]),
@@ -170,6 +172,8 @@ def _column(field, values, rng):
         return rng.choice([plain, plain, plain, plain.cast(pa.large_string()), plain.dictionary_encode()])
     if field.type == "double" and rng.random() < 0.2:
         return pa.array(values, pa.float32())
+    if field.type == "list<float>" and rng.random() < 0.3:
+        return pa.array(values, pa.list_(pa.float64()))
     kinds = {"double": pa.float64(), "float": pa.float32(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_(),
              "list<string>": pa.list_(pa.string()), "list<float>": pa.list_(pa.float32()),
              "map<string,string>": pa.map_(pa.string(), pa.string())}

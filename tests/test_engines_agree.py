@@ -2,10 +2,13 @@
 
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from contract.counts import TABLES, keys_of
+from contract.records import PREDICTION
 from contract.storage import open_storage
 from jobs import files
 from jobs.engines.question import Question, Slice
@@ -96,6 +99,20 @@ def test_embedded_keeps_200_values_of_a_slice(tmp_path):
         row |= {"client": f"c{i % 260}" if i % 7 else None, "prediction_id": f"id {i}", "model": "m"}
     generate.write(log, tmp_path, rng)
     check(embedded(), tmp_path, [DAY])
+
+
+@pytest.mark.parametrize("engine", [embedded(), mapreduce])
+def test_equal_rows_are_ordered_by_every_column_before_a_slices_own(engine, tmp_path):
+    row = {"prediction_id": "id", "predicted_at": generate.start_of(DAY), "model": "m", "model_version": "1",
+           "predicted_label": "cat", "confidence": 0.5, "top_probabilities": [0.5]}
+    rows = [row | {"image_sha256": "b", "client": "a"}, row | {"image_sha256": "a", "client": "b"},
+            row | {"top_probabilities": [0.5, None], "image_sha256": "", "client": "c"}]
+    folder = tmp_path / "predictions" / f"dt={DAY}"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, PREDICTION.arrow()), folder / "a.parquet")
+    check(engine, tmp_path, [DAY], slices=SLICES[:1])
+    (counts,) = counted(engine, tmp_path, [DAY], Question("m", AS_OF, slices=SLICES[:1]))
+    assert counts.tables["slices"]["value"].to_pylist() == ["b"]
 
 
 def test_a_difference_is_shown(tmp_path):

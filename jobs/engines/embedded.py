@@ -141,7 +141,7 @@ class _Day:
 
         self.db.register("repeated_hashes", pa.table({"h": pa.array(twice)}))
         self.db.execute("CREATE TEMP TABLE twice AS SELECT h FROM repeated_hashes")
-        rows = sql.rows_to_join(self.sources.predictions(), self.question, self.day.day, self.key)
+        rows = sql.rows_to_join(self.sources.predictions(ties=True), self.question, self.day.day, self.key)
         self.db.execute(sql.repeated_predictions(rows, self.sources.prediction_order))
         self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND ours")
         self.db.execute(f"DELETE FROM joined_rows WHERE state = {sql.OK} AND h IN (SELECT h FROM twice)")

@@ -4,7 +4,7 @@ Files in our own schema on a local disk are read by DuckDB itself. Everything el
 of numbers, names that differ in case only - goes through pyarrow, whose column names are exact and whose casts we choose.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import count, groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
 from jobs.engines.embedded_sql import text
 from jobs.engines.question import DataFile, DayFiles, Slice
-from jobs.files import slice_columns, used_columns
+from jobs.files import slice_columns, tie_columns, used_columns
 
 BATCH_ROWS = 122_880  # DuckDB's own row group
 IDS = {"prediction_id", "label_id"}
@@ -23,12 +23,19 @@ LABEL_NAMES = {"id": "prediction_id", "label_id": "label_id", "label": "label", 
                "recorded": "recorded_at", "origin": "origin", "saw": "saw_prediction", "withdraws": "withdraws",
                "probability": "selection_probability", "strategy": "strategy", "actor": "actor"}
 SQL_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int32": "INTEGER", "int64": "BIGINT",
-             "bool": "BOOLEAN", "timestamp": "BIGINT", "list<string>": "VARCHAR[]", "list<float>": "FLOAT[]",
+             "bool": "BOOLEAN", "timestamp": "BIGINT", "list<string>": "VARCHAR[]", "list<float>": "DOUBLE[]",
              "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
-# Nulls first inside lists and maps, too, where DuckDB has them last; maps by their sorted keys.
-ORDERED_LIST = "list_transform(top, lambda x: coalesce('1' || x, '0'))"
-ORDERED_MAP = ("list_transform(list_sort(map_keys(s_attributes)), "
-               "lambda k: [k, coalesce('1' || s_attributes[k], '0')])")
+
+
+def ordered(name: str, kind: str) -> str:
+    """SQL by which a column of this type is ordered: nulls first inside lists and maps, too, where DuckDB has them last."""
+    if kind == "list<string>":
+        return f"list_transform({name}, lambda x: coalesce('1' || x, '0'))"
+    if kind == "list<float>":
+        return f"list_transform({name}, lambda x: [(x IS NOT NULL)::DOUBLE, coalesce(x + 0.0, 0.0)])"
+    if kind == "map<string,string>":  # by its sorted keys: a map has no order of its own
+        return f"list_transform(list_sort(map_keys({name})), lambda k: [k, coalesce('1' || {name}[k], '0')])"
+    return name
 
 
 class Sources:
@@ -39,14 +46,19 @@ class Sources:
         self._numbers = count()
         wanted = {c for s in slices for c in slice_columns(s.expression)}
         self.slice_columns = [f"s_{n}" for n in used_columns(PREDICTION, slices) if n in wanted]
-        # Design, section 3: (predicted_at, model_version, predicted_label, confidence), then the rest in schema order.
-        slices_order = (ORDERED_MAP if c == "s_attributes" else c for c in self.slice_columns)
-        self.prediction_order = ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", ORDERED_LIST,
-                                 *slices_order]
+        self.tie_columns = [f"s_{n}" for n in tie_columns(slices) if _anywhere(day.predictions, n)]
 
-    def predictions(self) -> str:
-        """All prediction rows of the day."""
-        names = PREDICTION_NAMES | {c: c.removeprefix("s_") for c in self.slice_columns}
+    @property
+    def prediction_order(self) -> list[str]:
+        """(predicted_at, model_version, predicted_label, confidence), then the rest in schema order: design, section 3."""
+        rest = sorted(self.slice_columns + self.tie_columns, key=lambda c: PREDICTION.names.index(c.removeprefix("s_")))
+        return ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", ordered("top", "list<string>"),
+                *(ordered(c, PREDICTION.field(c.removeprefix("s_")).type) for c in rest)]
+
+    def predictions(self, ties: bool = False) -> str:
+        """All prediction rows of the day; with `ties` also the columns that only order equal rows."""
+        more = self.slice_columns + (self.tie_columns if ties else [])
+        names = PREDICTION_NAMES | {c: c.removeprefix("s_") for c in more}
         return self._union(PREDICTION, names, self.day.predictions)
 
     def labels(self) -> str:
@@ -79,10 +91,10 @@ class Sources:
         parts = []
         for _, group in groupby(sorted(files, key=_signature), key=_signature):
             part = list(group)
-            parts += [self._select(record, names, part[0], source) for source in self._scans(record, part)]
+            parts += [self._select(record, names, part[0], source) for source in self._scans(record, part, set(names.values()))]
         return " UNION ALL ".join(parts)
 
-    def _scans(self, record: Record, files: Sequence[DataFile]) -> Iterator[str]:
+    def _scans(self, record: Record, files: Sequence[DataFile], columns: Container[str]) -> Iterator[str]:
         system, base = self.storage.arrow()
         paths = [f"{base}/{f.key}" for f in files]
         if all(self._is_read_by_duckdb(record, f) for f in files):
@@ -90,11 +102,11 @@ class Sources:
             yield f"read_parquet([{listed}], hive_partitioning = false)"
             return
         for path, file in zip(paths, files, strict=True):
-            if all(_is_null(t) for t in file.columns.values()):
+            if all(_is_null(t) for n, t in file.columns.items() if n in columns):
                 yield f"range({file.rows})"  # rows without a single value
                 continue
             name = f"arrow_{next(self._numbers)}"
-            self.db.register(name, read(system, path, record, file))
+            self.db.register(name, read(system, path, record, file, columns))
             yield name
 
     def _select(self, record: Record, names: dict[str, str], file: DataFile, source: str) -> str:
@@ -112,7 +124,8 @@ def _is_plain(record: Record, file: DataFile) -> bool:
     def plain(name: str, found: Any) -> bool:
         wanted = arrow_type(record.field(name).type)
         return (t.is_null(found) or found == wanted or (t.is_timestamp(found) and found.unit in ("ms", "us"))
-                or (t.is_floating(found) and t.is_floating(wanted)) or (t.is_integer(found) and name == "model_version"))
+                or (t.is_floating(found) and t.is_floating(wanted)) or (t.is_list(found) and t.is_floating(found.value_type))
+                or (t.is_integer(found) and name == "model_version"))
 
     return not file.clashing and all(plain(n, f) for n, f in file.columns.items())
 
@@ -135,18 +148,20 @@ def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
         return f'nullif("{column}", \'\') AS {name}'
     if kind == "timestamp":
         return f'epoch_us("{column}") AS {name}'
-    if kind == "double":  # + 0.0: minus zero is zero
-        return f'"{column}"::DOUBLE + 0.0 AS {name}'
+    if kind in ("double", "float"):  # + 0.0: minus zero is zero
+        return f'"{column}"::{SQL_TYPES[kind]} + 0.0::{SQL_TYPES[kind]} AS {name}'
     return f'"{column}"::{SQL_TYPES[kind]} AS {name}'
 
 
-def read(system: Any, path: str, record: Record, file: DataFile) -> Any:
-    """The used columns of one file, in the record's own types, as a stream of batches."""
+def read(system: Any, path: str, record: Record, file: DataFile, wanted: Container[str]) -> Any:
+    """The wanted columns of one file, in the record's own types, as a stream of batches."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [n for n, found in file.columns.items() if not _is_null(found)]
-    schema = pa.schema([pa.field(n, arrow_type(record.field(n).type)) for n in columns])
+    columns = [n for n, found in file.columns.items() if n in wanted and not _is_null(found)]
+    kinds = {n: record.field(n).type for n in columns}
+    schema = pa.schema([pa.field(n, pa.list_(pa.float64()) if k == "list<float>" else arrow_type(k))
+                        for n, k in kinds.items()])
 
     def batches() -> Iterator[Any]:
         with pq.ParquetFile(path, filesystem=system, pre_buffer=True) as parquet:

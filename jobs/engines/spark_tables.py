@@ -55,7 +55,7 @@ def _stored(storage: Storage, file: DataFile, name: str, type_: Any) -> str:
     if t.is_integer(type_):
         return {"uint32": "bigint", "uint64": "decimal(20,0)", "int64": "bigint"}.get(str(type_), "int")
     if t.is_list(type_) or t.is_large_list(type_):
-        return "array<float>" if t.is_floating(type_.value_type) else "array<string>"
+        return {"float": "array<float>", "double": "array<double>"}.get(str(type_.value_type), "array<string>")
     known = {"null": "", "float": "float", "double": "double", "bool": "boolean"}
     return "map<string,string>" if t.is_map(type_) else known.get(str(type_), "string")
 
@@ -101,5 +101,5 @@ def expression(field: Field, stored: str | None) -> str:
 
 def _canonical(field: Field) -> str:
     kinds = {"timestamp": "bigint", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
-             "list<float>": "array<float>", "map<string,string>": "array<struct<key:string,value:string>>"}
+             "list<float>": "array<double>", "map<string,string>": "array<struct<key:string,value:string>>"}
     return kinds.get(field.type, field.type)

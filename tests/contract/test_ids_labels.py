@@ -43,7 +43,14 @@ def test_other_ids_have_no_day(text):
 
 
 def test_an_id_beyond_the_calendar_has_no_day():
-    assert ids.day_of("ffffffff-ffff-7fff-bfff-ffffffffffff") is None
+    beyond = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    assert ids.day_of(beyond) is None and not ids.may_lie_in("2026-11-20", beyond)
+
+
+def test_only_a_uuid7_of_another_day_may_not_lie_in_a_day():
+    inside = ids.uuid7(datetime(2026, 11, 20, 23, 59, 59, 999_999, UTC))
+    assert ids.may_lie_in("2026-11-20", inside) and not ids.may_lie_in("2026-11-21", inside)
+    assert ids.may_lie_in("2026-11-21", "order 7") and ids.may_lie_in("2026-11-21", None)
 
 
 @pytest.mark.parametrize(("text", "expected"), [

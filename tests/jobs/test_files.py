@@ -91,6 +91,13 @@ def test_a_slice_makes_its_column_used(tmp_root):
         footers(tmp_root, slices=[Slice("size", "image_size")])
 
 
+def test_a_column_that_only_orders_equal_rows_makes_no_file_foreign(tmp_root):
+    put(tmp_root, changed("bytes", pa.array(["many"])))
+    put(tmp_root, changed("top_probabilities", pa.array([[0.5]])), "b.parquet")
+    (day,), _ = footers(tmp_root, slices=(Slice("client", "client"),))
+    assert [set(f.columns) - set(ROW) for f in day.predictions] == [set(), {"top_probabilities"}]
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all"])
 def test_quarantine_leaves_out_what_is_no_parquet(tmp_root, content):
     put(tmp_root, NEEDED)
