@@ -30,6 +30,7 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.debug.maxToStringFields": "1000",  # no warning about wide plans
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
 }
 MOST_DRIVER_MB = 4096

@@ -6,6 +6,7 @@ writes the split lists only, for people who run the MapReduce job by themselves;
 """
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -77,6 +78,7 @@ def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> l
     if runner in ("inline", "local"):
         # At least two of each, so that what is only right in one task fails on a laptop already.
         tasks = {"mapreduce.job.maps": "2", "mapreduce.job.reduces": "2"}
+        logging.getLogger("mrjob.conf").setLevel(logging.ERROR)  # it warns that there is no configuration, as asked
         arguments += ["--no-conf", *(a for k, v in tasks.items() for a in ("-D", f"{k}={v}"))]
     if runner == "spark" and "--spark-master" not in mrjob_args:
         java.prepare()

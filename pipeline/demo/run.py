@@ -4,6 +4,7 @@ A first version is trained and served, traffic drifts, people label, the gate fa
 live under traffic, and the figures recover. Started again it continues; `--fresh` starts over.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ DEFAULT_ROOT = "demo-root"
 @click.option("--fresh", is_flag=True, help="Start over instead of continuing.")
 def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
     """The whole loop on real data, on this machine: train, serve, drift, label, evaluate, retrain, recover."""
+    # Stopped politely, the demo stops its service and its commands too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     world = open_world(settings.root or DEFAULT_ROOT, seed, size, fresh)
     say(f"Trueup demo in {world.root} (seed {seed}). Budget: {sum(s.budget for s in story.STEPS)} s on 2 cores.")
     story.play(world, announce, finished)

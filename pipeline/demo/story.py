@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +50,7 @@ def first_version(world: World) -> None:
     _, dataset = world.run("jobs.images", str(folder), "--model", MODEL)
     _, trained = world.run("training.train", "--model", MODEL, "--dataset", dataset["dataset"], "--parent", "none",
                            "--network", "resnet18", "--size", "32", "--launcher", "process", "--ranks", "1",
-                           "--set", f"train.seed={world.seed}", "--set", "train.epochs=8")
+                           "--set", f"train.seed={world.seed}", "--set", "train.epochs=6")
     world.run("pipeline.model", "promote", trained["version"], "--model", MODEL, "--by", "demo",
               "--reason", "first version")
     world.facts |= {"first": trained["version"], "first_dataset": dataset["dataset"]}
@@ -135,9 +137,14 @@ def before_and_after(world: World) -> None:
 
 def compare_engines(world: World, embedded: dict[str, Any]) -> None:
     """Counts must agree to the unit; Mismatch names the first figure that does not."""
-    for engine, extra in (("spark", ()), ("mapreduce", ("--runner", "local"))):
-        other = evaluate(world, "clean", "--engine", engine, *extra, "--full", "--as-of", embedded["as_of"],
-                         last="drifted")
+
+    def other_engine(engine: str) -> dict[str, Any]:
+        return evaluate(world, "clean", "--engine", engine, "--full", "--as-of", embedded["as_of"], last="drifted")
+
+    engines = ("spark", "mapreduce")
+    with ThreadPoolExecutor(len(engines)) as pool:  # both mostly wait for processes of their own to start
+        counted = list(pool.map(other_engine, engines))
+    for engine, other in zip(engines, counted, strict=True):
         for part in ("rows", "versions"):
             if other[part] != embedded[part]:
                 raise Mismatch(f"{engine} counted other {part} than the embedded engine:\n{other[part]}\n{embedded[part]}")
@@ -149,13 +156,12 @@ def retrain(world: World) -> None:
     """`trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
     pictures = list(digits.part("drifted", world.seed + 1000, world.size))
     url, key = world.url, world.facts["keys"]["camera"]
-    process = _start_cycle(world)
-    with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
-        said, _ = process.communicate()
-        document = _cycle_answer(process.returncode, said)
-        if document["status"] != "published":
-            raise StageFailed(f"expected the cycle to publish a new version, it says: {document['sentence']}", 1)
-        steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
+    with _cycle(world) as process:
+        _wait_for_candidate(world, process)
+        with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
+            said, _ = process.communicate()
+            document = _cycle_answer(process.returncode, said)
+            steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
     world.facts |= {"second": document["published"], "cycle": document,
                     "swap": {"n": len(steady.answers), "failed": 0,
                              "by_version": {v: sum(a.version == v for a in steady.answers)
@@ -164,16 +170,32 @@ def retrain(world: World) -> None:
     say(f"  {len(steady.answers)} requests answered meanwhile, none failed: {counts}")
 
 
-def _start_cycle(world: World) -> subprocess.Popen:
-    command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json"]
+@contextmanager
+def _cycle(world: World) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json",
+               "--set", "train.epochs=4"]
     env = environment() | {CLOCK_FILE: str(world.work / "clock")}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        yield process
+    finally:
+        process.terminate()  # nothing happens when it has ended
+        process.wait()
 
 
 def _cycle_answer(code: int, said: str) -> dict[str, Any]:
     if code not in (DONE, GATE_SAYS_NO, CANNOT_TELL):
         raise StageFailed(f"the cycle ended with exit code {code}; its error stands above.", code or 1)
-    return json.loads(said)
+    document = json.loads(said)
+    if document["status"] != "published":
+        raise StageFailed(f"expected the cycle to publish a new version, it says: {document['sentence']}", 1)
+    return document
+
+
+def _wait_for_candidate(world: World, process: subprocess.Popen) -> None:
+    """Returns when the candidate is trained, or the cycle has ended: traffic before that would only slow both down."""
+    while process.poll() is None and not list((world.root / "runs" / MODEL).glob("*/train.json")):
+        time.sleep(0.2)
 
 
 def recovered(world: World) -> None:
