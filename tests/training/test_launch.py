@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.errors import TrainingFailed, UsageError
+from contract.errors import NotFound, TrainingFailed, UsageError
 from training import launch
 from training.train import job_of
 
