@@ -71,7 +71,7 @@ class _Day:
         self.sources = Sources(self.db, storage, day, question.slices)
         self.present = self.sources.present_labels()
         self.rows = dict.fromkeys(ROWS, 0)
-        self.known, self.future = [0], []
+        self.known, self.future = [], []
 
     def count(self) -> DayCounts | None:
         """The day's counts, or None when two ids share a hash."""
@@ -84,7 +84,8 @@ class _Day:
             if self._one(sql.SHARED_HASHES) or self._one("SELECT count(*) FROM joined WHERE mixed"):
                 return None
             self._endings()
-            return DayCounts(self.day.day, self._tables(), self.rows, max(self.known), min(self.future, default=None))
+            return DayCounts(self.day.day, self._tables(), self.rows, max(self.known, default=0),
+                             min(self.future, default=None))
 
     def _words(self) -> None:
         """Type `word`: numbers instead of texts, where looking for them first costs little."""
@@ -130,8 +131,8 @@ class _Day:
         self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
         for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
             self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
-        late = known[state == sql.FUTURE]
-        self.known.append(int(known[state == sql.OK].max(initial=0)))
+        late, early = known[state == sql.FUTURE], known[state == sql.OK]
+        self.known += [int(early.max())] if len(early) else []
         self.future += [int(late.min())] if len(late) else []
         return _repeated(h[state == sql.OK])
 
