@@ -92,6 +92,17 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
 
+    def erase(self, key: str) -> None:
+        target, whole = self.path(key), key.endswith("/")
+        for folder, _, names in os.walk(target if whole else target.parent):
+            for name in names:
+                # A writer that is at work notices that its file has gone and writes again; one that died never will.
+                if whole or name == target.name or name.startswith(TEMPORARY):
+                    Path(folder, name).unlink(missing_ok=True)
+            _sync_folder(Path(folder))
+            if not whole:
+                return
+
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{quote(key)}" if key else self.root
 

@@ -16,6 +16,7 @@ from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RootEr
 from contract.storage import Entry
 
 ATTEMPTS = 6
+ERASING = {"UploadId": "abort_multipart_upload", "VersionId": "delete_object"}
 MISSING = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -55,7 +56,7 @@ class S3Storage:
             return False
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        pages = self._pages(Prefix=self.prefix + prefix)
+        pages = self._pages("list_objects_v2", Prefix=self.prefix + prefix)
         for page in pages:
             for item in page.get("Contents", ()):
                 key = item["Key"][len(self.prefix):]
@@ -64,7 +65,7 @@ class S3Storage:
 
     def folders(self, prefix: str) -> list[str]:
         full = self.prefix + prefix
-        pages = self._pages(Prefix=full, Delimiter="/")
+        pages = self._pages("list_objects_v2", Prefix=full, Delimiter="/")
         found = [item["Prefix"][len(full):].rstrip("/") for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(found)
 
@@ -121,6 +122,15 @@ class S3Storage:
     def delete(self, key: str) -> None:
         self._call("delete_object", key)
 
+    def erase(self, key: str) -> None:
+        for verb, listed, name in (("list_multipart_uploads", ("Uploads",), "UploadId"),
+                                   ("list_object_versions", ("Versions", "DeleteMarkers"), "VersionId")):
+            for page in self._pages(verb, Prefix=self.prefix + key):
+                for item in (i for kind in listed for i in page.get(kind, ())):
+                    found = item["Key"].removeprefix(self.prefix)
+                    if found == key or key.endswith("/"):
+                        self._call(ERASING[name], found, **{name: item[name]})
+
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else self.root
 
@@ -131,11 +141,11 @@ class S3Storage:
         options = {"endpoint_override": where.split("://", 1)[1], "scheme": where.split("://", 1)[0]} if where else {}
         return fs.S3FileSystem(region=region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
 
-    def _pages(self, **what: str) -> Iterator[dict]:
+    def _pages(self, verb: str, **what: str) -> Iterator[dict]:
         from botocore.exceptions import ClientError
 
         try:
-            yield from self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **what)
+            yield from self.client.get_paginator(verb).paginate(Bucket=self.bucket, **what)
         except ClientError as error:
             raise self._translate(error, what.get("Prefix", "")) from error
 

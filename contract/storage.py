@@ -54,6 +54,10 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Removes an object; nothing happens when there is none."""
 
+    def erase(self, key: str) -> None:
+        """Removes an object for good, with a final '/' a whole folder: every version that the store keeps, unfinished
+        uploads, and what writers that died left beside it. RootError when the store refuses."""
+
     def uri(self, key: str = "") -> str:
         """Where an object lies, for people and engines: a percent-encoded `file:///…`, or `s3://…`."""
 

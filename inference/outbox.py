@@ -105,6 +105,7 @@ class Outbox:
         file = self.folder / "outbox.sqlite3"
         self._db, self._reader, self._reading = connect(file), connect(file), threading.Lock()
         self._db.executescript(SCHEMA)
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._meta("writer", os.urandom(6).hex())
         self._bytes, self._entering, self._counting = self.depth().bytes, 0, threading.Lock()
         self._same_root(root)

@@ -40,6 +40,7 @@ def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], set
         return manifest.load(storage, found)
     made = _write(spark, storage, plan, settings, dataset=found, model=model, parent=parent.dataset if parent else None,
                   as_of=clock.iso(as_of), window=window)
+    _check_erasures(storage, plan, made)
     try:
         storage.create(layout.manifest(found), made.to_bytes())
     except AlreadyExists:  # somebody else made the same dataset meanwhile; theirs is named, so theirs is it
@@ -89,6 +90,15 @@ def check_leakage(plan: Plan) -> None:
     """Each image stands once. True by construction; checked, because everything later rests on it."""
     if len({row["image_sha256"] for row in plan.rows}) != len(plan.rows):
         raise Leakage("expected every image in one split, got one in two. Please report this: the plan is wrong.")
+
+
+def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
+    """Whoever erased a picture while it was written here could not see this attempt's files yet."""
+    gone = {row["image_sha256"] for row in plan.rows} & erased(storage)
+    if gone:
+        storage.erase(f"{layout.dataset(made.dataset)}{made.attempt}/")
+        raise Mismatch(f"{len(gone)} pictures, for example {min(gone)}, were erased on request while the dataset was made. "
+                       f"It was removed; start again, they will be left out.")
 
 
 def _write(spark: Any, storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str, **facts: Any) -> Manifest:

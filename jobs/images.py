@@ -64,6 +64,9 @@ def stored(storage: Storage, folder: Path, labeler: str, at: int,
             continue
         sha256 = hashlib.sha256(data).hexdigest()
         key = layout.image(sha256, extension)
+        if storage.exists(layout.erasure(sha256)):
+            refused.append({"file": str(path.relative_to(folder)), "reason": "it was erased on request (trueup forget)"})
+            continue
         if not storage.exists(key):
             storage.put(key, data)
         yield {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": sha256, "image_uri": key,

@@ -51,9 +51,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "import labels": Verb("jobs.importing", "labels from CSV, JSON lines or Parquet", ("labels",)),
         "import predictions": Verb("jobs.importing", "predictions from CSV, JSON lines or Parquet", ("predictions",)),
         "review": Verb("inference.review", "draw the samples that people are asked"),
+        "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
         "keys": Verb("inference.keys", "add, list and revoke API keys"),
     },
     "This installation": {
+        "emr": Verb("emr.cli", "the loop on Amazon EMR: plan, template, deploy, run, status, destroy"),
         "config": Verb("pipeline.config", "print every setting and where it came from"),
         "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
     },

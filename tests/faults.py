@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from contract import storage as storage_module
 
-WRITES = ("create", "put", "put_file", "delete")
+WRITES = ("create", "put", "put_file", "delete", "erase")
 BEFORE, AFTER = "before", "after"
 # What is new in every attempt: the names of attempts, the digests of what holds them, the numbers of owners.
 RANDOM = re.compile(r"[0-9a-f]{8,64}|(?<=owner-)[0-9]+")

@@ -1,0 +1,149 @@
+"""Where a picture is: the rows that name it, the dataset attempts that hold it, the versions that learnt from it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import ids, layout, manifest
+from contract.errors import Mismatch, NotFound
+from contract.manifest import Manifest
+from contract.registry import Registry, models
+from contract.storage import Storage
+from jobs import files
+from jobs.dataset_build import INDEX_FILE
+
+COLUMNS = ("prediction_id", "image_sha256", "image_uri")
+
+
+@dataclass
+class Rows:
+    """Prediction rows that name a picture: their ids, where they say it lies, and files that could not be read."""
+
+    prediction_ids: set[str] = field(default_factory=set)
+    uris: set[str] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+
+
+def named_by(storage: Storage, sha256: str) -> Rows:
+    """The rows of all days that name the image."""
+    found = Rows()
+    for day in files.days_present(storage):
+        for prediction_id, _, uri in _rows(storage, day, "image_sha256", sha256, found.unread):
+            found.prediction_ids.add(prediction_id)
+            found.uris.add(uri)
+    return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and inside(u)}, found.unread)
+
+
+def images_of(storage: Storage, prediction_id: str) -> set[str]:
+    """Hashes of a prediction's picture (of several, when the id was used twice). NotFound: no such row, or no picture."""
+    day, unread = ids.day_of(prediction_id), []
+    days = [day] if day else files.days_present(storage)
+    rows = [row for d in days for row in _rows(storage, d, "prediction_id", prediction_id, unread)]
+    if not rows:
+        more = f" Files that cannot be read: {', '.join(unread)}." if unread else ""
+        raise NotFound(f"{storage.root}: expected a prediction {prediction_id!r}, found none. If it was answered just now it "
+                       f"may still be in an outbox: try again once it was shipped, or name the picture by --image.{more}")
+    hashes = {sha256 or _hash_at(storage, uri) for _, sha256, uri in rows} - {None}
+    if not hashes:
+        raise NotFound(f"{storage.root}: the picture of prediction {prediction_id!r} was not stored: there is nothing to "
+                       f"forget.")
+    return hashes
+
+
+def _hash_at(storage: Storage, uri: str | None) -> str | None:
+    """The hash of a picture of other people's logs, which may name the place alone."""
+    try:
+        return hashlib.sha256(storage.read(uri)).hexdigest() if uri and inside(uri) else None
+    except NotFound:
+        return None
+
+
+def inside(uri: str) -> bool:
+    """Whether an image_uri is a key under the root; other people's logs may name any place."""
+    return "://" not in uri and not uri.startswith("/") and ".." not in uri.split("/")
+
+
+def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]) -> Iterator[tuple[Any, Any, Any]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    for file in files.list_day(storage, day).predictions:
+        try:
+            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+                there = [c for c in COLUMNS if c in parquet.schema_arrow.names]
+                for batch in parquet.iter_batches(1 << 17, columns=there) if column in there else ():
+                    part = batch.filter(pc.equal(batch[column].cast(pa.string()), value))
+                    yield from (tuple(row.get(c) for c in COLUMNS) for row in part.to_pylist())
+        except (OSError, pa.ArrowException) as error:
+            unread.append(f"{file.key} ({error})")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a dataset that holds the picture; `split` None: its index is gone, so nobody can tell."""
+
+    dataset: str
+    folder: str
+    split: str | None
+
+
+def attempts(storage: Storage, sha256: str) -> list[Attempt]:
+    """All attempts, named by a manifest or not, whose index has the image. An index is written before any picture."""
+    found = []
+    for dataset in storage.folders("datasets/"):
+        for attempt in storage.folders(layout.dataset(dataset)):
+            folder = f"{layout.dataset(dataset)}{attempt}/"
+            if sha256 in (splits := _index(storage, folder)) or not splits:
+                found.append(Attempt(dataset, folder, splits.get(sha256)))
+    return found
+
+
+def _index(storage: Storage, folder: str) -> dict[str, str]:
+    """Image hash -> split; empty when there is no index."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(storage.read(folder + INDEX_FILE)), columns=["image_sha256", "split"])
+    except NotFound:
+        return {}
+    except pa.ArrowException as error:
+        raise Mismatch(f"{storage.uri(folder + INDEX_FILE)}: expected the index of a dataset, got a file that cannot be read "
+                       f"({error}). Remove the folder {folder} by hand, then start again.") from error
+    return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def manifest_of(storage: Storage, dataset: str) -> Manifest | None:
+    """The manifest of a dataset, None when no attempt was finished."""
+    try:
+        return manifest.load(storage, dataset)
+    except NotFound:
+        return None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A version whose weights know the picture, and by which way."""
+
+    model: str
+    version: str
+    because: str
+
+
+def versions(storage: Storage, held: Sequence[Attempt]) -> list[Learnt]:
+    """Versions that were trained on the picture, or descend from such a version, by model and number."""
+    trained = {a.dataset for a in held if a.split in ("train", None)}
+    found = []
+    for model in models(storage):
+        registry, knows = Registry(storage, model), {}
+        for version in registry.versions():
+            card = registry.card(version)
+            if card.dataset in trained:
+                knows[version] = f"trained on dataset {card.dataset}"
+            elif card.parent in knows:
+                knows[version] = f"descends from version {card.parent}"
+        found += [Learnt(model, version, because) for version, because in knows.items()]
+    return found
