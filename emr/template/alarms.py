@@ -1,0 +1,59 @@
+"""What somebody should hear of: a gate that fails, a cycle that fails, no verdict for a week, rows that wait too long."""
+
+from typing import Any
+
+from contract.settings import EmrSettings
+from emr.template.parts import Resource, ref
+
+NAMESPACE = "Trueup"
+DAY = 86400
+OUTBOX_SECONDS = 3600
+# The last line of a cycle is `<status>: <sentence>`; errors begin with `error:` (pipeline/cycle.py, contract/command.py).
+PATTERNS = {
+    "GateFailed": '?"refused: " ?"published: " ?"awaiting approval: " ?"No retraining: "',
+    "CycleFailed": '"error: "',
+    "Verdict": '?"healthy: " ?"refused: " ?"published: " ?"awaiting approval: "',
+}
+
+
+def resources(settings: EmrSettings) -> dict[str, Resource]:
+    """The topic, the metrics made of the driver's log, the alarms."""
+    topic: dict[str, Any] = {"TopicName": f"{settings.stack}-alarms"}
+    if settings.notify:
+        topic["Subscription"] = [{"Protocol": "email", "Endpoint": settings.notify}]
+    made = {"Topic": Resource("AWS::SNS::Topic", topic), "OutboxAge": _outbox(settings)}
+    if settings.driver_image is None:
+        return made
+    for name, pattern in PATTERNS.items():
+        made[f"{name}Metric"] = Resource("AWS::Logs::MetricFilter", {
+            "LogGroupName": ref("DriverLogs"), "FilterPattern": pattern, "MetricTransformations": [
+                {"MetricNamespace": NAMESPACE, "MetricName": _metric(settings, name), "MetricValue": "1"}]})
+    made["GateFailed"] = _counted(settings, "GateFailed", "The gate says that the live version no longer holds.")
+    made["CycleFailed"] = _counted(settings, "CycleFailed", "A cycle ended with an error; its log says which.")
+    made["NoLabels"] = Resource("AWS::CloudWatch::Alarm", {
+        "AlarmName": f"{settings.stack}-no-labels", "MetricName": _metric(settings, "Verdict"), "Namespace": NAMESPACE,
+        "AlarmDescription": "No verdict in a week: too few labels arrive, or the schedule does not run.",
+        "Statistic": "Sum", "Period": DAY, "EvaluationPeriods": 7, "DatapointsToAlarm": 7, "Threshold": 1,
+        "ComparisonOperator": "LessThanThreshold", "TreatMissingData": "breaching", "AlarmActions": [ref("Topic")]})
+    return made
+
+
+def _metric(settings: EmrSettings, name: str) -> str:
+    return f"{settings.stack}-{name}"
+
+
+def _counted(settings: EmrSettings, name: str, said: str) -> Resource:
+    return Resource("AWS::CloudWatch::Alarm", {
+        "AlarmName": f"{settings.stack}-{name}", "AlarmDescription": said, "MetricName": _metric(settings, name),
+        "Namespace": NAMESPACE, "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1, "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching",
+        "AlarmActions": [ref("Topic")]})
+
+
+def _outbox(settings: EmrSettings) -> Resource:
+    """The service's own gauge, brought by the CloudWatch agent beside it (docs/deploy.md)."""
+    return Resource("AWS::CloudWatch::Alarm", {
+        "AlarmName": f"{settings.stack}-outbox-age", "MetricName": "trueup_outbox_age_seconds", "Namespace": NAMESPACE,
+        "AlarmDescription": "Answered predictions wait in an outbox for more than an hour.", "Statistic": "Maximum",
+        "Period": 300, "EvaluationPeriods": 3, "Threshold": OUTBOX_SECONDS, "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching", "AlarmActions": [ref("Topic")]})

@@ -1,0 +1,25 @@
+"""The roles: one for each stage's nodes, one for EMR itself, one for the driver."""
+
+from contract.settings import EmrSettings
+from emr.access import STAGES, emr_statements, statements
+from emr.template.parts import Resource, allow, role, sub
+
+ACCOUNT_TEXT = "${AWS::AccountId}"
+
+
+def resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
+    """Roles and instance profiles; their names are what emr/cluster.py asks for."""
+    stack, made = settings.stack, {}
+    for stage in STAGES:
+        name = f"{stage.capitalize()}Role"
+        made[name] = role(f"{stack}-{stage}", "ec2.amazonaws.com", statements(stage, root))
+        made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
+            "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
+    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role/{stack}-{stage}") for stage in STAGES]
+    made["ServiceRole"] = role(
+        f"{stack}-service", "elasticmapreduce.amazonaws.com",
+        [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}})],
+        [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2")])
+    made["DriverRole"] = role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
+        *statements("driver", root), *emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}")])
+    return made

@@ -1,0 +1,119 @@
+"""Starts stages on EMR: the same interface as pipeline/runner.py, behind `trueup cycle --runner emr`.
+
+The gate runs here, since it reads counts only; so does an evaluation that has little to count, so that a schedule that
+finds nothing new ends in seconds. Everything else gets a transient cluster of its own (emr/).
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from contract import layout
+from contract.counts_store import CountsDocument
+from contract.errors import UsageError
+from contract.storage import Entry, Storage, open_root
+from emr.cluster import Package
+from emr.exchange import Attempt, Reply
+from emr.follow import ClusterFailed, Follower
+from emr.job import cluster_of, emr_settings, request_of
+from emr.needs import NEEDS, need
+from emr.package import published
+from pipeline.days import prediction_days
+from pipeline.runner import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
+from pipeline.stages import Stage
+
+# So often a stage may crash on its cluster before its run ends: the next ones would crash, too, and be paid for.
+MOST_ATTEMPTS = 3
+
+
+class EmrRunner:
+    """Stages on clusters; `here` runs those that need none.
+
+    The cycle only looks packages up: who may write them decides what every role runs, so `trueup emr deploy` does.
+    """
+
+    def __init__(self, here: Runner | None = None, follower: Follower | None = None,
+                 package: Callable[[Storage, str], Package] = published) -> None:
+        self.here: Runner = here or ProcessRunner()
+        self.follower, self.package = follower, package
+        self.key: str | None = None
+
+    def begin(self, run: str) -> None:
+        """Names the run, which clusters are tagged with."""
+        self.key = run
+
+    def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
+        """Runs a stage to its end. Raises StageFailed, StageKilled, and what emr/follow.py raises."""
+        root, rest, model = _split(argv)
+        storage = open_root(root)
+        chosen = emr_settings(settings)
+        if stage.name not in NEEDS or (stage.name == "evaluate" and _little(storage, rest, model, chosen.here_bytes)):
+            return self.here.run(stage, argv, settings)
+        request = request_of(stage.name, rest, settings, self.key, stage.module)
+        follower = self.follower or Follower(storage, poll=chosen.poll_seconds)
+
+        def make(attempt: Attempt) -> dict[str, Any]:
+            package = self.package(storage, need(stage.name, chosen).environment)
+            return cluster_of(storage, request, attempt, package).to_request()
+
+        try:
+            reply = follower.carry(model, request, make)
+        except ClusterFailed as error:
+            raise _dead(stage, str(error), error.attempt) from error
+        return _answered(stage, reply)
+
+
+def _answered(stage: Stage, reply: Reply) -> Answer:
+    if reply.document is None:
+        raise _dead(stage, f"it ended with code {reply.code} and no answer. Its last words:\n{reply.said}", reply.attempt)
+    return answer(stage, reply.code, json.dumps(reply.document))
+
+
+def _dead(stage: Stage, why: str, attempt: int) -> Exception:
+    """A stage without an answer leaves the run open, but not for ever."""
+    said = f"{stage.name} ({stage.module}) on EMR: {why}"
+    if attempt >= MOST_ATTEMPTS:
+        return StageFailed(f"{said}\nThis was attempt {attempt}; the run ends here.", 1, "ClusterFailed")
+    return StageKilled(f"{said}\nStart `trueup cycle` again: it continues with this stage.")
+
+
+def _split(argv: Sequence[str]) -> tuple[str, list[str], str]:
+    """The root, the stage's other arguments, and the model."""
+    rest = list(argv)
+    place = rest.index("--root")
+    root = rest[place + 1]
+    del rest[place:place + 2]
+    if "--model" not in rest:
+        raise UsageError("expected --model among the stage's arguments.")
+    return root, rest, rest[rest.index("--model") + 1]
+
+
+def _little(storage: Storage, argv: Sequence[str], model: str, limit: int) -> bool:
+    """Whether no more than `limit` bytes lie in the days whose counts are not there yet."""
+    options = dict(zip(argv[::2], argv[1::2], strict=False))
+    total = sum(uncounted(storage, model, options.get("--from"), options.get("--to")))
+    print(f"    {total / 2**20:,.0f} MiB to count", file=sys.stderr, flush=True)
+    return total <= limit
+
+
+def uncounted(storage: Storage, model: str, first: str | None, last: str | None) -> Iterator[int]:
+    """The bytes of each day of a window whose files are not those that its counts were made from."""
+    for day in prediction_days(storage):
+        if (first and day < first) or (last and day > last):
+            continue
+        files = [e for table in (layout.PREDICTIONS, layout.LABELS) for e in _rows(storage, layout.day_folder(table, day))]
+        if sorted([e.key, str(e.size), e.etag] for e in files) not in _counted(storage, model, day):
+            yield sum(e.size for e in files)
+
+
+def _rows(storage: Storage, folder: str) -> Iterator[Entry]:
+    return (e for e in storage.list(folder) if not e.key.rpartition("/")[2].startswith(("_", ".")))
+
+
+def _counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:
+    """The files that each counts document of a day was made from, newest first."""
+    folder = layout.counts(model, day)
+    for entry in sorted(storage.list(folder), reverse=True):
+        if entry.key.endswith(".json"):
+            yield sorted(CountsDocument.load(storage, entry.key).files)

@@ -1,0 +1,34 @@
+"""A fake account whose steps run in this process, against the test's own root."""
+
+import pytest
+
+from contract import jsonio, layout
+from contract.storage import open_root
+from emr import account, package, step
+from tests.fakes.emr import FakeEmr
+
+
+def run_step(args):
+    """What a cluster's primary node does with a step's command line."""
+    place = next(n for n, word in enumerate(args) if word.endswith("emr/step.py"))
+    return step.main(args[place + 1:])
+
+
+def put_packages(root):
+    """What `trueup emr deploy` leaves, without the archives: no node of the fake unpacks one."""
+    storage = open_root(root)
+    document = {"archive": "packages/x.tar.gz", "sha256": "0" * 64, "bootstrap": "packages/bootstrap.sh"}
+    for environment in ("count", "train"):
+        key = layout.package(f"{environment}-of-{package.fingerprint()}.json")
+        storage.put(key, jsonio.dumps(document))
+    return root
+
+
+@pytest.fixture
+def emr(monkeypatch):
+    """The account: every cluster in it is fake, every stage is not."""
+    fake = FakeEmr(run_step)
+    monkeypatch.setattr(account, "connect", lambda: fake)
+    monkeypatch.setattr(account, "pause", fake.sleep)
+    monkeypatch.setattr(package, "fingerprint", lambda *_: "f" * 16)
+    return fake

@@ -1,0 +1,104 @@
+"""Attempts, answers and what a step says, below the cycle; and the fake compared with moto's EMR."""
+
+import gzip
+import json
+
+import boto3
+import pytest
+
+from contract.storage import open_root, open_storage
+from emr import step
+from emr.account import Account, AccountError
+from emr.exchange import Reply, Request, another, newest
+from emr.follow import ClusterFailed, Follower
+from tests.emr.test_emr_requests import made
+from tests.fakes.emr import FakeEmr, throttle
+
+ASK = Request(stage="evaluate", module="pipeline.config", argv=[], settings={"train": {"epochs": 9}})
+
+
+def follower(root, fake):
+    return Follower(open_root(root, create=True), Account(fake, fake.sleep), 0.0, lambda line: None)
+
+
+def sent(tmp_path, attempt):
+    return {**made(tmp_path / "x", "evaluate"), "Name": attempt.name}
+
+
+def test_a_step_answers_with_the_runs_settings(tmp_root):
+    attempt = another(open_root(tmp_root, create=True), "digits", ASK)
+    assert step.main(["--root", tmp_root, "--request", attempt.key]) == 0
+    reply = newest(open_storage(tmp_root), "digits", ASK).reply()
+    assert {r["setting"]: r["value"] for r in reply.document["settings"]}["train.epochs"] == 9
+
+
+def test_a_step_that_was_started_twice_keeps_its_first_answer(tmp_root):
+    attempt = another(open_root(tmp_root, create=True), "digits", ASK)
+    attempt.put_reply(Reply(code=0, document={"first": True}))
+    assert step.main(["--root", tmp_root, "--request", attempt.key]) == 0
+    assert attempt.reply().document == {"first": True}
+
+
+def test_the_same_request_is_one_whatever_driver_asks(tmp_root):
+    storage = open_root(tmp_root, create=True)
+    first = another(storage, "digits", ASK)
+    assert newest(storage, "digits", ASK.model_copy()).key == first.key
+    assert newest(storage, "digits", ASK.model_copy(update={"argv": ["--full"]})) is None
+    assert (first.claim("j-1"), first.claim("j-2")) == ("j-1", "j-1")
+
+
+def test_two_drivers_end_up_with_one_cluster(tmp_path, tmp_root):
+    fake = FakeEmr(lambda args: 0)
+    mine = follower(tmp_root, fake)
+    attempt = another(mine.storage, "digits", ASK)
+    other = fake.run_job_flow(**{**sent(tmp_path, attempt), "Name": "another driver's"})["JobFlowId"]
+
+    def make(found):
+        attempt.claim(other)  # it was first, by a hair
+        attempt.put_reply(Reply(code=0, document={"done": True}))
+        return sent(tmp_path, found)
+
+    fake.made[other].state = "RUNNING"
+    assert mine._cluster(attempt, make) == other
+    assert [c.id for c in fake.alive] == [other]
+
+
+def test_the_logs_last_words_are_shown(s3_root, tmp_path):
+    fake = FakeEmr(lambda args: None)
+    mine = follower(s3_root, fake)
+    words = gzip.compress(b"first\n" + b"java.lang.OutOfMemoryError: Java heap space\n")
+    mine.storage.put("logs/emr/j-0000000000001/steps/s-1/stderr.gz", words)
+    with pytest.raises(ClusterFailed, match="(?s)the step failed.*OutOfMemoryError: Java heap space"):
+        mine.carry("digits", ASK, lambda attempt: {**sent(tmp_path, attempt), "LogUri": mine.storage.uri("logs/emr/")})
+    assert fake.alive == []
+
+
+def test_a_refusal_names_what_to_check():
+    fake = FakeEmr()
+    refused = throttle()
+    refused.response["Error"] = {"Code": "AccessDeniedException", "Message": "no"}
+    fake.faults = [("list_clusters", "before", refused)]
+    with pytest.raises(AccountError, match="EMR refused list_clusters: .*Check the settings under `emr:`"):
+        Account(fake, fake.sleep).clusters()
+
+
+def test_endless_throttling_ends_with_an_error():
+    fake = FakeEmr(faults=[("list_clusters", "before", throttle())] * 20)
+    with pytest.raises(AccountError, match="gave up after 9 attempts"):
+        Account(fake, fake.sleep).clusters()
+    assert 60 < fake.slept < 200
+
+
+def test_motos_emr_takes_the_same_requests(tmp_path, monkeypatch, moto_server):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    account = Account(boto3.client("emr"), lambda seconds: None)
+    request = made(tmp_path, "dataset")
+    cluster = account.create(request)
+    assert account.create(request) == cluster and account.find(request["Name"]) == cluster
+    described = account.describe(cluster)
+    assert described["ReleaseLabel"] == request["ReleaseLabel"]
+    assert {t["Key"]: t["Value"] for t in described["Tags"]}["trueup:run"] == "digits/3"
+    assert account.step(cluster)["Name"] == "dataset"
+    account.call("terminate_job_flows", JobFlowIds=[cluster])
+    assert account.find(request["Name"]) is None
+    assert json.dumps(described["Status"]["State"])

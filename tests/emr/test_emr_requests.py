@@ -1,0 +1,108 @@
+"""What is sent to EMR, and what a cluster is told; botocore's own validation runs on every request."""
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from contract.errors import UsageError
+from contract.settings import EmrSettings, TrainSettings
+from contract.storage import open_storage
+from emr.cluster import Package
+from emr.exchange import another
+from emr.job import cluster_of, request_of
+
+PACKAGE = Package("s3://b/packages/count-0.tar.gz", "0" * 64, "s3://b/packages/bootstrap-0.sh")
+SHAPE = botocore.session.get_session().get_service_model("emr").operation_model("RunJobFlow").input_shape
+
+
+def made(tmp_path, stage, ranks=4, **chosen):
+    """The RunJobFlow request of a stage."""
+    settings = {"emr": EmrSettings(**{"subnets": ["subnet-1"], **chosen}).model_dump(mode="json"),
+                "train": TrainSettings(ranks=ranks).model_dump(mode="json")}
+    storage = open_storage(str(tmp_path))
+    request = request_of(stage, ["--model", "digits"], settings, "digits/3")
+    attempt = another(storage, "digits", request)
+    sent = cluster_of(storage, request, attempt, PACKAGE).to_request()
+    assert not (report := ParamValidator().validate(sent, SHAPE)).has_errors(), report.generate_report()
+    return sent
+
+
+def fleets(sent):
+    return {f["InstanceFleetType"]: f for f in sent["Instances"]["InstanceFleets"]}
+
+
+def properties(sent, classification):
+    return next(c["Properties"] for c in sent["Configurations"] if c["Classification"] == classification)
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "dataset", "train", "assess"])
+@pytest.mark.parametrize("engine", ["spark", "mapreduce"])
+def test_every_cluster_ends_by_itself(tmp_path, stage, engine):
+    sent = made(tmp_path, stage, engine=engine)
+    assert sent["Instances"]["KeepJobFlowAliveWhenNoSteps"] is False and not sent["Instances"]["TerminationProtected"]
+    assert sent["AutoTerminationPolicy"] == {"IdleTimeout": 600}
+    assert [s["ActionOnFailure"] for s in sent["Steps"]] == ["TERMINATE_CLUSTER"]
+    assert {"Key": "trueup:run", "Value": "digits/3"} in sent["Tags"]
+    assert (sent["JobFlowRole"], sent["ServiceRole"]) == (f"trueup-{stage}", "trueup-service")
+    assert sent["LogUri"].endswith("/logs/emr/") and sent["ReleaseLabel"].startswith("emr-7.")
+
+
+def test_spot_nodes_are_task_nodes_that_come_and_go(tmp_path):
+    sent = made(tmp_path, "evaluate", core_nodes=3, spot_nodes=5)
+    found = fleets(sent)
+    assert {k: (f["TargetOnDemandCapacity"], f["TargetSpotCapacity"]) for k, f in found.items()} == {
+        "MASTER": (1, 0), "CORE": (3, 0), "TASK": (0, 5)}
+    limits = sent["ManagedScalingPolicy"]["ComputeLimits"]
+    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"], limits["MaximumOnDemandCapacityUnits"]) == (3, 8, 3)
+
+
+def test_barrier_training_has_a_fixed_number_of_on_demand_nodes(tmp_path):
+    sent = made(tmp_path, "train", ranks=4, spot_nodes=5, gpu_types=[])
+    assert set(fleets(sent)) == {"MASTER", "CORE"} and fleets(sent)["CORE"]["TargetSpotCapacity"] == 0
+    limits = sent["ManagedScalingPolicy"]["ComputeLimits"]
+    assert limits["MinimumCapacityUnits"] == limits["MaximumCapacityUnits"] == 4
+    spark = properties(sent, "spark-defaults")
+    assert (spark["spark.dynamicAllocation.enabled"], spark["spark.executor.instances"]) == ("false", "4")
+    assert spark["spark.task.cpus"] == spark["spark.executor.cores"]
+
+
+def test_only_training_has_gpus(tmp_path):
+    for stage in ("evaluate", "dataset", "assess"):
+        types = {c["InstanceType"] for f in fleets(made(tmp_path, stage)).values() for c in f["InstanceTypeConfigs"]}
+        assert not {t for t in types if t.startswith(("g", "p"))}, stage
+    sent = made(tmp_path, "train", gpu_types=["g5.xlarge"])
+    assert [c["InstanceType"] for c in fleets(sent)["CORE"]["InstanceTypeConfigs"]] == ["g5.xlarge"]
+    assert properties(sent, "spark-defaults")["spark.task.resource.gpu.amount"] == "1"
+    assert properties(sent, "yarn-site")["yarn.resource-types"] == "yarn.io/gpu"
+    assert sent["BootstrapActions"][0]["ScriptBootstrapAction"]["Args"][-1] == "gpu"
+
+
+def test_spark_runs_on_the_unpacked_environment(tmp_path):
+    sent = made(tmp_path, "dataset")
+    spark, (step,) = properties(sent, "spark-defaults"), sent["Steps"]
+    assert spark["spark.pyspark.python"] == "/usr/bin/python3.11" and spark["spark.executorEnv.PYTHONPATH"] == "/opt/trueup"
+    assert step["HadoopJarStep"]["Jar"] == "command-runner.jar"
+    assert step["HadoopJarStep"]["Args"][:6] == ["spark-submit", "--master", "yarn", "--deploy-mode", "client",
+                                                 "/opt/trueup/emr/step.py"]
+
+
+def test_mapreduce_is_a_command_on_a_cluster_without_spark(tmp_path):
+    sent = made(tmp_path, "evaluate", engine="mapreduce")
+    assert sent["Applications"] == [{"Name": "Hadoop"}]
+    assert sent["Steps"][0]["HadoopJarStep"]["Args"][:4] == ["env", "PYTHONPATH=/opt/trueup", "/usr/bin/python3.11",
+                                                             "/opt/trueup/emr/step.py"]
+
+
+def test_a_security_configuration_is_passed_on(tmp_path):
+    assert made(tmp_path, "train", security_configuration="strict")["SecurityConfiguration"] == "strict"
+    assert "SecurityConfiguration" not in made(tmp_path, "train")
+
+
+def test_without_subnets_nothing_is_asked_for(tmp_path):
+    with pytest.raises(UsageError, match="emr.subnets: expected the subnets that clusters may start in"):
+        made(tmp_path, "evaluate", subnets=[])
+
+
+def test_a_stage_that_has_no_place_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match="stage 'publish': expected one that runs on a cluster: evaluate, dataset"):
+        made(tmp_path, "publish")
