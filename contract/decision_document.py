@@ -42,7 +42,8 @@ class ClassRow(Document):
 class Gate(Document):
     """One gate. Figures of a per-class gate are those of its worst class; `level` is the p at which it fails."""
 
-    gate: Literal["accuracy", "class_recall", "class_precision", "complete"]
+    gate: Literal["accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial",
+                  "calibration", "drift", "coverage", "audit_labels", "complete"]
     verdict: Verdict
     sentence: str
     reason: str | None = None  # why it cannot tell
@@ -63,6 +64,44 @@ class Gate(Document):
     verdict_of_the_gate: Verdict | None = None  # what it said itself, when a person overrode it
     override: Override | None = None
     left_out: list[Any] | None = None  # of a partial evaluation
+    days: Count | None = None  # of one of several windows: its length
+    predictions: Count | None = None  # of the coverage gate
+    baseline: str | None = None
+    baseline_right: Count | None = None
+    baseline_n: Count | None = None
+    trivial_label: str | None = None  # the most frequent label; on so many rows only one of the two is right:
+    only_model: Count | None = None
+    only_trivial: Count | None = None
+
+
+class Wish(Document):
+    """Labels that would decide an open question in 80% of cases; null: no number up to 100,000 would.
+
+    `items` is how many predictions a random audit has to ask about until so many `labels` (of that class) came by.
+    """
+
+    gate: str
+    label: str | None
+    blocks: bool
+    labels: Count | None
+    items: Count | None
+
+
+class Ask(Document):
+    """What the review queue is to draw so that the blocking wishes come true."""
+
+    kind: Literal["audit"]
+    strategy: Literal["random-audit"]
+    items: Count
+
+
+class Wishes(Document):
+    """The open questions, blocking ones first, and what to ask people for."""
+
+    power: float
+    rows: list[Wish]
+    rows_omitted: Count
+    ask: Ask | None
 
 
 class Retrain(Document):
@@ -99,6 +138,7 @@ class Decision(Document):
     reasons: list[str]
     exit_code: Literal[0, 3, 4]
     retrain: Retrain
+    wishes: Wishes | None = None
     sentence: str
 
 

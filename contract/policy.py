@@ -1,7 +1,12 @@
 """The gate policy: what a model must hold, as data (the `gates:` section of trueup.yaml).
 
-pipeline/gates.py judges by it; this module only says what may be set and what is meant.
+    python -m contract.policy > docs/gates.yaml          the worked default, every field with its meaning
+
+pipeline/gates.py judges by it; this module only says what may be set and what is meant. A bound that is null is not
+judged, so that a policy judges what somebody chose, and nothing else.
 """
+
+import sys
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,12 +19,44 @@ class GatePolicy(BaseModel):
     min_accuracy: float | None = Field(0.90, gt=0, lt=1, description="the live version's accuracy must be at least this")
     min_new_labels: int = Field(50, ge=0, description="labels since the live version's dataset that a retraining needs")
     false_alarms_per_year: float = Field(0.05, gt=0, lt=1, description="error of the retraining gate, looked at daily")
+    window_days: list[int] = Field([], max_length=4, description="days of the retraining gate's windows, e.g. [7, 28], "
+                                   "which share the error; empty: the evaluation's own window")
     min_class_recall: float | None = Field(0.70, gt=0, lt=1, description="per class, one-sided exact test, Holm")
     min_class_precision: float | None = Field(None, gt=0, lt=1, description="per class, one-sided exact test, Holm")
-    min_class_support: int = Field(20, ge=1, description="classes with fewer labels are not judged")
+    min_slice_accuracy: float | None = Field(None, gt=0, lt=1, description="per value of each declared slice; one family "
+                                             "(Holm) with the classes")
+    min_class_support: int = Field(20, ge=1, description="classes and slice values with fewer labels are not judged")
+    baseline: str | None = Field(None, description="what max_drop_from_baseline compares with: a version (3), or days of "
+                                 "the evaluation's window (2026-10-01/2026-10-28)")
+    max_drop_from_baseline: float | None = Field(None, ge=0, lt=1, description="accuracy may lie below the baseline's by "
+                                                 "this much at the most")
+    max_drop_from_trivial: float | None = Field(None, gt=-1, lt=1, description="the same against always answering the most "
+                                                "frequent label; -0.2: must be better than that by 0.2")
+    max_calibration_error: float | None = Field(None, gt=0, lt=1, description="expected calibration error (ECE) over the "
+                                                "trusted labels may be this at the most")
+    max_drift: float | None = Field(None, gt=0, le=1, description="Jensen-Shannon divergence (bits) of the predicted "
+                                    "classes, newest day against the days before")
+    min_coverage: float | None = Field(None, gt=0, le=1, description="share of predictions that must have a trusted label; "
+                                       "below it nothing can be told")
+    min_audit_labels: int | None = Field(None, ge=1, description="predictions that must have an audit label; below it "
+                                         "nothing can be told")
     max_class_drop: float = Field(0.10, ge=0, lt=1, description="promotion: a class may not be worse by more than this")
     max_drop: float = Field(0.0, ge=0, lt=1, description="promotion: the candidate may not be worse by more than this")
     trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of intervals and of the per-class family")
     retrainings: int = Field(4, ge=1, description="most retrainings in the period below")
     retraining_days: int = Field(30, ge=1, description="days of that period")
+
+
+def worked_default() -> str:
+    """The `gates:` section with every default and its meaning, as YAML."""
+    import json
+
+    lines = ["# Made by `python -m contract.policy`. Put what you change into trueup.yaml.", "gates:"]
+    for name, field in GatePolicy.model_fields.items():
+        lines.append(f"  {name + ': ' + json.dumps(field.default):<44}# {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(worked_default())

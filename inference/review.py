@@ -10,10 +10,11 @@ from datetime import timedelta
 
 import click
 
-from contract import clock, samples
+from contract import clock, layout, samples
 from contract.command import Outcome, run, stage_command
+from contract.errors import NotFound, UsageError
 from contract.settings import Settings
-from contract.storage import open_root
+from contract.storage import Storage, open_root, read_json
 
 
 @click.group("review")
@@ -29,6 +30,7 @@ def group() -> None:
 @click.option("--strategy", type=click.Choice(list(samples.STRATEGIES)), default="random-audit", show_default=True)
 @click.option("--p", type=float, help="Mean probability of being asked.")
 @click.option("--items", type=click.IntRange(min=1), help="Expected number of items, instead of --p.")
+@click.option("--wishes", metavar="EVALUATION", help="As many items as the gates' decision on that evaluation asks for.")
 @click.option("--floor", type=float, help="Least probability of any cell. [default: a fifth of the mean]")
 @click.option("--salt", help="Text that fixes the draw. [default: random]")
 @click.option("--judges", type=click.IntRange(1, 9), default=1, show_default=True,
@@ -36,13 +38,17 @@ def group() -> None:
 @click.option("--second-share", type=click.FloatRange(0, 1), default=0.0, show_default=True,
               help="Share of the items that --judges people judge.")
 def sample_command(settings: Settings, model: str | None, day: str | None, kind: str, strategy: str, p: float | None,
-                   items: int | None, floor: float | None, salt: str | None, judges: int,
+                   items: int | None, wishes: str | None, floor: float | None, salt: str | None, judges: int,
                    second_share: float) -> Outcome:
     """Writes the sample of one model, day and kind. It is drawn once: a second draw is an error."""
     from inference.day_items import cells
 
     storage = open_root(settings.need_root())
     name = model or settings.need_model()
+    if wishes:
+        if p is not None or items is not None:
+            raise UsageError("--wishes says how many items to draw: expected neither --p nor --items beside it.")
+        kind, strategy, items = wished(storage, name, wishes)
     chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
     needs_counts = items is not None or strategy != "random-audit"
     sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16),
@@ -51,6 +57,20 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
     text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
             f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")
     return Outcome(document=sample.to_dict(), text=text)
+
+
+def wished(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:
+    """Kind, strategy and items that the decision on an evaluation asks for; UsageError when it asks for none."""
+    key = layout.evaluation(model, evaluation_id) + "decision.json"
+    try:
+        decision = read_json(storage, key)
+    except NotFound:
+        raise NotFound(f"{storage.uri(key)}: no gate has judged that evaluation. Run: trueup gate --model {model} "
+                       f"--evaluation {evaluation_id}.") from None
+    ask = (decision.get("wishes") or {}).get("ask")
+    if ask is None:
+        raise UsageError(f"the decision on {evaluation_id} asks for no labels: {decision['sentence']}")
+    return ask["kind"], ask["strategy"], ask["items"]
 
 
 group.add_command(sample_command)

@@ -13,16 +13,17 @@ import click
 
 from contract import clock, jsonio, layout
 from contract.command import Outcome, run, stage_command
-from contract.counts import add
 from contract.counts_store import load_all
 from contract.decision_document import Decision
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.registry import Registry
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root, read_json
-from pipeline.gates import decide
+from pipeline.gates import UNDECIDED, decide
 from pipeline.tables import aligned, figure
-from pipeline.tally import tally
+from pipeline.tally_more import tally_of
+
+MOST_WISHES = 10
 
 
 @stage_command("gate")
@@ -62,10 +63,10 @@ def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
                        f"Make one: trueup evaluate --model {model}.") from None
     registry = Registry(storage, model)
     judged = version or judged_version(registry, evaluation)
-    cells = add(load_all(storage, evaluation))[0]["cells"]
+    days = load_all(storage, evaluation)
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
-    counted = tally(cells, judged, settings.gates.trusted_origins, classes)
+    counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
                       newest.state.overrides if newest else (), retrainings(storage, model))
     decision |= {"decided_at": clock.iso(clock.now())}
@@ -111,13 +112,30 @@ def write(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any
                             f"history. See what today's would be with --dry-run, or evaluate again.") from None
 
 
+def named(gate: dict[str, Any]) -> str:
+    """The gate as a person calls it: "accuracy (7 days)"."""
+    return gate["gate"].replace("_", " ") + (f" ({gate['days']} days)" if "days" in gate else "")
+
+
 def text(decision: dict[str, Any]) -> str:
     """The decision as an aligned table and a sentence."""
-    rows = [(gate["gate"], gate["verdict"], figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
+    rows = [(named(gate), gate["verdict"], figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
              str(gate.get("n", "")), gate.get("reason", "") or ("overridden" if "override" in gate else ""))
             for gate in decision["gates"]]
     table = aligned(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
-    return f"{table}\n\n{decision['verdict']}: {decision['sentence']}"
+    return "\n".join([table, *_wish_lines(decision), "", f"{decision['verdict']}: {decision['sentence']}"])
+
+
+def _wish_lines(decision: dict[str, Any]) -> list[str]:
+    """What to ask people for, when more labels would decide."""
+    wanted = decision["wishes"]
+    if not wanted["rows"] or decision["verdict"] != UNDECIDED:
+        return []
+    rows = [(row["gate"].replace("_", " "), row["label"] or "", *(f"{n:,}" if n is not None else "-" for n in
+             (row["labels"], row["items"]))) for row in wanted["rows"][:MOST_WISHES]]
+    ask = wanted["ask"]
+    how = [f"Ask for them: trueup review sample --wishes {decision['evaluation']}"] if ask else []
+    return ["", aligned(("would decide", "class", "more labels", "predictions to ask"), rows), *how]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

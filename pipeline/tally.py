@@ -1,6 +1,6 @@
-"""What a gate counts: right and labelled rows of one version, by origin and, over trusted origins, by class."""
+"""What gates count: right and labelled rows of one version, by origin and, over trusted origins, by class and slice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,21 @@ class Share:
 
 @dataclass(frozen=True)
 class Tally:
-    """Whole numbers of one model version over a window. `recall` and `precision` rest on the trusted origins alone."""
+    """Whole numbers of one model version over a window. All but `origins` rest on the trusted origins alone.
+
+    `windows` holds the newest so many days of it, `slices` is by (slice, value), `baseline` what the policy compares
+    with (None: it names nothing), `calibration` is {"ece", "margin"} and `drift` {"js", "js_95"}, each null with a reason.
+    """
 
     predictions: int = 0
     origins: dict[str, Share] = field(default_factory=dict)
     recall: dict[str, Share] = field(default_factory=dict)
     precision: dict[str, Share] = field(default_factory=dict)
+    windows: dict[int, "Tally"] = field(default_factory=dict)
+    slices: dict[tuple[str, str], Share] = field(default_factory=dict)
+    baseline: Share | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    drift: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def labelled(self) -> int:

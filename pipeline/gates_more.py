@@ -1,0 +1,117 @@
+"""The gates that a policy may add: drops, calibration, drift, coverage. Each compares an interval with its bound.
+
+Their intervals are at the policy's confidence for one look; only the accuracy gate states its error per year, and only
+it starts a retraining.
+"""
+
+from typing import Any
+
+from contract.intervals import newcombe, paired_difference
+from contract.policy import GatePolicy
+from pipeline.tally import Share, Tally
+from pipeline.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
+
+WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
+
+
+def more_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
+    """The added gates that the policy has a bound for, in one order."""
+    made = (baseline_gate(policy, tally), trivial_gate(policy, tally), calibration_gate(policy, tally),
+            drift_gate(policy, tally), coverage_gate(policy, tally), audit_gate(policy, tally))
+    return [gate for gate in made if gate is not None]
+
+
+def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """Accuracy minus the baseline's: two independent samples (Newcombe)."""
+    if policy.max_drop_from_baseline is None:
+        return None
+    ours, theirs, bound = tally.of(policy.trusted_origins), tally.baseline or Share(), -policy.max_drop_from_baseline
+    row = {"gate": "drop_from_baseline", "bound": bound, "n": ours.n, "baseline": policy.baseline,
+           "baseline_right": theirs.right, "baseline_n": theirs.n}
+    if not theirs.n:
+        return row | _unknown(NO_BASELINE, f"Baseline {policy.baseline or 'none is named'}: it has no trusted label in the "
+                              f"evaluated days. Name another (gates.baseline) or evaluate a longer window (--from).")
+    if not ours.n:
+        return row | _unknown(TOO_FEW, "It has no trusted label to compare with the baseline.")
+    low, high = newcombe(ours.right, ours.n, theirs.right, theirs.n, policy.confidence)
+    return _judged(row, ours.right / ours.n - theirs.right / theirs.n, low, high, "Accuracy minus the baseline's")
+
+
+def trivial_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """Accuracy minus that of always answering the most frequent label, on the same rows (paired)."""
+    if policy.max_drop_from_trivial is None:
+        return None
+    whole, bound = sum(tally.recall.values(), Share()), -policy.max_drop_from_trivial
+    row = {"gate": "drop_from_trivial", "bound": bound, "n": whole.n}
+    if not whole.n:
+        return row | _unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
+    label = min(tally.recall, key=lambda name: (-tally.recall[name].n, name))
+    top = tally.recall[label]
+    pairs = (top.right, whole.right - top.right, top.n - top.right, whole.n - whole.right - top.n + top.right)
+    low, high = paired_difference(*pairs, policy.confidence)
+    row |= {"trivial_label": label, "only_model": pairs[1], "only_trivial": pairs[2]}
+    return _judged(row, (pairs[1] - pairs[2]) / whole.n, low, high, f"Accuracy minus that of always answering {label!r}")
+
+
+def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """The expected calibration error with the margin of its sampling noise."""
+    if policy.max_calibration_error is None:
+        return None
+    found, row = tally.calibration, {"gate": "calibration", "bound": policy.max_calibration_error}
+    if found.get("ece") is None:
+        return row | {"n": 0} | _unknown(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
+    return _at_most(row | {"n": found["n"]}, found["ece"], max(found["ece"] - found["margin"], 0.0),
+                    found["ece"] + found["margin"], "The calibration error")
+
+
+def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """The divergence of predicted classes. Its square root is a distance, so chance moves it by at most chance's own."""
+    if policy.max_drift is None:
+        return None
+    found, row = tally.drift, {"gate": "drift", "bound": policy.max_drift}
+    if found.get("js") is None:
+        return row | _unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
+    near, chance = found["js"] ** 0.5, found["js_95"] ** 0.5
+    return _at_most(row, found["js"], max(near - chance, 0.0) ** 2, (near + chance) ** 2,
+                    f"The drift of predicted classes on {found.get('day', 'the newest day')}")
+
+
+def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """The share of predictions with a trusted label: below the bound nothing can be told, which is no failure."""
+    if policy.min_coverage is None:
+        return None
+    n, total = tally.of(policy.trusted_origins).n, tally.predictions
+    share = n / total if total else 0.0
+    row = {"gate": "coverage", "bound": policy.min_coverage, "n": n, "predictions": total, "value": share, "low": share,
+           "high": share}
+    said = f"{n} of {total} predictions have a trusted label ({share:.1%}), the bound is {policy.min_coverage:.1%}."
+    enough = total > 0 and share >= policy.min_coverage
+    return row | ({"verdict": PASS, "sentence": said} if enough else _unknown(TOO_FEW, said))
+
+
+def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """Labels of the blind random audit: below the bound nothing can be told."""
+    if policy.min_audit_labels is None:
+        return None
+    n = tally.of(["audit"]).n
+    row = {"gate": "audit_labels", "bound": policy.min_audit_labels, "n": n}
+    said = f"{n} predictions have an audit label, the bound is {policy.min_audit_labels}."
+    return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else _unknown(TOO_FEW, said))
+
+
+def _unknown(reason: str, sentence: str) -> dict[str, Any]:
+    return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
+
+
+def _judged(row: dict[str, Any], value: float, low: float, high: float, what: str) -> dict[str, Any]:
+    verdict = by_interval(low, high, row["bound"])
+    reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
+    return row | {"value": value, "low": low, "high": high, "verdict": verdict, **reason, "sentence":
+                  f"{what} is {value:+.3f} ({low:+.3f} to {high:+.3f}), the bound is {row['bound']:+g}: {WORDS[verdict]}."}
+
+
+def _at_most(row: dict[str, Any], value: float, low: float, high: float, what: str) -> dict[str, Any]:
+    verdict = by_interval(-high, -low, -row["bound"])
+    reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
+    return row | {"value": value, "low": low, "high": high, "verdict": verdict, **reason, "sentence":
+                  f"{what} is {value:.3f} ({low:.3f} to {high:.3f}), the bound is {row['bound']:g}: {WORDS[verdict]}."}

@@ -1,0 +1,48 @@
+"""The words of gates: verdicts, reasons, figures of a share, and how labels are named in a sentence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
+from contract.intervals import p_at_least, wilson
+from pipeline.tally import Share
+
+PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
+EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}
+NO_DATA, NO_GATE, ARRIVING, TOO_FEW = "no data", "no gate", "labels still arriving", "too few labels"
+NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining budget spent"
+
+
+def figures(shares: Sequence[Share], bound: float, confidence: float) -> list[dict[str, Any]]:
+    """Value, interval and p of "at least the bound" of each share; null where there is no row."""
+    right, n = (np.array([getattr(share, name) for share in shares], float) for name in ("right", "n"))
+    size = np.where(n > 0, n, 1)
+    low, high = wilson(right, size, confidence)
+    columns = (right / size, low, high, p_at_least(right, size, bound))
+    found = [dict(zip(("value", "low", "high", "p"), row, strict=True)) for row in zip(*map(list, columns), strict=True)]
+    nothing = dict.fromkeys(("value", "low", "high", "p"))
+    return [{"right": share.right, "n": share.n, **({k: float(v) for k, v in row.items()} if share.n else nothing)}
+            for share, row in zip(shares, found, strict=True)]
+
+
+def by_interval(low: float, high: float, least: float) -> str:
+    """Pass when the whole interval is at least `least`, fail when all of it is below."""
+    return PASS if low >= least else FAIL if high < least else UNDECIDED
+
+
+def some(labels: Sequence[str], most: int = 5) -> str:
+    """The first labels, quoted and escaped, and how many more there are."""
+    more = f" and {len(labels) - most} more" if len(labels) > most else ""
+    return ", ".join(map(repr, labels[:most])) + more
+
+
+def overall(gates: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+    """Fail before cannot tell before pass, and why it cannot tell. Gates that judged nothing have no say."""
+    judging = [gate for gate in gates if gate["verdict"] != NOT_JUDGED]
+    if not judging:
+        return UNDECIDED, [NO_GATE]
+    verdicts = [gate["verdict"] for gate in judging]
+    found = next(v for v in (FAIL, UNDECIDED, PASS) if v in verdicts)
+    return found, sorted({gate["reason"] for gate in judging if gate["verdict"] == UNDECIDED})
