@@ -1,0 +1,97 @@
+"""The template: what it holds, checked by cfn-lint, and its state machine played by hand."""
+
+import json
+
+import pytest
+from cfnlint.api import lint
+
+from contract.errors import UsageError
+from contract.settings import load
+from emr import cli
+from emr.template.bucket import EXPIRES, NEVER
+from emr.template.schedule import definition
+from emr.template.whole import body, template
+
+ROOT = "s3://my-bucket/a/prefix"
+WITH_DRIVER = ["emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/trueup:1", "emr.notify=a@b.example",
+               "emr.subnets=[subnet-0123456789abcdef0]"]
+
+
+def made(*overrides):
+    return template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
+
+
+@pytest.mark.parametrize("more", [[], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"], ["emr.create_bucket=false"]])
+def test_cfn_lint_finds_nothing(more):
+    assert [f"{m.rule.id} {m.message}" for m in lint(body(made(*more)), None, ["us-east-1"])] == []
+
+
+def test_cfn_lint_would_find_something():
+    broken = made()
+    del broken["Resources"]["TrainRole"]["Properties"]["AssumeRolePolicyDocument"]
+    assert lint(body(broken), None, ["us-east-1"])
+
+
+def test_the_bucket_is_closed_and_stays():
+    bucket = made()["Resources"]["Bucket"]
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["Properties"]["BucketEncryption"] and bucket["Properties"]["BucketName"] == "my-bucket"
+    (deny,) = made()["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_nothing_that_is_needed_expires():
+    rules = made()["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = [r["Prefix"] for r in rules if "ExpirationInDays" in r]
+    assert expiring == [f"a/prefix/{folder}" for folder in EXPIRES]
+    assert not [p for p in expiring for never in NEVER if p.startswith(f"a/prefix/{never}")]
+    assert any("AbortIncompleteMultipartUpload" in r for r in rules)
+
+
+def test_without_an_image_there_is_no_schedule():
+    kinds = {r["Type"] for r in made()["Resources"].values()}
+    assert "AWS::Scheduler::Schedule" not in kinds and "AWS::IAM::Role" in kinds
+
+
+def test_the_schedule_starts_the_task_or_the_machine():
+    task = made(*WITH_DRIVER)["Resources"]["Schedule"]["Properties"]["Target"]
+    machine = made(*WITH_DRIVER, "emr.start=machine")["Resources"]["Schedule"]["Properties"]["Target"]
+    assert task["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "DriverTask"} and machine["Arn"] == {"Ref": "Machine"}
+
+
+def test_the_driver_runs_the_cycle_with_the_settings_that_were_chosen():
+    (driver,) = made(*WITH_DRIVER, "gates.min_accuracy=0.8")["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
+    environment = {e["Name"]: e["Value"] for e in driver["Environment"]}
+    assert driver["Command"] == ["cycle", "--runner", "emr"]
+    settings = load(env=environment)
+    assert (settings.root, settings.model, settings.gates.min_accuracy) == (ROOT, "digits", 0.8)
+    assert settings.emr.subnets == ["subnet-0123456789abcdef0"]
+
+
+def test_the_machine_tells_the_codes_apart():
+    states = definition(load(model="digits", env={}, overrides=WITH_DRIVER))["States"]
+    assert set(states) == {"Run", "Choose", "Notify", "Quiet"}
+    quiet, refused = states["Choose"]["Choices"]
+    assert quiet["Condition"] == "{% $states.input.code = 0 or $states.input.code = 4 %}" and quiet["Next"] == "Quiet"
+    assert "= 3" in refused["Condition"] and refused["Next"] == states["Choose"]["Default"] == "Notify"
+    assert [c["Next"] for c in states["Run"]["Catch"]] == ["Choose", "Choose"]
+
+
+def test_the_alarms_rest_on_what_the_cycle_prints():
+    resources = made(*WITH_DRIVER)["Resources"]
+    alarms = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    assert sorted(alarms) == ["CycleFailed", "GateFailed", "NoLabels", "OutboxAge"]
+    assert all(resources[n]["Properties"]["AlarmActions"] == [{"Ref": "Topic"}] for n in alarms)
+
+
+def test_a_schedule_without_a_model_is_refused():
+    with pytest.raises(UsageError, match="expected emr.subnets and a model"):
+        template(ROOT, load(root=ROOT, env={}, overrides=WITH_DRIVER))
+
+
+def test_the_same_settings_give_the_same_bytes(capsys):
+    assert cli.main(["template", "--root", ROOT]) == 0
+    first = capsys.readouterr().out
+    assert cli.main(["template", "--root", ROOT]) == 0
+    assert capsys.readouterr().out == first and json.loads(first)["Resources"]
