@@ -39,6 +39,11 @@ def now_us() -> int:
     return time.time_ns() // 1000 + round(offset() * 1_000_000)
 
 
+def machine() -> float:
+    """Seconds since 1970 by this machine's clock, without the offset: to compare with other machines' clocks."""
+    return time.time()
+
+
 def monotonic() -> float:
     """Seconds of a clock that never jumps; heartbeats use it, never the offset."""
     return time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,20 @@ class S3Storage:
                     found = item["Key"].removeprefix(self.prefix)
                     if found == key or key.endswith("/"):
                         self._call(ERASING[name], found, **{name: item[name]})
+
+    def now(self) -> float:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:  # a refusal has a date, too
+            answer = error.response
+        except BotoCoreError as error:
+            raise RootError(f"{self.root}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if not date:
+            raise RootError(f"{self.root}: expected an answer with the header Date, got one without.")
+        return parsedate_to_datetime(date).timestamp()
 
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else self.root

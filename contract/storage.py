@@ -58,6 +58,9 @@ class Storage(Protocol):
         """Removes an object for good, with a final '/' a whole folder: every version that the store keeps, unfinished
         uploads, and what writers that died left beside it. RootError when the store refuses."""
 
+    def now(self) -> float:
+        """Seconds since 1970 by the store's own clock, to a second or better. RootError when it cannot be asked."""
+
     def uri(self, key: str = "") -> str:
         """Where an object lies, for people and engines: a percent-encoded `file:///…`, or `s3://…`."""
 

@@ -35,7 +35,7 @@ def create_app(service: Service, keyring: Any) -> FastAPI:
         yield
         await service.stop()
 
-    app = FastAPI(title="Trueup", version="1", lifespan=lifespan, redoc_url=None,
+    app = FastAPI(title="Trueup", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
                   description="Predictions of a watched image classifier, and what people say of them.")
     app.state.cors_origins = tuple(service.settings.serve.cors_origins)
     install(app, keyring)

@@ -28,6 +28,7 @@ from inference.judgements import check_id, label_row
 from inference.live import Follower, Live
 from inference.outbox import Image, OtherBody, Outbox, OutboxFull
 from inference.shipper import Shipper
+from inference.store_clock import StoreClock
 from inference.strip import strip
 from inference.telemetry import Metrics, event
 
@@ -62,6 +63,7 @@ class Service:
         self.models = {name: Live(storage, name, serve.max_batch, self.metrics) for name in models}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._shipped)
+        self.store_clock = StoreClock(storage)
         self.stopping = False
         self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
@@ -79,6 +81,7 @@ class Service:
         for live in self.models.values():
             await asyncio.to_thread(live.follow)
         self._follower.start()
+        self.store_clock.start()
         self.shipper.start()
 
     async def stop(self) -> None:
@@ -87,6 +90,7 @@ class Service:
         if self._batcher:
             await self._batcher.close()
         self._decoders.shutdown()
+        self.store_clock.stop()
         await asyncio.to_thread(self._follower.stop)
         shipped = asyncio.ensure_future(asyncio.to_thread(self._last_shipment))
         done, _ = await asyncio.wait([shipped], timeout=STOP_S)
@@ -257,5 +261,7 @@ class Service:
             for name, live in self.models.items()}
         reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.full() + ["the service is stopping"] * self.stopping
+        reasons += [wrong] if (wrong := self.store_clock.wrong()) else []
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
-                             "shipping_failures": self.shipper.failures}
+                             "shipping_failures": self.shipper.failures,
+                             "clock_ahead_seconds": self.store_clock.ahead}

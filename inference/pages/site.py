@@ -161,11 +161,11 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def add_pages(app: FastAPI, service: Service, keyring: Any) -> Site:
     """Adds all pages to an application on which `inference.auth.install` was called."""
-    from inference.pages import audit, classify, images, login, models, reports, review
+    from inference.pages import audit, classify, docs, images, login, models, reports, review
 
     site = Site(service, keyring)
     app.add_exception_handler(Refused, site.refusal)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for page in (classify, audit, review, models, reports, login, images):
+    for page in (classify, audit, review, models, reports, login, images, docs):
         app.include_router(page.routes(site), include_in_schema=False)
     return site
