@@ -1,0 +1,52 @@
+"""The published JSON schemas of the documents in the bucket: `docs/schemas/<name>.schema.json`.
+
+    python -m contract.schemas docs/schemas      writes them all again
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from contract import jsonio
+from contract.card import Card
+from contract.counts_store import CountsDocument
+from contract.decision_document import Decision
+from contract.documents import Document
+from contract.erasures import Erasure
+from contract.evaluation_document import Evaluation
+from contract.holders import Holder
+from contract.manifest import Manifest
+from contract.registry import Record
+from contract.runs import End, Plan
+from contract.samples import Sample
+
+# name of the file -> the model, and where such documents lie
+PUBLISHED: dict[str, tuple[type[Document], str]] = {
+    "card": (Card, "models/<model>/versions/<version>/card.json"),
+    "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),
+    "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
+    "erasure": (Erasure, "erasures/<sha256>.json"),
+    "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
+    "history": (Record, "models/<model>/history/<seq>.json and live.json"),
+    "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
+    "owner": (Holder, "runs/<model>/<n>/owner-<k>.json"),
+    "run": (Plan, "runs/<model>/<n>/run.json"),
+    "run-end": (End, "runs/<model>/<n>/end.json"),
+    "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of one kind of document."""
+    found = PUBLISHED[name][0].model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def write(folder: Path) -> None:
+    """Writes all schemas into a folder."""
+    for name in PUBLISHED:
+        (folder / f"{name}.schema.json").write_bytes(jsonio.dumps(schema(name)))
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/schemas"))
