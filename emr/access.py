@@ -35,7 +35,7 @@ COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"models/{MODEL}/versions/*/card.json")
 
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", "erasures/*", DATASETS, VERSIONS, HISTORY),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),

