@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from inference.group_commit import GroupCommit, connect
 # Ids that the service made come back by mistake only; their answers go after an hour.
 BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
+# Shipping writes, too: on a disk without room it could not make room. Requests are refused while this is left.
+RESERVE_BYTES, RESERVE_SHARE = 64 << 20, 0.1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, day TEXT NOT NULL,
@@ -107,6 +110,7 @@ class Outbox:
         self._db.executescript(SCHEMA)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._meta("writer", os.urandom(6).hex())
+        self._reserve = min(RESERVE_BYTES, int(shutil.disk_usage(self.folder).total * RESERVE_SHARE))
         self._bytes, self._entering, self._counting = self.depth().bytes, 0, threading.Lock()
         self._same_root(root)
         self._commits = GroupCommit(self._db)
@@ -165,7 +169,10 @@ class Outbox:
 
     def full(self) -> bool:
         """Whether the next row would be refused."""
-        return self._bytes + self._entering >= self.limit_bytes
+        return self._bytes + self._entering >= self.limit_bytes or self._disk_is_full(self._entering)
+
+    def _disk_is_full(self, entering: int) -> bool:
+        return shutil.disk_usage(self.folder).free - entering < self._reserve
 
     async def _enter(self, job: Callable[[], Any], size: int) -> Any:
         with self._counting:
@@ -173,6 +180,9 @@ class Outbox:
             if used + size > self.limit_bytes:
                 raise OutboxFull(f"the outbox holds {used:,} of {self.limit_bytes:,} bytes: the bucket does not take "
                                  f"rows as fast as they come. Try again later.")
+            if self._disk_is_full(self._entering + size):
+                raise OutboxFull(f"the disk of the outbox {self.folder} is full: less than {self._reserve >> 20} MB are left. "
+                                 f"Make room; what was acknowledged stays.")
             self._entering += size
         try:
             return await asyncio.wrap_future(self._commits.submit(job))
