@@ -8,14 +8,17 @@ go with being right: on Kish's size 98% of their intervals covered the truth ins
 added across origins.
 """
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
 from contract.counts import ORIGINS
 from contract.intervals import effective_size, wilson
 from contract.ratio import missing, share
+from contract.response import Basis
 
 NO_LABELS = "no labels"
+NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,20 @@ def linearised_size(sums: Sums) -> float:
     return value * (1 - value) / variance if variance else effective_size(sums.weight, sums.weight_squared)
 
 
-def estimate(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
-    """The accuracy to believe: of the highest origin class that has labels (audit when there is one).
+def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Basis] | None = None) -> dict[str, Any]:
+    """The accuracy to believe: of the highest origin class that is known to be unbiased, else of the highest that has
+    labels (audit when there is one).
 
     Weighted when the weights of that origin are known and differ; otherwise its plain share, and `weighted` says so.
+    `bases` (contract.response) says what each origin's labels rest on; without it nothing counts as unbiased.
     """
     labelled = labelled_sums(origins)
     if not labelled:
-        return {"origin": None, **missing(NO_LABELS, n_effective=0.0), "weighted": False}
-    origin, sums = next(iter(labelled.items()))
+        return {"origin": None, **missing(NO_LABELS, n_effective=0.0), "weighted": False, **NOT_KNOWN.to_dict(),
+                "rests_on": NO_LABELS}
+    origin = next((o for o in labelled if (bases or {}).get(o, NOT_KNOWN).unbiased), next(iter(labelled)))
+    sums, basis = labelled[origin], (bases or {}).get(origin, NOT_KNOWN).to_dict()
     if sums.weighted:
-        return {"origin": origin, **hajek(sums, confidence), "weighted": True}
+        return {"origin": origin, **hajek(sums, confidence), "weighted": True, **basis}
     plain = share(sums.right, sums.n, confidence, NO_LABELS)
-    return {"origin": origin, **plain, "n_effective": float(sums.n), "weighted": False}
+    return {"origin": origin, **plain, "n_effective": float(sums.n), "weighted": False, **basis}

@@ -8,37 +8,46 @@ from typing import Any
 
 from contract import clock, delays
 from contract.agreement import alpha, labelers
-from contract.cells import by_version
-from contract.counts import RULES, DayCounts, add
+from contract.cells import Cells, by_version
+from contract.counts import ORIGINS, RULES, DayCounts, add
 from contract.drift import drift
 from contract.estimate import accuracy, by_origin, estimate, labelled_sums, sums_by_origin
 from contract.metrics import Rules, of_version
+from contract.response import basis_of
+from contract.samples import Sample
+from contract.since_dataset import Learnt, since_dataset
+from contract.unlabelled import check_on_later, unlabelled_estimate
 
 NO_DATA = "no data"
 
 
 def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role: str, counts: Mapping[str, str],
           days: Mapping[str, DayCounts], classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
-          accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None,
-          confidence: float = 0.95) -> dict[str, Any]:
+          accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None, confidence: float = 0.95,
+          samples: Mapping[str, Mapping[str, Sample]] | None = None, learnt: Learnt | None = None) -> dict[str, Any]:
     """The document of one evaluation.
 
     `window` names its first and last day, `as_of` is in microseconds since 1970, `counts` says where each day's counts
     lie ("<inputs>/<known_through>"), `classes` is the class list of each version that has a card, and `partial` lists
-    the files that were left out (an empty list: nothing was).
+    the files that were left out (an empty list: nothing was). `samples`: kind (audit, review) -> day -> the sample that
+    was drawn; `learnt`: what the live version was made from.
     """
     rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges else None, confidence)
     tables, rows = add(days.values())
     origins, history = sums_by_origin(tables["cells"]), {d: delays.histogram(c.tables["delays"]) for d, c in
                                                          days.items()}
-    versions = {v: of_version(cells, origins[v], classes.get(v), rules)
-                for v, cells in by_version(tables["cells"]).items()}
+    cells_of = {d: c.tables["cells"] for d, c in sorted(days.items())}
+    bases = {o: basis_of(o, (samples or {}).get(o, {}), cells_of) for o in ORIGINS}
+    cells, drifts = by_version(tables["cells"]), newest_day_drift(days)
+    versions = {v: of_version(of_all, origins[v], classes.get(v), rules, bases) for v, of_all in cells.items()}
+    _check_unlabelled(versions, cells, cells_of, drifts, confidence)
     document = {
         "schema": "1", "model": model, "window": {"from": window[0], "to": window[1]},
         "as_of": clock.iso(clock.from_us(as_of)), "engine": engine, "role": role, "rules": RULES,
         "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": rows, "versions": versions,
         "confidence": confidence, "accepted_ratio": accepted_ratio,
-        "trend": trend(days, history, as_of, confidence), "drift": newest_day_drift(days),
+        "trend": trend(days, history, as_of, confidence, samples or {}), "drift": drifts,
+        "since_dataset": since_dataset(learnt, cells_of),
         "slices": slice_rows(tables["slices"], confidence),
         "labelers": labelers(tables["people"], confidence), "alpha": alpha(tables["coincidences"]),
         "delays": {**delays.summary(history, as_of), "labels": delay_rows(tables["delays"])},
@@ -46,17 +55,27 @@ def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role:
     return document if versions else {**document, "reason": NO_DATA}
 
 
-def trend(days: Mapping[str, DayCounts], history: Mapping[str, dict[int, int]], as_of: int,
-          confidence: float) -> list[dict[str, Any]]:
+def _check_unlabelled(versions: dict[str, Any], cells: Mapping[str, Cells], days: Mapping[str, Any],
+                      drifts: Mapping[str, Any], confidence: float) -> None:
+    """Each version's estimate for unlabelled predictions, with its check against later labels."""
+    by_day = {day: by_version(table) for day, table in days.items()}
+    for version, of_all in cells.items():
+        check = check_on_later([(d, found[version]) for d, found in by_day.items() if version in found], confidence)
+        versions[version]["unlabelled_estimate"] = unlabelled_estimate(of_all, confidence, drifts, check)
+
+
+def trend(days: Mapping[str, DayCounts], history: Mapping[str, dict[int, int]], as_of: int, confidence: float,
+          samples: Mapping[str, Mapping[str, Sample]]) -> list[dict[str, Any]]:
     """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
     learnt, rows = delays.arrived(history, as_of), []
     for day, counts in sorted(days.items()):
-        arriving = delays.arriving(day, as_of, learnt)
+        arriving, cells = delays.arriving(day, as_of, learnt), {day: counts.tables["cells"]}
+        bases = {o: basis_of(o, {d: s for d, s in samples.get(o, {}).items() if d == day}, cells) for o in ORIGINS}
         for version, origins in sorted(sums_by_origin(counts.tables["cells"]).items()):
             labelled = sum(s.n for s in labelled_sums(origins).values())
             rows.append({"day": day, "version": version, "predictions": sum(s.n for s in origins.values()),
                          "labelled": labelled, "accuracy": accuracy(origins, confidence),
-                         "estimate": estimate(origins, confidence), **arriving})
+                         "estimate": estimate(origins, confidence, bases), **arriving})
     return rows
 
 

@@ -37,6 +37,9 @@ class Estimate(Figure):
     origin: Origin | None
     n_effective: float
     weighted: bool
+    unbiased: bool = False  # a documented sample, answered to 90%
+    rests_on: str = ""
+    response_rate: float | None = None
 
 
 class Weighted(Figure):
@@ -141,13 +144,28 @@ class Calibration(ClassCalibration):
     reliability: list[Reliability]
 
 
-class UnlabelledEstimate(Document):
-    """Accuracy expected of unlabelled predictions from their confidence; holds only without drift."""
+class Promised(Figure):
+    """What earlier labels promise for other rows, by their confidence; `covered` of them are in a bin with labels."""
 
-    value: float | None
-    count: Count
     covered: Count
-    reason: str | None = None
+
+
+class Check(Document):
+    """The promise of the earlier half of the days for the later half, beside what the labels there say."""
+
+    learnt_until: str
+    checked_from: str
+    promised: Promised
+    labels: Figure
+    failed: str | None
+
+
+class UnlabelledEstimate(Promised):
+    """Accuracy expected of unlabelled predictions from their confidence; not valid under drift, and `reason` says so."""
+
+    count: Count
+    valid: bool
+    check: Check | None = None
 
 
 class LabelCount(Document):
@@ -244,6 +262,26 @@ class Drift(Document):
     reason: str | None = None
 
 
+class NewOfClass(Document):
+    """Labelled predictions of one label, and those among them that were predicted otherwise."""
+
+    label: str
+    labelled: Count
+    mismatches: Count
+
+
+class SinceDataset(Document):
+    """What has come since the live version's dataset was made, of prediction days `after` its window."""
+
+    version: str
+    dataset: str | None
+    after: str | None
+    labelled: Count
+    mismatches: Count
+    per_class: list[NewOfClass]
+    reason: str | None = None
+
+
 class SliceValue(Document):
     """One value of a declared slice, for one version."""
 
@@ -309,6 +347,7 @@ class Evaluation(Document):
     accepted_ratio: float
     trend: list[TrendPoint]
     drift: Drift
+    since_dataset: SinceDataset | None = None
     slices: list[SliceValue]
     labelers: list[Labeler]
     alpha: Alpha

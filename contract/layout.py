@@ -34,6 +34,11 @@ def image(sha256: str, extension: str) -> str:
     return f"images/{sha256[:2]}/{sha256}.{extension}"
 
 
+def samples(model: str) -> str:
+    """The folder of a model's samples, one folder `dt=<day>` below it for each day that has any."""
+    return f"samples/{name(model)}/"
+
+
 def sample(model: str, day: str, kind: str) -> str:
     """The folder of a day's sample of one kind (audit or review)."""
     return f"samples/{name(model)}/dt={day}/{kind}/"
@@ -53,6 +58,16 @@ def evaluations(model: str) -> str:
 def evaluation(model: str, evaluation_id: str) -> str:
     """The folder of one evaluation, `<as_of>-<8 hex>`."""
     return f"{evaluations(model)}{evaluation_id}/"
+
+
+def report_index(model: str) -> str:
+    """The page that lists all reports of a model."""
+    return f"{evaluations(model)}index.html"
+
+
+def sql_table(table: str, model: str, evaluation_id: str) -> str:
+    """A table of one evaluation where SQL engines look for partitions."""
+    return f"tables/{table}/model={name(model)}/evaluation={evaluation_id}/rows.parquet"
 
 
 def dataset(dataset_id: str) -> str:

@@ -3,6 +3,7 @@
 Engines, the assessment after training, reports and notebooks all come through here, so they cannot disagree.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from contract import confidence as conf
 from contract.averages import averages
-from contract.cells import NO_BIN, NO_RANK, Cells
+from contract.cells import NO_RANK, Cells
 from contract.classes import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class
 from contract.estimate import Sums, accuracy, by_origin, estimate
 from contract.intervals import CONFIDENCE
 from contract.ratio import share
+from contract.response import Basis
+from contract.unlabelled import unlabelled_estimate
 
 TOP = (1, 3, 5)
 
@@ -28,8 +31,10 @@ class Rules:
     confidence: float = CONFIDENCE
 
 
-def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None, rules: Rules) -> dict[str, Any]:
-    """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card."""
+def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
+               bases: Mapping[str, Basis] | None = None) -> dict[str, Any]:
+    """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card; `bases` says
+    what the labels of each origin class rest on, where that was looked up."""
     found, level = confusion(cells), rules.confidence
     listed = cells.names if classes is None else sorted(set(classes))
     edges = conf.edges_of(rules.bucket_edges)
@@ -39,7 +44,7 @@ def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None
     return {
         "predictions": predictions, "labelled": labelled, "split": int(cells.n[cells.split].sum()),
         "coverage": share(labelled, predictions, level, "no predictions"),
-        "accuracy": accuracy(origins, level), "estimate": estimate(origins, level),
+        "accuracy": accuracy(origins, level), "estimate": estimate(origins, level, bases),
         "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(cells, len(listed), level),
         "per_class": _with_calibration(per_class(cells, found, classes, level), cells, listed),
         "class_list": "labels and predictions seen" if classes is None else "card",
@@ -48,7 +53,7 @@ def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None
         "most_confused": most_confused(found),
         "confidence_buckets": conf.bucket_rows(cells.names, count, wrong, edges),
         "confidence_thresholds": threshold_rows(cells.names, listed, count, wrong, edges, rules.accepted_ratio),
-        "calibration": conf.calibration(cells, level), "unlabelled_estimate": unlabelled_estimate(cells),
+        "calibration": conf.calibration(cells, level), "unlabelled_estimate": unlabelled_estimate(cells, level),
     }
 
 
@@ -79,21 +84,6 @@ def new_labels(cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
     support = np.bincount(cells.label[cells.labelled], cells.n[cells.labelled], len(cells.names)).astype(int).tolist()
     known = set(listed)
     return [{"label": x, "count": n} for x, n in zip(cells.names, support, strict=True) if n and x not in known]
-
-
-def unlabelled_estimate(cells: Cells) -> dict[str, Any]:
-    """Accuracy expected of the unlabelled predictions, from the share right of labelled ones of the same bin.
-
-    An estimate that holds only while confidence means the same: see `drift`. Bins without labels are not covered.
-    """
-    known, open_ = conf.known(cells), cells.where(~cells.labelled & (cells.bin != NO_BIN))
-    count, right = (np.bincount(known.bin, w, conf.BINS) for w in (known.n, np.where(known.right, known.n, 0)))
-    waiting = np.bincount(open_.bin, open_.n, conf.BINS)
-    covered = waiting * (count > 0)
-    if not covered.sum():
-        return {"value": None, "count": 0, "covered": 0, "reason": "no unlabelled row in a bin that has labels"}
-    value = (covered * right / np.maximum(count, 1)).sum() / covered.sum()
-    return {"value": float(value), "count": int(waiting.sum()), "covered": int(covered.sum())}
 
 
 def _with_calibration(rows: list[dict[str, Any]], cells: Cells, listed: list[str]) -> list[dict[str, Any]]:

@@ -22,13 +22,15 @@ if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
 
 import click  # noqa: E402
 
-from contract import clock, counts_store, jsonio, layout  # noqa: E402
+from contract import clock, counts_store, jsonio, layout, samples  # noqa: E402
 from contract.command import Outcome, run, stage_command  # noqa: E402
 from contract.counts import DayCounts  # noqa: E402
 from contract.counts_store import CountsDocument  # noqa: E402
-from contract.errors import AlreadyExists, ForeignSchema, UsageError  # noqa: E402
+from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError  # noqa: E402
 from contract.progress import progress  # noqa: E402
+from contract.samples import Sample  # noqa: E402
 from contract.settings import Settings, with_options  # noqa: E402
+from contract.since_dataset import Learnt  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
 from jobs import files  # noqa: E402
 from jobs.engines.question import DayFiles, Question, Slice  # noqa: E402
@@ -138,7 +140,8 @@ def build(storage: Storage, request: Request, window: files.Window, counted: Cou
         role=question.role, counts={d: c.name for d, c in counted.documents.items()}, days=counted.days,
         classes=classes_of(storage, question.model, counted.days.values()),
         partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
-        accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges)
+        accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges,
+        samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
     if not document["versions"]:
         document["models_with_rows"] = files.models_in(storage, files.days_present(storage))
     return document
@@ -151,6 +154,32 @@ def classes_of(storage: Storage, model: str, days: Iterator[DayCounts]) -> dict[
     counted = {v for d in days for v in d.tables["cells"].column("model_version").unique().to_pylist()}
     registry = Registry(storage, model)
     return {v: registry.card(v).classes for v in registry.versions() if v in counted}
+
+
+def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
+    """Kind -> day -> the sample that was drawn; samples are of live predictions only."""
+    if question.role != "live":
+        return {}
+    drawn = {d.removeprefix("dt=") for d in storage.folders(layout.samples(question.model))} & set(days)
+    found = {kind: {d: samples.read(storage, question.model, d, kind) for d in sorted(drawn)} for kind in samples.KINDS}
+    return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
+
+
+def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
+    """What the live version was trained on; None when nothing is live."""
+    from contract import manifest
+    from contract.registry import Registry
+
+    registry = Registry(storage, model)
+    newest = registry.newest()
+    if newest is None or newest.state.live is None:
+        return None
+    dataset = registry.card(newest.state.live).dataset
+    try:
+        last = manifest.load(storage, dataset).window.get("to") if dataset else None
+    except NotFound:  # trained elsewhere, or the dataset was deleted since
+        dataset, last = None, None
+    return Learnt(newest.state.live, dataset, last)
 
 
 def write(storage: Storage, document: dict[str, Any], days: Iterator[DayCounts]) -> str:

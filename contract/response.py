@@ -1,0 +1,77 @@
+"""What the labels of an origin rest on: whether they are a sample whose probabilities are known, and was answered.
+
+An audit counts as unbiased where a sample document says how its items were chosen and at least 90% of those asked were
+answered (design, section 4). Which items a sample asked follows from a hash; how many, on average, from the counts.
+The shortfall that chance alone explains (one-sided 95%) is forgiven: a sample asks now more, now fewer than its mean.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from contract.samples import KINDS, Cell, Sample, expected
+
+ENOUGH, CHANCE = 0.9, 1.645
+UNKNOWN = {"import": "imported labels; how they were chosen is not known",
+           "feedback": "feedback; people correct what they notice"}
+
+
+@dataclass(frozen=True)
+class Basis:
+    """`rests_on` is a sentence for people; the rate is None where no sample document says what was asked."""
+
+    unbiased: bool
+    rests_on: str
+    response_rate: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of an estimate."""
+        return asdict(self)
+
+
+def basis_of(origin: str, samples: Mapping[str, Sample], days: Mapping[str, Any]) -> Basis:
+    """What the labels of one origin class rest on.
+
+    `samples`: day -> the sample of that kind; `days`: day -> Arrow cells (contract.counts.CELLS) of all versions.
+    """
+    if origin not in KINDS:
+        return Basis(False, UNKNOWN[origin])
+    answered = {day: n for day, cells in days.items() if (n := _answered(cells, origin))}
+    alone = sum(n for day, n in answered.items() if day not in samples)
+    if alone:
+        return Basis(False, f"{origin} labels, {alone} of {sum(answered.values())} of days without a sample document")
+    return _rated(origin, sum(answered.values()), samples, days)
+
+
+def _rated(origin: str, answered: int, samples: Mapping[str, Sample], days: Mapping[str, Any]) -> Basis:
+    asked, variance = 0.0, 0.0
+    for day in samples.keys() & days.keys():
+        cells, sample = _cells(days[day]), samples[day]
+        asked += expected(sample, cells)
+        variance += _variance(sample, cells)
+    if not asked:
+        return Basis(False, f"{origin} labels of a sample that asked about nothing")
+    rate = answered / asked
+    said = f"{origin} sample, {answered} answers to about {asked:.0f} items ({min(rate, 1):.0%})"
+    if answered + CHANCE * math.sqrt(variance) < ENOUGH * asked:
+        return Basis(False, f"{said}: below {ENOUGH:.0%}, so who was answered may matter", rate)
+    return Basis(True, said, rate)
+
+
+def _variance(sample: Sample, cells: Mapping[Cell, int]) -> float:
+    table = sample.table()
+    return math.fsum(n * p * (1 - p) for cell, n in cells.items() for p in [table.get(cell, sample.default)])
+
+
+def _cells(table: Any) -> dict[Cell, int]:
+    grouped = table.group_by(["predicted", "confidence_bin"]).aggregate([("n", "sum")]).to_pylist()
+    return {Cell(row["predicted"], row["confidence_bin"]): row["n_sum"] for row in grouped}
+
+
+def _answered(table: Any, origin: str) -> int:
+    """Predictions that were decided by this origin; of a review only rows with a known probability, others chose it."""
+    import pyarrow.compute as pc
+
+    column = "n" if origin == "audit" else "n_weighted"
+    return pc.sum(table.filter(pc.equal(table["origin"], origin))[column]).as_py() or 0

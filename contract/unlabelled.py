@@ -1,0 +1,90 @@
+"""Accuracy of predictions that nobody has labelled, estimated from their confidence: an estimate, and marked as one.
+
+Of labelled predictions in a confidence bin some share was right; unlabelled ones of the bin are taken to be right as
+often. That holds while confidence means what it meant, so it is said to be not valid under drift, and it is checked:
+what the earlier half of the days would have said of the later half stands beside what the labels there say.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contract import confidence as conf
+from contract.cells import NO_BIN, Cells
+from contract.intervals import z_of
+from contract.ratio import missing, share
+
+DRIFTED_PSI = 0.1  # what practice calls a moderate shift; in a large log every day differs from the last to a test
+NOTHING = "no unlabelled row in a bin that has labels"
+
+
+def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | None = None,
+                        check: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """{"value", "low", "high", "count", "covered", "valid", "check"} of one version; null with a reason.
+
+    `count` unlabelled rows have a bin, `covered` of them one that has labels. `valid` is False under drift or when the
+    check failed; `reason` says so then.
+    """
+    open_ = cells.where(~cells.labelled & (cells.bin != NO_BIN))
+    waiting = np.bincount(open_.bin, open_.n, conf.BINS)
+    made = carried_over(*labelled_bins(cells), waiting, level) | {"count": int(waiting.sum()), "check": check}
+    if made["value"] is None:
+        return {**made, "valid": False}
+    why = drifted(drift or {}) or (check or {}).get("failed")
+    return {**made, "valid": why is None, **({"reason": f"not valid under drift: {why}"} if why else {})}
+
+
+def labelled_bins(cells: Cells) -> tuple[Any, Any]:
+    """(rows, right) of the labelled rows in each of the 20 bins."""
+    known = conf.known(cells)
+    return tuple(np.bincount(known.bin, w, conf.BINS) for w in (known.n, np.where(known.right, known.n, 0)))
+
+
+def carried_over(n: Any, right: Any, rows: Any, level: float) -> dict[str, Any]:
+    """What `right` of `n` in each bin promises for `rows`: the share right, with its interval.
+
+    The interval is of a mean of independent shares; a share's own spread is taken with Agresti and Coull's two rows more
+    of either kind, so that a bin of three right ones is not certain.
+    """
+    covered = np.where(n > 0, rows, 0)
+    total = covered.sum()
+    if not total:
+        return missing(NOTHING, covered=0)
+    part, smooth = covered / total, (right + 2) / (n + 4)
+    value = float((part * right / np.maximum(n, 1)).sum())
+    half = z_of(level) * math.sqrt(float((part**2 * smooth * (1 - smooth) / np.maximum(n, 1)).sum()))
+    return {"value": value, "low": max(value - half, 0.0), "high": min(value + half, 1.0), "covered": int(total)}
+
+
+def drifted(drift: Mapping[str, Any]) -> str | None:
+    """What the drift figures say against it, or None: PSI above its 95% value and above 0.1."""
+    for name, what in (("confidence", "confidence"), ("predicted", "predicted classes")):
+        found = drift.get(name) or {}
+        if found.get("psi") is not None and found["psi"] > max(found["psi_95"], DRIFTED_PSI):
+            return f"PSI of {what} is {found['psi']:.2f}"
+    return None
+
+
+def check_on_later(days: Sequence[tuple[str, Cells]], level: float) -> dict[str, Any] | None:
+    """What the labels of the earlier half of the days promised for the later half, and what labels there say.
+
+    `days`: (day, cells of one version), oldest first. None with fewer than two days that have labels with a bin, or
+    when their bins do not meet. `failed` is a sentence when the two intervals do not meet, else None.
+    """
+    judged = [(day, bins) for day, cells in days if (bins := labelled_bins(cells))[0].any()]
+    half = len(judged) // 2
+    if not half:
+        return None
+    earlier, later = (np.sum([bins for _, bins in part], axis=0) for part in (judged[:half], judged[half:]))
+    promised = carried_over(*earlier, later[0], level)
+    if promised["value"] is None:
+        return None
+    # Only rows of bins that the earlier days know: of the others nothing was promised.
+    met = earlier[0] > 0
+    said = share(later[1][met].sum(), later[0][met].sum(), level, NOTHING)
+    apart = promised["low"] > said["high"] or promised["high"] < said["low"]
+    failed = f"it promised {promised['value']:.3f} from {judged[half][0]} on, labels say {said['value']:.3f}"
+    return {"learnt_until": judged[half - 1][0], "checked_from": judged[half][0], "promised": promised, "labels": said,
+            "failed": failed if apart else None}
