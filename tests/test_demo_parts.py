@@ -1,0 +1,68 @@
+"""The demo's parts: pictures that never repeat across parts, a root that is not trampled on, errors that end it."""
+
+import hashlib
+
+import pytest
+
+from contract.clock import CLOCK_FILE
+from contract.errors import UsageError
+from contract.settings import Settings
+from pipeline.demo import digits, run, story
+from pipeline.demo.world import DAYS, open_world
+from pipeline.runner import StageFailed
+
+
+def hashes(part, seed=1):
+    return {hashlib.sha256(p.data).hexdigest() for p in digits.part(part, seed)}
+
+
+def test_no_picture_of_the_first_training_set_is_sent():
+    first = hashes("first_training")
+    assert len(first) == digits.PARTS["first_training"]
+    assert all(first.isdisjoint(hashes(part)) for part in digits.PARTS if part != "first_training")
+    assert sum(digits.PARTS.values()) == 1797
+
+
+def test_the_same_seed_gives_the_same_pictures():
+    assert hashes("drifted", 3) == hashes("drifted", 3) != hashes("drifted", 4)
+
+
+def test_all_days_differ_and_none_lies_after_the_present(tmp_path, monkeypatch):
+    (tmp_path / "clock").write_text("-86400")
+    monkeypatch.setenv(CLOCK_FILE, str(tmp_path / "clock"))
+    world = open_world(str(tmp_path / "demo"), 1, 1.0, False)
+    days = [world.day(name) for name in DAYS]
+    assert days == sorted(set(days)) and days[-1] < world.facts["today"][:10]
+    world.go_to("now")
+    assert float((world.work / "clock").read_text()) == -86400
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UsageError, match="not empty and holds no demo"):
+        open_world(str(tmp_path), 1, 1.0, fresh=True)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_another_seed_needs_fresh(tmp_path):
+    open_world(str(tmp_path / "demo"), 1, 1.0, False)
+    with pytest.raises(UsageError, match="--fresh"):
+        open_world(str(tmp_path / "demo"), 2, 1.0, False)
+    assert open_world(str(tmp_path / "demo"), 2, 1.0, fresh=True).seed == 2
+
+
+def test_a_stage_that_fails_ends_the_demo_with_its_own_error(tmp_path, capfd):
+    """The dataset has no pictures, so the first step's own stage refuses; the demo says why and ends with its code."""
+    world = open_world(str(tmp_path / "demo"), 1, 1.0, False)
+    (world.work / "pictures").mkdir()
+    with pytest.raises(StageFailed, match="expected class folders"):
+        world.run("jobs.images", str(world.work / "pictures"), "--model", "digits")
+
+
+def test_an_s3_root_is_refused():
+    assert run.main(["--root", "s3://bucket/demo"]) == 2
+
+
+def test_the_budget_keeps_the_promise():
+    assert sum(step.budget for step in story.STEPS) <= 180
+    assert Settings().gates.min_accuracy == 0.9
