@@ -32,17 +32,18 @@ class Access:
 NODE_READS = (MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
-EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"models/{MODEL}/versions/*/card.json")
+EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json", HISTORY,
+                  "datasets/*/manifest.json")
 
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
-    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", "erasures/*", DATASETS, VERSIONS, HISTORY),
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
-    "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS, VERSIONS, HISTORY,
-                      f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
+    "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
+                      f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, f"models/{MODEL}/live.json", f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess")

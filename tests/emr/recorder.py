@@ -33,16 +33,19 @@ class Recorder(ThreadedMotoServer):
         app = DomainDispatcherApplication(create_backend_app)
 
         def recording(environ, start):
-            with self.lock:
-                self.asked |= set(asked(environ))
-            return app(environ, start)
+            def started(status, headers, *more):
+                with self.lock:
+                    self.asked |= set(asked(environ, status))
+                return start(status, headers, *more)
+
+            return app(environ, started)
 
         self._server = make_server(self._ip_address, self._port, recording, True, request_handler=MotoRequestHandler)
         self._server_ready_event.set()
         self._server.serve_forever()
 
 
-def asked(environ):
+def asked(environ, status="200"):
     """IAM's view of an S3 request (S3 User Guide, "Required permissions for S3 API operations")."""
     method, query = environ["REQUEST_METHOD"], parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     bucket, _, key = unquote(environ["PATH_INFO"]).lstrip("/").partition("/")
@@ -55,6 +58,8 @@ def asked(environ):
     action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject",
               "DELETE": "s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject"}[method]
     yield Asked(action, f"arn:aws:s3:::{bucket}/{key}")
+    if status.startswith("404") and method in ("GET", "HEAD"):  # S3 says 403 to whoever may not list
+        yield Asked("s3:ListBucket", f"arn:aws:s3:::{bucket}")
     if "HTTP_IF_NONE_MATCH" in environ:  # after a lost response an exclusive creation reads back
         yield Asked("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
 

@@ -1,14 +1,17 @@
 """Least privilege, shown: stages run against a recorded S3; all they ask is allowed, and all that is allowed is asked."""
 
 import json
+import tempfile
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
 
-from contract import layout
+from contract import layout, samples
 from contract.errors import DONE
+from contract.registry import Registry
 from contract.storage import open_root
 from emr import access, step
 from emr.exchange import Request, another
@@ -17,7 +20,7 @@ from pipeline.stages import ASSESS, DATASET, TRAIN
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.pipeline.conftest import fake_stages  # noqa: F401
-from tests.pipeline.roots import DAY, MODEL, make_root
+from tests.pipeline.roots import DAY, MODEL, make_root, write_version
 
 SETTINGS = {"evaluate": {"engine": "embedded"}, "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
 
@@ -51,6 +54,18 @@ def recorded(server, root, stage, argv, module):
     return set(server.asked) | beside, attempt.reply().document
 
 
+def trained_and_sampled(root):
+    """A root whose live version was trained on a dataset, and on which samples were drawn."""
+    make_root(root, right=120, n=200, version="2")
+    storage = open_root(root)
+    registry = Registry(storage, MODEL)
+    with tempfile.TemporaryDirectory() as folder:
+        write_version(registry, registry.claim(by="test"), Path(folder), dataset="d1", parent="1")
+    registry.promote("2", by="test", reason="better", expected_live="1")
+    samples.write(storage, samples.draw(MODEL, DAY, "audit", "random-audit", "salt", p=0.5))
+    return root
+
+
 def check(of, root, requests):
     """Every request is allowed, every resource of every statement is used."""
     statements = access.statements(of, root)
@@ -61,7 +76,7 @@ def check(of, root, requests):
 
 
 def test_an_evaluation_asks_what_its_role_allows(server, root):
-    make_root(root, right=120, n=200)
+    trained_and_sampled(root)
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
     first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
     again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
@@ -70,7 +85,7 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
 
 @pytest.mark.usefixtures("fake_stages")
 def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
-    put_packages(make_root(root, right=120, n=200))
+    put_packages(trained_and_sampled(root))
     inside = step.main
     others = []
 
