@@ -27,7 +27,7 @@ class FaultProxy:
         self.seen: Counter[str] = Counter()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self.url = "http://127.0.0.1:{}".format(self._server.server_address[1])
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> "FaultProxy":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -139,7 +139,7 @@ def test_kills_and_a_store_that_fails_at_random(proxied, tmp_path):
     chance = random.Random(1)
     proxied.fault = lambda method, path: chance.choice(KINDS) if chance.random() < 0.1 else None
     predictions, labels = set(), set()
-    for life in range(5):
+    for _ in range(5):
         service = ServiceProcess(proxied.root, tmp_path, "--no-auth", "--outbox", str(tmp_path / "outbox"))
         callers = Callers(service.url())
         until(lambda callers=callers: len(callers.labels) > 100, 120)
