@@ -1,7 +1,9 @@
 """The real inference service as a process of its own, started and stopped by the demo."""
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from contract.errors import TrueupError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class ServiceFailed(TrueupError):
@@ -31,11 +34,17 @@ def serving(root: str, model: str, work: Path, port: int = 0) -> Iterator[str]:
     env = os.environ | {CLOCK_FILE: str(work / "clock"), "OMP_NUM_THREADS": "1"}
     with open(log, "ab") as output:
         process = subprocess.Popen([sys.executable, "-m", "inference.serve", *arguments], stderr=output, stdout=output,
-                                   env=env)
+                                   env=env, preexec_fn=end_with_parent)
     try:
         yield _address(process, ready, log)
     finally:
         _stop(process, log)
+
+
+def end_with_parent() -> None:
+    """In a child: be stopped (SIGTERM) when the demo dies, however it dies. Linux can do this, others cannot."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _address(process: subprocess.Popen, ready: Path, log: Path) -> str:

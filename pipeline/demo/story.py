@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from contract import samples
 from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
+from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from pipeline.demo import digits, people, traffic
-from pipeline.demo.service import serving
+from pipeline.demo.service import end_with_parent, serving
 from pipeline.demo.world import MODEL, World, say
 from pipeline.runner import StageFailed, environment
 
@@ -71,7 +73,7 @@ def send_day(name: str) -> Callable[[World], None]:
         world.go_to(name)
         keys_ = world.facts["keys"]
         pictures = list(digits.part(name, world.seed, world.size))
-        answers = traffic.send(world.url, keys_["camera"], pictures, RATE, f"{name} traffic")
+        answers = traffic.send(world.url, keys_["camera"], pictures, RATE, f"{name} traffic", world.moment(name))
         said = people.feedback(world.url, keys_["website"], answers, np.random.default_rng([world.seed, 7]))
         right = sum(a.right for a in answers)
         world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": said,
@@ -89,8 +91,7 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
         day, truths = world.day(name), world.facts[f"sent_{name}"]["truths"]
         if not late:
             wait_for_rows(world, day, len(truths))
-            world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", "audit",
-                      "--p", str(AUDIT_P), "--judges", "3", "--second-share", "0.15")
+            draw(world, day, "audit", "--p", str(AUDIT_P), "--judges", "3", "--second-share", "0.15")
         else:
             world.go_to("late")
         labelers = [people.Labeler(n, world.facts["keys"][n], w, np.random.default_rng([world.seed, 8, i, late]))
@@ -101,6 +102,12 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
         say(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))
 
     return play
+
+
+def draw(world: World, day: str, kind: str, *options: str) -> None:
+    """`trueup review sample`, unless an earlier start drew it: a sample is drawn once."""
+    if not open_storage(str(world.root)).exists(samples.sample_key(MODEL, day, kind)):
+        world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", kind, *options)
 
 
 def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) -> None:
@@ -160,7 +167,7 @@ def retrain(world: World) -> None:
         _wait_for_candidate(world, process)
         with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
             said, _ = process.communicate()
-            document = _cycle_answer(process.returncode, said)
+            document = _cycle_answer(world, process.returncode, said)
             steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
     world.facts |= {"second": document["published"], "cycle": document,
                     "swap": {"n": len(steady.answers), "failed": 0,
@@ -175,7 +182,7 @@ def _cycle(world: World) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json",
                "--set", "train.epochs=4"]
     env = environment() | {CLOCK_FILE: str(world.work / "clock")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=end_with_parent)
     try:
         yield process
     finally:
@@ -183,10 +190,13 @@ def _cycle(world: World) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def _cycle_answer(code: int, said: str) -> dict[str, Any]:
+def _cycle_answer(world: World, code: int, said: str) -> dict[str, Any]:
     if code not in (DONE, GATE_SAYS_NO, CANNOT_TELL):
         raise StageFailed(f"the cycle ended with exit code {code}; its error stands above.", code or 1)
     document = json.loads(said)
+    live = Registry(open_storage(str(world.root)), MODEL).live()
+    if live != world.facts["first"]:  # published, if not by this start then by an earlier one that was killed after it
+        return document | {"published": live}
     if document["status"] != "published":
         raise StageFailed(f"expected the cycle to publish a new version, it says: {document['sentence']}", 1)
     return document
@@ -218,8 +228,7 @@ def second_cycle(world: World) -> None:
 
 def leave_work(world: World) -> None:
     """A review sample with items that wait for whoever opens the pages, and the report of the newest evaluation."""
-    world.run("inference.review", "sample", "--model", MODEL, "--day", world.day("recovered"), "--kind", "review",
-              "--strategy", "uncertain-first", "--items", "60")
+    draw(world, world.day("recovered"), "review", "--strategy", "uncertain-first", "--items", "60")
     _, report = world.run("jobs.report", "--model", MODEL)
     world.facts["report"] = report["report"]
 

@@ -1,15 +1,18 @@
 """Production traffic: image files sent over HTTP at a steady rate, and every answer kept."""
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from contract.errors import TrueupError
+from contract.ids import uuid7
 from contract.progress import progress
 from pipeline.demo.digits import Picture
 
@@ -39,14 +42,17 @@ class TrafficFailed(TrueupError):
     """A request was not answered with 200."""
 
 
-def send(url: str, key: str, pictures: Sequence[Picture], rate: float, what: str) -> list[Answer]:
-    """Sends all pictures, `rate` a second, and returns the answers in order; TrafficFailed at the first failure."""
+def send(url: str, key: str, pictures: Sequence[Picture], rate: float, what: str, at: datetime) -> list[Answer]:
+    """Sends all pictures, `rate` a second, and returns the answers in order; TrafficFailed at the first failure.
+
+    Each brings an id of its own, of the moment `at`: sent again after a crash, it is answered again and counted once.
+    """
     with progress(what, len(pictures), "requests") as shown:
-        return asyncio.run(_send(url, key, pictures, rate, lambda answer: shown.advance()))
+        return asyncio.run(_send(url, key, pictures, rate, lambda answer: shown.advance(), at=at))
 
 
-async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float,
-                done: Callable[[Answer], None], stop: threading.Event | None = None) -> list[Answer]:
+async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, done: Callable[[Answer], None],
+                stop: threading.Event | None = None, at: datetime | None = None) -> list[Answer]:
     start = time.monotonic()
     limits = httpx.Limits(max_connections=32)
     async with httpx.AsyncClient(base_url=url, headers=authorization(key), timeout=30, limits=limits) as client:
@@ -55,7 +61,7 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float,
             await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
             if stop is not None and stop.is_set():
                 raise asyncio.CancelledError
-            answer = await ask(client, picture)
+            answer = await ask(client, picture, at)
             done(answer)
             return answer
 
@@ -66,9 +72,11 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float,
     return [a for a in found if isinstance(a, Answer)]
 
 
-async def ask(client: httpx.AsyncClient, picture: Picture) -> Answer:
+async def ask(client: httpx.AsyncClient, picture: Picture, at: datetime | None = None) -> Answer:
     """One request; TrafficFailed with the service's own message when it is not answered with 200."""
     headers = {"Content-Type": "image/jpeg", "X-Request-Id": picture.name, "X-Attributes": '{"camera": "door-1"}'}
+    if at is not None:
+        headers["X-Prediction-Id"] = uuid7(at, hashlib.sha256(picture.data).digest()[:10])
     try:
         response = await client.post("/v1/predictions?top_k=5", content=picture.data, headers=headers)
     except httpx.HTTPError as error:

@@ -56,12 +56,15 @@ class World:
         today = datetime.fromisoformat(self.facts["today"])
         return (today - timedelta(days=DAYS[name])).date().isoformat()
 
+    def moment(self, name: str, hour: int = OPENS) -> datetime:
+        """An hour of one of DAYS."""
+        return datetime.fromisoformat(self.day(name)).replace(tzinfo=UTC) + timedelta(hours=hour)
+
     def go_to(self, name: str, hour: int = OPENS) -> None:
         """Turns the clock of the service and of all commands to an hour of one of DAYS; `now` is the real present."""
         offset = 0.0
         if name != "now":
-            then = datetime.fromisoformat(self.day(name)).replace(tzinfo=UTC) + timedelta(hours=hour)
-            offset = (then - _machine_now()).total_seconds()
+            offset = (self.moment(name, hour) - _machine_now()).total_seconds()
         else:
             offset = self.facts["offset"]
         aside = self.work / "clock.new"
