@@ -14,7 +14,7 @@ TEXTS = {"labeler", "value", "estimate_origin", "origin"}  # the type of a colum
 
 
 def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, Any]:
-    """Name -> Arrow table: versions, per_class, confusion, confidence_buckets, confidence_thresholds, top_k,
+    """Name -> Arrow table: versions, per_class, class_trend, confusion, confidence_buckets, confidence_thresholds, top_k,
     reliability, trend, slices, labelers, delays. Tables without rows are left out."""
     made: dict[str, list[dict[str, Any]]] = {"versions": []}
     for version, figures in document["versions"].items():
@@ -28,6 +28,9 @@ def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, 
         made[name] = [_flat(row) for row in document[name]]
     made["delays"] = document["delays"]["labels"]
     found = {name: _table(rows) for name, rows in made.items() if rows}
+    days = list(days)
+    trends = class_trend(days)
+    found |= {"class_trend": trends} if trends.num_rows else {}
     whole = confusion_table(add(days)[0]["cells"])
     return found | ({"confusion": whole} if whole.num_rows else {})
 
@@ -42,6 +45,38 @@ def confusion_table(cells: Any) -> Any:
     part = part.rename_columns(["version", "label", "predicted", "count"])
     return part.sort_by([("version", "ascending"), ("count", "descending"), ("label", "ascending"),
                          ("predicted", "ascending")])
+
+
+def class_trend(days: Iterable[DayCounts]) -> Any:
+    """(version, label, day, right, labels), a row for each class and day that has labels, in this order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = [_day_schema().empty_table()]
+    for counts in days:
+        cells = counts.tables["cells"]
+        cells = cells.filter(pc.is_valid(cells["label"]))
+        right = pc.multiply(pc.equal(cells["label"], cells["predicted"]).cast(pa.int64()), cells["n"])
+        part = pa.table([cells["model_version"], cells["label"], right, cells["n"]], ["version", "label", "right", "n"])
+        part = part.group_by(["version", "label"]).aggregate([("right", "sum"), ("n", "sum")])
+        day = pa.array([counts.day] * part.num_rows, pa.string())
+        parts.append(pa.table([part["version"], part["label"], day, part["right_sum"], part["n_sum"]], schema=_day_schema()))
+    return pa.concat_tables(parts).sort_by([(name, "ascending") for name in ("version", "label", "day")])
+
+
+def _day_schema() -> Any:
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("version", "label", "day")]
+    return pa.schema([*texts, ("right", pa.int64()), ("labels", pa.int64())])
+
+
+def class_days(days: Iterable[DayCounts]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
+    """Version -> label -> [(day, right, labels)] by day."""
+    found: dict[str, dict[str, list[tuple[str, int, int]]]] = {}
+    for version, label, *point in zip(*(column.to_pylist() for column in class_trend(days).columns), strict=True):
+        found.setdefault(version, {}).setdefault(label, []).append(tuple(point))
+    return found
 
 
 def _scalar(name: str, value: Any) -> bool:

@@ -99,6 +99,14 @@ class ServeSettings(Section):
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
 
 
+class ReportSettings(Section):
+    """What a report shows beside the figures."""
+
+    examples: int = Field(4, ge=0, le=12, description="stored pictures (thumbnails) of each of the worst cells; 0: none")
+    cells: int = Field(4, ge=1, le=20, description="how many of the most frequent mistakes get pictures")
+    days: int = Field(7, ge=1, description="newest prediction days that are searched for them")
+
+
 class CycleSettings(Section):
     """The order of stages and who may run them."""
 
@@ -142,6 +150,7 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
+    report: ReportSettings = ReportSettings()
     cycle: CycleSettings = CycleSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)

@@ -41,6 +41,23 @@ def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question:
     return sorted(found, key=lambda row: (row["day"], row["prediction_id"]))
 
 
+def labelled_here(storage: Storage, day: DayFiles, question: Question) -> Iterator[dict[str, Any]]:
+    """The same for one day in this process: rows of `labelled` with `predicted` and `model_version`, in any order."""
+    at, number = task_store.where(storage), _day_number(day.day)
+    labels: dict[tuple[str, str], list[dict]] = {}
+    for line in (x for file in day.labels for x in _lines(storage, layout.LABELS, day.day, file)):
+        for key, row in _known_labels(at, line, number, question):
+            labels.setdefault(key, []).append(row)
+    predictions: dict[tuple[str, str], list[dict]] = {}
+    for line in (x for file in day.predictions for x in _lines(storage, layout.PREDICTIONS, day.day, file)):
+        for key, row in _named_predictions(at, line, set(labels), number, question):
+            predictions.setdefault(key, []).append(row)
+    for key, rows in predictions.items():
+        kept = rules.in_order(rows, rules.PREDICTION_ORDER)[0]
+        for found in judge(key, rows, labels[key], question):
+            yield found | {"predicted": kept["predicted_label"], "model_version": kept["model_version"]}
+
+
 def _rdd(context: Any, storage: Storage, days: Sequence[DayFiles], table: str) -> Any:
     lines = [line for day in days for file in getattr(day, table) for line in _lines(storage, table, day.day, file)]
     return context.parallelize(lines, max(SLOTS, min(len(lines), 4 * context.defaultParallelism)))

@@ -1,8 +1,10 @@
 """Renders an evaluation as one page: a single HTML file that needs no network and is good on paper.
 
-    trueup report [EVALUATION] --model digits [--open] [--json]      (python -m jobs.report)
+    trueup report [EVALUATION] --model digits [--open] [--csv FOLDER] [--json]      (python -m jobs.report)
+    trueup report A B --model digits           two evaluations, or two versions of the newest one, side by side
 
-Writes `report.html` beside `evaluation.json`, with the verdict when `decision.json` is there. Exit codes: 0, 1, 2.
+Writes `report.html` beside `evaluation.json`, with the verdict when `decision.json` is there, the list of all reports
+(`evaluations/<model>/index.html`) and the evaluation's tables where SQL engines find them. Exit codes: 0, 1, 2.
 """
 
 import sys
@@ -15,8 +17,9 @@ import click
 
 from contract import layout
 from contract.command import Outcome, run, stage_command
-from contract.errors import NotFound
-from contract.settings import Settings, with_options
+from contract.errors import NotFound, UsageError
+from contract.report_script import SCRIPT
+from contract.settings import ReportSettings, Settings, with_options
 from contract.storage import Storage, open_root, read_json
 from jobs import report_view
 
@@ -24,17 +27,29 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 @stage_command("report")
-@click.argument("evaluation_id", metavar="[EVALUATION]", required=False)
+@click.argument("names", metavar="[EVALUATION | A B]", nargs=-1)
 @click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 @click.option("--open", "open_it", is_flag=True, help="Show the page in the browser.")
-def command(settings: Settings, evaluation_id: str | None, model: str | None, open_it: bool) -> Outcome:
-    """Render an evaluation (its folder's name; default: the newest) as one HTML page."""
+@click.option("--csv", "csv_folder", type=click.Path(file_okay=False), metavar="FOLDER",
+              help="Write the tables there as CSV, too.")
+def command(settings: Settings, names: tuple[str, ...], model: str | None, open_it: bool,
+            csv_folder: str | None) -> Outcome:
+    """Render an evaluation (its folder's name; default: the newest) as one HTML page, or compare two."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
-    where = write(storage, name, evaluation_id or newest(storage, name))
+    if len(names) > 2:
+        raise UsageError(f"expected one evaluation, or two to compare, got {len(names)}.")
+    if len(names) == 2:
+        from jobs.report_compare import write_comparison
+
+        where, document = write_comparison(storage, name, *names)
+    else:
+        evaluation_id = names[0] if names else newest(storage, name)
+        where = write(storage, name, evaluation_id, settings.report)
+        document = {"report": where, **publish(storage, name, evaluation_id, csv_folder)}
     if open_it:
         webbrowser.open(where)
-    return Outcome(document={"report": where}, text=where)
+    return Outcome(document=document, text=where)
 
 
 def newest(storage: Storage, model: str) -> str:
@@ -46,8 +61,10 @@ def newest(storage: Storage, model: str) -> str:
                    f"trueup evaluate --model {model}.")
 
 
-def write(storage: Storage, model: str, evaluation_id: str) -> str:
-    """Renders `report.html` of one evaluation (again, when there is one) and returns where it lies."""
+def load(storage: Storage, model: str, evaluation_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """An evaluation and its decision (None: not judged); NotFound names the newest there are."""
+    from jobs.report_sources import optional
+
     folder = layout.evaluation(model, evaluation_id)
     try:
         evaluation = read_json(storage, folder + "evaluation.json")
@@ -55,22 +72,44 @@ def write(storage: Storage, model: str, evaluation_id: str) -> str:
         there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
         raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
                        f"Make one: trueup evaluate --model {model}.") from None
-    try:
-        decision = read_json(storage, folder + "decision.json")
-    except NotFound:
-        decision = None
-    storage.put(folder + "report.html", render(evaluation, decision).encode())
-    return storage.uri(folder + "report.html")
+    return evaluation, optional(storage, folder + "decision.json")
 
 
-def render(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None = None) -> str:
+def write(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings | None = None) -> str:
+    """Renders `report.html` of one evaluation (again, when there is one) and returns where it lies."""
+    from jobs.report_sources import sources
+
+    evaluation, decision = load(storage, model, evaluation_id)
+    found = sources(storage, evaluation, evaluation_id, decision, settings or ReportSettings())
+    key = layout.evaluation(model, evaluation_id) + "report.html"
+    storage.put(key, render(evaluation, decision, found).encode())
+    return storage.uri(key)
+
+
+def publish(storage: Storage, model: str, evaluation_id: str, csv_folder: str | None = None) -> dict[str, Any]:
+    """Writes the list of all reports, the tables for SQL and, when asked, CSV; says where."""
+    from jobs import report_index, report_tables
+
+    tables = report_tables.copy(storage, model, evaluation_id)
+    written = report_tables.write_csv(storage, model, evaluation_id, Path(csv_folder)) if csv_folder else []
+    return {"index": report_index.write(storage, model), "tables": tables} | ({"csv": written} if csv_folder else {})
+
+
+def render(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None = None,
+           sources: Mapping[str, Any] | None = None) -> str:
     """The page of an evaluation document. Everything that people wrote is escaped."""
+    return template("report.html", report_view.page(evaluation, decision, sources))
+
+
+def template(name: str, values: Mapping[str, Any]) -> str:
+    """A page from its template, with the one script that reports have."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= report_view.FILTERS
-    return environment.get_template("report.html").render(report_view.page(evaluation, decision))
+    return environment.get_template(name).render(**values, script=Markup(SCRIPT))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

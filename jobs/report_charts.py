@@ -1,12 +1,14 @@
-"""Geometry of the report's two drawings; the template writes the SVG. Pixels, y downwards."""
+"""Geometry of the report's drawings; the template writes the SVG. Pixels, y downwards."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 # Okabe and Ito's colours, told apart by colour-blind people; dark enough for text on white.
 COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#9b4f86", "#6b5b00", "#333333")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 260, 48, 76, 14, 40
 MOST_DAY_TEXTS = 10
+SPARK_PERIODS = 8
 
 
 def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str, Any] | None:
@@ -14,13 +16,15 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     known = [p for p in points if p["estimate"]["value"] is not None]
     if not known:
         return None
-    days = sorted({p["day"] for p in points})
+    days = _every_day({p["day"] for p in points})
     bottom = min([p["estimate"]["low"] for p in known] + ([bound] if bound is not None else []))
     floor = max(0.0, int(bottom * 10) / 10)
 
+    place = {day: i for i, day in enumerate(days)}
+
     def x(day: str) -> float:
         room = WIDTH - LEFT - RIGHT
-        return round(LEFT + room * (days.index(day) + 0.5) / len(days), 1)
+        return round(LEFT + room * (place[day] + 0.5) / len(days), 1)
 
     def y(value: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / (1 - floor), 1)
@@ -34,6 +38,12 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
         "lines": [_line(v, i, len(versions), [p for p in known if p["version"] == v], x, y)
                   for i, v in enumerate(versions)],
     }
+
+
+def _every_day(days: set[str]) -> list[str]:
+    """All days from the first to the last, so that a gap is as wide as it was long."""
+    first, last = (date.fromisoformat(end) for end in (min(days), max(days)))
+    return [(first + timedelta(days=i)).isoformat() for i in range((last - first).days + 1)]
 
 
 def _grid(floor: float) -> list[float]:
@@ -54,7 +64,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
     """What was said against what was right, one mark for each bin; None without rows."""
     if not bins:
         return None
-    room, left, top = side - 60, 48, 12
+    room, left, top = side - 72, 48, 12
     most = max(b["count"] for b in bins)
 
     def at(value: float) -> float:
@@ -65,3 +75,29 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
               "r": round(2 + 4 * (b["count"] / most) ** 0.5, 1), "bin": b} for b in bins]
     return {"side": side, "left": left, "top": top, "room": room, "marks": marks,
             "grid": [(round(left + room * v, 1), at(v), f"{100 * v:.0f}%") for v in (0, 0.25, 0.5, 0.75, 1)]}
+
+
+def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 90, height: int = 20) -> dict[str, Any]:
+    """A small line for each class: its recall over up to 8 periods of equal length, all on the same axes (0 to 100%).
+
+    {"width", "height", "classes": label -> {"path", "last": (x, y), "text"}}; a class without labels is not in it, and
+    one day makes no line.
+    """
+    days = sorted({day for points in classes.values() for day, _, _ in points})
+    if len(days) < 2:
+        return {"width": width, "height": height, "classes": {}}
+    periods = min(len(days), SPARK_PERIODS)
+    place = {day: i * periods // len(days) for i, day in enumerate(days)}
+    made = {}
+    for label, points in classes.items():
+        sums = [[0, 0] for _ in range(periods)]
+        for day, right, n in points:
+            sums[place[day]][0] += right
+            sums[place[day]][1] += n
+        at = [(round(3 + (width - 6) * i / (periods - 1), 1), round(2 + (height - 4) * (1 - right / n), 1))
+              for i, (right, n) in enumerate(sums) if n]
+        if at:
+            shares = [right / n for right, n in sums if n]
+            made[label] = {"path": " ".join(f"{x},{y}" for x, y in at), "last": at[-1],
+                           "text": f"recall from {shares[0]:.0%} to {shares[-1]:.0%}"}
+    return {"width": width, "height": height, "classes": made}

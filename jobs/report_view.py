@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs import report_charts
+from jobs.report_heatmap import heat_map
 
-MOST_CLASSES, MOST_MAP, MOST_ROWS = 200, 25, 200
+MOST_CLASSES, MOST_ROWS, MOST_PAIRS, NAMED = 200, 200, 10, 3
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
                    "future_predictions": "not known yet", "duplicate_predictions": "repeated"}
@@ -56,24 +57,51 @@ def moment(text: str) -> str:
     return f"{text[:10]} {text[11:19]} UTC"
 
 
-FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment}
+def points(value: float | None) -> str:
+    """A change of a share in percentage points, `+1.2`; a dash for null."""
+    return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
-def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything that the template places."""
+FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment, "points": points}
+NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
+
+
+def newest_first(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None) -> list[str]:
+    """The versions of an evaluation, the judged one first, then by number."""
     order = sorted(evaluation["versions"], key=_version_order, reverse=True)
     judged = decision and decision.get("version")
-    order.sort(key=lambda version: version != judged)
+    return sorted(order, key=lambda version: version != judged)
+
+
+def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None,
+         sources: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that the template places; `sources` is what jobs/report_sources.py found beside the document."""
+    beside = NOTHING | dict(sources or {})
     bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
     return {
         "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]),
-        "versions": [_version(name, evaluation["versions"][name]) for name in order],
+        "versions": [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}))
+                     for name in newest_first(evaluation, decision)],
         "trend": report_charts.trend(evaluation["trend"], bound),
         "trend_rows": evaluation["trend"][-MOST_ROWS:], "origin_text": ORIGIN_TEXT,
+        "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0),
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
+        "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
+        "before": _before(beside["before"]), "lineage": beside["lineage"],
+        "examples": [cell for cell in beside["examples"] if cell["images"]],
+        "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
     }
+
+
+def _before(before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What changed since, with the classes that changed it most."""
+    if before is None:
+        return None
+    moved = [row for row in before["change"]["classes"] if row["mix"] or row["accuracy"]]
+    return {**before, "named": moved[:NAMED], "others": len(moved[NAMED:]),
+            "rest": [sum(row[part] for row in moved[NAMED:]) for part in ("mix", "accuracy")]}
 
 
 def _version_order(name: str) -> tuple[int, str]:
@@ -85,12 +113,12 @@ def _rows(rows: Mapping[str, int]) -> dict[str, Any]:
             "labels": [(text, rows[name]) for name, text in LABEL_ROWS.items()]}
 
 
-def _version(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _version(name: str, figures: Mapping[str, Any], days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
     classes = figures["per_class"]
     shown = classes if len(classes) <= MOST_CLASSES else _most_mistaken(classes, MOST_CLASSES)
-    return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown),
-            "map": _confusion_map(figures) if len(_confused_names(figures)) <= MOST_MAP else None,
-            "quality": _quality(figures, [row["label"] for row in shown]),
+    sparks = report_charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
+    return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown), "sparks": sparks,
+            "map": heat_map(figures["confusion"]), "quality": _quality(figures, [row["label"] for row in shown]),
             "curve": report_charts.reliability(figures["calibration"]["reliability"])}
 
 
@@ -98,22 +126,6 @@ def _most_mistaken(classes: Sequence[Mapping[str, Any]], most: int) -> list[Mapp
     """The classes with most mistakes of either kind, in the order of their labels."""
     worst = sorted(classes, key=lambda r: (2 * r["right"] - r["support"] - r["predicted"], r["label"]))[:most]
     return sorted(worst, key=lambda r: r["label"])
-
-
-def _confused_names(figures: Mapping[str, Any]) -> list[str]:
-    return sorted({row[side] for row in figures["confusion"] for side in ("label", "predicted")})
-
-
-def _confusion_map(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The confusion as a square: each cell with its count and its share of the label's row."""
-    names, count = _confused_names(figures), {(r["label"], r["predicted"]): r["count"] for r in figures["confusion"]}
-    rows = []
-    for label in names:
-        total = sum(count.get((label, other), 0) for other in names)
-        cells = [(n, n / total if total else 0, label == other) for other in names
-                 for n in [count.get((label, other), 0)]]
-        rows.append({"label": label, "cells": cells, "total": total})
-    return {"names": names, "rows": rows, "turned": max(map(len, names), default=0) > 3}
 
 
 def _quality(figures: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:

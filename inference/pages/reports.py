@@ -10,15 +10,18 @@ from fastapi.responses import Response
 
 from contract import jsonio, layout
 from contract.errors import NotFound
+from contract.report_script import csp_source
 from contract.storage import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, in_thread
 
 SHOWN = 30
 FILES = {"html": "text/html; charset=utf-8", "json": "application/json", "parquet": "application/octet-stream"}
-# A report is one file without scripts; pictures of it come from here.
-REPORT_CSP = ("default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; "
-              "sandbox allow-same-origin allow-top-navigation-by-user-activation")
+# A report is one file with its pictures in it. The one script that may run is the one that sorts its tables; the sandbox
+# keeps even that from the cookies of this site.
+REPORT_CSP = (f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {csp_source()}; "
+              "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+              "sandbox allow-scripts allow-top-navigation-by-user-activation")
 
 
 def routes(site: Site) -> APIRouter:

@@ -1,9 +1,12 @@
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
 from contract import evaluation_tables, jsonio, layout
 from contract.errors import NotFound
+from contract.report_script import SCRIPT, csp_source
 from contract.storage import open_root, open_storage
 from jobs import report
 from tests.figures import cell, day, document, random_cells
@@ -17,7 +20,7 @@ DECISION = {"verdict": "fail", "version": "1", "sentence": "Version 1 does not h
 
 def text(html):
     """The page as a reader sees it, roughly: tags gone, white space single."""
-    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)).split())
 
 
 def test_the_headline_is_the_estimate_with_its_interval_and_what_it_rests_on():
@@ -60,7 +63,9 @@ def test_what_people_wrote_is_escaped():
 
 def test_it_needs_no_network():
     html = report.render(document(day(random_cells(1))), DECISION)
-    assert not re.search(r"https?:|src=|@import|url\(|<script|<link", html)
+    assert not re.search(r"https?:|src=|@import|url\(|<script |<link", html)
+    assert re.findall(r"<script>(.*?)</script>", html, re.DOTALL) == [SCRIPT]
+    assert csp_source() == f"'sha256-{b64encode(sha256(SCRIPT.encode()).digest()).decode()}'"
 
 
 def test_ten_thousand_classes_stay_below_5_megabytes():

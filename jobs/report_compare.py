@@ -1,0 +1,106 @@
+"""Two evaluations side by side, or two versions of one: what differs, and whether that may be chance.
+
+    trueup report A B --model digits
+
+A and B are folders of evaluations, or versions of the newest evaluation that has them. Writes
+`compare-<A>.html` beside the second one's `evaluation.json`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from contract import layout
+from contract.change import change
+from contract.errors import NotFound
+from contract.intervals import newcombe
+from contract.storage import Storage
+from jobs import report_view
+
+MOST = 200
+
+
+def write_comparison(storage: Storage, model: str, first: str, second: str) -> tuple[str, dict[str, Any]]:
+    """Renders the comparison; returns where it lies, and its document."""
+    from jobs.report import template
+
+    sides = [side(storage, model, name) for name in (first, second)]
+    document = compare(*sides)
+    key = layout.evaluation(model, sides[1]["id"]) + f"compare-{_file(sides[0])}.html"
+    storage.put(key, template("compare.html", {"c": document, "model": model, "most": MOST}).encode())
+    return storage.uri(key), {"comparison": storage.uri(key), **document}
+
+
+def _file(one: Mapping[str, Any]) -> str:
+    return f"{one['id']}-version-{one['version']}" if str(one["version"]).isalnum() else one["id"]
+
+
+def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
+    """One side: {"id", "version", "window", "as_of", "figures"}. NotFound says what there is."""
+    from jobs.report import load
+
+    if name.isdigit() and len(name) < 8:
+        return _of_version(storage, model, name)
+    evaluation, decision = load(storage, model, name)
+    order = report_view.newest_first(evaluation, decision)
+    if not order:
+        raise NotFound(f"evaluation {name} of model {model!r} has no prediction, so there is nothing to compare.")
+    return _side(name, evaluation, order[0])
+
+
+def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
+    from jobs.report_sources import optional
+
+    for name in reversed(storage.folders(layout.evaluations(model))):
+        evaluation = optional(storage, layout.evaluation(model, name) + "evaluation.json")
+        if evaluation and version in evaluation["versions"]:
+            return _side(name, evaluation, version)
+    raise NotFound(f"{storage.root}: no evaluation of model {model!r} has a prediction of version {version}.")
+
+
+def _side(name: str, evaluation: Mapping[str, Any], version: str) -> dict[str, Any]:
+    return {"id": name, "version": version, "window": evaluation["window"], "as_of": evaluation["as_of"],
+            "confidence": evaluation["confidence"], "figures": evaluation["versions"][version]}
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The document: both sides' figures, the change and its parts, differences by origin and by class.
+
+    A class's difference is `clear` when its interval, at a level shared by all classes (Bonferroni), leaves out 0.
+    """
+    confidence = first["confidence"]
+    a, b = first["figures"], second["figures"]
+    origins = [{"origin": o, "difference": _difference(*((s["by_origin"][o]["accuracy"]["value"], s["by_origin"][o]["labelled"])
+                                                         for s in (a, b)), confidence)}
+               for o in a["by_origin"] if o in b["by_origin"]]
+    classes = _classes(a, b, confidence)
+    return {"sides": [{k: v for k, v in one.items() if k != "figures"} | {
+                "figures": {k: one["figures"][k] for k in ("estimate", "accuracy", "predictions", "labelled", "coverage")},
+                "rows": _rows(one["figures"])} for one in (first, second)],
+            "change": change(a, b, confidence), "origins": origins, "classes": classes,
+            "changed": [row["label"] for row in classes if row["clear"]]}
+
+
+def _rows(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that stand one below the other."""
+    return {"Balanced accuracy": figures["balanced_accuracy"], "Macro F1": figures["macro"]["f1"],
+            **{f"Label among the first {top['k']}": top for top in figures["top_k"]}}
+
+
+def _difference(before: tuple[float, int], after: tuple[float, int], confidence: float) -> dict[str, Any]:
+    """after - before of two shares of independent rows, with its interval."""
+    low, high = newcombe(round(after[0] * after[1]), after[1], round(before[0] * before[1]), before[1], confidence)
+    return {"value": after[0] - before[0], "low": low, "high": high}
+
+
+def _classes(a: Mapping[str, Any], b: Mapping[str, Any], confidence: float) -> list[dict[str, Any]]:
+    """Classes that both have labels of, by the size of the difference of their recall, the clear ones first."""
+    left, right = ({row["label"]: row for row in s["per_class"] if row["support"]} for s in (a, b))
+    both = sorted(left.keys() & right.keys())
+    shared, rows = 1 - (1 - confidence) / max(len(both), 1), []
+    for label in both:
+        sides = [(row["recall"]["value"], row["support"]) for row in (left[label], right[label])]
+        wide = _difference(*sides, shared)
+        rows.append({"label": label, "before": left[label]["recall"], "after": right[label]["recall"],
+                     "support": [n for _, n in sides], "difference": _difference(*sides, confidence),
+                     "clear": not wide["low"] <= 0 <= wide["high"]})
+    return sorted(rows, key=lambda row: (not row["clear"], -abs(row["difference"]["value"]), row["label"]))

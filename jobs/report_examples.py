@@ -1,0 +1,61 @@
+"""Thumbnails of the mistakes that happen most, from the stored pictures of the newest days.
+
+Each names its picture's hash, so that erasing the picture finds the reports that show it; erased ones are left out.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from typing import Any
+
+from contract import clock, layout
+from contract.errors import NotFound
+from contract.settings import ReportSettings
+from contract.storage import Storage
+from jobs import files
+from jobs.consensus import IMAGE_COLUMNS, labelled_here
+from jobs.engines.question import Question
+
+SIDE, QUALITY = 72, 80
+
+
+def examples(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
+    """[{"label", "predicted", "count", "images": [{"sha256", "data", "day"}]}] of the most frequent mistakes."""
+    cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
+    found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
+    for row in _rows(storage, evaluation, version, wanted) if cells else ():
+        images = found.get((row["label"], row["predicted"]))
+        if images is not None and len(images) < wanted.examples and row["image_sha256"] not in images:
+            data = _picture(storage, row)
+            images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"]}} if data else {}
+        if all(len(images) >= wanted.examples for images in found.values()):
+            break
+    return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
+
+
+def _rows(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
+    """Labelled predictions of the version with a stored picture, newest day first."""
+    question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"])
+    left_out = {f["file"] for f in evaluation["partial"] if isinstance(f, Mapping)}
+    for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
+        listed = files.without(files.list_day(storage, name), left_out)
+        (day,), _ = files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
+        found = (row for row in labelled_here(storage, day, question) if row["model_version"] == version)
+        yield from sorted((r for r in found if r["image_sha256"] and r["image_uri"]), key=lambda r: r["prediction_id"])
+
+
+def _picture(storage: Storage, row: Mapping[str, Any]) -> str | None:
+    """A small JPEG as a data URI; None for a picture that was erased, is gone or cannot be read."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if storage.exists(layout.erasure(row["image_sha256"])):
+        return None
+    try:
+        with Image.open(BytesIO(storage.read(row["image_uri"]))) as image:
+            small = ImageOps.exif_transpose(image).convert("RGB")
+    except (NotFound, UnidentifiedImageError, OSError):
+        return None
+    small.thumbnail((SIDE, SIDE))
+    sink = BytesIO()
+    small.save(sink, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(sink.getvalue()).decode()}"

@@ -1,0 +1,55 @@
+"""The confusion as a square: which classes, in which order, how dark.
+
+Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused, with
+the leaves in their best order. Beyond 25 classes the square holds those with most mistakes, and the rest is one column.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+MOST = 25
+OTHERS = "others"
+
+
+def heat_map(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """{"names", "rows": [{"label", "cells": [(count, share of the row, right)], "others", "total"}], "turned", "omitted"}."""
+    mistakes: dict[str, int] = {}
+    for pair in pairs:
+        for side in ("label", "predicted"):
+            mistakes[pair[side]] = mistakes.get(pair[side], 0) + (pair["count"] if pair["label"] != pair["predicted"] else 0)
+    chosen = sorted(mistakes, key=lambda name: (-mistakes[name], name))[:MOST]
+    place = {name: i for i, name in enumerate(sorted(chosen))}
+    table, others = np.zeros((len(place), len(place)), np.int64), np.zeros(len(place), np.int64)
+    for pair in pairs:
+        row, column = place.get(pair["label"]), place.get(pair["predicted"])
+        if row is not None and column is not None:
+            table[row, column] += pair["count"]
+        elif row is not None:
+            others[row] += pair["count"]
+    names, order = sorted(chosen), clustered(table)
+    rows = [_row(names[i], table[i, order].tolist(), int(others[i]), order.index(i)) for i in order]
+    return {"names": [names[i] for i in order], "rows": rows, "omitted": len(mistakes) - len(chosen),
+            "others": bool(others.any()), "turned": max(map(len, names), default=0) > 3}
+
+
+def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str, Any]:
+    total = sum(counts) + others
+    cells = [(n, n / total if total else 0.0, i == diagonal) for i, n in enumerate(counts)]
+    return {"label": label, "cells": cells, "others": others, "total": total}
+
+
+def clustered(table: Any) -> list[int]:
+    """An order of the classes in which confused ones are neighbours; as it is for fewer than four."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(table) < 4:
+        return list(range(len(table)))
+    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+    near = shares + shares.T
+    distance = 2 - near
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    return leaves_list(tree).tolist()

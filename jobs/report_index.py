@@ -1,0 +1,38 @@
+"""The list of all reports of a model, newest first: `evaluations/<model>/index.html`, with links that need no server."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from contract import layout
+from contract.storage import Storage
+
+MOST = 500
+AT_ONCE = 16
+
+
+def write(storage: Storage, model: str) -> str:
+    """Renders the list again and returns where it lies."""
+    from jobs.report import template
+
+    names = storage.folders(layout.evaluations(model))[::-1]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        rows = [row for row in pool.map(lambda name: _row(storage, model, name), names[:MOST]) if row]
+    key = layout.report_index(model)
+    page = template("index.html", {"model": model, "rows": rows, "omitted": max(len(names) - MOST, 0)})
+    storage.put(key, page.encode())
+    return storage.uri(key)
+
+
+def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
+    from jobs.report_sources import optional
+    from jobs.report_view import newest_first
+
+    folder = layout.evaluation(model, name)
+    document = optional(storage, folder + "evaluation.json")
+    if document is None:
+        return None
+    decision = optional(storage, folder + "decision.json")
+    version = next(iter(newest_first(document, decision)), None)
+    return {"id": name, "window": document["window"], "as_of": document["as_of"], "version": version,
+            "figures": document["versions"].get(version), "verdict": decision and decision["verdict"],
+            "partial": bool(document["partial"]), "report": storage.exists(folder + "report.html")}

@@ -1,0 +1,92 @@
+"""What a report shows beside its own evaluation: what was there last time, where versions come from, days of a class.
+
+Everything is read from the root. A report of the document alone (jobs/report.py render) is whole without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contract import layout, manifest
+from contract.change import change
+from contract.counts_store import load_all
+from contract.errors import Mismatch, NotFound
+from contract.evaluation_tables import class_days
+from contract.registry import Registry
+from contract.settings import ReportSettings
+from contract.storage import Storage, read_json
+from jobs.report_examples import examples
+from jobs.report_view import newest_first
+
+LOOK_BACK = 50
+
+
+def sources(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: str, decision: Mapping[str, Any] | None,
+            settings: ReportSettings) -> dict[str, Any]:
+    """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
+    model = evaluation["model"]
+    order = newest_first(evaluation, decision)
+    return {"before": last_time(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
+            "class_days": _days(storage, evaluation),
+            "examples": examples(storage, evaluation, order[0], settings) if order else []}
+
+
+def last_time(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: str,
+              order: Sequence[str]) -> dict[str, Any] | None:
+    """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
+    model = evaluation["model"]
+    names = [n for n in storage.folders(layout.evaluations(model)) if n < evaluation_id][:-LOOK_BACK - 1:-1]
+    judged = [n for n in names if storage.exists(layout.evaluation(model, n) + "decision.json")]
+    for name in [*judged, *(n for n in names if n not in judged)] if order else ():
+        found = optional(storage, layout.evaluation(model, name) + "evaluation.json")
+        if found and found["versions"] and found["as_of"] < evaluation["as_of"]:
+            decision = optional(storage, layout.evaluation(model, name) + "decision.json")
+            version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
+            now, then = evaluation["versions"][order[0]], found["versions"][version]
+            return {"id": name, "as_of": found["as_of"], "window": found["window"], "version": version, "now": order[0],
+                    "verdict": decision and decision["verdict"], "figures": then,
+                    "change": change(then, now, evaluation["confidence"])}
+    return None
+
+
+def optional(storage: Storage, key: str) -> dict[str, Any] | None:
+    """A JSON document, None when it is not there."""
+    try:
+        return read_json(storage, key)
+    except NotFound:
+        return None
+
+
+def lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str, Any]]:
+    """Version -> dataset -> labels, for the versions of the report and those they come from, newest first."""
+    registry, rows, queue, seen = Registry(storage, model), [], list(order), set(order)
+    there = set(registry.versions())
+    while queue:
+        name = queue.pop(0)
+        if name not in there:
+            continue
+        card = registry.card(name)
+        rows.append({"version": name, "created_at": card.created_at, "parent": card.parent, "network": card.network,
+                     "classes": len(card.classes), "made_from": card.made_from, "dataset": _dataset(storage, card.dataset)})
+        if card.parent and card.parent not in seen:
+            seen.add(card.parent)
+            queue.append(card.parent)
+    return rows
+
+
+def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:
+    if dataset is None:
+        return None
+    try:
+        made = manifest.load(storage, dataset)
+    except NotFound:
+        return {"id": dataset, "gone": True}
+    return {"id": dataset, "gone": False, "as_of": made.as_of, "window": made.window, "rows": made.rows,
+            "labels": made.label_sources, "erased": len(made.erased)}
+
+
+def _days(storage: Storage, evaluation: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
+    """Version -> label -> (day, right, labels); empty when counts that the evaluation names are gone."""
+    try:
+        return class_days(load_all(storage, dict(evaluation)))
+    except (NotFound, Mismatch):
+        return {}
