@@ -11,7 +11,7 @@ OUTBOX_SECONDS = 3600
 # The last line of a cycle is `<status>: <sentence>`; errors begin with `error:` (pipeline/cycle.py, contract/command.py).
 PATTERNS = {
     "GateFailed": '?"refused: " ?"published: " ?"awaiting approval: " ?"No retraining: "',
-    "CycleFailed": '"error: "',
+    "CycleFailed": '"error: " -"is held by"',  # a start while the run before it is at work is none
     "Verdict": '?"healthy: " ?"refused: " ?"published: " ?"awaiting approval: "',
 }
 

@@ -1,0 +1,94 @@
+"""`trueup emr` from the command line: deploy and destroy against moto's CloudFormation, stages on the fake EMR."""
+
+import json
+import re
+from pathlib import Path
+
+import boto3
+import pytest
+
+from emr import cli, needs, package, stack
+from emr.package import archive
+from tests.pipeline.roots import DAY, MODEL, make_root
+
+ROOT = Path(__file__).resolve().parents[2]
+EMR = ["--set", "emr.subnets=[subnet-1]", "--json"]
+
+
+def told(capsys, *arguments, code=0):
+    """A command's document."""
+    found = cli.main(list(arguments))
+    said = capsys.readouterr()
+    assert found == code, said
+    return json.loads(said.out)
+
+
+def quick(environment, source, folder):
+    """A package in no time."""
+    (folder / "x").mkdir()
+    (folder / "x/a.py").write_text(environment)
+    return archive(folder / "x", folder / "x.tar.gz")
+
+
+@pytest.fixture
+def account(emr, moto_server, monkeypatch):
+    """An empty account: no bucket, no stack, no cluster."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setattr(stack, "SECONDS", 0)
+    monkeypatch.setattr(package, "build", quick)
+    return emr
+
+
+def test_an_account_is_filled_and_emptied_again(account, capsys):
+    root, name = "s3://fresh-bucket-of-mine/pre", ["--set", "emr.stack=mine"]
+    made = told(capsys, "deploy", "--root", root, *EMR, *name)
+    assert made["state"] == "CREATE_COMPLETE" and set(made["packages"]) == {"count", "train"}
+    assert "mine-driver" in {r["RoleName"] for r in boto3.client("iam").list_roles()["Roles"]}
+    again = told(capsys, "deploy", "--root", root, *EMR, *name)
+    assert again["packages"] == made["packages"]
+    assert told(capsys, "status", "--root", root, *EMR, *name)["clusters"] == []
+    gone = told(capsys, "destroy", "--yes", "--root", root, *EMR, *name)
+    assert gone["state"] in ("deleted", "DELETE_COMPLETE")
+    assert "mine-driver" not in {r["RoleName"] for r in boto3.client("iam").list_roles()["Roles"]}
+
+
+def test_destroy_asks_first(account, capsys):
+    assert told(capsys, "destroy", "--root", "s3://b/p", *EMR, code=2)["error"]["message"].startswith("expected --yes")
+
+
+def test_a_stage_runs_on_a_cluster_and_answers(account, s3_root, capsys, monkeypatch):
+    monkeypatch.setitem(needs.ENGINES, "spark", ("--engine", "embedded"))
+    make_root(s3_root, right=120, n=200)
+    options = ["run", "--stage", "evaluate", "--root", s3_root, "--model", MODEL, *EMR, "--", "--from", DAY, "--to", DAY]
+    made = told(capsys, *options)
+    assert made["versions"]["1"]["labelled"] == 200
+    assert told(capsys, *options)["id"] == made["id"] and len(account.made) == 1 and account.alive == []
+
+
+def test_a_stage_that_fails_exits_with_its_code(account, s3_root, capsys, monkeypatch):
+    monkeypatch.setitem(needs.ENGINES, "spark", ("--engine", "embedded"))
+    make_root(s3_root, right=120, n=200)
+    options = ["--root", s3_root, "--model", MODEL, *EMR, "--", "--from", "2026-11-20", "--to", "2026-11-01"]
+    made = told(capsys, "run", "--stage", "evaluate", *options, code=2)
+    assert made["error"]["code"] == "UsageError" and account.alive == []
+
+
+def test_living_clusters_are_shown_and_ended(account, s3_root, capsys, tmp_path):
+    from tests.emr.test_emr_requests import made
+
+    account.run_job_flow(**made(tmp_path, "train"))
+    account.run_job_flow(**{**made(tmp_path, "dataset"), "Name": "somebody else's"})
+    shown = told(capsys, "status", "--root", s3_root, *EMR)
+    assert [c["name"] for c in shown["clusters"]] == ["trueup digits " + shown["clusters"][0]["name"].split(" ", 2)[2]]
+    assert len(told(capsys, "destroy", "--yes", "--root", s3_root, *EMR)["ended"]) == 1
+    assert [c.request["Name"] for c in account.alive] == ["somebody else's"]
+
+
+def test_a_folder_is_refused(tmp_root, capsys):
+    assert told(capsys, "plan", "--root", tmp_root, "--model", MODEL, "--json", code=2)["error"]["code"] == "UsageError"
+
+
+def test_the_container_holds_what_packages_are_made_from():
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
+    names = {name.rstrip("/") for line in copied for name in line.split()}
+    assert names == {*package.SOURCES, *package.packages()}
