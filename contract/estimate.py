@@ -38,8 +38,10 @@ class Sums:
 
     @property
     def weighted(self) -> bool:
-        """All weights are known and not all equal (equality in Cauchy and Schwarz)."""
-        return 0 < self.n == self.n_weighted and self.weight * self.weight != self.n * self.weight_squared
+        """Some weights are known, and the weighted share can differ from the plain one: a row's weight is unknown, or
+        they are not all equal (equality in Cauchy and Schwarz)."""
+        unequal = self.weight * self.weight != self.n_weighted * self.weight_squared
+        return self.n_weighted > 0 and (unequal or self.n_weighted < self.n)
 
 
 def sums_by_origin(table: Any) -> dict[str, dict[str, Sums]]:
@@ -76,22 +78,26 @@ def accuracy(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
 
 
 def by_origin(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
-    """Per origin: how many, the plain share, and the weighted one where all weights are known."""
+    """Per origin: how many, the plain share, and the weighted one of the rows whose weights are known."""
     return {o: {"labelled": s.n, "accuracy": share(s.right, s.n, confidence, NO_LABELS),
                 "weighted": hajek(s, confidence)} for o, s in labelled_sums(origins).items()}
 
 
 def hajek(sums: Sums, confidence: float) -> dict[str, Any]:
-    """The share weighted by 1/p; null with a reason when a weight is unknown."""
+    """The share weighted by 1/p, over the rows whose p is known: those that were asked without a probability (second
+    opinions, a gate's wishes) stay out. Null with a reason when none is known."""
     if not sums.n_weighted:
         return missing("no row has a known selection probability", n_effective=None)
-    if sums.n_weighted < sums.n:
-        unknown = sums.n - sums.n_weighted
-        return missing(f"{unknown} of {sums.n} rows have no known selection probability", n_effective=None)
     size = effective_size(sums.weight, sums.weight_squared)
     value = sums.weight_right / sums.weight
     low, high = wilson(value * (n := linearised_size(sums)), n, confidence)
     return {"value": value, "low": float(low), "high": float(high), "n_effective": size}
+
+
+def left_out(sums: Sums) -> str:
+    """How many rows a weighted share says nothing of, in words; empty when it speaks of all."""
+    unknown = sums.n - sums.n_weighted
+    return f"; left out: {unknown} of {sums.n} without a known selection probability" if unknown else ""
 
 
 def linearised_size(sums: Sums) -> float:
@@ -105,7 +111,8 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Ba
     """The accuracy to believe: of the highest origin class that is known to be unbiased, else of the highest that has
     labels (audit when there is one).
 
-    Weighted when the weights of that origin are known and differ; otherwise its plain share, and `weighted` says so.
+    Weighted where weights of that origin are known and change it; otherwise its plain share, and `weighted` says so.
+    Rows without a known weight stay out of the weighted share, and `rests_on` counts them.
     `bases` (contract.response) says what each origin's labels rest on; without it nothing counts as unbiased.
     """
     labelled = labelled_sums(origins)
@@ -115,6 +122,7 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Ba
     origin = next((o for o in labelled if (bases or {}).get(o, NOT_KNOWN).unbiased), next(iter(labelled)))
     sums, basis = labelled[origin], (bases or {}).get(origin, NOT_KNOWN).to_dict()
     if sums.weighted:
-        return {"origin": origin, **hajek(sums, confidence), "weighted": True, **basis}
+        return {"origin": origin, **hajek(sums, confidence), "weighted": True, **basis,
+                "rests_on": basis["rests_on"] + left_out(sums)}
     plain = share(sums.right, sums.n, confidence, NO_LABELS)
     return {"origin": origin, **plain, "n_effective": float(sums.n), "weighted": False, **basis}

@@ -31,12 +31,23 @@ def test_known_and_different_weights_are_used():
     assert estimate["low"] < 60 / 140 < estimate["high"]
 
 
-def test_equal_weights_change_nothing_and_unknown_ones_are_said():
+def test_equal_weights_change_nothing_and_none_known_is_said():
     equal = version(cell("a", "a", origin="audit", p=0.3, n=7), cell("b", "a", origin="audit", p=0.3, n=3))
     assert not equal["estimate"]["weighted"] and equal["estimate"]["n_effective"] == 10
-    some = version(cell("a", "a", origin="audit", p=0.3, n=7), cell("b", "a", origin="audit", n=3))
-    assert some["by_origin"]["audit"]["weighted"]["reason"] == "3 of 10 rows have no known selection probability"
-    assert some["estimate"]["value"] == 0.7 and not some["estimate"]["weighted"]
+    none = version(cell("a", "a", origin="audit", n=7), cell("b", "a", origin="audit", n=3))
+    assert none["by_origin"]["audit"]["weighted"]["reason"] == "no row has a known selection probability"
+    assert none["estimate"]["value"] == 0.7 and not none["estimate"]["weighted"]
+
+
+def test_rows_without_a_known_weight_stay_out_of_the_weighted_sums():
+    """Rule 4. What a gate wished for was not drawn: one such row must not undo the weights of all others."""
+    found = version(cell("a", "a", origin="audit", p=0.5, n=30), cell("b", "a", origin="audit", p=0.125, n=10),
+                    cell("b", "a", origin="audit", n=5))
+    estimate = found["estimate"]
+    assert estimate["weighted"] and estimate["value"] == pytest.approx(60 / 140)
+    assert estimate["n_effective"] == pytest.approx(140**2 / (30 * 4 + 10 * 64))
+    assert estimate["rests_on"].endswith("; left out: 5 of 45 without a known selection probability")
+    assert found["by_origin"]["audit"]["labelled"] == 45 and found["accuracy"]["value"] == pytest.approx(30 / 45)
 
 
 def test_the_weighted_estimate_covers_the_truth_where_biased_feedback_does_not():
