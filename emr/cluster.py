@@ -87,7 +87,7 @@ class Cluster:
         if nodes.core:
             fleets.append(fleet("CORE", nodes.core, on_demand=nodes.core_nodes))
         if nodes.spot_nodes:
-            # It starts empty: managed scaling adds spot nodes while there is work for them.
+            # The most from the start: the work is all there. Managed scaling removes nodes that wait.
             fleets.append(fleet("TASK", nodes.core, spot=nodes.spot_nodes))
         return {"InstanceFleets": fleets, "Ec2SubnetIds": list(self.settings.subnets),
                 "KeepJobFlowAliveWhenNoSteps": False, "TerminationProtected": False}
@@ -110,7 +110,7 @@ def fleet(kind: str, types: Sequence[str], on_demand: int = 0, spot: int = 0) ->
         "Name": kind.lower(), "InstanceFleetType": kind, "TargetOnDemandCapacity": on_demand, "TargetSpotCapacity": spot,
         "InstanceTypeConfigs": [{"InstanceType": t, "WeightedCapacity": 1, "EbsConfiguration": disk} for t in types]}
     if spot:
-        # Without spot capacity the work goes on with the core nodes.
+        # EMR can only end the cluster or start nodes on demand instead; the work should be done.
         request["LaunchSpecifications"] = {"SpotSpecification": {
             "TimeoutDurationMinutes": 10, "TimeoutAction": "SWITCH_TO_ON_DEMAND",
             "AllocationStrategy": "price-capacity-optimized"}}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from contract import layout
+from contract.errors import RootError
 from contract.settings import Settings
 from contract.storage import Storage
 from emr.cluster import Package
@@ -26,17 +27,19 @@ def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
         sent = cluster_of(storage, request, attempt, packages[need(name, settings.emr).environment][0]).to_request()
         stages.append({"stage": name, "where": _where(name, settings), "run_job_flow": sent})
     return {"root": storage.root, "model": model, "calls": list(CALLS), "stages": stages,
-            "packages": {k: {"archive": p.archive, "uploaded": there} for k, (p, there) in packages.items()},
+            "packages": {k: {"archive": p.archive, "uploaded": why is None, "why_not": why}
+                         for k, (p, why) in packages.items()},
             "not_on_a_cluster": ["gate", "promotion", "publish"]}
 
 
-def _package(storage: Storage, environment: str) -> tuple[Package, bool]:
+def _package(storage: Storage, environment: str) -> tuple[Package, str | None]:
+    """The package, or its place and why it is not there: an account that has no bucket yet can be planned for, too."""
     try:
-        return published(storage, environment), True
-    except PackageError:  # said in the plan
-        pass
+        return published(storage, environment), None
+    except (PackageError, RootError) as error:
+        why = str(error)
     key = storage.uri(layout.package(f"{environment}-<sha256 of source {fingerprint()}>.tar.gz"))
-    return Package(key, "<sha256>", storage.uri(layout.package("bootstrap-<sha256>.sh"))), False
+    return Package(key, "<sha256>", storage.uri(layout.package("bootstrap-<sha256>.sh"))), why
 
 
 def _where(name: str, settings: Settings) -> str:

@@ -299,6 +299,7 @@ SERVES = {
     "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded.py"),
     "spark": ("contract/*.py", "jobs/session.py", "jobs/evaluate.py", "jobs/engines/spark.py"),
     "mapreduce": ("contract/*.py", "jobs/engines/mapreduce.py"),
+    "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/emr_runner.py", "jobs/engines/embedded.py"),
     "serve": ("contract/*.py", "inference/*.py"),
     "train": ("contract/*.py", "training/*.py", "jobs/dataset.py"),
 }

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import sys
+from pathlib import Path
 
 import boto3
 import pytest
@@ -37,6 +40,13 @@ def test_a_step_that_was_started_twice_keeps_its_first_answer(tmp_root):
     attempt.put_reply(Reply(code=0, document={"first": True}))
     assert step.main(["--root", tmp_root, "--request", attempt.key]) == 0
     assert attempt.reply().document == {"first": True}
+
+
+def test_mrjobs_tasks_get_the_python_of_the_step(monkeypatch):
+    monkeypatch.setenv("MRJOB_CONF", "/nobody's.conf")  # the step's own takes its place, and is gone afterwards
+    with step._files(ASK.model_copy(update={"engine": "mapreduce"})):
+        conf = json.loads(Path(os.environ["MRJOB_CONF"]).read_text())
+    assert conf == {"runners": {"hadoop": {"python_bin": sys.executable}}}
 
 
 def test_the_same_request_is_one_whatever_driver_asks(tmp_root):

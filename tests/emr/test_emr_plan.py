@@ -59,6 +59,13 @@ def test_the_plan_says_the_very_requests(emr, s3_root, capsys):
     assert not document["packages"]["train"]["uploaded"] and emr.requests == []
 
 
+def test_an_account_without_a_bucket_can_be_planned_for(emr, moto_server, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    options = ["--root", "s3://not-there-yet/pre", "--model", "digits", "--set", "emr.subnets=[subnet-1]"]
+    assert cli.main(["plan", *options]) == 0
+    assert "(not uploaded yet: trueup emr deploy)" in capsys.readouterr().out
+
+
 def test_an_estimate_needs_recorded_rates(emr, s3_root, capsys, monkeypatch, tmp_path):
     options = ["--root", s3_root, "--model", "digits", "--set", "emr.subnets=[subnet-1]", "--predictions-per-day", "100000"]
     monkeypatch.setattr(estimate, "RECORDED", tmp_path / "recorded.json")
