@@ -44,6 +44,11 @@ def sample(model: str, day: str, kind: str) -> str:
     return f"samples/{name(model)}/dt={day}/{kind}/"
 
 
+def scoring(model: str, version: str) -> str:
+    """The folder of a version's batch scoring: `items-<hash>.parquet` beside the plans (contract.sequence)."""
+    return f"scoring/{name(model)}/{version}/"
+
+
 def counts(model: str, day: str, inputs: str = "") -> str:
     """The folder of a day's counts; with `inputs`, of those made from exactly these inputs."""
     folder = f"counts/{name(model)}/dt={day}/"

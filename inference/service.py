@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contract import clock, ids, layout
+from contract import clock, ids
 from contract.errors import BadImage
 from contract.settings import Settings
 from contract.storage import Storage
@@ -27,6 +27,7 @@ from inference.batching import Batcher
 from inference.judgements import check_id, label_row
 from inference.live import Follower, Live
 from inference.outbox import Image, OtherBody, Outbox, OutboxFull
+from inference.record import logged_classes, prediction_row
 from inference.shipper import Shipper
 from inference.store_clock import StoreClock
 from inference.strip import strip
@@ -35,7 +36,6 @@ from inference.telemetry import Metrics, event
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
-LOGGED_CLASSES = 5
 STOP_S = 60.0
 # Bytes of images that requests under way may hold together: memory is bounded by this, not by how many call.
 MOST_HELD_BYTES = 256 << 20
@@ -197,18 +197,12 @@ class Service:
                 top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The answer and the row, both from one version."""
         card, image = predictor.card, picture.image
-        logged = len(card.classes) if self.settings.serve.log_all_classes else max(LOGGED_CLASSES, top_k)
-        top = predictor.top(row, logged)
+        top = predictor.top(row, logged_classes(predictor, self.settings.serve.log_all_classes, top_k))
         answer = {"prediction_id": prediction_id, "model": card.model, "model_version": card.version,
                   "predictions": [{"label": label, "probability": p} for label, p in top[:top_k]]}
-        uri = layout.image(image.sha256, image.extension) if self.settings.serve.store_images else None
-        return answer, {
-            "prediction_id": prediction_id, "predicted_at": clock.to_us(now), "model": card.model,
-            "model_version": card.version, "predicted_label": top[0][0], "confidence": top[0][1], "role": "live",
-            "top_labels": [label for label, _ in top], "top_probabilities": [p for _, p in top],
-            "image_sha256": image.sha256, "image_uri": uri, "width": picture.info.width,
-            "height": picture.info.height, "bytes": picture.bytes, "weights_sha256": card.weights_sha256,
-            "preprocess_hash": predictor.preprocess_hash}
+        extension = image.extension if self.settings.serve.store_images else None
+        return answer, prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
+                                      prediction_id=prediction_id, at=clock.to_us(now), role="live")
 
     async def _append(self, record: dict[str, Any], image: Image, body_hash: str, answer: dict[str, Any],
                       brought: bool) -> dict[str, Any]:

@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "assess": Verb("training.assess", "compare a candidate with the live version on the same rows"),
         "publish": Verb("training.publish", "bring a network trained elsewhere and make it live"),
         "cycle": Verb("pipeline.cycle", "evaluate, gate, dataset, train, assess, publish"),
+        "score": Verb("jobs.score_images", "classify the new images under a prefix, in batches on Spark"),
         "report": Verb("jobs.report", "show an evaluation as a page"),
     },
     "Models": {

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "contract/*": (),
     "emr/*": ("contract",),
     "inference/*": ("contract",),
-    "jobs/score*.py": ("contract", *SERVED),
+    "jobs/score*.py": ("contract", *SERVED, "inference.strip", "inference.record"),  # rows as the service writes them
     "jobs/dataset*.py": ("contract", *SERVED),
     "jobs/images.py": ("contract", "inference.strip"),  # pictures from a folder are stored as the service stores them
     "jobs/petastorm_writer.py": ("contract", *SERVED),  # the last step of jobs/dataset: it shrinks pictures for train
@@ -39,7 +39,7 @@ HOMES = {
     "pyspark": ("jobs/*", "training/launch*.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded.py",),
     "mrjob": ("jobs/*",),
-    "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),
+    "torch": ("training/*", *SERVED_FILES, "inference/quick_torchvision.py", "jobs/score*.py"),
     "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),
     "boto3": ("contract/s3_storage.py", "emr/*"),
     "fastapi": ("inference/*",),

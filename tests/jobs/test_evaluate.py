@@ -1,6 +1,7 @@
 """`trueup evaluate` from a root of raw files to evaluation.json, and what it does not count again."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -13,8 +14,10 @@ from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
 from jobs import evaluate
 from jobs.engines import embedded
+from jobs.engines.question import Question
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
+NOW = to_us(datetime(2026, 11, 21, tzinfo=UTC))
 
 
 def at(day, hours=12):
@@ -80,6 +83,43 @@ def test_only_what_changed_is_counted_again(root, capsys, counted):
 def test_full_counts_all_and_finds_the_same(root, capsys, counted):
     first, full = run(root, capsys), run(root, capsys, "--full")
     assert counted == [*DAYS, *DAYS] and full["counts"] == first["counts"] and full["versions"] == first["versions"]
+
+
+def test_two_runs_at_once_store_the_same_counts_once(root, capsys):
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(evaluate.evaluate, open_storage(root), evaluate.Request(Question("m", NOW))) for _ in range(2)]
+        (one, folder), (two, same) = (a.result() for a in asked)
+    assert one == two and folder == same
+    stored = [e.key for e in open_storage(root).list("counts/") if e.key.endswith(".json")]
+    assert len(stored) == len(DAYS) and run(root, capsys, "--full")["counts"] == one["counts"]
+
+
+def test_an_older_run_that_ends_last_does_no_harm(root, capsys, counted, monkeypatch):
+    older, newer = embedded.count, []
+
+    def overtaken(storage, days, question, *rest, **options):
+        made = list(older(storage, days, question, *rest, **options))
+        monkeypatch.setattr(embedded, "count", older)
+        put(root, DAYS[1], "labels", [{"prediction_id": f"{DAYS[1]}-3", "label": "cat", "labeler": "bob",
+                                       "labeled_at": at(DAYS[1], 20)}], "late.parquet")
+        newer.append(run(root, capsys))
+        return iter(made)
+
+    monkeypatch.setattr(embedded, "count", overtaken)
+    assert run(root, capsys)["versions"]["1"]["labelled"] == 9
+    counted.clear()
+    after = run(root, capsys)
+    assert counted == [] and after["counts"] == newer[0]["counts"] and after["versions"]["1"]["labelled"] == 10
+
+
+def test_as_of_after_late_labels_says_what_was_said_then(root, capsys):
+    then = run(root, capsys, "--as-of", "2026-11-21T00:00:00Z")
+    row = {"prediction_id": f"{DAYS[0]}-3", "label": "dog", "labeler": "bob", "labeled_at": at(DAYS[0]),
+           "recorded_at": datetime(2026, 11, 21, 1, tzinfo=UTC)}  # judged early, became known late
+    put(root, DAYS[0], "labels", [row], "late.parquet")
+    again = run(root, capsys, "--as-of", "2026-11-21T00:00:00Z")
+    assert again["versions"] == then["versions"] and again["rows"]["future"] == 1
+    assert run(root, capsys, "--as-of", "2026-11-21T01:00:00Z")["versions"]["1"]["labelled"] == 10
 
 
 def test_as_of_shows_what_was_known_then(root, capsys, counted):

@@ -1,0 +1,206 @@
+"""Batch scoring: every new image under a prefix is classified by the live or a given version, on Spark.
+
+    trueup score --root ROOT --model M --images FOLDER|s3://bucket/prefix [--version V] [--json]
+    trueup score --root ROOT --model M --uris table.csv            a column `uri`; CSV, JSON lines or Parquet
+    python -m jobs.score_images …           spark-submit jobs/score_images.py …
+
+Prediction rows of role `batch` are written like the service's; count them by `trueup evaluate --role batch`. Run again,
+only what is new is scored. Images that cannot be classified stand in an errors table with the reason, and stop nothing.
+
+How a repeat knows: a plan (contract.sequence) names its moment and its items before anything is scored, so ids and file
+names follow from it, whoever carries it out. A part is done when its `done-<k>.parquet` (its errors, often none) exists;
+it is written after the part's rows. So a run that died is finished by the next one, and two runs at once agree.
+"""
+
+import hashlib
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import click  # noqa: E402
+
+from contract import clock, layout  # noqa: E402
+from contract.command import Outcome, run, stage_command  # noqa: E402
+from contract.documents import Document  # noqa: E402
+from contract.errors import AlreadyExists, ForeignSchema, UsageError  # noqa: E402
+from contract.registry import Registry  # noqa: E402
+from contract.sequence import Sequence as Numbered  # noqa: E402
+from contract.settings import Settings, with_options  # noqa: E402
+from contract.storage import Storage, open_root, open_storage  # noqa: E402
+from jobs.score_part import ERRORS, Job, Part, done_key, score_parts  # noqa: E402
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+PART = 512  # images that become one file of rows
+SHOWN = 5
+
+
+class Item(NamedTuple):
+    """One image: where it lies, its etag and its size ("" and -1 where a table of URIs does not say)."""
+
+    uri: str
+    etag: str = ""
+    size: int = -1
+
+
+class Plan(Document):
+    """`scoring/<model>/<version>/plan-<n>.json`: what was new at a moment, in the order in which it is scored."""
+
+    schema_: str = "1"
+    model: str
+    version: str
+    at: int  # microseconds since 1970 UTC: the moment of all its predictions
+    items: str  # key of the Parquet table of its items
+    count: int
+    part: int
+
+
+def score(storage: Storage, settings: Settings, version: str | None, found: Sequence[Item], batch: int = 32,
+          spark_conf: dict[str, str] | None = None, part: int = PART) -> dict[str, Any]:
+    """Plans what is new, carries out all parts that are not done, and says what came of it."""
+    registry = Registry(storage, settings.need_model())
+    version = version or registry.live()
+    registry.card(version)
+    planned(storage, registry.model, version, found, part)
+    waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
+    job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
+              settings.serve.store_images, settings.serve.log_all_classes)
+    made = carried_out(storage, job, waiting, spark_conf) if waiting else []
+    errors = [e for m in made for e in m["errors"]]
+    return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),
+            "errors": len(errors), "first_errors": errors[:SHOWN], "files": [m["file"] for m in made if m["file"]],
+            "errors_table": storage.uri(layout.scoring(registry.model, version) + ERRORS),
+            "workers": len({m["worker"] for m in made}), "model_loads": sum(m["loaded"] for m in made)}
+
+
+def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:
+    """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
+    from jobs import session, task_store
+
+    at, context = task_store.where(storage), session.get(spark_conf).sparkContext
+    slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
+    return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, parts)).collect()
+
+
+def planned(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
+    """Adds a plan of what no plan holds yet; when another run adds one meanwhile, looks again."""
+    numbers = sequence(storage, model, version)
+    while True:
+        newest = numbers.newest()
+        known = {(i.uri, i.etag) for _, plan in plans(storage, model, version) for i in items_of(storage, plan)}
+        new = sorted({i for i in found if (i.uri, i.etag) not in known})
+        if not new:
+            return
+        plan = Plan(model=model, version=version, at=clock.now_us(), items=_write_items(storage, model, version, new),
+                    count=len(new), part=part)
+        try:
+            numbers.append(plan.to_dict(), after=newest[0] if newest else 0)
+            return
+        except AlreadyExists:
+            continue
+
+
+def sequence(storage: Storage, model: str, version: str) -> Numbered:
+    """The plans of one version."""
+    return Numbered(storage, layout.scoring(model, version) + "plan-{}.json")
+
+
+def plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Plan]]:
+    """All plans, oldest first."""
+    numbers = sequence(storage, model, version)
+    newest = numbers.newest()
+    for n in range(1, (newest[0] if newest else 0) + 1):
+        yield n, Plan.parse(numbers.get(n), storage.uri(numbers.key(n)))
+
+
+def parts_left(storage: Storage, n: int, plan: Plan) -> list[Part]:
+    """The parts of a plan that are not done."""
+    folder = layout.scoring(plan.model, plan.version)
+    done = {e.key for e in storage.list(f"{folder}{ERRORS}plan-{n}/")}
+    left = [k for k in range(0, plan.count, plan.part) if done_key(plan.model, plan.version, n, k) not in done]
+    items = items_of(storage, plan) if left else []
+    return [Part(n, k, plan.at, plan.items, [tuple(i) for i in items[k:k + plan.part]]) for k in left]
+
+
+def _write_items(storage: Storage, model: str, version: str, items: Sequence[Item]) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([i._asdict() for i in items]), out, compression="zstd")
+    key = f"{layout.scoring(model, version)}items-{hashlib.sha256(out.getvalue()).hexdigest()[:16]}.parquet"
+    storage.put(key, out.getvalue())
+    return key
+
+
+def items_of(storage: Storage, plan: Plan) -> list[Item]:
+    """The items of a plan, in its order."""
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(io.BytesIO(storage.read(plan.items))).to_pydict()
+    return [Item(*row) for row in zip(columns["uri"], columns["etag"], columns["size"], strict=True)]
+
+
+def under(prefix: str) -> list[Item]:
+    """The pictures under a folder or an s3:// prefix, by their names' endings."""
+    storage = open_storage(prefix)
+    return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(PICTURES)]
+
+
+def in_table(path: Path) -> list[Item]:
+    """The URIs in a table's column `uri`: s3://, file:/// or keys under the root. ForeignSchema without that column."""
+    import pyarrow as pa
+    from pyarrow import csv, json, parquet
+
+    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table, ".jsonl": json.read_json, ".json": json.read_json}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(f"{path}: expected a table that ends in {', '.join(readers)}.")
+    try:
+        table = reader(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ForeignSchema(f"{path}: expected a table of URIs, got {error}.") from error
+    if "uri" not in table.column_names:
+        raise ForeignSchema(f"{path}: expected a column uri, got {', '.join(table.column_names)}. Rename it.")
+    return [Item(str(uri)) for uri in table["uri"].to_pylist() if uri]
+
+
+@stage_command("score")
+@click.option("--model", help="Name of the model. [env: TRUEUP_MODEL]")
+@click.option("--version", help="Version that classifies. [default: the live one]")
+@click.option("--images", help="Folder or s3://bucket/prefix with pictures (.jpg, .jpeg, .png, .webp).")
+@click.option("--uris", type=click.Path(path_type=Path), help="Table with a column uri: CSV, JSON lines or Parquet.")
+@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Images at once in the network.")
+@click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="A setting of the Spark session; repeatable.")
+def command(settings: Settings, model: str | None, version: str | None, images: str | None, uris: Path | None, batch: int,
+            spark_conf: tuple[str, ...]) -> Outcome:
+    """Classify the new images under a prefix, in batches on Spark; rows of role batch."""
+    if (images is None) == (uris is None):
+        raise UsageError("expected one of --images (a folder or s3:// prefix) and --uris (a table).")
+    settings = with_options(settings, model=model)
+    storage = open_root(settings.need_root())
+    found = under(images) if images else in_table(uris)
+    conf = dict(pair.split("=", 1) for pair in spark_conf)
+    document = score(storage, settings, version, found, batch, conf)
+    return Outcome(document=document, text=as_text(document))
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """What was done, for a terminal."""
+    bad = [f"  not scored: {e['uri']}: {e['reason']}" for e in document["first_errors"]]
+    more = [f"  … all errors: {document['errors_table']}"] if document["errors"] else []
+    return "\n".join([f"{document['model']} version {document['version']}: {document['found']:,} images found, "
+                      f"{document['scored']:,} scored now, {document['errors']:,} could not be", *bad, *more])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup score`."""
+    return run(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

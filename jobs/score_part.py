@@ -1,0 +1,174 @@
+"""The part of batch scoring that runs in a Spark task: images in, a file of prediction rows and a table of errors out.
+
+A worker process loads the version once, whatever the number of its tasks. Ids follow from the plan's moment and the
+image, file names from the plan, so a part that is carried out twice writes the same, and the first one stays.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from contract import clock, ids, layout
+from contract.errors import AlreadyExists, BadImage, NotFound
+from contract.records import PREDICTION
+from contract.registry import Registry
+from contract.storage import Storage, open_storage
+from jobs import task_store
+
+ERRORS = "errors/"  # below the version's scoring folder
+READERS = 4  # threads that fetch and decode while the network works
+_loaded: dict[tuple[str, str, str], Any] = {}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task must know."""
+
+    model: str
+    version: str
+    batch: int
+    max_bytes: int
+    max_pixels: int
+    store_images: bool
+    log_all_classes: bool
+
+
+class Part(NamedTuple):
+    """Images `first` … of plan `plan`; `items` are (uri, etag, size), `listed` the key of the plan's whole table."""
+
+    plan: int
+    first: int
+    at: int
+    listed: str
+    items: list[tuple[str, str, int]]
+
+
+class Picture(NamedTuple):
+    """One image, ready for the network, or the reason why not."""
+
+    uri: str
+    etag: str
+    prepared: Any = None
+    info: Any = None
+    size: int = 0
+    sha256: str = ""
+    extension: str = ""
+    reason: str | None = None
+
+
+def score_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Iterator[dict[str, Any]]:
+    """Carries out the parts of one task, one after another."""
+    storage = task_store.opened(at)
+    for part in parts:
+        loaded = _key(storage, job) not in _loaded
+        yield score_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
+
+
+def _key(storage: Storage, job: Job) -> tuple[str, str, str]:
+    return storage.root, job.model, job.version
+
+
+def predictor(storage: Storage, job: Job) -> Any:
+    """The version, loaded once in this process."""
+    if _key(storage, job) not in _loaded:
+        from inference.predictor import Predictor
+
+        registry = Registry(storage, job.model)
+        _loaded[_key(storage, job)] = Predictor(registry.card(job.version), registry.weights(job.version))
+    return _loaded[_key(storage, job)]
+
+
+def score_part(storage: Storage, job: Job, model: Any, part: Part) -> dict[str, Any]:
+    """Rows first, then the errors table, which says that the part is done."""
+    rows, errors, items = [], [], iter(part.items)
+    with ThreadPoolExecutor(READERS) as pool:
+        while batch := list(islice(items, job.batch)):
+            pictures = list(pool.map(lambda item: picture(storage, job, model, *item), batch))
+            errors += [{"uri": p.uri, "etag": p.etag, "reason": p.reason} for p in pictures if p.reason]
+            rows += answered(job, model, part, [p for p in pictures if not p.reason])
+    key = layout.row_file("predictions", clock.day_of(clock.from_us(part.at)), _writer(part), part.first + 1,
+                          part.first + len(part.items))
+    if rows:
+        _create(storage, key, PREDICTION.arrow(), rows)
+    _create(storage, done_key(job.model, job.version, part.plan, part.first), None, errors)
+    return {"scored": len(rows), "errors": errors, "file": key if rows else None}
+
+
+def _writer(part: Part) -> str:
+    """Names the plan: its number may repeat under another version, its list of items and moment do not."""
+    return f"batch{hashlib.sha256(f'{part.listed} {part.plan} {part.at}'.encode()).hexdigest()[:12]}"
+
+
+def done_key(model: str, version: str, plan: int, first: int) -> str:
+    """The errors table of a part; the part is done when it exists."""
+    return f"{layout.scoring(model, version)}{ERRORS}plan-{plan}/done-{first:09d}.parquet"
+
+
+def picture(storage: Storage, job: Job, model: Any, uri: str, etag: str, size: int) -> Picture:
+    """Fetched, stripped of metadata and prepared as the service does, and stored under its hash if settings say so."""
+    from inference.preprocess import inspect
+    from inference.strip import strip
+
+    try:
+        data = _read(storage, uri) if size <= job.max_bytes else b""
+        if max(size, len(data)) > job.max_bytes:
+            raise BadImage(f"expected at most {job.max_bytes:,} bytes, got {max(size, len(data)):,}")
+        info = inspect(data, job.max_pixels)
+        stripped, extension, _ = strip(data, info)
+        sha256, prepared = hashlib.sha256(stripped).hexdigest(), model.prepare(stripped)
+        if storage.exists(layout.erasure(sha256)):
+            raise BadImage("it was erased on request (trueup forget)")
+    except (BadImage, NotFound, IsADirectoryError) as error:
+        return Picture(uri, etag, reason=str(error))
+    if job.store_images and not storage.exists(key := layout.image(sha256, extension)):
+        storage.put(key, stripped)
+    return Picture(uri, etag, prepared, info, len(data), sha256, extension)
+
+
+def _read(storage: Storage, uri: str) -> bytes:
+    """The bytes at s3://bucket/key, file:///path, or a key under the root."""
+    if uri.startswith("s3://"):
+        bucket, _, key = uri[5:].partition("/")
+        return open_storage(f"s3://{bucket}").read(key)
+    if uri.startswith("file://"):
+        return open_storage("/").read(unquote(uri.removeprefix("file://")).lstrip("/"))
+    return storage.read(uri)
+
+
+def answered(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
+    """The rows of one batch."""
+    from inference.record import logged_classes, prediction_row
+
+    if not pictures:
+        return
+    now, k = clock.now_us(), logged_classes(model, job.log_all_classes)
+    answers = model.probabilities(model.stack([p.prepared for p in pictures]))
+    for p, answer in zip(pictures, answers, strict=True):
+        row = prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, p.extension if job.store_images else None,
+                             prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
+        yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri}
+
+
+def prediction_id(job: Job, at: int, p: Picture) -> str:
+    """The same for one image, version and plan, whoever scores it."""
+    entropy = hashlib.sha256("\n".join((job.model, job.version, p.uri, p.etag)).encode()).digest()[:10]
+    return ids.uuid7(clock.from_us(at), entropy)
+
+
+def _create(storage: Storage, key: str, schema: Any, rows: list[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = schema or pa.schema([(n, pa.string()) for n in ("uri", "etag", "reason")])
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="zstd")
+    try:
+        storage.create(key, out.getvalue())
+    except AlreadyExists:  # another run was carrying out the same part
+        pass

@@ -1,0 +1,139 @@
+"""Batch scoring with a tiny network: rows like the service's, repeats, bad images, death in between."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from contract import ids, layout
+from contract.errors import ForeignSchema, UsageError
+from contract.records import PREDICTION
+from contract.settings import load
+from contract.storage import open_root
+from inference.predictor import Predictor
+from jobs import score_part
+from jobs.score_images import PART, Item, in_table, main, parts_left, planned, plans, score, under
+from tests.inference.pictures import picture
+from tests.inference.published import publish_tiny
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine pictures, a damaged one, one that is none, and a file of another kind."""
+    made = tmp_path / "in coming"
+    (made / "b").mkdir(parents=True)
+    for n in range(9):
+        (made / "b" / f"{n} x.jpg").write_bytes(picture(seed=n))
+    (made / "cut.jpg").write_bytes(picture(seed=50)[:200])
+    (made / "no.png").write_bytes(b"no picture")
+    (made / "notes.txt").write_bytes(b"")
+    return made
+
+
+@pytest.fixture
+def root(tmp_root):
+    publish_tiny(tmp_root)
+    return tmp_root
+
+
+def scored(root, folder, part=PART, **options):
+    return score(open_root(root), load(root=root, model="m"), None, under(str(folder)), batch=4, part=part, **options)
+
+
+def rows_of(root):
+    storage = open_root(root)
+    return [r for e in storage.list("predictions/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]
+
+
+def test_rows_are_the_services_and_bad_images_have_a_reason(spark, root, folder):
+    document = scored(root, folder, part=4)
+    assert (document["found"], document["scored"], document["errors"]) == (11, 9, 2)
+    rows, model = rows_of(root), Predictor(*card_and_weights(root))
+    assert {r["role"] for r in rows} == {"batch"} and len({r["prediction_id"] for r in rows}) == 9
+    for row in rows:
+        data = open_root(root).read(row["image_uri"])
+        (label, p), *_ = model.top(model.probabilities(model.stack([model.prepare(data)]))[0], 1)
+        assert row["predicted_label"] == label and row["confidence"] == pytest.approx(p, abs=1e-4)  # kernels add in another order
+        assert row["source_uri"].endswith("%20x.jpg") and row["top_labels"][0] == label and row["recorded_at"]
+    assert {e["reason"].split(",")[0] for e in document["first_errors"]} >= {"expected a JPEG"}
+
+
+def card_and_weights(root):
+    from contract.registry import Registry
+
+    registry = Registry(open_root(root), "m")
+    return registry.card("1"), registry.weights("1")
+
+
+def test_a_repeat_scores_only_what_is_new(spark, root, folder):
+    scored(root, folder)
+    again = scored(root, folder)
+    assert (again["scored"], again["errors"], again["files"]) == (0, 0, [])
+    (folder / "new.png").write_bytes(picture(seed=77))
+    assert scored(root, folder)["scored"] == 1 and len(rows_of(root)) == 10
+
+
+def test_files_have_our_schema_and_lie_under_the_day_of_their_ids(spark, root, folder):
+    (key,) = scored(root, folder)["files"]
+    found = pq.read_schema(open_root(root).path(key))
+    assert found.equals(PREDICTION.arrow()) and found.metadata[b"trueup.schema"] == b"1"
+    assert {ids.day_of(r["prediction_id"]) for r in rows_of(root)} == {key.split("dt=")[1][:10]}
+
+
+def test_a_worker_loads_the_model_once_however_many_parts_it_gets(spark, root, folder):
+    document = scored(root, folder, part=1)
+    assert len(document["files"]) == 9 and document["model_loads"] == document["workers"] <= 2
+
+
+def test_a_run_that_died_is_finished_with_the_same_ids_and_files(root, folder):
+    storage, job = open_root(root), score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False)
+    planned(storage, "m", "1", under(str(folder)), 4)
+    ((n, plan),) = plans(storage, "m", "1")
+    first, second, third = parts_left(storage, n, plan)
+    score_part.score_part(storage, job, score_part.predictor(storage, job), first)
+    storage.delete(score_part.done_key("m", "1", n, first.first))  # it died between rows and done
+    before = rows_of(root)
+    for part in (*parts_left(storage, n, plan), second):  # and another run does one part at the same time
+        score_part.score_part(storage, job, score_part.predictor(storage, job), part)
+    assert parts_left(storage, n, plan) == [] and len(rows_of(root)) == 9
+    assert [r for r in rows_of(root) if r["prediction_id"] in {b["prediction_id"] for b in before}] == before
+
+
+def test_an_erased_picture_is_neither_scored_nor_stored_again(root, folder):
+    storage = open_root(root)
+    job = score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False)
+    (item, *_) = under(str(folder))
+    found = score_part.picture(storage, job, score_part.predictor(storage, job), *item)
+    storage.delete(layout.image(found.sha256, found.extension))
+    storage.create(layout.erasure(found.sha256), b"{}")
+    again = score_part.picture(storage, job, score_part.predictor(storage, job), *item)
+    assert again.reason == "it was erased on request (trueup forget)" and not storage.exists(layout.image(found.sha256, "jpg"))
+
+
+def test_the_command_reads_a_table_of_uris(spark, root, folder, tmp_path, capsys):
+    table = tmp_path / "uris.csv"
+    table.write_text("uri\n" + "\n".join(i.uri for i in under(str(folder))[:3]) + "\nimages/aa/missing.jpg\n")
+    assert main(["--root", root, "--model", "m", "--uris", str(table), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["scored"], document["errors"]) == (3, 1)
+    assert "images/aa/missing.jpg" in document["first_errors"][0]["uri"]
+
+
+def test_what_cannot_be_a_list_of_images_is_said(tmp_path, root, capsys):
+    (tmp_path / "a.csv").write_text("url\nx\n")
+    with pytest.raises(ForeignSchema, match="expected a column uri, got url"):
+        in_table(tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="expected a table that ends in .csv"):
+        in_table(tmp_path / "a.xls")
+    assert main(["--root", root, "--model", "m"]) == 2 and "expected one of --images" in capsys.readouterr().err
+    assert Item("a") < Item("b")
+
+
+@pytest.mark.slow("s3")
+def test_from_s3_to_s3(spark, s3_root, folder):
+    publish_tiny(s3_root)
+    storage = open_root(s3_root)
+    for path in sorted(folder.rglob("*.jpg")):
+        storage.put(f"incoming/{path.name}", path.read_bytes())
+    document = score(storage, load(root=s3_root, model="m"), None, under(f"{s3_root}/incoming"))
+    assert (document["scored"], document["errors"]) == (9, 1)
