@@ -7,18 +7,24 @@ of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no
 import importlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from contract.card import Card
 from contract.errors import BadWeights, UsageError
+from inference import quick_torchvision
 
+DRAWS = (Tensor.normal_, Tensor.uniform_)  # what everything in torch.nn.init ends in
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
 
 def names() -> list[str]:
     """All torchvision classification networks, sorted."""
+    quick_torchvision.ready()
     from torchvision import models
 
     return models.list_models(module=models)
@@ -31,6 +37,7 @@ def build(name: str, classes: int) -> nn.Module:
     """
     if ":" in name:
         return _own(name, classes)
+    quick_torchvision.ready()
     from torchvision import models
 
     if name not in names():
@@ -79,7 +86,7 @@ def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
     # regnet reads values of tensors while it is built, which the meta device does not have.
     meta = ":" not in name and not name.startswith("regnet")
-    with torch.device("meta" if meta else "cpu"):
+    with torch.device("meta" if meta else "cpu"), _Undrawn() if meta else nullcontext():
         network = build(name, classes)
     # Safetensors do not keep the versions of modules, and mnasnet asks for its own: what we read is always current.
     current = OrderedDict(state)
@@ -91,6 +98,15 @@ def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
         raise BadWeights(f"weights do not fit {name} with {classes} classes: {detail[:800]} Check --network and the "
                          f"class list.") from error
     return network.to(torch.float32).eval()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Random numbers are not drawn for tensors without memory: that would import torch's compiler, 3 CPU-seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in DRAWS:
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def without_auxiliary(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.card import Preprocess
 from contract.errors import BadImage
+from inference import quick_torchvision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +83,8 @@ def to_uint8(data: bytes, p: Preprocess) -> Tensor:
     Transparency is dropped and 16 bits are cut to their upper 8, as torchvision's image folders do. BadImage when the
     bytes cannot be decoded to the end.
     """
-    from torchvision.transforms.v2 import functional as f
+    quick_torchvision.ready()
+    from torchvision.transforms import functional as f  # v2 gives the same numbers, and imports torch's compiler
 
     image = decode(data)
     if p.grey:
@@ -116,8 +118,8 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _resize(image: Image.Image, p: Preprocess) -> Image.Image | Tensor:
-    from torchvision.transforms.v2 import InterpolationMode
-    from torchvision.transforms.v2 import functional as f
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as f
 
     size = [p.resize] if isinstance(p.resize, int) else list(p.resize)
     if len(size) == 1:

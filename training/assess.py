@@ -7,6 +7,7 @@ The holdout's files are opened here and nowhere else. Every row's hash is checke
 candidate and of all versions that it descends from.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,8 @@ TIMED, TIMES = 1, 20  # latency: one picture at a time, so often
 def command(settings: Settings, model: str | None, candidate: str, live: str | None, dataset: str | None,
             run_key: str | None) -> Outcome:
     """Assesses; exit code 0 whatever the figures."""
+    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())

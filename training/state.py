@@ -1,13 +1,13 @@
 """What changes while training: weights, optimizer, averaged weights, the best so far; saved and restored as tensors."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from contract.settings import TrainSettings
 from inference import network
+from training.adamw import AdamW
 from training.checkpoint import Point
 
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -30,7 +30,7 @@ class State:
         self._freeze()
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
         self.forward = torch.compile(self.net) if settings.compile else self.net
-        self.optimizer = self._optimizer()
+        self.optimizer = AdamW(self.trained, settings.weight_decay)
         self.buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self.norms = [m for m in self.net.modules() if isinstance(m, NORMS)]
         self._lay_out(device)
@@ -40,12 +40,6 @@ class State:
     def _freeze(self) -> None:
         self.net.requires_grad_(not self.settings.freeze_backbone)
         network.head(self.net)[1].requires_grad_(True)
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; no decay of biases and normalisation (one-dimensional tensors)."""
-        groups = [{"params": [p for p in self.trained if p.ndim > 1], "weight_decay": self.settings.weight_decay},
-                  {"params": [p for p in self.trained if p.ndim <= 1], "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.settings.lr, fused=True)
 
     def _lay_out(self, device: torch.device) -> None:
         sizes = [t.numel() for t in (*self.trained, *self.buffers)]
@@ -81,9 +75,7 @@ class State:
             return norm
         if norm > self.settings.clip:
             self.gradient.mul_(self.settings.clip / norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
+        self.optimizer.step(lr)
         if self.ema is not None:
             torch._foreach_lerp_(self.ema, [p.detach() for p in self.trained], 1 - self.settings.ema)
         return norm
@@ -103,8 +95,7 @@ class State:
     def tensors(self) -> dict[str, Tensor]:
         """Everything, by names that `restore` understands."""
         found = {f"net.{key}": value for key, value in self.net.state_dict().items()}
-        for n, values in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{n}.{key}": value for key, value in values.items()}
+        found |= {f"optimizer.{key}": value for key, value in self.optimizer.tensors().items()}
         found |= {f"ema.{n}": value for n, value in enumerate(self.ema or ())}
         return found | {f"best.{key}": value for key, value in (self.best or {}).items()}
 
@@ -112,14 +103,7 @@ class State:
         """Continues from a point."""
         groups = _grouped(point.tensors)
         self.net.load_state_dict(groups["net"], strict=True)
-        state: dict[int, dict[str, Any]] = {}
-        params = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for name, value in groups.get("optimizer", {}).items():
-            n, _, key = name.partition(".")
-            # The fused optimizer walks memory, so its tensors must lie as the weights do (channels last, say).
-            alike = value.ndim and torch.empty_like(params[int(n)]).copy_(value)
-            state.setdefault(int(n), {})[key] = alike if value.ndim else value
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.optimizer.restore(groups["optimizer"])
         for n, value in groups.get("ema", {}).items():
             self.ema[int(n)].copy_(value)
         self.best = groups.get("best")
