@@ -47,7 +47,15 @@ class S3Storage:
         return self._client
 
     def read(self, key: str) -> bytes:
-        return self._call("get_object", key)["Body"].read()
+        from botocore.exceptions import BotoCoreError
+
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._call("get_object", key)["Body"].read()
+            except BotoCoreError as error:  # cut in the middle of the body, which botocore does not ask for again
+                last = error
+                time.sleep(min(0.1 * 2**attempt, 2))
+        raise RootError(f"{self.uri(key)}: gave up after {ATTEMPTS} attempts: {last}. Check the endpoint and network.")
 
     def exists(self, key: str) -> bool:
         try:

@@ -57,6 +57,18 @@ def test_a_store_that_fails_while_rows_are_shipped_has_each_once(proxied, tmp_pa
     box.close()
 
 
+def test_an_answer_that_is_cut_is_asked_for_again(proxied):
+    storage, left = open_root(proxied.root, create=True), [3]
+    storage.put("a/b", bytes(100_000))
+
+    def fault(method, path):
+        left[0] -= 1
+        return "cut" if left[0] >= 0 else None
+
+    proxied.fault = fault
+    assert storage.read("a/b") == bytes(100_000) and proxied.seen["cut"] == 3
+
+
 def test_answers_go_on_while_the_store_is_out_of_reach_and_all_arrive_afterwards(proxied, tmp_path):
     publish_tiny(proxied.root)
     with serving(proxied.root, tmp_path / "outbox") as client:
