@@ -86,5 +86,9 @@ class Leakage(TrueupError):
     """A row would stand on two sides of a split."""
 
 
+class TrialFailed(TrueupError):
+    """A candidate that does not start, answer, or answer as assessed in a service process of its own."""
+
+
 class TrainingFailed(TrueupError):
     """A rank, an executor or the launcher failed; the run can be resumed from its checkpoint."""

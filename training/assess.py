@@ -3,6 +3,7 @@
     trueup assess --root R --model M --candidate V [--live V] [--dataset ID] [--json]
     python -m training.assess …
 
+The candidate is also started in a service process of its own and asked a few of the rows over HTTP (training/trial.py).
 The holdout's files are opened here and nowhere else. Every row's hash is checked against the training rows of the
 candidate and of all versions that it descends from.
 """
@@ -27,9 +28,10 @@ from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
 from training import compare, reader
 from training.compare import Answers
+from training.trial import Trial
 
 BATCH = 64
-TIMED, TIMES = 1, 20  # latency: one picture at a time, so often
+TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; that a service process is asked
 
 
 @stage_command("assess", help="Compare a candidate with the live version on the same held-out rows.")
@@ -51,7 +53,8 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
 
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
-    """The assessment document. EmptyData: no holdout; Leakage: a row of it was trained on; Mismatch: other rows."""
+    """The assessment document. EmptyData: no holdout; Leakage: a row of it was trained on; Mismatch: other rows;
+    TrialFailed: a service process with the candidate does not answer, or otherwise."""
     cards = {"live": registry.card(live), "candidate": registry.card(candidate)}
     of = dataset or cards["candidate"].dataset
     if of is None:
@@ -61,9 +64,14 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
         raise EmptyData(f"dataset {of}: expected held-out rows, it has none. Widen the window, or raise "
                         f"dataset.holdout_share.")
     leakage = check_leakage(storage, registry, made, cards.values())
-    sides = {side: Side(card, registry.weights(card.version), made.classes) for side, card in cards.items()}
-    rows = _ask(storage, made, sides.values())
-    return _document(made, sides, rows, leakage)
+    weights = {side: registry.weights(card.version) for side, card in cards.items()}
+    with Trial(cards["candidate"], weights["candidate"]) as trial:  # it starts while the rows are asked
+        sides = {side: Side(card, weights[side], made.classes) for side, card in cards.items()}
+        rows = _ask(storage, made, sides.values())
+        tried = trial.check(rows.samples[:TRIED], sides["candidate"].first[:TRIED])
+    for side in sides.values():
+        side.time(rows.samples)
+    return _document(made, sides, rows, leakage) | {"trial": tried}
 
 
 def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: Any) -> dict[str, Any]:
@@ -126,6 +134,7 @@ class Side:
         self.named: list[Any] = []
         self.confidence: list[Any] = []
         self.milliseconds: list[float] = []
+        self.first: list[tuple[str, float]] = []  # label and probability of the first batch's answers
 
     def ask(self, images: Sequence[bytes]) -> None:
         """Answers a batch of encoded images."""
@@ -133,6 +142,8 @@ class Side:
 
         rows = self.predictor.probabilities(torch.stack([self.predictor.prepare(data) for data in images]))
         best = rows.argmax(1)
+        if not self.first:
+            self.first = [(self.card.classes[n], float(row[n])) for n, row in zip(best, rows, strict=True)]
         self.named.append(self.place[best])
         self.confidence.append(rows[np.arange(len(rows)), best].astype(float))
 
@@ -179,8 +190,6 @@ def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
             batch = []
     if batch:
         _ask_all(sides, batch)
-    for side in sides:
-        side.time(first)
     return Rows(np.array(truth), origin, day, np.array(p, float), first)
 
 
@@ -226,6 +235,7 @@ def text(found: dict[str, Any]) -> str:
     d = overall["difference"]
     lines.append(f"  difference {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), McNemar p = "
                  f"{overall['mcnemar']['two_sided']:.3g}")
+    lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
     unknown = found["leakage"]["unknown_training_set"]
     if unknown:
         lines.append(f"  the training set of version {', '.join(unknown)} is unknown: it may have seen these rows")

@@ -54,6 +54,15 @@ def test_the_order_of_rows_changes_nothing(order):
     assert ids[0] == ids[1] and len(ids[0]) == 16
 
 
+def test_the_day_of_an_import_is_no_content_and_that_of_a_prediction_is():
+    def found(**more):
+        return dataset_plan.dataset_id(plan([row(n, **more) for n in range(40)]), "m", None, SETTINGS)
+
+    imported = {"prediction_id": None, "labeled_at": 5}
+    assert found(**imported) == found(**imported | {"day": "2026-12-24", "labeled_at": 9})
+    assert found(prediction_id="p") != found(prediction_id="p", day="2026-12-24")
+
+
 def test_one_image_predicted_often_is_one_row_under_the_highest_origin_then_the_newest():
     rows = [row(1, "a", labeled_at=9), row(1, "b", origin="audit", labeled_at=5), row(1, "c", origin="audit", labeled_at=7)]
     found, listed = dataset_plan.candidates(rows, [], SETTINGS, set())

@@ -5,10 +5,12 @@ import pytest
 
 from contract import manifest
 from contract.card import Card
-from contract.errors import EmptyData, Leakage
+from contract.errors import EmptyData, Leakage, TrialFailed
+from tests.training.loop_root import digits, png
 from training import compare
 from training.assess import assess, hashes
 from training.compare import Answers
+from training.trial import Trial
 
 
 def answers(named):
@@ -43,6 +45,19 @@ def test_both_versions_are_asked_the_same_rows(world):
     assert sum(row["n"] for row in found["per_class"]) == found["rows"]
     assert found["versions"]["candidate"]["weights_sha256"] == candidate.weights_sha256
     assert {c["version"] for c in found["leakage"]["checked"]} == {"1", "2"}
+    assert found["trial"]["images"] == 5 and found["trial"]["largest_difference"] < 1e-4
+
+
+def test_a_candidate_that_no_service_can_answer_with_is_not_assessed(world):
+    """Weights that fit the network here and not there: the service's process lacks the module that builds it."""
+    card = world.train(epochs=1)
+    weights = world.registry.weights("1")
+    absent = card.model_copy(update={"network": "nobody_has_this:build"})
+    with pytest.raises(TrialFailed, match="version 1, tried in a service process: expected .* it ended.*nobody_has_this"), \
+            Trial(absent, weights) as trial:
+        trial.check([b""], [("0", 1.0)])
+    with pytest.raises(TrialFailed, match="as assessed, the service said"), Trial(card, weights) as trial:
+        trial.check([png(digits()[0][0])], [("0", -0.5)])
 
 
 def test_a_held_out_row_that_an_ancestor_was_trained_on_is_leakage(world):

@@ -1,0 +1,110 @@
+"""A candidate in a real service: `python -m inference.serve` on a root of its own, asked a few pictures over HTTP.
+
+What must work before anything can be promoted: the process starts with these weights, answers, and says what the
+assessment said. The root is a temporary folder in which the candidate is live, so nobody else notices.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from contract.card import Card
+from contract.errors import TrialFailed
+from contract.registry import Registry
+from contract.settings import ENV_PREFIX, NOT_SETTINGS
+from contract.storage import open_root
+
+HERE = Path(__file__).resolve().parents[1]
+START_S, ANSWER_S, LAST_WORDS = 180.0, 60.0, 2000
+AGREE = 0.01  # of a probability; batches of another size differ in the last digits only
+
+
+class Trial:
+    """A service that answers with one version; ends with the `with` block."""
+
+    def __init__(self, card: Card, weights: bytes) -> None:
+        self.card, self.weights = card, weights
+        self.began = time.monotonic()
+
+    def __enter__(self) -> "Trial":
+        with ExitStack() as stack:
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-trial-")))
+            self._publish()
+            self.process = self._start()
+            stack.callback(self._stop)
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _publish(self) -> None:
+        registry = Registry(open_root(str(self.folder / "root"), create=True), self.card.model)
+        file = self.folder / "weights"
+        file.write_bytes(self.weights)
+        registry.write_version(self.card, file)
+        registry.promote(self.card.version, by="trial", reason="asked before it is promoted", expected_live=None)
+
+    def _start(self) -> subprocess.Popen:
+        command = [sys.executable, "-m", "inference.serve", "--root", str(self.folder / "root"), "--model", self.card.model,
+                   "--port", "0", "--no-auth", "--outbox", str(self.folder / "outbox"), "--ready-file",
+                   str(self.folder / "ready")]
+        env = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX) or k in NOT_SETTINGS}
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE), env.get("PYTHONPATH"))))
+        with open(self.folder / "log", "wb") as log:
+            return subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=log)
+
+    def _stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def check(self, images: Sequence[bytes], expected: Sequence[tuple[str, float]]) -> dict[str, Any]:
+        """Asks the pictures and compares with (label, probability) of the assessment; TrialFailed on any difference."""
+        url, worst = self._url(), 0.0
+        for image, (label, probability) in zip(images, expected, strict=True):
+            answer = self._ask(url, image)
+            said = {row["label"]: row["probability"] for row in answer["predictions"]}
+            if answer["model_version"] != self.card.version or abs(said.get(label, -1.0) - probability) > AGREE:
+                raise TrialFailed(f"{self._who()}: expected {label!r} with {probability:.4f}, as assessed, the service said "
+                                  f"{answer}. It is not promoted; see whether what is served is what was assessed.")
+            worst = max(worst, abs(said[label] - probability))
+        return {"service": "python -m inference.serve", "images": len(images), "largest_difference": worst,
+                "seconds": round(time.monotonic() - self.began, 1)}
+
+    def _url(self) -> str:
+        ready, until = self.folder / "ready", time.monotonic() + START_S
+        while not ready.exists():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise TrialFailed(f"{self._who()}: expected a service that answers within {START_S:g} s, it "
+                                  f"{'ended' if self.process.poll() is not None else 'did not'}. Its last words: {self._said()}")
+            time.sleep(0.05)
+        return json.loads(ready.read_text())["url"]
+
+    def _ask(self, url: str, image: bytes) -> Mapping[str, Any]:
+        request = urllib.request.Request(f"{url}/v1/predictions?top_k={len(self.card.classes)}", image,
+                                         {"Content-Type": "image/*"}, method="POST")
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=ANSWER_S) as answer:
+                return json.load(answer)
+        except (OSError, ValueError) as error:
+            detail = error.read().decode(errors="replace") if hasattr(error, "read") else ""
+            raise TrialFailed(f"{self._who()}: expected an answer of the service, got {error} {detail}. Its last words: "
+                              f"{self._said()}") from error
+
+    def _who(self) -> str:
+        return f"{self.card.model} version {self.card.version}, tried in a service process"
+
+    def _said(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-LAST_WORDS:]
