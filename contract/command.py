@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
 
 
@@ -56,7 +57,7 @@ COMMON = (
 def emit(outcome: Outcome, as_json: bool) -> None:
     """Prints the outcome: the document with --json, else its text."""
     if as_json:
-        print(json.dumps(outcome.document, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True))
+        print(jsonio.dumps(outcome.document).decode(), end="")
     elif outcome.text:
         print(outcome.text)
 
