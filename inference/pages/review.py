@@ -12,7 +12,7 @@ from inference.batch import Batch
 from inference.handout import parse_answers
 from inference.pages import queue_page
 from inference.pages.queue_page import Choice
-from inference.pages.site import Site, as_refusal, for_people, in_thread
+from inference.pages.site import Site, as_refusal, in_thread, shows_page
 from inference.pages.visitor import holder_of, may_answer, remember
 
 KIND, BATCH = "review", 25
@@ -25,7 +25,7 @@ def routes(site: Site) -> APIRouter:
     @router.get("/review")
     async def show(request: Request, caller: Caller = Depends(require("label"))) -> Response:
         choice = await queue_page.choose(site, request, KIND)
-        if not for_people(request):
+        if not shows_page(request):
             return await queue_page.batch_as_json(site, request, caller, choice, BATCH)
         return await _page(site, request, caller, choice)
 

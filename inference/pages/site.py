@@ -136,6 +136,12 @@ def for_people(request: Request) -> bool:
     return accepts and not wants_json and not sends_json and not request.url.path.startswith("/v1/")
 
 
+def shows_page(request: Request) -> bool:
+    """Whether GET of a page's address means the page: always, but for a program that says that it is one."""
+    accept = request.headers.get("accept", "")
+    return for_people(request) or not (request.query_params.get("format") == "json" or "application/json" in accept)
+
+
 def code_of(error: Exception) -> str:
     """The code that programs see: `NotFound` -> `not_found`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()

@@ -147,6 +147,14 @@ def test_wrong_answers_are_refused_with_a_reason(service, body, status, code):
     assert (refused.status_code, refused.json()["error"]["code"]) == (status, code) and service.rows == []
 
 
+@pytest.mark.parametrize("path", ["/", "/audit", "/review", "/models", "/reports", "/login"])
+def test_pages_are_pages_for_whoever_does_not_ask_for_json(service, path):
+    with browser(service) as client:
+        for headers in ({"Accept": "*/*"}, {"Accept": "*/*", "Authorization": "Bearer none"}):
+            page = client.get(path, headers=headers)
+            assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html"), page.text
+
+
 def test_no_sample_says_how_to_draw_one(service):
     with browser(service) as client:
         page = client.get("/audit?day=2026-11-01")
