@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 SIDE = 64  # pixels of the image files; the digits are 8 x 8
-PARTS = {"first_training": 450, "clean_holdout": 247, "clean": 250, "drifted": 500, "recovered": 350}
+PARTS = {"first_training": 450, "clean_holdout": 197, "clean": 250, "drifted": 500, "recovered": 400}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ live under traffic, and the figures recover. Started again it continues; `--fres
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,7 +29,8 @@ def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
     # Stopped politely, the demo stops its service and its commands too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     world = open_world(settings.root or DEFAULT_ROOT, seed, size, fresh)
-    say(f"Trueup demo in {world.root} (seed {seed}). Budget: {sum(s.budget for s in story.STEPS)} s on 2 cores.")
+    budget = sum(step.budget for step in story.STEPS)
+    say(f"Trueup demo in {world.root} (seed {seed}). Budget: {budget} s on 2 cores, and the start of the service.")
     story.play(world, announce, finished)
     return Outcome(document=summary(world), text=closing(world))
 
@@ -85,9 +87,14 @@ def closing(world: World) -> str:
               f"Took {sum(world.facts['done'].values()):.0f} s.",
               f"Report: {world.facts['report']}",
               "Next:   open the pages, with real items waiting for review:",
-              f"        .venv/bin/trueup serve --root {world.root} --model digits --no-auth   "
-              f"then http://127.0.0.1:8080/review"]
+              f"        .venv/bin/trueup serve --root {near(world.root)} --model digits --no-auth",
+              "        and look at http://127.0.0.1:8080/review"]
     return "\n".join(lines)
+
+
+def near(folder: Path) -> Path:
+    """The folder as one would type it from here."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -71,6 +71,10 @@ class World:
         aside.write_text(str(offset))
         os.replace(aside, self.work / "clock")
 
+    def now(self) -> datetime:
+        """The moment that the service and all commands believe it to be."""
+        return _machine_now() + timedelta(seconds=float((self.work / "clock").read_text()))
+
     def run(self, module: str, *arguments: str, answers: tuple[int, ...] = (0,)) -> tuple[int, dict[str, Any]]:
         """`python -m module … --root … --json` at the demo's clock: its exit code and document.
 
