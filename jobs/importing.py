@@ -3,8 +3,9 @@
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.importing …)
     trueup import labels FILE --root ROOT [--day D]
 
-CSV, JSON lines and Parquet. All rows are good or nothing is written, unless --skip-bad leaves the bad ones out and
-lists them. Files are named by their content, so that the same import again changes nothing.
+CSV, JSON lines and Parquet; labels also from an output manifest of SageMaker Ground Truth. All rows are good or nothing
+is written, unless --skip-bad leaves the bad ones out and lists them. Files are named by their content, so that the same
+import again changes nothing.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from contract.errors import AlreadyExists, ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import Storage, open_root
-from jobs import files, import_rows
+from jobs import files, ground_truth, import_rows
 from jobs.import_rows import Row
 
 RECORDS = {"predictions": PREDICTION, "labels": LABEL}
@@ -32,7 +33,10 @@ SHOWN = 20  # bad rows that a message names
 def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str] | None = None, day: str | None = None,
                 skip_bad: bool = False) -> dict[str, Any]:
     """Validates and writes one file's rows; returns {"rows", "files", "bad"}. ForeignSchema names the bad rows."""
-    good, bad = import_rows.read(path, RECORDS[table], fill)
+    if table == "labels" and ground_truth.is_manifest(path):
+        good, bad = ground_truth.read(storage, path)
+    else:
+        good, bad = import_rows.read(path, RECORDS[table], fill)
     by_day, lost = placed(storage, table, path, good, day)
     bad += lost
     if bad and not skip_bad:
@@ -143,7 +147,7 @@ def _command(table: str, help_text: str) -> click.Command:
 
 group = click.Group("import", help="Bring rows that were made elsewhere into the root.", commands={
     "predictions": _command("predictions", "Predictions of another service, from CSV, JSON lines or Parquet."),
-    "labels": _command("labels", "Human labels, from CSV, JSON lines or Parquet.")})
+    "labels": _command("labels", "Human labels, from CSV, JSON lines, Parquet or a Ground Truth output manifest.")})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
