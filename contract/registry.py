@@ -20,6 +20,7 @@ from contract.errors import (
     NoSuchVersion,
     NotFound,
     PointerMoved,
+    UsageError,
 )
 from contract.sequence import Sequence
 from contract.storage import Storage
@@ -28,12 +29,13 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 class State(Document):
-    """All that can change about a model: what is live, aliases, thresholds, gate overrides."""
+    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights."""
 
     live: str | None = None
     aliases: dict[str, str] = {}
     thresholds: dict[str, float] = {}
     overrides: list[dict[str, Any]] = []
+    deleted: list[str] = []
 
 
 class Record(Document):
@@ -155,6 +157,9 @@ class Registry:
             if state.live != expected_live:
                 raise PointerMoved(f"model {self.model!r}: version {expected_live} was live when this was decided, now "
                                    f"it is {state.live}. Look at `trueup model history` and decide again.")
+            if update.get("live") in state.deleted:
+                raise NoSuchVersion(f"{self.model} version {update['live']}: its weights were deleted, only its card is left. "
+                                    f"Name another version, or train it again.")
             seq = newest.seq if newest else 0
             record = Record(seq=seq + 1, at=clock.iso(clock.now()), change=change,
                             state=state.model_copy(update=update))
@@ -164,6 +169,22 @@ class Registry:
                 continue
             self.publish_copy()
             return record
+
+    def delete(self, version: str, by: str, reason: str) -> Record:
+        """Removes the weights of a version that is not live. Its card stays, for lineage and the leakage check.
+
+        The record comes first: no promotion can come between it and the removal.
+        """
+        self.card(version)
+        newest = self.newest()
+        state = newest.state if newest else State()
+        if state.live == version:
+            raise UsageError(f"{self.model} version {version} is live. Make another version live first: trueup model promote.")
+        if version not in state.deleted:
+            newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
+                                 {"deleted": sorted([*state.deleted, version], key=int)}, state.live)
+        self.storage.delete(layout.version(self.model, version) + WEIGHTS)
+        return newest
 
     def publish_copy(self) -> None:
         """Writes live.json; repeats when the history moved meanwhile, so that the copy ends up as the newest."""

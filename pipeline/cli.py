@@ -44,7 +44,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "report": Verb("jobs.report", "show an evaluation as a page"),
     },
     "Models": {
-        "model": Verb("pipeline.model", "list, show, history, promote, approve, override"),
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete"),
+        "lineage": Verb("jobs.lineage", "from a prediction to version, dataset, labels and people, and back"),
         "rollback": Verb("pipeline.model", "make the previous version live again", ("rollback",)),
     },
     "Data and people": {

@@ -1,6 +1,7 @@
 """What is live, and who may change it.
 
     trueup model list|show|history [--model digits]
+    trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME      trueup model override --gate G --by NAME --reason TEXT --until T
     trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
 
@@ -98,6 +99,17 @@ def approve_command(settings: Settings, model: str | None, version: str, by: str
                                      expected_live=waiting.plan.live, run=waiting.key))
 
 
+@stage_command("delete")
+@MODEL
+@VERSION
+@BY
+@click.option("--reason", required=True, help="Why, for the history.")
+def delete_command(settings: Settings, model: str | None, version: str, by: str, reason: str) -> Outcome:
+    """Remove the weights of a version that is not live; its card stays."""
+    record = _registry(settings, model).delete(check_version(version), by, reason)
+    return Outcome(document=record.to_dict(), text=f"the weights of version {version} are gone, its card stays")
+
+
 @stage_command("override")
 @MODEL
 @BY
@@ -187,7 +199,8 @@ def _short(value: Any, most: int = 100) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command):
+for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
+                 delete_command):
     group.add_command(_command)
 
 

@@ -57,6 +57,16 @@ def test_after_a_rollback_and_a_new_promotion_back_is_where_it_came_from(trueup)
     assert trueup("rollback")["state"]["live"] == "1"
 
 
+def test_a_deleted_version_keeps_its_card_and_is_never_live_again(trueup, root):
+    registry, weights = Registry(open_storage(root), MODEL), "models/digits/versions/2/weights.safetensors"
+    assert "version 1 is live" in trueup("delete", "1", "--reason", "space", code=2)["error"]["message"]
+    record = trueup("delete", "2", "--by", "ana", "--reason", "space")
+    assert (record["change"]["kind"], record["state"]["deleted"], live(root)) == ("delete", ["2"], "1")
+    assert not registry.storage.exists(weights) and registry.card("2").version == "2"
+    assert trueup("delete", "2", "--reason", "again")["seq"] == record["seq"]
+    assert "its weights were deleted" in trueup("promote", "2", "--reason", "r", code=1)["error"]["message"]
+
+
 def test_a_promotion_can_name_what_it_expects(trueup, root):
     assert trueup("promote", "3", "--reason", "r", "--expect", "2", code=1)["error"]["code"] == "PointerMoved"
     assert live(root) == "1"

@@ -1,0 +1,169 @@
+"""Where an answer comes from, and where it went: prediction, version, dataset, labels and the people behind them.
+
+    trueup lineage PREDICTION_ID --root R [--day D]      its version and that version's data; its labels; who learnt from it
+    trueup lineage --version V --model M --root R        its ancestors, and for each the dataset, its days and labelers
+    trueup lineage --dataset ID --root R                 its predictions' days and labelers, and the versions made from it
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from contract import ids, layout, manifest
+from contract.card import Card
+from contract.command import Outcome, run, stage_command
+from contract.errors import NoSuchVersion, NotFound, UsageError
+from contract.manifest import Manifest
+from contract.registry import Registry, check_version, models
+from contract.settings import Settings, with_options
+from contract.storage import Storage, open_root
+
+PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
+LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")
+Row = dict[str, Any]
+
+
+@stage_command("lineage", help="From a prediction to version, dataset, labels and labelers, and back.")
+@click.argument("prediction_id", required=False)
+@click.option("--version", help="Of the model: what it was made from.")
+@click.option("--dataset", help="What it was made from, and what was made from it.")
+@click.option("--model", help="With --version: name of the model.")
+@click.option("--day", help="The prediction's day, for ids that are no UUIDv7.")
+def command(settings: Settings, prediction_id: str | None, version: str | None, dataset: str | None, model: str | None,
+            day: str | None) -> Outcome:
+    """One of the three questions."""
+    if sum(x is not None for x in (prediction_id, version, dataset)) != 1:
+        raise UsageError("expected one of PREDICTION_ID, --version V or --dataset ID.")
+    storage = open_root(settings.need_root())
+    if prediction_id is not None:
+        found = of_prediction(storage, prediction_id, day)
+    elif dataset is not None:
+        found = of_dataset(storage, manifest.load(storage, dataset))
+    else:
+        registry = Registry(storage, with_options(settings, model=model).need_model())
+        found = {"model": registry.model, "versions": list(of_version(registry, check_version(version or "")))}
+    return Outcome(document=found, text="\n".join(lines(found)))
+
+
+def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) -> Row:
+    """The prediction's rows, its labels, what its version was made from, and which datasets and versions hold it."""
+    day = ids.day_of(prediction_id) or day
+    if day is None:
+        raise UsageError(f"prediction {prediction_id!r}: expected a UUIDv7, which says its day. Name the day with --day.")
+    rows = list(table_rows(storage, layout.PREDICTIONS, day, [prediction_id], PREDICTION))
+    if not rows:
+        raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
+    first = rows[0]
+    labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
+    made = list(of_version(Registry(storage, first["model"]), first["model_version"]))
+    return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
+            "went_into": list(_holding(storage, prediction_id, first["image_sha256"]))}
+
+
+def of_version(registry: Registry, version: str | None) -> Iterator[Row]:
+    """A version and its ancestors, each with its dataset; one whose card is missing (logs of other services) ends it."""
+    while version is not None:
+        try:
+            card = registry.card(version)
+        except NoSuchVersion:
+            yield {"version": version, "made_from": "no card here", "dataset": None}
+            return
+        dataset = of_dataset(registry.storage, manifest.load(registry.storage, card.dataset)) if card.dataset else None
+        yield {"version": version, "parent": card.parent, "made_from": card.made_from, "dataset": dataset}
+        version = card.parent
+
+
+def of_dataset(storage: Storage, made: Manifest) -> Row:
+    """The dataset's rows by split and day, the labels given to its predictions by labeler, the versions made from it."""
+    index = read_index(storage, made)
+    named = [row for row in index if row["prediction_id"] is not None]
+    people: Counter[str] = Counter()
+    for day in sorted({row["day"] for row in named}):
+        wanted = [row["prediction_id"] for row in named if row["day"] == day]
+        people.update(row["labeler"] or "" for row in table_rows(storage, layout.LABELS, day, wanted, LABEL))
+    return {"dataset": made.dataset, "parent": made.parent, "rows": made.rows, "label_sources": made.label_sources,
+            "days": dict(sorted(Counter(row["day"] for row in index).items())), "imported": len(index) - len(named),
+            "labelers": dict(sorted(people.items())),
+            "trained": [f"{card.model}/{card.version}" for card in cards(storage) if card.dataset == made.dataset]}
+
+
+def read_index(storage: Storage, made: Manifest) -> list[Row]:
+    """The rows of a dataset without their pictures."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = ["image_sha256", "prediction_id", "day", "split", "label", "origin"]
+    return pq.read_table(pa.BufferReader(storage.read(made.index.key)), columns=columns).to_pylist()
+
+
+def cards(storage: Storage) -> Iterator[Card]:
+    """All cards under the root."""
+    for model in models(storage):
+        registry = Registry(storage, model)
+        yield from (registry.card(version) for version in registry.versions())
+
+
+def _holding(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
+    """Datasets that hold the prediction's picture, and the versions trained on them."""
+    trained = list(cards(storage))
+    for name in storage.folders("datasets/"):
+        if not storage.exists(layout.manifest(name)):
+            continue
+        for row in read_index(storage, manifest.load(storage, name)):
+            if row["image_sha256"] == image_sha256 is not None or row["prediction_id"] == prediction_id:
+                yield {"dataset": name, "split": row["split"], "label": row["label"], "origin": row["origin"],
+                       "trained": [f"{card.model}/{card.version}" for card in trained if card.dataset == name]}
+
+
+def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a day with one of these prediction ids; a column that a file lacks is null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    system, base = storage.arrow()
+    for entry in sorted(storage.list(layout.day_folder(table, day))):
+        if entry.key.rpartition("/")[2].startswith(("_", ".")):
+            continue
+        with pq.ParquetFile(f"{base}/{entry.key}", filesystem=system) as file:
+            there = [name for name in columns if name in file.schema_arrow.names]
+            read = file.read(there)
+        mine = pc.is_in(read.column("prediction_id").cast(pa.string()), pa.array(wanted, pa.string()))
+        for row in read.filter(mine).to_pylist():
+            plain = {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()}
+            yield dict.fromkeys(columns) | plain | {"file": entry.key}
+
+
+def lines(found: Row) -> Iterator[str]:
+    """The document for people."""
+    if "prediction" in found:
+        p = found["prediction"]
+        who = f"{p['model']} version {p['model_version']}"
+        yield f"prediction {p['prediction_id']} of {p['day']}: {p['predicted_label']!r} by {who}"
+        yield from (f"  label {r['label']!r} by {r['labeler']} ({r['origin']})" for r in found["labels"])
+        yield from (f"  in {r['split']} of dataset {r['dataset']} as {r['label']!r}; trained: {', '.join(r['trained']) or 'none'}"
+                    for r in found["went_into"])
+    for version in found.get("versions", ()):
+        yield f"version {version['version']}: {version['made_from']}"
+        yield from (f"  {line}" for line in (_dataset_lines(version["dataset"]) if version["dataset"] else ()))
+    if "days" in found:
+        yield from _dataset_lines(found)
+
+
+def _dataset_lines(made: Row) -> Iterator[str]:
+    days = list(made["days"])
+    yield f"dataset {made['dataset']}: rows {made['rows']}, days {days[0]} to {days[-1]}, {made['imported']} imported"
+    yield f"  labels by {', '.join(f'{name} ({n})' for name, n in made['labelers'].items()) or 'nobody here'}"
+    yield f"  trained: {', '.join(made['trained']) or 'none'}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup lineage`."""
+    return run(command, argv, prog_name="trueup lineage")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
