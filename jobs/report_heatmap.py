@@ -1,7 +1,8 @@
 """The confusion as a square: which classes, in which order, how dark.
 
 Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused, with
-the leaves in their best order. Beyond 25 classes the square holds those with most mistakes, and the rest is one column.
+the leaves in their best order. Beyond 25 classes the square holds those of the most frequent
+mistakes, and the rest is one column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,8 @@ OTHERS = "others"
 
 def heat_map(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """{"names", "rows": [{"label", "cells": [(count, share of the row, right)], "others", "total"}], "turned", "omitted"}."""
-    mistakes: dict[str, int] = {}
-    for pair in pairs:
-        for side in ("label", "predicted"):
-            mistakes[pair[side]] = mistakes.get(pair[side], 0) + (pair["count"] if pair["label"] != pair["predicted"] else 0)
-    chosen = sorted(mistakes, key=lambda name: (-mistakes[name], name))[:MOST]
+    known = {pair[side] for pair in pairs for side in ("label", "predicted")}
+    chosen = _chosen(pairs, known)
     place = {name: i for i, name in enumerate(sorted(chosen))}
     table, others = np.zeros((len(place), len(place)), np.int64), np.zeros(len(place), np.int64)
     for pair in pairs:
@@ -30,8 +28,20 @@ def heat_map(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             others[row] += pair["count"]
     names, order = sorted(chosen), clustered(table)
     rows = [_row(names[i], table[i, order].tolist(), int(others[i]), order.index(i)) for i in order]
-    return {"names": [names[i] for i in order], "rows": rows, "omitted": len(mistakes) - len(chosen),
+    return {"names": [names[i] for i in order], "rows": rows, "omitted": len(known) - len(chosen),
             "others": bool(others.any()), "turned": max(map(len, names), default=0) > 3}
+
+
+def _chosen(pairs: Sequence[Mapping[str, Any]], known: set[str]) -> list[str]:
+    """All classes, or the first 25 that the most frequent mistakes name."""
+    if len(known) <= MOST:
+        return sorted(known)
+    chosen: dict[str, None] = {}
+    for pair in sorted(pairs, key=lambda p: (p["label"] == p["predicted"], -p["count"], p["label"], p["predicted"])):
+        chosen |= dict.fromkeys((pair["label"], pair["predicted"]))
+        if len(chosen) >= MOST:
+            break
+    return list(chosen)[:MOST]
 
 
 def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 def _decimals(figure: Mapping[str, Any]) -> int:
     if figure["low"] is None:
-        return 1
+        return 0
     width = figure["high"] - figure["low"]
     return 0 if width > 0.1 else 1 if width > 0.005 else 2
 

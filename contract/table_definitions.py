@@ -1,0 +1,99 @@
+"""The tables of a root for SQL engines on S3 (Athena, Glue's catalogue, Spark SQL), from the records themselves.
+
+    python -m contract.table_definitions > docs/tables.sql
+
+Predictions and labels are partitioned by day, the tables of evaluations by model and evaluation (`trueup report` puts
+them there). Partitions are projected, so nothing has to be registered when a day or an evaluation comes.
+"""
+
+import sys
+from typing import Any
+
+from contract.counts import CELLS, CONFIDENCE_SCALE, DELAYS, PEOPLE, ROWS, SLICES, DayCounts, canonical, empty_tables
+from contract.records import LABEL, PREDICTION, Record
+
+TYPES = {"timestamp": "timestamp", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
+         "list<float>": "array<float>", "map<string,string>": "map<string,string>"}
+ARROW = {"string": "string", "int64": "bigint", "double": "double", "bool": "boolean"}
+ROOT = "s3://BUCKET/PREFIX"
+HEAD = """-- Made by `python -m contract.table_definitions`. Put your root for s3://BUCKET/PREFIX, and your models for MODELS.
+-- The same without Athena: DuckDB reads the files as they lie,
+--   SELECT version, label, recall, recall_low, recall_high, support
+--   FROM read_parquet('demo-root/tables/per_class/*/*/*.parquet', hive_partitioning = true) ORDER BY recall;
+-- Texts are as people wrote them; times are UTC.
+"""
+DAYS = {"projection.enabled": "true", "projection.dt.type": "date", "projection.dt.format": "yyyy-MM-dd",
+        "projection.dt.interval": "1", "projection.dt.interval.unit": "DAYS", "projection.dt.range": "2020-01-01,NOW+1DAYS"}
+EVALUATIONS = {"projection.enabled": "true", "projection.model.type": "enum", "projection.model.values": "MODELS",
+               "projection.evaluation.type": "injected"}
+
+
+# Tables in which a file has the column only when a figure of it could not be computed.
+REASONED = ("top_k", "trend")
+
+
+def definitions() -> str:
+    """All CREATE TABLE statements."""
+    made = [HEAD]
+    for record in (PREDICTION, LABEL):
+        columns = [(f.name, TYPES.get(f.type, f.type), f.meaning) for f in record.fields]
+        made.append(statement(record.name, columns, [("dt", "string")], f"{ROOT}/{record.name}/", "dt=${dt}", DAYS))
+    for name, schema in evaluation_schemas().items():
+        columns = [(field.name, ARROW[str(field.type)], "") for field in schema]
+        made.append(statement(f"evaluation_{name}", columns, [("model", "string"), ("evaluation", "string")],
+                              f"{ROOT}/tables/{name}/", "model=${model}/evaluation=${evaluation}", EVALUATIONS))
+    return "\n".join(made)
+
+
+def statement(name: str, columns: list[tuple[str, str, str]], partitions: list[tuple[str, str]], location: str,
+              template: str, properties: dict[str, str]) -> str:
+    """One CREATE EXTERNAL TABLE over Parquet files."""
+    lines = ",\n".join(f"  `{column}` {kind}" + (f" COMMENT '{_quoted(meaning)}'" if meaning else "")
+                       for column, kind, meaning in columns)
+    keys = ", ".join(f"`{column}` {kind}" for column, kind in partitions)
+    given = {**properties, "storage.location.template": location + template}
+    options = ",\n".join(f"  '{key}' = '{value}'" for key, value in given.items())
+    return (f"CREATE EXTERNAL TABLE trueup_{name} (\n{lines}\n)\nPARTITIONED BY ({keys})\nSTORED AS PARQUET\n"
+            f"LOCATION '{location}'\nTBLPROPERTIES (\n{options}\n);\n")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def evaluation_schemas() -> dict[str, Any]:
+    """Table -> Arrow schema of an evaluation's tables: those of a small evaluation in which each has a row, with the columns
+    that some evaluations lack (a reader by name sees null)."""
+    import pyarrow as pa
+
+    from contract import evaluation
+    from contract.evaluation_tables import tables
+
+    day = example_day()
+    document = evaluation.build(model="m", window=(day.day, day.day), as_of=0, engine="embedded", role="live", counts={},
+                                days={day.day: day}, classes={})
+    found = {name: table.schema for name, table in sorted(tables(document, [day]).items())}
+    return {name: schema if "reason" in schema.names or name not in REASONED else schema.append(
+        pa.field("reason", pa.string())) for name, schema in found.items()}
+
+
+def example_day() -> DayCounts:
+    """A day with a row in every table of counts that evaluations show."""
+    def rows(record: Record, *given: dict[str, Any]) -> Any:
+        import pyarrow as pa
+
+        return canonical(record.name, pa.Table.from_pylist(list(given), record.arrow()))
+
+    cell = {"model_version": "1", "predicted": "a", "confidence_bin": 19, "label": "a", "origin": "audit",
+            "saw_prediction": False, "rank": 1, "split": False, "n": 40, "sum_confidence": 39 * CONFIDENCE_SCALE,
+            "n_weighted": 40, "sum_weight": 40, "sum_weight_squared": 40}
+    piece = {"slice": "camera", "value": "north", "model_version": "1", "origin": "audit", "predicted": "a", "label": "a",
+             "n": 40}
+    made = {"cells": rows(CELLS, cell), "slices": rows(SLICES, piece),
+            "people": rows(PEOPLE, {"labeler": "ana", "votes": 40, "agreements": 40}),
+            "delays": rows(DELAYS, {"days": 0, "origin": "audit", "n": 40})}
+    return DayCounts("2026-01-01", empty_tables() | made, dict.fromkeys(ROWS, 0))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(definitions())

@@ -1,0 +1,77 @@
+"""The notebooks run on a small root and on the demo's, and can be read without running."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from jobs import evaluate
+from tests.pipeline.roots import MODEL, make_root
+
+HERE = Path(__file__).parents[2]
+NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
+NAMES = ["accuracy", "policy", "versions"]
+
+
+def cells(path, kind):
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Two versions, a day each, evaluated together; pointed to by the environment."""
+    root = f"file://{tmp_path}/root"
+    make_root(root, right=150, n=200, day="2026-11-10")
+    make_root(root, right=190, n=200, day="2026-11-11", version="2")
+    assert evaluate.main(["--root", root, "--model", MODEL, "--as-of", "2026-11-12T00:00:00Z"]) == 0
+    monkeypatch.setenv("TRUEUP_ROOT", root)
+    return root
+
+
+def test_there_are_three():
+    assert [path.stem for path in NOTEBOOKS] == NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_runs_on_a_small_root(path, root, capsys):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    space = {}
+    for cell in cells(path, "code"):
+        exec(compile("".join(cell["source"]), path.name, "exec"), space)
+        space["plt"].close("all")
+    assert "under version" in capsys.readouterr().out or path.stem == "policy"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_reads_through_contract_and_ends_with_a_question(path):
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
+    ours = re.findall(r"^(?:from|import) (contract|jobs|pipeline|inference|training|emr)\b", text, re.MULTILINE)
+    assert set(ours) == {"contract"}
+    assert "".join(cells(path, "markdown")[-1]["source"]).startswith("## A question")
+    assert "# change me" in "".join(cells(path, "code")[-1]["source"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_can_be_read_without_running(path):
+    code = cells(path, "code")
+    pictures = [out for cell in code for out in cell["outputs"] if "image/png" in out.get("data", {})]
+    assert len(pictures) >= 2 and all(cell["execution_count"] for cell in code)
+    assert not [out for cell in code for out in cell["outputs"] if out["output_type"] == "error"]
+    assert not re.search(r"(/home/|/root/|/tmp/|/work/|/Users/|file://)", path.read_text())
+
+
+@pytest.mark.slow("notebook")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_runs_in_a_kernel_on_the_demos_root(path, root, monkeypatch):
+    """On `demo-root/` when `make demo` left one, else on the small root."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("TRUEUP_ROOT", str(HERE / "demo-root") if (HERE / "demo-root/evaluations").exists() else root)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+    notebook = nbformat.read(path, 4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(HERE)}}).execute()
+    assert not any(out.output_type == "error" for cell in notebook.cells for out in cell.get("outputs", []))
