@@ -38,7 +38,7 @@ class Card(Document):
     network: str  # a torchvision classification network by name, or package.module:build
     classes: list[str] = Field(min_length=1)
     preprocess: Preprocess
-    runtime: str = "torch"
+    runtime: str = "torch"  # or torchscript (inference/predictor.py)
     number_format: Literal["float32", "bfloat16"] = "float32"
     weights_sha256: str
     weights_bytes: int

@@ -20,7 +20,7 @@ import click
 from contract import clock, labels
 from contract.card import Card, Preprocess
 from contract.command import Outcome, run, stage_command
-from contract.errors import GATE_SAYS_NO, BadImage, BadLabel, EmptyData, NoSuchModel, UsageError
+from contract.errors import GATE_SAYS_NO, BadImage, BadLabel, BadWeights, EmptyData, NoSuchModel, UsageError
 from contract.registry import Registry, file_sha256
 from contract.settings import Settings, with_options
 from contract.storage import open_root
@@ -42,12 +42,16 @@ BATCH = 32
 @click.option("--std", help="Three numbers, comma-separated.")
 @click.option("--interpolation", type=click.Choice(["nearest", "bilinear", "bicubic"]))
 @click.option("--grey", is_flag=True, help="Pictures are converted to grey first.")
+@click.option("--runtime", type=click.Choice(["auto", "torch", "torchscript"]), default="torch", show_default=True,
+              help="How it is computed. torchscript: faster on a CPU. auto: torchscript where it gives the same answers.")
+@click.option("--number-format", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+              help="Numbers it is computed in; bfloat16 is faster on some processors. Assess it like any version.")
 @click.option("--check", type=click.Path(path_type=Path), help="Folder of class folders; its accuracy is printed first.")
 @click.option("--expect", type=float, help="Refuse (exit code 3) when the accuracy on --check is below.")
 @click.option("--by", default="trueup publish", show_default=True, help="Who publishes, for the history.")
 @click.option("--reason", default="brought from outside", show_default=True, help="Why, for the history.")
 def command(settings: Settings, model: str | None, network: str, weights: Path, classes: Path, check: Path | None,
-            expect: float | None, by: str, reason: str, **look: Any) -> Outcome:
+            expect: float | None, by: str, reason: str, runtime: str, number_format: str, **look: Any) -> Outcome:
     """Checks, writes the version, promotes it."""
     if expect is not None and check is None:
         raise UsageError("--expect needs --check FOLDER, a folder of class folders to be right on.")
@@ -62,6 +66,8 @@ def command(settings: Settings, model: str | None, network: str, weights: Path, 
         file = Path(folder, "weights.safetensors")
         _convert(weights, network, len(names), file)
         card = _card(registry.model, "0", network, names, preprocess, file, weights.name)
+        card = as_computed(card, file.read_bytes(), runtime, number_format)
+        print(f"runtime: {card.runtime}, {card.number_format}", file=sys.stderr)
         found = check_on(card, file.read_bytes(), check) if check else None
         if found and expect is not None and found["accuracy"] < expect:
             return _refused(found, expect)
@@ -70,6 +76,7 @@ def command(settings: Settings, model: str | None, network: str, weights: Path, 
         registry.write_version(card, file)
     registry.promote(number, by, reason, expected_live=live)
     document = {"model": registry.model, "version": number, "replaces": live, "network": network, "classes": names,
+                "runtime": card.runtime, "number_format": card.number_format,
                 "weights_sha256": card.weights_sha256, "preprocess": preprocess.to_dict(), "check": found}
     return Outcome(document=document, text=_text(document))
 
@@ -98,6 +105,21 @@ def _card(model: str, version: str, network: str, classes: list[str], preprocess
                 preprocess=preprocess, weights_sha256=file_sha256(file), weights_bytes=file.stat().st_size,
                 made_from=f"brought from outside ({brought}); its training set is unknown",
                 code_version=installed("trueup"))
+
+
+def as_computed(card: Card, weights: bytes, runtime: str, number_format: str) -> Card:
+    """The card with its runtime and number format; what was asked for and cannot be is a UsageError or BadWeights."""
+    from inference.predictor import TORCH, TORCHSCRIPT, Predictor
+
+    card = card.model_copy(update={"number_format": number_format, "runtime": TORCH if runtime == TORCH else TORCHSCRIPT})
+    try:
+        Predictor(card, weights)
+    except (UsageError, BadWeights) as error:
+        if runtime != "auto":
+            raise
+        print(f"computed by torch: {error}", file=sys.stderr)
+        card = card.model_copy(update={"runtime": TORCH})
+    return card
 
 
 def read_classes(path: Path) -> list[str]:

@@ -29,6 +29,8 @@ from contract.storage import Storage, open_root
 from training import launch
 from training.checkpoint import Checkpoints
 from training.job import Job
+from training.publish import preprocess_of
+from training.weights import bring, key
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
@@ -42,19 +44,23 @@ METRICS = "metrics.jsonl"
 @click.option("--network", help="First version: a torchvision network, or package.module:build. [default: resnet18]")
 @click.option("--size", type=int, help="First version: side of the network's input, in pixels. [default: 224]")
 @click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@click.option("--weights-name", help="First version: start from torchvision's weights of this name (IMAGENET1K_V1).")
+@click.option("--weights", type=click.Path(path_type=Path), help="First version: start from this file (safetensors or a "
+              "state_dict); its head may have other classes.")
 @click.option("--ranks", type=int, help="Processes that train together.")
 @click.option("--launcher", help="spark, torchrun or process (one rank, in this process).")
 @click.option("--epochs", type=int, help="Passes over the training rows.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, parent: str | None, run_key: str | None,
-            network: str | None, size: int | None, grey: bool, ranks: int | None, launcher: str | None,
-            epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
+            network: str | None, size: int | None, grey: bool, weights_name: str | None, weights: Path | None,
+            ranks: int | None, launcher: str | None, epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
     """Trains, and writes the candidate."""
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
-                 size=size, grey=grey, spark_conf=dict(pair.split("=", 1) for pair in spark_conf))
+                 size=size, grey=grey, weights_name=weights_name, weights=weights,
+                 spark_conf=dict(pair.split("=", 1) for pair in spark_conf))
     return Outcome(document=document(card), text=text(card))
 
 
@@ -71,18 +77,25 @@ def _parent(registry: Registry, parent: str | None) -> str | None:
 
 def train(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
           run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
+          weights_name: str | None = None, weights: Path | None = None,
           spark_conf: dict[str, str] | None = None) -> Card:
     """The candidate's card. Raises NotFinite, Mismatch, TrainingFailed; a number is claimed before, whatever comes."""
     made = manifest.load(storage, dataset)
     if made.erased:
         raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
                          f"again. Make a new one: trueup dataset.")
+    brought = bool(weights_name or weights)
+    if brought and parent is not None:
+        raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
+                         f"version {parent}.")
     number = registry.claim("trueup train", run=run_key)
-    if run_key and storage.exists(layout.version(registry.model, number) + CARD):
-        _points(storage, job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey)).clear()
-        return registry.card(number)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought)
     points = _points(storage, job)
+    if run_key and storage.exists(layout.version(registry.model, number) + CARD):
+        points.clear()
+        return registry.card(number)
+    if job.start and not storage.exists(job.start):
+        bring(storage, job.start, job.network, len(job.classes), settings.train.seed, weights_name, weights)
     if points.final() is None:
         launch.launch(job, storage, settings.train.launcher, spark_conf)
     card = _write(storage, registry, job, points, made, number)
@@ -91,13 +104,16 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
 
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
-           run_key: str | None, network: str | None, size: int | None, grey: bool) -> Job:
+           run_key: str | None, network: str | None, size: int | None, grey: bool,
+           brought: bool = False) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
     ranks = launch.ranks_of(settings.train.launcher, settings.train.ranks)
     if parent is None:
         side = size or 224
-        facts: dict[str, Any] = {"network": network or "resnet18",
-                                 "preprocess": Preprocess(resize=side, crop=side, grey=grey)}
+        look = (preprocess_of(network or "resnet18", size=size, grey=grey) if brought
+                else Preprocess(resize=side, crop=side, grey=grey))
+        facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
+                                 "start": key(registry.model, number) if brought else None}
     elif network or size or grey:
         raise UsageError(f"--network, --size and --grey describe a first version; version {parent} has its own. Leave them "
                          f"out, or train from nothing: --parent none.")
@@ -130,11 +146,13 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
         raise TrainingFailed(f"the ranks ended, but rank 0 wrote no final document under {storage.uri(points.folder)}. "
                              f"Started again with the same run, training resumes from its checkpoint.")
     weights, facts = found
+    # A candidate is assessed, and served, as its parent is.
+    computed = registry.card(job.parent).model_dump(include={"runtime", "number_format"}) if job.parent else {}
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
                 classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
                 made_from=sentence(job, made, facts["history"]), settings=job.settings | {"ranks": facts["ranks"]},
-                metrics={"epochs": facts["history"]}, code_version=installed("trueup"))
+                metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
     lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
     storage.put(layout.version(registry.model, number) + METRICS, lines.encode())
     with tempfile.NamedTemporaryFile(prefix="trueup-", suffix=".safetensors") as file:
@@ -153,7 +171,8 @@ def _json_line(entry: dict[str, Any]) -> str:
 
 def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]]) -> str:
     """What the version was made from, for a person."""
-    begun = f"fine-tuned from version {job.parent}" if job.parent else f"{job.network} trained from nothing"
+    begun = (f"fine-tuned from version {job.parent}" if job.parent else
+             f"{job.network} fine-tuned from weights brought" if job.start else f"{job.network} trained from nothing")
     return (f"{begun} on dataset {made.dataset} ({made.rows['train']} training rows of {len(job.classes)} classes), "
             f"{len(history)} epochs on {job.ranks} rank{'s' if job.ranks > 1 else ''}")
 

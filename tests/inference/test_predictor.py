@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save
 
 from contract.card import Card, Preprocess
-from contract.errors import BadImage, NotFinite, UsageError
+from contract.errors import BadImage, BadWeights, NotFinite, UsageError
 from inference import network
 from inference.predictor import Predictor
 from tests.inference.pictures import picture
@@ -53,3 +53,41 @@ def test_bfloat16_is_close_and_other_runtimes_are_named():
     np.testing.assert_allclose(half.probabilities(batch), full.probabilities(batch), atol=0.2)
     with pytest.raises(UsageError, match="names the runtime 'abacus'"):
         predictor(runtime="abacus")
+
+
+def test_torchscript_answers_as_torch_does():
+    slow, quick = (predictor(tiny_weights(3, 1), runtime=r) for r in ("torch", "torchscript"))
+    batch = torch.stack([slow.prepare(picture(n)) for n in range(5)])
+    for size in (1, 2, 5):
+        np.testing.assert_allclose(quick.probabilities(batch[:size]), slow.probabilities(batch[:size]), atol=1e-4)
+    quick.trial(16)
+
+
+def test_torchscript_refuses_what_tracing_would_change_or_cannot_know(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="needs pictures of one size"):
+        predictor(runtime="torchscript", preprocess=Preprocess(resize=36, crop=None))
+    with pytest.raises(UsageError, match="torchscript computes in float32"):
+        predictor(runtime="torchscript", number_format="bfloat16")
+    (tmp_path / "moody.py").write_text(MOODY)
+    monkeypatch.syspath_prepend(tmp_path)
+    moody = {"network": "moody:build", "weights": save({"scale.weight": torch.ones(3, 3), "scale.bias": torch.zeros(3)})}
+    assert predictor(**moody).probabilities(torch.ones(1, 3, 32, 32)).shape == (1, 3)
+    with pytest.raises(BadWeights, match="computes otherwise in torchscript"):
+        predictor(**moody, runtime="torchscript")
+
+
+MOODY = """
+import torch
+from torch import nn
+
+class Moody(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(3, 3)
+    def forward(self, x):
+        mean = self.scale(x.mean(dim=(2, 3)))
+        return mean if x.abs().sum() < 1 else -mean  # what tracing with zeros does not see
+
+def build(classes):
+    return Moody()
+"""
