@@ -164,3 +164,11 @@ def add(parts: Iterable[DayCounts]) -> tuple[dict[str, Any], dict[str, int]]:
         return empty_tables(), dict.fromkeys(ROWS, 0)
     tables = {n: canonical(n, pa.concat_tables([p.tables[n] for p in parts])) for n in TABLES}
     return tables, {r: sum(p.rows[r] for p in parts) for r in ROWS}
+
+
+def listed_cells(parts: Iterable[DayCounts]) -> Any:
+    """The cells of several days one after another, equal keys not added up: for whoever adds them in another way."""
+    import pyarrow as pa
+
+    tables = [p.tables["cells"] for p in parts]
+    return pa.concat_tables(tables) if tables else empty_tables()["cells"]

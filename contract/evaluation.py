@@ -9,7 +9,7 @@ from typing import Any
 from contract import clock, delays
 from contract.agreement import alpha, labelers
 from contract.cells import Cells, by_version
-from contract.counts import ORIGINS, RULES, DayCounts, add
+from contract.counts import ORIGINS, RULES, DayCounts, add, listed_cells
 from contract.drift import drift
 from contract.estimate import accuracy, by_origin, estimate, labelled_sums, sums_by_origin
 from contract.metrics import Rules, of_version
@@ -84,9 +84,9 @@ def newest_day_drift(days: Mapping[str, DayCounts]) -> dict[str, Any]:
     filled = [day for day in sorted(days) if days[day].tables["cells"].num_rows]
     if len(filled) < 2:
         return {"current": filled[-1:], "reference": [], "reason": "fewer than two days have predictions"}
-    before, _ = add(days[day] for day in filled[:-1])
+    before = listed_cells(days[day] for day in filled[:-1])
     return {"current": filled[-1:], "reference": [filled[0], filled[-2]],
-            **drift(before["cells"], days[filled[-1]].tables["cells"])}
+            **drift(before, days[filled[-1]].tables["cells"])}
 
 
 def slice_rows(table: Any, confidence: float) -> list[dict[str, Any]]:

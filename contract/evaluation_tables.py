@@ -7,7 +7,7 @@ document holds its 10,000 largest cells.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contract.counts import DayCounts, add
+from contract.counts import DayCounts, listed_cells
 
 FIGURES = {"precision", "recall", "f1", "accuracy", "estimate", "agreement", "coverage"}
 TEXTS = {"labeler", "value", "estimate_origin", "origin"}  # the type of a column that is all null
@@ -31,7 +31,7 @@ def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, 
     days = list(days)
     trends = class_trend(days)
     found |= {"class_trend": trends} if trends.num_rows else {}
-    whole = confusion_table(add(days)[0]["cells"])
+    whole = confusion_table(listed_cells(days))
     return found | ({"confusion": whole} if whole.num_rows else {})
 
 
