@@ -57,13 +57,13 @@ def tilted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def lower_contrast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Contrast scaled to 38-58% around a raised black level."""
-    return image.point(lambda v, s=float(rng.uniform(0.38, 0.58)): int(v * s + 55))
+    """Contrast scaled to 45-65% around a raised black level."""
+    return image.point(lambda v, s=float(rng.uniform(0.45, 0.65)): int(v * s + 50))
 
 
 def noisier(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Gaussian noise of standard deviation 17 grey levels."""
-    noise = rng.normal(0, 17, (SIDE, SIDE))
+    """Gaussian noise of standard deviation 12 grey levels."""
+    noise = rng.normal(0, 12, (SIDE, SIDE))
     return Image.fromarray(np.clip(np.asarray(image, dtype=float) + noise, 0, 255).astype(np.uint8))
 
 
