@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-
 # Python indents in slow code: 2.5 MB take 2 s instead of 0.05, and grow to 3.5. Nobody reads that many lines anyway.
 READABLE = 100_000
 

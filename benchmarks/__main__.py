@@ -1,0 +1,94 @@
+"""The figures that the README quotes, in one table, and the rates that `trueup emr plan` computes with.
+
+    make bench        python -m benchmarks [--rows 1e6] [--quick]
+
+Writes `benchmarks/recorded.json` (the form: emr/estimate.py, Recorded). Run it on an idle machine: it says the load.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import evaluation, incremental
+from benchmarks.timed import machine, today
+from contract import jsonio
+
+RECORDED = Path(__file__).with_name("recorded.json")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the tables and records the rates."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", default="1e6")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--recorded", type=Path, default=RECORDED)
+    parser.add_argument("--quick", action="store_true", help="leave out the buckets of 30 and 1,000 days")
+    given = parser.parse_args(argv)
+    load = os.getloadavg()[0]
+    print(f"{machine()}, {today()}, load before: {load:.1f}")
+    counted = evaluation.measure(given.rows, given.repeats, ["embedded"], ["DuckDB by hand"])
+    print(evaluation.text(counted), end="\n\n")
+    if not given.quick:
+        print(incremental.text(incremental.measure([30, 1000], 20_000, given.repeats)), end="\n\n")
+    made = record(counted, given.rows, load)
+    given.recorded.write_bytes(jsonio.dumps(made))
+    print(f"recorded in {given.recorded}: " + ", ".join(f"{k} {v:,.0f}" for k, v in made.items() if isinstance(v, float)))
+    return 0
+
+
+def record(counted: dict[str, Any], rows: str, load: float) -> dict[str, Any]:
+    """The rates of this machine, with what they were measured by."""
+    wall = counted["programs"]["trueup embedded"]["wall"]
+    return {"machine": machine(), "date": today(), "load_before": round(load, 1),
+            "evaluation_rows_per_s": (counted["rows"] + counted["labels"]) / wall, "training_rows_per_s": training(),
+            "upload_mb_per_s": upload(),
+            "commands": {"evaluation_rows_per_s": f"python -m benchmarks.evaluation --rows {rows}",
+                         "training_rows_per_s": "ResNet-18, 224 px, batches of 16, one process: python -m benchmarks",
+                         "upload_mb_per_s": "64 MiB in 16 objects to a folder's store: python -m benchmarks"}}
+
+
+def training(seconds: float = 20.0, batch: int = 16) -> float:
+    """Pictures a second through decoding, forward, backward and step of ResNet-18 at 224 px, one process."""
+    import io
+
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from contract.card import Preprocess
+    from inference import network, preprocess
+
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (375, 500, 3), dtype=np.uint8)).save(out, "JPEG")
+    net, how = network.build("resnet18", 10).train(), Preprocess()
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+    done, began = -batch, 0.0  # the first step warms up
+    while done < 0 or time.perf_counter() - began < seconds:
+        pictures = torch.stack([preprocess.to_tensor(out.getvalue(), how) for _ in range(batch)])
+        loss = torch.nn.functional.cross_entropy(net(pictures), torch.zeros(batch, dtype=torch.long))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        done += batch
+        began = began or time.perf_counter()
+    return done / (time.perf_counter() - began)
+
+
+def upload(objects: int = 16, size: int = 4 << 20) -> float:
+    """Megabytes a second that the store takes; here a folder's, whose writes are synced to the disk."""
+    from contract.storage import open_storage
+
+    with tempfile.TemporaryDirectory() as folder:
+        storage, data = open_storage(folder), os.urandom(size)
+        began = time.perf_counter()
+        for n in range(objects):
+            storage.create(f"upload/{n}", data)
+        return objects * size / 1e6 / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Counting rows into an evaluation: ours beside programs that other people would write, on the same files.
+
+    TRUEUP_PEERS=/path/to/peers python -m benchmarks.evaluation [--rows 1e6] [--repeats 3] [--engines embedded,spark]
+
+TRUEUP_PEERS names a folder with the workload generator `gen.py` and the peers' programs (`peer_duckdb.py`,
+`peer_spark_handwritten.py`, `peer_mllib.py`, `peer_evidently.py`); without it only our engines run, on a workload of
+their own form. The data lie in $BENCH_ROOT/data (default: a temporary folder). Whole processes from a cold start, taking
+turns; medians. The peers compute a simpler report: no withdrawals, no superseded votes, no duplicates.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.incremental import LAST, one_day
+from benchmarks.timed import Case, alternate, table, trueup
+
+# Peer's file, its arguments after the size, and which engine of ours it stands beside.
+PEERS = {"DuckDB by hand": ("peer_duckdb.py", (), "embedded"),
+         "Spark by hand, general": ("peer_spark_handwritten.py", ("cons=fixed", "rep=1", "key=x128", "dict=scan"), "spark"),
+         "Spark MLlib": ("peer_mllib.py", (), "spark"), "Evidently": ("peer_evidently.py", (), "spark")}
+LABELS = 0.6  # label rows for each prediction in the generated workload
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", default="1e6", help="predictions; the peers' data folder is named by this text")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--engines", default="embedded")
+    parser.add_argument("--peers", default="DuckDB by hand", help=f"of {', '.join(PEERS)}; separated by commas")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(argv)
+    found = measure(given.rows, given.repeats, given.engines.split(","), given.peers.split(","))
+    print(json.dumps(found) if given.json else text(found))
+    return 0
+
+
+def measure(size: str, repeats: int, engines: Sequence[str], peers: Sequence[str]) -> dict[str, Any]:
+    """{"rows", "labels", "against", "programs": {name: {"wall", "cpu", "gib", "ratio", "ratio_cpu"}}}."""
+    where = os.environ.get("TRUEUP_PEERS")
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(os.environ.get("BENCH_ROOT", scratch))
+        root, model = data(base, size, where)
+        cases = [Case(f"trueup {e}", trueup("evaluate", "--root", str(root), "--model", model, "--full", "--json", "--engine", e))
+                 for e in engines]
+        cases += [peer(name, base, size, Path(where)) for name in peers if where]
+        alternate(cases, repeats)
+    against = {c.name: c for c in cases}
+    programs = {c.name: {w: c.median(w) for w in ("wall", "cpu", "gib")} for c in cases}
+    for name, (_, _, engine) in PEERS.items():
+        ours = programs.get(f"trueup {engine}")
+        if name in against and ours:
+            theirs = programs[name]
+            theirs |= {"ours_to_it": ours["wall"] / theirs["wall"], "ours_to_it_cpu": ours["cpu"] / theirs["cpu"]}
+    rows = int(float(size))
+    return {"rows": rows, "labels": int(rows * LABELS) if where else rows // 2, "peers": bool(where), "programs": programs}
+
+
+def data(base: Path, size: str, where: str | None) -> tuple[Path, str]:
+    """The root that is counted and its model; made when it is not there."""
+    root = base / "data" / f"n{size}"
+    if where:
+        if not root.exists():
+            subprocess.run([sys.executable, "gen.py", size, str(root)], cwd=where, check=True, stdout=sys.stderr)
+        return root, "bench"
+    root = base / "data" / f"own-{size}"
+    if not root.exists():
+        root.mkdir(parents=True)
+        for name, path in one_day(root, int(float(size))).items():
+            (folder := root / name / f"dt={LAST}").mkdir(parents=True)
+            path.rename(folder / "part-0.parquet")
+    return root, "m"
+
+
+def peer(name: str, base: Path, size: str, where: Path) -> Case:
+    """A peer's program on the same files. KeyError names the peers that there are."""
+    file, arguments, _ = PEERS[name]
+    for folder in ("logs", "spill"):
+        (base / folder).mkdir(exist_ok=True)
+    return Case(name, [sys.executable, file, size, *arguments], {"BENCH_ROOT": str(base)}, where)
+
+
+def text(found: dict[str, Any]) -> str:
+    """The table, for people."""
+    rows = [(f"{found['rows']:,} predictions, {found['labels']:,} labels", "seconds", "of processor", "GiB", "ours to it",
+             "by processor")]
+    for name, p in found["programs"].items():
+        ratios = (f"{p['ours_to_it']:.2f}", f"{p['ours_to_it_cpu']:.2f}") if "ours_to_it" in p else ("", "")
+        rows.append((name, f"{p['wall']:.1f}", f"{p['cpu']:.1f}", f"{p['gib']:.2f}", *ratios))
+    alone = "" if found["peers"] else "\nWithout the peers' programs: name their folder in TRUEUP_PEERS."
+    return table(rows) + alone
+
+
+if __name__ == "__main__":
+    sys.exit(main())
