@@ -6,6 +6,7 @@ on stdout.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,8 @@ def emit(outcome: Outcome, as_json: bool) -> None:
     if as_json:
         print(jsonio.dumps(outcome.document).decode(), end="")
     elif outcome.text:
-        print(outcome.text)
+        # Colours only on a terminal, and not for those who want none (no-color.org).
+        click.echo(outcome.text, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:

@@ -2,29 +2,33 @@
 
 from typing import Any
 
+from contract.terminal import aligned, printable
+
 
 def as_text(document: dict[str, Any], where: str) -> str:
     """A table of the versions, what was counted, and where the document lies."""
     window = document["window"]
-    head = f"{document['model']}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
+    head = f"{printable(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
     body = _versions(document) if document["versions"] else _nothing(document)
-    left_out = [f"PARTIAL: left out {p['file']}: {p['reason']}" for p in document["partial"]]
+    left_out = [printable(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
     return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, where])
 
 
 def _nothing(document: dict[str, Any]) -> str:
     models = document.get("models_with_rows") or []
-    there = f"Models that have rows: {', '.join(models)}." if models else "The root has no prediction rows at all."
+    named = ", ".join(map(printable, models))
+    there = f"Models that have rows: {named}." if models else "The root has no prediction rows at all."
     return f"{document['reason']}: no prediction of {document['model']!r} in this window. {there}"
 
 
 def _versions(document: dict[str, Any]) -> str:
-    rows = [("version", "predictions", "labelled", "accuracy (95%)", "estimate (95%)", "rests on", "macro F1")]
+    head = ("version", "predictions", "labelled", "accuracy (95%)", "estimate (95%)", "rests on", "macro F1")
+    rows = []
     for version, figures in document["versions"].items():
         estimate, macro = figures["estimate"], figures.get("macro", {}).get("f1")
         rows.append((version, f"{figures['predictions']:,}", f"{figures['labelled']:,}", _figure(figures["accuracy"]),
                      _figure(estimate), estimate.get("origin") or "-", _figure(macro)))
-    return aligned(rows)
+    return aligned(head, rows)
 
 
 def _figure(figure: dict[str, Any] | None) -> str:
@@ -38,10 +42,3 @@ def _figure(figure: dict[str, Any] | None) -> str:
 def _rows(rows: dict[str, int]) -> str:
     zero = {"predictions", "labels", "vote"}
     return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in rows.items() if n or name in zero)
-
-
-def aligned(rows: list[tuple[str, ...]]) -> str:
-    """Columns side by side: the first to the left, numbers to the right."""
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(t.ljust(w) if i == 0 else t.rjust(w) for i, (t, w) in enumerate(zip(r, widths, strict=True)))
-                     for r in rows)

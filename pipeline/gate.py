@@ -20,7 +20,7 @@ from contract.registry import Registry
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root, read_json
 from pipeline.gates import UNDECIDED, decide
-from pipeline.tables import aligned, figure
+from pipeline.tables import aligned, figure, printable, verdict
 from pipeline.tally_more import tally_of
 
 MOST_WISHES = 10
@@ -123,7 +123,7 @@ def text(decision: dict[str, Any]) -> str:
              str(gate.get("n", "")), gate.get("reason", "") or ("overridden" if "override" in gate else ""))
             for gate in decision["gates"]]
     table = aligned(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
-    return "\n".join([table, *_wish_lines(decision), "", f"{decision['verdict']}: {decision['sentence']}"])
+    return "\n".join([table, *_wish_lines(decision), "", f"{verdict(decision['verdict'])}: {printable(decision['sentence'])}"])
 
 
 def _wish_lines(decision: dict[str, Any]) -> list[str]:

@@ -24,7 +24,8 @@ def days(classes, labelled=0.8):
     def one(i):
         other = names[(i + rng.choice([1, 2])) % classes]
         label = names[i] if rng.random() < 0.85 else other
-        return cell(names[i], label if rng.random() < labelled else None, rng.random() ** 0.3, origin="audit", n=rng.randint(1, 9))
+        label = label if rng.random() < labelled else None
+        return cell(names[i], label, rng.random() ** 0.3, origin="audit", n=rng.randint(1, 9))
     return [day([one(i) for i in range(classes) for _ in range(4)], f"2026-11-{d}",
                 people=[{"labeler": LONG, "votes": 9, "agreements": 8}]) for d in range(10, 16)]
 
