@@ -65,6 +65,12 @@ class TrainSettings(Section):
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of the steps, linear from 0")
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    accumulate: int = Field(1, ge=1, description="steps whose gradients make one update: larger batches in the same memory")
+    class_weights: str = Field("none", pattern="^(none|balanced)$", description="balanced: every class weighs the same in "
+                               "the loss, however many rows it has")
+    sync_batchnorm: bool = Field(False, description="BatchNorm over the rows of all ranks (GPUs only)")
+    retries: int = Field(2, ge=0, description="times that training starts again from its checkpoint after a rank was lost")
+    log_dir: str | None = Field(None, description="folder for metrics.jsonl and TensorBoard events while training goes on")
     freeze_backbone: bool = False
     seed: int = 1
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")

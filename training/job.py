@@ -7,6 +7,8 @@ from contract.card import Preprocess
 from contract.documents import Document
 from contract.settings import TrainSettings
 
+NO_MATTER = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir")  # to the weights; `ranks` stands beside
+
 
 class Job(Document):
     """A job. Two jobs with the same digest make the same weights (on the same kind of machine)."""
@@ -32,5 +34,5 @@ class Job(Document):
     def digest(self) -> str:
         """16 hex digits over everything but where it runs and how often it is saved; a resume asks for the same."""
         facts = self.to_dict()
-        facts["settings"] = {k: v for k, v in self.settings.items() if k not in ("launcher", "ranks", "checkpoint_steps")}
+        facts["settings"] = {k: v for k, v in self.settings.items() if k not in NO_MATTER}
         return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]

@@ -24,12 +24,27 @@ LAST_WORDS = 2000  # characters of a launcher's error that are shown
 
 
 def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str] | None = None) -> None:
-    """Runs all ranks to the end. Raises what a rank reported (NotFinite, Mismatch, …), or TrainingFailed."""
+    """Runs all ranks to the end, again (train.retries) after one was lost, never after an error of a rank's own.
+
+    Raises what a rank reported (NotFinite, Mismatch, …), or failure.RankLost, which is a TrainingFailed.
+    """
     if launcher not in (SPARK, TORCHRUN, PROCESS):
         raise UsageError(f"train.launcher: expected {SPARK}, {TORCHRUN} or {PROCESS}, got {launcher!r}.")
-    failure.forget(job, storage)
     # Threads that wait for each other actively cost others their cores (measured: 8 times the CPU on a busy machine).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for left in range(job.train.retries, -1, -1):
+        failure.forget(job, storage)
+        try:
+            _start(job, storage, launcher, spark_conf or {})
+            return
+        except failure.RankLost as lost:
+            if not left:
+                raise
+            print(f"{lost}\nA rank was lost; training starts again from its checkpoint ({left} more times at most).",
+                  file=sys.stderr, flush=True)
+
+
+def _start(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]) -> None:
     if launcher == PROCESS:
         from training.loop import run
 
@@ -37,7 +52,7 @@ def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
     elif launcher == TORCHRUN:
         _torchrun(job, storage)
     else:
-        _spark(job, storage, spark_conf or {})
+        _spark(job, storage, spark_conf)
 
 
 def _torchrun(job: Job, storage: Storage) -> None:

@@ -7,6 +7,8 @@ split into ranks does not change what a row weighs.
 
 import hashlib
 import math
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,11 +16,13 @@ from torch.nn import functional as f
 
 from contract import manifest
 from contract.errors import Mismatch, NotFinite
+from contract.manifest import Manifest
 from contract.storage import Storage, open_root
 from inference.preprocess import normalise
 from training import augment, reader, start
 from training.checkpoint import FINAL, Checkpoints, Point
 from training.job import Job
+from training.metrics_log import MetricsLog
 from training.progress import Progress
 from training.ranks import Ranks, joined
 from training.state import State, lr_at
@@ -49,6 +53,7 @@ class Loop:
         self.points = Checkpoints(self.storage, job.folder, job.digest())
         net, self.inherited = start.initial(job, self.storage)
         self.state = State(net, self.settings, ranks.device)
+        self.class_weights = _class_weights(made, self.settings.class_weights, ranks.device)
         self.strong = augment.strength(self.settings.augment)
         self.history: list[dict[str, Any]] = []
         self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
@@ -60,12 +65,14 @@ class Loop:
         steps = self.world.steps
         self.progress = Progress(self.settings.epochs * steps, epoch * steps + step, silent=not self.ranks.first)
         self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
+        self.log = MetricsLog(self.settings.log_dir if self.ranks.first else None, self._updates(epoch, step))
         try:
             while epoch < self.settings.epochs and not self._stops_early():
                 self._epoch(epoch, step)
                 epoch, step = epoch + 1, 0
         finally:
             self.progress.close()
+            self.log.close()
         return self._finish(epoch)
 
     def _resume(self) -> tuple[int, int]:
@@ -84,33 +91,46 @@ class Loop:
         spans = [self.world.step(s) for s in range(first, steps)]
         samples = reader.rows(self.storage, files, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
         sizes = [high - low for low, high in spans]
-        for step, batch in enumerate(reader.batches(samples, sizes, self.job.preprocess, self.job.threads), first):
-            self._step(epoch, step, batch)
-            if step + 1 < steps:
-                self._save_when_due(epoch, step + 1)
+        batches, step = reader.batches(samples, sizes, self.job.preprocess, self.job.threads), first
+        while group := list(islice(batches, self.settings.accumulate)):
+            self._update(epoch, step, group)
+            step += len(group)
+            if step < steps:
+                self._save_when_due(epoch, step)
         self._end_epoch(epoch)
 
-    def _step(self, epoch: int, step: int, batch: reader.Batch) -> None:
-        # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
-        torch.manual_seed(_seed(self.settings.seed, epoch, step, self.ranks.rank))
-        state, rows = self.state, len(batch.hashes)
+    def _update(self, epoch: int, first: int, group: Sequence[reader.Batch]) -> None:
+        """One update from the steps of a group (one step, unless gradients are accumulated)."""
+        state, rows = self.state, sum(len(batch.hashes) for batch in group)
         state.flat.zero_()
-        state.modes(rows)
-        if rows:
-            self._backward(epoch, batch)
+        for step, batch in enumerate(group, first):
+            self._step(epoch, step, batch)
         if self.ranks.size > 1:
             state.weigh_buffers(rows)
         state.flat[-1] = rows
         self.ranks.add(state.flat)
         loss, right, total = state.flat[-State.SCALARS:].tolist()
-        if total != self.world.step_rows(step):
-            raise Mismatch(f"epoch {epoch + 1}, step {step}: expected {self.world.step_rows(step)} rows over all ranks, "
+        expected = sum(self.world.step_rows(step) for step in range(first, first + len(group)))
+        if total != expected:
+            raise Mismatch(f"epoch {epoch + 1}, step {first}: expected {expected} rows over all ranks, "
                            f"got {total:g}. The ranks see different data; start again.")
         if self.ranks.size > 1:
             state.take_buffers(int(total))
-        self._update(epoch, step, loss, int(total))
+        self._apply(epoch, first, loss, int(total))
         self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
-        self.progress.step(epoch, self.settings.epochs, loss / total, int(total))
+        self.progress.step(epoch, self.settings.epochs, loss / total, int(total), len(group))
+
+    def _step(self, epoch: int, step: int, batch: reader.Batch) -> None:
+        # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
+        torch.manual_seed(_seed(self.settings.seed, epoch, step, self.ranks.rank))
+        rows = len(batch.hashes)
+        if self.settings.sync_batchnorm:  # ranks that wait for each other must all do the same
+            rows_of = [high - low for low, high in (self.world.step(step, rank) for rank in range(self.ranks.size))]
+            self.state.modes(min(rows_of))
+        else:
+            self.state.modes(rows)
+        if rows:
+            self._backward(epoch, batch)
 
     def _backward(self, epoch: int, batch: reader.Batch) -> None:
         images, labels = batch.images.to(self.ranks.device), batch.labels.to(self.ranks.device)
@@ -120,19 +140,25 @@ class Loop:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             logits = self.state.forward(x)
-        loss = f.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.settings.label_smoothing)
+        loss = f.cross_entropy(logits.float(), labels, self.class_weights, reduction="sum",
+                               label_smoothing=self.settings.label_smoothing)
         loss.backward()
-        self.state.flat[-3] = loss.detach()
-        self.state.flat[-2] = (logits.detach().argmax(1) == labels).sum()
+        self.state.flat[-3] += loss.detach()
+        self.state.flat[-2] += (logits.detach().argmax(1) == labels).sum()
 
-    def _update(self, epoch: int, step: int, loss: float, total: int) -> None:
-        steps = self.world.steps
-        at = epoch * steps + step
-        norm = (self.state.update(total, lr_at(at, self.settings.epochs * steps, self.settings)) if math.isfinite(loss)
-                else loss)
+    def _apply(self, epoch: int, step: int, loss: float, total: int) -> None:
+        at = self._updates(epoch, step)
+        lr = lr_at(at, self._updates(self.settings.epochs, 0), self.settings)
+        norm = self.state.update(total, lr) if math.isfinite(loss) else loss
         if not math.isfinite(norm):
             raise NotFinite(f"epoch {epoch + 1}, step {step}: expected a finite loss and gradient, got loss {loss / total}, "
                             f"norm {norm}. No step was taken; lower train.lr, or look at the images of this step.")
+
+        self.log.update(at, epoch=epoch + 1, loss=loss / total, lr=lr, rows=total, gradient_norm=norm)
+
+    def _updates(self, epoch: int, step: int) -> int:
+        """Updates before this step."""
+        return epoch * math.ceil(self.world.steps / self.settings.accumulate) + step // self.settings.accumulate
 
     def _end_epoch(self, epoch: int) -> None:
         loss, right, rows = self.sums
@@ -146,6 +172,7 @@ class Loop:
         if self.settings.patience and entry["validation"] and self._since_best() == 0:
             self.state.keep_best()
         self.progress.line(_line(entry, self.settings.epochs))
+        self.log.epoch(entry)
         self._save_when_due(epoch + 1, 0)
 
     def _validate(self) -> dict[str, float] | None:
@@ -196,6 +223,14 @@ class Loop:
             self.points.save(Point(epoch, 0, result, facts), FINAL)
         self.ranks.wait()
         return {"job": self.points.job, "epochs": epoch, "rank": self.ranks.rank}
+
+
+def _class_weights(made: Manifest, how: str, device: torch.device) -> torch.Tensor | None:
+    """balanced: rows / (classes * rows of the class), so that every class has the same part and a row weighs 1 on average."""
+    if how == "none":
+        return None
+    rows = [made.per_class["train"][label] for label in made.classes]
+    return torch.tensor([sum(rows) / (len(rows) * n) for n in rows], dtype=torch.float32, device=device)
 
 
 def _seed(*parts: int) -> int:

@@ -17,9 +17,9 @@ class Progress:
         self.terminal = sys.stderr.isatty() and not silent
         self.bar: Any = None
 
-    def step(self, epoch: int, epochs: int, loss: float, rows: int) -> None:
-        """After a step: rows over all ranks, mean loss of the step."""
-        self.done, self.rows = self.done + 1, self.rows + rows
+    def step(self, epoch: int, epochs: int, loss: float, rows: int, steps: int = 1) -> None:
+        """After an update of so many steps: rows over all ranks, their mean loss."""
+        self.done, self.rows = self.done + steps, self.rows + rows
         now = time.monotonic()
         if self.silent or (now - self.said < (0.1 if self.terminal else EVERY) and self.done < self.total):
             return

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from training.failure import RankGone
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -26,13 +28,24 @@ class Ranks:
     def add(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in place; the same bits on every rank."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with _others():
+                dist.all_reduce(tensor)
         return tensor
 
     def wait(self) -> None:
         """Returns when all ranks are here."""
         if self.size > 1:
-            dist.barrier()
+            with _others():
+                dist.barrier()
+
+
+@contextmanager
+def _others() -> Iterator[None]:
+    """Gloo says with a plain RuntimeError that another rank is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankGone(f"another rank does not answer: {error}") from error
 
 
 @contextmanager
@@ -50,7 +63,8 @@ def joined(threads: int, alone: bool = False) -> Iterator[Ranks]:
         torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less an import of 3 seconds
         torch.utils.deterministic.fill_uninitialized_memory = False  # only helps debugging, costs time
     if size > 1:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        with _others():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Ranks(rank, size, device)
     finally:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from contract.errors import UsageError
 from contract.settings import TrainSettings
 from inference import network
 from training.adamw import AdamW
@@ -26,7 +27,7 @@ class State:
     def __init__(self, net: nn.Module, settings: TrainSettings, device: torch.device) -> None:
         self.settings = settings
         layout = {"memory_format": torch.channels_last} if settings.channels_last else {}
-        self.net = net.to(device, torch.float32, **layout)
+        self.net = _synchronous(net, settings, device).to(device, torch.float32, **layout)
         self._freeze()
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
         self.forward = torch.compile(self.net) if settings.compile else self.net
@@ -107,6 +108,17 @@ class State:
         for n, value in groups.get("ema", {}).items():
             self.ema[int(n)].copy_(value)
         self.best = groups.get("best")
+
+
+def _synchronous(net: nn.Module, settings: TrainSettings, device: torch.device) -> nn.Module:
+    """With BatchNorm over all ranks where asked. Every rank then has the same running statistics, so that their average
+    weighted by rows (take_buffers) changes nothing."""
+    if not settings.sync_batchnorm:
+        return net
+    if device.type != "cuda":
+        raise UsageError("train.sync_batchnorm: torch has it for GPUs only, this machine trains on a CPU. Leave it out; "
+                         "running statistics are averaged over the ranks either way.")
+    return nn.SyncBatchNorm.convert_sync_batchnorm(net)
 
 
 def _like(view: Tensor, p: Tensor) -> Tensor:

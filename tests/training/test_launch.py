@@ -2,8 +2,8 @@
 
 import pytest
 
-from contract.errors import NotFound, TrainingFailed, UsageError
-from training import launch
+from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
+from training import failure, launch
 from training.train import job_of
 
 
@@ -36,3 +36,32 @@ def test_a_launcher_that_lies_is_not_believed(world, monkeypatch):
 def a_job(world, **train):
     return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
                   "tests.training.tiny:build", 32, False)
+
+
+def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(world, monkeypatch, capsys):
+    started = []
+
+    def fails_with(error):
+        def start(*_):
+            started.append(error)
+            raise error
+
+        monkeypatch.setattr(launch, "_start", start)
+        with pytest.raises(type(error)):
+            launch.launch(a_job(world, retries=2), world.storage, "torchrun")
+
+    fails_with(failure.RankLost("rank 1 was killed"))
+    assert len(started) == 3 and "(1 more times at most)" in capsys.readouterr().err
+    fails_with(NotFinite("loss"))
+    assert len(started) == 4
+
+
+def test_what_a_rank_says_of_itself_is_told_and_another_ranks_silence_is_not(world):
+    job = a_job(world)
+    for raised, expected in ((RuntimeError("bug"), "a rank failed: RuntimeError: bug"),
+                             (failure.RankGone("peer"), "ended without a result")):
+        failure.forget(job, world.storage)
+        with pytest.raises(type(raised)), failure.reported(job.to_dict()):
+            raise raised
+        told = failure.raised(job, world.storage, "torchrun", "exit code 1.")
+        assert expected in str(told) and isinstance(told, failure.RankLost) == isinstance(raised, failure.RankGone)

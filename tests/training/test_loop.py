@@ -1,9 +1,12 @@
 """The loop: resuming ends in the same weights, errors stop before the step, and a version says what made it."""
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import load as load_tensors
 
-from contract.errors import Mismatch, NotFinite
+from contract.errors import Mismatch, NotFinite, UsageError
 from training import loop as training_loop
 from training.checkpoint import Checkpoints
 from training.train import job_of
@@ -87,3 +90,47 @@ def a_loop(world):
     job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
                  "tests.training.tiny:build", 32, False)
     return training_loop.Loop(job, Ranks(0, 1, torch.device("cpu")))
+
+
+def test_gradients_accumulated_over_two_steps_are_those_of_one_of_twice_the_rows(world):
+    """Without BatchNorm in training mode and dropout, which see steps: the backbone is frozen, its mode evaluation."""
+    same = {"freeze_backbone": True, "augment": "none", "epochs": 1, "checkpoint_steps": 1000}
+    rows, losses = world.made.rows["train"], []
+    for batch, accumulate in ((rows, 1), (-(-rows // 2), 2)):
+        card = world.train(batch=batch, accumulate=accumulate, **same)
+        losses.append(card.metrics["epochs"][0]["validation"]["loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_accumulated_and_balanced_it_also_resumes_to_the_same_weights(world, monkeypatch, tmp_path):
+    settings = {"accumulate": 3, "class_weights": "balanced", "log_dir": str(tmp_path / "log"), "retries": 0}
+    undisturbed = world.train(**settings)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        dies_after(2, patch)
+        world.train(run_key="digits/2", **settings)
+    assert world.train(run_key="digits/2", **settings | {"log_dir": str(tmp_path / "other")}
+                       ).weights_sha256 == undisturbed.weights_sha256
+    lines = [json.loads(line) for line in (tmp_path / "log" / "metrics.jsonl").read_text().splitlines()]
+    assert {"update", "loss", "lr", "rows", "gradient_norm"} <= lines[0].keys()
+    assert any("validation_loss" in line for line in lines)
+    assert list((tmp_path / "log").glob("events.out.tfevents.*"))
+
+
+def test_balanced_weights_give_every_class_the_same_part(world):
+    rows = world.made.per_class["train"]
+    weights = training_loop._class_weights(world.made, "balanced", torch.device("cpu")).tolist()
+    parts = [w * rows[label] for w, label in zip(weights, world.made.classes, strict=True)]
+    assert parts == pytest.approx([world.made.rows["train"] / len(rows)] * len(rows))
+
+
+def test_batchnorm_over_all_ranks_is_refused_where_torch_has_it_not(world):
+    with pytest.raises(UsageError, match="train.sync_batchnorm: torch has it for GPUs only"):
+        world.train(sync_batchnorm=True)
+
+
+def test_frozen_only_the_head_changes(world):
+    world.train(epochs=1)
+    card = world.train(parent="1", epochs=1, freeze_backbone=True)
+    before, after = (load_tensors(world.registry.weights(v)) for v in ("1", card.version))
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"9.weight", "9.bias"}
