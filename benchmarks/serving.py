@@ -1,0 +1,267 @@
+"""Serving speed over HTTP: Trueup, a plain FastAPI handler and (where installed) LitServe with the same network, by turns.
+
+    python -m benchmarks.serving [--network resnet18] [--runtime torchscript] [--clients 1,16,64] [--seconds 10] [--rounds 2]
+
+The load comes from a process of its own; 50 JPEG files of 500 x 375. The limit is 1 / (1/network + 1/preprocessing),
+both measured alone in the same run. `trueup, nothing logged` is the same service whose outbox forgets: what durable
+logging costs. Prints one JSON line per program and number of clients: requests a second, p50 and p99 in ms, and the
+share of the limit. On a busy machine only the ratios of one run mean something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+HERE = Path(__file__).resolve()
+PICTURES = 50
+PRE = {"resize": 256, "crop": 224}
+
+
+def pictures() -> list[bytes]:
+    """JPEG files of about 90 kB, different ones."""
+    import numpy as np
+    from PIL import Image
+
+    from tests.inference.pictures import encode
+
+    made = []
+    for n in range(PICTURES):
+        draw = np.random.default_rng(n)
+        coarse = draw.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)).astype(np.float32)
+        noise = draw.normal(0, 11, (375, 500, 1)).astype(np.float32)
+        made.append(encode(Image.fromarray((smooth + noise).clip(0, 255).astype(np.uint8)), quality=90))
+    return made
+
+
+def load(url: str, field: str, clients: int, seconds: float) -> None:
+    """The load generator, run as a process: prints one JSON line."""
+    files, times, bad, stop = pictures(), [], [], time.monotonic() + seconds
+
+    def ask(n: int) -> None:
+        with httpx.Client(timeout=120) as client:
+            while time.monotonic() < stop:
+                n += clients
+                began = time.perf_counter()
+                answer = client.post(url, files={field: ("x.jpg", files[n % PICTURES], "image/jpeg")})
+                (times if answer.status_code == 200 else bad).append(time.perf_counter() - began)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(clients)]
+    began = time.monotonic()
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    times.sort()
+    print(json.dumps({"per_second": len(times) / (time.monotonic() - began), "bad": len(bad),
+                      "p50": 1000 * times[len(times) // 2], "p99": 1000 * times[int(len(times) * 0.99)]}))
+
+
+def card(asked: argparse.Namespace) -> tuple:
+    """A card and weights of the network, random."""
+    import hashlib
+
+    import torch
+    from safetensors.torch import save
+
+    from contract.card import Card, Preprocess
+    from inference import network
+
+    torch.manual_seed(0)
+    weights = save(network.build(asked.network, 1000).eval().state_dict())
+    return Card(model="m", version="1", created_at="", network=asked.network, classes=[f"c{n}" for n in range(1000)],
+                preprocess=Preprocess(**PRE), weights_sha256=hashlib.sha256(weights).hexdigest(),
+                weights_bytes=len(weights), runtime=asked.runtime, number_format=asked.number_format), weights
+
+
+def limit(predictor, seconds: float) -> dict[str, float]:
+    """Images a second of the bare network on ready batches, of preprocessing in one thread per core, and of both."""
+    import torch
+
+    batch = torch.randn(8, 3, PRE["crop"], PRE["crop"])
+    net = rate(lambda: predictor.probabilities(batch), 8, seconds)
+    files, cores = pictures(), os.cpu_count() or 1
+    done, stop = [0] * cores, time.monotonic() + seconds
+
+    def prepare(k: int) -> None:
+        while time.monotonic() < stop:
+            predictor.prepare(files[done[k] % PICTURES])
+            done[k] += 1
+
+    threads = [threading.Thread(target=prepare, args=(k,)) for k in range(cores)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    pre = sum(done) / seconds
+    return {"network": net, "preprocessing": pre, "limit": 1 / (1 / net + 1 / pre)}
+
+
+def rate(call, images: int, seconds: float) -> float:
+    """Images a second of a call, after two to warm up."""
+    call(), call()
+    calls, began = 0, time.monotonic()
+    while time.monotonic() - began < seconds:
+        call()
+        calls += 1
+    return calls * images / (time.monotonic() - began)
+
+
+def plain() -> None:
+    """The peer: a FastAPI handler as people write it, with our predictor (so the same network), on $PORT."""
+    import uvicorn
+    from fastapi import FastAPI, UploadFile
+
+    app, predictor = FastAPI(), _predictor()
+
+    @app.get("/health/live")
+    def alive() -> str:
+        return "yes"
+
+    @app.post("/predict")
+    def predict(image: UploadFile) -> list:
+        return predictor.top(predictor.probabilities(predictor.prepare(image.file.read())[None])[0], 5)
+
+    uvicorn.run(app, port=int(os.environ["PORT"]), log_level="error")
+
+
+def litserve() -> None:
+    """LitServe with batches of 8 and our predictor."""
+    import litserve as ls
+    import torch
+
+    class Api(ls.LitAPI):
+        def setup(self, device: str) -> None:
+            self.predictor = _predictor()
+
+        def decode_request(self, request):  # noqa: ANN001, ANN201
+            return self.predictor.prepare(request["image"].file.read())
+
+        def predict(self, batch):  # noqa: ANN001, ANN201
+            return self.predictor.probabilities(torch.stack(list(batch)))
+
+        def encode_response(self, row):  # noqa: ANN001, ANN201
+            return self.predictor.top(row, 5)
+
+    server = ls.LitServer(Api(max_batch_size=8, batch_timeout=0.01), accelerator="cpu", timeout=120)
+    server.run(port=int(os.environ["PORT"]), host="127.0.0.1", generate_client_file=False, log_level="error")
+
+
+def ours() -> None:
+    """Trueup's service on the root of $ROOT; with $FORGET its outbox answers at once and keeps nothing."""
+    from inference import outbox, serve
+
+    if os.environ.get("FORGET"):
+        async def nothing(self, row, image, body_hash, answer, brought=False):  # noqa: ANN001, ANN202
+            return answer
+
+        outbox.Outbox.append_prediction = nothing
+    sys.exit(serve.main(["--root", os.environ["ROOT"], "--model", "m", "--port", os.environ["PORT"], "--no-auth"]))
+
+
+def _predictor():  # noqa: ANN202
+    from contract.registry import Registry
+    from contract.storage import open_root
+    from inference.predictor import Predictor
+
+    registry = Registry(open_root(os.environ["ROOT"]), "m")
+    return Predictor(registry.card("1"), registry.weights("1"))
+
+
+PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged": ("ours", "/v1/predictions", {"FORGET": "1"}),
+            "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {})}
+
+
+@contextmanager
+def running(program: str, root: str):
+    """The URL of a program in a process of its own."""
+    from benchmarks.soak import free_port
+
+    function, path, more = PROGRAMS[program]
+    port = free_port()
+    environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": str(HERE.parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"],
+                               env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until, live = time.monotonic() + 180, f"http://127.0.0.1:{port}"
+        while True:
+            try:
+                if httpx.get(f"{live}/{'health' if program == 'litserve' else 'health/live'}", timeout=5).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{program} did not start")
+            time.sleep(0.2)
+        yield live + path
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def asked_for(url: str, clients: int, seconds: float) -> dict:
+    """One run of the load generator."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.serving", "--load", url, "--clients", str(clients),
+                           "--seconds", str(seconds)], capture_output=True, text=True, cwd=HERE.parents[1], check=True)
+    return json.loads(done.stdout)
+
+
+def main() -> int:
+    """Measures by turns and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--runtime", default="torchscript")
+    parser.add_argument("--number-format", default="float32")
+    parser.add_argument("--clients", default="1,16,64")
+    parser.add_argument("--programs", default=",".join(PROGRAMS).replace("trueup, nothing", "trueup; nothing"))
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--load", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.load:
+        load(asked.load, "image", int(asked.clients), asked.seconds)
+        return 0
+    return compare(asked)
+
+
+def compare(asked: argparse.Namespace) -> int:
+    """The table, as JSON lines."""
+    from inference.predictor import Predictor
+    from tests.inference.published import publish_tiny
+
+    made, weights = card(asked)
+    with tempfile.TemporaryDirectory(prefix="trueup-serving-") as folder:
+        root = str(Path(folder, "root"))
+        publish_tiny(root, weights=weights, classes=tuple(made.classes), **made.model_dump(
+            include={"network", "preprocess", "runtime", "number_format"}) | {"preprocess": made.preprocess})
+        best = limit(Predictor(made, weights), asked.seconds / 2)
+        print(json.dumps({"program": "limit", **{k: round(v, 1) for k, v in best.items()}}), flush=True)
+        names = [name.replace(";", ",") for name in asked.programs.split(",")]
+        for clients in map(int, asked.clients.split(",")):
+            found: dict[str, list[dict]] = {name: [] for name in names}
+            for _ in range(asked.rounds):
+                for name in names:
+                    try:
+                        with running(name, root) as url:
+                            asked_for(url, clients, 2)
+                            found[name].append(asked_for(url, clients, asked.seconds))
+                    except RuntimeError as error:
+                        print(f"not measured: {error}", file=sys.stderr)
+            for name, of in found.items():
+                if of:
+                    figures = {k: round(statistics.median(r[k] for r in of), 1) for k in ("per_second", "p50", "p99")}
+                    print(json.dumps({"program": name, "clients": clients, **figures, "bad": sum(r["bad"] for r in of),
+                                      "of_limit": round(figures["per_second"] / best["limit"], 2)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
