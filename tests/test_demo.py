@@ -27,13 +27,13 @@ def play(folder: Path, seed: int) -> tuple[Path, dict, str]:
     """Plays the demo from 23:59:50 of yesterday; returns its root, its document, and all that it printed."""
     start = datetime.now(UTC).replace(hour=23, minute=59, second=50, microsecond=0) - timedelta(days=1)
     (folder / "clock").write_text(str((start - datetime.now(UTC)).total_seconds()))
-    command = [sys.executable, "-m", "pipeline.demo.run", "--root", str(folder / "demo"), "--seed", str(seed)]
+    command = [sys.executable, "-m", "pipeline.demo.run", "--root", "demo-root", "--seed", str(seed)]
     env = os.environ | {clock.CLOCK_FILE: str(folder / "clock"), "PYTHONPATH": str(REPO)}
     said = subprocess.run(command, env=env, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert said.returncode == 0, said.stdout[-5000:]
     again = subprocess.run([*command, "--json"], env=env, cwd=folder, text=True, capture_output=True)
     assert again.returncode == 0, again.stderr
-    return folder / "demo", json.loads(again.stdout), said.stdout
+    return folder / "demo-root", json.loads(again.stdout), said.stdout
 
 
 def check(root: Path, document: dict) -> None:
@@ -73,12 +73,12 @@ def played(tmp_path_factory):
     return root, document
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_loop_turns(played):
     check(*played)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_answers_are_those_of_the_version_that_each_names(played):
     """Probabilities of sampled answers, computed again from the stored image and the weights of the named version."""
     root, _ = played
