@@ -22,8 +22,10 @@ MOST = 200
 def write_comparison(storage: Storage, model: str, first: str, second: str) -> tuple[str, dict[str, Any]]:
     """Renders the comparison; returns where it lies, and its document."""
     from jobs.report import template
+    from jobs.report_sources import file_of
 
     sides = [side(storage, model, name) for name in (first, second)]
+    sides = [one | {"file": file_of(storage, model, one["id"])} for one in sides]
     document = compare(*sides)
     key = layout.evaluation(model, sides[1]["id"]) + f"compare-{_file(sides[0])}.html"
     storage.put(key, template("compare.html", {"c": document, "model": model, "most": MOST}).encode())

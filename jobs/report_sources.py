@@ -42,10 +42,17 @@ def last_time(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: st
             decision = optional(storage, layout.evaluation(model, name) + "decision.json")
             version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
             now, then = evaluation["versions"][order[0]], found["versions"][version]
-            return {"id": name, "as_of": found["as_of"], "window": found["window"], "version": version, "now": order[0],
+            return {"id": name, "file": file_of(storage, model, name), "as_of": found["as_of"], "window": found["window"],
+                    "version": version, "now": order[0],
                     "verdict": decision and decision["verdict"], "figures": then,
                     "change": change(then, now, evaluation["confidence"])}
     return None
+
+
+def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
+    """What a link to an evaluation leads to: its report, or the document when none was rendered."""
+    there = storage.exists(layout.evaluation(model, evaluation_id) + "report.html")
+    return "report.html" if there else "evaluation.json"
 
 
 def optional(storage: Storage, key: str) -> dict[str, Any] | None:

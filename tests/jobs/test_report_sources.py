@@ -69,7 +69,7 @@ def rendered(root, *options, code=0):
 
 def test_it_says_what_changed_and_where_the_version_comes_from(root):
     _, names, html = rendered(root)
-    assert f'<a href="../{names[0]}/report.html">' in html
+    assert f'<a href="../{names[0]}/evaluation.json">' in html  # it has no report of its own yet
     assert "accuracy went from 90%" in html and "Per-class accuracy" in html
     assert 'id="s-lineage"' in html and "its training set is not known" in html
 
@@ -129,11 +129,14 @@ def test_two_versions_of_one_evaluation(root):
 
 
 def test_a_comparison_names_what_is_more_than_chance():
-    sides = [{"id": str(i), "version": "1", "window": {}, "as_of": "", "confidence": 0.95, "figures": document(day(
+    common = {"version": "1", "window": {"from": "", "to": ""}, "as_of": "", "file": "", "confidence": 0.95}
+    sides = [{"id": str(i), **common, "figures": document(day(
         [cell("a", "a", n=90), cell("b", "a", n=10), cell("b", "b", n=right), cell("a", "b", n=100 - right)]
     ))["versions"]["1"]} for i, right in enumerate((90, 40))]
     found = compare(*sides)
     assert found["changed"] == ["b"] and found["classes"][0]["difference"]["value"] == pytest.approx(-0.5)
+    page = report.template("compare.html", {"c": found, "model": "m", "most": 9})
+    assert page.count(">clear</td>") == 1 and page.count(">may be chance</td>") == 1
     assert found["change"]["mix"] + found["change"]["accuracy"] == pytest.approx(-0.25, abs=1e-12)
     assert [o["origin"] for o in found["origins"]] == ["import"]
 
