@@ -62,6 +62,8 @@ def load(url: str, field: str, clients: int, seconds: float) -> None:
     began = time.monotonic()
     [t.start() for t in threads]
     [t.join() for t in threads]
+    if not times:
+        sys.exit(f"expected answers of 200 from {url}, got none ({len(bad)} others)")
     times.sort()
     print(json.dumps({"per_second": len(times) / (time.monotonic() - began), "bad": len(bad),
                       "p50": 1000 * times[len(times) // 2], "p99": 1000 * times[int(len(times) * 0.99)]}))
@@ -118,7 +120,7 @@ def rate(call, images: int, seconds: float) -> float:
 def plain() -> None:
     """The peer: a FastAPI handler as people write it, with our predictor (so the same network), on $PORT."""
     import uvicorn
-    from fastapi import FastAPI, UploadFile
+    from fastapi import FastAPI, File
 
     app, predictor = FastAPI(), _predictor()
 
@@ -127,8 +129,8 @@ def plain() -> None:
         return "yes"
 
     @app.post("/predict")
-    def predict(image: UploadFile) -> list:
-        return predictor.top(predictor.probabilities(predictor.prepare(image.file.read())[None])[0], 5)
+    def predict(image: bytes = File()) -> list:
+        return predictor.top(predictor.probabilities(predictor.prepare(image)[None])[0], 5)
 
     uvicorn.run(app, port=int(os.environ["PORT"]), log_level="error")
 
