@@ -18,6 +18,7 @@ import click
 from contract import layout
 from contract.command import Outcome, run, stage_command
 from contract.errors import NotFound, UsageError
+from contract.evaluations import newest
 from contract.report_script import SCRIPT
 from contract.settings import ReportSettings, Settings, with_options
 from contract.storage import Storage, open_root, read_json
@@ -50,15 +51,6 @@ def command(settings: Settings, names: tuple[str, ...], model: str | None, open_
     if open_it:
         webbrowser.open(where)
     return Outcome(document=document, text=where)
-
-
-def newest(storage: Storage, model: str) -> str:
-    """The newest evaluation of a model that was finished; NotFound when there is none."""
-    for name in reversed(storage.folders(layout.evaluations(model))):
-        if storage.exists(layout.evaluation(model, name) + "evaluation.json"):
-            return name
-    raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
-                   f"trueup evaluate --model {model}.")
 
 
 def load(storage: Storage, model: str, evaluation_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:

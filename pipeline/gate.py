@@ -16,6 +16,7 @@ from contract.command import Outcome, run, stage_command
 from contract.counts_store import load_all
 from contract.decision_document import Decision
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
+from contract.evaluations import newest
 from contract.registry import Registry
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root, read_json
@@ -36,20 +37,11 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     """Decide from an evaluation whether the live version still holds."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
-    evaluation_id = evaluation_id or newest_evaluation(storage, name)
+    evaluation_id = evaluation_id or newest(storage, name)
     decision = make(storage, settings, name, evaluation_id, version)
     if not dry_run:
         decision = write(storage, layout.evaluation(name, evaluation_id) + "decision.json", decision)
     return Outcome(decision["exit_code"], decision, text(decision))
-
-
-def newest_evaluation(storage: Storage, model: str) -> str:
-    """The newest evaluation that was finished, by its `as_of`; NotFound when there is none."""
-    for name in reversed(storage.folders(layout.evaluations(model))):
-        if storage.exists(layout.evaluation(model, name) + "evaluation.json"):
-            return name
-    raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
-                   f"trueup evaluate --model {model}.")
 
 
 def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,

@@ -12,12 +12,12 @@ import click
 from contract import layout
 from contract.command import Outcome, run, stage_command
 from contract.errors import NotFound
+from contract.evaluations import newest
 from contract.registry import Registry, models
 from contract.runs import Runs
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root, read_json
 from pipeline.days import prediction_days
-from pipeline.gate import newest_evaluation
 from pipeline.tables import aligned, printable
 
 
@@ -53,7 +53,7 @@ def of_model(storage: Storage, model: str) -> dict[str, Any]:
 
 def _decision(storage: Storage, model: str) -> dict[str, Any] | None:
     try:
-        return read_json(storage, layout.evaluation(model, newest_evaluation(storage, model)) + "decision.json")
+        return read_json(storage, layout.evaluation(model, newest(storage, model)) + "decision.json")
     except NotFound:
         return None
 
