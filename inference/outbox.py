@@ -28,6 +28,8 @@ from inference.group_commit import GroupCommit, connect
 # Ids that the service made come back by mistake only; their answers go after an hour.
 BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
+# More rows than these are made elsewhere than on the event loop, on which other requests wait.
+MANY = 50
 # Shipping writes, too: on a disk without room it could not make room. Requests are refused while this is left.
 RESERVE_BYTES, RESERVE_SHARE = 64 << 20, 0.1
 SCHEMA = """
@@ -137,7 +139,7 @@ class Outbox:
         Returns the answer that stands: an earlier one when the id was answered meanwhile. OtherBody when that was for
         another image; OutboxFull.
         """
-        day = _day(row)
+        day, body, size = _encode(row)
 
         def job() -> dict[str, Any]:
             stored = self._stored(self._db, row["prediction_id"], body_hash)
@@ -145,23 +147,25 @@ class Outbox:
                 return stored
             now, kept = clock.now_us(), BROUGHT_KEPT_S if brought else OWN_KEPT_S
             self._store_image(image)
-            self._insert(layout.PREDICTIONS, day, row, now, image.sha256 if image else None)
+            self._db.execute(INSERT_ROW, (layout.PREDICTIONS, day, now, body, size, image.sha256 if image else None))
+            self._count(size)
             self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", (
                 row["prediction_id"], body_hash, json.dumps(answer, ensure_ascii=False), now + kept * 1_000_000))
             return answer
 
-        return await self._enter(job, _size(row) + (len(image.data) if image else 0))
+        return await self._enter(job, size + (len(image.data) if image else 0))
 
     async def append_labels(self, rows: list[dict[str, Any]]) -> None:
         """Makes label rows durable, all or none. OutboxFull."""
-        days = [_day(row) for row in rows]
+        made = await asyncio.to_thread(_encoded, rows) if len(rows) > MANY else _encoded(rows)
+        size = sum(row[2] for row in made)
 
         def job() -> None:
             now = clock.now_us()
-            for day, row in zip(days, rows, strict=True):
-                self._insert(layout.LABELS, day, row, now, None)
+            self._db.executemany(INSERT_ROW, [(layout.LABELS, day, now, body, size, None) for day, body, size in made])
+            self._count(size)
 
-        await self._enter(job, sum(map(_size, rows)))
+        await self._enter(job, size)
 
     async def answered(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
         """The stored answer of an id, None when there is none. OtherBody when it was for another image."""
@@ -198,11 +202,6 @@ class Outbox:
             done = self._db.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?)",
                                     (image.sha256, image.extension, len(image.data), image.data))
             self._count(len(image.data) if done.rowcount else 0)
-
-    def _insert(self, table: str, day: str, row: dict[str, Any], now: int, image: str | None) -> None:
-        self._db.execute("INSERT INTO rows (tbl, day, recorded_us, body, size, image) VALUES (?, ?, ?, ?, ?, ?)",
-                         (table, day, now, _body(row), _size(row), image))
-        self._count(_size(row))
 
     def _recount(self) -> None:
         """After a failed commit: what its jobs had counted is not there."""
@@ -340,6 +339,7 @@ class Outbox:
         self._lock.close()
 
 
+INSERT_ROW = "INSERT INTO rows (tbl, day, recorded_us, body, size, image) VALUES (?, ?, ?, ?, ?, ?)"
 ROWS_OF_A_CUT = "SELECT recorded_us, body FROM rows WHERE cut = ? ORDER BY seq"
 # Bytes are gone and no row here names it: the bucket is where it is looked for.
 UNNAMED_IMAGES = "DELETE FROM images WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256)"
@@ -356,19 +356,17 @@ def _lock(folder: Path) -> Any:
     return file
 
 
-def _day(row: dict[str, Any]) -> str:
+def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
+    """Day, text and bytes of a row."""
     day = ids.day_of(row["prediction_id"])
     if day is None:
         raise UsageError(f"expected a prediction id that is a UUIDv7, got {row['prediction_id']!r}.")
-    return day
+    body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return day, body, len(body.encode())
 
 
-def _body(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-
-
-def _size(row: dict[str, Any]) -> int:
-    return len(_body(row).encode())
+def _encoded(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    return [_encode(row) for row in rows]
 
 
 def _digest(rows: list[tuple[int, str]]) -> str:

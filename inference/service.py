@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from inference.auth import Caller, Refused
 from inference.batching import Batcher
 from inference.judgements import check_id, label_row
 from inference.live import Follower, Live
-from inference.outbox import Image, OtherBody, Outbox, OutboxFull
+from inference.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
 from inference.record import logged_classes, prediction_row
 from inference.shipper import Shipper
 from inference.store_clock import StoreClock
@@ -234,16 +235,20 @@ class Service:
         `origin` None: each judgement's own, as far as the caller may claim it; a page gives its kind. Raises Refused.
         """
         now, oldest = clock.now(), timedelta(days=self.settings.serve.label_days)
-        rows = [label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
-                          labeler_default=labeler_default, saw_prediction=saw_prediction)
-                | {"strategy": strategy, "selection_probability": selection_probability}
-                for n, judgement in enumerate(judgements, start=1)]
+
+        def made() -> list[dict[str, Any]]:
+            return [label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
+                              labeler_default=labeler_default, saw_prediction=saw_prediction)
+                    | {"strategy": strategy, "selection_probability": selection_probability}
+                    for n, judgement in enumerate(judgements, start=1)]
+
+        rows = await asyncio.to_thread(made) if len(judgements) > MANY else made()
         try:
             await self.outbox.append_labels(rows)
         except OutboxFull as error:
             raise Refused(503, "outbox_full", str(error), RETRY_MUCH_LATER) from None
-        for row in rows:
-            self.metrics.labels.labels(row["origin"]).inc()
+        for said, many in Counter(row["origin"] for row in rows).items():
+            self.metrics.labels.labels(said).inc(many)
         return [row["label_id"] for row in rows]
 
     # -- what others ask --------------------------------------------------------------------------------------------
