@@ -52,7 +52,7 @@ class Registry:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._history = Sequence(storage, layout.history(model))
+        self._history = Sequence(storage, layout.history(model), begin=self._copied)
         self._claims = Sequence(storage, layout.claim(model))
 
     # -- versions ---------------------------------------------------------------------------------------------------
@@ -114,6 +114,13 @@ class Registry:
         """The newest history record, or None before the first."""
         found = self._history.newest()
         return Record.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
+
+    def _copied(self) -> int:
+        """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
+        try:
+            return int(jsonio.loads(self.storage.read(layout.live(self.model)))["seq"])
+        except (NotFound, ValueError, KeyError, TypeError):
+            return 0
 
     def history(self) -> list[Record]:
         """All records, oldest first."""

@@ -5,6 +5,7 @@ number is used twice. A sequence is a key with `{}` where the number stands, e.g
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from contract import jsonio
@@ -15,12 +16,14 @@ from contract.storage import Storage
 class Sequence:
     """Numbered documents 1, 2, 3 … under one pattern; a gap ends it, so numbers are only ever taken in order."""
 
-    def __init__(self, storage: Storage, pattern: str) -> None:
+    def __init__(self, storage: Storage, pattern: str, begin: Callable[[], int] | None = None) -> None:
+        """`begin` gives a number that was the newest once, or 0: where looking begins, so that nothing is listed."""
         if len(re.findall(r"\{[^}]*\}", pattern)) != 1:
             raise ValueError(f"pattern {pattern!r}: expected exactly one {{}}")
         self.storage = storage
         self.pattern = pattern
-        self._known = 0
+        self._begin = begin
+        self._known, self._data = 0, b""  # the newest seen; documents never change
 
     def key(self, n: int) -> str:
         """The key of number n."""
@@ -31,18 +34,19 @@ class Sequence:
         return jsonio.loads(self.storage.read(self.key(n)))
 
     def newest(self) -> tuple[int, Any] | None:
-        """The highest number and its document, or None. Lists once, then probes n + 1 (S3 keys are consistent)."""
+        """The highest number and its document, or None. Looks once, then probes n + 1 (S3 keys are consistent)."""
         if not self._known:
-            self._known = max(self._numbers(), default=0)
-        document = self._read(self._known) if self._known else None
+            self._look()
         while (following := self._read(self._known + 1)) is not None:
-            self._known, document = self._known + 1, following
-        return (self._known, document) if self._known else None
+            self._known, self._data = self._known + 1, following
+        return (self._known, jsonio.loads(self._data)) if self._known else None
 
     def append(self, document: Any, after: int) -> int:
         """Creates number after + 1 and returns it; AlreadyExists when somebody else was first."""
-        self.storage.create(self.key(after + 1), jsonio.dumps(document))
-        self._known = max(self._known, after + 1)
+        data = jsonio.dumps(document)
+        self.storage.create(self.key(after + 1), data)
+        if after + 1 > self._known:
+            self._known, self._data = after + 1, data
         return after + 1
 
     def add(self, document: Any) -> int:
@@ -54,13 +58,29 @@ class Sequence:
             except AlreadyExists:
                 continue
 
-    def _read(self, n: int) -> Any:
+    def _look(self) -> None:
+        begin = self._begin() if self._begin else 0
+        if begin > 0 and self._take(begin):
+            return
+        for n in sorted(self._numbers(), reverse=True):
+            if self._take(n):
+                return
+
+    def _take(self, n: int) -> bool:
+        data = self._read(n)
+        if data is not None:
+            self._known, self._data = n, data
+        return data is not None
+
+    def _read(self, n: int) -> bytes | None:
         try:
-            return self.get(n)
+            return self.storage.read(self.key(n))
         except NotFound:
             return None
 
     def _numbers(self) -> list[int]:
         head, _, tail = re.sub(r"\{[^}]*\}", "\0", self.pattern).partition("\0")
+        if head.endswith("/") and tail.startswith("/"):  # what else lies in the folders (a run's beats) is not listed
+            return [int(name) for name in self.storage.folders(head) if re.fullmatch(r"\d+", name)]
         form = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
         return [int(m[1]) for e in self.storage.list(head) if (m := form.fullmatch(e.key))]
