@@ -185,7 +185,7 @@ PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged":
 @contextmanager
 def running(program: str, root: str):
     """The URL of a program in a process of its own."""
-    from benchmarks.soak import free_port
+    from benchmarks.soak_load import free_port
 
     function, path, more = PROGRAMS[program]
     port = free_port()

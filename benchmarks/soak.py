@@ -1,146 +1,58 @@
-"""A recorded long run of the service: kills under load with a store that fails, swaps under load, mutated images.
+"""A recorded long run of the service: kills under load with a store that fails, swaps under load, damaged images.
 
-    python -m benchmarks.soak [--rows N] [--kills K] [--swaps S] [--requests R] [--mutations M] [--store folder|s3]
+    python -m benchmarks.soak [--rows N] [--kills K] [--swaps S] [--requests R] [--images I] [--http-images H]
+                              [--store folder|s3] [--minutes M --record FILE]
 
-Three parts; 0 leaves one out. `--rows` acknowledged rows (predictions and labels) over `--kills` SIGKILLs, then every
-acknowledged row is looked for in the bucket: exactly once, or the run fails. `--requests` requests over `--swaps`
-changes of the live version: none may fail, and the longest gap between answers is compared with the same load without
-swaps. `--mutations` damaged image files: none may be answered with 5xx. With `--store s3` the store is moto's server
-behind a proxy that fails in 5% of the requests. Prints one JSON line per part; exit code 1 when one does not hold.
+Four parts; 0 leaves one out. `--rows` acknowledged rows (predictions and labels) over `--kills` SIGKILLs, then every
+acknowledged row is looked for in the bucket: exactly once, or the run fails. `--requests` requests at `--rate` a second,
+half of them over `--swaps` changes of the live version: none may fail, and the longest gap between answers is compared
+with the half without swaps. `--images` damaged files through the service's own functions, `--http-images` over HTTP:
+none may crash it or be answered with 5xx. With `--store s3` the store is moto's server behind a proxy that fails in 5%
+of the requests. With `--minutes` each part ends after that time with what it reached; `--record FILE` keeps the figures
+of every run, and the next run with the same file does what is missing. Prints one JSON line per part, then the totals;
+exit code 1 when one does not hold or is not yet complete.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pyarrow.parquet as pq
 
-from contract import ids
+from benchmarks import soak_images
+from benchmarks.soak_load import Load, store
 from contract.registry import Registry
 from contract.storage import open_root
-from tests.conftest import FAKE_AWS
-from tests.fakes.fault_proxy import KINDS, FaultProxy
-from tests.inference.mutations import mutated
-from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
-from tests.inference.serving import IMAGE, ServiceProcess, until
+from tests.inference.serving import ServiceProcess, until
 
-PICTURES = [picture(n) for n in range(64)]
-FAULTY_SHARE = 0.05
 ALLOWED_GAP_S = 0.25
+# Names of the figures that add up over the runs of one record, by part; the first is the option that asks for it.
+TOTALS = {"kills": ("acknowledged", "kills", "lost", "twice"), "swaps": ("requests", "swaps", "failed"),
+          "images": ("files", "lots"), "images over HTTP": ("files",)}
+# On a busy machine a start takes minutes.
+START_S = 900
 
 
-class Load:
-    """Callers that predict, and label what they predicted; they remember what was acknowledged and when."""
-
-    def __init__(self, url: str, callers: int, labels: int = 0) -> None:
-        self.url, self.labels_each = url, labels
-        self.predictions: list[str] = []
-        self.labels: list[str] = []
-        self.refused: list[str] = []
-        self.at: list[float] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(callers)]
-        [t.start() for t in self._threads]
-
-    def _call(self, n: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=60) as client:
-            while not self._stop.is_set():
-                try:
-                    self._once(client, n := n + 1)
-                except httpx.TransportError as error:
-                    if not self._stop.is_set():
-                        self.refused.append(repr(error))
-                    return
-
-    def _once(self, client: httpx.Client, n: int) -> None:
-        mine = ids.uuid7()
-        answer = client.post("/v1/predictions", content=PICTURES[n % 64], headers=IMAGE | {"X-Prediction-Id": mine})
-        self.at.append(time.monotonic())
-        if answer.status_code != 200:
-            self.refused.append(f"{answer.status_code} {answer.text[:200]}")
-            return
-        self.predictions.append(mine)
-        if self.labels_each:
-            judgements = [{"prediction_id": mine, "label": "a", "labeler": f"p{k}"} for k in range(self.labels_each)]
-            labels = client.post("/v1/labels", json={"labels": judgements})
-            if labels.status_code == 201:
-                self.labels += labels.json()["label_ids"]
-
-    def rows(self) -> int:
-        return len(self.predictions) + len(self.labels)
-
-    def end(self) -> None:
-        self._stop.set()
-        [t.join(90) for t in self._threads]
-
-
-@contextmanager
-def store(kind: str, folder: Path):
-    """(root, what makes it fail); `fail(True)` lets the store fail at random."""
-    if kind == "folder":
-        yield str(folder / "root"), lambda on: None
-        return
-    os.environ.update(FAKE_AWS)
-    moto = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port := free_port())],
-                            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        with FaultProxy(f"http://127.0.0.1:{port}") as proxy:
-            os.environ["AWS_ENDPOINT_URL"] = proxy.url
-            until(lambda: _answers(f"http://127.0.0.1:{port}"), 60)
-            import boto3
-
-            boto3.client("s3").create_bucket(Bucket="soak")
-            chance = random.Random(1)
-
-            def fail(on: bool) -> None:
-                proxy.fault = (lambda *_: chance.choice(KINDS) if chance.random() < FAULTY_SHARE else None) if on \
-                    else (lambda *_: None)
-
-            yield "s3://soak/run", fail
-            print(json.dumps({"part": "store", "requests": dict(proxy.seen)}), flush=True)
-    finally:
-        moto.terminate()
-        moto.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).status_code < 500
-    except httpx.TransportError:
-        return False
-
-
-def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, labels: int) -> dict:
+def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, labels: int, ends: float) -> dict:
     """Acknowledged rows over kills, each found exactly once."""
     predictions, judgements, lives, began = [], [], 0, time.monotonic()
     fail(True)
-    while len(predictions) + len(judgements) < rows or lives < kills_:
+    while (len(predictions) + len(judgements) < rows or lives < kills_) and time.monotonic() < ends:
         service = process(root, folder)
-        load = Load(service.url(), callers, labels)
-        wanted, moment = max(rows // kills_, 1), random.Random(lives).uniform(0.3, 3)
-        until(lambda load=load, wanted=wanted: load.rows() >= wanted, 900)
+        load = Load(service.url(START_S), callers, labels)
+        left = rows - len(predictions) - len(judgements)
+        wanted, moment = max(left // max(kills_ - lives, 1), 1), random.Random(lives).uniform(0.3, 3)
+        until(lambda load=load, wanted=wanted: load.rows() >= wanted or time.monotonic() > ends, START_S)
         time.sleep(moment)
         service.end(signal.SIGKILL)
         load.end()
@@ -149,13 +61,20 @@ def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, l
         judgements += load.labels
     fail(False)
     last = process(root, folder)
-    last.url()
+    last.url(START_S)
+    until(lambda: not waiting(last.url()), START_S)
     clean = last.end(signal.SIGTERM)
     found = {"predictions": compared(root, "predictions", "prediction_id", predictions),
              "labels": compared(root, "labels", "label_id", judgements)}
-    good = clean == 0 and all(f["lost"] == f["twice"] == 0 for f in found.values())
-    return {"part": "kills", "holds": good, "kills": lives, "acknowledged": len(predictions) + len(judgements), **found,
-            "seconds": round(time.monotonic() - began)}
+    lost, twice = (sum(f[what] for f in found.values()) for what in ("lost", "twice"))
+    return {"part": "kills", "holds": clean == lost == twice == 0, "kills": lives, "lost": lost, "twice": twice,
+            "acknowledged": len(predictions) + len(judgements), **found, "seconds": round(time.monotonic() - began)}
+
+
+def waiting(url: str) -> bool:
+    """Whether rows are left in the outbox."""
+    lines = httpx.get(f"{url}/metrics", timeout=120).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("trueup_outbox_rows ")) > 0
 
 
 def compared(root: str, table: str, key: str, acknowledged: list[str]) -> dict[str, int]:
@@ -176,22 +95,22 @@ def process(root: str, folder: Path) -> ServiceProcess:
                           "--set", "serve.poll_seconds=0.5")
 
 
-def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int) -> dict:
+def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rate: float, ends: float) -> dict:
     """Half of the requests without swaps, then as many or more until all swaps are done; gaps of both are compared."""
     registry, service = Registry(open_root(root), "m"), process(root, folder)
-    load = Load(service.url(), callers)
-    until(lambda: len(load.at) > 50, 120)
-    calm_from, began = len(load.at), time.monotonic()
-    until(lambda: len(load.at) >= requests // 2, 36_000)
-    calm = gaps(load.at[calm_from:])
-    first, each = len(load.at), requests // 2 // swaps_
+    url = service.url(START_S)
+    load = Load(url, callers, rate=rate)
+    until(lambda: len(load.at) > 200, START_S)
+    half = (ends - (began := time.monotonic())) / 2
+    first = len(load.at)
+    reach(load, first + requests // 2, began + half)
+    calm, each = gaps(load.at[first:]), requests // 2 // swaps_
+    first = len(load.at)
     for n in range(swaps_):
         live = registry.newest().state.live
-        other = "2" if live == "1" else "1"
-        registry.promote(other, by="soak", reason="soak", expected_live=live)
-        until(lambda n=n: len(load.at) >= first + each * (n + 1), 36_000)
-        served = httpx.get(f"{load.url}/v1/models", timeout=60).json()["models"][0]["model_version"]
-        assert served == other, f"expected version {other}, {served} answers"
+        registry.promote(other := "2" if live == "1" else "1", by="soak", reason="soak", expected_live=live)
+        reach(load, first + each * (n + 1), began + half + half * (n + 1) / swaps_)
+        until(lambda other=other: serves(url) == other, 60)
     moved, seconds = gaps(load.at[first:]), time.monotonic() - began
     load.end()
     service.end(signal.SIGTERM)
@@ -201,50 +120,96 @@ def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int) -> 
             "first_failures": load.refused[:3]}
 
 
+def serves(url: str) -> str:
+    """The version that answers."""
+    return httpx.get(f"{url}/v1/models", timeout=120).json()["models"][0]["model_version"]
+
+
+def reach(load: Load, requests: int, ends: float) -> None:
+    """Waits until so many were answered, or until the time comes."""
+    while len(load.at) < requests and time.monotonic() < ends:
+        time.sleep(0.05)
+
+
 def gaps(at: list[float]) -> dict[str, float]:
     """Longest time between two answers, and the tenth longest, in seconds."""
     longest = sorted((b - a for a, b in zip(sorted(at), sorted(at)[1:], strict=False)), reverse=True)
     return {"longest": round(longest[0], 3), "tenth": round(longest[9], 3)}
 
 
-def mutations(root: str, folder: Path, many: int) -> dict:
-    """Damaged files: whatever they hold, the answer is 200 or a 4xx with a reason, and the process lives."""
-    service, codes, bad = process(root, folder), {}, []
-    with httpx.Client(base_url=service.url(), timeout=60) as client:
-        for data in mutated(many, seed=int(os.environ.get("SOAK_SEED", "1"))):
-            status = client.post("/v1/predictions", content=data, headers=IMAGE).status_code
-            codes[status] = codes.get(status, 0) + 1
-            if status >= 500:
-                bad.append(data.hex()[:400])
-        memory = next(line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines()
-                      if line.startswith("VmHWM"))
-    alive = service.process.poll() is None
-    service.end(signal.SIGTERM)
-    return {"part": "mutations", "holds": alive and not bad, "files": many, "answers": codes,
-            "peak_memory": " ".join(memory.split()[1:]), "first_5xx": bad[:3]}
+def missing(record: Path | None, part: str, wanted: dict[str, int]) -> dict[str, int]:
+    """What is left to do of `wanted` (name of a figure -> how many), after the runs of the record."""
+    done = [line for line in recorded(record) if line["part"] == part]
+    return {name: max(many - sum(line[name] for line in done), 0) for name, many in wanted.items()}
+
+
+def recorded(record: Path | None) -> list[dict]:
+    """The figures of earlier runs."""
+    return [json.loads(line) for line in record.read_text().splitlines()] if record and record.exists() else []
+
+
+def totals(lines: list[dict], part: str) -> dict:
+    """The sum over all runs of a part; the longest growth of a gap for swaps."""
+    of = [line for line in lines if line["part"] == part]
+    grown = [line["gap_s_with_swaps"]["longest"] - line["gap_s_without_swaps"]["longest"] for line in of if part == "swaps"]
+    return {"total": part, "runs": len(of), "holds": all(line["holds"] for line in of),
+            **{name: sum(line[name] for line in of) for name in TOTALS[part]},
+            **({"gap_grew_by_s": round(max(grown), 3)} if grown else {})}
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("rows", 1_000_000), ("kills", 50), ("swaps", 10), ("requests", 100_000), ("images", 1_000_000),
+                          ("http-images", 20_000), ("callers", 8), ("labels", 200)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rate", type=float, default=150)
+    parser.add_argument("--minutes", type=float, default=24 * 60)
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--store", choices=["folder", "s3"], default="s3")
+    return parser.parse_args()
+
+
+def run(asked: argparse.Namespace, root: str, fail, folder: Path):
+    """Runs what is missing of each part, and yields its figures."""
+    seconds, record = asked.minutes * 60, asked.record
+    left = missing(record, "kills", {"acknowledged": asked.rows, "kills": asked.kills})
+    if asked.rows and any(left.values()):
+        yield kills(root, fail, folder, left["acknowledged"], left["kills"], asked.callers, asked.labels,
+                    time.monotonic() + seconds)
+    left = missing(record, "swaps", {"requests": asked.requests, "swaps": asked.swaps})
+    if asked.swaps and any(left.values()):
+        # An interrupted run has both halves, too: a share of the swaps that fits the time.
+        fits = max(1, min(left["swaps"] or 1, round(asked.swaps * seconds * asked.rate / asked.requests)))
+        yield swaps(root, folder, left["requests"], fits, asked.callers, asked.rate, time.monotonic() + seconds)
+    done = totals(recorded(record), "images")
+    if asked.images > done["files"]:
+        yield soak_images.in_process(asked.images - done["files"], done["lots"], time.monotonic() + seconds)
+    left = missing(record, "images over HTTP", {"files": asked.http_images})["files"]
+    if left:
+        service = process(root, folder)
+        yield soak_images.over_http(service, service.url(START_S), left, left, time.monotonic() + seconds)
 
 
 def main() -> int:
     """Runs the parts; 1 when one does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("rows", 1_000_000), ("kills", 50), ("swaps", 10), ("requests", 100_000),
-                          ("mutations", 1_000_000), ("callers", 8), ("labels", 50)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--store", choices=["folder", "s3"], default="s3")
-    asked, results = parser.parse_args(), []
+    asked, results = options(), []
+    wanted = {"kills": asked.rows, "swaps": asked.swaps and asked.requests, "images": asked.images,
+              "images over HTTP": asked.http_images}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-soak-")))
         root, fail = stack.enter_context(store(asked.store, folder))
         publish_tiny(root, seed=1)
         publish_tiny(root, seed=2)
-        parts = ((asked.rows, lambda: kills(root, fail, folder, asked.rows, asked.kills, asked.callers, asked.labels)),
-                 (asked.swaps, lambda: swaps(root, folder, asked.requests, asked.swaps, asked.callers)),
-                 (asked.mutations, lambda: mutations(root, folder, asked.mutations)))
-        for wanted, part in parts:
-            if wanted:
-                results.append(part())
-                print(json.dumps(results[-1]), flush=True)
-    return 0 if all(r["holds"] for r in results) else 1
+        for result in run(asked, root, fail, folder):
+            results.append(result)
+            print(json.dumps(result), flush=True)
+            if asked.record:
+                with open(asked.record, "a") as file:
+                    file.write(json.dumps(result) + "\n")
+    whole = [totals(recorded(asked.record) or results, part) for part, many in wanted.items() if many]
+    print("\n".join(map(json.dumps, whole)))
+    return 0 if all(of["holds"] and of[TOTALS[of["total"]][0]] >= wanted[of["total"]] for of in whole) else 1
 
 
 if __name__ == "__main__":

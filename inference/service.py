@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +51,14 @@ class Picture:
     bytes: int
     image: Image
     prepared: Any
+
+
+def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Any]) -> Picture:
+    """All that is done with the bytes that came: header judged, metadata stripped, hashed, decoded. BadImage."""
+    info = preprocess.inspect(data, max_pixels)
+    stripped, extension, _ = strip(data, info)
+    image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
+    return Picture(info, len(data), image, prepare(stripped))
 
 
 class Service:
@@ -182,17 +190,12 @@ class Service:
     async def _decode(self, data: bytes, predictor: Any) -> Picture:
         began = clock.monotonic()
         try:
-            picture = await asyncio.get_running_loop().run_in_executor(self._decoders, self._picture, data, predictor)
+            picture = await asyncio.get_running_loop().run_in_executor(
+                self._decoders, read_picture, data, self.settings.serve.max_pixels, predictor.prepare)
         except BadImage as error:
             raise Refused(422, "bad_image", str(error)) from None
         self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)
         return picture
-
-    def _picture(self, data: bytes, predictor: Any) -> Picture:
-        info = preprocess.inspect(data, self.settings.serve.max_pixels)
-        stripped, extension, _ = strip(data, info)
-        image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
-        return Picture(info, len(data), image, predictor.prepare(stripped))
 
     def _record(self, predictor: Any, row: Any, picture: Picture, prediction_id: str, now: datetime,
                 top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -61,16 +61,16 @@ class ServiceProcess:
             self.process = subprocess.Popen(command, stderr=log, cwd=folder, env=os.environ | {
                 "PYTHONPATH": str(REPOSITORY)})
 
-    def url(self) -> str:
+    def url(self, seconds: float = 120) -> str:
         """Where it answers, once it does."""
-        until(lambda: self.ready.exists() or self.process.poll() is not None, 120)
+        until(lambda: self.ready.exists() or self.process.poll() is not None, seconds)
         assert self.ready.exists(), self.log.read_text()
         return json.loads(self.ready.read_text())["url"]
 
-    def end(self, how: signal.Signals) -> int:
+    def end(self, how: signal.Signals, seconds: float = 90) -> int:
         """Sends the signal and returns the exit code."""
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(seconds)
 
 
 def until(condition, seconds: float = 20.0) -> None:
