@@ -24,6 +24,12 @@ def day_folder(table: str, day: str) -> str:
     return f"{table}/dt={day}/"
 
 
+def holds_rows(key: str) -> bool:
+    """Whether an object below a day's folder is data: it lies in that folder itself, not deeper, and its name begins
+    with neither `_` nor `.` (design, section 7)."""
+    return key.count("/") == 2 and not key.rpartition("/")[2].startswith(("_", "."))
+
+
 def row_file(table: str, day: str, writer: str, first: int, last: int) -> str:
     """A file of rows: named by who wrote it and the outbox sequence numbers it holds."""
     return f"{table}/dt={day}/{writer}-{first:012d}-{last:012d}.parquet"
@@ -108,6 +114,11 @@ def history(model: str) -> str:
 def live(model: str) -> str:
     """A copy of the newest history record's state, for people and other programs."""
     return f"models/{name(model)}/live.json"
+
+
+def probe(model: str) -> str:
+    """Written twice before the first write of the registry: a store must refuse the second, exclusive one."""
+    return f"models/{name(model)}/probe.json"
 
 
 def runs(model: str) -> str:

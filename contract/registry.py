@@ -202,7 +202,7 @@ class Registry:
 
     def check_conditional_writes(self) -> None:
         """Refuses a store on which two publishers could both win."""
-        probe, body = f"models/{layout.name(self.model)}/probe.json", jsonio.dumps({"probe": "conditional writes"})
+        probe, body = layout.probe(self.model), jsonio.dumps({"probe": "conditional writes"})
         self.storage.put(probe, body)
         try:
             self.storage.create(probe, body)

@@ -32,7 +32,7 @@ class Item(NamedTuple):
 def files(storage: Storage, day: str) -> list[Entry]:
     """The Parquet files of a day's predictions."""
     found = storage.list(layout.day_folder(layout.PREDICTIONS, day))
-    return [e for e in found if e.key.endswith(".parquet") and not e.key.rpartition("/")[2].startswith(("_", "."))]
+    return [e for e in found if e.key.endswith(".parquet") and layout.holds_rows(e.key)]
 
 
 def cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:

@@ -4,6 +4,7 @@ Only footers are read here. What design section 7 says is taken as it is; anythi
 ForeignSchema that names file, column, what was expected and what came.
 """
 
+import logging
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from contract.records import LABEL, PREDICTION, Field, Record
 from contract.storage import Entry, Storage
 from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
 
+log = logging.getLogger(__name__)
 DEFAULT_DAYS = 30
 FOOTERS_AT_ONCE = 16
 PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
@@ -108,8 +110,14 @@ def list_day(storage: Storage, day: str) -> DayFiles:
 
 
 def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
+    """The objects of a day's folder that are data; deeper ones are none (design, section 7), which is said."""
     folder = layout.day_folder(table, day)
-    return sorted(e for e in storage.list(folder) if not _hidden(e.key[len(folder):]))
+    entries = sorted(storage.list(folder))
+    deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _hidden(e.key[len(folder):])]
+    if deeper:
+        log.warning("not counted: %s%s: files of rows lie in the day's folder itself, not below it.", deeper[0],
+                    f" and {len(deeper) - 1} more" if deeper[1:] else "")
+    return [e for e in entries if layout.holds_rows(e.key)]
 
 
 def _hidden(path: str) -> bool:

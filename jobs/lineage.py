@@ -126,7 +126,7 @@ def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], co
 
     system, base = storage.arrow()
     for entry in sorted(storage.list(layout.day_folder(table, day))):
-        if entry.key.rpartition("/")[2].startswith(("_", ".")):
+        if not layout.holds_rows(entry.key):
             continue
         with pq.ParquetFile(f"{base}/{entry.key}", filesystem=system) as file:
             there = [name for name in columns if name in file.schema_arrow.names]

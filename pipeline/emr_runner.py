@@ -1,7 +1,7 @@
 """Starts stages on EMR: the same interface as pipeline/runner.py, behind `trueup cycle --runner emr`.
 
 The gate runs here, since it reads counts only; so does an evaluation that has little to count, so that a schedule that
-finds nothing new ends in seconds. Everything else gets a transient cluster of its own (emr/).
+finds nothing new ends in seconds. Everything else gets a transient cluster of its own, or a job on EMR Serverless (emr/place.py).
 """
 
 import json
@@ -13,11 +13,12 @@ from contract import layout
 from contract.counts_store import CountsDocument
 from contract.errors import UsageError
 from contract.storage import Entry, Storage, open_root
+from emr import place
 from emr.cluster import Package
-from emr.exchange import Attempt, Reply
-from emr.follow import ClusterFailed, Follower
-from emr.job import cluster_of, emr_settings, request_of
-from emr.needs import NEEDS, need
+from emr.exchange import Reply
+from emr.follow import ClusterFailed
+from emr.job import emr_settings, request_of
+from emr.needs import NEEDS
 from emr.package import published
 from pipeline.days import prediction_days
 from pipeline.runner import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
@@ -28,15 +29,14 @@ MOST_ATTEMPTS = 3
 
 
 class EmrRunner:
-    """Stages on clusters; `here` runs those that need none.
+    """Stages on EMR; `here` runs those that need none.
 
     The cycle only looks packages up: who may write them decides what every role runs, so `trueup emr deploy` does.
     """
 
-    def __init__(self, here: Runner | None = None, follower: Follower | None = None,
-                 package: Callable[[Storage, str], Package] = published) -> None:
+    def __init__(self, here: Runner | None = None, package: Callable[[Storage, str], Package] = published) -> None:
         self.here: Runner = here or ProcessRunner()
-        self.follower, self.package = follower, package
+        self.package = package
         self.key: str | None = None
 
     def begin(self, run: str) -> None:
@@ -47,18 +47,12 @@ class EmrRunner:
         """Runs a stage to its end. Raises StageFailed, StageKilled, and what emr/follow.py raises."""
         root, rest, model = _split(argv)
         storage = open_root(root)
-        chosen = emr_settings(settings)
-        if stage.name not in NEEDS or (stage.name == "evaluate" and _little(storage, rest, model, chosen.here_bytes)):
+        limit = emr_settings(settings).here_bytes
+        if stage.name not in NEEDS or (stage.name == "evaluate" and _little(storage, rest, model, limit)):
             return self.here.run(stage, argv, settings)
         request = request_of(stage.name, rest, settings, self.key, stage.module)
-        follower = self.follower or Follower(storage, poll=chosen.poll_seconds)
-
-        def make(attempt: Attempt) -> dict[str, Any]:
-            package = self.package(storage, need(stage.name, chosen).environment)
-            return cluster_of(storage, request, attempt, package).to_request()
-
         try:
-            reply = follower.carry(model, request, make)
+            reply = place.carry(storage, model, request, lambda environment: self.package(storage, environment))
         except ClusterFailed as error:
             raise _dead(stage, str(error), error.attempt) from error
         return _answered(stage, reply)
@@ -108,7 +102,7 @@ def uncounted(storage: Storage, model: str, first: str | None, last: str | None)
 
 
 def _rows(storage: Storage, folder: str) -> Iterator[Entry]:
-    return (e for e in storage.list(folder) if not e.key.rpartition("/")[2].startswith(("_", ".")))
+    return (e for e in storage.list(folder) if layout.holds_rows(e.key))
 
 
 def _counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:

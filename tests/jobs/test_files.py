@@ -34,12 +34,14 @@ def changed(name, column):
     return kept.append_column(name, column)
 
 
-def test_every_file_of_a_day_but_hidden_ones(tmp_root):
+def test_every_file_of_a_day_but_hidden_and_deeper_ones(tmp_root, caplog):
     for name in ("b.parquet", "a", "hour=1/c.parquet", "_SUCCESS", ".x.parquet", "_temporary/0/d.parquet"):
         put(tmp_root, NEEDED, name)
     (day,), left_out = footers(tmp_root)
-    assert [f.key.split("/", 2)[2] for f in day.predictions] == ["a", "b.parquet", "hour=1/c.parquet"]
-    assert [f.rows for f in day.predictions] == [1, 1, 1] and not left_out and day.labels == ()
+    assert [f.key.split("/", 2)[2] for f in day.predictions] == ["a", "b.parquet"]
+    assert [f.rows for f in day.predictions] == [1, 1] and not left_out and day.labels == ()
+    assert caplog.messages == [f"not counted: predictions/dt={DAY}/hour=1/c.parquet: files of rows lie in the day's "
+                               "folder itself, not below it."]
 
 
 TAKEN = {
