@@ -33,7 +33,7 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     versions = sorted({p["version"] for p in points})
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "base": HEIGHT - BOTTOM,
-        "days": [(x(d), d[5:]) for d in days[::every]], "bound": None if bound is None else (y(bound), bound),
+        "days": [(x(d), d[5:]) for d in days[::every]], "bound": None if bound is None else (y(bound), f"{100 * bound:g}%"),
         "grid": [(y(v), f"{100 * v:.0f}%") for v in _grid(floor)],
         "lines": [_line(v, i, len(versions), [p for p in known if p["version"] == v], x, y)
                   for i, v in enumerate(versions)],

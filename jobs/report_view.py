@@ -3,7 +3,7 @@
 The template (templates/report.html) only places it. Nothing is computed here that evaluation.json does not hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jobs import report_charts
@@ -62,7 +62,28 @@ def points(value: float | None) -> str:
     return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
-FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment, "points": points}
+def gate_texts(gate: Mapping[str, Any]) -> tuple[str, str, str]:
+    """A gate's value, interval and bound, all three in the unit that the gate judges; a dash where it has none.
+
+    Whole numbers (coverage, audit labels) have no interval.
+    """
+    name, bound, value = gate["gate"], gate.get("bound"), gate.get("value")
+    unit = _UNITS.get(name, lambda x, figure: f"{100 * x:.{_decimals(figure)}f}%")
+    if name in _UNITS:
+        limit = "–" if bound is None else unit(bound, gate)
+    else:
+        limit = "–" if bound is None else f"{100 * bound:g}%"
+    if value is None:
+        return "–", "", limit
+    known = gate.get("low") is not None and gate["low"] != gate["high"]
+    return unit(value, gate), f"{unit(gate['low'], gate)} to {unit(gate['high'], gate)}" if known else "", limit
+
+
+_UNITS: dict[str, Callable[[float, Mapping[str, Any]], str]] = {
+    "audit_labels": lambda x, _: number(x), "drift": lambda x, _: number(x, 3), "calibration": lambda x, _: number(x, 3),
+    "drop_from_baseline": lambda x, _: f"{points(x)} points", "drop_from_trivial": lambda x, _: f"{points(x)} points"}
+FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment, "points": points,
+           "gate_texts": gate_texts}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 
@@ -89,10 +110,18 @@ def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None,
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
-        "before": _before(beside["before"]), "lineage": beside["lineage"],
+        "since": _since(evaluation.get("since_dataset")), "before": _before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
     }
+
+
+def _since(since: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What has come since the live version's dataset, with the classes that have most mismatches."""
+    if since is None:
+        return None
+    worst = sorted((r for r in since["per_class"] if r["mismatches"]), key=lambda r: (-r["mismatches"], r["label"]))
+    return {**since, "worst": worst[:MOST_PAIRS], "others": len(worst[MOST_PAIRS:])}
 
 
 def _before(before: Mapping[str, Any] | None) -> dict[str, Any] | None:

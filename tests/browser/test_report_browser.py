@@ -78,6 +78,14 @@ def test_no_table_is_cut_on_paper(page, name, tmp_path):
     assert page.pdf(path=str(tmp_path / "report.pdf"), prefer_css_page_size=True).startswith(b"%PDF")
 
 
+def test_a_table_has_its_whole_head_on_every_page(page, tmp_path):
+    """Chromium repeats the text of a head, not the buttons in it: on paper there are none."""
+    page.set_content(PAGES["100"])
+    page.emulate_media(media="print")
+    shown = page.locator("table.sortable thead button").evaluate_all("all => all.map(b => getComputedStyle(b).display)")
+    assert set(shown) == {"contents"}
+
+
 def test_tables_sort_under_the_services_own_policy(page, service):
     folder = layout.evaluation(MODEL, "20261121T080000Z-0123abcd")
     service.storage.put(folder + "evaluation.json", jsonio.dumps(document(*days(3))))

@@ -7,8 +7,9 @@ import pytest
 from contract import evaluation_tables, jsonio, layout
 from contract.errors import NotFound
 from contract.report_script import SCRIPT, csp_source
+from contract.since_dataset import Learnt
 from contract.storage import open_root, open_storage
-from jobs import report
+from jobs import report, report_view
 from tests.figures import cell, day, document, random_cells
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}"
@@ -39,6 +40,27 @@ def test_the_table_that_checks_labels():
     assert "b 4 4 0 0 100% 4 0 100% 0.30 4" in shown
     assert "All classes 14 13 1 1 93%" in shown
     assert "Class average 95% 100% 90%" in shown
+
+
+@pytest.mark.parametrize(("gate", "shown"), [
+    ({"gate": "accuracy", "value": 0.7, "low": 0.6, "high": 0.8, "bound": 0.9}, ("70%", "60% to 80%", "90%")),
+    ({"gate": "coverage", "value": 0.6225, "low": 0.6225, "high": 0.6225, "bound": 0.5}, ("62.25%", "", "50%")),
+    ({"gate": "audit_labels", "bound": 10000, "n": 3}, ("–", "", "10,000")),
+    ({"gate": "drift", "value": 0.01, "low": 0.0, "high": 0.02, "bound": 0.05}, ("0.010", "0.000 to 0.020", "0.050")),
+    ({"gate": "drop_from_trivial", "value": 0.3, "low": 0.2, "high": 0.4, "bound": -0.1},
+     ("+30.0 points", "+20.0 points to +40.0 points", "-10.0 points")),
+    ({"gate": "complete"}, ("–", "", "–"))])
+def test_a_gate_is_shown_in_its_own_unit(gate, shown):
+    assert report_view.gate_texts(gate) == shown
+
+
+def test_it_says_who_answered_and_what_is_new_and_what_unlabelled_rows_promise():
+    cells = [cell("a", "a", 0.9, origin="audit", n=80), cell("a", "b", 0.9, origin="audit", n=20), cell("a", None, 0.9, n=50)]
+    shown = text(report.render(document(day(cells), learnt=Learnt("1", "d", "2026-11-01"))))
+    assert "Audit labels, 100 of 100 of days without a sample document; not known to be unbiased." in shown
+    assert "Of 50 predictions without a label about 80% (72–88%) should be right" in shown
+    assert "100 labelled predictions of days after 2026-11-01, the last of its dataset; 20 of them were wrong." in shown
+    assert "Label New labels Wrong predictions b 20 20" in shown
 
 
 @pytest.mark.parametrize("days", [[], [day([])], [day([cell(n=3)])], [day([cell("a", "b", 0.4)])],
