@@ -26,7 +26,8 @@ from jobs.engines.question import Question
 @click.option("--model", help="Name of the model.")
 @click.option("--from", "first", help="First prediction day. [default: the last 30 that there are]")
 @click.option("--to", "last", help="Last prediction day. [default: today]")
-@click.option("--as-of", "as_of", help="Only what was known at this moment. [default: now]")
+@click.option("--as-of", "as_of", metavar="MOMENT", help="Only what was known then (ISO 8601; without a zone UTC, a day "
+              "alone means its end). [default: now]")
 @click.option("--role", default="live", show_default=True, help="Predictions of this role.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 @click.option("--dataset", help="With --imagefolder: the dataset to export.")

@@ -244,7 +244,8 @@ def _slice(name: str, expression: str) -> Slice:
 @click.option("--to", "last", type=clock.parse_day, metavar="DAY", help="Last prediction day, included.")
 @click.option("--engine", type=click.Choice(sorted(ENGINES)), help="[default: embedded; spark under spark-submit]")
 @click.option("--runner", help="mapreduce: inline, local, spark, hadoop or emr.")
-@click.option("--as-of", metavar="MOMENT", help="Count what was known then (ISO 8601). [default: now]")
+@click.option("--as-of", metavar="MOMENT", help="Count what was known then (ISO 8601; without a zone UTC, a day "
+              "alone means its end). [default: now]")
 @click.option("--full", is_flag=True, help="Count every day again.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Role of the predictions: live, shadow or batch.")
