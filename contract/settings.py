@@ -121,11 +121,25 @@ class CycleSettings(Section):
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 
 
+class SparkSettings(Section):
+    """Spark, wherever a stage uses it; `--spark-conf` goes before."""
+
+    conf: dict[str, str | int | float | bool] = Field({}, description="Spark settings passed through, e.g. spark.master")
+    jars: str | None = Field(None, description="folder with hadoop-aws and the AWS bundle, for Spark on an s3:// root; "
+                             "default: where `make jars` puts them")
+
+
 class EmrSettings(Section):
     """Stages on transient EMR clusters (`trueup cycle --runner emr`, `trueup emr …`)."""
 
     stack: str = Field("trueup", pattern="^[a-z][a-z0-9-]{0,30}$", description="CloudFormation stack; roles are named by it")
     release: str = Field("emr-7.12.0", pattern=r"^emr-7\.", description="EMR release with Spark 3.5 and Python 3.11")
+    compute: str = Field("clusters", pattern="^(clusters|serverless)$", description="clusters on EC2, or EMR Serverless for "
+                         "evaluation, dataset and scoring; training always gets a cluster")
+    serverless_image: str | None = Field(None, description="image of EMR Serverless workers, made from emr/serverless.Dockerfile")
+    serverless_workers: int = Field(4, ge=1, description="most executors of a job on EMR Serverless, of 4 vCPUs and 16 GB")
+    serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
+    score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
     security_configuration: str | None = Field(None, description="name of an EMR security configuration")
     engine: str = Field("spark", pattern="^(spark|mapreduce)$", description="engine of evaluations that run on a cluster")
@@ -158,6 +172,7 @@ class Settings(Section):
     serve: ServeSettings = ServeSettings()
     report: ReportSettings = ReportSettings()
     cycle: CycleSettings = CycleSettings()
+    spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)
 

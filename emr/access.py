@@ -1,8 +1,8 @@
 """Who may read and write which keys under a root: the least that each role needs, as data.
 
 `*` stands for anything, slashes too, as in IAM. Only the driver publishes, so only it may write a model's history and its
-live.json; raw rows, images and packages are written by none of these roles. tests/emr/test_access.py runs the stages,
-records their requests, and holds this table against them.
+live.json; labels, keys and packages are written by none of these roles, and raw predictions and images by scoring alone.
+tests/emr/test_access.py runs the stages, records their requests, and holds this table against them.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import layout
+from emr.needs import NOT_ON_SERVERLESS
 
 MARKER = "trueup.json"
 MODEL = "*"
 STEPS = f"runs/{MODEL}/steps/*"
 VERSIONS = f"models/{MODEL}/versions/*"
 HISTORY = f"models/{MODEL}/history/*"
+SCORING = f"scoring/{MODEL}/*"
 PREDICTIONS, LABELS = f"{layout.PREDICTIONS}/*", f"{layout.LABELS}/*"
 
 
@@ -42,11 +44,13 @@ ACCESS = {
     "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
+    # Its predictions are rows of role batch, with the pictures that they are of.
+    "score": Access((*NODE_READS, VERSIONS, HISTORY, SCORING, "images/*"), (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, f"models/{MODEL}/live.json", f"models/{MODEL}/probe.json")),
 }
-STAGES = ("evaluate", "dataset", "train", "assess")
+STAGES = ("evaluate", "dataset", "train", "assess", "score")
 
 
 def bucket_and_prefix(root: str) -> tuple[str, str]:
@@ -72,6 +76,41 @@ def statements(of: str, root: str) -> list[dict[str, Any]]:
 def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
     made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
     return made | ({"Condition": condition} if condition else {})
+
+
+def pictures(places: Sequence[str]) -> list[dict[str, Any]]:
+    """What scoring may read outside the root: the pictures under each s3://bucket/prefix."""
+    made = []
+    for n, place in enumerate(places, 1):
+        bucket, prefix = bucket_and_prefix(place)
+        made += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"]),
+                 _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"],
+                        {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
+    return made
+
+
+def serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws") -> list[dict[str, Any]]:
+    """What the driver may do in EMR Serverless: make applications with the stack's tag, and look at or end those."""
+    base = f"arn:{partition}:emr-serverless:*:{account}:/applications/*"
+    ours = {"StringEquals": {"aws:ResourceTag/trueup:stack": stack}}
+    roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES if name not in NOT_ON_SERVERLESS]
+    made = [
+        _allow("Applications", ["emr-serverless:ListApplications"], ["*"]),
+        _allow("MakeApplications", ["emr-serverless:CreateApplication", "emr-serverless:TagResource"], ["*"],
+               {"StringEquals": {"aws:RequestTag/trueup:stack": stack}}),
+        _allow("FollowApplications", [f"emr-serverless:{verb}" for verb in (
+            "GetApplication", "StopApplication", "DeleteApplication", "StartJobRun", "ListJobRuns", "GetJobRun",
+            "CancelJobRun")], [base], ours),
+        _allow("PassServerless", ["iam:PassRole"], roles,
+               {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}})]
+    if image is None:
+        return made
+    # Whoever makes an application with an image of ours is asked whether it may read that image.
+    host, _, name = image.partition("/")
+    owner, region = host.split(".")[0], (host.split(".") + ["", "", "*"])[3]
+    repository = f"arn:{partition}:ecr:{region}:{owner}:repository/{name.partition('@')[0].rpartition(':')[0] or name}"
+    reads = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+    return [*made, _allow("Image", reads, [repository])]
 
 
 def emr_statements(stack: str, account: str, partition: str = "aws") -> list[dict[str, Any]]:

@@ -22,21 +22,25 @@ LOOKS = 3  # a new cluster may be missing from the listing for some seconds
 
 
 class AccountError(TrueupError):
-    """EMR refused a request; its words are in the message."""
+    """EMR refused a request; its words are in the message, its code in `code`."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Uncertain(Exception):
     """The request may or may not have been carried out."""
 
 
-def connect() -> Any:
-    """The boto3 client. It never retries by itself: that would hide a lost response."""
+def connect(service: str = "emr") -> Any:
+    """A boto3 client. It never retries by itself: that would hide a lost response."""
     import boto3
     from botocore.config import Config
 
     from contract.s3_storage import region
 
-    return boto3.session.Session().client("emr", region_name=region(), config=Config(
+    return boto3.session.Session().client(service, region_name=region(), config=Config(
         retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60))
 
 
@@ -46,11 +50,50 @@ def pause(seconds: float) -> None:
 
 
 @dataclass
-class Account:
+class Caller:
+    """Requests to one service, throttling and lost responses ridden out."""
+
+    client: Any
+    sleep: Callable[[float], None] = field(default=lambda seconds: pause(seconds))
+    service: str = "EMR"
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """A request that may be sent twice; throttling and lost responses are waited for."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(operation, **arguments)
+            except Uncertain as error:
+                last = error
+                self._wait(attempt)
+        raise AccountError(f"{self.service} {operation}: gave up after {ATTEMPTS} attempts: {last}. Check the network and the "
+                           f"region.")
+
+    def _once(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+
+        try:
+            return getattr(self.client, operation)(**arguments)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in THROTTLED | SERVICE:
+                raise Uncertain(f"{code}: {error}") from error
+            raise AccountError(f"{self.service} refused {operation}: {error}. Check the settings under `emr:`, the roles of "
+                               f"`trueup emr deploy`, and the region.", code) from error
+        except (ParamValidationError, NoCredentialsError) as error:
+            raise AccountError(f"{self.service} {operation} was not sent: {error}") from error
+        except BotoCoreError as error:
+            raise Uncertain(str(error)) from error
+
+    def _wait(self, attempt: int) -> None:
+        """Full jitter: many drivers that were throttled together do not come back together."""
+        self.sleep(random.uniform(0.5, 1) * min(2.0 ** attempt, LONGEST_WAIT))
+
+
+@dataclass
+class Account(Caller):
     """The clusters of one account and region."""
 
     client: Any = field(default_factory=lambda: connect())  # looked up late, so that tests can replace it
-    sleep: Callable[[float], None] = field(default=lambda seconds: pause(seconds))
 
     def create(self, request: Mapping[str, Any]) -> str:
         """Makes the cluster, or finds the one of that name that a lost response left; returns its id."""
@@ -104,32 +147,6 @@ class Account:
                       StepCancellationOption="TERMINATE_PROCESS")
         self.call("terminate_job_flows", JobFlowIds=[cluster])
 
-    def call(self, operation: str, **arguments: Any) -> Any:
-        """A request that may be sent twice; throttling and lost responses are waited for."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._once(operation, **arguments)
-            except Uncertain as error:
-                last = error
-                self._wait(attempt)
-        raise AccountError(f"EMR {operation}: gave up after {ATTEMPTS} attempts: {last}. Check the network and the region.")
-
-    def _once(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
-
-        try:
-            return getattr(self.client, operation)(**arguments)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in THROTTLED | SERVICE:
-                raise Uncertain(f"{code}: {error}") from error
-            raise AccountError(f"EMR refused {operation}: {error}. Check the settings under `emr:`, the roles of "
-                               f"`trueup emr deploy`, and the region.") from error
-        except (ParamValidationError, NoCredentialsError) as error:
-            raise AccountError(f"EMR {operation} was not sent: {error}") from error
-        except BotoCoreError as error:
-            raise Uncertain(str(error)) from error
-
     def _pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
         while True:
             page = self.call(operation, **arguments)
@@ -137,7 +154,3 @@ class Account:
             if not page.get("Marker"):
                 return
             arguments["Marker"] = page["Marker"]
-
-    def _wait(self, attempt: int) -> None:
-        """Full jitter: many drivers that were throttled together do not come back together."""
-        self.sleep(random.uniform(0.5, 1) * min(2.0 ** attempt, LONGEST_WAIT))

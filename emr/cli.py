@@ -81,26 +81,24 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 
 
 @stage_command("run", context_settings={"ignore_unknown_options": True})
-@click.option("--stage", required=True, help="evaluate, dataset, train or assess.")
+@click.option("--stage", required=True, help="evaluate, dataset, train, assess or score.")
 @MODEL
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run_command(settings: Settings, stage: str, model: str | None, arguments: tuple[str, ...]) -> Outcome:
-    """Run one stage on a cluster of its own; ARGUMENTS are the stage's own options.
+    """Run one stage on a cluster of its own, or on EMR Serverless; ARGUMENTS are the stage's own options.
 
-    The same command again finds the same cluster, or the answer that it gave.
+    The same command again finds the same cluster or application, or the answer that it gave.
     """
-    from emr.follow import Follower, said
-    from emr.job import cluster_of, request_of
-    from emr.needs import need
+    from emr import place
+    from emr.follow import said
+    from emr.job import request_of
     from emr.package import publish
 
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
     request = request_of(stage, ["--model", name, *arguments], saved)
-    environment = need(stage, settings.emr).environment
-    reply = Follower(storage, poll=settings.emr.poll_seconds).carry(name, request, lambda attempt: cluster_of(
-        storage, request, attempt, publish(storage, environment, say=said)).to_request())
+    reply = place.carry(storage, name, request, lambda environment: publish(storage, environment, say=said))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")
     return Outcome(reply.code or (ERROR if error else 0), document, error["message"] if error else f"{stage}: done")
@@ -108,13 +106,15 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
 
 @stage_command("status")
 def status_command(settings: Settings) -> Outcome:
-    """Show the stack and the clusters that live."""
+    """Show the stack, the clusters that live, and with emr.compute serverless its applications."""
     from emr import stack
     from emr.account import Account
 
+    applications = [{"id": a["id"], "name": a["name"], "state": a["state"]} for a in _applications(settings)]
     document: dict[str, Any] = {"stack": settings.emr.stack, "state": stack.state(settings.emr.stack),
-                                "clusters": [_cluster(c) for c in Account().clusters() if _ours(c)]}
-    lines = [f"  {c['id']}  {c['state']:<13} {c['name']}" for c in document["clusters"]]
+                                "clusters": [_cluster(c) for c in Account().clusters() if _ours(c)],
+                                "applications": applications}
+    lines = [f"  {c['id']}  {c['state']:<13} {c['name']}" for c in [*document["clusters"], *applications]]
     return Outcome(document=document, text="\n".join([f"stack {document['stack']}: {document['state']}",
                                                       *(lines or ["  no cluster lives"])]))
 
@@ -126,6 +126,7 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     from emr import stack
     from emr.account import Account
     from emr.follow import said
+    from emr.serverless_account import ServerlessAccount
 
     if not yes:
         raise UsageError(f"expected --yes: this ends the clusters of stack {settings.emr.stack!r} and removes its roles, "
@@ -134,9 +135,20 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     clusters = [c["Id"] for c in account.clusters() if _ours(c) and account.tag(c["Id"]) == settings.emr.stack]
     for cluster in clusters:
         account.stop(cluster)
+    applications = [a["id"] for a in _applications(settings)]
+    for application in applications:
+        ServerlessAccount().end(application)
     state = stack.remove(settings.emr.stack, said)
-    return Outcome(document={"stack": settings.emr.stack, "state": state, "ended": clusters},
-                   text=f"stack {settings.emr.stack}: {state}; {len(clusters)} clusters ended; the bucket stays")
+    ended = [*clusters, *applications]
+    return Outcome(document={"stack": settings.emr.stack, "state": state, "ended": ended},
+                   text=f"stack {settings.emr.stack}: {state}; {len(ended)} clusters and applications ended; the bucket stays")
+
+
+def _applications(settings: Settings) -> list[dict[str, Any]]:
+    from emr.needs import SERVERLESS
+    from emr.serverless_account import ServerlessAccount
+
+    return ServerlessAccount().of_stack(settings.emr.stack) if settings.emr.compute == SERVERLESS else []
 
 
 def _ours(cluster: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from contract import jsonio
 from contract.documents import Document
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
-from emr.needs import NEEDS, Nodes, need, nodes
+from emr.needs import TURN, Nodes, need, nodes
 
 RECORDED = Path(__file__).resolve().parents[1] / "benchmarks" / "recorded.json"
 PRICES = Path(__file__).with_name("prices.json")
@@ -77,8 +77,8 @@ def estimate(settings: Settings, load: Load, recorded: Recorded, prices: Prices)
 
     `hours` is what one node of the record's speed would take; `wall_hours` what the cluster takes, without its start.
     """
-    stages = {name: _stage(name, settings, load, recorded, prices) for name in NEEDS}
-    turn = sum(stages[name]["dollars"] for name in NEEDS if name != "evaluate")
+    stages = {name: _stage(name, settings, load, recorded, prices) for name in TURN}
+    turn = sum(stages[name]["dollars"] for name in TURN if name != "evaluate")
     turns = settings.gates.retrainings * DAYS / settings.gates.retraining_days
     month = DAYS * stages["evaluate"]["dollars"] + turns * turn
     return {

@@ -38,7 +38,9 @@ NEEDS = {
     "dataset": Need("dataset", "jobs.dataset", TRAIN),
     "train": Need("train", "training.train", TRAIN, sets=(("train", "launcher", "spark"),), barrier=True),
     "assess": Need("assess", "training.assess", TRAIN, workers=False),
+    "score": Need("score", "jobs.score_images", TRAIN),
 }
+TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle; `score` is asked for by hand
 ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
 
 
@@ -50,6 +52,25 @@ def need(stage: str, settings: EmrSettings) -> Need:
     if stage != "evaluate":
         return found
     return replace(found, arguments=ENGINES[settings.engine], engine=settings.engine)
+
+
+CLUSTERS, SERVERLESS = "clusters", "serverless"  # emr.compute
+# Stages that stay on a cluster whatever emr.compute says.
+NOT_ON_SERVERLESS = {
+    "train": "EMR Serverless has no GPUs, and its workers come and go: ranks that train together get a cluster",
+    "assess": "one process that starts a service and times its answers: it gets a node of the kind that trained",
+}
+NO_MAPREDUCE = "EMR Serverless runs Spark and no Hadoop streaming: counting as MapReduce gets a cluster"
+
+
+def why_a_cluster(need: Need) -> str | None:
+    """Why EMR Serverless cannot run the stage; None when it can."""
+    return NO_MAPREDUCE if need.engine == MAPREDUCE else NOT_ON_SERVERLESS.get(need.stage)
+
+
+def on_serverless(need: Need, settings: EmrSettings) -> bool:
+    """Whether the stage runs on EMR Serverless under these settings."""
+    return settings.compute == SERVERLESS and why_a_cluster(need) is None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from contract import clock, layout, manifest
+from contract import spark as spark_settings
 from contract.command import Outcome, run, stage_command
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData, UsageError
@@ -58,18 +59,11 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     if not any(day.labels for day in days):
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
-    spark = session.get(dict(_pair(text) for text in spark_conf))
+    spark = session.get(spark_settings.conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), role)
     rows = labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,
                  {"from": present.first, "to": present.last})
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--spark-conf {text!r}: expected KEY=VALUE, for example spark.driver.memory=2g.")
-    return key, value
 
 
 def document(made: Manifest) -> dict[str, Any]:

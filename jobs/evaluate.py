@@ -206,14 +206,24 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
         raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
     if runner and engine != "mapreduce":
         raise UsageError(f"--runner {runner} is for --engine mapreduce, got engine {engine}.")
+    if spark_conf and engine != "spark":
+        raise UsageError(f"--spark-conf is for --engine spark, got engine {engine}.")
     moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
     declared = tuple(_slice(*pair) for pair in {**chosen.slices, **dict(map(_pair, slices))}.items())
     if len(declared) > MOST_SLICES:
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
-    options = {"runner": runner} if runner else {"spark_conf": dict(map(_pair, spark_conf))} if spark_conf else {}
+    options = {"runner": runner} if runner else _spark_options(settings, spark_conf) if engine == "spark" else {}
     return Request(Question(settings.need_model(), moment, role, slices=declared), engine=engine, options=options,
                    days=chosen.days, accepted_ratio=chosen.accepted_ratio,
                    bucket_edges=tuple(chosen.bucket_edges) or None)
+
+
+def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
+    """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
+    from contract import spark
+
+    made = spark.conf(settings, given)
+    return {"spark_conf": spark.with_s3a(settings.root or "", made, settings.spark.jars)}
 
 
 def _under_spark_submit() -> bool:

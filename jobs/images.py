@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from contract import clock, labels, layout
+from contract import clock, labels, layout, spark
 from contract.command import Outcome, run, stage_command
 from contract.errors import BadImage, EmptyData
 from contract.settings import Settings, with_options
@@ -40,7 +40,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(PICTURES)}), found none.")
-    made = build(session.get(), storage, settings.need_model(), rows, settings.dataset, as_of, {})
+    made = build(session.get(spark.conf(settings)), storage, settings.need_model(), rows, settings.dataset, as_of, {})
     said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
 

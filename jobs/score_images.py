@@ -24,7 +24,7 @@ if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
 
 import click  # noqa: E402
 
-from contract import clock, layout  # noqa: E402
+from contract import clock, layout, spark  # noqa: E402
 from contract.command import Outcome, run, stage_command  # noqa: E402
 from contract.documents import Document  # noqa: E402
 from contract.errors import AlreadyExists, ForeignSchema, UsageError  # noqa: E402
@@ -184,8 +184,7 @@ def command(settings: Settings, model: str | None, version: str | None, images: 
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     found = under(images) if images else in_table(uris)
-    conf = dict(pair.split("=", 1) for pair in spark_conf)
-    document = score(storage, settings, version, found, batch, conf)
+    document = score(storage, settings, version, found, batch, spark.conf(settings, spark_conf))
     return Outcome(document=document, text=as_text(document))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contract import clock, ids, layout
+from contract import clock, ids, layout, manifest
 from contract.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry, file_sha256
@@ -72,3 +72,14 @@ def picture(name: str, seed: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(grid.astype(np.uint8)).save(out, "PNG")
     return out.getvalue()
+
+
+def readable(storage) -> None:
+    """Nothing half-done is shown: whatever a document names is there, and live is a version that can be loaded."""
+    registry = Registry(storage, MODEL)
+    for version in {registry.live(), *registry.versions()}:
+        registry.weights(version)
+    for entry in storage.list("datasets/"):
+        if entry.key.endswith("manifest.json"):
+            made = manifest.load(storage, entry.key.split("/")[1])
+            assert all(storage.exists(file.key) for file in made.files)

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from contract import clock, layout, manifest
+from contract import clock, layout, manifest, spark
 from contract.card import Card, Preprocess
 from contract.command import Outcome, run, stage_command
 from contract.errors import NoSuchModel, TrainingFailed, UsageError
@@ -60,7 +60,7 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
     registry = Registry(storage, settings.need_model())
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
                  size=size, grey=grey, weights_name=weights_name, weights=weights,
-                 spark_conf=dict(pair.split("=", 1) for pair in spark_conf))
+                 spark_conf=spark.conf(settings, spark_conf))
     return Outcome(document=document(card), text=text(card))
 
 

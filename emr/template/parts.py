@@ -40,11 +40,11 @@ def sub(text: str) -> dict[str, str]:
 
 
 def role(name: str, service: str, statements: Sequence[Mapping[str, Any]], managed: Sequence[Any] = (),
-         condition: Mapping[str, Any] | None = None) -> Resource:
-    """A role that one service may take, with one inline policy."""
+         condition: Mapping[str, Any] | None = None, also: Sequence[Mapping[str, Any]] = ()) -> Resource:
+    """A role that one service may take, with one inline policy; `also`: further statements on who may take it."""
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     properties: dict[str, Any] = {"RoleName": name, "AssumeRolePolicyDocument": {
-        "Version": "2012-10-17", "Statement": [trust | ({"Condition": condition} if condition else {})]}}
+        "Version": "2012-10-17", "Statement": [trust | ({"Condition": condition} if condition else {}), *also]}}
     if statements:
         document = {"Version": "2012-10-17", "Statement": [_with_subs(dict(s)) for s in statements]}
         properties["Policies"] = [{"PolicyName": "access", "PolicyDocument": document}]

@@ -4,8 +4,9 @@ import pytest
 
 from contract import jsonio, layout
 from contract.storage import open_root
-from emr import account, package, step
+from emr import account, package, serverless_account, step
 from tests.fakes.emr import FakeEmr
+from tests.fakes.serverless import FakeServerless
 
 
 def run_step(args):
@@ -31,4 +32,19 @@ def emr(monkeypatch):
     monkeypatch.setattr(account, "connect", lambda: fake)
     monkeypatch.setattr(account, "pause", fake.sleep)
     monkeypatch.setattr(package, "fingerprint", lambda *_: "f" * 16)
+    return fake
+
+
+def run_job(arguments):
+    """What a driver on EMR Serverless does with its job's arguments."""
+    return step.main(arguments)
+
+
+@pytest.fixture
+def serverless(emr, monkeypatch):
+    """EMR Serverless in the same fake account; its jobs run in this process, too."""
+    fake, clusters = FakeServerless(run_job), account.connect
+    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr-serverless" else clusters())
+    monkeypatch.setattr(account, "pause", fake.sleep)
+    monkeypatch.setattr(serverless_account, "role_arn", lambda role: f"arn:aws:iam::123456789012:role/{role}")
     return fake

@@ -16,7 +16,7 @@ from contract.storage import open_root
 from emr import access, step
 from emr.exchange import Request, another
 from pipeline import cycle
-from pipeline.stages import ASSESS, DATASET, TRAIN
+from pipeline.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.pipeline.conftest import fake_stages  # noqa: F401
@@ -133,11 +133,37 @@ def test_only_the_driver_moves_the_pointer():
     assert may == {"driver"}
 
 
-@pytest.mark.parametrize("key", ["predictions/dt=2026-11-10/w-1-1.parquet", "labels/dt=2026-11-10/w-1-1.parquet",
-                                 "images/ab/abc.jpg", "keys/x.json", "packages/train-0.tar.gz"])
-def test_nobody_here_writes_raw_rows_keys_or_packages(key):
+@pytest.mark.parametrize(("key", "who"), [
+    ("predictions/dt=2026-11-10/w-1-1.parquet", ["score"]), ("images/ab/abc.jpg", ["score"]),
+    ("labels/dt=2026-11-10/w-1-1.parquet", []), ("keys/x.json", []), ("packages/train-0.tar.gz", [])])
+def test_labels_keys_and_packages_are_written_by_none_and_rows_by_scoring_alone(key, who):
     request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{key}")
-    assert not [of for of in access.ACCESS if allowing(access.statements(of, "s3://my-bucket/pre"), request)]
+    assert [of for of in access.ACCESS if allowing(access.statements(of, "s3://my-bucket/pre"), request)] == who
+
+
+def test_scoring_may_read_the_prefixes_that_it_was_given():
+    found = access.pictures(["s3://camera/new pictures"])
+    assert allowing(found, Asked("s3:GetObject", "arn:aws:s3:::camera/new pictures/1.jpg"))
+    assert allowing(found, Asked("s3:ListBucket", "arn:aws:s3:::camera", "new pictures/"))
+    assert not allowing(found, Asked("s3:GetObject", "arn:aws:s3:::camera/others/1.jpg"))
+
+
+@pytest.mark.usefixtures("fake_stages")
+def test_the_driver_asks_emr_serverless_what_its_role_allows(serverless, tmp_root):
+    from tests.emr.test_serverless import IMAGE
+    from tests.emr.test_serverless import test_a_stop_cancels_the_job_and_deletes_the_application as stopped
+
+    statements = access.serverless_statements("trueup", "123456789012", IMAGE)
+    allowed = {action for s in statements for action in s["Action"]}
+    stopped(serverless, tmp_root, 15)
+    asked = {f"emr-serverless:{operation}" for operation, _ in serverless.requests}
+    image = {"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"}  # asked on our behalf, as are tags
+    assert asked | image | {"emr-serverless:TagResource", "iam:PassRole"} == allowed
+    passed = next(s for s in statements if s["Sid"] == "PassServerless")["Resource"]
+    roles = {a["executionRoleArn"] for o, a in serverless.requests if o == "StartJobRun"}
+    assert roles <= set(passed) and not [r for r in passed if "train" in r or "assess" in r]
+    (repository,) = next(s for s in statements if s["Sid"] == "Image")["Resource"]
+    assert repository == "arn:aws:ecr:us-east-1:123456789012:repository/trueup-serverless"
 
 
 def test_another_prefix_of_the_bucket_is_closed():
@@ -155,7 +181,8 @@ def test_a_retraining_asks_what_its_roles_allow(server, root):
     values = {"model": tiny_root.MODEL, "from": tiny_root.DAY, "to": tiny_root.DAY, "as_of": "2026-11-20T00:00:00Z",
               "live": "1", "run": f"{tiny_root.MODEL}/1"}
     wrong = []
-    for stage in (DATASET, TRAIN, ASSESS):
+    score = Stage("score", "jobs.score_images", ("--model", "{model}", "--images", f"{root}/images"))
+    for stage in (DATASET, TRAIN, ASSESS, score):
         requests, answer = recorded(server, root, stage.name, stage.argv(values), stage.module)
         values |= stage.given(answer)
         try:

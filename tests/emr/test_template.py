@@ -21,7 +21,11 @@ def made(*overrides):
     return template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
 
 
-@pytest.mark.parametrize("more", [[], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"], ["emr.create_bucket=false"]])
+SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/workers:1",
+              "emr.score_from=[s3://camera/new]"]
+
+
+@pytest.mark.parametrize("more", [[], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"], ["emr.create_bucket=false"], SERVERLESS])
 def test_cfn_lint_finds_nothing(more):
     assert [f"{m.rule.id} {m.message}" for m in lint(body(made(*more)), None, ["us-east-1"])] == []
 
@@ -30,6 +34,14 @@ def test_cfn_lint_would_find_something():
     broken = made()
     del broken["Resources"]["TrainRole"]["Properties"]["AssumeRolePolicyDocument"]
     assert lint(body(broken), None, ["us-east-1"])
+
+
+def test_only_stages_that_run_there_trust_emr_serverless():
+    resources = made(*SERVERLESS)["Resources"]
+    trusting = [name for name, r in resources.items() if "emr-serverless.amazonaws.com" in json.dumps(
+        r["Properties"].get("AssumeRolePolicyDocument", {}))]
+    assert trusting == ["DatasetRole", "EvaluateRole", "ScoreRole"]
+    assert "emr-serverless" not in json.dumps(made())
 
 
 def test_the_bucket_is_closed_and_stays():

@@ -1,0 +1,80 @@
+"""The requests of one stage on EMR Serverless: an application of its own, and its one Spark job.
+
+An application costs nothing while it is stopped; it starts with its job, stops when idle, and its capacity is bounded.
+Workers run our image (emr/serverless.Dockerfile), since EMR's own has no Python 3.11.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract import layout, spark
+from contract.errors import UsageError
+from contract.settings import EmrSettings
+from contract.storage import Storage
+from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
+from emr.exchange import Attempt, Request
+
+VCPUS, MEMORY_GB, DISK_GB = 4, 16, 20  # of a worker; EMR Serverless has fixed ratios
+HEAP_GB = 14  # what Spark may take of it, with its overhead of a tenth inside
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage: the application, and the job that it runs."""
+
+    application: dict[str, Any]
+    job: dict[str, Any]  # without applicationId, which is known when the application is there
+
+
+def job_of(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str) -> Job:
+    """The requests of an attempt. UsageError without an image. `role`: the ARN of the stage's role."""
+    if not settings.serverless_image:
+        raise UsageError("emr.compute is serverless: expected emr.serverless_image, the image of its workers, got none. Build it "
+                         "from emr/serverless.Dockerfile (docs/deploy.md), or set emr.compute to clusters.")
+    tags = {STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
+    token = hashlib.sha256(f"{storage.root} {attempt.key}".encode()).hexdigest()
+    return Job(_application(attempt, settings, token, tags), _job(storage, request, attempt, settings, role, token, tags))
+
+
+def name_of(attempt: Attempt) -> str:
+    """What the attempt's application is called (names are short there, and have no spaces)."""
+    stage = attempt.key.rsplit("/", 3)[-3].partition("-")[0]
+    return f"trueup-{stage}-{hashlib.sha256(attempt.name.encode()).hexdigest()[:16]}"
+
+
+def _application(attempt: Attempt, settings: EmrSettings, token: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    workers = settings.serverless_workers + 1  # and the driver
+    return {
+        "name": name_of(attempt), "releaseLabel": settings.release, "type": "SPARK", "clientToken": token,
+        "architecture": "X86_64", "tags": dict(tags), "imageConfiguration": {"imageUri": settings.serverless_image},
+        "autoStartConfiguration": {"enabled": True},
+        "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": max(1, settings.idle_seconds // 60)},
+        "maximumCapacity": {"cpu": f"{workers * VCPUS} vCPU", "memory": f"{workers * MEMORY_GB} GB",
+                            "disk": f"{workers * DISK_GB} GB"}}
+
+
+def _job(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
+         tags: Mapping[str, str]) -> dict[str, Any]:
+    wanted = request.settings.get("spark", {}).get("conf", {})
+    return {
+        "clientToken": token, "name": attempt.name[:256], "executionRoleArn": role, "mode": "BATCH", "tags": dict(tags),
+        "executionTimeoutMinutes": settings.serverless_minutes, "retryPolicy": {"maxAttempts": 1},
+        "jobDriver": {"sparkSubmit": {"entryPoint": f"local://{HOME}/emr/step.py",
+                                      "entryPointArguments": ["--root", storage.root, "--request", attempt.key]}},
+        "configurationOverrides": {
+            "applicationConfiguration": [{"classification": "spark-defaults", "properties": spark_defaults(settings, wanted)}],
+            "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": storage.uri(layout.logs())}}}}
+
+
+def spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Spark's settings on EMR Serverless, then those of `spark.conf`; its master is its own."""
+    variables = {"PYSPARK_PYTHON": PYTHON, "PYTHONPATH": HOME}
+    found = {f"spark.emr-serverless.driverEnv.{name}": value
+             for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
+    found |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
+    found |= {"spark.driver.cores": str(VCPUS), "spark.driver.memory": f"{HEAP_GB}g", "spark.executor.cores": str(VCPUS),
+              "spark.executor.memory": f"{HEAP_GB}g", "spark.sql.session.timeZone": "UTC",
+              "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
+    return found | {name: spark.text(value) for name, value in wanted.items() if name != "spark.master"}
