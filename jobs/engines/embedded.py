@@ -31,6 +31,7 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
 
     Raises Mismatch when a file holds other than the rows its footer promises, ForeignSchema when one cannot be read.
     """
+    _import_before_threads()
     cores = len(os.sched_getaffinity(0))
     workers = max(1, min(cores, len(days), MOST_WORKERS))
     with tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill, ThreadPoolExecutor(workers) as pool:
@@ -53,6 +54,20 @@ def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[
         if reasons:
             raise ForeignSchema(reasons[0]) from error
         raise
+
+
+def _import_before_threads() -> None:
+    """DuckDB imports the Python modules that it hands data to at their first use, under a lock of its own: two threads
+    that do so at once wait for each other for ever (seen; "numpy import multithreading" among its known issues)."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    with _duckdb().connect() as db:
+        db.register("ready", ds.dataset(pa.table({"a": pa.array(np.arange(2))})))
+        db.sql("SELECT a, 'b' AS b FROM ready").to_arrow_table()
+        for fetch in ("fetchnumpy", "fetchall"):
+            getattr(db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]), fetch)()
 
 
 def _duckdb() -> Any:
