@@ -32,6 +32,9 @@ LOCAL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.debug.maxToStringFields": "1000",  # no warning about wide plans
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    # Java does not compile methods of more than 8,000 bytes, and the rules make such methods: interpreted, they take
+    # three times as long.
+    "spark.driver.extraJavaOptions": "-XX:-DontCompileHugeMethods",
 }
 MOST_DRIVER_MB = 4096
 
@@ -45,6 +48,7 @@ def get(conf: Mapping[str, str] | None = None) -> Any:
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if running is None or running.sparkContext._jsc is None:
         running = _started(conf, submitted)
+        conf = conf if submitted else {k: v for k, v in conf.items() if k.startswith(("spark.sql.", "fs."))}
     ours = running.newSession()
     for key, value in _sql_options(conf, running).items():
         ours.conf.set(key, value)

@@ -1,7 +1,9 @@
-"""The Spark engine: one DataFrame job over all days asked; no Python touches a row.
+"""The Spark engine: DataFrame jobs over all days asked; no Python touches a row.
 
 Under spark-submit it uses the user's session and cluster, elsewhere Spark on this machine (jobs/session.py).
-`spark_tables` reads the files, `spark_rules` is the plan; here its sums become counts.
+`spark_tables` reads the files. Two plans count: `spark_ids` the many ids with a prediction and up to three label rows,
+in numbers of fixed width; `spark_rules` everything, in words, for the ids that the first one leaves (and for all ids when
+slices or labelers' weights are asked for). Here their sums become counts.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +15,13 @@ from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
 from contract.storage import Storage
 from jobs import session
-from jobs.engines import spark_rules, spark_tables
+from jobs.engines import spark_codes, spark_ids, spark_rules, spark_said, spark_tables
 from jobs.engines.question import DayFiles, Question
+from jobs.engines.spark_codes import Codes
 
 EPOCH = date(1970, 1, 1)
+ROWS_A_TASK = 500_000  # of the aggregate by ids, so that two tasks fit in the memory of a laptop's Spark
+MOST_BROADCAST = 200_000  # rare ids
 # Columns of each counts table -> columns of the plan's records.
 COLUMNS = {
     "cells": {"model_version": "version", "predicted": "predicted", "confidence_bin": "number", "label": "label",
@@ -38,8 +43,56 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
         return iter(())
     ours = session.get(spark_conf)
     tables = {r.name: spark_tables.table(ours, storage, days, r) for r in (PREDICTION, LABEL)}
-    found = summed(spark_rules.all_records(tables, [number(day) for day in days], question), question)
-    return (day_counts(day, found.filter(_is(found, "day", number(day))), question) for day in days)
+    numbers = [number(day) for day in days]
+    quick = None if question.slices or question.labeler_weights else in_numbers(ours, tables, days, question)
+    if quick is None:
+        found = summed(spark_rules.all_records(tables, numbers, question), question)
+        return (day_counts(day, found.filter(_is(found, "day", number(day)))) for day in days)
+    common, codes, rest = quick
+    return (merged(day, common.filter(_is(common, "day", number(day))), codes,
+                   rest if rest is None else rest.filter(_is(rest, "day", number(day)))) for day in days)
+
+
+def in_numbers(ours: Any, tables: Mapping[str, tuple[Any, list[str]]], days: Sequence[DayFiles],
+               question: Question) -> tuple[Any, Codes, Any] | None:
+    """What the common ids say, the codes of its words, and the records of the rare ids or None. None: no codes fit."""
+    (predictions, p_have), (labels, l_have) = tables[PREDICTION.name], tables[LABEL.name]
+    tops = any("top_labels" in file.columns for day in days for file in day.predictions)
+    words = [predictions.select("model_version"), predictions.select("predicted_label"), labels.select("label"),
+             labels.select("labeler"), *([predictions.selectExpr("explode(top_labels)")] if tops else [])]
+    codes = spark_codes.learn(words)
+    if codes is None:
+        return None
+    plan = spark_ids.Plan.of(question, codes, [number(day) for day in days], p_have, l_have, tops)
+    partitions = max(int(ours.conf.get("spark.sql.shuffle.partitions")), rows_of(days) // ROWS_A_TASK)
+    found = collected(spark_ids.all_records(predictions, labels, plan, partitions))
+    left = spark_said.rare(found)
+    if not left:
+        return found, codes, None
+    ids = spark_ids.all_ids(predictions, labels, plan, partitions).where("rare").select("day", "h1", "h2")
+    only = ids.hint("broadcast") if left <= MOST_BROADCAST else ids
+    return found, codes, collected(spark_rules.all_records(tables, plan.days, question, (only, plan.hashes())))
+
+
+def rows_of(days: Sequence[DayFiles]) -> int:
+    """Rows in the files, by their footers."""
+    return sum(file.rows for day in days for file in day.predictions + day.labels)
+
+
+def merged(files: DayFiles, common: Any, codes: Codes, rest: Any) -> DayCounts:
+    """One day's counts from what its common ids say and the records of its rare ids (or None)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tables = {name: canonical(name, made) for name, made in spark_said.tables(common, codes).items()}
+    said, known, late = spark_said.statuses(common), [pc.max(common["known"]).as_py()], [pc.min(common["late"]).as_py()]
+    if rest is not None:
+        more = records_tables(rest)
+        tables = {name: canonical(name, pa.concat_tables([made, more[name]])) for name, made in tables.items()}
+        said += status_records(rest)
+        known, late = [*known, pc.max(rest["known"]).as_py()], [*late, pc.min(rest["late"]).as_py()]
+    return DayCounts(files.day, tables, row_counts(said, files), max([k for k in known if k is not None], default=0),
+                     min([t for t in late if t is not None], default=None))
 
 
 def summed(sums: Any, question: Question) -> Any:
@@ -73,25 +126,38 @@ def _is(table: Any, column: str, value: Any) -> Any:
     return pc.equal(table.column(column), value)
 
 
-def day_counts(files: DayFiles, found: Any, question: Question) -> DayCounts:
+def day_counts(files: DayFiles, found: Any) -> DayCounts:
     """One day's counts from its records."""
-    import pyarrow as pa
     import pyarrow.compute as pc
+
+    known, late = pc.max(found.column("known")).as_py(), pc.min(found.column("late")).as_py()
+    return DayCounts(files.day, records_tables(found), row_counts(status_records(found), files), known or 0, late)
+
+
+def records_tables(found: Any) -> dict[str, Any]:
+    """The counts tables of one day's records."""
+    import pyarrow as pa
 
     tables = {}
     for name, columns in COLUMNS.items():
         part = found.filter(_is(found, "table", name))
-        made = pa.table({c: part.column(source) for c, source in columns.items()})
-        tables[name] = canonical(name, made)
-    rows = row_counts(found.filter(pc.is_in(found.column("table"), pa.array(["rows", "predictions"]))), files)
-    known, late = pc.max(found.column("known")).as_py(), pc.min(found.column("late")).as_py()
-    return DayCounts(files.day, tables, rows, known or 0, late)
+        tables[name] = canonical(name, pa.table({c: part.column(source) for c, source in columns.items()}))
+    return tables
 
 
-def row_counts(found: Any, files: DayFiles) -> dict[str, int]:
+def status_records(found: Any) -> list[dict[str, Any]]:
+    """The records that say how many rows are of each kind."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    of_rows = found.filter(pc.is_in(found.column("table"), pa.array(["rows", "predictions"])))
+    return of_rows.select(["table", "name", "value", "n"]).to_pylist()
+
+
+def row_counts(said: Sequence[Mapping[str, Any]], files: DayFiles) -> dict[str, int]:
     """How many rows of each kind; Mismatch when they are not as many as the footers promise."""
     rows, read = dict.fromkeys(ROWS, 0), {"predictions": 0, "labels": 0}
-    for row in found.select(["table", "name", "value", "n"]).to_pylist():
+    for row in said:
         kind, n = row["name"], row["n"]
         if row["table"] == "predictions":
             read["predictions"] += n

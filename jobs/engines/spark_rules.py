@@ -5,7 +5,7 @@ consensus, and a second one that adds records. A record is a row of `RECORD`; re
 columns, so one aggregation serves them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -58,23 +58,24 @@ def misfiled(days: Sequence[int]) -> str:
     return f"(not (lower(prediction_id) between {low} and {high}) and prediction_id rlike '{UUID7}')"
 
 
-def prediction_status(have: Sequence[str], days: Sequence[int], question: Question) -> str:
-    """SQL of rule 2 for one row: 'role' (another role), a kind, or 'ok'."""
+def prediction_status(have: Sequence[str], days: Sequence[int], question: Question, say: Callable = text) -> str:
+    """SQL of rule 2 for one row: 'role' (another role), a kind, or 'ok'; `say` gives the SQL of each of these words."""
     role = "role" if "role" in have else "cast(null as string)"
     wanted = f"{role} = {text(question.role)}" + (f" or {role} is null" if question.role == "live" else "")
     empty = " or ".join(f"{c} is null or {c} = ''" for c in ("model", "model_version", "predicted_label"))
-    return (f"case when not coalesce({wanted}, false) then 'role' "
-            f"when prediction_id is null or predicted_at is null or {empty} then 'invalid_predictions' "
-            f"when {misfiled(days)} then 'misfiled_predictions' "
-            f"when {known('predicted_at', have)} > {question.as_of} then 'future_predictions' else 'ok' end")
+    return (f"case when not coalesce({wanted}, false) then {say('role')} "
+            f"when prediction_id is null or predicted_at is null or {empty} then {say('invalid_predictions')} "
+            f"when {misfiled(days)} then {say('misfiled_predictions')} when {known('predicted_at', have)} > {question.as_of} "
+            f"then {say('future_predictions')} else {say('ok')} end")
 
 
-def label_status(have: Sequence[str], days: Sequence[int], question: Question) -> str:
-    """SQL of rule 3 for one row, before its prediction is looked at."""
+def label_status(have: Sequence[str], days: Sequence[int], question: Question, say: Callable = text) -> str:
+    """SQL of rule 3 for one row, before its prediction is looked at; `say` as above."""
     withdraws = "coalesce(withdraws, false)" if "withdraws" in have else "false"
     return (f"case when prediction_id is null or labeled_at is null "
-            f"or ((label is null or label = '') and not {withdraws}) then 'invalid' when {misfiled(days)} then 'misfiled' "
-            f"when {known('labeled_at', have)} > {question.as_of} then 'future' else 'ok' end")
+            f"or ((label is null or label = '') and not {withdraws}) then {say('invalid')} when {misfiled(days)} "
+            f"then {say('misfiled')} when {known('labeled_at', have)} > {question.as_of} then {say('future')} "
+            f"else {say('ok')} end")
 
 
 def known(event: str, have: Sequence[str]) -> str:
@@ -260,17 +261,28 @@ def with_top_values(sums: Any) -> Any:
     return sums.where("table <> 'slices'").unionByName(kept)
 
 
-def all_records(tables: dict[str, tuple[Any, list[str]]], days: Sequence[int], question: Question) -> Any:
-    """The sums of all records of these days: rows of RECORD."""
+def all_records(tables: dict[str, tuple[Any, list[str]]], days: Sequence[int], question: Question,
+                only: tuple[Any, Sequence[str]] | None = None) -> Any:
+    """The sums of all records of these days: rows of RECORD. `only`: (ids as day, h1, h2; SQL of h1 and h2 of a row):
+    of the rows that rule 2 or 3 brings together by their prediction ids, those with these ids, and no others."""
     raw_predictions, p_have = tables[PREDICTION.name]
     raw_labels, l_have = tables[LABEL.name]
     predictions = raw_predictions.selectExpr("*", f"{prediction_status(p_have, days, question)} status")
     labels = raw_labels.selectExpr("*", f"{label_status(l_have, days, question)} status")
     parts = [_prediction_rows(predictions, p_have, question), _lonely_labels(labels)]
-    both = joined(distinct_predictions(predictions, p_have, question),
-                  labels.where("prediction_id is not null and status <> 'misfiled'"), l_have, question)
+    with_ids = labels.where("prediction_id is not null and status <> 'misfiled'")
+    if only is not None:  # the other rows are counted where the ids come from
+        predictions, with_ids = (_of(rows, *only) for rows in (predictions.where("status = 'ok'"), with_ids))
+        parts = [_prediction_rows(predictions, p_have, question)]
+    both = joined(distinct_predictions(predictions, p_have, question), with_ids, l_have, question)
     parts.append(records(consensus(votes(both, l_have), l_have, question), l_have, question))
     return added(reduce(lambda a, b: a.unionByName(b), parts))
+
+
+def _of(rows: Any, ids: Any, hashes: Sequence[str]) -> Any:
+    """The rows whose ids are among `ids`."""
+    same = rows.selectExpr("*", *(f"{sql} h{n}" for n, sql in enumerate(hashes, 1)))
+    return same.join(ids, ["day", "h1", "h2"], "left_semi").drop("h1", "h2")
 
 
 def _prediction_rows(predictions: Any, have: Sequence[str], question: Question) -> Any:

@@ -1,0 +1,69 @@
+"""Words as 32-bit codes, so that Spark's hash aggregate, which wants buffers of fixed width, can hold them.
+
+Labels, versions and labelers of a log are few words said often. One small job collects the different words with their
+hashes under several salts; the first salt under which all hashes differ gives the codes, so a code means one word.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+SALTS = 8
+NOTHING = 0  # the code of null; no word may have it
+
+
+@dataclass(frozen=True)
+class Codes:
+    """`sql(column)` is the code of a text column; `words` holds the words in the order of `numbers`, their codes."""
+
+    salt: int
+    numbers: Any  # int64, ascending
+    words: Any  # pyarrow strings
+
+    def sql(self, column: str) -> str:
+        """SQL: the code of a text, as int; 0 for null."""
+        return f"if({column} is null, {NOTHING}, {_hash(self.salt, column)})"
+
+    def texts(self, numbers: Any) -> Any:
+        """The words of an int64 array of codes as a pyarrow array; code 0 is null. KeyError for a code of no word."""
+        import numpy as np
+        import pyarrow as pa
+
+        if not len(self.numbers):
+            return pa.nulls(len(numbers), pa.string()) if not numbers.any() else _unknown(numbers[0])
+        place = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
+        missing = numbers == NOTHING
+        wrong = (self.numbers[place] != numbers) & ~missing
+        if wrong.any():
+            _unknown(numbers[wrong][0])
+        return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int32), mask=missing), self.words)
+
+
+def _unknown(code: int) -> None:
+    raise KeyError(f"code {code}: no word of the first pass has it")
+
+
+def _hash(salt: int, column: str) -> str:
+    return f"hash({salt}, {column})"
+
+
+def learn(columns: list[Any]) -> Codes | None:
+    """The codes of all words in these one-column DataFrames; None when under every salt two words share one."""
+    import numpy as np
+    import pyarrow as pa
+
+    from jobs.engines.spark import collected
+
+    salts = [secrets.randbelow(2**31) for _ in range(SALTS)]
+    every = columns[0].toDF("s")
+    for more in columns[1:]:
+        every = every.unionAll(more.toDF("s"))
+    found = collected(every.where("s is not null").distinct().selectExpr("s", *(
+        f"bigint({_hash(salt, 's')}) h{n}" for n, salt in enumerate(salts))))
+    for n, salt in enumerate(salts):
+        numbers = found.column(f"h{n}").to_numpy()
+        if len(np.unique(numbers)) == len(numbers) and NOTHING not in numbers:
+            order = np.argsort(numbers)
+            words = found.column("s").take(pa.array(order))
+            return Codes(salt, numbers[order], pa.concat_arrays(words.chunks) if words.num_chunks else pa.array([], pa.string()))
+    return None
