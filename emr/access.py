@@ -17,6 +17,7 @@ MODEL = "*"
 STEPS = f"runs/{MODEL}/steps/*"
 VERSIONS = f"models/{MODEL}/versions/*"
 HISTORY = f"models/{MODEL}/history/*"
+LIVE = f"models/{MODEL}/live.json"  # where a reader of the history begins to look
 SCORING = f"scoring/{MODEL}/*"
 PREDICTIONS, LABELS = f"{layout.PREDICTIONS}/*", f"{layout.LABELS}/*"
 
@@ -34,21 +35,22 @@ class Access:
 NODE_READS = (MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
-EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json", HISTORY,
-                  "datasets/*/manifest.json")
+EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
+                  HISTORY, LIVE, "datasets/*/manifest.json")
 
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
-    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY),
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of.
-    "score": Access((*NODE_READS, VERSIONS, HISTORY, SCORING, "images/*"), (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
+    "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, "images/*"),
+                    (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
-                     ("runs/*", COUNTS, EVALUATIONS, HISTORY, f"models/{MODEL}/live.json", f"models/{MODEL}/probe.json")),
+                     ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess", "score")
 

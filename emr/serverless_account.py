@@ -106,7 +106,12 @@ class ServerlessAccount(Caller):
             arguments["nextToken"] = page["nextToken"]
 
 
+def identity() -> dict[str, str]:
+    """Whose credentials these are: Account and Arn. Whoever has some may ask that."""
+    return Caller(account.connect("sts"), service="STS").call("get_caller_identity")
+
+
 def role_arn(role: str) -> str:
-    """The ARN of a role of this account. Whoever has credentials may ask whose they are."""
-    caller = Caller(account.connect("sts"), service="STS").call("get_caller_identity")
+    """The ARN of a role of this account."""
+    caller = identity()
     return f"arn:{caller['Arn'].split(':')[1]}:iam::{caller['Account']}:role/{role}"

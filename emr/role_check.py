@@ -1,0 +1,86 @@
+"""Whether the stack's roles may do what the stages need, and nothing that they must not: IAM's own simulation of them.
+
+Nobody can take these roles to try (only EC2, ECS and EMR may), so IAM is asked: SimulatePrincipalPolicy evaluates all of a
+role's policies and its boundary. Bucket policies are not in it; the root's own checks are those of whoever asks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract import layout
+from contract.settings import EmrSettings
+from emr import account
+from emr.access import ACCESS, bucket_and_prefix
+from emr.account import AccountError, Caller
+from emr.cluster import role
+from emr.serverless_account import role_arn
+
+SOMETHING = "doctor"  # stands for `*` in a key
+FORBIDDEN = (layout.package("train-0.tar.gz"), "keys/x.json", f"{layout.LABELS}/dt=2026-11-20/x.parquet")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One role: what it is refused although its stage needs it, and what it may do although it must not."""
+
+    role: str
+    refused: tuple[str, ...] = ()
+    too_much: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not (self.refused or self.too_much or self.error)
+
+    def __str__(self) -> str:
+        if self.error:
+            return self.error
+        said = [f"refused: {', '.join(self.refused)}"] if self.refused else []
+        said += [f"allowed, and should not be: {', '.join(self.too_much)}"] if self.too_much else []
+        return "; ".join(said) or "may do what its stage needs, and moves no pointer that it should not"
+
+
+def findings(root: str, settings: EmrSettings) -> Iterator[Finding]:
+    """One finding for each role of the stack."""
+    iam = Caller(account.connect("iam"), service="IAM")
+    for of in ACCESS:
+        try:
+            yield _finding(iam, of, root, settings)
+        except AccountError as error:
+            yield Finding(of, error=str(error))
+
+
+def _finding(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
+    access, arn = ACCESS[of], role_arn(role(settings, of))
+    wanted = {"s3:GetObject": access.read, "s3:PutObject": access.write, "s3:DeleteObject": access.delete}
+    refused = [f"{action} {key}" for action, keys in wanted.items() if keys
+               for key, allowed in _simulated(iam, arn, root, action, keys).items() if not allowed]
+    never = [*FORBIDDEN, *([] if of == "driver" else [layout.live(SOMETHING), layout.history(SOMETHING).format(1)])]
+    too_much = [f"s3:PutObject {key}" for key, allowed in _simulated(iam, arn, root, "s3:PutObject", never).items() if allowed]
+    return Finding(of, tuple(refused), tuple(too_much))
+
+
+def _simulated(iam: Caller, arn: str, root: str, action: str, keys: Sequence[str]) -> dict[str, bool]:
+    """Key (as the table has it) -> whether the role may do that to such an object."""
+    bucket, prefix = bucket_and_prefix(root)
+    of = {f"arn:aws:s3:::{bucket}/{prefix}{key.replace('*', SOMETHING)}": key for key in keys}
+    found: dict[str, bool] = {}
+    arguments: dict[str, Any] = {"PolicySourceArn": arn, "ActionNames": [action], "ResourceArns": list(of)}
+    while True:
+        page = iam.call("simulate_principal_policy", **arguments)
+        for result in page["EvaluationResults"]:
+            for name, decision in _decisions(result):
+                found[of.get(name, name)] = decision == "allowed"
+        if not page.get("IsTruncated"):
+            return found
+        arguments["Marker"] = page["Marker"]
+
+
+def _decisions(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """IAM tells each resource's decision beside or below the action's."""
+    below = result.get("ResourceSpecificResults")
+    if below:
+        yield from ((r["EvalResourceName"], r["EvalResourceDecision"]) for r in below)
+    else:
+        yield result["EvalResourceName"], result["EvalDecision"]

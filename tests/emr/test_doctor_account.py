@@ -1,0 +1,82 @@
+"""`trueup doctor --account`: the stack, its roles one by one, the packages; IAM is played at the client boundary."""
+
+import json
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from contract.storage import MARKER, open_storage
+from emr import account, stack
+from pipeline import doctor, doctor_checks
+from tests.emr.conftest import put_packages
+from tests.emr.recorder import Asked, allowing
+
+ROLES = ["evaluate", "dataset", "train", "assess", "score", "driver"]
+
+
+def checks(capsys, *arguments, code=0):
+    assert doctor.main([*arguments, "--json"]) == code
+    return {row["check"]: row for row in json.loads(capsys.readouterr().out)["checks"]}
+
+
+class FakeIam:
+    """SimulatePrincipalPolicy over the policies that roles have in moto."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, Marker="0"):
+        try:
+            found = self.client.get_role_policy(RoleName=PolicySourceArn.rpartition("/")[2], PolicyName="access")
+        except ClientError:
+            raise ClientError({"Error": {"Code": "NoSuchEntity", "Message": "no such role"}}, "Simulate") from None
+        document = found["PolicyDocument"]  # what CloudFormation made is text in moto
+        document = yaml.safe_load(document) if isinstance(document, str) else document
+        statements = [{"Sid": "", **s} for s in document["Statement"]]
+        results = [{"EvalActionName": ActionNames[0], "EvalResourceName": arn, "EvalDecision":
+                    "allowed" if allowing(statements, Asked(ActionNames[0], arn)) else "implicitDeny"}
+                   for arn in ResourceArns[int(Marker):int(Marker) + 3]]
+        return {"EvaluationResults": results, "IsTruncated": int(Marker) + 3 < len(ResourceArns), "Marker": str(int(Marker) + 3)}
+
+
+@pytest.fixture
+def root(emr, moto_server, monkeypatch, capsys):
+    """An account with a stack and packages."""
+    from emr import cli
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setattr(stack, "SECONDS", 0)
+    monkeypatch.setattr(doctor_checks, "CHECKS", {})
+    clients = {"iam": FakeIam(boto3.client("iam")), "sts": boto3.client("sts")}
+    monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service, emr))
+    assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
+    capsys.readouterr()
+    yield put_packages("s3://doctors-bucket/pre")
+    cli.main(["destroy", "--yes", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"])
+
+
+def test_an_account_is_looked_at_role_by_role(root, capsys):
+    options = ["--account", "--root", root, "--set", "emr.stack=doc"]
+    found = checks(capsys, *options)
+    assert found["stack"]["found"] == "doc: CREATE_COMPLETE" and found["account"]["found"].startswith("arn:aws:")
+    assert [found[f"role {name}"]["state"] for name in ROLES] == ["ok"] * 6
+    assert found["package train"]["state"] == "ok"
+    iam = boto3.client("iam")
+    iam.put_role_policy(RoleName="doc-train", PolicyName="access", PolicyDocument=json.dumps({
+        "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["*"]}]}))
+    iam.delete_role_policy(RoleName="doc-assess", PolicyName="access")
+    found = checks(capsys, *options, code=1)
+    assert "refused: s3:GetObject trueup.json" in found["role train"]["found"]
+    assert "should not be: s3:PutObject packages/train-0.tar.gz" in found["role train"]["found"]
+    assert "no such role" in found["role assess"]["found"] and "SimulatePrincipalPolicy" in found["role assess"]["do"]
+
+
+def test_without_a_stack_it_is_said(emr, moto_server, monkeypatch, capsys, s3_root):
+    monkeypatch.setattr(doctor_checks, "CHECKS", {})
+    open_storage(s3_root).put(MARKER, b'{"schema": "1"}')
+    monkeypatch.setattr(account, "connect", lambda service="emr": boto3.client(service))
+    found = checks(capsys, "--account", "--root", s3_root, "--set", "emr.stack=none-here")
+    assert (found["stack"]["state"], found["stack"]["do"]) == ("absent", "`trueup emr deploy` makes or mends it")
+    assert doctor.main(["--account", "--root", "/a/folder"]) == 2

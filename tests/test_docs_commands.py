@@ -1,0 +1,104 @@
+"""Every `trueup …` and `make …` that the pages quote is one that exists, with options that it takes."""
+
+import re
+import shlex
+import sys
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from pipeline.cli import available
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
+OMITTED = ("…", "...")
+# What ends a command on its line; and words that stand for something, as a reader sees.
+ENDS = re.compile(r"(?<!\S)(#.*|[|;&>].*)$|[;|)].*$")
+
+
+def lines(page):
+    """(line number, command) of everything that begins with trueup, in fenced blocks and in `code` in the text."""
+    text = re.sub(r"\\\n", lambda _: " ", page.read_text())
+    for number, line in enumerate(text.splitlines(), 1):
+        found = [line] if re.match(r"\s*(\$ )?(\.venv/bin/)?trueup ", line) else re.findall(r"`([^`]*trueup [^`]+)`", line)
+        found += re.findall(r'"(?:/\S*/)?trueup (?:cycle|evaluate)[^"]*"', line)
+        for command in found:
+            match = re.search(r"(?:^|[\s/\"])trueup (.*)", command)
+            if match:
+                yield number, match[1].strip('"')
+
+
+def words(command):
+    """The words of a command up to a pipe, a comment or what a person leaves out; None for what is no command line."""
+    command = ENDS.sub("", command).strip()
+    try:
+        found = shlex.split(command)
+    except ValueError:
+        return None
+    stop = next((n for n, word in enumerate(found) if word in OMITTED or "|" in word), len(found))
+    return [word.strip("[]") for word in found[:stop]]
+
+
+@cache
+def command_of(name):
+    """The click command behind a verb, and the words that come before the user's."""
+    verb = available()[name]
+    module = import_module(verb.module)
+    made = getattr(module, "group", None) or getattr(module, "command", None)
+    return made, verb.before
+
+
+def problem(given):
+    """What is wrong with a quoted command; None when it is one that the command line would take."""
+    verbs = available()
+    name = next((" ".join(given[:n]) for n in (2, 1) if " ".join(given[:n]) in verbs), None)
+    if name is None:
+        return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {given[0]}`"
+    command, before = command_of(name)
+    rest = [*before, *given[len(name.split()):]]
+    while isinstance(command, click.Group):
+        if not rest or rest[0].startswith("-"):
+            return None
+        if rest[0] not in command.commands:
+            return f"`trueup {name}` has no {rest[0]!r}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
+    given = [word.partition("=")[0] for word in (rest[:rest.index("--")] if "--" in rest else rest) if word.startswith("--")]
+    unknown = [] if command.context_settings.get("ignore_unknown_options") else [o for o in given if o not in known]
+    return f"`trueup {name}` has no option {', '.join(unknown)}" if unknown else None
+
+
+def test_pages_quote_commands_that_exist(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["trueup"])
+    quoted = [(page, number, found) for page in PAGES for number, text in lines(page) if (found := words(text))]
+    assert len(quoted) > 50
+    wrong = [f"{page.relative_to(ROOT)}:{number} trueup {' '.join(given)}: {why}" for page, number, given in quoted
+             if (why := problem(given))]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("trueup nonsense", "there is no"), ("trueup evaluate --modell m", "no option --modell"),
+    ("trueup emr explode", "has no 'explode'"), ("trueup model approve 2 --by me", None),
+    ("trueup cycle --runner emr; echo $?", None)])
+def test_what_does_not_exist_is_found(text, why):
+    found = problem(words(text.removeprefix("trueup ")))
+    assert found is None if why is None else why in found
+
+
+def test_pages_quote_targets_that_make_has():
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
+    quoted = {(page.name, name) for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.M)}
+    assert len(quoted) > 10 and {name for _, name in quoted} <= targets
+
+
+def test_pages_link_to_files_that_are_there():
+    named = [(page, name) for page in PAGES for name in re.findall(
+        r"(?<![\w/])((?:docs|emr|jobs|tests|pipeline|contract|training|inference|benchmarks|tools)/[\w./-]+\.(?:py|md|json|sh|"
+        r"yaml|Dockerfile))", page.read_text())]
+    assert len(named) > 20
+    made = "benchmarks/recorded.json"  # by `make bench`
+    assert [f"{page.name}: {name}" for page, name in named if name != made and not (ROOT / name).exists()] == []
