@@ -94,6 +94,9 @@ def _rank() -> Callable[..., Any]:
         from training.failure import reported
         from training.loop import run
 
+        if os.environ.get("RANK") == "0":
+            # TorchDistributor says the first line of a process twice (its log client is not connected by then).
+            print(file=sys.stderr, flush=True)
         with reported(job):
             return run(job)
 
@@ -111,7 +114,9 @@ def _session(ranks: int, conf: dict[str, str]) -> Any:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
         java.prepare(master)
-        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+        # This JVM only starts processes: compiling its code a second time, better, never pays.
+        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
+                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         builder = builder.master(master)
         conf = quiet | conf
     # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
