@@ -1,8 +1,9 @@
-"""The figures that the README quotes, in one table, and the rates that `trueup emr plan` computes with.
+"""The figures that the README quotes, at the end in one table, and the rates that `trueup emr plan` computes with.
 
     make bench        python -m benchmarks [--rows 1e6] [--quick]
 
 Writes `benchmarks/recorded.json` (the form: emr/estimate.py, Recorded). Run it on an idle machine: it says the load.
+Two machines' tables side by side: python -m benchmarks.summary here.json there.json
 """
 
 import argparse
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import evaluation, incremental
+from benchmarks import evaluation, incremental, requests, summary
 from benchmarks.timed import machine, today
 from contract import jsonio
 
@@ -34,9 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     print(evaluation.text(counted), end="\n\n")
     if not given.quick:
         print(incremental.text(incremental.measure([30, 1000], 20_000, given.repeats)), end="\n\n")
-    made = record(counted, given.rows, load)
+    made = record(counted, given.rows, load) | {"serving": requests.measure(seconds=3 if given.quick else 10)}
     given.recorded.write_bytes(jsonio.dumps(made))
-    print(f"recorded in {given.recorded}: " + ", ".join(f"{k} {v:,.0f}" for k, v in made.items() if isinstance(v, float)))
+    print(f"{summary.text([made])}\n\nrecorded in {given.recorded}")
     return 0
 
 
@@ -46,7 +47,8 @@ def record(counted: dict[str, Any], rows: str, load: float) -> dict[str, Any]:
     return {"machine": machine(), "date": today(), "load_before": round(load, 1),
             "evaluation_rows_per_s": (counted["rows"] + counted["labels"]) / wall, "training_rows_per_s": training(),
             "upload_mb_per_s": upload(),
-            "commands": {"evaluation_rows_per_s": f"python -m benchmarks.evaluation --rows {rows}",
+            "commands": {"serving": "python -m benchmarks.requests",
+                         "evaluation_rows_per_s": f"python -m benchmarks.evaluation --rows {rows}",
                          "training_rows_per_s": "ResNet-18, 224 px, batches of 16, one process: python -m benchmarks",
                          "upload_mb_per_s": "64 MiB in 16 objects to a folder's store: python -m benchmarks"}}
 

@@ -41,13 +41,13 @@ class Prices(Document):
     ec2: dict[str, float]
     emr: dict[str, float]
 
-    def hour(self, kinds: tuple[str, ...]) -> float:
-        """The dearest of the types that a fleet may start; UsageError when the table lacks one."""
+    def hour(self, kinds: tuple[str, ...], emr: bool = True) -> float:
+        """The dearest of the types that a fleet may start, with EMR on it; UsageError when the table lacks one."""
         missing = [kind for kind in kinds if kind not in self.ec2 or kind not in self.emr]
         if missing:
             raise UsageError(f"price table of {self.as_of}: expected a price of {', '.join(missing)}, found none. Add it, or "
                              f"name another table with --prices.")
-        return max(self.ec2[kind] + self.emr[kind] for kind in kinds)
+        return max(self.ec2[kind] + (self.emr[kind] if emr else 0.0) for kind in kinds)
 
 
 @dataclass(frozen=True)

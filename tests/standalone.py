@@ -36,6 +36,14 @@ class Standalone:
         self.master = ""
 
     def __enter__(self) -> "Standalone":
+        try:
+            self._up()
+        except BaseException:  # also a time-out: nothing of ours stays behind
+            self.__exit__()
+            raise
+        return self
+
+    def _up(self) -> None:
         self._start("master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
         self.master = self._said("master.Master", r"spark://127\.0\.0\.1:[1-9]\d*")
         for n in range(2):
@@ -43,7 +51,6 @@ class Standalone:
             self._start("worker.Worker", "-c", "1", "-m", "2g", *place, self.master, log=f"worker-{n}")
         for n in range(2):
             self._said(f"worker-{n}", "Successfully registered with master")
-        return self
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self.processes):
@@ -81,7 +88,7 @@ class Standalone:
         with open(self.logs / (log or name), "w") as file:
             self.processes.append(subprocess.Popen(command, env=self.environ, stdout=file, stderr=file))
 
-    def _said(self, log: str, pattern: str, seconds: float = 120) -> str:
+    def _said(self, log: str, pattern: str, seconds: float = 300) -> str:
         until = time.monotonic() + seconds
         while not (found := re.search(pattern, (self.logs / log).read_text(errors="replace"))):
             assert time.monotonic() < until, (self.logs / log).read_text(errors="replace")[-2000:]
