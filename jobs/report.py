@@ -8,6 +8,7 @@ Writes `report.html` beside `evaluation.json`, with the verdict when `decision.j
 """
 
 import sys
+import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,8 +50,19 @@ def command(settings: Settings, names: tuple[str, ...], model: str | None, open_
         where = write(storage, name, evaluation_id, settings.report)
         document = {"report": where, **publish(storage, name, evaluation_id, csv_folder)}
     if open_it:
-        webbrowser.open(where)
+        show(storage, where)
     return Outcome(document=document, text=where)
+
+
+def show(storage: Storage, where: str) -> None:
+    """Shows a page in the browser; a page in a bucket as a copy on this machine. UsageError without a browser."""
+    page = where
+    if not where.startswith("file:"):
+        copy = Path(tempfile.mkdtemp(prefix="trueup-report-"), "report.html")
+        copy.write_bytes(storage.read(where.removeprefix(f"{storage.root}/")))
+        page = copy.as_uri()
+    if not webbrowser.open(page):
+        raise UsageError(f"--open: expected a browser on this machine, found none. The report is written: {where}.")
 
 
 def load(storage: Storage, model: str, evaluation_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:

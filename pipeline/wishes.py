@@ -45,6 +45,8 @@ def _of_gate(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[
     if gate["verdict"] != UNDECIDED or gate["gate"] not in NEEDED:
         return []
     labels = NEEDED[gate["gate"]](policy, tally, gate)
+    if labels is None and not gate.get("n"):
+        return []  # how many shows once there are some
     return [{"gate": gate["gate"], "label": None, "blocks": True, "labels": labels, "items": labels}]
 
 
@@ -179,7 +181,7 @@ NEEDED: dict[str, Callable[[GatePolicy, Tally, Mapping[str, Any]], int | None]] 
 
 
 def sentence(found: Mapping[str, Any]) -> str:
-    """What would decide, for a person; empty when nothing is open."""
+    """What would decide, for a person; empty when nothing is open, or when nobody can know yet."""
     blocking = [row for row in found["rows"] if row["blocks"]]
     if not blocking:
         return ""

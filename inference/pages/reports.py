@@ -59,9 +59,12 @@ def _summary(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
         document = jsonio.loads(storage.read(folder + "evaluation.json"))
     except NotFound:
         return None
+    verdict, judged = _verdict(storage, folder)
+    versions = document.get("versions", {})
+    order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
     return {"id": name, "as_of": document.get("as_of", ""), "window": document.get("window", {}),
-            "versions": [_figures(v, figures) for v, figures in sorted(document.get("versions", {}).items())],
-            "reason": document.get("reason", ""), "verdict": _verdict(storage, folder),
+            "versions": [_figures(v, versions[v]) for v in order],
+            "reason": document.get("reason", ""), "verdict": verdict, "judged": judged,
             "report": storage.exists(folder + "report.html")}
 
 
@@ -74,9 +77,10 @@ def _figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
             "origin": estimate.get("origin") or "", "reason": estimate.get("reason") or "not known"}
 
 
-def _verdict(storage: Storage, folder: str) -> str:
+def _verdict(storage: Storage, folder: str) -> tuple[str, str]:
+    """The verdict and the version that it is of; empty where nothing was decided."""
     try:
         decision = jsonio.loads(storage.read(folder + "decision.json"))
     except NotFound:
-        return ""
-    return str(decision.get("verdict", ""))
+        return "", ""
+    return str(decision.get("verdict", "")), str(decision.get("version", ""))

@@ -291,6 +291,18 @@ def test_reports_are_listed_and_shown_with_no_script_but_their_own(service):
     assert "sandbox allow-scripts" in policy and "allow-same-origin" not in policy
 
 
+def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
+    folder = layout.evaluation(MODEL, "20261121T080000Z-0123abcd")
+    figures = {"predictions": 40, "labelled": 12, "estimate": {"origin": "audit", "value": 0.75, "low": 0.5, "high": 0.9}}
+    service.storage.put(folder + "evaluation.json", jsonio.dumps(
+        {"as_of": "", "window": {"from": DAY, "to": DAY}, "versions": {v: figures for v in ("1", "10", "9", "2")}}))
+    service.storage.put(folder + "decision.json", jsonio.dumps({"verdict": "pass", "version": "9"}))
+    with browser(service) as client:
+        page = client.get("/reports").text
+    assert re.findall(r"<tr>.*?<td>(\d+)</td>", page, re.DOTALL) == ["9", "10", "2", "1"]
+    assert re.search(r'pass</span> <span class="hint">version 9</span>', page)
+
+
 def test_labels_are_escaped_everywhere(service, tmp_path):
     awkward = [HOSTILE, "x" * 200, "חתול"]
     ship(service.storage, 30, labels=awkward, writer="h")

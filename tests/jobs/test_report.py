@@ -1,6 +1,8 @@
 import re
+import webbrowser
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +111,18 @@ def test_the_command_writes_beside_the_newest_evaluation(tmp_root, capsys):
     report.write(storage, "m", "2026-11-20-bbbbbbbb")
     again = storage.read(layout.evaluation("m", "2026-11-20-bbbbbbbb") + "report.html").decode()
     assert "does not hold" in again and "does not hold" not in written
+
+
+def test_open_shows_the_page_or_says_that_there_is_no_browser(s3_root, tmp_root, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: shown.append(address) or len(shown) < 3)
+    for root, code in ((tmp_root, 0), (s3_root, 0), (tmp_root, 2)):
+        storage = open_root(root, create=True)
+        storage.put(layout.evaluation("m", "e") + "evaluation.json", jsonio.dumps(document(day([cell("a", "a")]))))
+        assert report.main(["--root", root, "--model", "m", "--open"]) == code
+    assert shown[0].endswith("/evaluations/m/e/report.html") and shown[1].startswith("file:///")
+    assert Path(shown[1].removeprefix("file://")).read_bytes() == open_root(s3_root).read("evaluations/m/e/report.html")
+    assert "--open: expected a browser on this machine, found none." in capsys.readouterr().err
 
 
 def test_an_evaluation_that_is_not_there(tmp_root):

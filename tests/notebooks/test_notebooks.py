@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from contract.records import LABEL, PREDICTION
+from contract.storage import open_root
 from jobs import evaluate
-from tests.pipeline.roots import MODEL, make_root
+from tests.pipeline.roots import MODEL, make_root, put_rows, rows
 
 HERE = Path(__file__).parents[2]
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
@@ -44,6 +46,27 @@ def test_it_runs_on_a_small_root(path, root, capsys):
         exec(compile("".join(cell["source"]), path.name, "exec"), space)
         space["plt"].close("all")
     assert "under version" in capsys.readouterr().out or path.stem == "policy"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    storage = open_root(tmp_root, create=True)
+    predictions, labels = ([row | {k: f"$x_{{{row[k]}$" for k in row.keys() & {"label", "predicted_label"}} for row in part]
+                           for part in rows(60, 40, 60))
+    put_rows(storage, PREDICTION, "predictions", predictions)
+    put_rows(storage, LABEL, "labels", labels)
+    assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--as-of", "2026-11-12T00:00:00Z"]) == 0
+    monkeypatch.setenv("TRUEUP_ROOT", tmp_root)
+    monkeypatch.setenv("TRUEUP_MODEL", MODEL)
+    space = {}
+    for cell in cells(path, "code"):
+        exec(compile("".join(cell["source"]), path.name, "exec"), space)
+        for number in space["plt"].get_fignums():
+            space["plt"].figure(number).canvas.draw()
+        space["plt"].close("all")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
