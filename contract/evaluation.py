@@ -9,7 +9,7 @@ from typing import Any
 from contract import clock, delays
 from contract.agreement import alpha, labelers
 from contract.cells import Cells, by_version
-from contract.counts import ORIGINS, RULES, DayCounts, add, listed_cells
+from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, DayCounts, add, listed_cells
 from contract.drift import drift
 from contract.estimate import accuracy, by_origin, estimate, labelled_sums, sums_by_origin
 from contract.metrics import Rules, of_version
@@ -24,13 +24,15 @@ NO_DATA = "no data"
 def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role: str, counts: Mapping[str, str],
           days: Mapping[str, DayCounts], classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
           accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None, confidence: float = 0.95,
-          samples: Mapping[str, Mapping[str, Sample]] | None = None, learnt: Learnt | None = None) -> dict[str, Any]:
+          samples: Mapping[str, Mapping[str, Sample]] | None = None, learnt: Learnt | None = None,
+          fit: str | None = None, labeler_weights: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The document of one evaluation.
 
     `window` names its first and last day, `as_of` is in microseconds since 1970, `counts` says where each day's counts
     lie ("<inputs>/<known_through>"), `classes` is the class list of each version that has a card, and `partial` lists
     the files that were left out (an empty list: nothing was). `samples`: kind (audit, review) -> day -> the sample that
-    was drawn; `learnt`: what the live version was made from.
+    was drawn; `learnt`: what the live version was made from. `labeler_weights` are whole numbers, WEIGHT_SCALE is 1, and
+    `fit` names where they are from.
     """
     rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges else None, confidence)
     tables, rows = add(days.values())
@@ -44,6 +46,8 @@ def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role:
     document = {
         "schema": "1", "model": model, "window": {"from": window[0], "to": window[1]},
         "as_of": clock.iso(clock.from_us(as_of)), "engine": engine, "role": role, "rules": RULES,
+        "consensus": {"rule": "majority", "fit": fit,
+                      "labeler_weights": {who: w / WEIGHT_SCALE for who, w in sorted((labeler_weights or {}).items())}},
         "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": rows, "versions": versions,
         "confidence": confidence, "accepted_ratio": accepted_ratio,
         "trend": trend(days, history, as_of, confidence, samples or {}), "drift": drifts,

@@ -312,6 +312,14 @@ class Alpha(Document):
     reason: str | None = None
 
 
+class Consensus(Document):
+    """How several votes on a prediction become one label: most votes, weighted where a fit says how much whose counts."""
+
+    rule: Literal["majority"]
+    fit: str | None
+    labeler_weights: dict[str, float]
+
+
 class Delay(Document):
     """Votes that came so many days after the prediction."""
 
@@ -338,6 +346,7 @@ class Evaluation(Document):
     engine: str
     role: str
     rules: Literal[RULES]
+    consensus: Consensus | None = None
     partial: list[Any]
     counts: dict[str, str]
     rows: Rows

@@ -7,9 +7,9 @@ A setting `train.epochs` is `train: {epochs: 3}` in the file, `TRUEUP_TRAIN_EPOC
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.errors import UsageError
 from contract.policy import GatePolicy
@@ -34,6 +34,17 @@ class EvaluateSettings(Section):
     slices: dict[str, str] = Field({}, description="slice name -> column, attributes.NAME, hour, image_size or latency")
     bucket_edges: list[float] = Field([], description="lower edges of coarser confidence buckets, multiples of 0.05")
     accepted_ratio: float = Field(0.1, gt=0, description="wrong / right that a confidence bucket may have")
+    labeler_weights: dict[str, float] = Field({}, description="labeler -> weight of each of their votes in the consensus, "
+                                              "0 to 1000; everybody else has 1")
+    labeler_fit: str | None = Field(None, description="name of the fit that these weights are from; evaluations name it")
+
+    @model_validator(mode="after")
+    def _weights_have_a_fit(self) -> Self:
+        if bad := [who for who, weight in self.labeler_weights.items() if not 0 <= weight <= 1000]:
+            raise ValueError(f"labeler_weights of {bad[0]!r}: expected a number from 0 to 1000")
+        if bool(self.labeler_weights) != bool(self.labeler_fit):
+            raise ValueError("expected labeler_weights together with labeler_fit, the name of the fit they are from")
+        return self
 
 
 class DatasetSettings(Section):

@@ -20,7 +20,7 @@ from contract.errors import EmptyData, UsageError
 from contract.manifest import Manifest
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
-from jobs.engines.question import Question
+from jobs.engines.question import Question, weighted
 
 
 @stage_command("dataset", help="Build a training set from labelled predictions, or export one as class folders.")
@@ -60,7 +60,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
     spark = session.get(spark_settings.conf(settings, spark_conf))
-    question = Question(settings.need_model(), clock.to_us(as_of), role)
+    question = Question(settings.need_model(), clock.to_us(as_of), role, **weighted(settings.evaluate))
     rows = labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,
                  {"from": present.first, "to": present.last})

@@ -33,7 +33,7 @@ from contract.settings import Settings, with_options  # noqa: E402
 from contract.since_dataset import Learnt  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
 from jobs import files  # noqa: E402
-from jobs.engines.question import DayFiles, Question, Slice  # noqa: E402
+from jobs.engines.question import DayFiles, Question, Slice, weighted  # noqa: E402
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
 ENGINES = {"embedded": "jobs.engines.embedded", "spark": "jobs.engines.spark", "mapreduce": "jobs.engines.mapreduce"}
@@ -122,10 +122,14 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
             for counts in engine.count(storage, days, request.question, None, **request.options):
                 shown.advance(day=counts.day)
                 yield left.pop(0), counts
-        except ForeignSchema:
-            bad = files.unreadable(storage, left) if request.quarantine else {}
+        except Exception as error:  # whatever Spark or mrjob make of a file that cannot be read through
+            if isinstance(error, ForeignSchema) and not request.quarantine:
+                raise
+            bad = files.unreadable(storage, left)
             if not bad:
                 raise
+            if not request.quarantine:
+                raise ForeignSchema(min(bad.values())) from error
             counted.left_out |= bad
             yield from _made(storage, request, [files.without(d, bad) for d in left], counted)
 
@@ -141,6 +145,7 @@ def build(storage: Storage, request: Request, window: files.Window, counted: Cou
         classes=classes_of(storage, question.model, counted.days.values()),
         partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
         accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges,
+        fit=question.fit, labeler_weights=question.labeler_weights,
         samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
     if not document["versions"]:
         document["models_with_rows"] = files.models_in(storage, files.days_present(storage))
@@ -213,8 +218,8 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     if len(declared) > MOST_SLICES:
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
     options = {"runner": runner} if runner else _spark_options(settings, spark_conf) if engine == "spark" else {}
-    return Request(Question(settings.need_model(), moment, role, slices=declared), engine=engine, options=options,
-                   days=chosen.days, accepted_ratio=chosen.accepted_ratio,
+    question = Question(settings.need_model(), moment, role, slices=declared, **weighted(chosen))
+    return Request(question, engine=engine, options=options, days=chosen.days, accepted_ratio=chosen.accepted_ratio,
                    bucket_edges=tuple(chosen.bucket_edges) or None)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import ForeignSchema, UsageError
+from contract.progress import progress
 from contract.records import LABEL, PREDICTION, Field, Record
 from contract.storage import Entry, Storage
 from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
@@ -150,20 +151,29 @@ def without(day: DayFiles, keys: Container[str]) -> DayFiles:
 
 def unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
     """Files whose data cannot be read through, although their footers can: key -> reason. Reads everything."""
+    every = [f for d in days for f in d.predictions + d.labels]
+    bad = {}
+    with progress("look for files that cannot be read", len(every), "files") as shown:
+        for file in every:
+            if reason := _unreadable(storage, file):
+                bad[file.key] = reason
+            shown.advance()
+    return bad
+
+
+def _unreadable(storage: Storage, file: DataFile) -> str | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     system, base = storage.arrow()
-    bad = {}
-    for file in (f for d in days for f in d.predictions + d.labels):
-        try:
-            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
-                for batch in parquet.iter_batches(columns=list(file.columns)):
-                    batch.validate(full=True)
-        except (OSError, pa.ArrowException) as error:
-            bad[file.key] = (f"{storage.root}: {file.key}: expected a Parquet file that can be read through, got {error}. "
-                             f"Restore it, or go on without it by --quarantine.")
-    return bad
+    try:
+        with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
+            for batch in parquet.iter_batches(columns=list(file.columns)):
+                batch.validate(full=True)
+    except (OSError, pa.ArrowException) as error:
+        return (f"{storage.root}: {file.key}: expected a Parquet file that can be read through, got {error}. "
+                f"Restore it, or go on without it by --quarantine.")
+    return None
 
 
 def models_in(storage: Storage, days: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from contract import clock, layout
+from contract.counts import WEIGHT_SCALE
 from contract.errors import NotFound
 from contract.settings import ReportSettings
 from contract.storage import Storage
@@ -35,7 +36,9 @@ def examples(storage: Storage, evaluation: Mapping[str, Any], version: str, want
 
 def _rows(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
     """Labelled predictions of the version with a stored picture, newest day first."""
-    question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"])
+    weights = (evaluation.get("consensus") or {}).get("labeler_weights", {})
+    question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
+                        labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     left_out = {f["file"] for f in evaluation["partial"] if isinstance(f, Mapping)}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         listed = files.without(files.list_day(storage, name), left_out)

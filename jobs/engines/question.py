@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import floor
 from typing import Any
 
 from contract import jsonio
-from contract.counts import RULES
+from contract.counts import RULES, WEIGHT_SCALE
+from contract.settings import EvaluateSettings
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Question:
     slices: tuple[Slice, ...] = ()
     # floor(weight * 2^16) of each labeler whose weight is not 1; whole numbers, so any order adds the same.
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
+    fit: str | None = None  # where these weights are from; what is counted does not depend on the name
 
     def inputs(self, files: DayFiles) -> str:
         """The `inputs` under which a day's counts lie: 16 hex digits of what they are made from, all but `as_of`."""
@@ -74,6 +77,12 @@ class Question:
                      "role": self.role, "slices": [[s.name, s.expression] for s in self.slices],
                      "files": files.fingerprint()}
         return jsonio.digest(made_from)[:16]
+
+
+def weighted(settings: EvaluateSettings) -> dict[str, Any]:
+    """The labelers' weights of the settings as a question has them, with the name of their fit."""
+    fixed = {who: floor(w * WEIGHT_SCALE) for who, w in settings.labeler_weights.items()}
+    return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit}
 
 
 def band(name: str, value: float | None) -> str | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contract import counts_store
+from contract import counts_store, ids
 from contract.clock import to_us
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
@@ -163,6 +163,38 @@ def test_quarantine_of_data_that_cannot_be_read_through(root, capsys):
     assert document["versions"]["1"]["labelled"] == 9
 
 
+@pytest.mark.parametrize("engine", ["embedded", "mapreduce", "spark"])
+def test_every_engine_stops_at_a_bad_file_or_goes_on_without_it(root, capsys, engine, request):
+    if engine == "spark":
+        request.getfixturevalue("spark")
+    put(root, DAYS[0], "predictions", [{"prediction_id": DAYS[1], "predicted_at": at(DAYS[0]), "model": "m",
+                                        "model_version": "1", "predicted_label": "cat"}], "without a confidence.parquet")
+    path = put(root, DAYS[1], "labels", [{"prediction_id": f"{n:99}", "label": "cat", "labeler": "ann",
+                                          "labeled_at": at(DAYS[1])} for n in range(9)], "torn.parquet")
+    path.write_bytes(b"PAR1" + b"\xff" * 300 + path.read_bytes()[304:])
+    foreign = put(root, DAYS[2], "labels", [], "foreign.parquet")
+    foreign.write_bytes(b"no Parquet")
+    assert "foreign.parquet: expected a Parquet file" in run(root, capsys, "--engine", engine, code=1)["error"]["message"]
+    foreign.unlink()
+    assert "torn.parquet" in run(root, capsys, "--engine", engine, code=1)["error"]["message"]
+    document = run(root, capsys, "--engine", engine, "--quarantine")
+    assert [p["file"] for p in document["partial"]] == [f"labels/dt={DAYS[1]}/torn.parquet"]
+    assert (document["rows"]["predictions"], document["versions"]["1"]["labelled"]) == (13, 9)
+
+
+@pytest.mark.parametrize("engine", ["embedded", "mapreduce", "spark"])
+def test_every_engine_counts_misfiled_rows(root, capsys, engine, request):
+    if engine == "spark":
+        request.getfixturevalue("spark")
+    other = ids.uuid7(at(DAYS[0]))
+    put(root, DAYS[1], "predictions", [{"prediction_id": other, "predicted_at": at(DAYS[1]), "model": "m",
+                                        "model_version": "1", "predicted_label": "cat", "confidence": 0.5}], "misfiled.parquet")
+    put(root, DAYS[1], "labels", [{"prediction_id": other, "label": "cat", "labeler": "ann", "labeled_at": at(DAYS[1])}],
+        "misfiled.parquet")
+    document = run(root, capsys, "--engine", engine)
+    assert (document["rows"]["misfiled_predictions"], document["rows"]["misfiled"], document["rows"]["vote"]) == (1, 1, 9)
+
+
 @pytest.mark.parametrize("options, message", [
     (["--engine", "abacus"], "'abacus' is not one of"), (["--runner", "local"], "--runner local is for --engine mapreduce"),
     (["--from", "yesterday"], "expected YYYY-MM-DD"), (["--as-of", "noon"], "'noon' is no moment"),
@@ -187,3 +219,16 @@ def test_two_files_without_a_root(tmp_path, capsys):
     assert evaluate.main(options) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["versions"]["1"]["accuracy"]["value"] == 0.5 and document["model"] == "model"
+
+
+def test_labelers_weigh_as_the_named_fit_says(root, capsys, counted):
+    put(root, DAYS[0], "labels", [{"prediction_id": f"{DAYS[0]}-0", "label": "cat", "labeler": who, "labeled_at": at(DAYS[1])}
+                                  for who in ("bob", "cyd")], "two more.parquet")
+    plain = run(root, capsys)
+    assert plain["consensus"] == {"rule": "majority", "fit": None, "labeler_weights": {}}
+    fit = ("--set", "evaluate.labeler_fit=of-november", "--set", "evaluate.labeler_weights={ann: 2.5, bob: 1}")
+    found = run(root, capsys, *fit)
+    assert found["consensus"] == {"rule": "majority", "fit": "of-november", "labeler_weights": {"ann": 2.5}}
+    assert [d["versions"]["1"]["accuracy"]["value"] for d in (plain, found)] == [7 / 9, 6 / 9]
+    assert counted == [*DAYS, *DAYS] and not set(found["counts"].values()) & set(plain["counts"].values())
+    assert "labeler_weights together with labeler_fit" in run(root, capsys, *fit[2:], code=2)["error"]["message"]
