@@ -84,10 +84,12 @@ def routes(service: Service) -> APIRouter:
                           {"WWW-Authenticate": "Bearer"})
         return {"models": [_served(live, live.model == service.default_model) for live in service.models.values()]}
 
+    @router.head("/health/live", include_in_schema=False)  # how many load balancers ask
     @router.get("/health/live", summary="The process answers")
     async def alive() -> dict[str, Any]:
         return {"live": True, "at": clock.iso(clock.now())}
 
+    @router.head("/health/ready", include_in_schema=False)
     @router.get("/health/ready", summary="Requests can be answered", responses={503: {"description": "Not now"}})
     async def ready() -> JSONResponse:
         good, document = service.readiness()

@@ -26,6 +26,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from contract import clock
+from inference.telemetry import PREDICTION_ID, event
 
 ROLES = ("predict", "label", "read", "admin")
 SESSION_COOKIE, NAME_COOKIE = "trueup_session", "trueup_name"
@@ -81,6 +82,8 @@ def install(app: FastAPI, keyring: Any) -> None:
 async def refusal(request: Request, error: Exception) -> JSONResponse:
     """`{"error": {"code", "message"}}` with the refusal's status."""
     assert isinstance(error, Refused)
+    if PREDICTION_ID.get():
+        event("refused", status=error.status, code=error.code, reason=error.message)
     body = {"error": {"code": error.code, "message": error.message}}
     return JSONResponse(body, error.status, headers=error.headers)
 

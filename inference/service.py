@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +33,7 @@ from inference.record import logged_classes, prediction_row
 from inference.shipper import Shipper
 from inference.store_clock import StoreClock
 from inference.strip import strip
-from inference.telemetry import Metrics, event
+from inference.telemetry import PREDICTION_ID, Metrics, event
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
@@ -153,9 +154,11 @@ class Service:
             check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
             if (stored := await self._answered(prediction_id, body_hash)) is not None:
                 return stored
+        made = prediction_id or ids.uuid7(now)
+        PREDICTION_ID.set(made)
         said = {"client": caller.id, "request_id": request_id, "source_uri": source_uri, "attributes": attributes}
         predictor, picture, row = await self._classify(data, live)
-        answer, record = self._record(predictor, row, picture, prediction_id or ids.uuid7(now), now, top_k)
+        answer, record = self._record(predictor, row, picture, made, now, top_k)
         record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
         answer = await self._append(record, picture.image, body_hash, answer, prediction_id is not None)
         self._answered_now(answer, began)
@@ -191,7 +194,7 @@ class Service:
         began = clock.monotonic()
         try:
             picture = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, read_picture, data, self.settings.serve.max_pixels, predictor.prepare)
+                self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare)
         except BadImage as error:
             raise Refused(422, "bad_image", str(error)) from None
         self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)

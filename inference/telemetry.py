@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,14 +11,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from contract import clock
 
 LOGGER = logging.getLogger("trueup")
+# The prediction that the request under way is about: every line that is logged for it carries its id.
+PREDICTION_ID: ContextVar[str | None] = ContextVar("prediction_id", default=None)
 STAGES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: at, level, event, then the event's fields."""
+    """One JSON object per line: at, level, event, the prediction that it is about, then the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": clock.iso(clock.now()), "level": record.levelname.lower(), "event": record.getMessage()}
+        if (about := PREDICTION_ID.get()) is not None:
+            line["prediction_id"] = about
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

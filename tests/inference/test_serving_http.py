@@ -7,6 +7,7 @@ import pytest
 from contract import clock, ids
 from contract.records import LABEL, PREDICTION
 from inference.preprocess import MAX_PIXELS
+from inference.telemetry import JsonLines
 from tests.inference.pictures import encode, picture, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
@@ -149,7 +150,8 @@ def test_bad_labels_are_refused_and_none_of_their_company_is_kept(client, judgem
 
 
 def test_health_metrics_and_the_description(client):
-    assert client.get("/health/live").status_code == 200
+    assert client.get("/health/live").status_code == client.head("/health/live").status_code == 200
+    assert client.head("/health/ready").status_code == 200 and client.head("/health/ready").content == b""
     ready = client.get("/health/ready")
     assert ready.status_code == 200 and ready.json()["models"]["m"]["version"] == "1"
     predict(client)
@@ -159,3 +161,15 @@ def test_health_metrics_and_the_description(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/predictions", "/v1/labels", "/v1/models", "/health/ready"} <= set(paths)
     assert client.get("/docs").status_code == 200
+
+
+def test_every_log_line_of_a_prediction_carries_its_id(client, caplog):
+    caplog.set_level("INFO")
+    caplog.handler.setFormatter(JsonLines())
+    mine, bad = ids.uuid7(), ids.uuid7()
+    predict(client, **{"X-Prediction-Id": mine})
+    predict(client, picture()[:-200], **{"X-Prediction-Id": bad})
+    lines = [json.loads(line) for line in caplog.text.splitlines() if line.startswith("{")]
+    about = {line["event"]: line["prediction_id"] for line in lines if "prediction_id" in line}
+    assert (about["predicted"], about["refused"]) == (mine, bad)
+    assert all("prediction_id" in line for line in lines if "POST /v1/predictions HTTP" in line["event"])
