@@ -5,7 +5,7 @@ Works on whole batches where the network is (on the GPU when there is one).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from contract.errors import UsageError
 
 @dataclass(frozen=True)
 class Strength:
-    """Largest changes: turn in radians, shift as a share of the side, zoom and light as factors; whether to flip."""
+    """Largest changes: turn in radians, shift as a share of the side, zoom and light as factors; whether to flip.
+
+    `window`: cut anywhere in the resized picture instead of in its middle, and mirrored, while it is decoded.
+    """
 
     turn: float = 0.0
     shift: float = 0.0
@@ -24,10 +27,12 @@ class Strength:
     light: float = 0.0
     contrast: float = 0.0
     flip: bool = False
+    window: bool = False
 
 
 STRENGTHS = {
     "none": Strength(),
+    "crop": Strength(window=True),
     "light": Strength(turn=0.2, shift=0.08, zoom=0.12, light=0.2, contrast=0.3),
     "photo": Strength(turn=0.1, shift=0.1, zoom=0.3, light=0.25, contrast=0.3, flip=True),
 }
@@ -48,12 +53,17 @@ def uniforms(seed: int, epoch: int, hashes: Sequence[str]) -> Any:
     return words.astype(np.float64) / 2**32
 
 
+def windows(strong: Strength, seed: int, epoch: int) -> Callable[[Sequence[str]], Any] | None:
+    """For training.batches: image hashes -> [n, 3], where to cut each and whether to mirror it; None: in the middle."""
+    return (lambda hashes: uniforms(seed, epoch, hashes)[:, [1, 2, 6]]) if strong.window else None
+
+
 def apply(images: Any, strong: Strength, u: Any) -> Any:
     """uint8 [n, 3, H, W] and uniforms [n, WORDS] -> float32 of the same shape, 0 to 255."""
     import torch
 
     x = images.to(torch.float32)
-    if strong == STRENGTHS["none"] or not len(x):
+    if strong in (STRENGTHS["none"], STRENGTHS["crop"]) or not len(x):
         return x
     r = torch.as_tensor(2 * u - 1, dtype=torch.float32, device=x.device)  # -1 to 1
     x = _moved(x, strong, r)

@@ -20,6 +20,7 @@ from contract.manifest import Manifest
 from contract.storage import Storage, open_root
 from inference.preprocess import normalise
 from training import augment, reader, start
+from training.batches import Batch, batches
 from training.checkpoint import FINAL, Checkpoints, Point
 from training.job import Job
 from training.metrics_log import MetricsLog
@@ -91,15 +92,16 @@ class Loop:
         spans = [self.world.step(s) for s in range(first, steps)]
         samples = reader.rows(self.storage, files, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
         sizes = [high - low for low, high in spans]
-        batches, step = reader.batches(samples, sizes, self.job.preprocess, self.job.threads), first
-        while group := list(islice(batches, self.settings.accumulate)):
+        windows = augment.windows(self.strong, self.settings.seed, epoch)
+        made, step = batches(samples, sizes, self.job.preprocess, self.job.threads, windows), first
+        while group := list(islice(made, self.settings.accumulate)):
             self._update(epoch, step, group)
             step += len(group)
             if step < steps:
                 self._save_when_due(epoch, step)
         self._end_epoch(epoch)
 
-    def _update(self, epoch: int, first: int, group: Sequence[reader.Batch]) -> None:
+    def _update(self, epoch: int, first: int, group: Sequence[Batch]) -> None:
         """One update from the steps of a group (one step, unless gradients are accumulated)."""
         state, rows = self.state, sum(len(batch.hashes) for batch in group)
         state.flat.zero_()
@@ -120,7 +122,7 @@ class Loop:
         self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
         self.progress.step(epoch, self.settings.epochs, loss / total, int(total), len(group))
 
-    def _step(self, epoch: int, step: int, batch: reader.Batch) -> None:
+    def _step(self, epoch: int, step: int, batch: Batch) -> None:
         # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
         torch.manual_seed(_seed(self.settings.seed, epoch, step, self.ranks.rank))
         rows = len(batch.hashes)
@@ -132,8 +134,10 @@ class Loop:
         if rows:
             self._backward(epoch, batch)
 
-    def _backward(self, epoch: int, batch: reader.Batch) -> None:
+    def _backward(self, epoch: int, batch: Batch) -> None:
         images, labels = batch.images.to(self.ranks.device), batch.labels.to(self.ranks.device)
+        if not self.settings.channels_last:
+            images = images.contiguous()
         u = augment.uniforms(self.settings.seed, epoch, batch.hashes)
         x = normalise(augment.apply(images, self.strong, u), self.job.preprocess)
         if self.settings.channels_last:
@@ -186,13 +190,13 @@ class Loop:
         sums = torch.zeros(3, dtype=torch.float64)
         self.state.net.eval()
         weights = {key: value.to(self.ranks.device) for key, value in self.state.result().items()}
-        for batch in reader.batches(samples, sizes, self.job.preprocess, self.job.threads):
+        for batch in batches(samples, sizes, self.job.preprocess, self.job.threads):
             if batch.hashes:
                 sums += self._judged(weights, batch)
         loss, right, rows = self.ranks.add(sums.to(self.ranks.device)).tolist()
         return {"loss": loss / rows, "accuracy": right / rows, "rows": int(rows)}
 
-    def _judged(self, weights: dict[str, torch.Tensor], batch: reader.Batch) -> torch.Tensor:
+    def _judged(self, weights: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
         x = normalise(batch.images.to(self.ranks.device), self.job.preprocess)
         labels = batch.labels.to(self.ranks.device)
         with torch.inference_mode():

@@ -5,25 +5,20 @@ Petastorm's own sharding cannot give equal steps, and its thread pools give no o
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 import warnings
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.card import Preprocess
 from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
 from training.world import pieces
 
 COLUMNS = ("image_sha256", "image", "label", "label_index", "origin", "day", "selection_probability")
-AHEAD = 2  # steps that are decoded while one is trained on
 
 
 @dataclass(frozen=True)
@@ -107,42 +102,3 @@ class staged:  # noqa: N801  (used like a function)
     def __exit__(self, *_: object) -> None:
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@dataclass
-class Batch:
-    """The rows of one step: uint8 [n, 3, H, W], int64 [n], and their image hashes. n may be 0."""
-
-    images: Any
-    labels: Any
-    hashes: list[str]
-
-
-def batches(samples: Iterator[Sample], sizes: Sequence[int], preprocess: Preprocess,
-            threads: int | None = None) -> Iterator[Batch]:
-    """Batches of these sizes, decoded by threads a few steps ahead; the order is that of the rows, whatever they do."""
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        waiting: deque[list[tuple[Sample, Future]]] = deque()
-        for size in sizes:
-            waiting.append([_submit(pool, next(samples), preprocess) for _ in range(size)])
-            if len(waiting) > AHEAD:
-                yield _collected(waiting.popleft(), preprocess)
-        while waiting:
-            yield _collected(waiting.popleft(), preprocess)
-    for _ in samples:  # ends the reader, which then says whether all rows were there
-        raise Mismatch("expected the steps to cover all rows, got more rows. Please report this.")
-
-
-def _submit(pool: ThreadPoolExecutor, sample: Sample, preprocess: Preprocess) -> tuple[Sample, Future]:
-    from inference.preprocess import to_uint8
-
-    return sample, pool.submit(to_uint8, sample.image, preprocess)
-
-
-def _collected(rows_: list[tuple[Sample, Future]], preprocess: Preprocess) -> Batch:
-    import torch
-
-    images = [future.result() for _, future in rows_]
-    stacked = torch.stack(images) if images else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
-    return Batch(stacked, torch.tensor([s.label_index for s, _ in rows_], dtype=torch.int64),
-                 [s.image_sha256 for s, _ in rows_])

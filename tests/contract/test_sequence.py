@@ -62,3 +62,36 @@ def test_many_at_once_get_different_numbers_without_a_gap(storage):
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert sorted(taken) == list(range(1, 13))
+
+
+class Counted(LocalStorage):
+    """Counts what is listed and read."""
+
+    listed = read_ = 0
+
+    def list(self, prefix=""):
+        self.listed += 1
+        return super().list(prefix)
+
+    def read(self, key):
+        self.read_ += 1
+        return super().read(key)
+
+
+def test_what_else_lies_in_the_folders_is_not_listed(tmp_path):
+    storage = Counted(tmp_path)
+    for n in range(1, 31):
+        storage.put(f"runs/{n}/run.json", str(n).encode())
+        storage.put(f"runs/{n}/beat-1.json", b"0")
+    storage.put("runs/31/beat-1.json", b"0")
+    assert Sequence(storage, "runs/{}/run.json").newest() == (30, 30)
+    assert (storage.listed, storage.read_) == (0, 3)  # 31 (twice) has no document
+
+
+@pytest.mark.parametrize("begin", [0, 4, 9, 10, 99])
+def test_where_looking_begins_changes_nothing_but_the_work(tmp_path, begin):
+    storage = Counted(tmp_path)
+    for n in range(1, 11):
+        storage.put(f"{n:08d}.json", str(n).encode())
+    assert Sequence(storage, "{:08d}.json", begin=lambda: begin).newest() == (10, 10)
+    assert storage.listed == (begin in (0, 99))

@@ -31,5 +31,5 @@ def test_none_changes_nothing():
 
 
 def test_an_unknown_strength_names_those_that_there_are():
-    with pytest.raises(UsageError, match="none, light, photo"):
+    with pytest.raises(UsageError, match="none, crop, light, photo"):
         augment.strength("heavy")

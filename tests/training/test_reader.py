@@ -9,6 +9,7 @@ import pytest
 from contract.card import Preprocess
 from contract.errors import Mismatch
 from training import reader
+from training.batches import batches
 from training.world import World, file_order
 
 
@@ -28,7 +29,7 @@ def test_batches_are_the_same_whatever_the_threads(world):
 
     def hashes(threads):
         return [(b.hashes, b.images.sum().item()) for b in
-                reader.batches(reader.rows(world.storage, files, 0, rows), [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
+                batches(reader.rows(world.storage, files, 0, rows), [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
 
     one = _first_two(world, files, 1)
     assert one == _first_two(world, files, 8)
@@ -39,7 +40,7 @@ def test_batches_are_the_same_whatever_the_threads(world):
 def _first_two(world, files, threads):
     samples = reader.rows(world.storage, files, 5, 21)
     return [(b.hashes, b.labels.tolist(), b.images.sum().item())
-            for b in reader.batches(samples, [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
+            for b in batches(samples, [7, 0, 9], Preprocess(resize=32, crop=32), threads)]
 
 
 def test_a_file_with_other_rows_is_a_mismatch(world):
