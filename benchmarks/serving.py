@@ -3,9 +3,9 @@
     python -m benchmarks.serving [--network resnet18] [--runtime torchscript] [--clients 1,16,64] [--seconds 10] [--rounds 2]
 
 The load comes from a process of its own; 50 JPEG files of 500 x 375. The limit is 1 / (1/network + 1/preprocessing),
-both measured alone in the same run. `trueup, nothing logged` is the same service whose outbox forgets: what durable
-logging costs. Prints one JSON line per program and number of clients: requests a second, p50 and p99 in ms, and the
-share of the limit. On a busy machine only the ratios of one run mean something.
+both measured alone before and after each round of the same run (the best counts). `trueup, nothing logged` is the same
+service whose outbox forgets: what durable logging costs. Prints one JSON line per program and number of clients: requests
+a second, p50 and p99 in ms, and the share of the limit. On a busy machine only the ratios of one run mean something.
 """
 
 from __future__ import annotations
@@ -147,28 +147,6 @@ def plain() -> None:
     uvicorn.run(app, port=int(os.environ["PORT"]), log_level="error")
 
 
-def litserve() -> None:
-    """LitServe with batches of 8 and our predictor."""
-    import litserve as ls
-    import torch
-
-    class Api(ls.LitAPI):
-        def setup(self, device: str) -> None:
-            self.predictor = _predictor()
-
-        def decode_request(self, request):  # noqa: ANN001, ANN201
-            return self.predictor.prepare(request["image"].file.read())
-
-        def predict(self, batch):  # noqa: ANN001, ANN201
-            return self.predictor.probabilities(torch.stack(list(batch)))
-
-        def encode_response(self, row):  # noqa: ANN001, ANN201
-            return self.predictor.top(row, 5)
-
-    server = ls.LitServer(Api(max_batch_size=8, batch_timeout=0.01), accelerator="cpu", timeout=120)
-    server.run(port=int(os.environ["PORT"]), host="127.0.0.1", generate_client_file=False, log_level="error")
-
-
 def ours() -> None:
     """Trueup's service on the root of $ROOT; with $FORGET its outbox answers at once and keeps nothing."""
     from inference import outbox, serve
@@ -202,7 +180,8 @@ def running(program: str, root: str):
     function, path, more = PROGRAMS[program]
     port = free_port()
     environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": str(HERE.parents[1])}
-    process = subprocess.Popen([sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"],
+    process = subprocess.Popen([sys.executable, *(["-m", "benchmarks.peer_litserve"] if function == "litserve" else
+                                                 ["-c", f"from benchmarks.serving import {function}; {function}()"])],
                                env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         until, live = time.monotonic() + 180, f"http://127.0.0.1:{port}"
@@ -257,8 +236,7 @@ def compare(asked: argparse.Namespace) -> int:
         root = str(Path(folder, "root"))
         publish_tiny(root, weights=weights, classes=tuple(made.classes), **made.model_dump(
             include={"network", "preprocess", "runtime", "number_format"}) | {"preprocess": made.preprocess})
-        best = limit(Predictor(made, weights), asked.seconds / 2)
-        print(json.dumps({"program": "limit", **{k: round(v, 1) for k, v in best.items()}}), flush=True)
+        limits = [limit(predictor := Predictor(made, weights), asked.seconds / 4)]
         names = [name.replace(";", ",") for name in asked.programs.split(",")]
         found: dict[tuple[str, int], list[dict]] = {}
         for _ in range(asked.rounds):
@@ -271,6 +249,10 @@ def compare(asked: argparse.Namespace) -> int:
                             print(name, clients, found[name, clients][-1], file=sys.stderr, flush=True)
                 except RuntimeError as error:
                     print(f"not measured: {error}", file=sys.stderr)
+            limits.append(limit(predictor, asked.seconds / 4))
+        net, pre = (max(each[k] for each in limits) for k in ("network", "preprocessing"))
+        best = {"network": net, "preprocessing": pre, "limit": 1 / (1 / net + 1 / pre)}
+        print(json.dumps({"program": "limit", **{k: round(v, 1) for k, v in best.items()}}), flush=True)
         for (name, clients), of in sorted(found.items(), key=lambda item: item[0][1]):
             figures = {k: round(statistics.median(r[k] for r in of), 1) for k in ("per_second", "p50", "p99")}
             print(json.dumps({"program": name, "clients": clients, **figures, "bad": sum(r["bad"] for r in of),
