@@ -2,8 +2,8 @@
 
 Under spark-submit it uses the user's session and cluster, elsewhere Spark on this machine (jobs/session.py).
 `spark_tables` reads the files. Two plans count: `spark_ids` the many ids with a prediction and up to three label rows,
-in numbers of fixed width; `spark_rules` everything, in words, for the ids that the first one leaves (and for all ids when
-slices or labelers' weights are asked for). Here their sums become counts.
+in numbers of fixed width; `spark_rules` everything, in words, for the ids that the first one leaves (and for all ids
+when slices or labelers' weights are asked for). Here their sums become counts.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,13 +65,14 @@ def in_numbers(ours: Any, tables: Mapping[str, tuple[Any, list[str]]], days: Seq
         return None
     plan = spark_ids.Plan.of(question, codes, [number(day) for day in days], p_have, l_have, tops)
     partitions = max(int(ours.conf.get("spark.sql.shuffle.partitions")), rows_of(days) // ROWS_A_TASK)
-    found = collected(spark_ids.all_records(predictions, labels, plan, partitions))
+    found = spark_tables.collected(spark_ids.all_records(predictions, labels, plan, partitions))
     left = spark_said.rare(found)
     if not left:
         return found, codes, None
     ids = spark_ids.all_ids(predictions, labels, plan, partitions).where("rare").select("day", "h1", "h2")
     only = ids.hint("broadcast") if left <= MOST_BROADCAST else ids
-    return found, codes, collected(spark_rules.all_records(tables, plan.days, question, (only, plan.hashes())))
+    rest = spark_rules.all_records(tables, plan.days, question, (only, plan.hashes()))
+    return found, codes, spark_tables.collected(rest)
 
 
 def rows_of(days: Sequence[DayFiles]) -> int:
@@ -98,10 +99,10 @@ def merged(files: DayFiles, common: Any, codes: Codes, rest: Any) -> DayCounts:
 def summed(sums: Any, question: Question) -> Any:
     """The sums as one Arrow table. Slices look at them twice, so the sums are kept: the plan behind them is large."""
     if not question.slices:
-        return collected(sums)
+        return spark_tables.collected(sums)
     sums = sums.persist()
     try:
-        return collected(spark_rules.with_top_values(sums))
+        return spark_tables.collected(spark_rules.with_top_values(sums))
     finally:
         sums.unpersist()
 
@@ -109,15 +110,6 @@ def summed(sums: Any, question: Question) -> Any:
 def number(day: DayFiles) -> int:
     """Days since 1970 of a partition's day."""
     return (date.fromisoformat(day.day) - EPOCH).days
-
-
-def collected(records: Any) -> Any:
-    """A DataFrame as one Arrow table: through Arrow, because hundreds of thousands of rows cost seconds otherwise."""
-    import pyarrow as pa
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    batches = records._collect_as_arrow()
-    return pa.Table.from_batches(batches) if batches else to_arrow_schema(records.schema).empty_table()
 
 
 def _is(table: Any, column: str, value: Any) -> Any:

@@ -8,6 +8,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from contract.errors import Mismatch
+from jobs.engines.spark_tables import collected
+
 SALTS = 8
 NOTHING = 0  # the code of null; no word may have it
 
@@ -25,22 +28,16 @@ class Codes:
         return f"if({column} is null, {NOTHING}, {_hash(self.salt, column)})"
 
     def texts(self, numbers: Any) -> Any:
-        """The words of an int64 array of codes as a pyarrow array; code 0 is null. KeyError for a code of no word."""
+        """The words of an int64 array of codes as a pyarrow array; code 0 is null. Mismatch for a code of no word."""
         import numpy as np
         import pyarrow as pa
 
-        if not len(self.numbers):
-            return pa.nulls(len(numbers), pa.string()) if not numbers.any() else _unknown(numbers[0])
-        place = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
         missing = numbers == NOTHING
-        wrong = (self.numbers[place] != numbers) & ~missing
-        if wrong.any():
-            _unknown(numbers[wrong][0])
+        if not np.isin(numbers[~missing], self.numbers).all():
+            raise Mismatch("expected the words of the files as they were read first, Spark found others. A file changed "
+                           "while it was read: start again.")
+        place = np.searchsorted(self.numbers, numbers) * ~missing
         return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int32), mask=missing), self.words)
-
-
-def _unknown(code: int) -> None:
-    raise KeyError(f"code {code}: no word of the first pass has it")
 
 
 def _hash(salt: int, column: str) -> str:
@@ -51,8 +48,6 @@ def learn(columns: list[Any]) -> Codes | None:
     """The codes of all words in these one-column DataFrames; None when under every salt two words share one."""
     import numpy as np
     import pyarrow as pa
-
-    from jobs.engines.spark import collected
 
     salts = [secrets.randbelow(2**31) for _ in range(SALTS)]
     every = columns[0].toDF("s")
@@ -65,5 +60,5 @@ def learn(columns: list[Any]) -> Codes | None:
         if len(np.unique(numbers)) == len(numbers) and NOTHING not in numbers:
             order = np.argsort(numbers)
             words = found.column("s").take(pa.array(order))
-            return Codes(salt, numbers[order], pa.concat_arrays(words.chunks) if words.num_chunks else pa.array([], pa.string()))
+            return Codes(salt, numbers[order], pa.concat_arrays([pa.array([], pa.string()), *words.chunks]))
     return None

@@ -1,11 +1,11 @@
 """The plan for common ids: one shuffle, one hash aggregate of fixed width for each id, one of what the ids say.
 
-A Spark hash aggregate holds whole numbers only; with texts or structs in its buffers it sorts instead, which costs several
-times as much. So rows go in as numbers: ids as two 64-bit hashes under seeds drawn anew for each run (nobody can make ids
-that collide), words as codes (`spark_codes`). One aggregate per id brings a prediction and its label rows together; up to
-three label rows are told apart by their times (first, last, and the sum less these two). Ids that need more - several
-prediction rows, more label rows, ties of time, a label_id said twice, long lists - are `rare`: they are left to the general plan
-(`spark_rules`), which counts them exactly. Rule numbers are those of the design, section 3.
+A Spark hash aggregate holds whole numbers only; with texts or structs in its buffers it sorts instead, which costs
+several times as much. So rows go in as numbers: ids as two 64-bit hashes under seeds drawn anew for each run (nobody can
+make ids that collide), words as codes (`spark_codes`). One aggregate per id brings a prediction and its label rows
+together; up to three label rows are told apart by their times (first, last, and the sum less these two). Ids that need
+more - several prediction rows, more label rows, ties of time, a label_id said twice, long lists - are `rare`: they are left
+to the general plan (`spark_rules`), which counts them exactly. Rule numbers are those of the design, section 3.
 """
 
 import secrets
@@ -173,9 +173,11 @@ def decided(ids: Any, plan: Plan) -> Any:
     return ids.selectExpr(
         "*", "int(d1) + int(d2) + int(d3) votes",
         # Of three votes two may agree; otherwise the newest says it.
-        f"case when d1 and d2 and d3 and l1 = l2 then l1 when d3 then l3 when d2 then l2 when d1 then l1 else {NOTHING} end label",
+        f"case when d1 and d2 and d3 and l1 = l2 then l1 when d3 then l3 when d2 then l2 when d1 then l1 "
+        f"else {NOTHING} end label",
         "int((d1 and d2 and l1 <> l2) or (d1 and d3 and l1 <> l3) or (d2 and d3 and l2 <> l3)) split",
-        f"case when greatest({', '.join(saws)}) = 2 then 2 when {' or '.join(f'{s} = 0' for s in saws)} then 0 else 1 end saw",
+        f"case when greatest({', '.join(saws)}) = 2 then 2 when {' or '.join(f'{s} = 0' for s in saws)} then 0 "
+        f"else 1 end saw",
         *(["case when d1 then x1 when d2 then x2 when d3 then x3 else 0L end x"] if plan.weighted else []))
 
 

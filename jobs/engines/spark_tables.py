@@ -103,3 +103,12 @@ def _canonical(field: Field) -> str:
     kinds = {"timestamp": "bigint", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
              "list<float>": "array<double>", "map<string,string>": "array<struct<key:string,value:string>>"}
     return kinds.get(field.type, field.type)
+
+
+def collected(records: Any) -> Any:
+    """A DataFrame as one Arrow table: through Arrow, because hundreds of thousands of rows cost seconds otherwise."""
+    import pyarrow as pa
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    batches = records._collect_as_arrow()
+    return pa.Table.from_batches(batches) if batches else to_arrow_schema(records.schema).empty_table()
