@@ -97,7 +97,7 @@ def ship(storage, n=40, day=DAY, model=MODEL, labels=CLASSES, confidence=0.87, w
 
 def application(service, keyring) -> FastAPI:
     """The pages over a small service, with the two API calls that the start page makes."""
-    app = FastAPI(docs_url=None)
+    app = FastAPI(docs_url=None, description="The pages and what they ask, without a network.")
     install(app, keyring)
 
     @app.post("/v1/predictions")
