@@ -1,30 +1,35 @@
-"""Images per second that reach training as uint8 batches: our Petastorm path against others, on JPEGs made here.
+"""Images per second that reach training: our Petastorm path against others, on JPEGs made here.
 
-    python -m benchmarks.feeding [--images 20000] [--repeats 3] [--json]
+    python -m benchmarks.feeding [--images 20000] [--repeats 3] [--folder DIR] [--peers PYTHON] [--json]
 
-The limit is decoding, cropping and flipping the same bytes, already in memory, with our own decoder in the same run. One
-dataset serves plain `make_reader` and our path. MosaicML streaming and WebDataset are measured where they are installed.
+Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes
+that are in memory, by two bare threads in the same run. One dataset serves plain `make_reader` and our path. Every way
+runs an epoch that is not counted first; workers persist. `--peers` names a Python that has `mosaicml-streaming` and
+`webdataset` (they are no part of our environment); without it these two are not measured.
 """
 
 import argparse
-import hashlib
 import io
 import json
+import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-BATCH, SIDE, CROP, WORKERS = 64, 256, 224, 2
-ABSENT = {"MosaicML streaming": "streaming", "WebDataset": "webdataset"}
+from benchmarks.feeding_peers import BATCH, CROP, MEAN, STD, WORKERS, image_folder, started
+from benchmarks.timed import machine, today
+
+SIDE = 256
+PEERS = {"MosaicML streaming": "streaming", "WebDataset": "webdataset"}
+Way = Callable[[], Iterator[int]]
 
 
 def main() -> None:
@@ -32,36 +37,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where pictures and dataset are kept for another run")
+    parser.add_argument("--peers", help="a Python with mosaicml-streaming and webdataset")
+    parser.add_argument("--prepare", action="store_true", help="make pictures and dataset only (needs --folder)")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="trueup-feeding-") as folder:
-        document = measured(Path(folder), asked.images, asked.repeats)
-    print(json.dumps(document, indent=1) if asked.json else table(document))
+    with tempfile.TemporaryDirectory(prefix="trueup-feeding-") as temporary:
+        folder = asked.folder or Path(temporary)
+        made = prepared(folder, asked.images)
+        if not asked.prepare:
+            document = measured(folder, made, asked.repeats, asked.peers)
+            print(json.dumps(document, indent=1) if asked.json else table(document))
 
 
-def measured(folder: Path, images: int, repeats: int) -> dict[str, Any]:
-    """Images per second of each way (median), the ways taken in turn so that a busy machine hurts them alike."""
-    pictures(folder / "pictures", images)
-    storage, made = dataset(folder)
-    files = made.split("train")
-    ways: dict[str, Callable[[], Iterator[int]]] = {
-        "limit: decode, crop, flip in memory": partial(limit, storage, files),
-        "trueup, Petastorm": partial(ours, storage, files),
-        "Petastorm make_reader + DataLoader": partial(plain_petastorm, storage.path(files[0].key).parent),
-        "ImageFolder + DataLoader (Pillow)": partial(image_folder, folder / "pictures", False),
-        "ImageFolder + DataLoader (decode_jpeg)": partial(image_folder, folder / "pictures", True),
-    }
-    in_memory(storage, files)
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            rows = sum(way())
-            rates[name].append(rows / (time.perf_counter() - began))
-            if "ImageFolder" not in name and rows != made.rows["train"]:
-                raise SystemExit(f"{name}: expected {made.rows['train']} rows, got {rows}")
-    return {"images": images, "repeats": repeats, "rates": {n: round(statistics.median(r), 1) for n, r in rates.items()},
-            "not_installed": [name for name, module in ABSENT.items() if find_spec(module) is None]}
+def prepared(folder: Path, images: int) -> tuple[Any, Any]:
+    """The root's storage and the manifest of a dataset of so many pictures."""
+    from contract import manifest
+    from contract.storage import open_root
+
+    name = folder / f"dataset-of-{images}"
+    if not name.exists():
+        if not (folder / "pictures").exists():
+            pictures(folder / "pictures", images)
+        name.write_text(dataset(folder))
+    storage = open_root(str(folder / "root"))
+    return storage, manifest.load(storage, name.read_text())
 
 
 def pictures(folder: Path, images: int) -> None:
@@ -72,16 +72,14 @@ def pictures(folder: Path, images: int) -> None:
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
     for n in range(images):
-        small = Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
-        small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / "ab"[n % 2] / f"{n:06d}.jpg", quality=90)
+        small = Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8))
+        small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / "ab"[n % 2] / f"{n:06d}.jpg", quality=87)
 
 
-def dataset(folder: Path) -> tuple[Any, Any]:
-    """The same pictures as a dataset made by the real job."""
+def dataset(folder: Path) -> str:
+    """The same pictures as a dataset made by the real job; its id."""
     import logging
 
-    from contract import manifest
-    from contract.storage import open_root
     from jobs import images
 
     logging.disable(logging.WARNING)
@@ -95,38 +93,54 @@ def dataset(folder: Path) -> tuple[Any, Any]:
         sys.stdout = stdout
     if code:
         raise SystemExit(f"the dataset was not made: {document}")
-    storage = open_root(str(folder / "root"))
-    return storage, manifest.load(storage, document["dataset"])
+    return document["dataset"]
 
 
-def cut(pixels: Any, key: str) -> Any:
-    """uint8 [3, 256, 256] -> [3, 224, 224]: crop and flip, a function of the key."""
-    r = hashlib.sha256(key.encode()).digest()
-    y, x = r[0] % (SIDE - CROP + 1), r[1] % (SIDE - CROP + 1)
-    part = pixels[:, y:y + CROP, x:x + CROP]
-    return part.flip(2) if r[2] & 1 else part
+def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str | None) -> dict[str, Any]:
+    """Images per second of each way (median), the ways taken in turn so that a busy machine hurts them alike."""
+    import torch
+
+    torch.set_num_threads(1)
+    storage, made = prepared_
+    files, load = made.split("train"), os.getloadavg()[0]
+    ways = {kind: ways_of(kind, folder, storage, files, peers) for kind in ("uint8", "float")}
+    rates: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in found} for kind, found in ways.items()}
+    for repeat in range(repeats + 1):
+        for kind, name, way in ((kind, name, way) for kind, found in ways.items() for name, way in found.items()):
+            began = time.perf_counter()
+            rows = sum(way())
+            spent = time.perf_counter() - began
+            if rows < made.rows["train"]:
+                raise SystemExit(f"{name}: expected {made.rows['train']} rows at least, got {rows}")
+            rates[kind][name] += [rows / spent] if repeat else []
+    bytes_ = sum(len(sample.image) for sample in in_memory(storage, files)) / made.rows["train"]
+    return {"machine": machine(), "date": today(), "load_before": round(load, 1), "images": made.rows["train"],
+            "bytes_per_image": round(bytes_), "repeats": repeats, "peers_measured": bool(peers),
+            "rates": {kind: {n: round(statistics.median(r), 1) for n, r in found.items()} for kind, found in rates.items()}}
 
 
-def limit(storage: Any, files: Any) -> Iterator[int]:
-    """Our decoder on bytes in memory, in as many threads as the others have workers."""
-    from contract.card import Preprocess
-    from inference.preprocess import to_uint8
-
-    whole = Preprocess(resize=None, crop=None)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(lambda row: cut(to_uint8(row[1], whole), row[0]).contiguous(), in_memory(storage, files)):
-            yield 1
-
-
-_KEPT: list[tuple[str, bytes]] = []
+def ways_of(kind: str, folder: Path, storage: Any, files: Any, peers: str | None) -> dict[str, Way]:
+    """The ways to feed batches of a kind, uint8 or float, by name; ours is the second (uint8) or the first."""
+    ways: dict[str, Way] = {"limit: decode, crop, flip in memory": partial(limit, storage, files)} if kind == "uint8" else {}
+    ways["trueup, Petastorm"] = partial(ours, storage, files, kind)
+    ways["Petastorm make_reader + DataLoader"] = partial(plain_petastorm, storage.path(files[0].key).parent, kind)
+    for decoder in ("Pillow", "decode_jpeg"):
+        ways[f"ImageFolder + DataLoader ({decoder})"] = image_folder(folder / "pictures", decoder, kind)
+    for name, module in PEERS.items() if peers else ():
+        ways[name] = started(peers, module, folder, kind)
+    return ways
 
 
-def in_memory(storage: Any, files: Any) -> list[tuple[str, bytes]]:
-    """Hash and bytes of every training row, read once."""
+_KEPT: list[Any] = []
+
+
+def in_memory(storage: Any, files: Any) -> list[Any]:
+    """Every training row, read once; each exactly once."""
     from training import reader
 
     if not _KEPT:
-        _KEPT.extend((s.image_sha256, s.image) for s in reader.rows(storage, files, 0, _count(files)))
+        _KEPT.extend(reader.rows(storage, files, 0, _count(files)))
+        assert len({sample.image_sha256 for sample in _KEPT}) == len(_KEPT) == _count(files)
     return _KEPT
 
 
@@ -134,69 +148,83 @@ def _count(files: Any) -> int:
     return sum(file.rows for file in files)
 
 
-def ours(storage: Any, files: Any) -> Iterator[int]:
-    """The path of the training loop: rows by Petastorm, decoded by threads some steps ahead, in order."""
+def limit(storage: Any, files: Any) -> Iterator[int]:
+    """Two threads that do nothing else, in memory that they keep."""
+    import simplejpeg
     import torch
 
+    from training.augment import uniforms
+    from training.batches import cut
+
+    rows = in_memory(storage, files)
+    places = uniforms(1, 0, [row.image_sha256 for row in rows])
+    batch = torch.empty(BATCH, CROP, CROP, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+
+    def work(first: int) -> None:
+        scratch = np.empty(3 * SIDE * SIDE, np.uint8)
+        for n in range(first, len(rows), WORKERS):
+            pixels = torch.from_numpy(simplejpeg.decode_jpeg(rows[n].image, "RGB", buffer=scratch)).permute(2, 0, 1)
+            batch[n % BATCH].copy_(cut(pixels, CROP, *places[n, :3]))
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(WORKERS)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    yield len(rows)
+
+
+def ours(storage: Any, files: Any, kind: str) -> Iterator[int]:
+    """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
     from contract.card import Preprocess
-    from training import reader
+    from inference.preprocess import normalise
+    from training import augment, reader
+    from training.batches import batches
 
-    rows = _count(files)
+    rows, how, seen = _count(files), Preprocess(resize=SIDE, crop=CROP), set()
     sizes = [min(BATCH, rows - at) for at in range(0, rows, BATCH)]
-    for batch in reader.batches(reader.rows(storage, files, 0, rows), sizes, Preprocess(resize=None, crop=None), WORKERS):
-        made = torch.stack([cut(image, key) for image, key in zip(batch.images, batch.hashes, strict=True)])
-        yield len(made)
+    windows = augment.windows(augment.strength("crop"), 1, 0)
+    for batch in batches(reader.rows(storage, files, 0, rows), sizes, how, WORKERS, windows):
+        seen.update(batch.hashes)
+        yield len(normalise(batch.images, how) if kind == "float" else batch.images)
+    assert len(seen) == rows
 
 
-def plain_petastorm(folder: Path) -> Iterator[int]:
+def plain_petastorm(folder: Path, kind: str) -> Iterator[int]:
     """What Petastorm's own documentation shows."""
+    import random
     import warnings
 
     warnings.simplefilter("ignore")
-    import torch
     from petastorm import make_reader
     from petastorm.pytorch import DataLoader
     from petastorm.transform import TransformSpec
 
-    def transform(row: dict[str, Any]) -> dict[str, Any]:
-        image = cut(torch.from_numpy(row["image"]).permute(2, 0, 1), row["image_sha256"])
-        return {"image": image.contiguous().numpy(), "label_index": row["label_index"]}
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (MEAN, STD))
 
-    spec = TransformSpec(transform, edit_fields=[("image", np.uint8, (3, CROP, CROP), False)],
+    def transform(row: dict[str, Any]) -> dict[str, Any]:
+        y, x = random.randint(0, SIDE - CROP), random.randint(0, SIDE - CROP)
+        image = row["image"][y:y + CROP, x:x + CROP].transpose(2, 0, 1)[:, :, ::random.choice((1, -1))]
+        image = (image.astype(np.float32) / 255 - mean) / std if kind == "float" else np.ascontiguousarray(image)
+        return {"image": image, "label_index": row["label_index"]}
+
+    spec = TransformSpec(transform, edit_fields=[("image", np.float32 if kind == "float" else np.uint8, (3, CROP, CROP), False)],
                          selected_fields=["image", "label_index"])
     reader = make_reader(f"file://{folder}", reader_pool_type="thread", workers_count=WORKERS, transform_spec=spec,
-                         schema_fields=["image", "label_index", "image_sha256"])
+                         schema_fields=["image", "label_index"])
     with DataLoader(reader, batch_size=BATCH) as loader:
         for batch in loader:
             yield len(batch["image"])
 
 
-def image_folder(folder: Path, decode_jpeg: bool) -> Iterator[int]:
-    """torchvision's ImageFolder with two worker processes."""
-    import torch
-    from torch.utils.data import DataLoader
-    from torchvision.datasets import ImageFolder
-    from torchvision.io import decode_jpeg as decode
-    from torchvision.io import read_file
-    from torchvision.transforms import v2
-
-    steps = [v2.RandomCrop(CROP), v2.RandomHorizontalFlip()]
-    made = ImageFolder(str(folder), v2.Compose([*([] if decode_jpeg else [v2.PILToTensor()]), *steps]))
-    if decode_jpeg:
-        made.loader = lambda path: decode(read_file(path))
-    torch.set_num_threads(1)
-    for images, _ in DataLoader(made, BATCH, shuffle=True, num_workers=WORKERS):
-        yield len(images)
-
-
 def table(document: dict[str, Any]) -> str:
     """The rates with their ratio to the limit and to us."""
-    rates = document["rates"]
-    top, mine = list(rates.values())[:2]
-    lines = [f"{document['images']} JPEGs of {SIDE} px, crop {CROP}, uint8 batches of {BATCH}, {WORKERS} threads or workers",
-             f"{'':<42}{'images/s':>10}{'of limit':>10}{'trueup is':>11}"]
-    lines += [f"{name:<42}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
-    return "\n".join([*lines, *(f"{name}: not installed, not measured" for name in document["not_installed"])])
+    lines = [f"{document['machine']}, {document['date']}, load before: {document['load_before']}",
+             f"{document['images']} JPEGs of {SIDE} px and {document['bytes_per_image'] / 1000:.0f} kB, crop {CROP}, batches of "
+             f"{BATCH}, {WORKERS} threads or workers, median of {document['repeats']}"]
+    for kind, rates in document["rates"].items():
+        mine, top = rates["trueup, Petastorm"], next(iter(document["rates"]["uint8"].values()))
+        lines.append(f"{f'as {kind}':<42}{'images/s':>10}{'of limit':>10}{'trueup is':>11}")
+        lines += [f"{name:<42}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
+    return "\n".join(lines + ([] if document["peers_measured"] else [f"{name}: not measured" for name in PEERS]))
 
 
 if __name__ == "__main__":

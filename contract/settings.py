@@ -86,7 +86,8 @@ class TrainSettings(Section):
     seed: int = 1
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
-    augment: str = Field("light", description="none, light (small turns, shifts, light) or photo (flips and zoom, too)")
+    augment: str = Field("light", description="none, crop (anywhere, mirrored), light (small "
+                         "turns, shifts, light) or photo (flips and zoom, too)")
     precision: str = Field("float32", description="float32 or bfloat16 (autocast)")
     channels_last: bool = Field(False, description="memory format of the network; pays on GPUs and large images")
     compile: bool = Field(False, description="torch.compile; pays after minutes of training")

@@ -25,7 +25,7 @@ from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
 from pipeline import stages
 from pipeline.days import default_window
-from pipeline.promotion import Paired, promotion
+from pipeline.promotion import of_assessment
 from pipeline.runner import InProcessRunner, ProcessRunner, Runner, StageFailed
 
 # Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
@@ -147,12 +147,7 @@ class Turn:
         return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
 
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
-        policy = GatePolicy(**self.run.plan.settings["gates"])
-        classes = {row["label"]: Paired.of(row) for row in assessment["per_class"]}
-        # Audited rows when there are enough of them: feedback is of rows that the live version got wrong.
-        rests_on = assessment.get("decides", "overall")
-        overall = assessment["overall"] if rests_on == "overall" else assessment["by_origin"][rests_on]
-        return promotion(policy, Paired.of(overall), classes) | {"rests_on": rests_on}
+        return of_assessment(GatePolicy(**self.run.plan.settings["gates"]), assessment)
 
     def _publish(self, candidate: str, reason: str) -> dict[str, Any]:
         self.run.require()

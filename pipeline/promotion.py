@@ -45,6 +45,15 @@ def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired]
             "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "sentence": _sentence(whole, by, policy)}
 
 
+def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision on an assessment's document. Overall it rests on the audited rows when there are enough of them:
+    feedback is of rows that the live version got wrong. Classes are judged on all rows."""
+    rests_on = assessment.get("decides", "overall")
+    counts = assessment["overall"] if rests_on == "overall" else assessment["by_origin"][rests_on]
+    classes = {row["label"]: Paired.of(row) for row in assessment["per_class"]}
+    return promotion(policy, Paired.of(counts), classes) | {"rests_on": rests_on}
+
+
 def overall_row(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
     """Candidate minus live over all rows, its interval and verdict."""
     if not counts.n:

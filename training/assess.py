@@ -202,7 +202,6 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
     live, candidate = sides["live"].answers(), sides["candidate"].answers()
     newest = np.asarray(rows.day, object) == max(rows.day)
     by_origin = compare.groups(rows.truth, live, candidate, rows.origin)
-    audit = by_origin.get("audit")
     return {
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
         "versions": {side: _side(rows.truth, s) for side, s in sides.items()},
@@ -211,7 +210,7 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
         "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
         "by_origin": by_origin,
         "newest": {"day": max(rows.day), **compare.paired(rows.truth, live, candidate, newest)},
-        "decides": "audit" if audit and audit["n"] >= compare.AUDIT_ENOUGH else "overall",
+        "decides": compare.decides(by_origin),
         "leakage": leakage,
     }
 

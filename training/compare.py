@@ -38,6 +38,11 @@ def paired(truth: Any, live: Answers, candidate: Answers, rows: Any = None) -> d
                                  "live_worse": tests["b_worse"]}}
 
 
+def decides(by_origin: dict[str, dict[str, Any]]) -> str:
+    """What the gate's overall comparison rests on: "audit" when there are enough audited rows, else "overall"."""
+    return "audit" if by_origin.get("audit", {"n": 0})["n"] >= AUDIT_ENOUGH else "overall"
+
+
 def missing() -> dict[str, Any]:
     """A figure that has no rows."""
     return {"value": None, "reason": "no rows"}

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from contract.policy import GatePolicy
-from pipeline.promotion import Paired, promotion
+from pipeline.promotion import Paired, of_assessment, promotion
 
 
 def judge(overall, classes=None, **policy):
@@ -54,3 +54,16 @@ def test_an_equal_candidate_is_seldom_promoted_as_better():
                                                 ~live & ~candidate)))
         told += promotion(policy, table, {})["promote"]
     assert told <= binom.ppf(0.999, 1000, 0.035)
+
+
+def counts(both, only_live, only_candidate, neither):
+    return {"both": both, "only_live": only_live, "only_candidate": only_candidate, "neither": neither}
+
+
+@pytest.mark.parametrize(("decides", "verdict"), [("overall", "pass"), ("audit", "fail"), (None, "pass")])
+def test_audited_rows_decide_where_the_assessment_says_so(decides, verdict):
+    found = {"overall": counts(200, 5, 60, 35), "by_origin": {"audit": counts(60, 40, 2, 20), "feedback": counts(9, 0, 50, 9)},
+             "per_class": [{"label": "a", **counts(100, 2, 30, 17)}]} | ({"decides": decides} if decides else {})
+    made = of_assessment(GatePolicy(), found)
+    assert (made["verdict"], made["rests_on"]) == (verdict, decides or "overall")
+    assert made["overall"]["n"] == sum(found["by_origin"]["audit"].values() if decides == "audit" else found["overall"].values())

@@ -26,6 +26,13 @@ def test_paired_counts_difference_and_mcnemar():
     assert found["mcnemar"]["two_sided"] == 1.0
 
 
+@pytest.mark.parametrize(("audited", "decides"), [(0, "overall"), (99, "overall"), (100, "audit")])
+def test_the_audit_part_decides_once_it_is_big_enough(audited, decides):
+    truth, origins = np.zeros(150, int), ["audit"] * audited + ["feedback"] * (150 - audited)
+    by_origin = compare.groups(truth, answers([0] * 150), answers([1] * 150), origins)
+    assert by_origin.get("audit", {"n": 0})["n"] == audited and compare.decides(by_origin) == decides
+
+
 def test_weights_count_rows_by_their_selection():
     truth, p = np.array([0, 0, 0, 0]), np.array([0.5, 0.5, 0.1, np.nan])
     found = compare.weighted(truth, answers([1, 0, 0, 0]), answers([0, 0, 1, 0]), p)

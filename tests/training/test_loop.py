@@ -7,7 +7,10 @@ import torch
 from safetensors.torch import load as load_tensors
 
 from contract.errors import Mismatch, NotFinite, UsageError
+from contract.settings import TrainSettings
+from tests.training.tiny import build
 from training import loop as training_loop
+from training import state
 from training.checkpoint import Checkpoints
 from training.train import job_of
 
@@ -126,6 +129,15 @@ def test_balanced_weights_give_every_class_the_same_part(world):
 def test_batchnorm_over_all_ranks_is_refused_where_torch_has_it_not(world):
     with pytest.raises(UsageError, match="train.sync_batchnorm: torch has it for GPUs only"):
         world.train(sync_batchnorm=True)
+
+
+def test_by_setting_batchnorm_over_all_ranks_and_the_compiler_are_what_is_run():
+    settings, net = TrainSettings(sync_batchnorm=True, compile=True), build(10)
+    converted = state._synchronous(net, settings, torch.device("cuda", 0))
+    assert [type(m).__name__ for m in converted.modules() if isinstance(m, state.NORMS)] == ["SyncBatchNorm"] * 2
+    made = state.State(build(10), settings.model_copy(update={"sync_batchnorm": False}), torch.device("cpu"))
+    assert made.forward is not made.net and made.forward._orig_mod is made.net
+    assert {type(m).__name__ for m in made.norms} == {"BatchNorm2d"}
 
 
 def test_frozen_only_the_head_changes(world):

@@ -1,0 +1,115 @@
+"""How others feed pictures, each with two worker processes that persist; part of `python -m benchmarks.feeding`.
+
+    PYTHON benchmarks/feeding_peers.py streaming|webdataset FOLDER uint8|float
+
+Run as a program it stays, and reads a line for each epoch to come: a Python that has the peer and nothing of ours.
+"""
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+BATCH, CROP, WORKERS = 64, 224, 2
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def transform(kind: str, tensor: bool) -> Any:
+    """torchvision's v2: random crop and flip of a Pillow picture or of a tensor."""
+    import torch
+    from torchvision.transforms import v2
+
+    steps = [*([] if tensor else [v2.PILToTensor()]), v2.RandomCrop(CROP), v2.RandomHorizontalFlip()]
+    return v2.Compose([*steps, *([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)] if kind == "float" else [])])
+
+
+def loaded(data: Any, shuffle: bool = False, batch: int | None = BATCH) -> Callable[[], Iterator[int]]:
+    """An epoch through torch's DataLoader."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    torch.set_num_threads(1)
+    loader = DataLoader(data, batch, shuffle=shuffle, num_workers=WORKERS, persistent_workers=True)
+    return lambda: (len(images) for images, _ in loader)
+
+
+def image_folder(folder: Path, decoder: str, kind: str) -> Callable[[], Iterator[int]]:
+    """torchvision's ImageFolder; decoder: Pillow or decode_jpeg."""
+    from torchvision.datasets import ImageFolder
+    from torchvision.io import decode_jpeg, read_file
+
+    made = ImageFolder(str(folder), transform(kind, tensor=decoder == "decode_jpeg"))
+    if decoder == "decode_jpeg":
+        made.loader = lambda path: decode_jpeg(read_file(path))
+    return loaded(made, shuffle=True)
+
+
+def streaming(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
+    """MosaicML streaming, JPEGs in MDS shards, decoded by its own codec (Pillow)."""
+    from PIL import Image
+    from streaming import MDSWriter, StreamingDataset
+
+    out = folder / f"mds-{kind}"  # a folder belongs to one process
+    if not out.exists():
+        with MDSWriter(out=str(out), columns={"x": "jpeg", "y": "int"}) as writer:
+            for path in shuffled(folder):
+                writer.write({"x": Image.open(path), "y": "ab".index(path.parent.name)})
+    change = transform(kind, tensor=False)
+
+    class Data(StreamingDataset):
+        def __getitem__(self, i: int) -> tuple[Any, int]:
+            row = super().__getitem__(i)
+            return change(row["x"]), row["y"]
+
+    return loaded(Data(local=str(out), shuffle=True, batch_size=BATCH))
+
+
+def webdataset(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
+    """WebDataset, JPEGs in tar shards, decoded by Pillow, batches made in the workers."""
+    import webdataset as wds
+
+    out = folder / "wds"
+    if not out.exists():
+        out.mkdir()
+        with wds.ShardWriter(f"{out}/%03d.tar", maxcount=500, verbose=0) as writer:
+            for n, path in enumerate(shuffled(folder)):
+                writer.write({"__key__": f"{n:06d}", "jpg": path.read_bytes(), "cls": "ab".index(path.parent.name)})
+    change = transform(kind, tensor=False)
+    urls = sorted(str(path) for path in out.glob("*.tar"))
+    data = wds.WebDataset(urls, shardshuffle=100).shuffle(500).decode("pil").to_tuple("jpg", "cls")
+    return loaded(data.map_tuple(change, int).batched(BATCH), batch=None)
+
+
+def shuffled(folder: Path) -> list[Path]:
+    """The pictures in one random order: what is written in it is read in it."""
+    paths = sorted((folder / "pictures").glob("*/*.jpg"))
+    random.Random(0).shuffle(paths)
+    return paths
+
+
+def started(python: str, peer: str, folder: Path, kind: str) -> Callable[[], Iterator[int]]:
+    """An epoch in a process of the other Python, which stays for the next."""
+    # -P: what lies beside this file (requests.py) is not what the peer imports by that name.
+    process = subprocess.Popen([python, "-P", __file__, peer, str(folder), kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               text=True)
+
+    def epoch() -> Iterator[int]:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        yield int(process.stdout.readline())
+
+    return epoch
+
+
+def main() -> None:
+    """Answers each line with the rows of an epoch, until its standard input ends."""
+    peer, folder, kind = sys.argv[1:]
+    epoch = {"streaming": streaming, "webdataset": webdataset}[peer](Path(folder), kind)
+    for _ in sys.stdin:
+        print(sum(epoch()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""What reading costs training, and what the launcher costs: two ranks on this machine.
+
+    python -m benchmarks.training [--rows 256] [--size 224] [--network resnet18] [--repeats 3] [--json]
+
+The same loop over the same steps, once on a dataset (Petastorm, JPEGs of 256 px), once on pictures that are in memory
+already; epochs are timed inside the ranks, the first is not counted, the two are taken in turn. Then the whole of a
+small `trueup train` under each launcher: seconds by the clock and of processor.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import timed
+
+RANKS, BATCH, EPOCHS = 2, 16, 3
+HERE = Path(__file__).resolve().parents[1]
+SPENT = "seconds of the epochs: "
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures and prints; as a rank (--rank JOB.json) trains and prints its seconds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rank", help=argparse.SUPPRESS)
+    parser.add_argument("--synthetic", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args(argv)
+    if asked.rank:
+        as_rank(Path(asked.rank), asked.synthetic)
+        return 0
+    document = measure(asked.rows, asked.size, asked.network, asked.repeats)
+    print(json.dumps(document, indent=1) if asked.json else text(document))
+    return 0
+
+
+def measure(rows: int, size: int, network: str, repeats: int) -> dict[str, Any]:
+    """Rows a second with data and without, their ratio, and each launcher's cost."""
+    from benchmarks.feeding import dataset, pictures
+
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="trueup-training-") as folder:
+        pictures(Path(folder, "pictures"), rows)
+        made = dataset(Path(folder))
+        job = job_file(Path(folder), made, network, size)
+        spent: dict[str, list[float]] = {"data": [], "memory": []}
+        for _ in range(repeats):
+            for kind, seconds in spent.items():
+                seconds += epochs(job, synthetic=kind == "memory")[1:]
+        n = json.loads(job.read_text())["rows"]
+        launchers = launched(Path(folder), made, repeats)
+    data, memory = (n / statistics.median(seconds) for seconds in spent.values())
+    return {"machine": timed.machine(), "date": timed.today(), "load_before": round(load, 1), "network": network,
+            "size": size, "rows": n, "ranks": RANKS, "batch": BATCH, "rows_per_s": round(data, 1),
+            "rows_per_s_in_memory": round(memory, 1), "ratio": round(data / memory, 3), "launchers": launchers}
+
+
+def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
+    """The job as the ranks get it."""
+    from contract import manifest
+    from contract.registry import Registry
+    from contract.settings import load
+    from contract.storage import open_root
+    from training.train import job_of
+
+    storage = open_root(str(folder / "root"))
+    options = {"launcher": "torchrun", "ranks": RANKS, "epochs": EPOCHS, "batch": BATCH, "augment": "crop"}
+    settings = load(root=storage.root, model="m", overrides=[f"train.{k}={v}" for k, v in options.items()])
+    made = manifest.load(storage, dataset)
+    job = job_of(storage, Registry(storage, "m"), settings, made, None, "1", None, network, size, False)
+    # The picture is shrunk to a little more than what is cut out of it, as in the usual recipe (256 and 224).
+    look = job.preprocess.model_copy(update={"resize": round(size * 256 / 224), "crop": size})
+    path = folder / "job.json"
+    path.write_text(json.dumps(job.model_copy(update={"preprocess": look}).to_dict() | {"rows": made.rows["train"]}))
+    return path
+
+
+def epochs(job: Path, synthetic: bool) -> list[float]:
+    """Seconds of each epoch on rank 0."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={RANKS}", "-m",
+               "benchmarks.training", "--rank", str(job), *(["--synthetic"] if synthetic else [])]
+    env = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": str(max(os.cpu_count() // RANKS, 1)),
+                        "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"a rank failed: {done.stderr[-2000:]}")
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith(SPENT)).removeprefix(SPENT))
+
+
+def as_rank(path: Path, synthetic: bool) -> None:
+    """The loop of training, its epochs timed, without validation."""
+    from training import loop
+    from training.job import Job
+    from training.ranks import joined
+
+    class Timed(loop.Loop):
+        spent: list[float] = []  # noqa: RUF012
+
+        def _epoch(self, epoch: int, first: int) -> None:
+            began = time.perf_counter()
+            super()._epoch(epoch, first)
+            self.spent.append(time.perf_counter() - began)
+
+        def _validate(self) -> None:
+            return None
+
+        def _finish(self, epoch: int) -> dict[str, Any]:
+            self.ranks.wait()
+            return {}
+
+    document = json.loads(path.read_text())
+    del document["rows"]
+    job = Job.parse(document, str(path))
+    if synthetic:
+        loop.batches = in_memory
+        loop.reader.rows = lambda *_: iter(())
+    with joined(job.threads) as ranks:
+        Timed(job, ranks).run()
+        if ranks.first:
+            print(SPENT + json.dumps(Timed.spent), flush=True)
+
+
+def in_memory(_samples: Any, sizes: Sequence[int], preprocess: Any, *_: Any) -> Iterator[Any]:
+    """Stands for training.batches.batches: pictures of noise made once."""
+    import torch
+
+    from training.batches import Batch
+
+    made = torch.randint(0, 256, (max(sizes), preprocess.crop, preprocess.crop, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    for size in sizes:
+        yield Batch(made[:size], torch.zeros(size, dtype=torch.int64), [f"{n:064x}" for n in range(size)])
+
+
+def launched(folder: Path, dataset: str, repeats: int) -> dict[str, dict[str, float]]:
+    """Seconds of `trueup train` of one short epoch at 32 px, by launcher: by the clock and of processor."""
+    from benchmarks.timed import Case, alternate, trueup
+
+    def command(launcher: str) -> list[str]:
+        return trueup("train", "--root", str(folder / "root"), "--model", "m", "--dataset", dataset, "--parent", "none",
+                      "--network", "resnet18", "--size", "32", "--epochs", "1", "--launcher", launcher, "--ranks", str(RANKS),
+                      "--json")
+
+    cases = [Case(name, command(name), env={"PYTHONPATH": str(HERE)}) for name in ("process", "torchrun", "spark")]
+    alternate(cases, repeats)
+    return {case.name: {"wall": round(case.median("wall"), 1), "cpu": round(case.median("cpu"), 1)} for case in cases}
+
+
+def text(document: dict[str, Any]) -> str:
+    """The figures for people."""
+    head = (f"{document['machine']}, {document['date']}, load before: {document['load_before']}\n"
+            f"{document['network']} at {document['size']} px, {document['ranks']} ranks, batches of {document['batch']}, "
+            f"{document['rows']} rows an epoch: {document['rows_per_s']:,.1f} rows/s with data, "
+            f"{document['rows_per_s_in_memory']:,.1f} in memory: {document['ratio']:.1%}")
+    lines = [f"trueup train by {name:<9} {cost['wall']:6.1f} s, {cost['cpu']:6.1f} CPU-seconds"
+             for name, cost in document["launchers"].items()]
+    return "\n".join([head, *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
