@@ -58,8 +58,8 @@ def in_numbers(ours: Any, tables: Mapping[str, tuple[Any, list[str]]], days: Seq
     """What the common ids say, the codes of its words, and the records of the rare ids or None. None: no codes fit."""
     (predictions, p_have), (labels, l_have) = tables[PREDICTION.name], tables[LABEL.name]
     tops = any("top_labels" in file.columns for day in days for file in day.predictions)
-    words = [predictions.select("model_version"), predictions.select("predicted_label"), labels.select("label"),
-             labels.select("labeler"), *([predictions.selectExpr("explode(top_labels)")] if tops else [])]
+    words = [spark_codes.words(predictions, "model_version", "predicted_label"), spark_codes.words(labels, "label", "labeler"),
+             *([predictions.selectExpr("explode(top_labels)")] if tops else [])]
     codes = spark_codes.learn(words)
     if codes is None:
         return None

@@ -44,6 +44,11 @@ def _hash(salt: int, column: str) -> str:
     return f"hash({salt}, {column})"
 
 
+def words(rows: Any, *columns: str) -> Any:
+    """The words of text columns one below the other, from one reading of the rows."""
+    return rows.select(*columns).unpivot([], list(columns), "c", "s").select("s")
+
+
 def learn(columns: list[Any]) -> Codes | None:
     """The codes of all words in these one-column DataFrames; None when under every salt two words share one."""
     import numpy as np
