@@ -24,21 +24,25 @@ from benchmarks.timed import Case, alternate, table, trueup
 # Peer's file, its arguments after the size, and which engine of ours it stands beside.
 PEERS = {"DuckDB by hand": ("peer_duckdb.py", (), "embedded"),
          "Spark by hand, general": ("peer_spark_handwritten.py", ("cons=fixed", "rep=1", "key=x128", "dict=scan"), "spark"),
-         "Spark MLlib": ("peer_mllib.py", (), "spark"), "Evidently": ("peer_evidently.py", (), "spark")}
+         "Spark MLlib": ("peer_mllib.py", (), "spark"), "Evidently": ("peer_evidently.py", (), "spark"),
+         "Polars": ("peer_polars.py", (), "embedded"), "pandas": ("peer_pandas.py", (), "embedded")}
 LABELS = 0.6  # label rows for each prediction in the generated workload
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", default="1e6", help="predictions; the peers' data folder is named by this text")
+    parser.add_argument("--rows", default="1e6", help="predictions, or several sizes separated by commas (1e6,1e7,3e7: does "
+                        "the cost of a row grow?); the peers' data folders are named by these texts")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--engines", default="embedded")
     parser.add_argument("--peers", default="DuckDB by hand", help=f"of {', '.join(PEERS)}; separated by commas")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
-    found = measure(given.rows, given.repeats, given.engines.split(","), given.peers.split(","))
-    print(json.dumps(found) if given.json else text(found))
+    found = [measure(rows, given.repeats, given.engines.split(","), given.peers.split(",")) for rows in given.rows.split(",")]
+    print(json.dumps(found[0] if len(found) == 1 else found) if given.json else "\n\n".join(map(text, found)))
+    if len(found) > 1 and not given.json:
+        print("\n" + growth(found))
     return 0
 
 
@@ -85,6 +89,17 @@ def peer(name: str, base: Path, size: str, where: Path) -> Case:
     for folder in ("logs", "spill"):
         (base / folder).mkdir(exist_ok=True)
     return Case(name, [sys.executable, file, size, *arguments], {"BENCH_ROOT": str(base)}, where)
+
+
+def growth(found: Sequence[dict[str, Any]]) -> str:
+    """Each program against itself at the smallest size: processor time of a row, and memory."""
+    least = found[0]
+    rows = [("against the smallest size", *(f"{f['rows']:,}: a row, memory" for f in found[1:]))]
+    for name, first in least["programs"].items():
+        ratios = [(f["programs"][name]["cpu"] / f["rows"] / (first["cpu"] / least["rows"]),
+                   f["programs"][name]["gib"] / first["gib"]) for f in found[1:]]
+        rows.append((name, *(f"{cost:.2f}, {memory:.2f}" for cost, memory in ratios)))
+    return table(rows)
 
 
 def text(found: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The embedded engine: DuckDB over the Parquet files of a folder or a bucket. The default; needs no Java, no cluster.
 
 Days stand side by side, one thread each, because a row group of a million rows is read by one thread anyway. The rules
-are in `embedded_sql.py`. This is the only file that imports duckdb.
+are in `embedded_sql.py`; what needs no more than sorted columns is in `embedded_labels.py` and `embedded_cells.py`. This
+is the only file that imports duckdb.
 """
 
 import os
@@ -11,11 +12,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import ForeignSchema, Mismatch
 from contract.storage import Storage
 from jobs.engines import embedded_sql as sql
+from jobs.engines.embedded_arrays import NULL, same_ids
+from jobs.engines.embedded_cells import (
+    Joined,
+    PredictionRows,
+    cells,
+    coincidences,
+    consensus_table,
+    delays,
+    join,
+    people,
+    repeated,
+    sliced,
+    with_weights,
+)
 from jobs.engines.embedded_files import Sources
+from jobs.engines.embedded_labels import LabelGroups, LabelRows, group, put_odd
 from jobs.engines.embedded_slices import slice_table
 from jobs.engines.question import DayFiles, Question
 from jobs.files import unreadable
@@ -23,6 +41,7 @@ from jobs.files import unreadable
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
 HASH = "hash(id)"  # how rows meet
+ONE_PIECE = 1_000_000  # rows of an Arrow table's pieces where fewer are expected
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question,
@@ -47,8 +66,8 @@ def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[
     """The counts of one day."""
     try:
         counts = _Day(storage, day, question, config or {}, HASH).count()
-        # Two ids with one hash: rows meet by the ids themselves then, slower.
-        return counts or _Day(storage, day, question, config or {}, "id").count()
+        # Two ids with one hash: rows meet by numbers of the ids then, slower.
+        return counts or _Day(storage, day, question, config or {}, sql.NUMBER_OF_ID).count()
     except _duckdb().Error as error:
         reasons = list(unreadable(storage, [day]).values())
         if reasons:
@@ -77,7 +96,7 @@ def _duckdb() -> Any:
 
 
 class _Day:
-    """One day in a database of its own; `key` is how rows meet: `hash(id)`, or `id`."""
+    """One day in a database of its own; `key` is how rows meet: `hash(id)`, or a number given to each id."""
 
     def __init__(self, storage: Storage, day: DayFiles, question: Question, config: dict[str, Any], key: str) -> None:
         self.day, self.question, self.key = day, question, key
@@ -89,17 +108,19 @@ class _Day:
         self.known, self.future = [], []
 
     def count(self) -> DayCounts | None:
-        """The day's counts, or None when two ids share a hash."""
+        """The day's counts, or None when two ids share a key."""
         with self.db:
             if not self.day.predictions and not self.day.labels:
                 return DayCounts(self.day.day, empty_tables(), self.rows)
             self._words()
-            self._labels()
-            self._predictions()
-            if self._one(sql.SHARED_HASHES) or self._one("SELECT count(*) FROM joined WHERE mixed"):
+            if self.key == sql.NUMBER_OF_ID:
+                self.db.execute(sql.one_id(self.sources.predictions(), self.sources.labels()))
+            groups = self._labels()
+            joined = groups and self._predictions(groups)
+            if not joined:
                 return None
-            self._endings()
-            return DayCounts(self.day.day, self._tables(), self.rows, max(self.known, default=0),
+            self._endings(joined)
+            return DayCounts(self.day.day, self._tables(joined), self.rows, max(self.known, default=0),
                              min(self.future, default=None))
 
     def _words(self) -> None:
@@ -110,121 +131,143 @@ class _Day:
             few = 0 < found <= sql.MOST_WORDS
         self.db.execute(sql.WORD_AS_NUMBER if few else sql.WORD_AS_TEXT)
 
-    def _labels(self) -> None:
-        """Rules 3 and 4 for the odd ids, as if each had a prediction."""
-        present = self.present
-        read = self._one(sql.labels(self.sources.labels(), self.question, self.day.day, self.key, present))
-        self._promised(read, self.day.labels)
+    def _labels(self) -> LabelGroups | None:
+        """Rules 3 and 4, as if each label had a prediction."""
+        statement = sql.label_rows(self.sources.labels(), self.question, self.day.day, self.key, self.present)
+        table = self._arrow(statement, self.day.labels)
+        self.total, self.without_id = table.num_rows, table["id"].null_count
+        rows = LabelRows.of(table.filter(table["id"].is_valid()) if self.without_id else table)
+        groups = group(rows, self.question.labeler_weights)
+        if groups and groups.odd.any():
+            self._odd(groups)
+        return groups
+
+    def _odd(self, groups: LabelGroups) -> None:
+        """The full rules for the odd ids."""
+        import pyarrow as pa
+
+        self.db.register("odd_hashes", pa.table({"h": groups.key[groups.odd]}))
         self.db.execute("CREATE TEMP TABLE weights (who VARCHAR, w BIGINT)")
         if self.question.labeler_weights:
             self.db.executemany("INSERT INTO weights VALUES (?, ?)", list(self.question.labeler_weights.items()))
-        for step in (sql.with_absent(present), sql.SEVERAL, sql.ODD, sql.DUPLICATES, sql.SUPERSEDED):
+        for step in (sql.odd(self.sources.labels(), self.question, self.day.day, self.key), sql.DUPLICATES, sql.SUPERSEDED,
+                     sql.votes(one_class="origin" not in self.present), sql.TALLY, sql.resolved("probability" in self.present)):
             self.db.execute(step)
-        self.db.execute(sql.votes(one_class="origin" not in present))
-        self.db.execute(sql.TALLY)
-        self.db.execute(sql.resolved("probability" in present))
+        put_odd(groups, self._arrow("SELECT * FROM resolved ORDER BY h"))
 
-    def _predictions(self) -> None:
-        """Rule 2, and each prediction beside its consensus."""
-        rows = sql.rows_to_join(self.sources.predictions(), self.question, self.day.day, self.key)
-        ranked, extra = self.sources.has_top, self.sources.slice_columns
-        read = self._one("CREATE TEMP TABLE joined_rows AS " + sql.joined(rows, extra, self.present, ranked))
-        self._promised(read, self.day.predictions)
-        twice = self._states()
+    def _predictions(self, groups: LabelGroups) -> Joined | None:
+        """Rule 2, and each prediction beside its labels; None when two ids share a key."""
+        if self.sources.has_top:
+            self.db.register("consensus", consensus_table(groups))
+        table = self._arrow(self._rows(self._with_state(self.sources.predictions())), self.day.predictions)
+        rows = PredictionRows.of(table)
+        self._states(rows)
+        order, twice = repeated(rows)
         if len(twice):
-            self._duplicates(twice, sql.joined("SELECT * FROM repeated WHERE place = 1", extra, self.present, ranked))
-        self.db.execute(sql.joined_view(self.present, ranked))
-        self.db.execute(sql.OUR_ODD)
-        self.db.execute(sql.OUR_VOTES)
+            table = self._distinct(table, rows, twice)
+            rows = PredictionRows.of(table)
+            order, twice = repeated(rows)
+        joined = join(rows, order, groups)
+        met = np.flatnonzero(joined.row_of != NULL)
+        if len(twice) or not same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
+            return None
+        self.table = table
+        return joined
 
-    def _states(self) -> Any:
-        """Counts the rows by state; gives the hashes that several distinct or duplicate rows share."""
-        import numpy as np
+    def _with_state(self, source: str) -> str:
+        return sql.with_state(source, self.question, self.day.day, self.key)
 
-        seen = self.db.execute("SELECT h, state, ours, greatest(p_t, p_recorded) AS known FROM joined_rows").fetchnumpy()
-        h, state, ours, known = (np.ma.getdata(seen[n]) for n in ("h", "state", "ours", "known"))
+    def _rows(self, rows: str) -> str:
+        sources = self.sources
+        return sql.prediction_rows(rows, sources.slice_columns, sources.has_recorded, sources.has_top)
+
+    def _states(self, rows: PredictionRows) -> None:
+        """Counts the rows by state."""
+        ours, state = rows.ours, rows.state
         self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
         for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
             self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
-        late, early = known[state == sql.FUTURE], known[state == sql.OK]
+        self._times(rows.known, state)
+
+    def _times(self, known: Any, state: Any) -> None:
+        early, late = known[state == sql.OK], known[state == sql.FUTURE]
         self.known += [int(early.max())] if len(early) else []
         self.future += [int(late.min())] if len(late) else []
-        return _repeated(h[state == sql.OK])
 
-    def _duplicates(self, twice: Any, joined: str) -> None:
-        """Puts the first row of each repeated id in the place of them all."""
+    def _distinct(self, table: Any, rows: PredictionRows, twice: Any) -> Any:
+        """The rows with the first row of each repeated id in the place of them all."""
         import pyarrow as pa
 
-        self.db.register("repeated_hashes", pa.table({"h": pa.array(twice)}))
-        self.db.execute("CREATE TEMP TABLE twice AS SELECT h FROM repeated_hashes")
-        rows = sql.rows_to_join(self.sources.predictions(ties=True), self.question, self.day.day, self.key)
-        self.db.execute(sql.repeated_predictions(rows, self.sources.prediction_order))
+        self.db.register("twice", pa.table({"h": twice}))
+        source = self._with_state(self.sources.predictions(ties=True))
+        self.db.execute(sql.repeated_predictions(source, self.sources.prediction_order))
         self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND ours")
-        self.db.execute(f"DELETE FROM joined_rows WHERE state = {sql.OK} AND h IN (SELECT h FROM twice)")
-        self.db.execute("INSERT INTO joined_rows " + joined)
+        kept = ~np.isin(rows.key, twice) | (rows.state != sql.OK)
+        return pa.concat_tables([table.filter(pa.array(kept)), self._arrow(self._rows("SELECT * FROM repeated WHERE place = 1"))])
 
-    def _endings(self) -> None:
-        """Rule 3 added up: other models' and orphans by what the join found."""
-        odd, ours = self._ended("true"), self._ended("h IN (SELECT h FROM our_odd)")
-        others = self._ended("h IN (SELECT h FROM joined WHERE odd AND NOT ours)")
-        total, with_id = self._row("SELECT count(*), count(id) FROM l")
-        simple, without_id = with_id - odd["rows"], total - with_id
-        our_simple, other_simple = self._row("SELECT count(*) FILTER (ours), count(*) FILTER (NOT ours) FROM joined "
-                                             "WHERE odd = false")
-        rows = self.rows
-        rows["other_model"] = others["rows"] + other_simple
-        rows["labels"] = total - rows["other_model"]
+    def _endings(self, joined: Joined) -> None:
+        """Rule 3 added up."""
+        groups, rows = joined.groups, self.rows
+        ours, others, plain = joined.ours, joined.others, ~groups.odd
+        rows["other_model"] = int(groups.size[others].sum())
+        rows["labels"] = self.total - rows["other_model"]
+        rows["invalid"] = self.without_id
+        rows["vote"] = int(groups.size[ours & plain].sum())
+        rows["orphan"] = int(groups.size[plain & (joined.row_of == NULL)].sum())
+        if groups.odd.any():
+            self._odd_endings(joined)
+        mine = ~others[groups.of_row]
+        self._times(groups.rows.known[mine], groups.rows.state[mine])
+
+    def _odd_endings(self, joined: Joined) -> None:
+        import pyarrow as pa
+
+        rows, odd = self.rows, joined.groups.odd
+        for name, which in (("our_odd", joined.ours), ("other_odd", joined.others)):
+            at = np.flatnonzero(which & odd)
+            self.db.register(name, pa.table({"h": joined.groups.key[at], "p_t": joined.rows.t[joined.row_of[at]]}))
+        every, ours, others = (dict(zip(sql.ENDINGS, self._row(sql.endings(which)), strict=True)) for which in (
+            "true", "h IN (SELECT h FROM our_odd)", "h IN (SELECT h FROM other_odd)"))
         for name in ("invalid", "misfiled", "future", "duplicate"):
-            rows[name] = odd[name] - others[name] + (without_id if name == "invalid" else 0)
+            rows[name] += every[name] - others[name]
         for name in ("superseded", "withdrawn", "vote"):
-            rows[name] = ours[name] + (our_simple if name == "vote" else 0)
-        rows["orphan"] = simple - our_simple - other_simple + sum(
-            odd[n] - ours[n] - others[n] for n in ("superseded", "withdrawn", "vote"))
-        self._label_times(bool(rows["other_model"]))
+            rows[name] += ours[name]
+            rows["orphan"] += every[name] - ours[name] - others[name]
+        self.db.execute(sql.OUR_VOTES)
 
-    def _ended(self, which: str) -> dict[str, int]:
-        return dict(zip(sql.ENDINGS, self._row(sql.endings(which)), strict=True))
+    def _tables(self, joined: Joined) -> dict[str, Any]:
+        import pyarrow as pa
 
-    def _label_times(self, others: bool) -> None:
-        mine = "h NOT IN (SELECT h FROM joined WHERE NOT ours)" if others else "true"
-        last, first = self._row(f"""SELECT max(known) FILTER (state = {sql.OK}), min(known) FILTER (state = {sql.FUTURE})
-            FROM (SELECT greatest(t, recorded) AS known, state FROM l WHERE state IN ({sql.OK}, {sql.FUTURE}) AND {mine})""")
-        self.known += [] if last is None else [last]
-        self.future += [] if first is None else [first]
-
-    def _tables(self) -> dict[str, Any]:
-        made = empty_tables() | {name: canonical(name, self._arrow(statement)) for name, statement in (
-            ("cells", sql.CELLS), ("people", sql.PEOPLE), ("coincidences", sql.COINCIDENCES), ("delays", sql.DELAYS))}
+        made = {"cells": self._cells(joined), "people": people(joined), "coincidences": coincidences(joined),
+                "delays": delays(joined)}
+        if joined.groups.odd.any():
+            for name, statement in (("people", sql.PEOPLE), ("coincidences", sql.COINCIDENCES), ("delays", sql.DELAYS)):
+                made[name] = pa.concat_tables([made[name], self._arrow(statement).cast(TABLES[name].arrow())])
         if self.question.slices:
-            import pyarrow as pa
+            self.db.register("joined", sliced(joined, self.table))
+            made["slices"] = pa.concat_tables([self._arrow(slice_table(s)).cast(TABLES["slices"].arrow())
+                                               for s in self.question.slices])
+        return empty_tables() | {name: canonical(name, table) for name, table in made.items()}
 
-            parts = [self._arrow(slice_table(s)) for s in self.question.slices]
-            schema = TABLES["slices"].arrow()
-            made["slices"] = canonical("slices", pa.concat_tables([p.cast(schema) for p in parts]))
-        return made
+    def _cells(self, joined: Joined) -> Any:
+        made, weights = cells(joined)
+        if weights is None:
+            return made
+        self.db.register("weights_of_cells", weights)
+        return with_weights(made, self._arrow(sql.WEIGHTS))
 
-    def _promised(self, read: int, files: Sequence[Any]) -> None:
+    def _arrow(self, statement: str, files: Sequence[Any] = ()) -> Any:
+        """What a statement gives, in one piece; of whole files exactly the rows that their footers promise."""
         promised = sum(f.rows for f in files)
-        if read != promised:
+        table = self.db.sql(statement).to_arrow_table(promised + 1 if files else ONE_PIECE)
+        if files and table.num_rows != promised:
             names = ", ".join(Path(f.key).name for f in files)
-            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {read}. "
+            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {table.num_rows}. "
                            f"A file changed while it was read: start again.")
-
-    def _arrow(self, statement: str) -> Any:
-        return self.db.sql(statement).to_arrow_table()
+        return table
 
     def _row(self, statement: str, *values: Any) -> tuple:
         return self.db.execute(statement, values).fetchall()[0]
 
     def _one(self, statement: str, *values: Any) -> Any:
         return self._row(statement, *values)[0]
-
-
-def _repeated(keys: Any) -> Any:
-    """The values that stand in `keys` more than once; sorting numbers is several times faster than grouping them."""
-    import numpy as np
-
-    if not len(keys):
-        return keys
-    keys = np.sort(keys)
-    return np.unique(keys[1:][keys[1:] == keys[:-1]])

@@ -84,6 +84,11 @@ class Sources:
         """Whether any file has top labels."""
         return _anywhere(self.day.predictions, "top_labels")
 
+    @property
+    def has_recorded(self) -> bool:
+        """Whether any file says when its predictions became durable."""
+        return _anywhere(self.day.predictions, "recorded_at")
+
     def _union(self, record: Record, names: dict[str, str], files: Sequence[DataFile]) -> str:
         if not files:
             nothing = ", ".join(f"NULL::{SQL_TYPES[record.field(c).type]} AS {n}" for n, c in names.items())

@@ -7,7 +7,7 @@ from jobs.engines.question import BANDS, Slice
 
 def slice_table(slice_: Slice) -> str:
     """One declared slice: at most 200 values by number of predictions (ties: smaller bytes first), then 'other'."""
-    return f"""WITH valued AS (SELECT {slice_value(slice_.expression)} AS value, * FROM joined WHERE ours),
+    return f"""WITH valued AS (SELECT {slice_value(slice_.expression)} AS value, * FROM joined),
     kept AS (SELECT value FROM valued WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value
         LIMIT {MOST_SLICE_VALUES})
     SELECT {text(slice_.name)} AS slice, CASE WHEN value IS NULL OR value IN (SELECT value FROM kept) THEN value

@@ -1,10 +1,11 @@
 """The rules of counting (design, section 3) as DuckDB statements over one day; `embedded.py` runs them;
 the declared slices are in `embedded_slices.py`.
 
-Most predictions have one label row, and nothing is odd about it: its label is the consensus. Only the rest (`odd`:
-several rows, a withdrawal, anything invalid, misfiled or future) goes through the full rules. Rows meet by `h`, the
-64-bit hash of the prediction id, because joining numbers takes less than half the time of joining texts; two ids with
-one hash are detected, and the day is then counted again with `h` = the id itself.
+Statements here read the rows with their state, and hold the full rules for ids that are `odd`: with a withdrawal, several
+rows by one person, anything invalid, misfiled or future. What most ids need is counted from numpy columns
+(`embedded_labels.py`, `embedded_cells.py`). Rows meet by `h`, the 64-bit hash of the prediction id, because numbers sort
+many times faster than texts; two ids with one hash are detected, and the day is then counted again with numbers that are
+given to the ids one by one.
 
 Times are microseconds since 1970 as BIGINT, named `t`. Column names: p_* of the prediction, the others of the label.
 """
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from contract import clock
-from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, WEIGHT_SCALE
+from contract.counts import ORIGINS, WEIGHT_SCALE
 from jobs.engines.question import Question
 
 # Versions, labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to move
@@ -23,10 +24,9 @@ OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
 DAY_US = 86_400_000_000
 HEX = "[0-9a-fA-F]"
 UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
-# A label's columns in schema order after (labeled_at, label_id, label): the last word on any tie.
-LABEL_TYPES = {"label_id": "VARCHAR", "label": "word", "labeler": "word", "t": "BIGINT", "recorded": "BIGINT",
-               "origin": "VARCHAR", "saw": "BOOLEAN", "withdraws": "BOOLEAN", "probability": "DOUBLE",
-               "strategy": "VARCHAR", "actor": "VARCHAR"}
+# A label's columns but its id, in the order of the design.
+LABEL_COLUMNS = ("label_id", "label", "labeler", "t", "recorded", "origin", "saw", "withdraws", "probability", "strategy",
+                 "actor")
 WORDS = ("label", "labeler")
 LABEL_TIES = "labeler, recorded, origin, saw, withdraws, probability, strategy, actor"
 
@@ -108,26 +108,33 @@ def repeated_predictions(rows: str, order: Sequence[str]) -> str:
             f"FROM ({rows}) WHERE state = {OK} AND h IN (SELECT h FROM twice)")
 
 
-def labels(source: str, question: Question, day: str, key: str, present: Sequence[str]) -> str:
-    """Table `label_rows`: every label row with its hash and state, in the columns that any file has."""
-    columns = ", ".join(("id", *(f"{c}::word AS {c}" if c in WORDS else c for c in present)))
-    return (f"CREATE TEMP TABLE label_rows AS SELECT {key} AS h, {columns}, "
-            f"({label_state(question, day)})::TINYINT AS state FROM ({source})")
+def label_rows(source: str, question: Question, day: str, key: str, present: Sequence[str]) -> str:
+    """Every label row with its hash and state, in the columns that any file has and that plain ids need."""
+    columns = ["id", f"{key} AS h", *(f"{c}::word AS {c}" for c in WORDS), "t"]
+    columns += ["greatest(t, recorded) AS known"] if "recorded" in present else []
+    columns += [f"({ORIGIN_CLASS})::TINYINT AS class"] if "origin" in present else []
+    columns += [c for c in ("saw", "withdraws", "probability") if c in present]
+    columns.append(f"{'CASE WHEN label_id IS NULL THEN hash(t) ELSE hash(label_id) END' if 'label_id' in present else 'hash(t)'}"
+                   " AS mark")
+    return f"SELECT {', '.join(columns)}, ({label_state(question, day)})::TINYINT AS state FROM ({source})"
 
 
-def with_absent(present: Sequence[str]) -> str:
-    """View `l`: the same with all columns, and with the origin class. Constants cost nothing in a view."""
-    absent = "".join(f", NULL::{kind} AS {name}" for name, kind in LABEL_TYPES.items() if name not in present)
-    return (f"CREATE TEMP VIEW l AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class FROM "
-            f"(SELECT *{absent} FROM label_rows)")
+def odd(source: str, question: Question, day: str, key: str) -> str:
+    """Table `odd`: all that the label rows of `odd_hashes` hold."""
+    columns = ", ".join(f"{c}::word AS {c}" if c in WORDS else c for c in LABEL_COLUMNS)
+    return (f"CREATE TEMP TABLE odd AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class, false AS duplicate, "
+            f"false AS superseded FROM (SELECT id, {key} AS h, {columns}, ({label_state(question, day)})::TINYINT AS state "
+            f"FROM ({source})) WHERE h IN (SELECT h FROM odd_hashes)")
 
 
-# Ids with several label rows. A hash with two ids would join what does not belong together.
-SEVERAL = "CREATE TEMP TABLE several AS SELECT h FROM l WHERE id IS NOT NULL GROUP BY h HAVING count(*) > 1"
-IS_SIMPLE = f"state = {OK} AND withdraws IS DISTINCT FROM true AND h NOT IN (SELECT h FROM several)"
-ODD = f"""CREATE TEMP TABLE odd AS SELECT *, false AS duplicate, false AS superseded FROM l
-    WHERE id IS NOT NULL AND (h IN (SELECT h FROM several) OR state <> {OK} OR withdraws)"""
-SHARED_HASHES = "SELECT count(*) FROM odd JOIN resolved USING (h) WHERE odd.id <> resolved.id"
+NUMBER_OF_ID = "enum_code(id::one_id)::UBIGINT"
+
+
+def one_id(predictions: str, labels: str) -> str:
+    """Type `one_id`: the ids numbered, for rows to meet by where two ids have one hash."""
+    return (f"CREATE TYPE one_id AS ENUM (SELECT DISTINCT id FROM (SELECT id FROM ({predictions}) UNION ALL "
+            f"SELECT id FROM ({labels})) WHERE id IS NOT NULL)")
+
 
 # Rule 3, duplicates: with a label_id the first by (labeled_at, label); without, one of those equal in every column.
 DUPLICATES = f"""UPDATE odd SET duplicate = true WHERE rowid IN (
@@ -174,41 +181,26 @@ def resolved(has_probability: bool) -> str:
     WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label FROM tally GROUP BY h),
     said AS (SELECT h, any_value(class) AS class, bool_or(saw) AS any_saw, bool_or(saw IS NULL) AS unknown
         FROM votes WHERE deciding GROUP BY h),
-    found AS (SELECT h, any_value(id) AS id FROM odd GROUP BY h)
-    SELECT found.*, best.label, best.split, said.class,
+    found AS (SELECT DISTINCT h FROM odd)
+    SELECT found.h, best.label, best.split, said.class,
         CASE WHEN any_saw THEN true WHEN class IS NULL OR unknown THEN NULL ELSE false END AS saw, f.probability
     FROM found LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
 
 
-def rows_to_join(source: str, question: Question, day: str, key: str) -> str:
+def with_state(source: str, question: Question, day: str, key: str) -> str:
     """Every prediction row with its hash, its state (rule 2, all but duplicates) and whether it is this model's."""
     return (f"SELECT *, {key} AS h, ({prediction_state(question, day)})::TINYINT AS state, "
             f"coalesce(model = {text(question.model)}, false) AS ours FROM ({source})")
 
 
-def joined(rows: str, extra: Sequence[str], present: Sequence[str], ranked: bool) -> str:
-    """Prediction rows beside the consensus of their id; slice columns are `extra`, `present` as for `labels`."""
-    some = [c for c in ("saw", "probability") if c in present] + (["class"] if "origin" in present else [])
-    columns = ["h", "state", "ours", "version", "predicted", "confidence", "p_t", "p_recorded", *extra]
-    of_label = ["label", "labeler", "t", "split", "odd", *some]
-    place = f", {rank('p.top', 'lab.label::VARCHAR')} AS rank" if ranked else ""
-    listed = "".join(f", {c}" for c in some)
-    typed = [f"p.{c}::word AS {c}" if c in ("version", "predicted") else f"p.{c}" for c in columns]
-    return f"""SELECT {", ".join(typed)}, {", ".join(f"lab.{c}" for c in of_label)},
-        lab.id <> p.id AS mixed{place}
-    FROM ({rows}) p LEFT JOIN (
-        SELECT h, id, label, labeler, t, false AS split, false AS odd{listed} FROM l WHERE {IS_SIMPLE}
-        UNION ALL SELECT h, id, label, NULL, NULL, split, true{listed} FROM resolved) lab ON p.h = lab.h"""
-
-
-def joined_view(present: Sequence[str], ranked: bool) -> str:
-    """View `joined`: the distinct predictions (rule 2), those of other models only where they have labels."""
-    absent = {"saw": "NULL::BOOLEAN", "probability": "NULL::DOUBLE"}
-    given = [f"{v} AS {n}" for n, v in absent.items() if n not in present]
-    given += [] if "origin" in present else [f"CASE WHEN label IS NOT NULL THEN {ORIGINS.index('import')} END AS class"]
-    given += [] if ranked else ["NULL::INTEGER AS rank"]
-    return (f"CREATE TEMP VIEW joined AS SELECT {', '.join(['*', *given])} FROM joined_rows "
-            f"WHERE state = {OK} AND (ours OR odd IS NOT NULL)")
+def prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked: bool) -> str:
+    """What is counted of prediction rows (of `with_state`); with `ranked` the place of the consensus, beside `consensus`."""
+    columns = ["id", "h", "state", "ours", "version::word AS version", "predicted::word AS predicted", "confidence", "p_t",
+               *(["greatest(p_t, p_recorded) AS known"] if has_recorded else []), *extra]
+    if not ranked:
+        return f"SELECT {', '.join(columns)} FROM ({rows})"
+    return (f"SELECT {', '.join(f'p.{c}' if '(' not in c else c for c in columns)}, {rank('p.top', 'c.label')} AS rank "
+            f"FROM ({rows}) p LEFT JOIN consensus c ON p.h = c.h")
 
 
 def rank(top: str, label: str) -> str:
@@ -217,32 +209,14 @@ def rank(top: str, label: str) -> str:
     return f"CASE WHEN {label} IS NULL OR {top} IS NULL OR len({top}) = 0 THEN NULL ELSE {place} END"
 
 
-# Rule 5: the largest k with k/20 <= confidence, where floor(confidence * 20) may be one off.
-_GUESS = f"least(floor(confidence * {BINS}), {BINS - 1})"
-CONFIDENCE_BIN = f"""CASE WHEN confidence IS NULL OR isnan(confidence) OR NOT (confidence >= 0 AND confidence <= 1) THEN NULL
-    WHEN {_GUESS} / {BINS}::DOUBLE > confidence THEN ({_GUESS} - 1)::INTEGER
-    WHEN {_GUESS} < {BINS - 1} AND ({_GUESS} + 1) / {BINS}::DOUBLE <= confidence THEN ({_GUESS} + 1)::INTEGER
-    ELSE ({_GUESS})::INTEGER END"""
-WEIGHT = (f"CASE WHEN NOT isnan(probability) AND probability >= {SMALLEST_P!r} AND probability <= 1 "
-          f"THEN floor({WEIGHT_SCALE}::DOUBLE / probability)::HUGEINT END")
-CELLS = f"""SELECT version AS model_version, predicted, confidence_bin, label, {origin("class")} AS origin,
-    saw AS saw_prediction, rank, split, count(*) AS n,
-    coalesce(sum(CASE WHEN confidence_bin IS NOT NULL THEN floor(confidence * {CONFIDENCE_SCALE}::DOUBLE)::BIGINT END), 0)
-        ::BIGINT AS sum_confidence, count(w) AS n_weighted, coalesce(sum(w), 0)::DECIMAL(38, 0) AS sum_weight,
-    coalesce(sum(w * w), 0)::DECIMAL(38, 0) AS sum_weight_squared
-    FROM (SELECT *, {CONFIDENCE_BIN} AS confidence_bin, {WEIGHT} AS w FROM joined WHERE ours)
-    GROUP BY version, predicted, confidence_bin, label, class, saw, rank, split"""
-# Every vote on a prediction of ours, with what became the consensus.
-OUR_ODD = "CREATE TEMP TABLE our_odd AS SELECT h, label, p_t FROM joined WHERE ours AND odd"
-OUR_VOTES = """CREATE TEMP TABLE our_odd_votes AS SELECT v.labeler, v.class, v.label = j.label AS agrees, v.t, j.p_t
-    FROM votes v JOIN our_odd j ON v.h = j.h"""
-# The votes of simple ids and of odd ones are added up apart; `canonical` adds equal keys.
-PEOPLE = """SELECT labeler, count(*) AS votes, count(*) AS agreements FROM joined WHERE ours AND odd = false GROUP BY labeler
-    UNION ALL SELECT labeler, count(*), count(*) FILTER (agrees) FROM our_odd_votes GROUP BY labeler"""
-_DAYS = f"({floor_div('t - p_t', DAY_US)})::INTEGER"
-DELAYS = f"""SELECT days, {origin("class")} AS origin, n FROM (
-    SELECT {_DAYS} AS days, class, count(*) AS n FROM joined WHERE ours AND odd = false GROUP BY ALL
-    UNION ALL SELECT {_DAYS}, class, count(*) FROM our_odd_votes GROUP BY ALL)"""
+WEIGHTS = """SELECT cell, count(*) AS n_weighted, sum(w)::DECIMAL(38, 0) AS sum_weight,
+    sum(w::HUGEINT * w)::DECIMAL(38, 0) AS sum_weight_squared FROM weights_of_cells GROUP BY cell"""
+# Every vote on an odd prediction of ours, with what became the consensus.
+OUR_VOTES = """CREATE TEMP TABLE our_odd_votes AS SELECT v.labeler, v.class, v.label = r.label AS agrees, v.t, j.p_t
+    FROM votes v JOIN our_odd j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
+PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_odd_votes GROUP BY labeler"
+DELAYS = f"""SELECT ({floor_div('t - p_t', DAY_US)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
+    FROM our_odd_votes GROUP BY ALL"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
         WHERE h IN (SELECT h FROM our_odd))
     SELECT a.label, b.label AS other_label, a.votes::INTEGER AS votes,
