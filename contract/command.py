@@ -9,8 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import dataclass, field
 from functools import wraps
+from io import StringIO
 from typing import Any
 
 import click
@@ -67,6 +69,18 @@ def emit(outcome: Outcome, as_json: bool) -> None:
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:
     """Runs a command and returns its exit code; never raises for an error that Trueup raised on purpose."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with _document_alone(arguments):
+        return _run(command, arguments, prog_name)
+
+
+def _document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
+    """With --json nothing on stderr under spark-submit, which sends a program's stderr to its own stdout."""
+    if "--json" in arguments and "PYSPARK_GATEWAY_PORT" in os.environ:
+        return redirect_stderr(StringIO())
+    return nullcontext()
+
+
+def _run(command: click.Command, arguments: list[str], prog_name: str | None) -> int:
     try:
         code = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         return code if isinstance(code, int) else DONE
