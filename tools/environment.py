@@ -71,7 +71,8 @@ def install_lock() -> None:
     uv = find_uv()
     if uv:
         say("installing the lock")
-        command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--requirement", LOCK]
+        # Compiled here once, importing torch costs half; and no first run pays for it.
+        command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", PYTHON, "--requirement", LOCK]
         if subprocess.run(command, cwd=ROOT, env=uv_environment()).returncode == 0:
             return
     say("uv did not do it; installing with pip, which takes several minutes")
