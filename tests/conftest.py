@@ -1,5 +1,6 @@
 """What all tests share: nothing of the developer's own configuration, the two tiers, a root, an S3, a Spark."""
 
+import logging
 import os
 import uuid
 
@@ -35,6 +36,8 @@ def hide_the_developers_own():
 
 
 hide_the_developers_own()
+# At the interpreter's end Spark's gateway would say, on a stream that pytest has closed, that it closes.
+logging.getLogger("py4j").setLevel(logging.WARNING)
 # On a busy machine the first example of a property takes as long as an import; that is no finding.
 hypothesis.settings.register_profile("trueup", deadline=None)
 hypothesis.settings.load_profile("trueup")

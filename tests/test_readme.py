@@ -70,8 +70,9 @@ def run_in_order(tags, folder):
         if block.tag not in tags:
             continue
         command = ["bash", "-euo", "pipefail", "-c", block.text]
-        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
-        said = done.stdout + done.stderr
+        # Both streams in one, in the order in which a person sees the lines.
+        done = subprocess.run(command, cwd=folder, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = done.stdout
         assert done.returncode == 0, f"README.md:{block.line} ended with {done.returncode}:\n{said[-3000:]}"
         if following and following.tag == "output":
             missing = first_missing(following.text, said)
