@@ -45,8 +45,8 @@ ACCESS = {
     "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
-    # Its predictions are rows of role batch, with the pictures that they are of.
-    "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, "images/*"),
+    # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
+    "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
