@@ -142,23 +142,9 @@ def test_a_death_at_any_write_alone_leaves_no_trace(world, clean, when):
     for fatal in writes:
         world.begin()
         assert world.start(Process(lambda name, fatal=fatal: when if name == fatal else None)) is None
-        readable(world)
+        tiny_root.readable(LocalStorage(world.root))
         assert not world.unfinished() or world.start(Process()) == 0, fatal
         same(world.state(), state)
-
-
-def readable(world) -> None:
-    """Nothing half-done is shown: whatever a document names is there, and live is a version that can be loaded."""
-    from contract.registry import Registry
-
-    store = LocalStorage(world.root)
-    registry = Registry(store, tiny_root.MODEL)
-    for version in {registry.live(), *registry.versions()}:
-        registry.weights(version)
-    for entry in store.list("datasets/"):
-        if entry.key.endswith("manifest.json"):
-            made = manifest.load(store, entry.key.split("/")[1])
-            assert all(store.exists(file.key) for file in made.files)
 
 
 def test_the_store_of_a_dead_process_answers_nothing(tmp_path, monkeypatch):

@@ -1,13 +1,16 @@
 """The demo's parts: pictures that never repeat across parts, a root that is not trampled on, errors that end it."""
 
 import hashlib
+from collections import Counter
 
+import numpy as np
 import pytest
 
 from contract.clock import CLOCK_FILE
 from contract.errors import UsageError
+from contract.intervals import wilson
 from contract.settings import Settings
-from pipeline.demo import digits, run, story
+from pipeline.demo import digits, people, run, story
 from pipeline.demo.world import DAYS, open_world
 from pipeline.runner import StageFailed
 
@@ -25,6 +28,23 @@ def test_no_picture_of_the_first_training_set_is_sent():
 
 def test_the_same_seed_gives_the_same_pictures():
     assert hashes("drifted", 3) == hashes("drifted", 3) != hashes("drifted", 4)
+
+
+@pytest.mark.parametrize(("judges", "missed"), [(story.JUDGES, (0, 0.01)), (1, (0.05, 1))])
+def test_the_interval_holds_the_truth_though_labelers_err(judges, missed):
+    """An audit of 400 answers of which 97.5% are right, played 300 times. One judge alone biases the estimate too much."""
+    rng = np.random.default_rng(0)
+    labelers = [people.Labeler(name, "", wrong, rng) for name, wrong in people.LABELERS.items()]
+    drawn = rng.random((300, 400)) < story.AUDIT_P
+    bounds = [wilson(sum(seen_as_right(n < 390, rng.permutation(labelers)[:judges]) for n in np.flatnonzero(audit)),
+                     audit.sum()) for audit in drawn]
+    assert missed[0] <= np.mean([not low <= 0.975 <= high for low, high in bounds]) <= missed[1]
+
+
+def seen_as_right(right, labelers):
+    """Whether the majority of labelers gives the class that was predicted, "1" (which it is, or else it is "2")."""
+    votes = Counter(labeler.says("1" if right else "2") for labeler in labelers)
+    return votes.most_common(1)[0][0] == "1"
 
 
 def test_all_days_differ_and_none_lies_after_the_present(tmp_path, monkeypatch):

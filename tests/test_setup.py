@@ -145,17 +145,12 @@ def test_the_lock_leaves_out_other_platforms():
 
 
 def test_uv_is_told_what_pip_was_told(tmp_path):
-    listing = (
-        ":env:.index-url='https://me:pw@mirror.test/simple'\n"
-        "global.index-url='https://other.test/simple'\n"
-        "global.extra-index-url='\\nhttps://one.test/s\\nhttps://two.test/s'\n"
-        "install.trusted-host='one.test'\n"
-        f"global.find-links='{tmp_path} /no/such/folder'\n"
-        "global.cert='/etc/ours.pem'\n"
-        "list.format='columns'\n"
-    )
+    said = {":env:.index-url": "https://me:pw@mirror.test/a", "global.index-url": "https://other.test/a",
+            "global.extra-index-url": "\nhttps://one.test/s\nhttps://two.test/s", "install.trusted-host": "one.test",
+            "global.find-links": f"{tmp_path} /no/such/folder", "global.cert": "/etc/ours.pem", "list.format": "columns"}
+    listing = "".join(f"{name}={value!r}\n" for name, value in said.items())  # as `pip config list` prints them
     assert pip_settings.for_uv(pip_settings.parse(listing), {}) == {
-        "UV_DEFAULT_INDEX": "https://me:pw@mirror.test/simple",
+        "UV_DEFAULT_INDEX": "https://me:pw@mirror.test/a",
         "UV_INDEX": "https://one.test/s https://two.test/s",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_INSECURE_HOST": "one.test",

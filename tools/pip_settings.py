@@ -27,7 +27,7 @@ def read(python: str) -> dict[str, list[str]]:
 
 
 def parse(listing: str) -> dict[str, list[str]]:
-    """The settings in the output of `pip config list`: lines like `global.index-url='…'`."""
+    """The settings in the output of `pip config list`: a line each, `section.name='value'`."""
     found = []
     for line in listing.splitlines():
         key, equals, value = line.partition("=")

@@ -78,15 +78,13 @@ def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[
 def _import_before_threads() -> None:
     """DuckDB imports the Python modules that it hands data to at their first use, under a lock of its own: two threads
     that do so at once wait for each other for ever (seen; "numpy import multithreading" among its known issues)."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.dataset as ds
 
     with _duckdb().connect() as db:
-        db.register("ready", ds.dataset(pa.table({"a": pa.array(np.arange(2))})))
+        db.register("ready", ds.dataset(pa.table({"a": np.arange(2)})))
         db.sql("SELECT a, 'b' AS b FROM ready").to_arrow_table()
-        for fetch in ("fetchnumpy", "fetchall"):
-            getattr(db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]), fetch)()
+        db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]).fetchall()
 
 
 def _duckdb() -> Any:

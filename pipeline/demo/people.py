@@ -10,7 +10,8 @@ from contract.errors import TrueupError
 from pipeline.demo.traffic import Answer, authorization
 
 CLASSES = [str(d) for d in range(10)]
-# Share of their judgements that are wrong. Items of the audit that three people judge show it (labeler agreement).
+# Share of their judgements that are wrong. All three judge each item of the audit: the majority counts, and how often they
+# agree is told (labeler agreement).
 LABELERS = {"alice": 0.005, "bob": 0.01, "carol": 0.03}
 CORRECTS_WRONG, CONFIRMS_RIGHT = 0.30, 0.01  # of the answers: people write when something annoys them
 

@@ -28,7 +28,7 @@ from pipeline.runner import StageFailed, environment
 
 RATE = 80.0  # requests a second of a day's traffic: below what one core answers
 SWAP_RATE = 25.0  # while training uses the machine and the version changes
-AUDIT_P = 0.8
+AUDIT_P, JUDGES = 0.8, 3  # all three judge each item: one careless labeler alone would move the estimate by a point
 COMPARED = ("rows", "versions")  # the parts of an evaluation in which engines must agree
 
 
@@ -99,12 +99,12 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
         day, truths = world.day(name), world.facts[f"sent_{name}"]["truths"]
         if not late:
             wait_for_rows(world, day, len(truths))
-            draw(world, day, "audit", "--p", str(AUDIT_P), "--judges", "3", "--second-share", "0.15")
+            draw(world, day, "audit", "--p", str(AUDIT_P), "--judges", str(JUDGES), "--second-share", "1")
         else:
             world.go_to("late")
         labelers = [people.Labeler(n, world.facts["keys"][n], w, np.random.default_rng([world.seed, 8, i, late]))
                     for i, (n, w) in enumerate(people.LABELERS.items())]
-        most = int(share * AUDIT_P * len(truths)) if share < 1 else None
+        most = int(share * AUDIT_P * JUDGES * len(truths)) if share < 1 else None
         given = people.audit(world.url, labelers, MODEL, day, truths, most)
         world.facts.setdefault("audit_labels", {})[f"{name}{'_late' if late else ''}"] = given
         say(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))

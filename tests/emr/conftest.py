@@ -48,3 +48,22 @@ def serverless(emr, monkeypatch):
     monkeypatch.setattr(account, "pause", fake.sleep)
     monkeypatch.setattr(serverless_account, "role_arn", lambda role: f"arn:aws:iam::123456789012:role/{role}")
     return fake
+
+
+@pytest.fixture
+def driver_dies(monkeypatch):
+    """(whose `_clean` is left undone, what to run): it dies at its first pause, as by SIGKILL."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(seconds):
+        raise Killed
+
+    def dies(follower, run):
+        with monkeypatch.context() as dead, pytest.raises(Killed):
+            dead.setattr("emr.account.pause", killed)
+            dead.setattr(f"{follower}._clean", lambda *_: None)  # nobody cleans up after a SIGKILL
+            run()
+
+    return dies

@@ -133,19 +133,9 @@ def test_throttling_is_ridden_out(emr, tmp_root, operation):
     assert len(emr.made) == 3 and emr.alive == [] and emr.slept > 5
 
 
-def test_a_driver_that_died_is_continued_on_the_same_cluster(emr, tmp_root, monkeypatch):
+def test_a_driver_that_died_is_continued_on_the_same_cluster(emr, tmp_root, monkeypatch, driver_dies):
     put_packages(make_root(tmp_root, **BAD))
-
-    class Killed(BaseException):
-        pass
-
-    def killed(seconds):
-        raise Killed
-
-    with monkeypatch.context() as dead, pytest.raises(Killed):
-        dead.setattr("emr.account.pause", killed)
-        dead.setattr("emr.follow.Follower._clean", lambda *_: None)  # nobody cleans up after a SIGKILL
-        turn(tmp_root)
+    driver_dies("emr.follow.Follower", lambda: turn(tmp_root))
     (cluster,), said = emr.alive, []
     monkeypatch.setattr("emr.follow.said", said.append)
     assert turn(tmp_root)["status"] == "published"

@@ -103,19 +103,9 @@ def test_a_stop_cancels_the_job_and_deletes_the_application(serverless, tmp_root
     assert turn(tmp_root)["status"] == "published" and serverless.alive == []
 
 
-def test_a_driver_that_died_is_continued_on_the_same_application(serverless, tmp_root, monkeypatch):
+def test_a_driver_that_died_is_continued_on_the_same_application(serverless, tmp_root, driver_dies):
     put_packages(make_root(tmp_root, **BAD))
-
-    class Killed(BaseException):
-        pass
-
-    def killed(seconds):
-        raise Killed
-
-    with monkeypatch.context() as dead, pytest.raises(Killed):
-        dead.setattr("emr.account.pause", killed)
-        dead.setattr("emr.serverless_follow.ServerlessFollower._clean", lambda *_: None)  # nobody cleans up after a SIGKILL
-        turn(tmp_root)
+    driver_dies("emr.serverless_follow.ServerlessFollower", lambda: turn(tmp_root))
     assert len(serverless.alive) == 1
     assert turn(tmp_root)["status"] == "published"
     assert len(serverless.applications) == 1 and serverless.alive == []

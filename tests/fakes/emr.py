@@ -1,21 +1,17 @@
 """A stateful EMR at the client boundary: clusters progress as they are looked at, and steps really run.
 
-Every request is checked by botocore's own validation. `faults` is a list of (operation, when, error): "before" means that
-the request was not carried out, "after" that the response was lost.
+Requests are checked, and faults are told, as tests/fakes/aws_client.py says.
 """
 
 import itertools
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import botocore.session
 from botocore.exceptions import ClientError, ReadTimeoutError
-from botocore.validate import ParamValidator
+
+from tests.fakes.aws_client import FakeClient
 
 ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
-MODEL = botocore.session.get_session().get_service_model("emr")
-OPERATIONS = {botocore.xform_name(name): name for name in MODEL.operation_names}
 
 
 def throttle(operation="RunJobFlow"):
@@ -35,40 +31,14 @@ class Cluster:
         self.ready = True
 
 
-class FakeEmr:
+class FakeEmr(FakeClient):
     """The operations of boto3's EMR client that Trueup uses. `work(args) -> exit code` runs a step's command line."""
 
-    def __init__(self, work=lambda args: 0, faults=()):
-        self.work, self.faults = work, list(faults)
-        self.made, self.calls, self.slept = {}, Counter(), 0.0
-        self.requests, self._numbers = [], itertools.count(1)
-        self.delay_listing = 0
+    service = "emr"
 
-    def __getattr__(self, name):
-        if name not in OPERATIONS:
-            raise AttributeError(name)
-
-        def call(**arguments):
-            self.calls[name] += 1
-            self.requests.append((OPERATIONS[name], arguments))
-            report = ParamValidator().validate(arguments, MODEL.operation_model(OPERATIONS[name]).input_shape)
-            assert not report.has_errors(), report.generate_report()
-            fault = self._fault(name)
-            if fault and fault[1] == "before":
-                raise fault[2]
-            answer = getattr(self, f"_{name}")(**arguments)
-            if fault:
-                raise fault[2]
-            return answer
-
-        return call
-
-    def _fault(self, name):
-        for fault in self.faults:
-            if fault[0] == name:
-                self.faults.remove(fault)
-                return fault
-        return None
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.made, self._numbers, self.delay_listing = {}, itertools.count(1), 0
 
     @property
     def alive(self):

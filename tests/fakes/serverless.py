@@ -1,64 +1,24 @@
 """A stateful EMR Serverless at the client boundary: applications and jobs progress as they are looked at.
 
-Every request is checked by botocore's own validation, and beyond it by the patterns of the service model. Tokens are
-honoured as the service does: the same one gives the same application or job again.
+Requests are checked, and faults are told, as tests/fakes/aws_client.py says. Tokens are honoured as the service does: the
+same one gives the same application or job again.
 """
 
-import re
-from collections import Counter
-
-import botocore.session
 from botocore.exceptions import ClientError
-from botocore.validate import ParamValidator
 
-MODEL = botocore.session.get_session().get_service_model("emr-serverless")
-OPERATIONS = {botocore.xform_name(name): name for name in MODEL.operation_names}
+from tests.fakes.aws_client import FakeClient
+
 ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 
 
-def misfits(value, shape, where=""):
-    """Strings that do not fit the model's patterns; botocore leaves them to the service."""
-    if shape.type_name == "structure":
-        return [m for name, inner in value.items() for m in misfits(inner, shape.members[name], f"{where}.{name}")]
-    if shape.type_name == "list":
-        return [m for inner in value for m in misfits(inner, shape.member, where)]
-    if shape.type_name == "map":
-        return [m for k, v in value.items() for m in misfits(k, shape.key, where) + misfits(v, shape.value, where)]
-    pattern = shape.metadata.get("pattern") if shape.type_name == "string" else None
-    pattern = (pattern or ".*").replace(r"\uD800\uDBFF-\uDC00\uDFFF", "")
-    return [] if re.fullmatch(pattern, str(value), re.S) else [f"{where}: {value!r} does not fit {pattern}"]
-
-
-class FakeServerless:
+class FakeServerless(FakeClient):
     """The operations of boto3's client that Trueup uses. `work(args) -> exit code` runs a job's arguments."""
 
-    def __init__(self, work=lambda args: 0, faults=()):
-        self.work, self.faults = work, list(faults)
+    service = "emr-serverless"
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
         self.applications, self.jobs, self.tokens = {}, {}, {}
-        self.calls, self.requests, self.slept = Counter(), [], 0.0
-
-    def __getattr__(self, name):
-        if name not in OPERATIONS:
-            raise AttributeError(name)
-
-        def call(**arguments):
-            self.calls[name] += 1
-            self.requests.append((OPERATIONS[name], arguments))
-            shape = MODEL.operation_model(OPERATIONS[name]).input_shape
-            report = ParamValidator().validate(arguments, shape)
-            assert not report.has_errors(), report.generate_report()
-            assert misfits(arguments, shape) == []
-            fault = next((f for f in self.faults if f[0] == name), None)
-            if fault:
-                self.faults.remove(fault)
-            if fault and fault[1] == "before":
-                raise fault[2]
-            answer = getattr(self, f"_{name}")(**arguments)
-            if fault:
-                raise fault[2]
-            return answer
-
-        return call
 
     @property
     def alive(self):
