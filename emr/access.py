@@ -1,8 +1,9 @@
 """Who may read and write which keys under a root: the least that each role needs, as data.
 
 `*` stands for anything, slashes too, as in IAM. Only the driver publishes, so only it may write a model's history and its
-live.json; labels, keys and packages are written by none of these roles, and raw predictions and images by scoring alone.
-tests/emr/test_access.py runs the stages, records their requests, and holds this table against them.
+live.json; raw predictions and images are written by scoring and the service alone, labels by the service alone, keys and
+packages by none. tests/emr/test_access.py runs the stages, records their requests, and holds this table against them;
+tests/emr/test_access_service.py does so with the service.
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json")
 
+SERVICE = "serve"
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE),
@@ -48,6 +50,11 @@ ACCESS = {
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
+    # The inference service behind a load balancer. Keys are made by people; it makes what signs its pages' sessions.
+    SERVICE: Access((MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
+                     f"samples/{MODEL}", EVALUATIONS),
+                    (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
+                     layout.key("session-secret"))),
     "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),

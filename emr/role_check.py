@@ -11,13 +11,14 @@ from typing import Any
 from contract import layout
 from contract.settings import EmrSettings
 from emr import account
-from emr.access import ACCESS, bucket_and_prefix
+from emr.access import ACCESS, SERVICE, bucket_and_prefix
 from emr.account import AccountError, Caller
 from emr.cluster import role
 from emr.serverless_account import role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
-FORBIDDEN = (layout.package("train-0.tar.gz"), "keys/x.json", f"{layout.LABELS}/dt=2026-11-20/x.parquet")
+LABELLED = f"{layout.LABELS}/dt=2026-11-20/x.parquet"  # labels come from people, by the service
+FORBIDDEN = (layout.package("train-0.tar.gz"), layout.key("x"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def _finding(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
     wanted = {"s3:GetObject": access.read, "s3:PutObject": access.write, "s3:DeleteObject": access.delete}
     refused = [f"{action} {key}" for action, keys in wanted.items() if keys
                for key, allowed in _simulated(iam, arn, root, action, keys).items() if not allowed]
-    never = [*FORBIDDEN, *([] if of == "driver" else [layout.live(SOMETHING), layout.history(SOMETHING).format(1)])]
+    never = [*FORBIDDEN, *([] if of == SERVICE else [LABELLED]),
+             *([] if of == "driver" else [layout.live(SOMETHING), layout.history(SOMETHING).format(1)])]
     too_much = [f"s3:PutObject {key}" for key, allowed in _simulated(iam, arn, root, "s3:PutObject", never).items() if allowed]
     return Finding(of, tuple(refused), tuple(too_much))
 

@@ -2,7 +2,8 @@
 
 torchvision imports `torch._dynamo` (3 of the 6 CPU-seconds of a start, measured with torch 2.11) for one function that
 says whether a device can compile. That function becomes one that does the import when it is called. It is never called
-outside detection models, and `torch.compile` still finds the real thing.
+outside detection models, and `torch.compile` still finds the real thing. Its transforms of version 2 import the compiler
+once more, to mark one of their own functions as not to be compiled.
 """
 
 import importlib
@@ -12,26 +13,27 @@ from types import ModuleType
 from typing import Any
 
 COMPILER = ("torch._dynamo", "torch._dynamo.utils")
+MODELS, AUGMENTATION = "torchvision.ops", "torchvision.transforms.v2.functional"
 _once = threading.Lock()
 
 
-def ready() -> None:
-    """torchvision is imported when this returns. Any thread may call it."""
-    if "torchvision.models" in sys.modules and "torchvision.ops" in sys.modules:
+def ready(module: str = MODELS) -> None:
+    """torchvision, with that module of it, is imported when this returns. Any thread may call it."""
+    if module in sys.modules:
         return
     with _once:
         importlib.import_module("torch")
         if COMPILER[0] in sys.modules:
-            importlib.import_module("torchvision")
+            importlib.import_module(module)
         else:
-            _import_beside()
+            _import_beside(module)
 
 
-def _import_beside() -> None:
+def _import_beside(module: str) -> None:
     places = {name: _Place(name) for name in COMPILER}
     sys.modules.update(places)
     try:
-        importlib.import_module("torchvision")
+        importlib.import_module(module)
     finally:
         for name, place in places.items():
             if sys.modules.get(name) is place:
@@ -44,6 +46,8 @@ class _Place(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "disable":
+            return lambda function, *_, **__: function
         module = self.__name__
 
         def later(*arguments: Any, **options: Any) -> Any:

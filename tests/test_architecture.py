@@ -15,8 +15,8 @@ PACKAGES = ("contract", "emr", "inference", "jobs", "notebooks", "pipeline", "tr
 AT_LEAST = 80
 
 # importer (file pattern) -> what it may import of ours, besides its own package. There are no other arrows.
-SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/predictor.py")
-SERVED = ("inference.network", "inference.preprocess", "inference.predictor")
+SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/predictor.py", "inference/quick_torchvision.py")
+SERVED = ("inference.network", "inference.preprocess", "inference.predictor", "inference.quick_torchvision")
 MAY_IMPORT = {
     "contract/*": (),
     "emr/*": ("contract",),
@@ -39,7 +39,7 @@ HOMES = {
     "pyspark": ("jobs/*", "training/launch*.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded.py",),
     "mrjob": ("jobs/*",),
-    "torch": ("training/*", *SERVED_FILES, "inference/quick_torchvision.py", "jobs/score*.py"),
+    "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),
     "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),
     "boto3": ("contract/s3_storage.py", "emr/*"),
     "fastapi": ("inference/*",),

@@ -1,10 +1,12 @@
-"""Random changes of training pictures. What happens to a row is a function of (seed, epoch, image hash) alone, so
-threads, ranks and a resumed run see the same pictures.
+"""Random changes of training pictures, by torchvision's transforms of version 2. What happens to a row is a function of
+(seed, epoch, image hash) alone, so threads, ranks and a resumed run see the same pictures.
 
-Works on whole batches where the network is (on the GPU when there is one).
+Works where the network is (on the GPU when there is one), picture by picture: v2's own random classes draw once for a
+batch, from a generator that all threads share.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from contract.errors import UsageError
+from inference import quick_torchvision
 
 
 @dataclass(frozen=True)
@@ -65,26 +68,23 @@ def apply(images: Any, strong: Strength, u: Any) -> Any:
     x = images.to(torch.float32)
     if strong in (STRENGTHS["none"], STRENGTHS["crop"]) or not len(x):
         return x
-    r = torch.as_tensor(2 * u - 1, dtype=torch.float32, device=x.device)  # -1 to 1
-    x = _moved(x, strong, r)
-    mean = x.mean((1, 2, 3), keepdim=True)
-    x = (x - mean) * (1 + strong.contrast * _column(r, 4)) + mean * (1 + strong.light * _column(r, 5))
-    return x.clamp_(0, 255)
+    changed = [_changed(picture, strong, r) for picture, r in zip(x / 255, (2 * u - 1).tolist(), strict=True)]
+    return torch.stack(changed) * 255
 
 
-def _column(r: Any, n: int) -> Any:
-    return r[:, n].view(-1, 1, 1, 1)
+def _changed(x: Any, strong: Strength, r: Sequence[float]) -> Any:
+    """float32 [3, H, W] in [0, 1] and the picture's own WORDS numbers in [-1, 1) -> the same, changed."""
+    quick_torchvision.ready(quick_torchvision.AUGMENTATION)
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as f
 
-
-def _moved(x: Any, strong: Strength, r: Any) -> Any:
-    import torch
-    from torch.nn import functional as f
-
-    angle, scale = strong.turn * r[:, 0], 1 + strong.zoom * r[:, 3]
-    flip = torch.where(r[:, 6] < 0, -1.0, 1.0) if strong.flip else torch.ones_like(scale)
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    # affine_grid's unit is half a side; a shift is given in sides.
-    theta = torch.stack([torch.stack([cos * flip, -sin, 2 * strong.shift * r[:, 1]], 1),
-                         torch.stack([sin * flip, cos, 2 * strong.shift * r[:, 2]], 1)], 1)
-    grid = f.affine_grid(theta, list(x.shape), align_corners=False)
-    return f.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    height, width = x.shape[-2:]
+    # What moves in from outside repeats the picture's edge, as far as any corner can move.
+    beyond = math.ceil(max(height, width) * ((0.5 + strong.shift + strong.turn / 2) * (1 + strong.zoom) - 0.5))
+    x = f.pad(x, [beyond] * 4, padding_mode="edge")
+    x = f.affine(x, angle=math.degrees(strong.turn * r[0]), translate=[width * strong.shift * r[1], height * strong.shift * r[2]],
+                 scale=1 / (1 + strong.zoom * r[3]), shear=[0.0, 0.0], interpolation=InterpolationMode.BILINEAR)
+    x = f.center_crop(x, [height, width])
+    if strong.flip and r[6] < 0:
+        x = f.horizontal_flip(x)
+    return f.adjust_brightness(f.adjust_contrast(x, 1 + strong.contrast * r[4]), 1 + strong.light * r[5])

@@ -1,7 +1,7 @@
-"""The roles: one for each stage's nodes, one for EMR itself, one for the driver."""
+"""The roles: one for each stage's nodes, one for EMR itself, one for the driver, one for the inference service."""
 
 from contract.settings import EmrSettings
-from emr.access import STAGES, emr_statements, pictures, serverless_statements, statements
+from emr.access import SERVICE, STAGES, emr_statements, pictures, serverless_statements, statements
 from emr.needs import NOT_ON_SERVERLESS, SERVERLESS
 from emr.template.parts import ACCOUNT, Resource, allow, role, sub
 
@@ -26,6 +26,7 @@ def resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
         [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}})],
         [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2")])
+    made["ServeRole"] = role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", statements(SERVICE, root))
     made["DriverRole"] = role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
         *statements("driver", root), *emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
         *(serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else [])])

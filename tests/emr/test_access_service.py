@@ -1,0 +1,38 @@
+"""The inference service's least privilege, shown: it answers, takes labels, hands out samples and shows its pages."""
+
+from contract import clock, layout, samples
+from contract.storage import open_root
+from emr.access import SERVICE
+from inference.keys import KeyRing
+from tests.emr.test_access import check, root, server  # noqa: F401
+from tests.inference.pictures import picture
+from tests.inference.published import publish_tiny
+from tests.inference.serving import IMAGE, serving, until
+from tests.inference.test_audit_loop import audit
+
+
+def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa: F811
+    publish_tiny(root)
+    storage, day = open_root(root), clock.day_of(clock.now())
+    for kind in samples.KINDS:
+        samples.write(storage, samples.draw("m", day, kind, "random-audit", "salt", p=0.9))
+    storage.put(layout.evaluation("m", "20261120T000000Z-00000000") + "report.html", b"a report")
+    ring = KeyRing(storage)
+    tokens = {who: ring.add(who, roles) for who, roles in {"camera": ["predict"], "ada": ["label", "read"]}.items()}
+    server.asked.clear()
+    with serving(root, tmp_path / "outbox", keyring=KeyRing(open_root(root))) as client:
+        camera, ada = ({"Authorization": f"Bearer {token}"} for token in tokens.values())
+        made = [client.post("/v1/predictions", content=picture(n), headers=camera | IMAGE).json() for n in range(8)]
+        until(lambda: not client.service.outbox.depth().rows)
+        client.headers.update(ada)
+        label = {"prediction_id": made[0]["prediction_id"], "label": "b"}
+        assert client.post("/v1/labels", json=label).status_code == 201
+        assert audit(client, "a")
+        assert client.get("/review", params={"format": "json"}).json()["items"]
+        for page in ("/models", "/reports", "/reports/m/20261120T000000Z-00000000/report.html"):
+            assert client.get(page, headers={"Accept": "text/html"}).is_success, page
+        client.headers.pop("Authorization")
+        login = client.post("/login", data={"key": tokens["ada"]}, headers={"Accept": "text/html"}, follow_redirects=True)
+        assert login.is_success, login.text
+        until(lambda: not client.service.outbox.depth().rows)
+    check(SERVICE, root, server.asked)
