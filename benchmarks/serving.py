@@ -1,11 +1,14 @@
-"""Serving speed over HTTP: Trueup, a plain FastAPI handler and (where installed) LitServe with the same network, by turns.
+"""Serving speed over HTTP: Trueup, a plain FastAPI handler and LitServe with the same network, by turns.
 
     python -m benchmarks.serving [--network resnet18] [--runtime torchscript] [--clients 1,16,64] [--seconds 10] [--rounds 2]
+                                 [--peers PYTHON]
 
-The load comes from a process of its own; 50 JPEG files of 500 x 375. The limit is 1 / (1/network + 1/preprocessing),
-both measured alone before and after each round of the same run (the best counts). `trueup, nothing logged` is the same
-service whose outbox forgets: what durable logging costs. Prints one JSON line per program and number of clients: requests
-a second, p50 and p99 in ms, and the share of the limit. On a busy machine only the ratios of one run mean something.
+`--peers` names a Python that has `litserve` and sees our environment (LitServe is no part of it); without it LitServe is
+not measured. The load comes from a process of its own; 50 JPEG files of 500 x 375. The limit is
+1 / (1/network + 1/preprocessing), both measured alone before and after each round of the same run (the best counts).
+`trueup, nothing logged` is the same service whose outbox forgets: what durable logging costs. Prints one JSON line per
+program and number of clients: requests a second, p50 and p99 in ms, and the share of the limit. On a busy machine only the
+ratios of one run mean something.
 """
 
 from __future__ import annotations
@@ -173,16 +176,19 @@ PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged":
 
 
 @contextmanager
-def running(program: str, root: str):
+def running(program: str, root: str, peers: str | None = None):
     """The URL of a program in a process of its own."""
     from benchmarks.soak_load import free_port
 
     function, path, more = PROGRAMS[program]
+    if function == "litserve" and not peers:
+        raise RuntimeError("litserve needs --peers")
     port = free_port()
     environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": str(HERE.parents[1])}
-    process = subprocess.Popen([sys.executable, *(["-m", "benchmarks.peer_litserve"] if function == "litserve" else
-                                                 ["-c", f"from benchmarks.serving import {function}; {function}()"])],
-                               env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    command = ([peers, "-m", "benchmarks.peer_litserve"] if function == "litserve" else
+               [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               start_new_session=True)
     try:
         until, live = time.monotonic() + 180, f"http://127.0.0.1:{port}"
         while True:
@@ -218,6 +224,7 @@ def main() -> int:
     parser.add_argument("--programs", default=",".join(PROGRAMS).replace("trueup, nothing", "trueup; nothing"))
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peers", help="a Python with litserve")
     parser.add_argument("--load", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.load:
@@ -242,7 +249,7 @@ def compare(asked: argparse.Namespace) -> int:
         for _ in range(asked.rounds):
             for name in names:
                 try:
-                    with running(name, root) as url:
+                    with running(name, root, asked.peers) as url:
                         for clients in map(int, asked.clients.split(",")):
                             asked_for(url, clients, 2)
                             found.setdefault((name, clients), []).append(asked_for(url, clients, asked.seconds))

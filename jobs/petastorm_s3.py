@@ -1,6 +1,9 @@
-"""A file system for Petastorm's metadata on S3: the few verbs of pyarrow's legacy interface, on our own storage.
+"""A file system for Petastorm on S3: the few verbs of pyarrow's legacy interface, on our own storage.
 
-Petastorm's own (s3fs) does not work with the pyarrow that it needs. Data files do not go through here.
+    make_reader("file:///bucket/prefix/datasets/…/train", filesystem=filesystem(where(open_root("s3://bucket/prefix"))))
+
+Petastorm's own (s3fs, which it asks for by the scheme s3) does not work with the pyarrow that it needs. Our own reading and writing of data files does not go
+through here: they are whole objects.
 """
 
 import io
@@ -11,7 +14,8 @@ from jobs.task_store import Where
 
 
 def filesystem(at: Where) -> Any:
-    """The file system of a store, for paths `/bucket/prefix/key`; may be made again in every Spark task."""
+    """The file system of a store (`jobs.task_store.where`), for paths `/bucket/prefix/key`; may be made again in every
+    Spark task."""
     import warnings
 
     with warnings.catch_warnings():

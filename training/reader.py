@@ -77,7 +77,7 @@ def _sample(sha256: Any, image: bytes, label: Any, index: Any, origin: Any, day:
 class staged:  # noqa: N801  (used like a function)
     """The files as local paths: a folder's own, or copies of S3 objects (checked) that are removed afterwards.
 
-    Petastorm's own S3 access does not work with our pyarrow, and a local copy is read again in the next epoch.
+    Petastorm reads pieces; a copy is one request a file, and its sha256 is known before the first row is used.
     """
 
     def __init__(self, storage: Storage, files: Sequence[DataFile]) -> None:

@@ -178,13 +178,23 @@ def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, 
 
 
 def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
-    """Over HTTP against a real S3 API; the ranks stage the files on local disk."""
-    from training import reader
+    """Over HTTP against a real S3 API, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
+    from petastorm import make_reader
+
+    from jobs.petastorm_s3 import filesystem
+    from jobs.task_store import where
+    from training import reader as ranks
 
     LoopRoot(s3_root).day("2026-11-20", *(part[:60] for part in pictures))
     made = make(s3_root)
     storage = open_root(s3_root)
     files = made.split("train")
-    rows = list(reader.rows(storage, files, 0, made.rows["train"]))
+    rows = list(ranks.rows(storage, files, 0, made.rows["train"]))
     assert len({row.image_sha256 for row in rows}) == made.rows["train"] == sum(f.rows for f in files)
-    assert storage.exists(f"datasets/{made.dataset}/{made.attempt}/train/_common_metadata")
+    folder = f"{s3_root}/datasets/{made.dataset}/{made.attempt}/train"
+    url = folder.replace("s3://", "file:///")  # for the scheme s3 Petastorm would ask for s3fs
+    with make_reader(url, reader_pool_type="dummy", filesystem=filesystem(where(storage))) as reader:
+        read = {row.image_sha256: row.image.shape for row in reader}
+    assert read == {row.image_sha256: (32, 32, 3) for row in rows}
+    frame = pd.read_parquet(folder.removeprefix("s3://"), filesystem=storage.arrow()[0])
+    assert set(frame.image_sha256) == set(read)
