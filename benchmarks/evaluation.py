@@ -5,7 +5,8 @@
 TRUEUP_PEERS names a folder with the workload generator `gen.py` and the peers' programs (`peer_duckdb.py`,
 `peer_spark_handwritten.py`, `peer_mllib.py`, `peer_evidently.py`); without it only our engines run, on a workload of
 their own form. The data lie in $BENCH_ROOT/data (default: a temporary folder). Whole processes from a cold start, taking
-turns; medians. The peers compute a simpler report: no withdrawals, no superseded votes, no duplicates.
+turns; medians. The peers compute a simpler report: no withdrawals, no superseded votes, no duplicates ("with some rules":
+one vote per labeler, and duplicate predictions).
 """
 
 import argparse
@@ -23,7 +24,8 @@ from benchmarks.timed import Case, alternate, table, trueup
 
 # Peer's file, its arguments after the size, and which engine of ours it stands beside.
 PEERS = {"DuckDB by hand": ("peer_duckdb.py", (), "embedded"),
-         "Spark by hand, general": ("peer_spark_handwritten.py", ("cons=fixed", "rep=1", "key=x128", "dict=scan"), "spark"),
+         "DuckDB by hand with some rules": ("peer_duckdb_days.py", ("full",), "embedded"),
+         "Spark by hand (general)": ("peer_spark_handwritten.py", ("cons=fixed", "rep=1", "key=x128", "dict=scan"), "spark"),
          "Spark MLlib": ("peer_mllib.py", (), "spark"), "Evidently": ("peer_evidently.py", (), "spark"),
          "Polars": ("peer_polars.py", (), "embedded"), "pandas": ("peer_pandas.py", (), "embedded")}
 LABELS = 0.6  # label rows for each prediction in the generated workload

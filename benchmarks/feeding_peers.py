@@ -70,7 +70,7 @@ def webdataset(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
     """WebDataset, JPEGs in tar shards, decoded by Pillow, batches made in the workers."""
     import webdataset as wds
 
-    out = folder / "wds"
+    out = folder / f"wds-{kind}"  # a folder belongs to one process
     if not out.exists():
         out.mkdir()
         with wds.ShardWriter(f"{out}/%03d.tar", maxcount=500, verbose=0) as writer:

@@ -18,7 +18,7 @@ from contract import jsonio
 
 # Who waits for each other at once, and what the service is told: large batches, or an answer as soon as possible.
 SETTINGS: dict[str, tuple[int, dict[str, str]]] = {
-    "throughput": (32, {"TRUEUP_SERVE_MAX_BATCH": "16", "TRUEUP_SERVE_MAX_DELAY_MS": "8"}),
+    "throughput": (32, {"TRUEUP_SERVE_MAX_BATCH": "16", "TRUEUP_SERVE_MAX_DELAY_MS": "20"}),
     "latency": (1, {"TRUEUP_SERVE_MAX_BATCH": "1", "TRUEUP_SERVE_MAX_DELAY_MS": "0"}),
 }
 WARM = 2.0  # seconds of requests that are not counted

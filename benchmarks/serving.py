@@ -1,14 +1,14 @@
-"""Serving speed over HTTP: Trueup, a plain FastAPI handler and LitServe with the same network, by turns.
+"""Serving speed over HTTP: Trueup, a plain FastAPI handler, LitServe and TorchServe with the same network, by turns.
 
     python -m benchmarks.serving [--network resnet18] [--runtime torchscript] [--clients 1,16,64] [--seconds 10] [--rounds 2]
-                                 [--peers PYTHON]
+                                 [--offered R] [--peers PYTHON]
 
-`--peers` names a Python that has `litserve` and sees our environment (LitServe is no part of it); without it LitServe is
-not measured. The load comes from a process of its own; 50 JPEG files of 500 x 375. The limit is
-1 / (1/network + 1/preprocessing), both measured alone before and after each round of the same run (the best counts).
-`trueup, nothing logged` is the same service whose outbox forgets: what durable logging costs. Prints one JSON line per
-program and number of clients: requests a second, p50 and p99 in ms, and the share of the limit. On a busy machine only the
-ratios of one run mean something.
+`--peers` names a Python that has `litserve`, `torchserve` and `torch-model-archiver` and sees our environment, of which
+they are no part; without it these two are not measured. The load comes from a process of its own; 50 JPEG files of
+500 x 375. The limit is 1 / (1/network + 1/preprocessing), both measured alone before and after each round of the same run
+(the best counts). `trueup, nothing logged` is the same service whose outbox forgets: what durable logging costs. Prints one
+JSON line per program and number of clients: requests a second, p50 and p99 in ms, and the share of the limit. On a busy
+machine only the ratios of one run mean something.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import argparse
 import http.client
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -52,8 +53,11 @@ def pictures() -> list[bytes]:
     return made
 
 
-def load(url: str, clients: int, seconds: float) -> None:
-    """The load generator, run as a process: prints one JSON line. Bodies are made beforehand: it shares the cores."""
+def load(url: str, clients: int, seconds: float, offered: float = 0) -> None:
+    """The load generator, run as a process: prints one JSON line. Bodies are made beforehand: it shares the cores.
+
+    `offered`: so many requests a second come, whatever the answers take, and a late one has waited since it was due.
+    """
     bodies, times, bad, stop = [form(data) for data in pictures()], [], [], time.monotonic() + seconds
     where, path = urlsplit(url).netloc, urlsplit(url).path
 
@@ -61,20 +65,21 @@ def load(url: str, clients: int, seconds: float) -> None:
         connection = http.client.HTTPConnection(where, timeout=120)
         while time.monotonic() < stop:
             n += clients
-            began = time.perf_counter()
+            due = began + (n - clients) / offered if offered else time.perf_counter()
+            time.sleep(max(due - time.perf_counter(), 0))
             connection.request("POST", path, bodies[n % PICTURES], {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
             answer = connection.getresponse()
             answer.read()
-            (times if answer.status == 200 else bad).append(time.perf_counter() - began)
+            (times if answer.status == 200 else bad).append(time.perf_counter() - due)
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(clients)]
-    began = time.monotonic()
+    began = time.perf_counter()
     [t.start() for t in threads]
     [t.join() for t in threads]
     if not times:
         sys.exit(f"expected answers of 200 from {url}, got none ({len(bad)} others)")
     times.sort()
-    print(json.dumps({"per_second": len(times) / (time.monotonic() - began), "bad": len(bad),
+    print(json.dumps({"per_second": len(times) / (time.perf_counter() - began), "bad": len(bad),
                       "p50": 1000 * times[len(times) // 2], "p99": 1000 * times[int(len(times) * 0.99)]}))
 
 
@@ -172,20 +177,27 @@ def _predictor():  # noqa: ANN202
 
 
 PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged": ("ours", "/v1/predictions", {"FORGET": "1"}),
-            "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {})}
+            "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {}),
+            "torchserve": ("torchserve", "/predictions/m", {})}
+HEALTH = {"litserve": "health", "torchserve": "ping"}  # elsewhere health/live
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @contextmanager
 def running(program: str, root: str, peers: str | None = None):
     """The URL of a program in a process of its own."""
-    from benchmarks.soak_load import free_port
-
     function, path, more = PROGRAMS[program]
-    if function == "litserve" and not peers:
-        raise RuntimeError("litserve needs --peers")
+    if program in HEALTH and not peers:
+        raise RuntimeError(f"{program} needs --peers")
     port = free_port()
     environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": str(HERE.parents[1])}
-    command = ([peers, "-m", "benchmarks.peer_litserve"] if function == "litserve" else
+    command = ([peers, "-m", f"benchmarks.peer_{function}"] if program in HEALTH else
                [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                start_new_session=True)
@@ -193,7 +205,7 @@ def running(program: str, root: str, peers: str | None = None):
         until, live = time.monotonic() + 180, f"http://127.0.0.1:{port}"
         while True:
             try:
-                if httpx.get(f"{live}/{'health' if program == 'litserve' else 'health/live'}", timeout=5).status_code == 200:
+                if httpx.get(f"{live}/{HEALTH.get(program, 'health/live')}", timeout=5).status_code == 200:
                     break
             except httpx.TransportError:
                 pass
@@ -207,10 +219,11 @@ def running(program: str, root: str, peers: str | None = None):
         process.wait()
 
 
-def asked_for(url: str, clients: int, seconds: float) -> dict:
+def asked_for(url: str, clients: int, seconds: float, offered: float = 0) -> dict:
     """One run of the load generator."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.serving", "--load", url, "--clients", str(clients),
-                           "--seconds", str(seconds)], capture_output=True, text=True, cwd=HERE.parents[1], check=True)
+    command = [sys.executable, "-m", "benchmarks.serving", "--load", url, "--clients", str(clients),
+               "--seconds", str(seconds), "--offered", str(offered)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=True)
     return json.loads(done.stdout)
 
 
@@ -224,11 +237,12 @@ def main() -> int:
     parser.add_argument("--programs", default=",".join(PROGRAMS).replace("trueup, nothing", "trueup; nothing"))
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--peers", help="a Python with litserve")
+    parser.add_argument("--offered", type=float, default=0, help="also so many requests a second, from 16 clients")
+    parser.add_argument("--peers", help="a Python with litserve and torchserve")
     parser.add_argument("--load", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.load:
-        load(asked.load, int(asked.clients), asked.seconds)
+        load(asked.load, int(asked.clients), asked.seconds, asked.offered)
         return 0
     return compare(asked)
 
@@ -245,24 +259,28 @@ def compare(asked: argparse.Namespace) -> int:
             include={"network", "preprocess", "runtime", "number_format"}) | {"preprocess": made.preprocess})
         limits = [limit(predictor := Predictor(made, weights), asked.seconds / 4)]
         names = [name.replace(";", ",") for name in asked.programs.split(",")]
-        found: dict[tuple[str, int], list[dict]] = {}
+        loads = [(int(clients), 0.0) for clients in asked.clients.split(",")]
+        loads += [(16, asked.offered)] if asked.offered else []
+        found: dict[tuple[str, int, float], list[dict]] = {}
         for _ in range(asked.rounds):
             for name in names:
                 try:
                     with running(name, root, asked.peers) as url:
-                        for clients in map(int, asked.clients.split(",")):
-                            asked_for(url, clients, 2)
-                            found.setdefault((name, clients), []).append(asked_for(url, clients, asked.seconds))
-                            print(name, clients, found[name, clients][-1], file=sys.stderr, flush=True)
+                        for clients, offered in loads:
+                            asked_for(url, clients, 2, offered)
+                            got = asked_for(url, clients, asked.seconds, offered)
+                            found.setdefault((name, clients, offered), []).append(got)
+                            print(name, clients, offered, got, file=sys.stderr, flush=True)
                 except RuntimeError as error:
                     print(f"not measured: {error}", file=sys.stderr)
             limits.append(limit(predictor, asked.seconds / 4))
         net, pre = (max(each[k] for each in limits) for k in ("network", "preprocessing"))
         best = {"network": net, "preprocessing": pre, "limit": 1 / (1 / net + 1 / pre)}
         print(json.dumps({"program": "limit", **{k: round(v, 1) for k, v in best.items()}}), flush=True)
-        for (name, clients), of in sorted(found.items(), key=lambda item: item[0][1]):
+        for (name, clients, offered), of in sorted(found.items(), key=lambda item: item[0][1:]):
             figures = {k: round(statistics.median(r[k] for r in of), 1) for k in ("per_second", "p50", "p99")}
-            print(json.dumps({"program": name, "clients": clients, **figures, "bad": sum(r["bad"] for r in of),
+            print(json.dumps({"program": name, "clients": clients, "offered": offered or None, **figures,
+                              "bad": sum(r["bad"] for r in of),
                               "of_limit": round(figures["per_second"] / best["limit"], 2)}), flush=True)
     return 0
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.serving import free_port
 from contract import ids
 from tests.conftest import FAKE_AWS
 from tests.fakes.fault_proxy import KINDS, FaultProxy
@@ -111,15 +112,6 @@ def store(kind: str, folder: Path):
     finally:
         moto.terminate()
         moto.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _answers(url: str) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.evaluation import PEERS, data, peer
 from benchmarks.timed import Case, machine, table, trueup
 
-GENERAL = "Spark by hand, general"
+GENERAL = "Spark by hand (general)"
 POLL_S = 0.1
 OURS = "trueup spark"
 

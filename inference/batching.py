@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,7 +44,8 @@ class Item:
 
 
 class Batcher:
-    """Collects up to `max_batch` items for at most `max_delay` seconds. Lives on one event loop."""
+    """Collects up to `max_batch` items: those that wait and, for at most `max_delay` seconds, those that are coming. Lives on
+    one event loop."""
 
     def __init__(self, max_batch: int, max_delay: float, metrics: Metrics) -> None:
         self.max_batch, self.max_delay, self.metrics = max_batch, max_delay, metrics
@@ -50,11 +53,21 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._compute = ThreadPoolExecutor(1, "compute")
         self._task: asyncio.Task | None = None
-        self._closing = False
+        self._coming, self._closing = 0, False
 
     def start(self) -> None:
         """Begins to compute."""
         self._task = asyncio.create_task(self._run())
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Says that an item is being prepared: a batch waits for it. Nobody waits where nobody else asks."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+            self._arrived.set()
 
     async def submit(self, predictor: Network, prepared: Any) -> Any:
         """The row of probabilities of a prepared image. Cancelled, it is left out of its batch."""
@@ -82,9 +95,10 @@ class Batcher:
                 await self._answer(batch)
 
     async def _gather(self) -> None:
-        """Waits for more, but never longer than `max_delay` after the first."""
+        """Waits for what is coming, but never longer than `max_delay` after the first."""
         until = self._waiting[0].since + self.max_delay
-        while len(self._waiting) < self.max_batch and not self._closing and (left := until - clock.monotonic()) > 0:
+        while (self._coming and len(self._waiting) < self.max_batch and not self._closing
+               and (left := until - clock.monotonic()) > 0):
             self._arrived.clear()
             try:
                 await asyncio.wait_for(self._arrived.wait(), left)

@@ -170,7 +170,8 @@ class Service:
         try:
             async with asyncio.timeout(limit):
                 predictor = live.predictor
-                picture = await self._decode(data, predictor)
+                with self._batcher.coming():
+                    picture = await self._decode(data, predictor)
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
         except TimeoutError:
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None

@@ -2,8 +2,8 @@
 
     make_reader("file:///bucket/prefix/datasets/…/train", filesystem=filesystem(where(open_root("s3://bucket/prefix"))))
 
-Petastorm's own (s3fs, which it asks for by the scheme s3) does not work with the pyarrow that it needs. Our own reading and writing of data files does not go
-through here: they are whole objects.
+Petastorm's own (s3fs, which it asks for by the scheme s3) does not work with the pyarrow that it needs. Our own reading and
+writing of data files does not go through here: they are whole objects.
 """
 
 import io

@@ -6,7 +6,9 @@ Petastorm's own sharding cannot give equal steps, and its thread pools give no o
 
 import hashlib
 import shutil
+import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,11 +64,20 @@ def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
 
     opened = make_batch_reader([f"file://{path}" for path in paths], reader_pool_type="dummy",
                                shuffle_row_groups=False, schema_fields=[f"^{name}$" for name in COLUMNS])
+    _all_listed(opened.ventilator)
     with opened as reader:
         for group in reader:
             columns = [getattr(group, name) for name in COLUMNS]
             for values in zip(*columns, strict=True):
                 yield _sample(*values)
+
+
+def _all_listed(ventilator: Any) -> None:
+    """Petastorm lists three row groups at a time, and who finds the list empty sleeps for a tenth of a second, which was
+    two thirds of an epoch's reading. So all are listed before the first is read."""
+    ventilator._max_ventilation_queue_size = sys.maxsize
+    while not ventilator.completed():
+        time.sleep(0.001)
 
 
 def _sample(sha256: Any, image: bytes, label: Any, index: Any, origin: Any, day: Any, p: Any) -> Sample:

@@ -45,6 +45,27 @@ def test_requests_share_batches_and_each_gets_its_own_row():
     assert network.batches == [4, 4, 2]
 
 
+def test_a_batch_waits_for_those_that_are_being_prepared_and_for_nobody_else():
+    """The longest delay is an hour here: whoever waits for nothing would be seen."""
+    network = Doubler()
+
+    async def work(batcher):
+        await batcher.submit(network, np.ones(1))  # nobody is coming
+        with batcher.coming():
+            first = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
+            await asyncio.sleep(0.1)
+            assert network.batches == [1]
+        await asyncio.gather(first, batcher.submit(network, np.ones(1)))
+        with pytest.raises(ValueError), batcher.coming():
+            alone = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
+            await asyncio.sleep(0.1)
+            raise ValueError("this one was no picture")
+        await alone
+
+    run(work, max_delay=3600)
+    assert network.batches == [1, 2, 1]
+
+
 def test_a_batch_is_of_one_version_and_one_shape():
     old, new = Doubler(), Doubler()
 

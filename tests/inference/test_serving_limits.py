@@ -29,8 +29,10 @@ def test_a_clean_stop_answers_what_it_accepted_and_ships_it(published, tmp_path,
     shift.write_text("-172800")
     monkeypatch.setenv(clock.CLOCK_FILE, str(shift))
     answers = []
-    with serving(published, tmp_path / "o", "serve.ship_seconds=900", "serve.max_delay_ms=1500") as client:
-        url = f"{client.base_url}/v1/predictions"
+    with serving(published, tmp_path / "o", "serve.ship_seconds=900") as client:
+        predictor, url = client.service.models["m"].predictor, f"{client.base_url}/v1/predictions"
+        compute = predictor.probabilities
+        predictor.probabilities = lambda batch: (time.sleep(1.5), compute(batch))[1]
         asking = threading.Thread(target=lambda: answers.append(httpx.post(url, content=picture(), headers=IMAGE)))
         asking.start()
         until(lambda: "trueup_predictions_active 1.0" in client.get("/metrics").text)
@@ -57,7 +59,7 @@ def test_a_full_outbox_refuses_and_recovers_once_the_bucket_takes_rows(published
 
 
 def test_a_full_queue_and_a_deadline(published, tmp_path):
-    sets = ("serve.queue=2", "serve.deadline_seconds=1", "serve.max_delay_ms=1")
+    sets = ("serve.queue=2", "serve.deadline_seconds=1")
     with serving(published, tmp_path / "o", *sets) as client:
         live = client.service.models["m"]
         slow, network = threading.Event(), live.predictor.probabilities

@@ -8,7 +8,7 @@ from contract.card import Card
 from contract.errors import EmptyData, Leakage, TrialFailed
 from tests.training.loop_root import digits, png
 from training import compare
-from training.assess import assess, hashes
+from training.assess import Side, assess, hashes
 from training.compare import Answers
 from training.trial import Trial
 
@@ -53,6 +53,23 @@ def test_both_versions_are_asked_the_same_rows(world):
     assert found["versions"]["candidate"]["weights_sha256"] == candidate.weights_sha256
     assert {c["version"] for c in found["leakage"]["checked"]} == {"1", "2"}
     assert found["trial"]["images"] == 5 and found["trial"]["largest_difference"] < 1e-4
+
+
+def test_a_version_is_assessed_and_served_in_the_number_format_of_its_card(world):
+    card = world.train(epochs=1)
+    half = Card(**card.model_dump() | {"number_format": "bfloat16", "schema": "1"})
+    world.storage.put("models/digits/versions/1/card.json", half.to_bytes())
+    candidate = world.train(parent="1", epochs=1)
+    assert candidate.number_format == "bfloat16"
+
+    def first(of):
+        side = Side(of, world.registry.weights("2"), world.made.classes)
+        side.ask([png(pixels) for pixels in digits()[0][:8]])
+        return side.first
+
+    assert first(candidate) != first(candidate.model_copy(update={"number_format": "float32"}))
+    # The trial's service process answers with the probabilities that were assessed.
+    assert assess(world.storage, world.registry, "2", "1")["trial"]["largest_difference"] < 1e-4
 
 
 def test_a_candidate_that_no_service_can_answer_with_is_not_assessed(world):

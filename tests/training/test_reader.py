@@ -24,6 +24,15 @@ def test_ranks_together_read_every_row_once_in_the_order_of_the_epoch(world, siz
     assert len(read) == rows
 
 
+def test_reading_never_sleeps_in_petastorms_pool(world, monkeypatch):
+    naps = []
+    monkeypatch.setattr("petastorm.workers_pool.dummy_pool.sleep", naps.append)
+    files = world.made.split("train")
+    assert sum(f.row_groups for f in files) > 6  # twice what it lists at a time
+    assert len(list(reader.rows(world.storage, files, 0, world.made.rows["train"]))) == world.made.rows["train"]
+    assert naps == []
+
+
 def test_batches_are_the_same_whatever_the_threads(world):
     files, rows = world.made.split("train"), world.made.rows["train"]
 
