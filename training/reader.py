@@ -73,8 +73,8 @@ def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
 
 
 def _all_listed(ventilator: Any) -> None:
-    """Petastorm lists three row groups at a time, and who finds the list empty sleeps for a tenth of a second, which was
-    two thirds of an epoch's reading. So all are listed before the first is read."""
+    """Petastorm lists three row groups at a time, and who finds the list empty sleeps for a tenth of a second: three
+    quarters of the time of reading. So all are listed before the first is read."""
     ventilator._max_ventilation_queue_size = sys.maxsize
     while not ventilator.completed():
         time.sleep(0.001)
@@ -88,7 +88,8 @@ def _sample(sha256: Any, image: bytes, label: Any, index: Any, origin: Any, day:
 class staged:  # noqa: N801  (used like a function)
     """The files as local paths: a folder's own, or copies of S3 objects (checked) that are removed afterwards.
 
-    Petastorm reads pieces; a copy is one request a file, and its sha256 is known before the first row is used.
+    Petastorm's own S3 access does not work with our pyarrow. A copy is one request, and its sha256 is known before the
+    first row is used.
     """
 
     def __init__(self, storage: Storage, files: Sequence[DataFile]) -> None:
