@@ -31,9 +31,9 @@ SCRIPT = Path(__file__).with_name("bootstrap.sh")
 # What a wheel is made from; a change in anything else makes no new package.
 SOURCES = ("setup.py", "pyproject.toml", "requirements.lock")
 NOT_PACKED = ("__pycache__", ".ipynb_checkpoints")
-# AL2023 has glibc 2.34. Wheels for it are looked for on any machine, so a Mac packs for EMR as well.
-PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64",
-             "manylinux2014_x86_64", "manylinux_2_12_x86_64", "manylinux1_x86_64")
+# AL2023 has glibc 2.34, and pip takes only tags that are named. Wheels for it are looked for on any machine.
+PLATFORMS = (*(f"manylinux_2_{n}_x86_64" for n in range(34, 4, -1)), "manylinux2014_x86_64", "manylinux2010_x86_64",
+             "manylinux1_x86_64")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can say
 
 
@@ -109,12 +109,17 @@ def _tree(source: Path) -> Iterator[Path]:
 def build(environment: str, source: Path, folder: Path) -> Path:
     """The environment's archive in `folder`: everything its stages import, except Spark, which the cluster has."""
     target = folder / environment
-    pins = [f"{name}=={version}" for name, version in requirements(environment, source)]
-    platforms = [option for platform in PLATFORMS for option in ("--platform", platform)]
-    _pip("install", "--no-deps", "--no-compile", "--target", str(target), "--only-binary", ":all:", "--python-version",
-         "3.11", "--implementation", "cp", *platforms, *pins)
+    install(environment, source, "--no-compile", "--target", str(target))
     _pip("install", "--no-deps", "--no-compile", "--target", str(target), str(wheel(source, folder)))
     return archive(clean(target), folder / f"{environment}.tar.gz")
+
+
+def install(environment: str, source: Path, *options: str) -> None:
+    """pip's install of what the environment requires, as wheels for a node; PackageError names one that there is not."""
+    pins = [f"{name}=={version}" for name, version in requirements(environment, source)]
+    platforms = [option for platform in PLATFORMS for option in ("--platform", platform)]
+    _pip("install", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp", *platforms,
+         *options, *pins)
 
 
 def wheel(source: Path, folder: Path) -> Path:

@@ -27,15 +27,18 @@ def requirements(environment: str, source: Path) -> list[tuple[str, str]]:
         raise UsageError(f"environment {environment!r}: expected one of {', '.join(EXTRAS)}.")
     pins = locked(source)
     found: dict[str, str] = {}
-    waiting = [*_of_ours(EXTRAS[environment]), *MORE[environment]]
+    seen: set[tuple[str, str]] = set()
+    waiting = [*_of_ours(EXTRAS[environment]), *((name, "") for name in MORE[environment])]
     while waiting:
-        name = normal(waiting.pop())
-        if name in found or name in ON_THE_CLUSTER:
+        name, extra = waiting.pop()
+        name = normal(name)
+        if (name, extra) in seen or name in ON_THE_CLUSTER:
             continue
         if name not in pins:
             raise UsageError(f"package {name}: expected a version in requirements.lock, found none. Run `make lock`.")
+        seen.add((name, extra))
         found[name] = pins[name]
-        waiting += _required(name)
+        waiting += _required(name, extra)
     return sorted(found.items())
 
 
@@ -50,19 +53,21 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _of_ours(extras: tuple[str, ...]) -> Iterator[str]:
+def _of_ours(extras: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for extra in ("", *extras):
         yield from _required("trueup", extra)
 
 
-def _required(name: str, extra: str = "") -> list[str]:
-    """What an installed package requires on a node. One that is not installed here (CUDA, on a Mac) requires nothing:
-    the packages that are only on Linux are leaves."""
+def _required(name: str, extra: str) -> list[tuple[str, str]]:
+    """What an installed package, or one extra of it, requires on a node: (name, extra), the extra "" for the package itself.
+    UsageError for one that is not installed here (CUDA, on a Mac), since nobody can then say what it requires."""
     from packaging.requirements import Requirement
 
     try:
         lines = distribution(name).requires or []
     except PackageNotFoundError:
-        return []
+        raise UsageError(f"package {name}: expected it to be installed here, where packages for nodes are made. Run `make "
+                         f"setup`; an environment with CUDA is made on Linux.") from None
     made = map(Requirement, lines)
-    return [r.name for r in made if r.marker is None or r.marker.evaluate(NODE | {"extra": extra})]
+    return [(r.name, e) for r in made if r.marker is None or r.marker.evaluate(NODE | {"extra": extra})
+            for e in ("", *sorted(r.extras))]

@@ -78,6 +78,11 @@ def test_what_a_cluster_has_is_left_out():
     assert "torch" not in dict(requirements.requirements("count", ROOT))
 
 
+def test_an_extra_of_a_requirement_comes_along():
+    """torch asks for cuda-toolkit[nvrtc, …], and only those extras name the libraries."""
+    assert {"cuda-toolkit", "nvidia-cuda-nvrtc", "nvidia-cublas"} <= dict(requirements.requirements("train", ROOT)).keys()
+
+
 def test_it_is_built_and_uploaded_once(tmp_root, monkeypatch, tmp_path):
     storage, built = open_root(tmp_root, create=True), []
 
@@ -116,6 +121,13 @@ def test_the_same_tree_gives_the_same_wheel(tmp_path):
     one, two = (wheel(ROOT, folder) for folder in (tmp_path / "one", tmp_path / "two") if not folder.mkdir())
     assert one.read_bytes() == two.read_bytes()
     assert {"emr/prices.json", "emr/bootstrap.sh", "emr/step.py"} <= set(zipfile.ZipFile(one).namelist())
+
+
+@pytest.mark.slow("package")
+@pytest.mark.parametrize("environment", ["count", "train"])
+def test_everything_in_an_environment_has_a_wheel_for_a_node(environment, tmp_path):
+    package.install(environment, ROOT, "--dry-run", "--ignore-installed", "--target", str(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
 
 
 @pytest.mark.slow("package")
