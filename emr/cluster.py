@@ -19,6 +19,7 @@ POLICY_TAG = "for-use-with-amazon-emr-managed-policies"
 CGROUP = "/spark-rapids-cgroup"
 GPU_SCRIPT = "/usr/lib/spark/scripts/gpu/getGpusResources.sh"
 DISK_GB = 128
+ROOT_GB = 40  # /opt and /tmp: the archive with CUDA has 2.8 GB packed, and EMR's default is 15
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Cluster:
             "Name": self.name, "ReleaseLabel": settings.release, "LogUri": self.log_uri,
             "Applications": [{"Name": name} for name in self._applications()],
             "Instances": self._instances(), "Steps": [self.step.to_request()],
-            "BootstrapActions": [self._bootstrap()], "Configurations": configurations(self.need, self.nodes, settings),
+            "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
+            "Configurations": configurations(self.need, self.nodes, settings),
             "AutoTerminationPolicy": {"IdleTimeout": settings.idle_seconds},
             "ServiceRole": role(settings, "service"), "JobFlowRole": role(settings, self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,

@@ -45,6 +45,7 @@ def test_every_cluster_ends_by_itself(tmp_path, stage, engine):
     assert {"Key": "trueup:run", "Value": "digits/3"} in sent["Tags"]
     assert (sent["JobFlowRole"], sent["ServiceRole"]) == (f"trueup-{stage}", "trueup-service")
     assert sent["LogUri"].endswith("/logs/emr/") and sent["ReleaseLabel"].startswith("emr-7.")
+    assert sent["EbsRootVolumeSize"] >= 30  # the archive with CUDA, packed and unpacked, lies on it
 
 
 def test_spot_nodes_are_task_nodes_that_come_and_go(tmp_path):
