@@ -73,8 +73,8 @@ def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
 
 
 def _all_listed(ventilator: Any) -> None:
-    """Petastorm lists three row groups at a time, and who finds the list empty sleeps for a tenth of a second: three
-    quarters of the time of reading. So all are listed before the first is read."""
+    """Petastorm lists three row groups at a time, and who finds the list empty sleeps for a tenth of a second. So all are
+    listed before the first is read."""
     ventilator._max_ventilation_queue_size = sys.maxsize
     while not ventilator.completed():
         time.sleep(0.001)
