@@ -5,8 +5,8 @@
 
 `--peers` names a Python that has `litserve`, `torchserve` and `torch-model-archiver` and sees our environment, of which
 they are no part; without it these two are not measured. The load comes from a process of its own; 50 JPEG files of
-500 x 375. The limit is 1 / (1/network + 1/preprocessing), both measured alone before and after each round of the same run
-(the best counts). `trueup, nothing logged` is the same service whose outbox forgets: what durable logging costs. Prints one
+500 x 375. The limit is 1 / (1/network + 1/preprocessing), both measured alone before and after each round of the same run;
+medians of the rounds. `trueup, nothing logged` is the same service whose outbox forgets: what durable logging costs. Prints one
 JSON line per program and number of clients: requests a second, p50 and p99 in ms, and the share of the limit. On a busy
 machine only the ratios of one run mean something.
 """
@@ -274,7 +274,7 @@ def compare(asked: argparse.Namespace) -> int:
                 except RuntimeError as error:
                     print(f"not measured: {error}", file=sys.stderr)
             limits.append(limit(predictor, asked.seconds / 4))
-        net, pre = (max(each[k] for each in limits) for k in ("network", "preprocessing"))
+        net, pre = (statistics.median(each[k] for each in limits) for k in ("network", "preprocessing"))
         best = {"network": net, "preprocessing": pre, "limit": 1 / (1 / net + 1 / pre)}
         print(json.dumps({"program": "limit", **{k: round(v, 1) for k, v in best.items()}}), flush=True)
         for (name, clients, offered), of in sorted(found.items(), key=lambda item: item[0][1:]):

@@ -1,4 +1,4 @@
-"""Batches for the network: requests that wait together are computed together, in one thread, on one version each.
+"""Batches for the network: requests that wait together are computed together, on one version each.
 
 An item brings the predictor that prepared it, and a batch holds items of one predictor and one shape. So a version
 that goes live is swapped in between batches, and no answer mixes two versions.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,13 +45,16 @@ class Item:
 
 class Batcher:
     """Collects up to `max_batch` items: those that wait and, for at most `max_delay` seconds, those that are coming. Lives on
-    one event loop."""
+    one event loop. `lanes` batches are computed side by side, each in a thread; `share(alone)` is called there before each."""
 
-    def __init__(self, max_batch: int, max_delay: float, metrics: Metrics) -> None:
-        self.max_batch, self.max_delay, self.metrics = max_batch, max_delay, metrics
+    def __init__(self, max_batch: int, max_delay: float, metrics: Metrics, lanes: int = 1,
+                 share: Callable[[bool], None] = lambda alone: None) -> None:
+        self.max_batch, self.max_delay, self.metrics, self.lanes = max_batch, max_delay, metrics, lanes
+        self._share = share
         self._waiting: deque[Item] = deque()
-        self._arrived = asyncio.Event()
-        self._compute = ThreadPoolExecutor(1, "compute")
+        self._arrived = asyncio.Event()  # or a lane is free
+        self._compute = ThreadPoolExecutor(lanes, "compute")
+        self._computing: set[asyncio.Task] = set()
         self._task: asyncio.Task | None = None
         self._coming, self._closing = 0, False
 
@@ -86,13 +89,21 @@ class Batcher:
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
-            if not self._waiting:
+            if not self._waiting or len(self._computing) == self.lanes:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
             await self._gather()
             if batch := self._take():
-                await self._answer(batch)
+                alone = not (self._computing or self._waiting or self._coming)
+                task = asyncio.create_task(self._answer(batch, alone))
+                self._computing.add(task)
+                task.add_done_callback(self._free)
+        await asyncio.gather(*self._computing)
+
+    def _free(self, task: asyncio.Task) -> None:
+        self._computing.discard(task)
+        self._arrived.set()
 
     async def _gather(self) -> None:
         """Waits for what is coming, but never longer than `max_delay` after the first."""
@@ -113,12 +124,12 @@ class Batcher:
         self._waiting = deque(item for item in alive if id(item) not in taken)
         return batch
 
-    async def _answer(self, batch: list[Item]) -> None:
+    async def _answer(self, batch: list[Item], alone: bool) -> None:
         started = clock.monotonic()
         predictor = batch[0].predictor
         try:
             rows = await asyncio.get_running_loop().run_in_executor(
-                self._compute, lambda: predictor.probabilities(predictor.stack([item.prepared for item in batch])))
+                self._compute, self._rows, predictor, [item.prepared for item in batch], alone)
         except Exception as error:  # every waiting request must hear of it, and the next batch be tried
             for item in batch:
                 if not item.row.done():
@@ -130,3 +141,7 @@ class Batcher:
             self.metrics.seconds.labels("wait").observe(started - item.since)
             if not item.row.done():
                 item.row.set_result(row)
+
+    def _rows(self, predictor: Network, prepared: list[Any], alone: bool) -> Any:
+        self._share(alone)
+        return predictor.probabilities(predictor.stack(prepared))

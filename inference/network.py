@@ -30,12 +30,17 @@ def names() -> list[str]:
     return models.list_models(module=models)
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is of the user's own network, `package.module:build`."""
+    return ":" in name
+
+
 def build(name: str, classes: int) -> nn.Module:
     """A network with random weights and a head of `classes` outputs; UsageError for an unknown name.
 
     Its forward takes [n, 3, H, W] and returns logits [n, classes] in both modes.
     """
-    if ":" in name:
+    if is_own(name):
         return _own(name, classes)
     quick_torchvision.ready()
     from torchvision import models
@@ -85,7 +90,7 @@ def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     """A network by name that holds exactly this state, float32, in eval mode; BadWeights on any difference."""
     # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
     # regnet reads values of tensors while it is built, which the meta device does not have.
-    meta = ":" not in name and not name.startswith("regnet")
+    meta = not is_own(name) and not name.startswith("regnet")
     with torch.device("meta" if meta else "cpu"), _Undrawn() if meta else nullcontext():
         network = build(name, classes)
     # Safetensors do not keep the versions of modules, and mnasnet asks for its own: what we read is always current.

@@ -32,6 +32,7 @@ MOST_ROWS_OF_A_FILE = 100_000
 MANY = 50
 # Shipping writes, too: on a disk without room it could not make room. Requests are refused while this is left.
 RESERVE_BYTES, RESERVE_SHARE = 64 << 20, 0.1
+FREE_S = 0.05  # in which no disk writes the reserve
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, day TEXT NOT NULL,
@@ -112,6 +113,7 @@ class Outbox:
         self._db.executescript(SCHEMA)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._meta("writer", os.urandom(6).hex())
+        self._free, self._free_until = 0, 0.0
         self._reserve = min(RESERVE_BYTES, int(shutil.disk_usage(self.folder).total * RESERVE_SHARE))
         self._bytes, self._entering, self._counting = self.depth().bytes, 0, threading.Lock()
         self._same_root(root)
@@ -176,7 +178,10 @@ class Outbox:
         return self._bytes + self._entering >= self.limit_bytes or self._disk_is_full(self._entering)
 
     def _disk_is_full(self, entering: int) -> bool:
-        return shutil.disk_usage(self.folder).free - entering < self._reserve
+        """Asked at most every FREE_S: some disks take as long to say as a row takes to write."""
+        if clock.monotonic() >= self._free_until:
+            self._free, self._free_until = shutil.disk_usage(self.folder).free, clock.monotonic() + FREE_S
+        return self._free - entering < self._reserve
 
     async def _enter(self, job: Callable[[], Any], size: int) -> Any:
         with self._counting:

@@ -6,6 +6,8 @@ what is served.
 
 import io
 import warnings
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,8 @@ TRIED_BATCHES = (1, 2, 5)
 
 
 class Predictor:
-    """One version of a model, ready to answer; not to be called by two threads at once."""
+    """One version of a model, ready to answer. Any thread may call it; one of the user's own networks, which may keep something
+    from call to call, computes for one thread at a time."""
 
     def __init__(self, card: Card, weights: bytes, device: str | None = None) -> None:
         """Raises BadWeights when the weights do not fit, UsageError for a runtime that this Trueup does not have."""
@@ -38,6 +41,7 @@ class Predictor:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.number_format = FORMATS[card.number_format]
         self.network = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
+        self._turn = Lock() if network.is_own(card.network) else nullcontext()
         self.preprocess_hash = card.preprocess.hash()
         # Kernels of bfloat16 are made for channels innermost: twice as fast, the same sums.
         self.layout = torch.channels_last if self.number_format == torch.bfloat16 else torch.contiguous_format
@@ -93,14 +97,17 @@ class Predictor:
 
         In float32 a row's result does not depend on the batch it is in, to 1e-6 (kernels may add in another order).
         """
-        # TF32 would cost three digits on a GPU; "assessed is served" wants float32 to mean float32.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with self._turn, torch.inference_mode(), self._exact():
             logits = self.network(batch.to(self.device, self.number_format, memory_format=self.layout)).to(torch.float32)
             result = torch.softmax(logits, dim=1).cpu().numpy()
         if not np.isfinite(result).all():
             raise NotFinite(f"{self.card.model} version {self.card.version}: expected finite probabilities, got NaN or "
                             f"infinity. The weights are damaged or overflow in {self.card.number_format}.")
         return result
+
+    def _exact(self) -> AbstractContextManager:
+        """TF32 would cost three digits on a GPU; "assessed is served" wants float32 to mean float32."""
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if self.device.type == "cuda" else nullcontext()
 
     def top(self, row: np.ndarray, k: int) -> list[tuple[str, float]]:
         """The k most probable (label, probability), best first, ties by class order; all classes when k is larger."""

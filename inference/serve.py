@@ -126,6 +126,9 @@ def _ready(url: str, keyring: Any, ready_file: Path | None) -> None:
 def _answer(app: Any, listener: socket.socket, settings: Settings, on_ready: Any) -> None:
     import uvicorn
 
+    # A thread that has the interpreter may keep it for so long. The outbox needs it some ten times for a row, each time
+    # behind a thread that decodes or answers: at Python's 5 ms the slowest answers took an eighth longer.
+    sys.setswitchinterval(0.001)
     deadline = settings.serve.deadline_seconds
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False,
                             timeout_graceful_shutdown=int(deadline) + 1, timeout_keep_alive=75)

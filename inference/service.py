@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from contract.storage import Storage
 from inference import preprocess
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
+from inference.cores import Cores
 from inference.judgements import check_id, label_row
 from inference.live import Follower, Live
 from inference.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
@@ -46,10 +46,11 @@ RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as it came (info, bytes), as it is kept (stripped), and as the network gets it (prepared)."""
+    """An image as it came (info, bytes, the body's sha256), as it is kept (stripped), and as the network gets it (prepared)."""
 
     info: preprocess.Info
     bytes: int
+    body_sha256: str
     image: Image
     prepared: Any
 
@@ -59,7 +60,8 @@ def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Any]) 
     info = preprocess.inspect(data, max_pixels)
     stripped, extension, _ = strip(data, info)
     image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
-    return Picture(info, len(data), image, prepare(stripped))
+    body = image.sha256 if stripped == data else hashlib.sha256(data).hexdigest()
+    return Picture(info, len(data), body, image, prepare(stripped))
 
 
 class Service:
@@ -77,7 +79,7 @@ class Service:
         self.stopping = False
         self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
-        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._decoders: ThreadPoolExecutor | None = None
         self._batcher: Batcher | None = None
         for live in self.models.values():
             live.exists()
@@ -86,7 +88,9 @@ class Service:
 
     async def start(self) -> None:
         """Loads what is live, then begins to follow it and to ship."""
-        self._batcher = Batcher(self.settings.serve.max_batch, self.settings.serve.max_delay_ms / 1000, self.metrics)
+        serve, cores = self.settings.serve, Cores(self.settings.serve.lanes)
+        self._decoders = cores.decoders()
+        self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.share)
         self._batcher.start()
         for live in self.models.values():
             await asyncio.to_thread(live.follow)
@@ -99,7 +103,8 @@ class Service:
         self.stopping = True
         if self._batcher:
             await self._batcher.close()
-        self._decoders.shutdown()
+        if self._decoders:
+            self._decoders.shutdown()
         self.store_clock.stop()
         await asyncio.to_thread(self._follower.stop)
         shipped = asyncio.ensure_future(asyncio.to_thread(self._last_shipment))
@@ -149,10 +154,9 @@ class Service:
         """The answer of design section 7, durable. Call it inside `admission`. Raises Refused: 404, 422, 503 or 504."""
         began, now = clock.monotonic(), clock.now()
         live = self._model(model)
-        body_hash = hashlib.sha256(data).hexdigest()
         if prediction_id is not None:
             check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
-            if (stored := await self._answered(prediction_id, body_hash)) is not None:
+            if (stored := await self._answered(prediction_id, hashlib.sha256(data).hexdigest())) is not None:
                 return stored
         made = prediction_id or ids.uuid7(now)
         PREDICTION_ID.set(made)
@@ -160,7 +164,7 @@ class Service:
         predictor, picture, row = await self._classify(data, live)
         answer, record = self._record(predictor, row, picture, made, now, top_k)
         record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
-        answer = await self._append(record, picture.image, body_hash, answer, prediction_id is not None)
+        answer = await self._append(record, picture, answer, prediction_id is not None)
         self._answered_now(answer, began)
         return answer
 
@@ -212,12 +216,11 @@ class Service:
         return answer, prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
                                       prediction_id=prediction_id, at=clock.to_us(now), role="live")
 
-    async def _append(self, record: dict[str, Any], image: Image, body_hash: str, answer: dict[str, Any],
-                      brought: bool) -> dict[str, Any]:
+    async def _append(self, record: dict[str, Any], picture: Picture, answer: dict[str, Any], brought: bool) -> dict[str, Any]:
         began = clock.monotonic()
-        kept = image if self.settings.serve.store_images else None
+        kept = picture.image if self.settings.serve.store_images else None
         try:
-            answer = await self.outbox.append_prediction(record, kept, body_hash, answer, brought)
+            answer = await self.outbox.append_prediction(record, kept, picture.body_sha256, answer, brought)
         except OtherBody as error:
             raise Refused(422, "id_in_use", str(error)) from None
         except OutboxFull as error:

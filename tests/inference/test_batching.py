@@ -3,8 +3,10 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from inference.batching import Batcher
+from inference.cores import Cores
 from inference.telemetry import Metrics
 
 
@@ -26,9 +28,9 @@ class Doubler:
         return batch * 2
 
 
-def run(work, max_batch: int = 4, max_delay: float = 0.02):
+def run(work, max_batch: int = 4, max_delay: float = 0.02, **lanes):
     async def main():
-        batcher = Batcher(max_batch, max_delay, Metrics())
+        batcher = Batcher(max_batch, max_delay, Metrics(), **lanes)
         batcher.start()
         try:
             return await asyncio.wait_for(work(batcher), 10)
@@ -75,6 +77,39 @@ def test_a_batch_is_of_one_version_and_one_shape():
 
     rows = run(work, max_batch=8)
     assert [len(row) for row in rows] == [1, 1, 2, 1, 1] and (old.batches, new.batches) == ([2, 1], [2])
+
+
+def test_batches_run_side_by_side_and_a_lone_one_is_told_that_it_is_alone():
+    network, shares = Doubler(), []
+    network.go.clear()
+
+    async def work(batcher):
+        asked = [asyncio.ensure_future(batcher.submit(network, np.array([n]))) for n in range(10)]
+        while len(shares) < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert shares == [False, False]  # and the last two pictures wait for a lane
+        network.go.set()
+        rows = await asyncio.gather(*asked)
+        return [int(row[0]) for row in rows] + [int((await batcher.submit(network, np.array([10])))[0])]
+
+    assert run(work, lanes=2, share=shares.append) == [2 * n for n in range(11)]
+    assert sorted(network.batches) == [1, 2, 4, 4] and len(shares) == 4 and shares[-1]
+
+
+def test_a_lane_computes_on_its_part_of_the_cores():
+    cores, found = Cores(lanes=2), []
+
+    def lane(alone: bool) -> None:
+        cores.share(alone)
+        found.append(torch.get_num_threads())
+
+    for alone in (True, False):
+        thread = threading.Thread(target=lane, args=(alone,))
+        thread.start()
+        thread.join()
+    assert found == [cores.cores, cores.cores // cores.lanes] and torch.get_num_threads() == cores.cores
+    assert cores.decoders().submit(torch.get_num_threads).result() == 1 and Cores(lanes=99).lanes == cores.cores
 
 
 def test_a_batch_that_fails_fails_its_requests_alone():

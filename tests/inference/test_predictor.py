@@ -1,4 +1,6 @@
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -53,6 +55,29 @@ def test_bfloat16_is_close_and_other_runtimes_are_named():
     np.testing.assert_allclose(half.probabilities(batch), full.probabilities(batch), atol=0.2)
     with pytest.raises(UsageError, match="names the runtime 'abacus'"):
         predictor(runtime="abacus")
+
+
+@pytest.mark.parametrize(("name", "side_by_side"), [("tests.inference.own_network:build", False), (NETWORK, True)])
+def test_only_known_networks_compute_for_two_threads_at_once(name, side_by_side):
+    """A network of the user's own may keep something from call to call."""
+    made = predictor(save(network.build(name, 3).state_dict()), network=name)
+    meet = threading.Barrier(2, timeout=5 if side_by_side else 0.5)
+    forward, met = made.network.forward, []
+
+    def waits(x):
+        try:
+            meet.wait()
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        return forward(x)
+
+    made.network.forward = waits
+    batch = torch.stack([made.prepare(picture())])
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(made.probabilities, [batch, batch])
+    np.testing.assert_array_equal(first, second)
+    assert met == [side_by_side] * 2
 
 
 def test_torchscript_answers_as_torch_does():

@@ -1,0 +1,33 @@
+"""How batches and decoders share the processor's cores.
+
+torch splits each layer over all cores, and each layer ends when the slowest core does: a core that decodes a picture
+meanwhile makes the other wait. So under load batches run side by side, each on its part of the cores, and wait for nobody.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Cores:
+    """The cores that torch may use when this is made (OMP_NUM_THREADS, else all)."""
+
+    def __init__(self, lanes: int) -> None:
+        """`lanes`: batches side by side at the most; one on a GPU, which runs them one after another anyway."""
+        import torch
+
+        self.cores = torch.get_num_threads()
+        self.lanes = 1 if torch.cuda.is_available() else min(lanes, self.cores)
+
+    def share(self, alone: bool) -> None:
+        """What the calling thread computes from now on uses all cores if it is `alone`, else its part of them."""
+        import torch
+
+        # Counted for each thread: OpenMP's setting is the thread's own.
+        torch.set_num_threads(self.cores if alone else self.cores // self.lanes)
+
+    def decoders(self) -> ThreadPoolExecutor:
+        """A thread per core that prepares pictures, each on one core."""
+        import torch
+
+        return ThreadPoolExecutor(self.cores, "decode", torch.set_num_threads, (1,))
