@@ -10,24 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class Cores:
-    """The cores that torch may use when this is made (OMP_NUM_THREADS, else all)."""
+    """The cores that networks may use when this is made (OMP_NUM_THREADS, else all)."""
 
     def __init__(self, lanes: int) -> None:
         """`lanes`: batches side by side at the most; one on a GPU, which runs them one after another anyway."""
-        import torch
+        from inference import predictor
 
-        self.cores = torch.get_num_threads()
-        self.lanes = 1 if torch.cuda.is_available() else min(lanes, self.cores)
+        self._use = predictor.use_cores
+        self.cores = predictor.cores()
+        self.lanes = 1 if predictor.gpu() else min(lanes, self.cores)
 
     def share(self, alone: bool) -> None:
         """What the calling thread computes from now on uses all cores if it is `alone`, else its part of them."""
-        import torch
-
-        # Counted for each thread: OpenMP's setting is the thread's own.
-        torch.set_num_threads(self.cores if alone else self.cores // self.lanes)
+        self._use(self.cores if alone else self.cores // self.lanes)
 
     def decoders(self) -> ThreadPoolExecutor:
         """A thread per core that prepares pictures, each on one core."""
-        import torch
-
-        return ThreadPoolExecutor(self.cores, "decode", torch.set_num_threads, (1,))
+        return ThreadPoolExecutor(self.cores, "decode", self._use, (1,))

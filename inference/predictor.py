@@ -38,7 +38,7 @@ class Predictor:
             raise UsageError(f"{card.model} version {card.version}: its card names the runtime {card.runtime!r}; "
                              f"expected {TORCH} or {TORCHSCRIPT}. Update Trueup, or publish the weights for torch.")
         self.card = card
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or ("cuda" if gpu() else "cpu"))
         self.number_format = FORMATS[card.number_format]
         self.network = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
         self._turn = Lock() if network.is_own(card.network) else nullcontext()
@@ -113,6 +113,21 @@ class Predictor:
         """The k most probable (label, probability), best first, ties by class order; all classes when k is larger."""
         order = np.argsort(-row, kind="stable")[:k]
         return [(self.card.classes[i], float(row[i])) for i in order]
+
+
+def gpu() -> bool:
+    """Whether there is a GPU that torch can use."""
+    return torch.cuda.is_available()
+
+
+def cores() -> int:
+    """How many threads a network computes with in the calling thread."""
+    return torch.get_num_threads()
+
+
+def use_cores(threads: int) -> None:
+    """The calling thread computes with so many from now on; OpenMP keeps this for each thread."""
+    torch.set_num_threads(threads)
 
 
 def input_size(p: Preprocess) -> tuple[int, int] | None:
