@@ -32,7 +32,7 @@ MOST_ROWS_OF_A_FILE = 100_000
 MANY = 50
 # Shipping writes, too: on a disk without room it could not make room. Requests are refused while this is left.
 RESERVE_BYTES, RESERVE_SHARE = 64 << 20, 0.1
-FREE_S = 0.05  # in which no disk writes the reserve
+FREE_S = 0.05  # an answer about free space is good for so long; SQLite refuses what a small disk does not take meanwhile
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, day TEXT NOT NULL,
@@ -178,7 +178,7 @@ class Outbox:
         return self._bytes + self._entering >= self.limit_bytes or self._disk_is_full(self._entering)
 
     def _disk_is_full(self, entering: int) -> bool:
-        """Asked at most every FREE_S: some disks take as long to say as a row takes to write."""
+        """Asks the disk at most every FREE_S: some take as long to say as a row takes to write."""
         if clock.monotonic() >= self._free_until:
             self._free, self._free_until = shutil.disk_usage(self.folder).free, clock.monotonic() + FREE_S
         return self._free - entering < self._reserve

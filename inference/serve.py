@@ -127,7 +127,7 @@ def _answer(app: Any, listener: socket.socket, settings: Settings, on_ready: Any
     import uvicorn
 
     # A thread that has the interpreter may keep it for so long. The outbox needs it some ten times for a row, each time
-    # behind a thread that decodes or answers: at Python's 5 ms the slowest answers took an eighth longer.
+    # behind a thread that decodes or answers: Python's 5 ms lengthen the slowest answers (docs/log.md).
     sys.setswitchinterval(0.001)
     deadline = settings.serve.deadline_seconds
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False,
