@@ -41,6 +41,7 @@ from jobs.files import unreadable
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
 HASH = "hash(id)"  # how rows meet
+CHANGED = "A file changed while it was read: start again."
 ONE_PIECE = 1_000_000  # rows of an Arrow table's pieces where fewer are expected
 
 
@@ -68,11 +69,17 @@ def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[
         counts = _Day(storage, day, question, config or {}, HASH).count()
         # Two ids with one hash: rows meet by numbers of the ids then, slower.
         return counts or _Day(storage, day, question, config or {}, sql.NUMBER_OF_ID).count()
-    except _duckdb().Error as error:
+    except (_duckdb().Error, *_arrows_errors()) as error:
         reasons = list(unreadable(storage, [day]).values())
         if reasons:
             raise ForeignSchema(reasons[0]) from error
         raise
+
+
+def _arrows_errors() -> tuple[type[Exception], ...]:
+    import pyarrow as pa
+
+    return OSError, pa.ArrowException
 
 
 def _import_before_threads() -> None:
@@ -80,6 +87,7 @@ def _import_before_threads() -> None:
     that do so at once wait for each other for ever (seen; "numpy import multithreading" among its known issues)."""
     import pyarrow as pa
     import pyarrow.dataset as ds
+    import pyarrow.parquet  # noqa: F401  what words are read by
 
     with _duckdb().connect() as db:
         db.register("ready", ds.dataset(pa.table({"a": np.arange(2)})))
@@ -102,6 +110,7 @@ class _Day:
         self.db.execute("SET TimeZone = 'UTC'")
         self.sources = Sources(self.db, storage, day, question.slices)
         self.present = self.sources.present_labels()
+        self.coded = self.sources.are_plain  # words come as codes, beside what DuckDB reads
         self.rows = dict.fromkeys(ROWS, 0)
         self.known, self.future = [], []
 
@@ -110,7 +119,6 @@ class _Day:
         with self.db:
             if not self.day.predictions and not self.day.labels:
                 return DayCounts(self.day.day, empty_tables(), self.rows)
-            self._words()
             if self.key == sql.NUMBER_OF_ID:
                 self.db.execute(sql.one_id(self.sources.predictions(), self.sources.labels()))
             groups = self._labels()
@@ -121,18 +129,12 @@ class _Day:
             return DayCounts(self.day.day, self._tables(joined), self.rows, max(self.known, default=0),
                              min(self.future, default=None))
 
-    def _words(self) -> None:
-        """Type `word`: numbers instead of texts, where looking for them first costs little."""
-        few = self.sources.are_plain
-        if few:
-            found = self._one(sql.words(self.sources.predictions(), self.sources.labels()))
-            few = 0 < found <= sql.MOST_WORDS
-        self.db.execute(sql.WORD_AS_NUMBER if few else sql.WORD_AS_TEXT)
-
     def _labels(self) -> LabelGroups | None:
         """Rules 3 and 4, as if each label had a prediction."""
-        statement = sql.label_rows(self.sources.labels(), self.question, self.day.day, self.key, self.present)
+        statement = sql.label_rows(self.sources.labels(), self.question, self.day.day, self.key, self.present, not self.coded)
         table = self._arrow(statement, self.day.labels)
+        if self.coded:
+            table = self._beside(table, self.sources.coded_labels())
         self.total, self.without_id = table.num_rows, table["id"].null_count
         rows = LabelRows.of(table.filter(table["id"].is_valid()) if self.without_id else table)
         groups = group(rows, self.question.labeler_weights)
@@ -144,6 +146,7 @@ class _Day:
         """The full rules for the odd ids."""
         import pyarrow as pa
 
+        self._words(groups.rows.words.words)
         self.db.register("odd_hashes", pa.table({"h": groups.key[groups.odd]}))
         self.db.execute("CREATE TEMP TABLE weights (who VARCHAR, w BIGINT)")
         if self.question.labeler_weights:
@@ -153,11 +156,19 @@ class _Day:
             self.db.execute(step)
         put_odd(groups, self._arrow("SELECT * FROM resolved ORDER BY h"))
 
+    def _words(self, words: Any) -> None:
+        """Type `word`: numbers instead of texts, where all of the day's words are known and few."""
+        import pyarrow as pa
+
+        self.db.register("words", pa.table({"word": words}))
+        few = self.coded and 0 < len(words) <= sql.MOST_WORDS
+        self.db.execute(sql.WORD_AS_NUMBER if few else sql.WORD_AS_TEXT)
+
     def _predictions(self, groups: LabelGroups) -> Joined | None:
         """Rule 2, and each prediction beside its labels; None when two ids share a key."""
         if self.sources.has_top:
             self.db.register("consensus", consensus_table(groups))
-        table = self._arrow(self._rows(self._with_state(self.sources.predictions())), self.day.predictions)
+        table = self._prediction_rows()
         rows = PredictionRows.of(table)
         self._states(rows)
         order, twice = repeated(rows)
@@ -175,9 +186,27 @@ class _Day:
     def _with_state(self, source: str) -> str:
         return sql.with_state(source, self.question, self.day.day, self.key)
 
-    def _rows(self, rows: str) -> str:
+    def _prediction_rows(self) -> Any:
+        table = self._arrow(self._rows(self._with_state(self.sources.predictions()), not self.coded), self.day.predictions)
+        if not self.coded:
+            return table
+        words = self.sources.coded_predictions()
+        if self.sources.has_top:  # the place of the consensus comes by a join, which keeps no order
+            words = {n: column.take(table["row"]) for n, column in words.items()}
+            table = table.drop_columns(["row"])
+        return self._beside(table, words)
+
+    def _beside(self, table: Any, words: dict[str, Any]) -> Any:
+        """The table with the columns of words, which were read row for row in its order."""
+        for name, column in words.items():
+            if len(column) != table.num_rows:
+                raise Mismatch(f"{self.day.day}: read {table.num_rows} rows, then {len(column)} of {name}. {CHANGED}")
+            table = table.append_column(name, column)
+        return table
+
+    def _rows(self, rows: str, texts: bool) -> str:
         sources = self.sources
-        return sql.prediction_rows(rows, sources.slice_columns, sources.has_recorded, sources.has_top)
+        return sql.prediction_rows(rows, sources.slice_columns, sources.has_recorded, sources.has_top, texts)
 
     def _states(self, rows: PredictionRows) -> None:
         """Counts the rows by state."""
@@ -201,7 +230,11 @@ class _Day:
         self.db.execute(sql.repeated_predictions(source, self.sources.prediction_order))
         self.rows["duplicate_predictions"] = self._one("SELECT count(*) FROM repeated WHERE place > 1 AND ours")
         kept = ~np.isin(rows.key, twice) | (rows.state != sql.OK)
-        return pa.concat_tables([table.filter(pa.array(kept)), self._arrow(self._rows("SELECT * FROM repeated WHERE place = 1"))])
+        first = self._arrow(self._rows("SELECT * FROM repeated WHERE place = 1", texts=True)).select(table.column_names)
+        if self.coded:
+            for name in ("version", "predicted"):
+                first = first.set_column(first.column_names.index(name), name, first[name].dictionary_encode())
+        return pa.concat_tables([table.filter(pa.array(kept)), first]).unify_dictionaries()
 
     def _endings(self, joined: Joined) -> None:
         """Rule 3 added up."""
@@ -260,8 +293,7 @@ class _Day:
         table = self.db.sql(statement).to_arrow_table(promised + 1 if files else ONE_PIECE)
         if files and table.num_rows != promised:
             names = ", ".join(Path(f.key).name for f in files)
-            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {table.num_rows}. "
-                           f"A file changed while it was read: start again.")
+            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {table.num_rows}. {CHANGED}")
         return table
 
     def _row(self, statement: str, *values: Any) -> tuple:

@@ -1,7 +1,7 @@
 """The raw files of a day as DuckDB sources with the names that `embedded_sql.py` uses.
 
 Files in our own schema on a local disk are read by DuckDB itself. Everything else - a bucket, nanoseconds, dictionaries
-of numbers, names that differ in case only - goes through pyarrow, whose column names are exact and whose casts we choose.
+of numbers, names that differ in case only - goes through pyarrow (`embedded_read.py`).
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -10,11 +10,11 @@ from typing import Any
 
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
+from jobs.engines.embedded_read import coded, is_null, read
 from jobs.engines.embedded_sql import text
 from jobs.engines.question import DataFile, DayFiles, Slice
 from jobs.files import slice_columns, tie_columns, used_columns
 
-BATCH_ROWS = 122_880  # DuckDB's own row group
 IDS = {"prediction_id", "label_id"}
 PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "model_version",
                     "predicted": "predicted_label", "confidence": "confidence", "p_recorded": "recorded_at",
@@ -65,6 +65,19 @@ class Sources:
         """All label rows of the day."""
         return self._union(LABEL, LABEL_NAMES, self.day.labels)
 
+    def coded_predictions(self) -> dict[str, Any]:
+        """`version` and `predicted` of all rows of `predictions()`, in its order, as Arrow dictionaries."""
+        return self._coded(PREDICTION, self.day.predictions, {n: PREDICTION_NAMES[n] for n in ("version", "predicted")})
+
+    def coded_labels(self) -> dict[str, Any]:
+        """`label` and `labeler` of all rows of `labels()`, in its order, as Arrow dictionaries."""
+        return self._coded(LABEL, self.day.labels, {n: LABEL_NAMES[n] for n in ("label", "labeler")})
+
+    def _coded(self, record: Record, files: Sequence[DataFile], names: dict[str, str]) -> dict[str, Any]:
+        system, base = self.storage.arrow()
+        paths = [(f"{base}/{f.key}", f) for f in sorted(files, key=_signature)]
+        return dict(zip(names, coded(system, paths, record, list(names.values())), strict=True))
+
     def present_labels(self) -> list[str]:
         """The names of label columns, but the id, that any file has with values."""
         return [n for n, c in LABEL_NAMES.items() if n != "id" and _anywhere(self.day.labels, c)]
@@ -107,7 +120,7 @@ class Sources:
             yield f"read_parquet([{listed}], hive_partitioning = false)"
             return
         for path, file in zip(paths, files, strict=True):
-            if all(_is_null(t) for n, t in file.columns.items() if n in columns):
+            if all(is_null(t) for n, t in file.columns.items() if n in columns):
                 yield f"range({file.rows})"  # rows without a single value
                 continue
             name = f"arrow_{next(self._numbers)}"
@@ -136,18 +149,12 @@ def _is_plain(record: Record, file: DataFile) -> bool:
 
 
 def _anywhere(files: Sequence[DataFile], column: str) -> bool:
-    return any(not _is_null(f.columns.get(column)) for f in files)
-
-
-def _is_null(found: Any) -> bool:
-    import pyarrow.types as t
-
-    return found is None or t.is_null(found)
+    return any(not is_null(f.columns.get(column)) for f in files)
 
 
 def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
     kind = record.field(column).type
-    if _is_null(file.columns.get(column)):
+    if is_null(file.columns.get(column)):
         return f"NULL::{SQL_TYPES[kind]} AS {name}"
     if column in IDS:
         return f'nullif("{column}", \'\') AS {name}'
@@ -156,36 +163,3 @@ def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
     if kind in ("double", "float"):  # + 0.0: minus zero is zero
         return f'"{column}"::{SQL_TYPES[kind]} + 0.0::{SQL_TYPES[kind]} AS {name}'
     return f'"{column}"::{SQL_TYPES[kind]} AS {name}'
-
-
-def read(system: Any, path: str, record: Record, file: DataFile, wanted: Container[str]) -> Any:
-    """The wanted columns of one file, in the record's own types, as a stream of batches."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = [n for n, found in file.columns.items() if n in wanted and not _is_null(found)]
-    kinds = {n: record.field(n).type for n in columns}
-    schema = pa.schema([pa.field(n, pa.list_(pa.float64()) if k == "list<float>" else arrow_type(k))
-                        for n, k in kinds.items()])
-
-    def batches() -> Iterator[Any]:
-        with pq.ParquetFile(path, filesystem=system, pre_buffer=True) as parquet:
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
-                yield pa.record_batch([as_ours(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def as_ours(column: Any, wanted: Any) -> Any:
-    """A column in the record's type; nanoseconds are rounded down, also before 1970."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        numbers = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
-        missing = column.is_null().to_numpy(zero_copy_only=False)
-        return pa.array(np.floor_divide(numbers, 1000), mask=missing).cast(wanted)
-    return column if column.type == wanted else column.cast(wanted)

@@ -17,8 +17,8 @@ from contract import clock
 from contract.counts import ORIGINS, WEIGHT_SCALE
 from jobs.engines.question import Question
 
-# Versions, labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to move
-# and to group than as texts. With more than this many they stay texts.
+# Labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to group than as
+# texts. With more than this many they stay texts.
 MOST_WORDS = 50_000
 OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
 DAY_US = 86_400_000_000
@@ -69,12 +69,6 @@ WORD_AS_TEXT = "CREATE TYPE word AS VARCHAR"
 WORD_AS_NUMBER = "CREATE TYPE word AS ENUM (SELECT word FROM words WHERE word IS NOT NULL ORDER BY word)"
 
 
-def words(predictions: str, labels: str) -> str:
-    """Table `words`: all versions, labels and labelers of the day."""
-    columns = [("version", predictions), ("predicted", predictions), ("label", labels), ("labeler", labels)]
-    return "CREATE TEMP TABLE words AS " + " UNION ".join(f"SELECT {c} AS word FROM ({t})" for c, t in columns)
-
-
 def prediction_state(question: Question, day: str) -> str:
     """Rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE."""
     role = f"role = {text(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
@@ -108,9 +102,10 @@ def repeated_predictions(rows: str, order: Sequence[str]) -> str:
             f"FROM ({rows}) WHERE state = {OK} AND h IN (SELECT h FROM twice)")
 
 
-def label_rows(source: str, question: Question, day: str, key: str, present: Sequence[str]) -> str:
-    """Every label row with its hash and state, in the columns that any file has and that plain ids need."""
-    columns = ["id", f"{key} AS h", *(f"{c}::word AS {c}" for c in WORDS), "t"]
+def label_rows(source: str, question: Question, day: str, key: str, present: Sequence[str], texts: bool) -> str:
+    """Every label row with its hash and state, in the columns that any file has and that plain ids need; words only
+    with `texts`."""
+    columns = ["id", f"{key} AS h", *(WORDS if texts else ()), "t"]
     columns += ["greatest(t, recorded) AS known"] if "recorded" in present else []
     columns += [f"({ORIGIN_CLASS})::TINYINT AS class"] if "origin" in present else []
     columns += [c for c in ("saw", "withdraws", "probability") if c in present]
@@ -193,12 +188,19 @@ def with_state(source: str, question: Question, day: str, key: str) -> str:
             f"coalesce(model = {text(question.model)}, false) AS ours FROM ({source})")
 
 
-def prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked: bool) -> str:
-    """What is counted of prediction rows (of `with_state`); with `ranked` the place of the consensus, beside `consensus`."""
-    columns = ["id", "h", "state", "ours", "version::word AS version", "predicted::word AS predicted", "confidence", "p_t",
+def prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked: bool, texts: bool) -> str:
+    """What is counted of prediction rows (of `with_state`); words only with `texts`.
+
+    With `ranked` also the place of the consensus, beside `consensus`, in any order; without `texts` then `row`, too, each
+    row's number among `rows`.
+    """
+    columns = ["id", "h", "state", "ours", *(("version", "predicted") if texts else ()), "confidence", "p_t",
                *(["greatest(p_t, p_recorded) AS known"] if has_recorded else []), *extra]
     if not ranked:
         return f"SELECT {', '.join(columns)} FROM ({rows})"
+    if not texts:
+        columns.append("row")
+        rows = f"SELECT *, row_number() OVER () - 1 AS row FROM ({rows})"
     return (f"SELECT {', '.join(f'p.{c}' if '(' not in c else c for c in columns)}, {rank('p.top', 'c.label')} AS rank "
             f"FROM ({rows}) p LEFT JOIN consensus c ON p.h = c.h")
 
