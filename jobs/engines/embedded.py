@@ -51,24 +51,27 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
 
     Raises Mismatch when a file holds other than the rows its footer promises, ForeignSchema when one cannot be read.
     """
-    _import_before_threads()
     cores = len(os.sched_getaffinity(0))
     workers = max(1, min(cores, len(days), MOST_WORKERS))
-    with tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill, ThreadPoolExecutor(workers) as pool:
-        memory = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE / workers)
-        config = {"threads": max(1, cores // workers), "memory_limit": f"{memory >> 20}MiB", "temp_directory": spill}
-        for counts in pool.map(lambda day: count_day(storage, day, question, config), days):
+    memory = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
+    # A query runs in its caller's thread and in what threads the database has besides: none while all cores count days.
+    # What was read of a day's files is of no use for the next day's.
+    config = {"threads": cores - workers + 1, "memory_limit": f"{memory >> 20}MiB", "enable_external_file_cache": False}
+    with (tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill,
+          _duckdb().connect(config=config | {"temp_directory": spill}) as db, ThreadPoolExecutor(workers) as pool):
+        _import_before_threads(db)
+        for counts in pool.map(lambda day: _count_day(db, storage, day, question), days):
             if progress:
                 progress(counts.day)
             yield counts
 
 
-def count_day(storage: Storage, day: DayFiles, question: Question, config: dict[str, Any] | None = None) -> DayCounts:
+def _count_day(db: Any, storage: Storage, day: DayFiles, question: Question) -> DayCounts:
     """The counts of one day."""
     try:
-        counts = _Day(storage, day, question, config or {}, HASH).count()
+        counts = _Day(db, storage, day, question, HASH).count()
         # Two ids with one hash: rows meet by numbers of the ids then, slower.
-        return counts or _Day(storage, day, question, config or {}, sql.NUMBER_OF_ID).count()
+        return counts or _Day(db, storage, day, question, sql.NUMBER_OF_ID).count()
     except (_duckdb().Error, *_arrows_errors()) as error:
         reasons = list(unreadable(storage, [day]).values())
         if reasons:
@@ -82,17 +85,16 @@ def _arrows_errors() -> tuple[type[Exception], ...]:
     return OSError, pa.ArrowException
 
 
-def _import_before_threads() -> None:
+def _import_before_threads(db: Any) -> None:
     """DuckDB imports the Python modules that it hands data to at their first use, under a lock of its own: two threads
     that do so at once wait for each other for ever (seen; "numpy import multithreading" among its known issues)."""
     import pyarrow as pa
     import pyarrow.dataset as ds
     import pyarrow.parquet  # noqa: F401  what words are read by
 
-    with _duckdb().connect() as db:
-        db.register("ready", ds.dataset(pa.table({"a": np.arange(2)})))
-        db.sql("SELECT a, 'b' AS b FROM ready").to_arrow_table()
-        db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]).fetchall()
+    db.register("ready", ds.dataset(pa.table({"a": np.arange(2)})))
+    db.sql("SELECT a, 'b' AS b FROM ready").to_arrow_table()
+    db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]).fetchall()
 
 
 def _duckdb() -> Any:
@@ -102,11 +104,12 @@ def _duckdb() -> Any:
 
 
 class _Day:
-    """One day in a database of its own; `key` is how rows meet: `hash(id)`, or a number given to each id."""
+    """One day over a connection of its own, which sees none of the other days' temporary tables; `key` is how rows meet:
+    `hash(id)`, or a number given to each id."""
 
-    def __init__(self, storage: Storage, day: DayFiles, question: Question, config: dict[str, Any], key: str) -> None:
+    def __init__(self, db: Any, storage: Storage, day: DayFiles, question: Question, key: str) -> None:
         self.day, self.question, self.key = day, question, key
-        self.db = _duckdb().connect(config=config)
+        self.db = db.cursor()
         self.db.execute("SET TimeZone = 'UTC'")
         self.sources = Sources(self.db, storage, day, question.slices)
         self.present = self.sources.present_labels()
@@ -171,12 +174,12 @@ class _Day:
         table = self._prediction_rows()
         rows = PredictionRows.of(table)
         self._states(rows)
-        order, twice = repeated(rows)
+        order, keys, twice = repeated(rows)
         if len(twice):
             table = self._distinct(table, rows, twice)
             rows = PredictionRows.of(table)
-            order, twice = repeated(rows)
-        joined = join(rows, order, groups)
+            order, keys, twice = repeated(rows)
+        joined = join(rows, order, keys, groups)
         met = np.flatnonzero(joined.row_of != NULL)
         if len(twice) or not same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
             return None
@@ -293,7 +296,8 @@ class _Day:
         table = self.db.sql(statement).to_arrow_table(promised + 1 if files else ONE_PIECE)
         if files and table.num_rows != promised:
             names = ", ".join(Path(f.key).name for f in files)
-            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {table.num_rows}. {CHANGED}")
+            raise Mismatch(f"{self.day.day}: expected {promised} rows by the footers of {names}, read {table.num_rows}. "
+                           f"{CHANGED}")
         return table
 
     def _row(self, statement: str, *values: Any) -> tuple:

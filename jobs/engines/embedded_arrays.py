@@ -18,23 +18,25 @@ MOST_DENSE = 10_000_000
 UUID_BYTES, UUID_WORDS = 36, 9  # of a UUID's text, in bytes and in 32-bit words
 
 
-def order_of(key: Any) -> Any:
-    """Row numbers that sort `key` (whole numbers, uint64 or not negative). Rows of equal keys come in any order.
+def in_order(key: Any) -> tuple[Any, Any]:
+    """(row numbers that sort `key`, the sorted key). Whole numbers, uint64 or not negative; equal keys in any order.
 
     Sorts numbers that hold the key's high bits and the row's number: several times faster than an argsort. Where the
     low bits were needed, the argsort it is.
     """
-    key = key.astype(np.uint64, copy=False)
     rows, size = _bits(len(key)), _bits(int(key.max(initial=0)) + 1)
     mask = np.uint64((1 << rows) - 1)
-    high = key << np.uint64(rows if size + rows <= 64 else 64 - size)
-    sort = np.sort((high & ~mask) | np.arange(len(key), dtype=np.uint64))
-    found = (sort & mask).astype(np.int64)
-    if size + rows > 64:
-        ordered = key[found]
-        if (ordered[1:] < ordered[:-1]).any():
-            return np.argsort(key, kind="stable")
-    return found
+    sort = np.left_shift(key, rows if size + rows <= 64 else 64 - size, dtype=np.uint64, casting="unsafe")
+    sort &= ~mask
+    sort |= np.arange(len(key), dtype=np.uint64)
+    sort.sort()
+    sort &= mask
+    found = sort.view(np.int64)
+    ordered = key.take(found)
+    if size + rows > 64 and (ordered[1:] < ordered[:-1]).any():
+        found = np.argsort(key, kind="stable")
+        ordered = key.take(found)
+    return found, ordered
 
 
 def _bits(count: int) -> int:
@@ -83,13 +85,13 @@ class Texts:
             column = column.dictionary_encode()
         place = NULL
         if column.dictionary is not self.words and not column.dictionary.equals(self.words):
-            place = pc.fill_null(pc.index_in(column.dictionary, self.words), NULL).to_numpy().astype(np.int64)
+            place = pc.fill_null(pc.index_in(column.dictionary, self.words), NULL).to_numpy()
         codes = column.indices
         missing = codes.null_count
         codes = (codes.cast(pa.int64()).fill_null(NULL) if missing else codes).to_numpy(zero_copy_only=False)
         if place is NULL:
-            return codes.astype(np.int32)
-        return np.append(place, NULL).astype(np.int32)[codes]
+            return codes.astype(np.int32, copy=False)
+        return np.append(place, NULL).astype(np.int32).take(codes, mode="wrap")
 
     def decode(self, codes: Any) -> Any:
         """The texts of codes as an Arrow array."""
@@ -177,8 +179,8 @@ def added(key: Sequence[Any], *values: Any) -> tuple[Any, list[Any], Any]:
         row[packed] = np.arange(len(packed))
         sums = [np.bincount(packed, v, size)[some].astype(np.int64) for v in values]  # exact in doubles: below 2^53
         return row[some], sums, n[some]
-    order = order_of(packed)
-    starts = starts_of(packed[order])
+    order, ordered = in_order(packed)
+    starts = starts_of(ordered)
     sums = [np.add.reduceat(v[order], starts) if len(order) else v[:0] for v in values]
     return order[starts], sums, sizes_of(starts, len(order))
 
@@ -186,7 +188,7 @@ def added(key: Sequence[Any], *values: Any) -> tuple[Any, list[Any], Any]:
 def pack(columns: Sequence[Any]) -> tuple[Any, int]:
     """(one number for each row, that sorts as its columns - numbers from 0 - do; one more than the largest can be)."""
     many = [int(column.max(initial=0)) + 1 for column in columns]
-    if math.prod(many) >= 2**40:  # leaves room for the row's number in `order_of`
+    if math.prod(many) >= 2**40:  # leaves room for the row's number in `in_order`
         columns = [_dense(column, size) for column, size in zip(columns, many, strict=True)]
         many = [int(column.max(initial=0)) + 1 for column in columns]
     kind = np.int32 if math.prod(many) < 2**31 else np.int64

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
-from jobs.engines.embedded_arrays import NULL, added, as_array, numbers, order_of, pack, starts_of, texts_of
+from jobs.engines.embedded_arrays import NULL, added, as_array, in_order, numbers, pack, starts_of, texts_of
 from jobs.engines.embedded_labels import LabelGroups
 from jobs.engines.embedded_sql import DAY_US, OK
 
@@ -68,17 +68,16 @@ class Joined:
         return (self.ours & ~self.groups.odd)[self.groups.of_row]
 
 
-def repeated(rows: PredictionRows) -> tuple[Any, Any]:
-    """(rows in state OK, in the order of their key; the keys that several of them share)."""
+def repeated(rows: PredictionRows) -> tuple[Any, Any, Any]:
+    """(rows in state OK, in the order of their key; these keys; those that several of them share)."""
     known = np.flatnonzero(rows.state == OK)
-    order = known[order_of(rows.key[known])] if len(known) < len(rows.key) else order_of(rows.key)
-    keys = rows.key[order]
-    return order, np.unique(keys[1:][keys[1:] == keys[:-1]])
+    all_known = len(known) == len(rows.key)
+    order, keys = in_order(rows.key if all_known else rows.key[known])
+    return (order if all_known else known[order]), keys, np.unique(keys[1:][keys[1:] == keys[:-1]])
 
 
-def join(rows: PredictionRows, order: Any, groups: LabelGroups) -> Joined:
-    """Each distinct prediction beside its label rows, by their keys; `order` as from `repeated`."""
-    keys = rows.key[order]
+def join(rows: PredictionRows, order: Any, keys: Any, groups: LabelGroups) -> Joined:
+    """Each distinct prediction beside its label rows, by their keys; `order` and `keys` as from `repeated`."""
     place = np.searchsorted(keys, groups.key)
     met = np.flatnonzero(place < len(keys))
     met = met[keys[place[met]] == groups.key[met]]

@@ -15,9 +15,9 @@ from jobs.engines.embedded_arrays import (
     NULL,
     Texts,
     as_array,
+    in_order,
     look_alike,
     numbers,
-    order_of,
     pack,
     same_ids,
     sizes_of,
@@ -105,8 +105,7 @@ class LabelGroups:
 
 def group(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
     """The rows in groups, with the consensus of the plain ones; None when two ids share a key."""
-    order = order_of(rows.key)
-    ordered = rows.key[order]
+    order, ordered = in_order(rows.key)
     starts = starts_of(ordered)
     size = sizes_of(starts, len(order))
     of_row = np.empty(len(order), np.int64)
@@ -174,7 +173,7 @@ def _several(groups: LabelGroups, votes: Any, weights: Mapping[str, int]) -> Non
 
 def _majority(rows: LabelRows, votes: Any, group: Any, weights: Mapping[str, int]) -> tuple[Tally, Any]:
     """The tally, and each group's label: most votes by weight, then the newest, then the first by its bytes."""
-    order = order_of(pack([group, rows.label[votes]])[0])
+    order, _ = in_order(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
     first = np.union1d(starts_of(group), starts_of(label))

@@ -65,8 +65,8 @@ def _head(ms: int) -> str:
     return f"{digits[:8]}-{digits[8:]}"
 
 
-WORD_AS_TEXT = "CREATE TYPE word AS VARCHAR"
-WORD_AS_NUMBER = "CREATE TYPE word AS ENUM (SELECT word FROM words WHERE word IS NOT NULL ORDER BY word)"
+WORD_AS_TEXT = "CREATE TEMP TYPE word AS VARCHAR"
+WORD_AS_NUMBER = "CREATE TEMP TYPE word AS ENUM (SELECT word FROM words WHERE word IS NOT NULL ORDER BY word)"
 
 
 def prediction_state(question: Question, day: str) -> str:
@@ -127,7 +127,7 @@ NUMBER_OF_ID = "enum_code(id::one_id)::UBIGINT"
 
 def one_id(predictions: str, labels: str) -> str:
     """Type `one_id`: the ids numbered, for rows to meet by where two ids have one hash."""
-    return (f"CREATE TYPE one_id AS ENUM (SELECT DISTINCT id FROM (SELECT id FROM ({predictions}) UNION ALL "
+    return (f"CREATE TEMP TYPE one_id AS ENUM (SELECT DISTINCT id FROM (SELECT id FROM ({predictions}) UNION ALL "
             f"SELECT id FROM ({labels})) WHERE id IS NOT NULL)")
 
 
