@@ -147,12 +147,24 @@ def _added(name: str, table: Any, key: Any) -> Any:
     first[1:] = key[order][1:] != key[order][:-1]
     if first.all():
         return table.take(pa.array(order))
-    values = [n for n in TABLES[name].names if n in VALUES_OF[name]]
-    sums = table.select(values).append_column("key", pa.array(key)).group_by("key").aggregate([(v, "sum") for v in values])
-    sums = sums.take(pa.array(np.argsort(sums.column("key").to_numpy())))
-    kept = table.take(pa.array(order[first]))
-    return pa.table([sums.column(f"{f.name}_sum").cast(f.type) if f.name in values else kept.column(f.name)
+    starts = np.flatnonzero(first)
+    kept = table.select(keys_of(name)).take(pa.array(order[starts]))
+    return pa.table([_sums(table.column(f.name), order, starts) if f.name in VALUES_OF[name] else kept.column(f.name)
                      for f in table.schema], schema=table.schema)
+
+
+def _sums(column: Any, order: Any, starts: Any) -> Any:
+    """The sums over runs of rows; `order` puts these together, `starts` is where each begins."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    most = max(map(abs, pc.min_max(column).as_py().values()))
+    if int(most) * len(column) < 2**63:
+        return pa.array(np.add.reduceat(column.cast(pa.int64()).to_numpy()[order], starts)).cast(column.type)
+    run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    sums = pa.table([column.take(pa.array(order)), pa.array(run)], ["v", "run"]).group_by("run").aggregate([("v", "sum")])
+    return sums.sort_by("run").column("v_sum").cast(column.type)
 
 
 def add(parts: Iterable[DayCounts]) -> tuple[dict[str, Any], dict[str, int]]:

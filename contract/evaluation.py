@@ -16,7 +16,7 @@ from contract.metrics import Rules, of_version
 from contract.response import basis_of
 from contract.samples import Sample
 from contract.since_dataset import Learnt, since_dataset
-from contract.unlabelled import check_on_later, unlabelled_estimate
+from contract.unlabelled import bins_by_version, check_on_later, unlabelled_estimate
 
 NO_DATA = "no data"
 
@@ -62,7 +62,7 @@ def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role:
 def _check_unlabelled(versions: dict[str, Any], cells: Mapping[str, Cells], days: Mapping[str, Any],
                       drifts: Mapping[str, Any], confidence: float) -> None:
     """Each version's estimate for unlabelled predictions, with its check against later labels."""
-    by_day = {day: by_version(table) for day, table in days.items()}
+    by_day = {day: bins_by_version(table) for day, table in days.items()}
     for version, of_all in cells.items():
         check = check_on_later([(d, found[version]) for d, found in by_day.items() if version in found], confidence)
         versions[version]["unlabelled_estimate"] = unlabelled_estimate(of_all, confidence, drifts, check)

@@ -13,10 +13,19 @@ def dumps(value: Any) -> bytes:
 
     The same content gives the same bytes. NaN and infinities are an error (ValueError).
     """
-    text = _compact(value)
-    if len(text) <= READABLE:
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-    return f"{text}\n".encode()
+    return _readable(value, _compact(value))
+
+
+def dumps_with_digest(value: Any) -> tuple[bytes, str]:
+    """(`dumps`, `digest`) of a large value, which is rendered once."""
+    compact = _compact(value)
+    return _readable(value, compact), _sha256(compact)
+
+
+def _readable(value: Any, compact: str) -> bytes:
+    if len(compact) <= READABLE:
+        compact = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+    return f"{compact}\n".encode()
 
 
 def _compact(value: Any) -> str:
@@ -30,4 +39,8 @@ def loads(data: bytes | str) -> Any:
 
 def digest(value: Any) -> str:
     """sha256 (hex) of the compact canonical form: the same content, the same digest."""
-    return hashlib.sha256(_compact(value).encode()).hexdigest()
+    return _sha256(_compact(value))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -42,6 +42,21 @@ def labelled_bins(cells: Cells) -> tuple[Any, Any]:
     return tuple(np.bincount(known.bin, w, conf.BINS) for w in (known.n, np.where(known.right, known.n, 0)))
 
 
+def bins_by_version(table: Any) -> dict[str, tuple[Any, Any]]:
+    """Arrow cells -> what `labelled_bins` says of each version, without the rest of its columns."""
+    import pyarrow.compute as pc
+
+    known = pc.and_(pc.is_valid(table.column("label")), pc.is_valid(table.column("confidence_bin")))
+    part = table.filter(known).combine_chunks()
+    right = np.where(pc.equal(part.column("label"), part.column("predicted")).to_numpy(), n := part.column("n").to_numpy(), 0)
+    found = {}
+    for version in pc.unique(part.column("model_version")).to_pylist():
+        mine = pc.equal(part.column("model_version"), version).to_numpy()
+        place = part.column("confidence_bin").to_numpy()[mine]
+        found[version] = tuple(np.bincount(place, w[mine], conf.BINS) for w in (n, right))
+    return found
+
+
 def carried_over(n: Any, right: Any, rows: Any, level: float) -> dict[str, Any]:
     """What `right` of `n` in each bin promises for `rows`: the share right, with its interval.
 
@@ -67,13 +82,13 @@ def drifted(drift: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_on_later(days: Sequence[tuple[str, Cells]], level: float) -> dict[str, Any] | None:
+def check_on_later(days: Sequence[tuple[str, tuple[Any, Any]]], level: float) -> dict[str, Any] | None:
     """What the labels of the earlier half of the days promised for the later half, and what labels there say.
 
-    `days`: (day, cells of one version), oldest first. None with fewer than two days that have labels with a bin, or
+    `days`: (day, `labelled_bins` of one version), oldest first. None with fewer than two days that have labels with a bin, or
     when their bins do not meet. `failed` is a sentence when the two intervals do not meet, else None.
     """
-    judged = [(day, bins) for day, cells in days if (bins := labelled_bins(cells))[0].any()]
+    judged = [(day, bins) for day, bins in days if bins[0].any()]
     half = len(judged) // 2
     if not half:
         return None

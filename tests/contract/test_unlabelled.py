@@ -1,8 +1,11 @@
 """The estimate for unlabelled predictions: what it says, when it is not valid, and that its interval holds."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from contract.cells import by_version
+from contract.unlabelled import bins_by_version, labelled_bins
 from tests.figures import cell, day, document
 
 
@@ -25,6 +28,15 @@ def test_shares_of_the_bins_are_carried_over():
                              cell("a", None, 0.2, n=7)])))
     assert (found["value"], found["covered"], found["count"], found["valid"]) == (0.8, 50, 57, True)
     assert 0.70 < found["low"] < 0.75 and 0.85 < found["high"] < 0.9 and found["check"] is None
+
+
+def test_bins_of_a_version_are_those_of_its_cells():
+    rng = np.random.default_rng(7)
+    table = half_labelled(rng, 300, lambda c: c, "2026-11-20").tables["cells"]
+    table = table.set_column(0, "model_version", pa.array(rng.choice(["1", "2"], table.num_rows)))
+    found, expected = bins_by_version(table), {v: labelled_bins(cells) for v, cells in by_version(table).items()}
+    assert found.keys() == expected.keys() == {"1", "2"}
+    assert all(np.array_equal(found[v], expected[v]) and found[v][0].any() for v in found)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
