@@ -5,7 +5,7 @@ aggregate took 60 and a hash join 100.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing and 
 FEW_GROUPS = 100_000  # up to here an array over all groups is cheaper than sorting
 MOST_DENSE = 10_000_000
 UUID_BYTES, UUID_WORDS = 36, 9  # of a UUID's text, in bytes and in 32-bit words
+PART = 50_000  # rows: what is made of them for a moment stays in a core's cache
 
 
 def in_order(key: Any) -> tuple[Any, Any]:
@@ -49,6 +50,11 @@ def starts_of(ordered: Any) -> Any:
     first = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return np.flatnonzero(first)
+
+
+def parts(rows: int) -> Iterator[slice]:
+    """Slices of so many rows that together are all of them."""
+    return (slice(start, start + PART) for start in range(0, rows, PART))
 
 
 def sizes_of(starts: Any, length: int) -> Any:
@@ -156,7 +162,7 @@ def same_ids(one: Any, rows: Any, other: Any, other_rows: Any) -> bool:
 
     words = [_uuid_words(ids) for ids in (one, other)]
     if all(w is not None for w in words):
-        return np.array_equal(words[0].take(rows, 0), words[1].take(other_rows, 0))
+        return all(np.array_equal(words[0].take(rows[part], 0), words[1].take(other_rows[part], 0)) for part in parts(len(rows)))
     return one.take(pa.array(rows)).equals(other.take(pa.array(other_rows)))
 
 
@@ -181,7 +187,7 @@ def added(key: Sequence[Any], *values: Any) -> tuple[Any, list[Any], Any]:
         return row[some], sums, n[some]
     order, ordered = in_order(packed)
     starts = starts_of(ordered)
-    sums = [np.add.reduceat(v[order], starts) if len(order) else v[:0] for v in values]
+    sums = [np.add.reduceat(v.take(order), starts) if len(order) else v[:0] for v in values]
     return order[starts], sums, sizes_of(starts, len(order))
 
 
@@ -191,15 +197,18 @@ def pack(columns: Sequence[Any]) -> tuple[Any, int]:
     if math.prod(many) >= 2**40:  # leaves room for the row's number in `in_order`
         columns = [_dense(column, size) for column, size in zip(columns, many, strict=True)]
         many = [int(column.max(initial=0)) + 1 for column in columns]
+    while math.prod(many) >= 2**62:
+        first, size = pack(columns[:2])
+        columns = [np.unique(first, return_inverse=True)[1] if size >= 2**31 else first, *columns[2:]]
+        many = [int(column.max(initial=0)) + 1 for column in columns]
     kind = np.int32 if math.prod(many) < 2**31 else np.int64
-    key, size = np.zeros(len(columns[0]), kind), 1
-    for column, values in zip(columns, many, strict=True):
-        if size * values >= 2**62:
-            key = np.unique(key, return_inverse=True)[1]
-            size = int(key.max(initial=0)) + 1
-        if values > 1:
-            key, size = key * kind(values) + column.astype(kind, copy=False), size * values
-    return key, size
+    key = np.zeros(len(columns[0]), kind)
+    for part in parts(len(key)):
+        for column, values in zip(columns, many, strict=True):
+            if values > 1:
+                key[part] *= kind(values)
+                key[part] += column[part].astype(kind, copy=False)
+    return key, math.prod(many)
 
 
 def _dense(column: Any, size: int) -> Any:

@@ -4,12 +4,13 @@ Only what the plain label rows say; `embedded_sql.py` adds the votes of odd ones
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
-from jobs.engines.embedded_arrays import NULL, added, as_array, in_order, numbers, pack, starts_of, texts_of
+from jobs.engines.embedded_arrays import NULL, added, as_array, in_order, numbers, pack, parts, starts_of, texts_of
 from jobs.engines.embedded_labels import LabelGroups
 from jobs.engines.embedded_sql import DAY_US, OK
 
@@ -52,7 +53,7 @@ class Joined:
     row_of: Any  # the prediction row of each group; NULL: an orphan's
     group_of: Any  # the group of each prediction row; NULL: it has no label rows, or is not distinct
 
-    @property
+    @cached_property
     def ours(self) -> Any:
         """Groups whose prediction is this model's."""
         return (self.row_of != NULL) & self.rows.ours[self.row_of] if len(self.rows.ours) else self.row_of != NULL
@@ -97,23 +98,32 @@ def bins(confidence: Any) -> Any:
     return np.where(inside, guess, np.int8(NULL))
 
 
+def _binned(confidence: Any) -> tuple[Any, Any]:
+    """(the bin, floor(confidence * 2^30), 0 without a bin) of each row."""
+    bin_, fixed = np.empty(len(confidence), np.int8), np.empty(len(confidence), np.int64)
+    for part in parts(len(confidence)):
+        bin_[part] = found = bins(confidence[part])
+        fixed[part] = np.where(found >= 0, confidence[part], 0.0) * CONFIDENCE_SCALE
+    return bin_, fixed
+
+
 def cells(joined: Joined) -> tuple[Any, Any]:
     """(the cells without their weights, the cell and weight of each prediction whose weight is known)."""
     import pyarrow as pa
 
     rows, consensus, words = joined.rows, joined.groups.consensus, joined.groups.rows.words
     texts = texts_of(rows.version, rows.predicted, pa.chunked_array([words.words]))
-    mine = np.flatnonzero((rows.state == OK) & rows.ours)
+    mine = (rows.state == OK) & rows.ours
+    mine = slice(None) if mine.all() else np.flatnonzero(mine)
     group = joined.group_of[mine]
     version, predicted = (texts.codes(c)[mine] for c in (rows.version, rows.predicted))
-    bin_ = bins(rows.confidence[mine])
-    said = np.where(bin_ >= 0, rows.confidence[mine], 0.0)
+    bin_, fixed = _binned(rows.confidence[mine])
     label = np.append(texts.codes(words.words), NULL)[consensus.label]
     of_group = pack([label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1])[0]
     keys = [version, predicted, bin_ + 1, of_group[group]]
-    rank = rows.rank[mine] if rows.rank is not None else np.zeros(len(mine), np.int32)
+    rank = rows.rank[mine] if rows.rank is not None else np.zeros(len(group), np.int32)
     keys += [_ranked(rank), (consensus.split + 1)[group]]
-    row, (sum_confidence,), n = added(keys, (said * CONFIDENCE_SCALE).astype(np.int64))
+    row, (sum_confidence,), n = added(keys, fixed)
     at, none = group[row], np.zeros(len(row), np.int64)
     zero = pa.array(none).cast(pa.decimal128(38, 0))
     made = [texts.decode(version[row]), texts.decode(predicted[row]), _nulled(bin_[row].astype(np.int32), bin_[row]),
