@@ -98,7 +98,8 @@ def label_state(question: Question, day: str) -> str:
     no_label = "(coalesce(label, '') = '' AND NOT coalesce(withdraws, false))"
     plainly = _plainly(day, question.as_of, "t", "recorded", ("label",))
     return (f"CASE WHEN {plainly} THEN {OK} WHEN id IS NULL OR t IS NULL OR {no_label} THEN {INVALID} "
-            f"WHEN {misfiled('id', day)} THEN {MISFILED} WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
+            f"WHEN {misfiled('id', day)} THEN {MISFILED} "
+            f"WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
 
 
 # Rule 4: the class of a row, 0 the highest (contract.counts.ORIGINS).
