@@ -60,7 +60,7 @@ class DatasetSettings(Section):
     class_floor: int | None = Field(None, ge=1, description="fewest training rows of one class; an error below")
     replay: bool = Field(True, description="also train on the rows of the live version's dataset")
     max_side: int | None = Field(None, ge=8, description="shrink training copies to this longer side, in pixels")
-    rows_per_group: int = Field(64, ge=1, description="rows of a Parquet row group")
+    rows_per_group: int = Field(128, ge=1, description="rows of a Parquet row group")
     files: int = Field(8, ge=1, description="training files, at least as many as ranks")
 
 

@@ -28,6 +28,7 @@ MAX_PIXELS = 25_000_000
 LONGEST_SIDE = 65_535
 TURBO = ("YCbCr", "Gray")  # colours of which simplejpeg makes Pillow's RGB; of CMYK it makes another
 ORIENTATION = 0x0112
+APP1, START_OF_SCAN, WITHOUT_LENGTH = 0xE1, 0xDA, {0x00, 0x01, 0xFF, *range(0xD0, 0xDA)}  # JPEG's markers
 FLIPS = {2: (Image.Transpose.FLIP_LEFT_RIGHT,), 3: (Image.Transpose.ROTATE_180,), 4: (Image.Transpose.FLIP_TOP_BOTTOM,),
          5: (Image.Transpose.TRANSPOSE,), 6: (Image.Transpose.ROTATE_270,), 7: (Image.Transpose.TRANSVERSE,),
          8: (Image.Transpose.ROTATE_90,)}
@@ -86,24 +87,22 @@ def to_uint8(data: bytes, p: Preprocess) -> Tensor:
     Transparency is dropped and 16 bits are cut to their upper 8, as torchvision's image folders do. BadImage when the
     bytes cannot be decoded to the end.
     """
-    return center(resized(data, p), p.crop).contiguous()
+    import torch
+
+    return center(torch.from_numpy(resized(data, p)).permute(2, 0, 1), p.crop).contiguous()
 
 
-def resized(data: bytes, p: Preprocess, scratch: ndarray | None = None) -> Tensor:
-    """uint8 [3, H, W] as `to_uint8` makes it before it crops, as a view of memory in the order H, W, 3.
+def resized(data: bytes, p: Preprocess, scratch: ndarray | None = None) -> ndarray:
+    """uint8 [H, W, 3] as `to_uint8` makes it before it crops.
 
     `scratch`: uint8 memory of the caller's in which the pixels may be laid, good until it is used again.
     """
-    import torch
-
     image = _pixels(data, scratch)
     if p.grey:
         image = _image(image).convert("L").convert("RGB")
     if p.resize is not None:
         image = _resize(image, p)
-    if isinstance(image, torch.Tensor):
-        return image
-    return torch.from_numpy(_array(image)).permute(2, 0, 1)
+    return _array(image)
 
 
 def center(pixels: Tensor, crop: int | None) -> Tensor:
@@ -123,9 +122,12 @@ def decode(data: bytes) -> Image.Image:
 
 def _pixels(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarray:
     """As `decode`; as an array [H, W, 3] where that costs nothing."""
+    upright = _has_no_orientation(data)
+    if upright and (found := _turbo(data, scratch)) is not None:
+        return found
     image = _open(data)
     turns = FLIPS.get(orientation(image), ())
-    found = _turbo(data, scratch) if FORMATS[image.format] == "jpeg" else None
+    found = None if upright or FORMATS[image.format] != "jpeg" else _turbo(data, scratch)
     if found is not None and not turns:
         return found
     image = _load(image) if found is None else Image.fromarray(found)
@@ -134,13 +136,29 @@ def _pixels(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarra
     return image
 
 
+def _has_no_orientation(data: bytes) -> bool:
+    """Whether these are a JPEG's markers up to its pixels, with no APP1 block, which is where an orientation stands (EXIF
+    or XMP): Pillow need not be asked for it, which takes longer than all else but the decoding."""
+    if data[:2] != b"\xff\xd8":
+        return False
+    at = 2
+    while len(head := data[at:at + 4]) == 4 and head[0] == 0xFF and head[1] not in WITHOUT_LENGTH:
+        if head[1] == START_OF_SCAN:
+            return True
+        length = head[2] << 8 | head[3]
+        if head[1] == APP1 or length < 2:
+            return False
+        at += 2 + length
+    return False
+
+
 def _turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
     """The pixels of a JPEG in half of Pillow's time; None where it is not surely flawless: Pillow decides then."""
     import simplejpeg
 
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in TURBO:
+        if colours not in TURBO or height * width > (Image.MAX_IMAGE_PIXELS or 0):
             return None
         fits = scratch is not None and scratch.size >= height * width * 3
         return simplejpeg.decode_jpeg(data, "RGB", buffer=scratch if fits else None)
@@ -174,7 +192,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarray | Tensor:
+def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarray:
     height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
     size = [p.resize] if isinstance(p.resize, int) else list(p.resize)
     if len(size) == 1:
@@ -191,7 +209,7 @@ def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarra
     mode, picture = InterpolationMode(p.interpolation), _image(image)
     if p.antialias or p.interpolation == "nearest":
         return f.resize(picture, size, interpolation=mode)
-    return f.resize(f.pil_to_tensor(picture), size, interpolation=mode, antialias=False)
+    return f.resize(f.pil_to_tensor(picture), size, interpolation=mode, antialias=False).permute(1, 2, 0).numpy()
 
 
 def normalise(batch: Tensor, p: Preprocess) -> Tensor:
@@ -199,20 +217,30 @@ def normalise(batch: Tensor, p: Preprocess) -> Tensor:
     per channel. Lies in memory as `batch` does."""
     import torch
 
-    made = torch.empty_like(batch, dtype=torch.float32)
-    whole = batch.device.type != "cpu" or batch.dim() < 4
-    # On a CPU picture by picture, so that the three passes find it in the cache: 18 times faster than the batch at once.
-    for one, out in [(batch, made)] if whole else zip(batch.flatten(0, -4), made.flatten(0, -4), strict=True):
-        _normalise(one, out, p)
+    made = _floats_like(batch)
+    mean, std = (torch.tensor(v, dtype=torch.float32, device=made.device) for v in (p.mean, p.std))
+    pairs = [(batch, made)]
+    if batch.device.type == "cpu" and batch.dim() > 3:
+        # Picture by picture, so that the three passes find it in the cache: 18 times faster than the batch at once.
+        pairs = list(zip(batch.flatten(0, -4), made.flatten(0, -4), strict=True))
+    if all(t.dim() == 3 and t.permute(1, 2, 0).is_contiguous() for pair in pairs for t in pair):
+        # A mean for each value of a row: nothing to broadcast inside a pixel.
+        mean, std = (v.repeat(made.shape[-1]) for v in (mean, std))
+        pairs = [tuple(t.permute(1, 2, 0).flatten(1) for t in pair) for pair in pairs]
+    else:
+        mean, std = (v.view(3, 1, 1) for v in (mean, std))
+    for pixels, out in pairs:
+        torch.div(pixels, 255, out=out).sub_(mean).div_(std)
     return made
 
 
-def _normalise(pixels: Tensor, out: Tensor, p: Preprocess) -> None:
+def _floats_like(batch: Tensor) -> Tensor:
     import torch
 
-    mean, std = (torch.tensor(v, dtype=torch.float32, device=out.device).view(3, 1, 1) for v in (p.mean, p.std))
-    if out.dim() == 3 and out.stride(0) == 1 and out.permute(1, 2, 0).is_contiguous():
-        rows = out.permute(1, 2, 0).flatten(1)  # a mean for each value of a row: nothing to broadcast inside a pixel
-        mean, std = (v.view(3).repeat(out.shape[2]) for v in (mean, std))
-        pixels, out = pixels.permute(1, 2, 0).flatten(1), rows
-    torch.div(pixels, 255, out=out).sub_(mean).div_(std)
+    if batch.device.type != "cpu" or batch.dim() != 4 or not batch.permute(0, 2, 3, 1).is_contiguous():
+        return torch.empty_like(batch, dtype=torch.float32)
+    import numpy as np
+
+    # Numpy asks the system for large pages, torch does not: a batch of floats takes it longer to get than to fill.
+    count, colours, height, width = batch.shape
+    return torch.from_numpy(np.empty((count, height, width, colours), np.float32)).permute(0, 3, 1, 2)

@@ -128,8 +128,9 @@ def encode(record: Any, rows: Sequence[dict[str, Any]], rows_per_group: int) -> 
     import pyarrow.parquet as pq
 
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), record.arrow()), out, row_group_size=rows_per_group,
-                   use_dictionary=False, compression="snappy")
+    table = pa.Table.from_pylist(list(rows), record.arrow())
+    packed = {name: "none" if name == "image" else "snappy" for name in table.column_names}  # pictures are compressed already
+    pq.write_table(table, out, row_group_size=rows_per_group, use_dictionary=False, compression=packed)
     return out.getvalue()
 
 

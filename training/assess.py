@@ -182,9 +182,9 @@ def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
         origin.append(sample.origin)
         day.append(sample.day)
         p.append(np.nan if sample.selection_probability is None else sample.selection_probability)
-        batch.append(sample.image)
+        batch.append(bytes(sample.image))
         if len(first) <= TIMES:
-            first.append(sample.image)
+            first.append(batch[-1])
         if len(batch) == BATCH:
             _ask_all(sides, batch)
             batch = []

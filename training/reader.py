@@ -1,7 +1,8 @@
 """Rows of a dataset in a given order; the one file that reads petastorm.
 
 Files are opened by a list of URLs. So no `_common_metadata` is opened (it holds a pickle), and the order is ours:
-Petastorm's own sharding cannot give equal steps, and its thread pools give no order.
+Petastorm's own sharding cannot give equal steps, and its thread pools give no order. Row groups are taken as the Arrow
+tables that Petastorm read: it would make pandas objects of them, a copy of each picture while no other thread may run.
 """
 
 import hashlib
@@ -11,24 +12,23 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
 from training.world import pieces
 
-COLUMNS = ("image_sha256", "image", "label", "label_index", "origin", "day", "selection_probability")
 
-
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One row: what training and assessment want of it."""
 
     image_sha256: str
-    image: bytes
+    image: bytes | memoryview  # of the memory of its row group
     label: str
     label_index: int
     origin: str
@@ -63,13 +63,38 @@ def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
     from petastorm import make_batch_reader
 
     opened = make_batch_reader([f"file://{path}" for path in paths], reader_pool_type="dummy",
-                               shuffle_row_groups=False, schema_fields=[f"^{name}$" for name in COLUMNS])
+                               shuffle_row_groups=False, schema_fields=[f"^{name}$" for name in Sample._fields])
     _all_listed(opened.ventilator)
+    opened._results_queue_reader = _Tables()
     with opened as reader:
-        for group in reader:
-            columns = [getattr(group, name) for name in COLUMNS]
-            for values in zip(*columns, strict=True):
-                yield _sample(*values)
+        for table in reader:
+            for group in table.to_batches():
+                yield from map(Sample, *(_values(group.column(name)) for name in Sample._fields))
+
+
+class _Tables:
+    """What Petastorm's reader takes its results by: gives the table of each row group as it is."""
+
+    batched_output = True
+
+    def read_next(self, pool: Any, _schema: Any, _ngram: Any) -> Any:
+        from petastorm.workers_pool import EmptyResultError
+
+        try:
+            return pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
+
+
+def _values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_binary(column.type):
+        _, offsets, data = column.buffers()
+        ends, whole = np.frombuffer(offsets, np.int32)[column.offset:column.offset + len(column) + 1], memoryview(data).cast("B")
+        return [whole[low:high] for low, high in pairwise(ends.tolist())]
+    values = column.to_numpy(zero_copy_only=False).tolist()  # by far faster than `to_pylist`
+    return [None if v != v else v for v in values] if pa.types.is_floating(column.type) else values
 
 
 def _all_listed(ventilator: Any) -> None:
@@ -78,11 +103,6 @@ def _all_listed(ventilator: Any) -> None:
     ventilator._max_ventilation_queue_size = sys.maxsize
     while not ventilator.completed():
         time.sleep(0.001)
-
-
-def _sample(sha256: Any, image: bytes, label: Any, index: Any, origin: Any, day: Any, p: Any) -> Sample:
-    known = p is not None and p == p
-    return Sample(str(sha256), image, str(label), int(index), str(origin), str(day), float(p) if known else None)
 
 
 class staged:  # noqa: N801  (used like a function)
