@@ -24,7 +24,8 @@ from inference import preprocess as shared
 from training.reader import Sample
 
 AHEAD = 2  # steps that are decoded while one is trained on
-CHUNK = 8  # rows that a thread takes at once
+CHUNKS = 2  # for each thread in a step, of so many rows at least and at most: fewer calls, and nobody waits long at its end
+CHUNK = (4, 16)
 MIRRORED = 0.5  # from here up
 SCRATCH = 1 << 20  # bytes that each thread keeps for the pixels of a picture, so that no memory is asked for
 
@@ -49,12 +50,12 @@ def batches(samples: Iterator[Sample], sizes: Sequence[int], preprocess: Preproc
 
     `windows`: cut where it says instead of in the middle (preprocess.crop must be set).
     """
-    memory = _Memory(max(sizes, default=0), preprocess.crop)
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode") as pool:
+    memory, threads = _Memory(max(sizes, default=0), preprocess.crop), threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         waiting: deque[_Step] = deque()
         for size in sizes:
             rows = [next(samples) for _ in range(size)]
-            waiting.append(_Step(rows, preprocess, windows, memory.take(size)).start(pool))
+            waiting.append(_Step(rows, preprocess, windows, memory.take(size)).start(pool, threads))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().batch()
         while waiting:
@@ -91,12 +92,13 @@ class _Step:
     futures: list[Future] = field(default_factory=list)
     images: Tensor | None = None  # the same memory as [n, 3, side, side]
 
-    def start(self, pool: ThreadPoolExecutor) -> "_Step":
+    def start(self, pool: ThreadPoolExecutor, threads: int) -> "_Step":
         n = len(self.rows)
+        chunk = max(CHUNK[0], min(CHUNK[1], n // (CHUNKS * threads)))
         if self.memory is not None:
             self.images = torch.from_numpy(self.memory).permute(0, 3, 1, 2)
         places = self.windows([row.image_sha256 for row in self.rows]) if self.windows and n else None
-        self.futures = [pool.submit(self._fill, low, min(low + CHUNK, n), places) for low in range(0, n, CHUNK)]
+        self.futures = [pool.submit(self._fill, low, min(low + chunk, n), places) for low in range(0, n, chunk)]
         return self
 
     def _fill(self, low: int, high: int, places: Any) -> list[Tensor]:

@@ -63,7 +63,8 @@ def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
     from petastorm import make_batch_reader
 
     opened = make_batch_reader([f"file://{path}" for path in paths], reader_pool_type="dummy",
-                               shuffle_row_groups=False, schema_fields=[f"^{name}$" for name in Sample._fields])
+                               shuffle_row_groups=False, filesystem=_arrows_files(),
+                               schema_fields=[f"^{name}$" for name in Sample._fields])
     _all_listed(opened.ventilator)
     opened._results_queue_reader = _Tables()
     with opened as reader:
@@ -95,6 +96,20 @@ def _values(column: Any) -> list[Any]:
         return [whole[low:high] for low, high in pairwise(ends.tolist())]
     values = column.to_numpy(zero_copy_only=False).tolist()  # by far faster than `to_pylist`
     return [None if v != v else v for v in values] if pa.types.is_floating(column.type) else values
+
+
+def _arrows_files() -> Any:
+    """Local files as Arrow opens them: Python's own are read, and copied once more, while no other thread may run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the legacy interface, which is Petastorm's
+        from pyarrow import OSFile
+        from pyarrow.filesystem import LocalFileSystem
+
+        class Files(LocalFileSystem):
+            def open(self, path: str, mode: str = "rb") -> Any:
+                return OSFile(path, mode)
+
+        return Files()
 
 
 def _all_listed(ventilator: Any) -> None:
