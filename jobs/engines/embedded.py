@@ -193,19 +193,16 @@ class _Day:
         table = self._arrow(self._rows(self._with_state(self.sources.predictions()), not self.coded), self.day.predictions)
         if not self.coded:
             return table
-        words = self.sources.coded_predictions()
-        if self.sources.has_top:  # the place of the consensus comes by a join, which keeps no order
-            words = {n: column.take(table["row"]) for n, column in words.items()}
-            table = table.drop_columns(["row"])
-        return self._beside(table, words)
+        return self._beside(table, self.sources.coded_predictions())
 
     def _beside(self, table: Any, words: dict[str, Any]) -> Any:
-        """The table with the columns of words, which were read row for row in its order."""
+        """The table with the columns of words, which were read row for row: in its order, or in that of its `row`."""
+        places = table["row"] if "row" in table.column_names else None
         for name, column in words.items():
             if len(column) != table.num_rows:
                 raise Mismatch(f"{self.day.day}: read {table.num_rows} rows, then {len(column)} of {name}. {CHANGED}")
-            table = table.append_column(name, column)
-        return table
+            table = table.append_column(name, column if places is None else column.take(places))
+        return table if places is None else table.drop_columns(["row"])
 
     def _rows(self, rows: str, texts: bool) -> str:
         sources = self.sources

@@ -66,3 +66,48 @@ def test_a_cut_off_jpeg_is_refused_and_one_with_a_tail_is_not():
     with pytest.raises(BadImage, match="damaged or truncated"):
         preprocess.to_uint8(data[:-100], Preprocess())
     assert np.array_equal(np.asarray(preprocess.decode(data + b"tail")), by_pillow(data))
+
+
+def with_app1(block):
+    """A JPEG with this APP1 block behind its start."""
+    data = encode(pixels(2))
+    return data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + data[2:]
+
+
+def oriented(value):
+    exif = Image.Exif()
+    exif[preprocess.ORIENTATION] = value
+    return b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("block", [oriented(3), oriented(6), XMP])
+def test_a_block_that_may_turn_the_picture_is_left_to_pillow(block):
+    data = with_app1(block)
+    assert not preprocess._has_no_orientation(data)
+    assert preprocess.orientation(preprocess._open(data)) != 1
+    upright = preprocess._pixels(encode(pixels(2)))
+    assert not np.array_equal(np.asarray(preprocess._pixels(data)), upright)
+
+
+def test_no_damage_makes_a_turned_picture_look_upright():
+    r, upright, turned = random.Random(3), 0, 0
+    for _ in range(600):
+        data = bytearray(with_app1(oriented(r.choice((1, 3, 6)))) if r.random() < 0.7 else encode(pixels(2)))
+        for _ in range(r.choice((0, 1, 2))):
+            data[r.randrange(2, 120)] = r.randrange(256)
+        data = bytes(data)
+        if not preprocess._has_no_orientation(data) or quick(data) is None:
+            turned += 1
+            continue
+        upright += 1
+        assert preprocess.orientation(preprocess._open(data)) == 1
+    assert upright > 50 and turned > 50
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xda", b"\xff\xd8\xff\xdb\0\0" * 9,
+                                  b"\x89PNG\r\n\x1a\n", b"\xff\xd8" + b"\xff" * 99])
+def test_markers_that_lead_nowhere_end_the_look(data):
+    assert not preprocess._has_no_orientation(data)

@@ -148,6 +148,25 @@ def test_data_that_cannot_be_read_through_names_the_file(tmp_root):
         count(tmp_root)
 
 
+@pytest.mark.parametrize("column", ["label", "labeler"])
+def test_a_word_that_is_no_text_names_the_file(tmp_root, column):
+    put(tmp_root, [prediction("a")], [label("a")])
+    path = open_storage(tmp_root).path(f"labels/dt={DAY}/a.parquet")
+    broken = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.set_column(table.column_names.index(column), column, broken), path)
+    with pytest.raises(ForeignSchema, match="labels/dt=2026-11-20/a.parquet: expected a Parquet file that can be read through"):
+        count(tmp_root)
+
+
+def test_a_file_that_changes_between_its_two_readings_is_a_mismatch(tmp_root, monkeypatch):
+    put(tmp_root, [prediction("a"), prediction("b")])
+    read = embedded.Sources.coded_predictions
+    monkeypatch.setattr(embedded.Sources, "coded_predictions", lambda self: {n: c.slice(1) for n, c in read(self).items()})
+    with pytest.raises(Mismatch, match="2026-11-20: read 2 rows, then 1 of version. A file changed while it was read"):
+        count(tmp_root)
+
+
 def test_tables_are_canonical_and_from_s3_the_same(s3_root, tmp_root):
     rows = awkward.rows_of(5)
     awkward.write(tmp_root, rows, 5)

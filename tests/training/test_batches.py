@@ -9,7 +9,7 @@ from contract.card import Preprocess
 from inference.preprocess import normalise, to_uint8
 from tests.inference.pictures import picture
 from training import augment
-from training.batches import batches, cut
+from training.batches import AHEAD, batches, cut
 from training.reader import Sample
 
 P = Preprocess(resize=30, crop=24)
@@ -38,6 +38,24 @@ def test_a_row_is_cut_at_the_same_place_in_any_batch(threads):
     assert all(map(torch.equal, together, alone))
     other = next(batches(iter(rows), [20], P, threads, augment.windows(augment.strength("crop"), 3, 2))).images
     assert sum(map(torch.equal, together, other)) < 3
+
+
+def test_a_batch_that_is_kept_is_not_written_over_and_one_that_is_let_go_is():
+    rows = samples(60)
+    kept = list(batches(iter(rows), [3, 4, 3] * 6, P, threads=3))
+    images = [image for batch in kept for image in batch.images]
+    assert all(torch.equal(image, to_uint8(row.image, P)) for image, row in zip(images, rows, strict=True))
+    seen = [batch.images.data_ptr() for batch in batches(iter(rows), [3] * 20, P, threads=3)]
+    assert len(set(seen)) <= AHEAD + 3
+
+
+def test_quick_and_slow_cuts_are_the_same():
+    rows = samples(12)
+    places = augment.windows(augment.strength("crop"), 5, 2)([row.image_sha256 for row in rows])
+    made = next(batches(iter(rows), [12], P, 2, lambda _: places)).images
+    whole = [to_uint8(row.image, Preprocess(resize=30, crop=None)) for row in rows]
+    assert all(torch.equal(image, cut(pixels, 24, *place)) for image, pixels, place in zip(made, whole, places, strict=True))
+    assert 0 < sum(place[2] >= 0.5 for place in places) < 12
 
 
 def test_a_cut_reaches_every_edge_and_mirrors():
