@@ -1,4 +1,4 @@
-"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded.py` runs them;
+"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded_day.py` runs them;
 the declared slices are in `embedded_slices.py`.
 
 Statements here read the rows with their state, and hold the full rules for ids that are `odd`: with a withdrawal, several

@@ -14,6 +14,7 @@ from contract.ids import uuid7
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
 from jobs.engines import embedded, embedded_sql
+from jobs.engines.embedded_files import Sources
 from jobs.engines.question import Question, Slice
 from jobs.files import list_day, read_footers
 from tests.jobs import awkward
@@ -161,8 +162,8 @@ def test_a_word_that_is_no_text_names_the_file(tmp_root, column):
 
 def test_a_file_that_changes_between_its_two_readings_is_a_mismatch(tmp_root, monkeypatch):
     put(tmp_root, [prediction("a"), prediction("b")])
-    read = embedded.Sources.coded_predictions
-    monkeypatch.setattr(embedded.Sources, "coded_predictions", lambda self: {n: c.slice(1) for n, c in read(self).items()})
+    read = Sources.coded_predictions
+    monkeypatch.setattr(Sources, "coded_predictions", lambda self: {n: c.slice(1) for n, c in read(self).items()})
     with pytest.raises(Mismatch, match="2026-11-20: read 2 rows, then 1 of version. A file changed while it was read"):
         count(tmp_root)
 
