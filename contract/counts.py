@@ -159,8 +159,8 @@ def _sums(column: Any, order: Any, starts: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    most = max(map(abs, pc.min_max(column).as_py().values()))
-    if int(most) * len(column) < 2**63:
+    most = max((abs(v) for v in pc.min_max(column).as_py().values() if v is not None), default=0)
+    if not column.null_count and int(most) * len(column) < 2**63:
         return pa.array(np.add.reduceat(column.cast(pa.int64()).to_numpy()[order], starts)).cast(column.type)
     run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
     sums = pa.table([column.take(pa.array(order)), pa.array(run)], ["v", "run"]).group_by("run").aggregate([("v", "sum")])
