@@ -1,10 +1,11 @@
-"""The raw files as Spark DataFrames in one form, whatever form they are stored in (design, section 7).
+"""The raw files of a day as Spark DataFrames in one form, whatever form they are stored in (design, section 7).
 
 Files of one stored form are read together by an explicit list and an explicit schema; nothing is inferred. Times become
-`bigint` microseconds since 1970 UTC; `day` is the partition's day as a whole number of days since 1970.
+`bigint` microseconds since 1970 UTC, a map the list of its entries.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,28 +14,23 @@ from contract.storage import Storage
 from jobs.engines.question import DataFile, DayFiles
 
 IDS = ("prediction_id", "label_id")  # an empty id counts as null
-ALWAYS = ("label_id", "top_labels")  # optional, but the rules name them in every plan
+ALWAYS = ("label_id",)  # optional, but rows without another id are spread by it
 INT96 = "int96"
 Form = tuple[tuple[str, str], ...]  # (column, how it is stored), sorted
 
 
-def table(session: Any, storage: Storage, days: Sequence[DayFiles], record: Record) -> tuple[Any, list[str]]:
-    """All rows of the days in one table and the names of its columns in schema order: those that a file has,
-    and those that the rules always name."""
+def table(session: Any, storage: Storage, day: DayFiles, record: Record) -> Any:
+    """All rows of a day in one DataFrame: the columns that a file has, and those that are always named."""
     groups: dict[Form, list[DataFile]] = {}
-    for file in (f for day in days for f in getattr(day, record.name)):
+    for file in getattr(day, record.name):
         groups.setdefault(form(storage, file), []).append(file)
     stored = {name for how in groups for name, _ in how}
     have = [f for f in record.fields if f.name in stored or f.required or f.name in ALWAYS]
-    made = None
-    for how, files in groups.items():
-        part = _read(session, storage, record, dict(how), files).selectExpr("unix_date(dt) day", *(
-            f"{expression(f, dict(how).get(f.name))} `{f.name}`" for f in have))
-        made = part if made is None else made.unionAll(part)
-    if made is None:
-        nothing = ", ".join(["day int", *(f"`{f.name}` {_canonical(f)}" for f in have)])
-        made = session.createDataFrame([], nothing)
-    return made, [f.name for f in have]
+    if not groups:
+        return session.createDataFrame([], ", ".join(f"`{f.name}` {_canonical(f)}" for f in have))
+    return reduce(lambda one, other: one.unionAll(other), (
+        _read(session, storage, record, dict(how), files).selectExpr(
+            *(f"{expression(f, dict(how).get(f.name))} `{f.name}`" for f in have)) for how, files in groups.items()))
 
 
 def form(storage: Storage, file: DataFile) -> Form:
@@ -103,12 +99,3 @@ def _canonical(field: Field) -> str:
     kinds = {"timestamp": "bigint", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
              "list<float>": "array<double>", "map<string,string>": "array<struct<key:string,value:string>>"}
     return kinds.get(field.type, field.type)
-
-
-def collected(records: Any) -> Any:
-    """A DataFrame as one Arrow table: through Arrow, because hundreds of thousands of rows cost seconds otherwise."""
-    import pyarrow as pa
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    batches = records._collect_as_arrow()
-    return pa.Table.from_batches(batches) if batches else to_arrow_schema(records.schema).empty_table()

@@ -29,53 +29,31 @@ def test_same_counts_as_mapreduce_on_awkward_logs(spark, tmp_path):
     assert spark_count(storage, days, awkward.QUESTION) == wanted
 
 
-def quiet_rows(seed: int, n: int = 150) -> dict:
-    """Rows of which most ids have one prediction and up to three labels, told apart by their times."""
-    made = awkward.rows_of(seed, n)
-    for tables in made.values():
-        of = list({row["prediction_id"]: row for row in tables["predictions"]}.values())
-        tables["predictions"], ids = of, [row["prediction_id"] for row in of]
-        tables["labels"] = [row | {"prediction_id": ids[(k // 2 + k % 3) % len(ids)], "label_id": f"l{k}",
-                                   "origin": row["origin"] if k % 4 == 0 else "review",
-                                   "labeled_at": row["labeled_at"] and row["labeled_at"] + k}
-                            for k, row in enumerate(tables["labels"][:n])]
-    return made
+def test_a_day_too_big_for_one_task_is_counted_in_pieces(spark, tmp_path, monkeypatch):
+    from jobs.engines import spark_tasks
+
+    awkward.write(str(tmp_path), awkward.rows_of(12), 12)
+    storage, days = awkward.day_files(str(tmp_path))
+    wanted = [awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner="inline")]
+    small = spark_tasks.rows_of(days[0])
+    monkeypatch.setattr(spark_tasks, "MOST_HERE", small - 1)
+    monkeypatch.setattr(spark_tasks, "whole", lambda *_: pytest.fail("read as a whole"))
+    assert spark_count(storage, days, awkward.QUESTION) == wanted
 
 
-@pytest.mark.parametrize("rows", [awkward.rows_of(12), quiet_rows(13)], ids=["awkward", "mostly common ids"])
-def test_the_plan_in_numbers_counts_the_same(spark, tmp_path, rows):
-    awkward.write(str(tmp_path), rows, 12)
-    question = Question("m", awkward.AS_OF)
-    storage, days = awkward.day_files(str(tmp_path), question)
-    wanted = [awkward.as_python(c) for c in mapreduce.count(storage, days, question, runner="inline")]
-    assert spark_count(storage, days, question) == wanted
+def test_days_of_both_kinds_come_in_their_order(spark, tmp_path, monkeypatch):
+    from jobs.engines import spark_tasks
 
-
-def test_only_rare_ids_are_left_to_the_general_plan(spark, tmp_path):
-    from jobs import session
-    from jobs.engines import spark, spark_ids, spark_said, spark_tables
-
-    awkward.write(str(tmp_path), quiet_rows(14), 14)
-    question = Question("m", awkward.AS_OF)
-    storage, days = awkward.day_files(str(tmp_path), question)
-    ours = session.get()
-    tables = {r.name: spark_tables.table(ours, storage, days, r) for r in (PREDICTION, LABEL)}
-    found, _, rest = spark.in_numbers(ours, tables, days, question)
-    kinds, n = found["r"].to_numpy(), found["n"].to_numpy()
-    assert 0 < spark_said.rare(found) < n[kinds == spark_ids.CELL].sum() / 2 and rest.num_rows
-    assert n[kinds == spark_ids.PAIR].sum() > 20
-
-
-def test_words_whose_codes_collide_get_another_salt(spark, monkeypatch):
-    from jobs.engines import spark_codes
-
-    monkeypatch.setattr(spark_codes, "_hash", lambda salt, column: f"if({salt} < 9, 7, hash({column}))")
-    salts = iter([3, 8, 9, 10, 11, 12, 13, 14])
-    monkeypatch.setattr(spark_codes.secrets, "randbelow", lambda _: next(salts))
-    codes = spark_codes.learn([spark.createDataFrame([("cat",), ("dog",), (None,)], "s string")])
-    assert codes.salt == 9 and codes.texts(codes.numbers).to_pylist() == codes.words.to_pylist()
-    with pytest.raises(Mismatch, match="A file changed"):
-        codes.texts(codes.numbers + 1)
+    rows = awkward.rows_of(13, 20)
+    for n, day in enumerate(awkward.DAYS):
+        rows[day] = {name: of[:len(of) // (n + 1)] for name, of in rows[day].items()}
+    awkward.write(str(tmp_path), rows, 13)
+    storage, days = awkward.day_files(str(tmp_path))
+    monkeypatch.setattr(spark_tasks, "MOST_HERE", spark_tasks.rows_of(days[0]) - 1)
+    monkeypatch.setattr(spark_tasks, "AT_ONCE", 2)
+    asked = [days[1], days[0], days[1], days[1], days[1]]
+    wanted = {c.day: awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner="inline")}
+    assert spark_count(storage, asked, awkward.QUESTION) == [wanted[day.day] for day in asked]
 
 
 def test_logs_with_only_the_required_columns(spark, tmp_path):
