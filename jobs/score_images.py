@@ -81,7 +81,7 @@ def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf:
     """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
     from jobs import session, task_store
 
-    at, context = task_store.where(storage), session.get(spark_conf).sparkContext
+    at, context = task_store.where(storage), session.get(spark_conf, hands_out=True).sparkContext
     slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
     return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, parts)).collect()
 

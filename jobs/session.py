@@ -32,9 +32,6 @@ LOCAL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.debug.maxToStringFields": "1000",  # no warning about wide plans
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-    # Java does not compile methods of more than 8,000 bytes, and the rules make such methods: interpreted, they take
-    # three times as long.
-    "spark.driver.extraJavaOptions": "-XX:-DontCompileHugeMethods",
 }
 # For a program in which Java does little more than hand out tasks: it starts in two thirds of the time.
 HANDS_OUT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
