@@ -160,6 +160,8 @@ def _sums(column: Any, order: Any, starts: Any) -> Any:
     import pyarrow.compute as pc
 
     most = max((abs(v) for v in pc.min_max(column).as_py().values() if v is not None), default=0)
+    if not column.null_count and not most:  # weights, mostly
+        return pa.array(np.zeros(len(starts), np.int64)).cast(column.type)
     if not column.null_count and int(most) * len(column) < 2**63:
         return pa.array(np.add.reduceat(column.cast(pa.int64()).to_numpy()[order], starts)).cast(column.type)
     run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))

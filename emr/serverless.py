@@ -17,7 +17,7 @@ from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
 from emr.exchange import Attempt, Request
 
 VCPUS, MEMORY_GB, DISK_GB = 4, 16, 20  # of a worker; EMR Serverless has fixed ratios
-HEAP_GB = 14  # what Spark may take of it, with its overhead of a tenth inside
+HEAP_GB, BESIDE_GB = 8, 6  # of Spark's Java, and of Python beside it, which counts and scores there
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str
     found = {f"spark.emr-serverless.driverEnv.{name}": value
              for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
     found |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
-    found |= {"spark.driver.cores": str(VCPUS), "spark.driver.memory": f"{HEAP_GB}g", "spark.executor.cores": str(VCPUS),
-              "spark.executor.memory": f"{HEAP_GB}g", "spark.sql.session.timeZone": "UTC",
-              "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
+    for part in ("driver", "executor"):
+        found |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
+                  f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}
+    found |= {"spark.sql.session.timeZone": "UTC", "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
     return found | {name: spark.text(value) for name, value in wanted.items() if name != "spark.master"}

@@ -58,12 +58,12 @@ class Joined:
         """Groups whose prediction is this model's."""
         return (self.row_of != NULL) & self.rows.ours[self.row_of] if len(self.rows.ours) else self.row_of != NULL
 
-    @property
+    @cached_property
     def others(self) -> Any:
         """Groups whose prediction is another model's."""
         return (self.row_of != NULL) & ~self.ours
 
-    @property
+    @cached_property
     def our_votes(self) -> Any:
         """Which label rows are votes on a plain prediction of ours."""
         return (self.ours & ~self.groups.odd)[self.groups.of_row]

@@ -14,9 +14,9 @@ from jobs.engines.question import DataFile, DayFiles, Question
 from jobs.engines.spark_piece import Piece, added, count, of_day
 from jobs.engines.spark_rows import IDS, entries, nulls
 
-# Rows of a day, predictions and labels, that one task may hold; a Python worker takes about 300 bytes a row. On a cluster
-# that is memory beside the executor's heap, of which YARN gives little.
-MOST_HERE, MOST_ON_CLUSTER = 6_000_000, 1_500_000
+# Rows of a day, predictions and labels, that one task may hold; a Python worker takes 300 bytes a row, more with lists of
+# top labels. On a cluster that is memory beside the executor's heap, of which YARN gives little.
+MOST_HERE, MOST_ON_CLUSTER = 6_000_000, 1_000_000
 AT_ONCE = 64  # days whose counts are on their way to the driver together
 TABLE = "table"  # in a big day's rows: which one
 
