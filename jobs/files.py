@@ -217,7 +217,14 @@ def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[
     except ForeignSchema as error:
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
-    return DataFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing)
+    return DataFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
+                    _values(metadata, columns))
+
+
+def _values(metadata: Any, columns: Container[str]) -> int:
+    """How many values the columns hold."""
+    used = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path.partition(".")[0] in columns]
+    return sum(metadata.row_group(g).column(n).num_values for g in range(metadata.num_row_groups) for n in used)
 
 
 def _columns(where: str, schema: Any, record: Record, used: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ MUST = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
     "spark.sql.legacy.parquet.nanosAsLong": "true",  # Spark has no type for nanoseconds
     "spark.sql.parquet.int96TimestampConversion": "false",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",

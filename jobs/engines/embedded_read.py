@@ -59,9 +59,11 @@ def read(system: Any, path: str, record: Record, file: DataFile, wanted: Contain
                         for n, k in kinds.items()])
 
     def batches() -> Iterator[Any]:
-        with pq.ParquetFile(path, filesystem=system, pre_buffer=True) as parquet:
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
-                yield pa.record_batch([as_ours(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
+        # Parquet's old times reach further than Arrow's nanoseconds.
+        with pq.ParquetFile(path, filesystem=system, pre_buffer=True, coerce_int96_timestamp_unit="us") as parquet:
+            for group in range(parquet.num_row_groups):  # of lists of dictionaries Arrow reads no two together
+                for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+                    yield pa.record_batch([as_ours(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -16,7 +16,7 @@ class DataFile:
 
     `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
     not in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
-    which engines that ignore case must not mix up.
+    which engines that ignore case must not mix up. `values`: how many the used columns hold, lists by their elements.
     """
 
     key: str
@@ -26,6 +26,7 @@ class DataFile:
     row_groups: int
     columns: Mapping[str, Any]
     clashing: bool = False
+    values: int = 0
 
 
 @dataclass(frozen=True)

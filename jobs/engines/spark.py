@@ -20,7 +20,8 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
     """The counts of each day. `spark_conf`: Spark settings passed through. Raises Mismatch when rows are missing."""
     if not days:
         return iter(())
-    made = spark_tasks.pieces(session.get(spark_conf, hands_out=True), storage, days, question)
+    hands_out = all(spark_tasks.values_of(day) <= spark_tasks.MOST_HERE for day in days)
+    made = spark_tasks.pieces(session.get(spark_conf, hands_out=hands_out), storage, days, question)
     return (day_counts(day, piece) for day, piece in zip(days, made, strict=True))
 
 

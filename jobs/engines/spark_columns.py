@@ -29,10 +29,10 @@ def whole(column: Any) -> Any:
 
 
 def numbers(column: Any, null: Any) -> Any:
-    """Numbers or truths as numpy, `null` in the place of nulls; -0.0 becomes 0.0, so that equal numbers look equal."""
+    """Numbers or truths as numpy, `null` in the place of nulls. Zero and NaN have several forms, of which one is left."""
     column = whole(column)
     found = (column.fill_null(null) if column.null_count else column).to_numpy(zero_copy_only=False)
-    return found + 0.0 if found.dtype.kind == "f" else found
+    return np.where(np.isnan(found), np.nan, found + 0.0) if found.dtype.kind == "f" else found
 
 
 def present(column: Any) -> Any:
@@ -114,8 +114,17 @@ def ranks(column: Any) -> Any:
 
 def flat(column: Any, words: Words) -> tuple[Any, Any]:
     """(codes of all elements of a list column one after another, the length of each list; null and empty: 0)."""
-    column = whole(column)
-    return words.codes(column.flatten()), numbers(column.value_lengths(), 0)
+    import pyarrow.compute as pc
+
+    return words.codes(elements(column)), numbers(pc.list_value_length(column), 0)
+
+
+def elements(column: Any) -> Any:
+    """The elements of a list column one after another, in pieces: as one array they may be too long for Arrow."""
+    import pyarrow as pa
+
+    pieces = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return pa.chunked_array([piece.flatten() for piece in pieces], column.type.value_type)
 
 
 def places(lengths: Any) -> tuple[Any, Any]:
@@ -134,9 +143,9 @@ def compared(column: Any) -> list[Any]:
     column = whole(column)
     if not pa.types.is_list(column.type):
         return [ranks(column)]
-    lengths, elements = numbers(column.value_lengths(), 0), column.flatten()
+    lengths, items = numbers(column.value_lengths(), 0), column.flatten()
     place, row = places(lengths)
-    parts = [ranks(part) for part in (elements.flatten() if pa.types.is_struct(elements.type) else [elements])]
+    parts = [ranks(part) for part in (items.flatten() if pa.types.is_struct(items.type) else [items])]
     if len(parts) > 1:
         order = np.lexsort((*parts[::-1], row))
         parts = [part[order] for part in parts]

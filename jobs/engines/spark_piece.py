@@ -15,7 +15,7 @@ from contract.records import LABEL, PREDICTION
 from jobs.engines.question import Question
 from jobs.engines.spark_cells import Facts
 from jobs.engines.spark_cells import tables as counts_tables
-from jobs.engines.spark_columns import NULL, Words, compared, flat, numbered, numbers, places, whole
+from jobs.engines.spark_columns import NULL, Words, compared, elements, flat, numbered, numbers, places
 from jobs.engines.spark_rows import OTHER_ROLE, PredictionRows, Rows, label_rows, prediction_rows
 from jobs.engines.spark_slices import top_values, values
 from jobs.engines.spark_votes import (
@@ -50,7 +50,7 @@ def count(day: str, predictions: Any, labels: Any, question: Question) -> Piece:
     """The counts of a piece of that day; the rows as Arrow tables in the form of `Rows`."""
     given, said = Rows(predictions, PREDICTION), Rows(labels, LABEL)
     piece = Piece({"predictions": len(given), "labels": len(said)})
-    classes = Words.of(given.column("predicted_label"), said.column("label"), whole(given.column("top_labels")).flatten())
+    classes = Words.of(given.column("predicted_label"), said.column("label"), elements(given.column("top_labels")))
     versions, people = Words.of(given.column("model_version")), Words.of(said.column("labeler"))
     given_ids, said_ids = given.ids("prediction_id"), said.ids("prediction_id")
     (given_number, said_number), many = numbered(given_ids, said_ids)
@@ -90,22 +90,31 @@ def _distinct(piece: Piece, given: Rows, rows: PredictionRows, many: int) -> Any
     row_of = np.full(many + 1, NULL)
     row_of[rows.number[ok]] = ok
     again = ok[np.bincount(rows.number[ok], minlength=many)[rows.number[ok]] > 1]
-    piece.rows["duplicate_predictions"] = 0
-    if len(again):
-        import pyarrow as pa
-
-        order = _order(Rows(given.table.take(pa.array(again)), PREDICTION))
-        again = again[np.lexsort((*order[::-1], rows.number[again]))]
-        starts, _ = runs(rows.number[again])
-        row_of[rows.number[again[starts]]] = again[starts]
-        piece.rows["duplicate_predictions"] = int(rows.ours[np.delete(again, starts)].sum())
+    first = _first(given, again[np.argsort(rows.number[again], kind="stable")], rows.number)
+    row_of[rows.number[first]] = first
+    piece.rows["duplicate_predictions"] = int(rows.ours[again].sum() - rows.ours[first].sum())
     return row_of
 
 
-def _order(rows: Rows) -> list[Any]:
-    """The columns by which prediction rows with one id compare."""
-    rest = [name for name in PREDICTION.names if name in rows.table.column_names and name not in (*FIRST, "prediction_id")]
-    return [part for name in (*FIRST, *rest) for part in compared(rows.column(name))]
+def _first(given: Rows, left: Any, number: Any) -> Any:
+    """Of prediction rows `left` in the order of their numbers the first of each number, column by column: only rows that
+    are equal so far are looked at in the next, for lists are large."""
+    import pyarrow as pa
+
+    found, rest = [], [n for n in PREDICTION.names if n in given.table.column_names and n not in (*FIRST, "prediction_id")]
+    for name in (*FIRST, *rest):
+        starts, lengths = runs(number[left])
+        found.append(left[starts[lengths == 1]])
+        left = left[np.repeat(lengths > 1, lengths)]
+        if not len(left):
+            break
+        starts, lengths = runs(number[left])
+        least = np.ones(len(left), bool)
+        for part in compared(given.column(name).take(pa.array(left))):
+            best = np.minimum.reduceat(np.where(least, part, np.iinfo(np.int64).max), starts)
+            least &= part == np.repeat(best, lengths)
+        left = left[least]
+    return np.concatenate([*found, left[runs(number[left])[0]]])
 
 
 def _rows_of_ours(rows: PredictionRows, distinct: Any) -> Any:
@@ -121,7 +130,7 @@ def _ranks(given: Rows, rows: PredictionRows, mine: Any, classes: Words, consens
 
     rank, label = np.zeros(len(mine), np.int32), consensus.label[rows.number[mine]]
     at = np.flatnonzero(label != NULL)
-    codes, lengths = flat(whole(given.column("top_labels")).take(pa.array(mine[at])), classes)
+    codes, lengths = flat(given.column("top_labels").take(pa.array(mine[at])), classes)
     place, row = places(lengths)
     hit = np.flatnonzero(codes == label[at[row]])
     found, first = np.unique(row[hit], return_index=True)

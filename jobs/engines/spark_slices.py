@@ -10,7 +10,7 @@ from jobs.engines.spark_columns import numbers, places, present, ranks, whole
 from jobs.engines.spark_rows import IDS, Rows
 
 US_PER_HOUR = 3_600_000_000
-NEVER = np.iinfo(np.int32).min
+NONE = np.iinfo(np.int64).min
 
 
 def values(rows: Rows, expression: str) -> Any:
@@ -23,8 +23,8 @@ def values(rows: Rows, expression: str) -> Any:
         hours = numbers(rows.column("predicted_at"), 0) // US_PER_HOUR % 24
         return pa.array([f"{n:02}" for n in range(24)]).take(pa.array(hours))
     if expression == "image_size":
-        size = np.maximum(*(numbers(rows.column(name), NEVER) for name in ("width", "height")))
-        return _band(expression, size, size == NEVER)
+        size = np.maximum(*(numbers(rows.column(name).cast(pa.int64()), NONE) for name in ("width", "height")))
+        return _band(expression, size, size == NONE)
     if expression == "latency":
         latency = numbers(rows.column("latency_ms"), np.nan)
         return _band(expression, latency, np.isnan(latency))

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from contract.records import Field, Record
 from contract.storage import Storage
 from jobs.engines.question import DataFile, DayFiles
+from jobs.engines.spark_rows import IDS
 
-IDS = ("prediction_id", "label_id")  # an empty id counts as null
 ALWAYS = ("label_id",)  # optional, but rows without another id are spread by it
 INT96 = "int96"
 Form = tuple[tuple[str, str], ...]  # (column, how it is stored), sorted
@@ -88,7 +88,7 @@ def expression(field: Field, stored: str | None) -> str:
         return f"cast(null as {_canonical(field)})"
     if field.type == "timestamp":
         return f"({name} - pmod({name}, 1000)) div 1000" if stored == "ns" else f"unix_micros({name})"
-    if field.name in IDS:
+    if field.name in IDS:  # an empty id counts as null
         return f"nullif({name}, '')"
     if field.type == "map<string,string>":  # entries have an order, maps have none
         return f"sort_array(map_entries({name}))"

@@ -6,6 +6,7 @@ from itertools import groupby, islice
 from math import ceil
 from typing import Any
 
+from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
 from jobs import task_store
@@ -14,10 +15,11 @@ from jobs.engines.question import DataFile, DayFiles, Question
 from jobs.engines.spark_piece import Piece, added, count, of_day
 from jobs.engines.spark_rows import IDS, entries, nulls
 
-# Rows of a day, predictions and labels, that one task may hold; a Python worker takes 300 bytes a row, more with lists of
-# top labels. On a cluster that is memory beside the executor's heap, of which YARN gives little.
-MOST_HERE, MOST_ON_CLUSTER = 6_000_000, 1_000_000
-AT_ONCE = 64  # days whose counts are on their way to the driver together
+# Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
+# each. On a cluster that is memory beside the executor's heap, of which YARN gives little.
+MOST_HERE, MOST_ON_CLUSTER = 50_000_000, 8_000_000
+AT_ONCE = 4  # days for each core between two looks: what came before a file that cannot be read is not lost
+BATCH = 8_192  # rows of lists: Arrow reads no more than 2 GB of their texts together
 TABLE = "table"  # in a big day's rows: which one
 
 
@@ -25,21 +27,29 @@ def pieces(session: Any, storage: Storage, days: Sequence[DayFiles], question: Q
     """What each day comes to, in the order of `days`."""
     at, context = task_store.where(storage), session.sparkContext
     most = MOST_HERE if context.master.startswith("local") else MOST_ON_CLUSTER
-    for big, some in groupby(days, lambda day: rows_of(day) > most):
+    for big, some in groupby(days, lambda day: values_of(day) > most):
         if big:
-            yield from (_by_shuffle(session, storage, day, question, ceil(2 * rows_of(day) / most)) for day in some)
-        while wave := list(islice(some, AT_ONCE)):
+            yield from (_by_shuffle(session, storage, day, question, ceil(2 * values_of(day) / most)) for day in some)
+        while wave := list(islice(some, AT_ONCE * context.defaultParallelism)):
             tasks = context.parallelize(wave, len(wave))
-            yield from map(unpacked, tasks.map(lambda day: packed(whole(task_store.opened(at), day, question))).collect())
+            yield from map(unpacked, tasks.map(lambda day: _whole(at, day, question)).collect())
 
 
-def rows_of(day: DayFiles) -> int:
-    """Rows in a day's files, by their footers."""
-    return sum(file.rows for file in day.predictions + day.labels)
+def values_of(day: DayFiles) -> int:
+    """Values in a day's files, by their footers."""
+    return sum(file.values for file in day.predictions + day.labels)
+
+
+def _whole(at: task_store.Where, day: DayFiles, question: Question) -> bytes:
+    """A whole day, packed, or what is wrong with a file: Spark would make an error of its own of it."""
+    try:
+        return packed(whole(task_store.opened(at), day, question))
+    except Mismatch as error:
+        return packed(error)
 
 
 def whole(storage: Storage, day: DayFiles, question: Question) -> Piece:
-    """A whole day, read here."""
+    """A whole day, read here. Mismatch when a file is not what its footer said."""
     return of_day(count(
         day.day, read(storage, day.predictions, PREDICTION), read(storage, day.labels, LABEL), question))
 
@@ -55,17 +65,46 @@ def read(storage: Storage, files: Sequence[DataFile], record: Record) -> Any:
 
 def _read(system: Any, path: str, file: DataFile, record: Record) -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     stored = [name for name, kind in file.columns.items() if not pa.types.is_null(kind)]
     words = [name for name in stored if record.field(name).type == "string" and name not in IDS]
-    with pq.ParquetFile(path, filesystem=system, read_dictionary=words, pre_buffer=True) as parquet:
-        table = parquet.read(columns=stored, use_threads=False)
+    with _opened(system, path, file, words) as parquet:
+        table = _nested(parquet, stored) if any(pa.types.is_nested(file.columns[name]) for name in stored) else (
+            parquet.read(columns=stored, use_threads=False))
     made = {name: as_ours(table.column(name), record.field(name).type, name in words) for name in stored}
     made |= {name: nulls(record, name, table.num_rows) for name in record.required if name not in made}
     for column in made.values():
         column.validate(full=True)  # Arrow reads bytes that are no UTF-8 without a word
     return pa.table(made)
+
+
+def _opened(system: Any, path: str, file: DataFile, words: Sequence[str]) -> Any:
+    """The file; Mismatch when it has other rows or columns than before."""
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(path, filesystem=system, read_dictionary=words, pre_buffer=True,
+                                 coerce_int96_timestamp_unit="us")  # Arrow's nanoseconds end in 2262
+    except KeyError as error:
+        raise _changed(file, f"none of {error}") from error
+    names = parquet.schema_arrow.names
+    if parquet.metadata.num_rows != file.rows or set(file.columns) - set(names):  # Arrow leaves out what is gone
+        raise _changed(file, f"{parquet.metadata.num_rows} of {', '.join(names)}")
+    return parquet
+
+
+def _changed(file: DataFile, got: str) -> Mismatch:
+    return Mismatch(f"{file.key}: expected {file.rows} rows of {', '.join(file.columns)}, got {got}. The file changed while it "
+                    f"was read: start again.")
+
+
+def _nested(parquet: Any, columns: Sequence[str]) -> Any:
+    """Columns with lists among them, a few rows at a time: their elements must fit into one of Arrow's arrays."""
+    import pyarrow as pa
+
+    batches = [batch for group in range(parquet.num_row_groups)
+               for batch in parquet.iter_batches(BATCH, row_groups=[group], columns=columns, use_threads=False)]
+    return pa.Table.from_batches(batches) if batches else parquet.read(columns=columns)
 
 
 def as_ours(column: Any, kind: str, word: bool) -> Any:
@@ -101,10 +140,16 @@ def _by_shuffle(session: Any, storage: Storage, day: DayFiles, question: Questio
                            for record in (PREDICTION, LABEL))
     rows = predictions.unionByName(labels, allowMissingColumns=True)
     # Rows without an id are spread by what else they have, so that none of the pieces is full of them.
-    rows = rows.repartition(parts, F.expr("coalesce(prediction_id, label_id, string(predicted_at))"))
+    rows = rows.repartition(parts, F.expr("coalesce(prediction_id, label_id, string(predicted_at), string(labeled_at))"))
     made = rows.mapInArrow(lambda batches: _of_batches(batches, day.day, question), "piece binary").rdd.map(lambda row: row.piece)
     # Added up in tasks, too: of a day of a thousand pieces the driver sees a few.
-    return of_day(unpacked(made.treeReduce(lambda one, other: packed(added([unpacked(one), unpacked(other)])))))
+    found = made.treeAggregate(None, _with, _with)
+    return of_day(unpacked(found) if found else count(day.day, read(storage, (), PREDICTION), read(storage, (), LABEL), question))
+
+
+def _with(one: bytes | None, other: bytes | None) -> bytes | None:
+    """Two packed pieces added; None is nothing."""
+    return packed(added([unpacked(one), unpacked(other)])) if one and other else one or other
 
 
 def _of_batches(batches: Iterator[Any], day: str, question: Question) -> Iterator[Any]:
@@ -114,13 +159,14 @@ def _of_batches(batches: Iterator[Any], day: str, question: Question) -> Iterato
     found = list(batches)
     if found:
         table = pa.Table.from_batches(found)
+        table.validate(full=True)  # Spark's texts may be any bytes
         predictions, labels = (table.filter(pc.equal(table.column(TABLE), record.name)) for record in (PREDICTION, LABEL))
         piece = count(day, predictions, labels, question)
         yield pa.record_batch([pa.array([packed(piece)], pa.binary())], ["piece"])
 
 
-def packed(piece: Piece) -> bytes:
-    """A piece as it travels, a sixth of its size."""
+def packed(piece: Piece | Mismatch) -> bytes:
+    """A piece, or what is wrong, as it travels: a sixth of its size."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -130,7 +176,10 @@ def packed(piece: Piece) -> bytes:
 
 
 def unpacked(data: bytes) -> Piece:
-    """The piece that travelled."""
+    """The piece that travelled; raises the Mismatch that did."""
     import pyarrow as pa
 
-    return pickle.loads(pa.CompressedInputStream(pa.BufferReader(data), "zstd").read())
+    found = pickle.loads(pa.CompressedInputStream(pa.BufferReader(data), "zstd").read())
+    if isinstance(found, Mismatch):
+        raise found
+    return found

@@ -35,7 +35,7 @@ def test_a_day_too_big_for_one_task_is_counted_in_pieces(spark, tmp_path, monkey
     awkward.write(str(tmp_path), awkward.rows_of(12), 12)
     storage, days = awkward.day_files(str(tmp_path))
     wanted = [awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner="inline")]
-    small = spark_tasks.rows_of(days[0])
+    small = spark_tasks.values_of(days[0])
     monkeypatch.setattr(spark_tasks, "MOST_HERE", small - 1)
     monkeypatch.setattr(spark_tasks, "whole", lambda *_: pytest.fail("read as a whole"))
     assert spark_count(storage, days, awkward.QUESTION) == wanted
@@ -49,7 +49,7 @@ def test_days_of_both_kinds_come_in_their_order(spark, tmp_path, monkeypatch):
         rows[day] = {name: of[:len(of) // (n + 1)] for name, of in rows[day].items()}
     awkward.write(str(tmp_path), rows, 13)
     storage, days = awkward.day_files(str(tmp_path))
-    monkeypatch.setattr(spark_tasks, "MOST_HERE", spark_tasks.rows_of(days[0]) - 1)
+    monkeypatch.setattr(spark_tasks, "MOST_HERE", spark_tasks.values_of(days[0]) - 1)
     monkeypatch.setattr(spark_tasks, "AT_ONCE", 2)
     asked = [days[1], days[0], days[1], days[1], days[1]]
     wanted = {c.day: awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner="inline")}
@@ -79,13 +79,19 @@ def test_the_users_session_keeps_its_own_settings(spark):
     assert spark.conf.get("spark.sql.caseSensitive") == before
 
 
-def test_rows_that_the_footers_promise_must_be_read(spark, tmp_path):
+@pytest.mark.parametrize("most, said", [(None, "predictions/.*: expected .* rows of .* start again"),
+                                        (1, "predictions of 2026-11-19: expected .* Spark read")], ids=["task", "shuffle"])
+def test_rows_that_the_footers_promise_must_be_read(spark, tmp_path, monkeypatch, most, said):
+    from jobs.engines import spark_tasks
+
     root = str(tmp_path / "root")
     awkward.write(root, awkward.rows_of(8, n=5), 8, files=1)
     question = Question("m", awkward.AS_OF)
     storage, (day, *_) = awkward.day_files(root, question)
     more = tuple(dataclasses.replace(file, rows=file.rows + 1) for file in day.predictions)
-    with pytest.raises(Mismatch, match="predictions of 2026-11-19: expected .* Spark read"):
+    if most:
+        monkeypatch.setattr(spark_tasks, "MOST_HERE", spark_tasks.values_of(day) - 1)
+    with pytest.raises(Mismatch, match=said):
         spark_count(storage, [DayFiles(day.day, more, day.labels)], question)
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
 from jobs.engines import mapreduce, spark, spark_columns, spark_tasks
 from jobs.engines.spark_cells import added as summed
@@ -171,3 +172,25 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     file = DataFile("bad.parquet", 0, "", 1, 1, {"prediction_id": pa.string()})
     with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
         spark_tasks._read(None, str(tmp_path / "bad.parquet"), file, PREDICTION)
+
+
+def test_a_column_that_is_gone_since_the_footers_were_read_is_named(tmp_path):
+    awkward.write(str(tmp_path), awkward.rows_of(3, 5), 3, files=1)
+    storage, (day, *_) = awkward.day_files(str(tmp_path))
+    (file,) = day.predictions
+    path = storage.path(file.key)
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["model"]), path)
+    with pytest.raises(Mismatch, match="got none of .*model.* The file changed"):
+        spark_tasks.whole(storage, day, awkward.QUESTION)
+
+
+def test_what_is_wrong_travels_as_it_is():
+    with pytest.raises(Mismatch, match="a file changed"):
+        spark_tasks.unpacked(spark_tasks.packed(Mismatch("a file changed")))
+
+
+def test_bytes_that_are_no_text_are_refused_after_a_shuffle_too():
+    bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff" * 36]).buffers())
+    batch = pa.record_batch([bad, pa.array(["labels"])], ["prediction_id", spark_tasks.TABLE])
+    with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
+        list(spark_tasks._of_batches(iter([batch]), DAY, awkward.QUESTION))
