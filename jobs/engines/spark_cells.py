@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE, canonical
-from jobs.engines.spark_columns import NULL, Words
+from jobs.engines.spark_columns import NULL, Words, places
 from jobs.engines.spark_votes import VOTE, Consensus, LabelRows, Tally, runs
 
 EDGES = np.arange(BINS + 1) / BINS
@@ -105,11 +105,11 @@ def sums_of_weights(sums: Sequence[Any], cells_: int) -> dict[str, Any]:
     return {"n_weighted": n, "sum_weight": pa.array(weight).cast(pa.decimal128(19, 0)).cast(exact), "sum_weight_squared": squares}
 
 
-def origins(places: Any) -> Any:
+def origins(classes: Any) -> Any:
     """The words of places in ORIGINS; NULL is null."""
     import pyarrow as pa
 
-    return pa.array(ORIGINS).take(pa.array(places.astype(np.int32), mask=places == NULL))
+    return pa.array(ORIGINS).take(pa.array(classes.astype(np.int32), mask=classes == NULL))
 
 
 def slices(facts: Facts) -> Any:
@@ -123,7 +123,7 @@ def slices(facts: Facts) -> Any:
         coded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
         row, _, n = added([coded.indices.fill_null(NULL).to_numpy(), *columns], [])
         version, origin, predicted, label = (column[row] for column in columns)
-        parts.append(pa.table([pa.array([name]).take(pa.nulls(len(n), pa.int64()).fill_null(0)),
+        parts.append(pa.table([pa.repeat(name, len(n)),
                                coded.take(pa.array(row)).dictionary_decode(), facts.versions.taken(version), origins(origin),
                                facts.classes.taken(predicted), facts.classes.taken(label), pa.array(n)], schema=parts[0].schema))
     return pa.concat_tables(parts)
@@ -158,8 +158,7 @@ def coincidences(facts: Facts) -> Any:
     votes = np.add.reduceat(tally.n, starts) if len(starts) else tally.n
     # Of an item whose votes name k labels: k * k pairs of labels, each label beside itself, too.
     pairs = lengths * lengths
-    item = np.repeat(np.arange(len(lengths)), pairs)
-    pair = np.arange(len(item)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    pair, item = places(pairs)
     one, other = starts[item] + pair // lengths[item], starts[item] + pair % lengths[item]
     n = tally.n[one] * (tally.n[other] - (one == other))
     some = np.flatnonzero(n)

@@ -60,8 +60,8 @@ def count(day: str, predictions: Any, labels: Any, question: Question) -> Piece:
     has_prediction = row_of != NULL
     voters.status[(has_prediction & ~np.append(rows.ours, False)[row_of])[voters.number]] = OTHER_MODEL
     consensus, tally = decide(voters, has_prediction[:-1])
-    _count_predictions(piece, rows, given.known("predicted_at"))
-    _count_labels(piece, voters, said.known("labeled_at"))
+    _count_predictions(piece, rows)
+    _count_labels(piece, voters)
     mine = _rows_of_ours(rows, row_of[has_prediction])
     confidence, rank = numbers(given.column("confidence"), np.nan)[mine], _ranks(given, rows, mine, classes, consensus)
     piece.tables = counts_tables(Facts(classes, versions, people, rows.version[mine], rows.predicted[mine], rows.number[mine],
@@ -149,22 +149,22 @@ def _slices(given: Rows, mine: Any, question: Question) -> dict[str, Any]:
     return {declared.name: values(some, declared.expression) for declared in question.slices}
 
 
-def _count_predictions(piece: Piece, rows: PredictionRows, known: Any) -> None:
+def _count_predictions(piece: Piece, rows: PredictionRows) -> None:
     """Rule 2 added up."""
     ours = rows.ours & (rows.status != OTHER_ROLE)
     piece.rows["predictions"] = int(ours.sum())
     for name, status in (("invalid", INVALID), ("misfiled", MISFILED), ("future", FUTURE)):
         piece.rows[f"{name}_predictions"] = int((ours & (rows.status == status)).sum())
-    _times(piece, known[rows.status == OK], known[rows.status == FUTURE])
+    _times(piece, rows.known[rows.status == OK], rows.known[rows.status == FUTURE])
 
 
-def _count_labels(piece: Piece, rows: LabelRows, known: Any) -> None:
+def _count_labels(piece: Piece, rows: LabelRows) -> None:
     """Rule 3 added up."""
     n = np.bincount(rows.status, minlength=max(ENDINGS.values()) + 1).tolist()
     piece.rows |= {name: n[status] for name, status in ENDINGS.items()}
     piece.rows["labels"] = len(rows.status) - n[OTHER_MODEL]
     counted = ~np.isin(rows.status, (INVALID, MISFILED, OTHER_MODEL, FUTURE))
-    _times(piece, known[counted], known[rows.status == FUTURE])
+    _times(piece, rows.known[counted], rows.known[rows.status == FUTURE])
 
 
 def _times(piece: Piece, early: Any, late: Any) -> None:

@@ -71,6 +71,7 @@ class PredictionRows:
     status: Any  # uint8
     ours: Any
     t: Any  # us since 1970
+    known: Any  # us since 1970
     version: Any  # code
     predicted: Any  # code
 
@@ -81,14 +82,14 @@ def prediction_rows(given: Rows, ids: Any, number: Any, day: str, question: Ques
     models, roles = (Words.of(given.column(c)) for c in ("model", "role"))
     model, role = models.codes(given.column("model")), roles.codes(given.column("role"))
     version, predicted = versions.codes(given.column("model_version")), classes.codes(given.column("predicted_label"))
-    t = given.column("predicted_at")
+    t, known = given.column("predicted_at"), given.known("predicted_at")
     empty = _empty(models, model) | _empty(versions, version) | _empty(classes, predicted)
     status = np.full(len(given), OK, np.uint8)
-    status[given.known("predicted_at") > question.as_of] = FUTURE
+    status[known > question.as_of] = FUTURE
     status[misfiled(ids, day)] = MISFILED
     status[(number == NULL) | ~present(t) | empty] = INVALID
     status[~(_is(roles, role, question.role) | ((role == NULL) & (question.role == "live")))] = OTHER_ROLE
-    return PredictionRows(number, status, _is(models, model, question.model), numbers(t, 0), version, predicted)
+    return PredictionRows(number, status, _is(models, model, question.model), numbers(t, 0), known, version, predicted)
 
 
 def _is(words: Words, codes: Any, text: str) -> Any:
@@ -105,12 +106,13 @@ def label_rows(said: Rows, ids: Any, number: Any, day: str, question: Question, 
     """Label rows of the day with rule 3 for each by itself; `number` of the prediction `ids`."""
     label, labeler, t = classes.codes(said.column("label")), people.codes(said.column("labeler")), said.column("labeled_at")
     withdraws, saw = numbers(said.column("withdraws"), False), truths(said.column("saw_prediction"))
+    known = said.known("labeled_at")
     status = np.full(len(said), OK, np.uint8)
-    status[said.known("labeled_at") > question.as_of] = FUTURE
+    status[known > question.as_of] = FUTURE
     status[misfiled(ids, day)] = MISFILED
     status[(number == NULL) | ~present(t) | (_empty(classes, label) & ~withdraws)] = INVALID
     return LabelRows(
-        number=number, status=status, t=numbers(t, 0), label=label, labeler=labeler, withdraws=withdraws, saw=saw,
+        number=number, status=status, t=numbers(t, 0), known=known, label=label, labeler=labeler, withdraws=withdraws, saw=saw,
         origin=origin_classes(said.column("origin"), saw), weight=_weights(people, question.labeler_weights)[labeler],
         probability=numbers(said.column("selection_probability"), np.nan), label_id=_Numbers(said),
         columns=[_Ranks(said, name) for name in TIES])

@@ -6,7 +6,7 @@ import numpy as np
 
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, canonical
 from jobs.engines.question import BANDS
-from jobs.engines.spark_columns import numbers, places, present, ranks, whole
+from jobs.engines.spark_columns import NULL, numbers, places, present, ranks, whole
 from jobs.engines.spark_rows import IDS, Rows
 
 US_PER_HOUR = 3_600_000_000
@@ -49,9 +49,9 @@ def _attribute(entries: Any, name: str) -> Any:
     hit = np.flatnonzero(numbers(pc.equal(keys, name), False))
     hit = hit[np.lexsort((ranks(items.take(pa.array(hit))), row[hit]))]
     found, first = np.unique(row[hit], return_index=True)
-    place = np.zeros(len(entries), np.int64)
+    place = np.full(len(entries), NULL)
     place[found] = hit[first]
-    return items.take(pa.array(place, mask=~np.isin(np.arange(len(entries)), found)))
+    return items.take(pa.array(place, mask=place == NULL))
 
 
 def top_values(table: Any) -> Any:

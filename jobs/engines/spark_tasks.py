@@ -134,6 +134,7 @@ def _microseconds(column: Any) -> Any:
 
 def _by_shuffle(session: Any, storage: Storage, day: DayFiles, question: Question, parts: int) -> Piece:
     """A day that is too big for one task: Spark reads it, and a shuffle brings each id's rows into one piece."""
+    import pyarrow as pa
     from pyspark.sql import functions as F
 
     predictions, labels = (spark_tables.table(session, storage, day, record).withColumn(TABLE, F.lit(record.name))
@@ -144,7 +145,7 @@ def _by_shuffle(session: Any, storage: Storage, day: DayFiles, question: Questio
     made = rows.mapInArrow(lambda batches: _of_batches(batches, day.day, question), "piece binary").rdd.map(lambda row: row.piece)
     # Added up in tasks, too: of a day of a thousand pieces the driver sees a few.
     found = made.treeAggregate(None, _with, _with)
-    return of_day(unpacked(found) if found else count(day.day, read(storage, (), PREDICTION), read(storage, (), LABEL), question))
+    return of_day(unpacked(found) if found else count(day.day, pa.table({}), pa.table({}), question))
 
 
 def _with(one: bytes | None, other: bytes | None) -> bytes | None:

@@ -25,6 +25,7 @@ class LabelRows:
     number: Any
     status: Any  # uint8
     t: Any  # us since 1970
+    known: Any  # us since 1970
     label: Any  # code
     labeler: Any  # code
     origin: Any  # place in ORIGINS

@@ -95,6 +95,19 @@ def test_rows_that_the_footers_promise_must_be_read(spark, tmp_path, monkeypatch
         spark_count(storage, [DayFiles(day.day, more, day.labels)], question)
 
 
+def test_a_big_day_that_is_empty_by_now_is_told_as_such(spark, tmp_path, monkeypatch):
+    from jobs.engines import spark_tasks
+
+    awkward.write(str(tmp_path), awkward.rows_of(8, n=5), 8, files=1)
+    storage, (day, *_) = awkward.day_files(str(tmp_path))
+    for file in day.predictions + day.labels:
+        path = storage.path(file.key)
+        pq.write_table(pq.read_table(path, partitioning=None).slice(0, 0), path)
+    monkeypatch.setattr(spark_tasks, "MOST_HERE", spark_tasks.values_of(day) - 1)
+    with pytest.raises(Mismatch, match="Spark read 0"):
+        spark_count(storage, [day], awkward.QUESTION)
+
+
 def test_a_day_without_files_has_empty_counts(spark, tmp_path):
     (empty,) = spark_count(open_storage(str(tmp_path)), [DayFiles("2026-11-20", (), ())], Question("m", 0))
     assert not any(empty["rows"].values()) and empty["cells"] == [] and empty["known"] == (0, None)
