@@ -58,19 +58,28 @@ def most_confused(found: Confusion) -> list[dict[str, Any]]:
     return confusion_rows(found, ~found.diagonal, MOST_CONFUSED)
 
 
-def per_class(cells: Cells, found: Confusion, classes: list[str] | None, confidence: float) -> list[dict[str, Any]]:
-    """One row for every class: of the card, or without one every label and prediction; by the bytes of the label."""
+def per_class(cells: Cells, split: dict[str, int], found: Confusion, classes: list[str] | None,
+              confidence: float) -> list[dict[str, Any]]:
+    """One row for every class: of the card, or without one every label and prediction; by the bytes of the label.
+
+    `split`: predicted label -> its predictions whose labels differ.
+    """
     names = cells.names if classes is None else sorted(set(classes))
-    split = np.bincount(cells.predicted[cells.split], cells.n[cells.split], len(cells.names)).astype(np.int64)
-    right, support, predicted, predictions, split = (spread(x, cells.names, names) for x in (
-        *found.per_class(), class_predictions(cells), split))
+    right, support, predicted, predictions = (spread(x, cells.names, names) for x in (
+        *found.per_class(), class_predictions(cells)))
     recall = shares(right, support, confidence, "no label names this class")
     precision = shares(right, predicted, confidence, "no labelled prediction names this class")
     coverage = shares(predicted, predictions, confidence, "no prediction names this class")
     f1 = f1_scores(right, support, predicted, confidence)
-    columns = (names, *(x.tolist() for x in (support, predicted, right, split, predictions)), coverage, precision, recall,
-               f1)
+    columns = (names, *(x.tolist() for x in (support, predicted, right)), [split.get(name, 0) for name in names],
+               predictions.tolist(), coverage, precision, recall, f1)
     return [dict(zip(CLASS_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def split_of(cells: Cells) -> dict[str, int]:
+    """Predicted label -> its predictions whose labels differ, where there are any."""
+    n = np.bincount(cells.predicted[cells.split], cells.n[cells.split], len(cells.names)).astype(np.int64)
+    return {cells.names[i]: int(n[i]) for i in np.flatnonzero(n)}
 
 
 def class_predictions(cells: Cells) -> Any:

@@ -16,7 +16,8 @@ MOST_CLASSES, REPLICATES = 200, 400
 
 
 def drift(reference: Any, current: Any) -> dict[str, Any]:
-    """`predicted` and `confidence`: {"psi", "psi_95", "js", "js_95"} between two Arrow cells tables."""
+    """`predicted` and `confidence`: {"psi", "psi_95", "js", "js_95"} between two Arrow tables of cells, or of what these have
+    in the columns (predicted, confidence_bin, n)."""
     return {"predicted": compare(*_paired(*(_by_class(t) for t in (reference, current)))),
             "confidence": compare(_by_bin(reference), _by_bin(current))}
 

@@ -8,89 +8,89 @@ from typing import Any
 
 from contract import clock, delays
 from contract.agreement import alpha, labelers
-from contract.cells import Cells, by_version
-from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, DayCounts, add, listed_cells
+from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, summed
 from contract.drift import drift
-from contract.estimate import accuracy, by_origin, estimate, labelled_sums, sums_by_origin
-from contract.metrics import Rules, of_version
+from contract.estimate import accuracy, by_origin, estimate
+from contract.metrics import Margins, Rules, margins_by_version, of_version
 from contract.response import basis_of
 from contract.samples import Sample
 from contract.since_dataset import Learnt, since_dataset
-from contract.unlabelled import bins_by_version, check_on_later, unlabelled_estimate
+from contract.sums import labelled_sums, sums_by_origin
+from contract.unlabelled import check_on_later, unlabelled_estimate
+from contract.window_counts import DayFigures, WindowCounts
 
 NO_DATA = "no data"
 
 
 def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role: str, counts: Mapping[str, str],
-          days: Mapping[str, DayCounts], classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
+          window_counts: WindowCounts, classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
           accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None, confidence: float = 0.95,
           samples: Mapping[str, Mapping[str, Sample]] | None = None, learnt: Learnt | None = None,
           fit: str | None = None, labeler_weights: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The document of one evaluation.
 
     `window` names its first and last day, `as_of` is in microseconds since 1970, `counts` says where each day's counts
-    lie ("<inputs>/<known_through>"), `classes` is the class list of each version that has a card, and `partial` lists
-    the files that were left out (an empty list: nothing was). `samples`: kind (audit, review) -> day -> the sample that
-    was drawn; `learnt`: what the live version was made from. `labeler_weights` are whole numbers, WEIGHT_SCALE is 1, and
-    `fit` names where they are from.
+    lie ("<inputs>/<known_through>"), `window_counts` are those counts, `classes` is the class list of each version that
+    has a card, and `partial` lists the files that were left out (an empty list: nothing was). `samples`: kind (audit,
+    review) -> day -> the sample that was drawn; `learnt`: what the live version was made from. `labeler_weights` are
+    whole numbers, WEIGHT_SCALE is 1, and `fit` names where they are from.
     """
     rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges else None, confidence)
-    tables, rows = add(days.values())
-    origins, history = sums_by_origin(tables["cells"]), {d: delays.histogram(c.tables["delays"]) for d, c in
-                                                         days.items()}
-    cells_of = {d: c.tables["cells"] for d, c in sorted(days.items())}
-    bases = {o: basis_of(o, (samples or {}).get(o, {}), cells_of) for o in ORIGINS}
-    cells, drifts = by_version(tables["cells"]), newest_day_drift(days)
-    versions = {v: of_version(of_all, origins[v], classes.get(v), rules, bases) for v, of_all in cells.items()}
-    _check_unlabelled(versions, cells, cells_of, drifts, confidence)
+    days, origins = window_counts.days, window_counts.origins
+    history = {day.day: day.delays for day in days}
+    bases = {o: basis_of(o, (samples or {}).get(o, {}), days) for o in ORIGINS}
+    found, drifts = margins_by_version(window_counts), newest_day_drift(days)
+    versions = {v: of_version(of_all, origins[v], classes.get(v), rules, bases) for v, of_all in found.items()}
+    _check_unlabelled(versions, found, days, drifts, confidence)
     document = {
         "schema": "1", "model": model, "window": {"from": window[0], "to": window[1]},
         "as_of": clock.iso(clock.from_us(as_of)), "engine": engine, "role": role, "rules": RULES,
         "consensus": {"rule": "majority", "fit": fit,
                       "labeler_weights": {who: w / WEIGHT_SCALE for who, w in sorted((labeler_weights or {}).items())}},
-        "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": rows, "versions": versions,
+        "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": window_counts.rows, "versions": versions,
         "confidence": confidence, "accepted_ratio": accepted_ratio,
         "trend": trend(days, history, as_of, confidence, samples or {}), "drift": drifts,
-        "since_dataset": since_dataset(learnt, cells_of),
-        "slices": slice_rows(tables["slices"], confidence),
-        "labelers": labelers(tables["people"], confidence), "alpha": alpha(tables["coincidences"]),
-        "delays": {**delays.summary(history, as_of), "labels": delay_rows(tables["delays"])},
+        "since_dataset": since_dataset(learnt, days),
+        "slices": slice_rows(window_counts.total("slices"), confidence),
+        "labelers": labelers(window_counts.total("people"), confidence), "alpha": alpha(window_counts.total("coincidences")),
+        "delays": {**delays.summary(history, as_of), "labels": delay_rows(window_counts.total("delays"))},
     }
     return document if versions else {**document, "reason": NO_DATA}
 
 
-def _check_unlabelled(versions: dict[str, Any], cells: Mapping[str, Cells], days: Mapping[str, Any],
+def _check_unlabelled(versions: dict[str, Any], margins: Mapping[str, Margins], days: Sequence[DayFigures],
                       drifts: Mapping[str, Any], confidence: float) -> None:
     """Each version's estimate for unlabelled predictions, with its check against later labels."""
-    by_day = {day: bins_by_version(table) for day, table in days.items()}
-    for version, of_all in cells.items():
-        check = check_on_later([(d, found[version]) for d, found in by_day.items() if version in found], confidence)
-        versions[version]["unlabelled_estimate"] = unlabelled_estimate(of_all, confidence, drifts, check)
+    for version, of_all in margins.items():
+        check = check_on_later([(d.day, d.bins[version]) for d in days if version in d.bins], confidence)
+        versions[version]["unlabelled_estimate"] = unlabelled_estimate(of_all.bins, confidence, drifts, check)
 
 
-def trend(days: Mapping[str, DayCounts], history: Mapping[str, dict[int, int]], as_of: int, confidence: float,
+def trend(days: Sequence[DayFigures], history: Mapping[str, dict[int, int]], as_of: int, confidence: float,
           samples: Mapping[str, Mapping[str, Sample]]) -> list[dict[str, Any]]:
     """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
     learnt, rows = delays.arrived(history, as_of), []
-    for day, counts in sorted(days.items()):
-        arriving, cells = delays.arriving(day, as_of, learnt), {day: counts.tables["cells"]}
-        bases = {o: basis_of(o, {d: s for d, s in samples.get(o, {}).items() if d == day}, cells) for o in ORIGINS}
-        for version, origins in sorted(sums_by_origin(counts.tables["cells"]).items()):
+    for day in days:
+        arriving = delays.arriving(day.day, as_of, learnt)
+        bases = {o: basis_of(o, {d: s for d, s in samples.get(o, {}).items() if d == day.day}, [day]) for o in ORIGINS}
+        for version, origins in sorted(day.origins.items()):
             labelled = sum(s.n for s in labelled_sums(origins).values())
-            rows.append({"day": day, "version": version, "predictions": sum(s.n for s in origins.values()),
+            rows.append({"day": day.day, "version": version, "predictions": sum(s.n for s in origins.values()),
                          "labelled": labelled, "accuracy": accuracy(origins, confidence),
                          "estimate": estimate(origins, confidence, bases), **arriving})
     return rows
 
 
-def newest_day_drift(days: Mapping[str, DayCounts]) -> dict[str, Any]:
+def newest_day_drift(days: Sequence[DayFigures]) -> dict[str, Any]:
     """Drift of the newest day that has predictions against the days of the window before it."""
-    filled = [day for day in sorted(days) if days[day].tables["cells"].num_rows]
+    filled = [day for day in days if day.predictions.num_rows]
+    names = [day.day for day in filled]
     if len(filled) < 2:
-        return {"current": filled[-1:], "reference": [], "reason": "fewer than two days have predictions"}
-    before = listed_cells(days[day] for day in filled[:-1])
-    return {"current": filled[-1:], "reference": [filled[0], filled[-2]],
-            **drift(before, days[filled[-1]].tables["cells"])}
+        return {"current": names[-1:], "reference": [], "reason": "fewer than two days have predictions"}
+    import pyarrow as pa
+
+    before = pa.concat_tables([day.predictions for day in filled[:-1]])
+    return {"current": names[-1:], "reference": [names[0], names[-2]], **drift(before, filled[-1].predictions)}
 
 
 def slice_rows(table: Any, confidence: float) -> list[dict[str, Any]]:
@@ -119,9 +119,8 @@ def slice_rows(table: Any, confidence: float) -> list[dict[str, Any]]:
 
 
 def _pairs(table: Any) -> list[tuple[str, str | None]]:
-    pairs = table.group_by(["slice", "value"]).aggregate([])
-    found = zip(pairs["slice"].to_pylist(), pairs["value"].to_pylist(), strict=True)
-    return sorted(found, key=lambda pair: (pair[0], pair[1] is not None, pair[1] or ""))
+    pairs = summed(table, ["slice", "value"])
+    return list(zip(pairs["slice"].to_pylist(), pairs["value"].to_pylist(), strict=True))
 
 
 def delay_rows(table: Any) -> list[dict[str, Any]]:

@@ -4,16 +4,16 @@ Every figure becomes three columns: `<name>`, `<name>_low`, `<name>_high`. The c
 document holds its 10,000 largest cells.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from contract.counts import DayCounts, listed_cells
+from contract.window_counts import WindowCounts
 
 FIGURES = {"precision", "recall", "f1", "accuracy", "estimate", "agreement", "coverage"}
 TEXTS = {"labeler", "value", "estimate_origin", "origin"}  # the type of a column that is all null
 
 
-def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, Any]:
+def tables(document: Mapping[str, Any], window: WindowCounts) -> dict[str, Any]:
     """Name -> Arrow table: versions, per_class, class_trend, confusion, confidence_buckets, confidence_thresholds, top_k,
     reliability, trend, slices, labelers, delays. Tables without rows are left out."""
     made: dict[str, list[dict[str, Any]]] = {"versions": []}
@@ -28,10 +28,9 @@ def tables(document: Mapping[str, Any], days: Iterable[DayCounts]) -> dict[str, 
         made[name] = [_flat(row) for row in document[name]]
     made["delays"] = document["delays"]["labels"]
     found = {name: _table(rows) for name, rows in made.items() if rows}
-    days = list(days)
-    trends = class_trend(days)
+    trends = class_trend({day.day: day.classes for day in window.days})
     found |= {"class_trend": trends} if trends.num_rows else {}
-    whole = confusion_table(listed_cells(days))
+    whole = confusion_table(window.total("pairs"))
     return found | ({"confusion": whole} if whole.num_rows else {})
 
 
@@ -40,27 +39,22 @@ def confusion_table(cells: Any) -> Any:
     import pyarrow.compute as pc
 
     part = cells.filter(pc.is_valid(cells["label"])).select(["model_version", "label", "predicted", "n"])
-    part = part.group_by(["model_version", "label", "predicted"]).aggregate([("n", "sum")])
-    part = part.select(["model_version", "label", "predicted", "n_sum"])
     part = part.rename_columns(["version", "label", "predicted", "count"])
     return part.sort_by([("version", "ascending"), ("count", "descending"), ("label", "ascending"),
                          ("predicted", "ascending")])
 
 
-def class_trend(days: Iterable[DayCounts]) -> Any:
-    """(version, label, day, right, labels), a row for each class and day that has labels, in this order."""
+def class_trend(days: Mapping[str, Any]) -> Any:
+    """(version, label, day, right, labels), a row for each class and day that has labels, in this order.
+
+    `days`: day -> its labelled predictions by class (`window_counts.by_class`).
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     parts = [_day_schema().empty_table()]
-    for counts in days:
-        cells = counts.tables["cells"]
-        cells = cells.filter(pc.is_valid(cells["label"]))
-        right = pc.multiply(pc.equal(cells["label"], cells["predicted"]).cast(pa.int64()), cells["n"])
-        part = pa.table([cells["model_version"], cells["label"], right, cells["n"]], ["version", "label", "right", "n"])
-        part = part.group_by(["version", "label"]).aggregate([("right", "sum"), ("n", "sum")])
-        day = pa.array([counts.day] * part.num_rows, pa.string())
-        parts.append(pa.table([part["version"], part["label"], day, part["right_sum"], part["n_sum"]], schema=_day_schema()))
+    for day, part in days.items():
+        columns = [part["version"], part["label"], pa.repeat(day, part.num_rows), part["right"], part["n"]]
+        parts.append(pa.table(columns, schema=_day_schema()))
     return pa.concat_tables(parts).sort_by([(name, "ascending") for name in ("version", "label", "day")])
 
 
@@ -71,7 +65,7 @@ def _day_schema() -> Any:
     return pa.schema([*texts, ("right", pa.int64()), ("labels", pa.int64())])
 
 
-def class_days(days: Iterable[DayCounts]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
+def class_days(days: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
     """Version -> label -> [(day, right, labels)] by day."""
     found: dict[str, dict[str, list[tuple[str, int, int]]]] = {}
     for version, label, *point in zip(*(column.to_pylist() for column in class_trend(days).columns), strict=True):

@@ -11,13 +11,15 @@ import numpy as np
 
 from contract import confidence as conf
 from contract.averages import averages
-from contract.cells import NO_RANK, Cells
-from contract.classes import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class
-from contract.estimate import Sums, accuracy, by_origin, estimate
+from contract.cells import NO_RANK, Cells, by_version
+from contract.classes import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class, split_of
+from contract.estimate import accuracy, by_origin, estimate
 from contract.intervals import CONFIDENCE
 from contract.ratio import share
 from contract.response import Basis
+from contract.sums import Sums
 from contract.unlabelled import unlabelled_estimate
+from contract.window_counts import WindowCounts
 
 TOP = (1, 3, 5)
 
@@ -31,29 +33,45 @@ class Rules:
     confidence: float = CONFIDENCE
 
 
-def of_version(cells: Cells, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
+@dataclass(frozen=True)
+class Margins:
+    """One version's cells, added up in three ways (contract.margins)."""
+
+    pairs: Cells  # (predicted, label)
+    bins: Cells  # (predicted, bin, right or wrong)
+    ranks: Cells  # (predicted, rank, split, right or wrong)
+
+
+def margins_by_version(window: WindowCounts) -> dict[str, Margins]:
+    """The margins of each version, versions in the order of their bytes."""
+    pairs, bins, ranks = (by_version(window.total(name)) for name in ("pairs", "bins", "ranks"))
+    return {version: Margins(pairs[version], bins[version], ranks[version]) for version in pairs}
+
+
+def of_version(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
                bases: Mapping[str, Basis] | None = None) -> dict[str, Any]:
     """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card; `bases` says
     what the labels of each origin class rest on, where that was looked up."""
-    found, level = confusion(cells), rules.confidence
-    listed = cells.names if classes is None else sorted(set(classes))
+    pairs, bins, ranks = margins.pairs, margins.bins, margins.ranks
+    found, level = confusion(pairs), rules.confidence
+    listed = pairs.names if classes is None else sorted(set(classes))
     edges = conf.edges_of(rules.bucket_edges)
-    count, wrong = conf.bucket_counts(cells, edges)
-    labelled = int(cells.n[cells.labelled].sum())
-    predictions = int(cells.n.sum())
+    count, wrong = conf.bucket_counts(bins, edges)
+    labelled = int(pairs.n[pairs.labelled].sum())
+    predictions = int(pairs.n.sum())
     return {
-        "predictions": predictions, "labelled": labelled, "split": int(cells.n[cells.split].sum()),
+        "predictions": predictions, "labelled": labelled, "split": int(ranks.n[ranks.split].sum()),
         "coverage": share(labelled, predictions, level, "no predictions"),
         "accuracy": accuracy(origins, level), "estimate": estimate(origins, level, bases),
-        "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(cells, len(listed), level),
-        "per_class": _with_calibration(per_class(cells, found, classes, level), cells, listed),
+        "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(ranks, len(listed), level),
+        "per_class": _with_calibration(per_class(pairs, split_of(ranks), found, classes, level), bins, listed),
         "class_list": "labels and predictions seen" if classes is None else "card",
-        "new_labels": new_labels(cells, listed),
+        "new_labels": new_labels(pairs, listed),
         "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
         "most_confused": most_confused(found),
-        "confidence_buckets": conf.bucket_rows(cells.names, count, wrong, edges),
-        "confidence_thresholds": threshold_rows(cells.names, listed, count, wrong, edges, rules.accepted_ratio),
-        "calibration": conf.calibration(cells, level), "unlabelled_estimate": unlabelled_estimate(cells, level),
+        "confidence_buckets": conf.bucket_rows(bins.names, count, wrong, edges),
+        "confidence_thresholds": threshold_rows(bins.names, listed, count, wrong, edges, rules.accepted_ratio),
+        "calibration": conf.calibration(bins, level), "unlabelled_estimate": unlabelled_estimate(bins, level),
     }
 
 

@@ -6,11 +6,12 @@ The shortfall that chance alone explains (one-sided 95%) is forgiven: a sample a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from contract.samples import KINDS, Cell, Sample, expected
+from contract.window_counts import DayFigures
 
 ENOUGH, CHANCE = 0.9, 1.645
 UNKNOWN = {"import": "imported labels; how they were chosen is not known",
@@ -30,24 +31,21 @@ class Basis:
         return asdict(self)
 
 
-def basis_of(origin: str, samples: Mapping[str, Sample], days: Mapping[str, Any]) -> Basis:
-    """What the labels of one origin class rest on.
-
-    `samples`: day -> the sample of that kind; `days`: day -> Arrow cells (contract.counts.CELLS) of all versions.
-    """
+def basis_of(origin: str, samples: Mapping[str, Sample], days: Sequence[DayFigures]) -> Basis:
+    """What the labels of one origin class rest on, of all versions. `samples`: day -> the sample of that kind."""
     if origin not in KINDS:
         return Basis(False, UNKNOWN[origin])
-    answered = {day: n for day, cells in days.items() if (n := _answered(cells, origin))}
+    answered = {day.day: n for day in days if (n := day.answered[origin])}
     alone = sum(n for day, n in answered.items() if day not in samples)
     if alone:
         return Basis(False, f"{origin} labels, {alone} of {sum(answered.values())} of days without a sample document")
     return _rated(origin, sum(answered.values()), samples, days)
 
 
-def _rated(origin: str, answered: int, samples: Mapping[str, Sample], days: Mapping[str, Any]) -> Basis:
+def _rated(origin: str, answered: int, samples: Mapping[str, Sample], days: Sequence[DayFigures]) -> Basis:
     asked, variance = 0.0, 0.0
-    for day in samples.keys() & days.keys():
-        cells, sample = _cells(days[day]), samples[day]
+    for day in (d for d in days if d.day in samples):
+        cells, sample = _cells(day.predictions), samples[day.day]
         asked += expected(sample, cells)
         variance += _variance(sample, cells)
     if not asked:
@@ -65,13 +63,4 @@ def _variance(sample: Sample, cells: Mapping[Cell, int]) -> float:
 
 
 def _cells(table: Any) -> dict[Cell, int]:
-    grouped = table.group_by(["predicted", "confidence_bin"]).aggregate([("n", "sum")]).to_pylist()
-    return {Cell(row["predicted"], row["confidence_bin"]): row["n_sum"] for row in grouped}
-
-
-def _answered(table: Any, origin: str) -> int:
-    """Predictions that were decided by this origin; of a review only rows with a known probability, others chose it."""
-    import pyarrow.compute as pc
-
-    column = "n" if origin == "audit" else "n_weighted"
-    return pc.sum(table.filter(pc.equal(table["origin"], origin))[column]).as_py() or 0
+    return {Cell(row["predicted"], row["confidence_bin"]): row["n"] for row in table.to_pylist()}

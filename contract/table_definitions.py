@@ -68,11 +68,13 @@ def evaluation_schemas() -> dict[str, Any]:
 
     from contract import evaluation
     from contract.evaluation_tables import tables
+    from contract.window_counts import WindowCounts
 
     day = example_day()
+    window = WindowCounts.of([day])
     document = evaluation.build(model="m", window=(day.day, day.day), as_of=0, engine="embedded", role="live", counts={},
-                                days={day.day: day}, classes={})
-    found = {name: table.schema for name, table in sorted(tables(document, [day]).items())}
+                                window_counts=window, classes={})
+    found = {name: table.schema for name, table in sorted(tables(document, window).items())}
     return {name: schema if "reason" in schema.names or name not in REASONED else schema.append(
         pa.field("reason", pa.string())) for name, schema in found.items()}
 

@@ -33,6 +33,7 @@ from contract.samples import Sample  # noqa: E402
 from contract.settings import Settings, with_options  # noqa: E402
 from contract.since_dataset import Learnt  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
+from contract.window_counts import WindowCounts  # noqa: E402
 from jobs import files  # noqa: E402
 from jobs.engines.question import DayFiles, Question, Slice, weighted  # noqa: E402
 
@@ -61,11 +62,19 @@ class Request:
 
 @dataclass
 class Counted:
-    """The counts of a window: what each day's document says, the counts themselves, and the files left out."""
+    """What was counted: each day's document, the sums over the window, and the files left out.
+
+    No day is held whole, so a window of many or of large days takes no more memory than one of few.
+    """
 
     documents: dict[str, CountsDocument] = field(default_factory=dict)
-    days: dict[str, DayCounts] = field(default_factory=dict)
+    window: WindowCounts = field(default_factory=WindowCounts)
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def take(self, document: CountsDocument, counts: DayCounts) -> None:
+        """One more day."""
+        self.documents[counts.day] = document
+        self.window.add(counts)
 
 
 def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
@@ -74,7 +83,7 @@ def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
     window = files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
     counted = count(storage, request, window.days)
     document = build(storage, request, window, counted)
-    return document, write(storage, document, counted.days.values())
+    return document, write(storage, document, counted.window)
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
@@ -93,8 +102,8 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
                      "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
         document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
-        counted.documents[day.day] = counts_store.write(storage, document, counts)
-        counted.days[day.day] = counts
+        counted.take(counts_store.write(storage, document, counts), counts)
+        del counts  # not beside the next one
     return counted
 
 
@@ -106,10 +115,13 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
         found = counts_store.find(storage, question.model, day.day, question.inputs(day), question.as_of)
         return (found, counts_store.read(storage, found)) if found else None
 
-    found = list(zip(days, pool.map(stored, days), strict=True))
-    counted.documents |= {d.day: pair[0] for d, pair in found if pair}
-    counted.days |= {d.day: pair[1] for d, pair in found if pair}
-    return [d for d, pair in found if not pair]
+    missing = []
+    for day, found in zip(days, pool.map(stored, days), strict=True):
+        if found:
+            counted.take(*found)
+        else:
+            missing.append(day)
+    return missing
 
 
 def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
@@ -124,6 +136,7 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
             for counts in engine.count(storage, days, request.question, None, **request.options):
                 shown.advance(day=counts.day)
                 yield left.pop(0), counts
+                del counts
         except Exception as error:  # whatever Spark or mrjob make of a file that cannot be read through
             if isinstance(error, ForeignSchema) and not request.quarantine:
                 raise
@@ -143,8 +156,8 @@ def build(storage: Storage, request: Request, window: files.Window, counted: Cou
     question = request.question
     document = evaluation.build(
         model=question.model, window=(window.first, window.last), as_of=question.as_of, engine=request.engine,
-        role=question.role, counts={d: c.name for d, c in counted.documents.items()}, days=counted.days,
-        classes=classes_of(storage, question.model, counted.days.values()),
+        role=question.role, counts={d: c.name for d, c in counted.documents.items()}, window_counts=counted.window,
+        classes=classes_of(storage, question.model, counted.window),
         partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
         accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges,
         fit=question.fit, labeler_weights=question.labeler_weights,
@@ -154,13 +167,12 @@ def build(storage: Storage, request: Request, window: files.Window, counted: Cou
     return document
 
 
-def classes_of(storage: Storage, model: str, days: Iterator[DayCounts]) -> dict[str, list[str]]:
+def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
     """The class list of each counted version that has a card."""
     from contract.registry import Registry
 
-    counted = {v for d in days for v in d.tables["cells"].column("model_version").unique().to_pylist()}
     registry = Registry(storage, model)
-    return {v: registry.card(v).classes for v in registry.versions() if v in counted}
+    return {v: registry.card(v).classes for v in registry.versions() if v in window.origins}
 
 
 def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
@@ -189,14 +201,14 @@ def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
     return Learnt(newest.state.live, dataset, last)
 
 
-def write(storage: Storage, document: dict[str, Any], days: Iterator[DayCounts]) -> str:
+def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> str:
     """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
     from contract.evaluation_tables import tables
 
     as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
     written, digest = jsonio.dumps_with_digest(document)
     folder = layout.evaluation(document["model"], f"{as_of}-{digest[:8]}")
-    made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, days).items()}
+    made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, window).items()}
     for name, data in {**made, "evaluation.json": written}.items():
         try:
             storage.create(folder + name, data)

@@ -14,6 +14,7 @@ from contract.evaluation_tables import class_days
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.storage import Storage, read_json
+from contract.window_counts import by_class
 from jobs.report_examples import examples
 from jobs.report_view import newest_first
 
@@ -94,6 +95,6 @@ def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:
 def _days(storage: Storage, evaluation: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
     """Version -> label -> (day, right, labels); empty when counts that the evaluation names are gone."""
     try:
-        return class_days(load_all(storage, dict(evaluation)))
+        return class_days({c.day: by_class(c.tables["cells"]) for c in load_all(storage, dict(evaluation))})
     except (NotFound, Mismatch):
         return {}

@@ -33,6 +33,7 @@ LOCAL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.debug.maxToStringFields": "1000",  # no warning about wide plans
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    "spark.task.maxDirectResultSize": "32m",  # counts come as they are, not by way of Netty and its buffers
 }
 # For a program in which Java does little more than hand out tasks: it starts in two thirds of the time.
 HANDS_OUT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}

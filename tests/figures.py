@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from contract import evaluation
 from contract.counts import CELLS, CONFIDENCE_SCALE, ROWS, TABLES, WEIGHT_SCALE, DayCounts, canonical, empty_tables
+from contract.window_counts import WindowCounts
 
 DAY, AS_OF = "2026-11-20", 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
 
@@ -40,7 +41,7 @@ def document(*days, **options):
     days = {d.day: d for d in days}
     window = (min(days, default=DAY), max(days, default=DAY))
     given = {"model": "m", "window": window, "as_of": AS_OF, "engine": "embedded", "role": "live",
-             "counts": {d: f"{'0' * 16}/1" for d in days}, "days": days, "classes": {}}
+             "counts": {d: f"{'0' * 16}/1" for d in days}, "window_counts": WindowCounts.of(days.values()), "classes": {}}
     return evaluation.build(**given | options)
 
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from jobs.engines import splits
 from jobs.engines.question import DayFiles, Question
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
+AT_ONCE = 20_000  # output lines as Python's objects
 HERE = Path(__file__).resolve().parents[2]
 
 
@@ -39,9 +41,16 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
         raise UsageError(f"runner {runner!r}: expected one of {', '.join(RUNNERS)}.")
     if not any(day.predictions or day.labels for day in days):
         return (collected(day, ()) for day in days)
-    with tempfile.TemporaryDirectory(prefix="trueup-mapreduce-") as folder:
-        found = by_day(_lines(Path(folder), storage, days, question, runner, mrjob_args))
-    return (collected(day, found[day.day]) for day in days)
+    return _counted(storage, days, question, runner, mrjob_args)
+
+
+def _counted(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
+             mrjob_args: Sequence[str]) -> Iterator[DayCounts]:
+    with tempfile.TemporaryDirectory(prefix="trueup-mapreduce-") as temporary:
+        folder = Path(temporary)
+        put_by_day(folder, _lines(folder, storage, days, question, runner, mrjob_args))
+        for day in days:
+            yield collected(day, lines_of(folder, day.day))
 
 
 def _lines(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
@@ -86,29 +95,44 @@ def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> l
     return arguments
 
 
-def by_day(lines: Iterable[dict]) -> dict[str, list[dict]]:
-    """The output lines of each day."""
-    found = defaultdict(list)
-    for line in lines:
-        found[line.pop("day")].append(line)
-    return found
+def put_by_day(folder: Path, lines: Iterator[dict]) -> None:
+    """Puts each day's output lines into a file of its own: the days come mixed, and together they may not fit into memory."""
+    while some := list(islice(lines, AT_ONCE)):
+        found = defaultdict(list)
+        for line in some:
+            found[line.pop("day")].append(json.dumps(line) + "\n")
+        for day, texts in found.items():
+            with _day_file(folder, day).open("a", encoding="utf-8") as file:
+                file.writelines(texts)
+
+
+def lines_of(folder: Path, day: str) -> Iterator[dict]:
+    """The output lines of one day; a day of which nothing was said has none."""
+    if _day_file(folder, day).exists():
+        with _day_file(folder, day).open(encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+
+def _day_file(folder: Path, day: str) -> Path:
+    return folder / f"said-{day}.jsonl"
 
 
 def collected(files: DayFiles, lines: Iterable[dict]) -> DayCounts:
     """One day's counts from its output lines."""
     import pyarrow as pa
 
-    rows, tables, known = dict.fromkeys((*ROWS, "read"), 0), defaultdict(list), {"known_through": 0, "next_future": None}
-    for line in lines:
-        table = line.pop("table")
-        if table == "rows":
-            rows[line["name"]] = line["n"]
-        elif table == "known":
-            known |= line
-        else:
-            tables[table].append(line)
+    rows, parts, known = dict.fromkeys((*ROWS, "read"), 0), defaultdict(list), {"known_through": 0, "next_future": None}
+    lines = iter(lines)
+    while some := list(islice(lines, AT_ONCE)):
+        found = defaultdict(list)
+        for line in some:
+            found[line.pop("table")].append(line)
+        rows |= {line["name"]: line["n"] for line in found.pop("rows", ())}
+        known |= {name: value for line in found.pop("known", ()) for name, value in line.items()}
+        for name, those in found.items():
+            parts[name].append(pa.Table.from_pylist(those, TABLES[name].arrow()))
     check_rows(files, rows.pop("read"))
-    made = empty_tables() | {n: canonical(n, pa.Table.from_pylist(r, TABLES[n].arrow())) for n, r in tables.items()}
+    made = empty_tables() | {name: canonical(name, pa.concat_tables(of)) for name, of in parts.items()}
     return DayCounts(files.day, made, rows, **known)
 
 

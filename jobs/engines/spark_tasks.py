@@ -2,7 +2,8 @@
 
 import pickle
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from math import ceil
 from typing import Any
 
@@ -18,21 +19,36 @@ from jobs.engines.spark_rows import IDS, entries, nulls
 # Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
 # each. On a cluster that is memory beside the executor's heap, of which YARN gives little.
 MOST_HERE, MOST_ON_CLUSTER = 50_000_000, 8_000_000
-AT_ONCE = 4  # days for each core between two looks: what came before a file that cannot be read is not lost
+AT_ONCE = 2  # days for each core between two looks: what came before a file that cannot be read is not lost
 BATCH = 8_192  # rows of lists: Arrow reads no more than 2 GB of their texts together
 TABLE = "table"  # in a big day's rows: which one
 
 
 def pieces(session: Any, storage: Storage, days: Sequence[DayFiles], question: Question) -> Iterator[Piece]:
     """What each day comes to, in the order of `days`."""
-    at, context = task_store.where(storage), session.sparkContext
+    context = session.sparkContext
     most = MOST_HERE if context.master.startswith("local") else MOST_ON_CLUSTER
     for big, some in groupby(days, lambda day: values_of(day) > most):
         if big:
             yield from (_by_shuffle(session, storage, day, question, ceil(2 * values_of(day) / most)) for day in some)
-        while wave := list(islice(some, AT_ONCE * context.defaultParallelism)):
-            tasks = context.parallelize(wave, len(wave))
-            yield from map(unpacked, tasks.map(lambda day: _whole(at, day, question)).collect())
+        else:
+            yield from _in_waves(context, task_store.where(storage), list(some), question)
+
+
+def _in_waves(context: Any, at: task_store.Where, days: Sequence[DayFiles], question: Question) -> Iterator[Piece]:
+    """Days whole, some at once; while the driver takes one wave, tasks count the next."""
+    def counted(start: int) -> list[bytes]:
+        wave = days[start:start + size]
+        return context.parallelize(wave, len(wave)).map(lambda day: _whole(at, day, question)).collect()
+
+    size = AT_ONCE * context.defaultParallelism
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(counted, 0)
+        for start in range(0, len(days), size):
+            found = coming.result()
+            coming = thread.submit(counted, start + size) if start + size < len(days) else None
+            while found:
+                yield unpacked(found.pop(0))  # its bytes are not held beside what is made of them
 
 
 def values_of(day: DayFiles) -> int:
@@ -180,7 +196,7 @@ def unpacked(data: bytes) -> Piece:
     """The piece that travelled; raises the Mismatch that did."""
     import pyarrow as pa
 
-    found = pickle.loads(pa.CompressedInputStream(pa.BufferReader(data), "zstd").read())
+    found = pickle.load(pa.CompressedInputStream(pa.BufferReader(data), "zstd"))
     if isinstance(found, Mismatch):
         raise found
     return found

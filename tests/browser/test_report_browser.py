@@ -6,6 +6,7 @@ import pytest
 
 from contract import jsonio, layout
 from contract.evaluation_tables import class_days
+from contract.window_counts import by_class
 from inference.auth import NoAuth
 from jobs import report, report_compare, report_index
 from tests.figures import cell, day, document
@@ -34,7 +35,8 @@ def pages():
     """Name -> HTML of reports with few, many and no classes."""
     for classes in (1, 3, 10, 100, 1000):
         made = days(classes)
-        yield str(classes), report.render(document(*made), DECISION, {"class_days": class_days(made)})
+        of_class = class_days({d.day: by_class(d.tables["cells"]) for d in made})
+        yield str(classes), report.render(document(*made), DECISION, {"class_days": of_class})
     yield "no labels", report.render(document(*days(3, labelled=0)))
     yield "one label", report.render(document(day([cell("cat", "dog", 0.9), cell("cat", n=30)])))
     yield "no data", report.render(document())

@@ -9,6 +9,7 @@ from contract import jsonio
 from contract.errors import Mismatch
 from contract.evaluation_document import Evaluation, schema
 from contract.evaluation_tables import tables
+from contract.window_counts import WindowCounts
 from tests.figures import cell, day, document, random_cells
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "evaluation.schema.json"
@@ -79,7 +80,7 @@ def test_slices_have_accuracy_per_value():
 def test_tables_say_the_same_and_hold_the_whole_confusion():
     days = [day([cell(f"p{i}", "l", n=2, confidence=0.5) for i in range(10_010)] + [cell("l", "l")])]
     found = document(*days)
-    made = tables(found, days)
+    made = tables(found, WindowCounts.of(days))
     assert made["confusion"].num_rows == 10_011 == len(found["versions"]["1"]["confusion"]) + 11
     assert made["confusion"].schema.names == ["version", "label", "predicted", "count"]
     row = made["per_class"].slice(0, 1).to_pylist()[0]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from contract import samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
-from contract.estimate import Sums, hajek
+from contract.estimate import hajek
 from contract.samples import STRATEGIES, Cell, Sample, asked, confidence_bin, draw, drawn, spread
 from contract.storage import open_root, read_json
+from contract.sums import Sums
 from inference import day_items, review
 from inference.keys import KeyRing
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship

@@ -11,6 +11,7 @@ from contract.errors import NotFound
 from contract.report_script import SCRIPT, csp_source
 from contract.since_dataset import Learnt
 from contract.storage import open_root, open_storage
+from contract.window_counts import WindowCounts
 from jobs import report, report_view
 from tests.figures import cell, day, document, random_cells
 
@@ -136,4 +137,4 @@ def test_an_evaluation_that_is_not_there(tmp_root):
 
 def test_tables_of_the_document_hold_every_class():
     days = [day([cell(f"c{i}", f"c{i}") for i in range(300)])]
-    assert evaluation_tables.tables(document(*days), days)["per_class"].num_rows == 300
+    assert evaluation_tables.tables(document(*days), WindowCounts.of(days))["per_class"].num_rows == 300

@@ -15,6 +15,7 @@ from contract.errors import NotFound
 from contract.evaluation_tables import class_trend
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root, open_storage
+from contract.window_counts import by_class
 from jobs import evaluate, report, report_tables
 from jobs.report_compare import compare
 from tests.figures import cell, day, document
@@ -143,6 +144,6 @@ def test_a_comparison_names_what_is_more_than_chance():
 
 def test_days_of_a_class_as_a_table():
     days = [day([cell("a", "a", n=2), cell("b", "a", n=1)], "2026-11-11"), day([cell("a", "a")], "2026-11-10")]
-    assert class_trend(days).to_pylist() == [
+    assert class_trend({d.day: by_class(d.tables["cells"]) for d in days}).to_pylist() == [
         {"version": "1", "label": "a", "day": "2026-11-10", "right": 1, "labels": 1},
         {"version": "1", "label": "a", "day": "2026-11-11", "right": 2, "labels": 3}]

@@ -1,0 +1,59 @@
+"""Margins: counts added up over the keys that a figure does not ask for.
+
+Whole cells (label, predicted, confidence bin, rank, …) become more for as long as rows come; their margins are as many as
+the classes allow. So an evaluation holds margins, and months of traffic take the memory of one day. A margin has the
+columns of the table it is of: `canonical` adds margins up, `by_version` reads them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from contract.counts import TABLES, VALUES_OF, summed
+
+RIGHT, WRONG = "right", "wrong"
+
+
+def by_pair(cells: Any) -> Any:
+    """(version, predicted, label) with `n`: the confusion, and the predictions of each class."""
+    return _margin("cells", cells, ["model_version", "predicted", "label"], ["n"])
+
+
+def by_bin(cells: Any) -> Any:
+    """(version, predicted, bin, right or wrong) with `n` and `sum_confidence`: what confidence is worth."""
+    return _margin("cells", _judged(cells), ["model_version", "predicted", "confidence_bin", "label"], ["n", "sum_confidence"])
+
+
+def by_rank(cells: Any) -> Any:
+    """(version, predicted, rank, split, right or wrong) with `n`: top-k accuracy, and the labels that differ."""
+    return _margin("cells", _judged(cells), ["model_version", "predicted", "rank", "split", "label"], ["n"])
+
+
+def by_value(slices: Any) -> Any:
+    """Of declared slices: (slice, value, version, origin, right or wrong) with `n`."""
+    return _margin("slices", _judged(slices, RIGHT), ["slice", "value", "model_version", "origin", "predicted", "label"], ["n"])
+
+
+def _judged(table: Any, predicted: str | None = None) -> Any:
+    """The same rows with a label that says only whether it is the predicted one; null stays null.
+
+    `predicted`: what stands for every predicted label, too.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    right = pc.equal(table["label"], table["predicted"])
+    named = table["predicted"] if predicted is None else pa.repeat(predicted, table.num_rows)
+    other = pc.if_else(pc.equal(named, WRONG), RIGHT, WRONG)  # a label that is not the predicted one, whatever that is
+    columns = {"predicted": named, "label": pc.if_else(right, named, other)}
+    return pa.table([columns.get(name, table[name]) for name in table.column_names], table.column_names)
+
+
+def _margin(name: str, table: Any, keys: Sequence[str], values: Sequence[str]) -> Any:
+    """`table` added up over all keys but these; the others are null, values that are not named 0."""
+    import pyarrow as pa
+
+    schema = TABLES[name].arrow()
+    found = summed(table, keys, values)
+    columns = [found[n] if n in found.column_names else pa.repeat(0, found.num_rows) if n in VALUES_OF[name] else
+               pa.nulls(found.num_rows) for n in schema.names]
+    return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)

@@ -1,0 +1,119 @@
+"""The counts of a window as an evaluation needs them: days are taken one by one, and none of them is kept whole.
+
+Of each day stays what its own rows of the trend, the drift and the samples ask for; the rest is added up as margins.
+Days may come in any order.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import delays, margins
+from contract.counts import ROWS, TABLES, DayCounts, canonical, summed
+from contract.samples import KINDS
+from contract.sums import Sums, sums_by_origin
+from contract.unlabelled import bins_by_version
+
+# What is added up over the days: name -> (the table it is of, how).
+ADDED = {
+    "pairs": ("cells", margins.by_pair), "bins": ("cells", margins.by_bin), "ranks": ("cells", margins.by_rank),
+    "slices": ("slices", margins.by_value), "people": ("people", None), "coincidences": ("coincidences", None),
+    "delays": ("delays", None),
+}
+WAITING = 50_000  # rows that wait before they are added up: to add up costs as much as all rows there are
+
+
+@dataclass(frozen=True)
+class DayFigures:
+    """One day. `predictions` is an Arrow table (predicted, confidence_bin, n), `classes` one of the labelled predictions
+    (version, label, right, n)."""
+
+    day: str
+    rows: dict[str, int]
+    origins: dict[str, dict[str, Sums]]  # version -> origin class, "" for the unlabelled
+    bins: dict[str, tuple[Any, Any]]  # version -> `unlabelled.labelled_bins`
+    delays: dict[int, int]
+    answered: dict[str, int]  # kind of sample -> predictions that its labels decided
+    predictions: Any
+    classes: Any
+
+    @classmethod
+    def of(cls, counts: DayCounts) -> "DayFigures":
+        """The figures of a day's counts."""
+        cells = counts.tables["cells"]
+        return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(cells),
+                   delays.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},
+                   summed(cells, ["predicted", "confidence_bin"]), by_class(cells))
+
+
+@dataclass
+class WindowCounts:
+    """What `add` was given, by day and added up."""
+
+    by_day: dict[str, DayFigures] = field(default_factory=dict)
+    _parts: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in ADDED})
+
+    @classmethod
+    def of(cls, days: Iterable[DayCounts]) -> "WindowCounts":
+        """The counts of some days."""
+        found = cls()
+        for counts in days:
+            found.add(counts)
+        return found
+
+    def add(self, counts: DayCounts) -> None:
+        """One more day; ValueError when it is there already."""
+        if counts.day in self.by_day:
+            raise ValueError(f"{counts.day} was added before")
+        self.by_day[counts.day] = DayFigures.of(counts)
+        for name, (table, margin) in ADDED.items():
+            part = counts.tables[table]
+            self._parts[name].append(margin(part) if margin else part)
+            if sum(part.num_rows for part in self._parts[name][1:]) > WAITING + self._parts[name][0].num_rows:
+                self._parts[name] = [self.total(name)]
+
+    @property
+    def days(self) -> list[DayFigures]:
+        """The figures of each day, by day."""
+        return [self.by_day[day] for day in sorted(self.by_day)]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each kind."""
+        return {name: sum(day.rows[name] for day in self.days) for name in ROWS}
+
+    @property
+    def origins(self) -> dict[str, dict[str, Sums]]:
+        """Version -> origin class -> sums over all days."""
+        found: dict[str, dict[str, Sums]] = {}
+        for day in self.days:
+            for version, origins in day.origins.items():
+                mine = found.setdefault(version, {})
+                mine |= {origin: mine.get(origin, Sums()) + sums for origin, sums in origins.items()}
+        return found
+
+    def total(self, name: str) -> Any:
+        """The sum over all days of what ADDED names, an Arrow table in canonical order."""
+        import pyarrow as pa
+
+        table = ADDED[name][0]
+        return canonical(table, pa.concat_tables([TABLES[table].arrow().empty_table(), *self._parts[name]]))
+
+
+def _answered(cells: Any, origin: str) -> int:
+    """Predictions that were decided by this origin; of a review only rows with a known probability, others chose it."""
+    import pyarrow.compute as pc
+
+    column = "n" if origin == "audit" else "n_weighted"
+    return pc.sum(cells.filter(pc.equal(cells["origin"], origin))[column]).as_py() or 0
+
+
+def by_class(cells: Any) -> Any:
+    """(version, label, right, n) of the labelled rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = cells.filter(pc.is_valid(cells["label"]))
+    right = pc.multiply(pc.equal(cells["label"], cells["predicted"]).cast(pa.int64()), cells["n"])
+    part = pa.table([cells["model_version"], cells["label"], right, cells["n"]], ["version", "label", "right", "n"])
+    return summed(part, ["version", "label"], ["right", "n"])
