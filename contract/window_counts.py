@@ -4,7 +4,7 @@ Of each day stays what its own rows of the trend, the drift and the samples ask 
 Days may come in any order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,12 @@ class DayFigures:
     classes: Any
 
     @classmethod
-    def of(cls, counts: DayCounts) -> "DayFigures":
-        """The figures of a day's counts."""
+    def of(cls, counts: DayCounts, parts: Mapping[str, Any]) -> "DayFigures":
+        """The figures of a day's counts; `parts` are what ADDED makes of them, a few rows of which tell the same as many."""
         cells = counts.tables["cells"]
-        return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(cells),
+        return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(parts["bins"]),
                    delays.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},
-                   summed(cells, ["predicted", "confidence_bin"]), by_class(cells))
+                   summed(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]))
 
 
 @dataclass
@@ -65,10 +65,11 @@ class WindowCounts:
         """One more day; ValueError when it is there already."""
         if counts.day in self.by_day:
             raise ValueError(f"{counts.day} was added before")
-        self.by_day[counts.day] = DayFigures.of(counts)
-        for name, (table, margin) in ADDED.items():
-            part = counts.tables[table]
-            self._parts[name].append(margin(part) if margin else part)
+        parts = {name: margin(counts.tables[table]) if margin else counts.tables[table]
+                 for name, (table, margin) in ADDED.items()}
+        self.by_day[counts.day] = DayFigures.of(counts, parts)
+        for name, part in parts.items():
+            self._parts[name].append(part)
             if sum(part.num_rows for part in self._parts[name][1:]) > WAITING + self._parts[name][0].num_rows:
                 self._parts[name] = [self.total(name)]
 
