@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.incremental import LAST, one_day
+from benchmarks.incremental import bucket, one_day
 from benchmarks.timed import Case, alternate, table, trueup
 
 # Peer's file, its arguments after the size, and which engine of ours it stands beside.
@@ -29,6 +29,7 @@ PEERS = {"DuckDB by hand": ("peer_duckdb.py", (), "embedded"),
          "Spark MLlib": ("peer_mllib.py", (), "spark"), "Evidently": ("peer_evidently.py", (), "spark"),
          "Polars": ("peer_polars.py", (), "embedded"), "pandas": ("peer_pandas.py", (), "embedded")}
 LABELS = 0.6  # label rows for each prediction in the generated workload
+DAYS = 10  # as there
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,9 +80,9 @@ def data(base: Path, size: str, where: str | None) -> tuple[Path, str]:
     root = base / "data" / f"own-{size}"
     if not root.exists():
         root.mkdir(parents=True)
-        for name, path in one_day(root, int(float(size))).items():
-            (folder := root / name / f"dt={LAST}").mkdir(parents=True)
-            path.rename(folder / "part-0.parquet")
+        made = one_day(root, int(float(size)) // DAYS)
+        bucket(root, made, DAYS)
+        [path.unlink() for path in made.values()]
     return root, "m"
 
 
