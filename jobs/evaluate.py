@@ -11,8 +11,9 @@ Exit code 0 whatever the figures (also for a window without rows: `"reason": "no
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -116,12 +117,28 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
         return (found, counts_store.read(storage, found)) if found else None
 
     missing = []
-    for day, found in zip(days, pool.map(stored, days), strict=True):
+    for day, found in _read_ahead(pool, stored, days):
         if found:
             counted.take(*found)
         else:
             missing.append(day)
     return missing
+
+
+def _read_ahead(pool: ThreadPoolExecutor, read: Callable[[DayFiles], Any], days: Sequence[DayFiles]) -> Iterator[Any]:
+    """Each day with what `read` makes of it, at most READS_AT_ONCE ahead of who takes them: they wait in memory."""
+    coming: deque[tuple[DayFiles, Future]] = deque()
+    for day in days:
+        coming.append((day, pool.submit(read, day)))
+        if len(coming) == READS_AT_ONCE:
+            yield _taken(coming)
+    while coming:
+        yield _taken(coming)
+
+
+def _taken(coming: deque[tuple[DayFiles, Future]]) -> tuple[DayFiles, Any]:
+    day, read = coming.popleft()
+    return day, read.result()
 
 
 def _made(storage: Storage, request: Request, days: Sequence[DayFiles],

@@ -1,6 +1,7 @@
 """`trueup evaluate` from a root of raw files to evaluation.json, and what it does not count again."""
 
 import json
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from contract import counts_store, ids
 from contract.clock import to_us
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
+from contract.window_counts import WindowCounts
 from jobs import evaluate
 from jobs.engines import embedded
 from jobs.engines.question import Question
@@ -135,6 +137,34 @@ def test_counts_say_how_long_they_are_good(root, capsys):
     document = run(root, capsys, "--as-of", "2026-11-19T15:00:00Z")
     stored = counts_store.load(open_storage(root), "m", DAYS[1], document["counts"][DAYS[1]])
     assert (stored.known_through, stored.next_future) == (to_us(at(DAYS[1])), to_us(at(DAYS[1], 20)))
+
+
+def test_days_are_held_one_by_one(root, capsys, monkeypatch):
+    """However long the window, few days are in memory: of those that are read ahead, and of those just counted."""
+    first, made, most = datetime.fromisoformat(DAYS[0]), [], []
+    for n in range(1, 40):
+        day = (first - timedelta(n)).date().isoformat()
+        put(root, day, "predictions", [{"prediction_id": day, "predicted_at": at(day), "model": "m", "model_version": "1",
+                                        "predicted_label": "cat", "confidence": 0.9}])
+    real_add, real_read = WindowCounts.add, counts_store.read
+
+    def read(*given):
+        made.append(weakref.ref(counts := real_read(*given)))
+        return counts
+
+    def add(window, counts):
+        made.append(weakref.ref(counts))
+        most.append(len({id(held) for one in made if (held := one()) is not None}))
+        real_add(window, counts)
+
+    monkeypatch.setattr(evaluate, "READS_AT_ONCE", 3)
+    monkeypatch.setattr(counts_store, "read", read)
+    monkeypatch.setattr(WindowCounts, "add", add)
+    window = ("--from", (first - timedelta(39)).date().isoformat(), "--to", DAYS[-1])
+    for allowed in (2, 4):  # counted by the engine, one beside the next; then read
+        most.clear()
+        assert run(root, capsys, *window)["rows"]["predictions"] == 39 + 12
+        assert len(most) == 42 and max(most) <= allowed
 
 
 def test_a_window_without_rows(root, capsys):
