@@ -106,8 +106,8 @@ def canonical(name: str, table: Any) -> Any:
 def summed(table: Any, keys: Sequence[str], values: Sequence[str] = ("n",)) -> Any:
     """`table`'s `values` (whole numbers) added up by `keys`; keys ascending, nulls first.
 
-    Arrow's own group_by will not do where keys may be null: of two or more such columns Arrow 14 makes several groups
-    of one key (tests/contract/test_counts_add.py).
+    Arrow's own group_by will not do where keys may be null: of two or more columns Arrow 14 makes several groups of one
+    key then, with AVX2 and more than 32 rows (apache/arrow issue 42231).
     """
     return _added(table.select([*keys, *values]), keys)
 

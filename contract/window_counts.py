@@ -20,7 +20,7 @@ ADDED = {
     "slices": ("slices", margins.by_value), "people": ("people", None), "coincidences": ("coincidences", None),
     "delays": ("delays", None),
 }
-WAITING = 50_000  # rows that wait before they are added up: to add up costs as much as all rows there are
+WAITING = 50_000  # rows beside those that are added up already, before all are added up again
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DayFigures:
 
     @classmethod
     def of(cls, counts: DayCounts, parts: Mapping[str, Any]) -> "DayFigures":
-        """The figures of a day's counts; `parts` are what ADDED makes of them, a few rows of which tell the same as many."""
+        """The figures of a day's counts; `parts`: what ADDED makes of these, in fewer rows than the cells have."""
         cells = counts.tables["cells"]
         return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(parts["bins"]),
                    delays.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.counts import summed
+
 
 @dataclass(frozen=True)
 class Share:
@@ -50,10 +52,10 @@ def tally(cells: Any, version: str, trusted: Sequence[str], classes: Sequence[st
     recall, precision = ({name: Share() for name in classes} for _ in range(2))
     predictions = 0
     for row in _rows(cells, version):
-        predictions += row["n_sum"]
+        predictions += row["n"]
         if row["label"] is None:
             continue
-        share = Share(row["n_sum"] if row["label"] == row["predicted"] else 0, row["n_sum"])
+        share = Share(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
         if row["origin"] in trusted:
             _put(recall, row["label"], share)
@@ -65,7 +67,7 @@ def _rows(cells: Any, version: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     ours = cells.filter(pc.equal(cells["model_version"], version))
-    return ours.group_by(["origin", "label", "predicted"]).aggregate([("n", "sum")]).to_pylist()
+    return summed(ours, ["origin", "label", "predicted"]).to_pylist()
 
 
 def _put(shares: dict[str, Share], key: str, share: Share) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from contract import confidence, drift
 from contract.cells import by_version
-from contract.counts import ORIGINS, DayCounts, add
+from contract.counts import ORIGINS, DayCounts, add, summed
 from contract.errors import UsageError
 from contract.intervals import SEED
 from contract.policy import GatePolicy
@@ -57,11 +57,11 @@ def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple
 
     ours = table.filter(pc.and_(pc.equal(table["model_version"], version), pc.is_valid(table["label"])))
     found: dict[tuple[str, str], Share] = {}
-    for row in ours.group_by(["slice", "value", "origin", "predicted", "label"]).aggregate([("n", "sum")]).to_pylist():
+    for row in summed(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
         if row["origin"] in trusted and row["value"] is not None:
-            right = row["n_sum"] if row["label"] == row["predicted"] else 0
+            right = row["n"] if row["label"] == row["predicted"] else 0
             key = (row["slice"], row["value"])
-            found[key] = found.get(key, Share()) + Share(right, row["n_sum"])
+            found[key] = found.get(key, Share()) + Share(right, row["n"])
     return found
 
 

@@ -19,7 +19,7 @@ from jobs.engines.spark_rows import IDS, entries, nulls
 # Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
 # each. On a cluster that is memory beside the executor's heap, of which YARN gives little.
 MOST_HERE, MOST_ON_CLUSTER = 50_000_000, 8_000_000
-AT_ONCE = 2  # days for each core between two looks: what came before a file that cannot be read is not lost
+AT_ONCE = 2  # days for each core in a wave: what came before a file that cannot be read is not lost
 BATCH = 8_192  # rows of lists: Arrow reads no more than 2 GB of their texts together
 TABLE = "table"  # in a big day's rows: which one
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from contract.counts import ROWS, TABLES, VALUES_OF, DayCounts, add, canonical, empty_tables, keys_of
+from contract.counts import ROWS, TABLES, VALUES_OF, DayCounts, add, canonical, empty_tables, keys_of, summed
 
 
 def cells_of(rng, rows, largest):
@@ -20,6 +20,23 @@ def cells_of(rng, rows, largest):
     columns = [[row[f.name] for row in made] for f in schema]
     return pa.table([pa.array(c, pa.decimal128(38, 0) if pa.types.is_decimal(f.type) else f.type)
                      for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+@pytest.mark.parametrize("rows", [1, 33, 5000])
+def test_equal_keys_become_one_row_also_where_they_are_null(rows):
+    rng = random.Random(rows)
+    keys = ["version", "bin", "flag", "label"]
+    made = pa.table([pa.array([rng.choice("12") for _ in range(rows)]), pa.nulls(rows, pa.int32()),
+                     pa.array([rng.choice([None, True, False]) for _ in range(rows)], pa.bool_()),
+                     pa.array([rng.choice([None, "a"]) for _ in range(rows)], pa.string()),
+                     pa.array([rng.randrange(9) for _ in range(rows)])], [*keys, "n"])
+    expected = Counter()
+    for row in made.to_pylist():
+        expected[tuple(row[k] for k in keys)] += row["n"]
+    found = [(tuple(row[k] for k in keys), row["n"]) for row in summed(made, keys).to_pylist()]
+    assert len(found) == len(dict(found)) and dict(found) == expected
+    order = [tuple((value is not None, value or 0 if not isinstance(value, str) else value) for value in key) for key, _ in found]
+    assert order == sorted(order)
 
 
 def by_hand(tables):
