@@ -175,7 +175,8 @@ def _sums(column: Any, order: Any, starts: Any) -> Any:
     if not column.null_count and int(most) * len(column) < 2**63:
         return pa.array(np.add.reduceat(column.cast(pa.int64()).to_numpy()[order], starts)).cast(column.type)
     run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-    sums = pa.table([column.take(pa.array(order)), pa.array(run)], ["v", "run"]).group_by("run").aggregate([("v", "sum")])
+    wide = column.cast(pa.decimal128(38, 0))  # Arrow's sums of whole numbers go round at 64 bits; the cast below does not
+    sums = pa.table([wide.take(pa.array(order)), pa.array(run)], ["v", "run"]).group_by("run").aggregate([("v", "sum")])
     return sums.sort_by("run").column("v_sum").cast(column.type)
 
 

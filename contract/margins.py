@@ -1,8 +1,8 @@
 """Margins: counts added up over the keys that a figure does not ask for.
 
-Whole cells (label, predicted, confidence bin, rank, …) become more for as long as rows come; their margins are as many as
-the classes allow. So an evaluation holds margins, and months of traffic take the memory of one day. A margin has the
-columns of the table it is of: `canonical` adds margins up, `by_version` reads them.
+Whole cells (label, predicted, confidence bin, rank, …) become more for as long as rows come; their margins are no more
+than pairs of classes, or classes times bins or ranks. So an evaluation holds margins. A margin has the columns of the table
+that it is of: `canonical` adds margins up, `by_version` reads them.
 """
 
 from collections.abc import Sequence

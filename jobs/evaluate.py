@@ -11,9 +11,9 @@ Exit code 0 whatever the figures (also for a window without rows: `"reason": "no
 import gc
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +36,7 @@ from contract.since_dataset import Learnt  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
 from contract.window_counts import WindowCounts  # noqa: E402
 from jobs import files  # noqa: E402
+from jobs.ahead import ahead  # noqa: E402
 from jobs.engines.question import DayFiles, Question, Slice, weighted  # noqa: E402
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
@@ -65,7 +66,7 @@ class Request:
 class Counted:
     """What was counted: each day's document, the sums over the window, and the files left out.
 
-    No day is held whole, so a window of many or of large days takes no more memory than one of few.
+    No day is held whole: of each stays what the trend and the drift show of it.
     """
 
     documents: dict[str, CountsDocument] = field(default_factory=dict)
@@ -99,12 +100,13 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
         whole = [d for d in whole if d not in hurt or d.day in still]
-    for day, counts in _made(storage, request, whole, counted):
-        made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
-                     "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
-        document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
-        counted.take(counts_store.write(storage, document, counts), counts)
-        del counts  # not beside the next one
+    with closing(_made(storage, request, whole, counted)) as made:  # an engine ends at once when a day cannot be written
+        for day, counts in made:
+            made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
+                         "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
+            document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
+            counted.take(counts_store.write(storage, document, counts), counts)
+            del counts  # not beside the next one
     return counted
 
 
@@ -117,28 +119,12 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
         return (found, counts_store.read(storage, found)) if found else None
 
     missing = []
-    for day, found in _read_ahead(pool, stored, days):
+    for day, found in zip(days, ahead(pool, stored, days, READS_AT_ONCE), strict=True):
         if found:
             counted.take(*found)
         else:
             missing.append(day)
     return missing
-
-
-def _read_ahead(pool: ThreadPoolExecutor, read: Callable[[DayFiles], Any], days: Sequence[DayFiles]) -> Iterator[Any]:
-    """Each day with what `read` makes of it, at most READS_AT_ONCE ahead of who takes them: they wait in memory."""
-    coming: deque[tuple[DayFiles, Future]] = deque()
-    for day in days:
-        coming.append((day, pool.submit(read, day)))
-        if len(coming) == READS_AT_ONCE:
-            yield _taken(coming)
-    while coming:
-        yield _taken(coming)
-
-
-def _taken(coming: deque[tuple[DayFiles, Future]]) -> tuple[DayFiles, Any]:
-    day, read = coming.popleft()
-    return day, read.result()
 
 
 def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
@@ -188,8 +174,8 @@ def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, 
     """The class list of each counted version that has a card."""
     from contract.registry import Registry
 
-    registry = Registry(storage, model)
-    return {v: registry.card(v).classes for v in registry.versions() if v in window.origins}
+    registry, counted = Registry(storage, model), window.origins
+    return {v: registry.card(v).classes for v in registry.versions() if v in counted}
 
 
 def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:

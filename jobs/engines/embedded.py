@@ -15,6 +15,7 @@ import numpy as np
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
 from contract.storage import Storage
+from jobs.ahead import ahead
 from jobs.engines import embedded_sql as sql
 from jobs.engines.embedded_day import Day
 from jobs.engines.question import DayFiles, Question
@@ -40,7 +41,7 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
     with (tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill,
           _duckdb().connect(config=config | {"temp_directory": spill}) as db, ThreadPoolExecutor(workers) as pool):
         _import_before_threads(db)
-        for counts in pool.map(lambda day: _count_day(db, storage, day, question), days):
+        for counts in ahead(pool, lambda day: _count_day(db, storage, day, question), days, workers + 1):
             if progress:
                 progress(counts.day)
             yield counts

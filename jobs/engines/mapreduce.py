@@ -27,7 +27,7 @@ from jobs.engines import splits
 from jobs.engines.question import DayFiles, Question
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
-AT_ONCE = 20_000  # output lines as Python's objects
+AT_ONCE = 2_000  # output lines as Python objects
 HERE = Path(__file__).resolve().parents[2]
 
 

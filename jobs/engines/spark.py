@@ -5,6 +5,7 @@ Under spark-submit it uses the user's session and cluster, elsewhere Spark on th
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 
 from contract.counts import ROWS, DayCounts
 from contract.errors import Mismatch
@@ -19,10 +20,11 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
           spark_conf: Mapping[str, str] | None = None) -> Iterator[DayCounts]:
     """The counts of each day. `spark_conf`: Spark settings passed through. Raises Mismatch when rows are missing."""
     if not days:
-        return iter(())
+        return
     hands_out = all(spark_tasks.values_of(day) <= spark_tasks.MOST_HERE for day in days)
-    made = spark_tasks.pieces(session.get(spark_conf, hands_out=hands_out), storage, days, question)
-    return (day_counts(day, next(made)) for day in days)  # nothing here holds a day beside the next
+    with closing(spark_tasks.pieces(session.get(spark_conf, hands_out=hands_out), storage, days, question)) as made:
+        for day in days:
+            yield day_counts(day, next(made))  # no name holds a day beside the next
 
 
 def day_counts(files: DayFiles, piece: Piece) -> DayCounts:

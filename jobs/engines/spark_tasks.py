@@ -2,15 +2,17 @@
 
 import pickle
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby
 from math import ceil
 from typing import Any
+from uuid import uuid4
 
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
 from jobs import task_store
+from jobs.ahead import ahead
 from jobs.engines import spark_tables
 from jobs.engines.question import DataFile, DayFiles, Question
 from jobs.engines.spark_piece import Piece, added, count, of_day
@@ -37,18 +39,25 @@ def pieces(session: Any, storage: Storage, days: Sequence[DayFiles], question: Q
 
 def _in_waves(context: Any, at: task_store.Where, days: Sequence[DayFiles], question: Question) -> Iterator[Piece]:
     """Days whole, some at once; while the driver takes one wave, tasks count the next."""
-    def counted(start: int) -> list[bytes]:
-        wave = days[start:start + size]
+    from pyspark import inheritable_thread_target
+
+    tag = f"trueup-{uuid4()}"
+
+    def counted(wave: Sequence[DayFiles]) -> list[bytes]:
+        context.addJobTag(tag)
         return context.parallelize(wave, len(wave)).map(lambda day: _whole(at, day, question)).collect()
 
     size = AT_ONCE * context.defaultParallelism
+    waves = [days[start:start + size] for start in range(0, len(days), size)]
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(counted, 0)
-        for start in range(0, len(days), size):
-            found = coming.result()
-            coming = thread.submit(counted, start + size) if start + size < len(days) else None
-            while found:
-                yield unpacked(found.pop(0))  # its bytes are not held beside what is made of them
+        try:
+            for found in ahead(thread, inheritable_thread_target(counted), waves, 2):
+                while found:
+                    yield unpacked(found.pop(0))  # its bytes are not held beside what is made of them
+        finally:
+            end = thread.submit(int)  # after a wave that is under way; nobody will take it
+            while wait([end], timeout=0.2).not_done:
+                context.cancelJobsWithTag(tag)
 
 
 def values_of(day: DayFiles) -> int:

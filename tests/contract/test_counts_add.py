@@ -39,6 +39,12 @@ def test_equal_keys_become_one_row_also_where_they_are_null(rows):
     assert order == sorted(order)
 
 
+def test_a_sum_that_64_bits_do_not_hold_is_an_error():
+    made = pa.table([["a", "a"], pa.array([2**62, 2**62], pa.int64())], ["label", "n"])
+    with pytest.raises(pa.ArrowInvalid):
+        summed(made, ["label"])
+
+
 def by_hand(tables):
     keys, values = keys_of("cells"), [n for n in TABLES["cells"].names if n in VALUES_OF["cells"]]
     found = {v: Counter() for v in values}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -111,3 +112,25 @@ def test_a_big_day_that_is_empty_by_now_is_told_as_such(spark, tmp_path, monkeyp
 def test_a_day_without_files_has_empty_counts(spark, tmp_path):
     (empty,) = spark_count(open_storage(str(tmp_path)), [DayFiles("2026-11-20", (), ())], Question("m", 0))
     assert not any(empty["rows"].values()) and empty["cells"] == [] and empty["known"] == (0, None)
+
+
+def test_a_wave_that_nobody_will_take_is_stopped(spark, tmp_path, monkeypatch):
+    """A day that cannot be read ends the count at once, not when the days that were begun beside it are counted."""
+    from jobs.engines import spark_tasks
+
+    ended = tmp_path / "ended"
+
+    def whole(at, day, question):
+        if day == "bad":
+            return spark_tasks.packed(Mismatch("changed"))
+        time.sleep(30)
+        return ended.touch()
+
+    monkeypatch.setattr(spark_tasks, "_whole", whole)
+    monkeypatch.setattr(spark_tasks, "AT_ONCE", 1)
+    context = spark.sparkContext
+    wave = ["bad"] * context.defaultParallelism
+    counts = spark_tasks._in_waves(context, None, [*wave, "slow"], None)
+    with pytest.raises(Mismatch, match="changed"):
+        next(counts)
+    assert not ended.exists() and not context.statusTracker().getActiveJobsIds()
