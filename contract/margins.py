@@ -25,7 +25,7 @@ def by_bin(cells: Any) -> Any:
 
 def by_rank(cells: Any) -> Any:
     """(version, predicted, rank, split, right or wrong) with `n`: top-k accuracy, and the labels that differ."""
-    return _margin("cells", _judged(cells), ["model_version", "predicted", "rank", "split", "label"], ["n"])
+    return _margin("cells", _judged(cells), ["model_version", "predicted", "label", "rank", "split"], ["n"])
 
 
 def by_value(slices: Any) -> Any:
@@ -49,7 +49,8 @@ def _judged(table: Any, predicted: str | None = None) -> Any:
 
 
 def _margin(name: str, table: Any, keys: Sequence[str], values: Sequence[str]) -> Any:
-    """`table` added up over all keys but these; the others are null, values that are not named 0."""
+    """`table` added up over all keys but these, which stand in its own order, so the sum is canonical; the others are null,
+    values that are not named 0."""
     import pyarrow as pa
 
     schema = TABLES[name].arrow()

@@ -71,7 +71,7 @@ class WindowCounts:
         for name, part in parts.items():
             self._parts[name].append(part)
             if sum(part.num_rows for part in self._parts[name][1:]) > WAITING + self._parts[name][0].num_rows:
-                self._parts[name] = [self.total(name)]
+                self.total(name)
 
     @property
     def days(self) -> list[DayFigures]:
@@ -97,8 +97,10 @@ class WindowCounts:
         """The sum over all days of what ADDED names, an Arrow table in canonical order."""
         import pyarrow as pa
 
-        table = ADDED[name][0]
-        return canonical(table, pa.concat_tables([TABLES[table].arrow().empty_table(), *self._parts[name]]))
+        parts, table = self._parts[name], ADDED[name][0]
+        if len(parts) != 1:  # one is canonical as it is: a day's, or the sum made last time
+            parts[:] = [canonical(table, pa.concat_tables([TABLES[table].arrow().empty_table(), *parts]))]
+        return parts[0]
 
 
 def _answered(cells: Any, origin: str) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from contract import jsonio, window_counts
-from contract.counts import add
+from contract.counts import add, canonical
 from contract.window_counts import WindowCounts
 from tests.figures import cell, day, document, random_cells
 
@@ -59,6 +59,13 @@ def test_margins_are_the_sums_of_the_cells():
     assert by_hand(window.total("bins"), keys, "sum_confidence") == by_hand(cells, keys, "sum_confidence")
     slices = ["slice", "value", "model_version", "origin", "right"]
     assert by_hand(window.total("slices"), slices) == by_hand(add(days)[0]["slices"], slices)
+
+
+def test_totals_are_canonical_of_one_day_and_of_many():
+    for days in ([], some_days(1), some_days(4)):
+        window = WindowCounts.of(days)
+        for name, (table, _) in window_counts.ADDED.items():
+            assert window.total(name).equals(canonical(table, window.total(name))), name
 
 
 def test_what_is_held_grows_with_the_classes_not_with_the_cells():
