@@ -154,7 +154,7 @@ def limit(storage: Any, files: Any) -> Iterator[int]:
     import torch
 
     from training.augment import uniforms
-    from training.batches import cut
+    from training.lay import cut
 
     rows = in_memory(storage, files)
     places = uniforms(1, 0, [row.image_sha256 for row in rows])
@@ -175,16 +175,16 @@ def limit(storage: Any, files: Any) -> Iterator[int]:
 def ours(storage: Any, files: Any, kind: str) -> Iterator[int]:
     """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
     from contract.card import Preprocess
-    from inference.preprocess import normalise
-    from training import augment, reader
+    from training import augment
     from training.batches import batches
+    from training.floats import Floats
 
     rows, how, seen = _count(files), Preprocess(resize=SIDE, crop=CROP), set()
     sizes = [min(BATCH, rows - at) for at in range(0, rows, BATCH)]
-    windows = augment.windows(augment.strength("crop"), 1, 0)
-    for batch in batches(reader.rows(storage, files, 0, rows), sizes, how, WORKERS, windows):
+    windows, floats = augment.windows(augment.strength("crop"), 1, 0), Floats(how)
+    for batch in batches(storage, files, 0, sizes, how, WORKERS, windows):
         seen.update(batch.hashes)
-        yield len(normalise(batch.images, how) if kind == "float" else batch.images)
+        yield len(floats(batch.images) if kind == "float" else batch.images)
     assert len(seen) == rows
 
 

@@ -124,14 +124,13 @@ def as_rank(path: Path, synthetic: bool) -> None:
     job = Job.parse(document, str(path))
     if synthetic:
         loop.batches = in_memory
-        loop.reader.rows = lambda *_: iter(())
     with joined(job.threads) as ranks:
         Timed(job, ranks).run()
         if ranks.first:
             print(SPENT + json.dumps(Timed.spent), flush=True)
 
 
-def in_memory(_samples: Any, sizes: Sequence[int], preprocess: Any, *_: Any) -> Iterator[Any]:
+def in_memory(_storage: Any, _files: Any, _low: int, sizes: Sequence[int], preprocess: Any, *_: Any) -> Iterator[Any]:
     """Stands for training.batches.batches: pictures of noise made once."""
     import torch
 

@@ -212,12 +212,12 @@ def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarra
     return f.resize(f.pil_to_tensor(picture), size, interpolation=mode, antialias=False).permute(1, 2, 0).numpy()
 
 
-def normalise(batch: Tensor, p: Preprocess) -> Tensor:
+def normalise(batch: Tensor, p: Preprocess, out: Tensor | None = None) -> Tensor:
     """uint8 (or float of 0 to 255) [..., 3, H, W] to float32: scaled to 0-1, less the mean, over the standard deviation,
-    per channel. Lies in memory as `batch` does."""
+    per channel. Lies in memory as `batch` does; `out`: memory of that shape and layout to fill."""
     import torch
 
-    made = _floats_like(batch)
+    made = torch.empty_like(batch, dtype=torch.float32) if out is None else out
     mean, std = (torch.tensor(v, dtype=torch.float32, device=made.device) for v in (p.mean, p.std))
     pairs = [(batch, made)]
     if batch.device.type == "cpu" and batch.dim() > 3:
@@ -232,15 +232,3 @@ def normalise(batch: Tensor, p: Preprocess) -> Tensor:
     for pixels, out in pairs:
         torch.div(pixels, 255, out=out).sub_(mean).div_(std)
     return made
-
-
-def _floats_like(batch: Tensor) -> Tensor:
-    import torch
-
-    if batch.device.type != "cpu" or batch.dim() != 4 or not batch.permute(0, 2, 3, 1).is_contiguous():
-        return torch.empty_like(batch, dtype=torch.float32)
-    import numpy as np
-
-    # Numpy asks the system for large pages, torch does not: a batch of floats takes it longer to get than to fill.
-    count, colours, height, width = batch.shape
-    return torch.from_numpy(np.empty((count, height, width, colours), np.float32)).permute(0, 3, 1, 2)

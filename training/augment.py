@@ -62,13 +62,13 @@ def windows(strong: Strength, seed: int, epoch: int) -> Callable[[Sequence[str]]
 
 
 def apply(images: Any, strong: Strength, u: Any) -> Any:
-    """uint8 [n, 3, H, W] and uniforms [n, WORDS] -> float32 of the same shape, 0 to 255."""
+    """uint8 [n, 3, H, W] and uniforms [n, WORDS] -> the same shape, 0 to 255: float32, or as they came where nothing changes."""
     import torch
 
-    x = images.to(torch.float32)
-    if strong in (STRENGTHS["none"], STRENGTHS["crop"]) or not len(x):
-        return x
-    changed = [_changed(picture, strong, r) for picture, r in zip(x / 255, (2 * u - 1).tolist(), strict=True)]
+    if strong in (STRENGTHS["none"], STRENGTHS["crop"]) or not len(images):
+        return images
+    x = images.to(torch.float32) / 255
+    changed = [_changed(picture, strong, r) for picture, r in zip(x, (2 * u - 1).tolist(), strict=True)]
     return torch.stack(changed) * 255
 
 

@@ -1,17 +1,17 @@
-"""Rows to batches: pictures decoded by threads straight into the memory of their batch, a few steps ahead, in order.
+"""Rows to batches: pictures decoded straight into the memory of their batch, some steps ahead, in order.
 
-A batch lies in memory as its decoder writes, pixel by pixel (channels last): cutting a picture out of it and mirroring
-it then cost next to nothing (5 and 15 us at 224 px, against 65 in the order of channels). There are few steps, and few of
-torch's: each gives Python's lock away and waits for it, while other threads decode.
+The rows are cut into units (row groups). Decoders take them by turns: each reads its own row groups, decodes, and answers
+with labels and hashes; pictures never pass between processes.
 """
 
+import multiprocessing
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,22 @@ import torch
 from torch import Tensor
 
 from contract.card import Preprocess
-from contract.errors import Mismatch
+from contract.manifest import DataFile
+from contract.storage import Storage
 from inference import preprocess as shared
-from training.reader import Sample
+from training import reader
+from training.decoders import Decoder, Fill, decoders
+from training.lay import lay
+from training.slots import Slots
+from training.units import Part, Shares, Unit, parts, shares, units
 
-AHEAD = 2  # steps that are decoded while one is trained on
-CHUNKS = 2  # for each thread in a step, of so many rows at least and at most: fewer calls, and nobody waits long at its end
-CHUNK = (4, 16)
-MIRRORED = 0.5  # from here up
-SCRATCH = 1 << 20  # bytes that each thread keeps for the pixels of a picture, so that no memory is asked for
+UNIT = 256  # rows that a decoder does at a time, at most: memory is held for all that are asked for
+AHEAD = 2  # units that each decoder is asked for: the one that it does, and the next
+KEPT = 3  # batches that may be held while others are made; of more, whoever holds them gets copies
+FORK_FROM = 4000  # rows from which processes, which take longer to start, are faster than threads
 
-UNUSED = 3  # references to an array: of the list it is in, of the loop that looks, of the count itself
-
-Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as `cut` takes them
-_thread = threading.local()
+Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as training.lay.cut takes them
+Task = list[tuple[int, int, int]]  # slot, first place in it, rows
 
 
 @dataclass
@@ -44,108 +46,148 @@ class Batch:
     hashes: list[str]
 
 
-def batches(samples: Iterator[Sample], sizes: Sequence[int], preprocess: Preprocess, threads: int | None = None,
-            windows: Windows | None = None) -> Iterator[Batch]:
-    """Batches of these sizes; the order and the pixels are those of the rows, whatever the threads do.
+def batches(storage: Storage, files: Sequence[DataFile], low: int, sizes: Sequence[int], preprocess: Preprocess,
+            threads: int | None = None, windows: Windows | None = None, forked: bool | None = None) -> Iterator[Batch]:
+    """Batches of these sizes from row `low` of the files laid end to end; the same for any number of threads.
 
-    `windows`: cut where it says instead of in the middle (preprocess.crop must be set).
+    `windows`: cut where it says instead of in the middle (preprocess.crop must be set). `forked`: decode in processes
+    instead of threads; by default where that pays. Mismatch: the files have other rows than the manifest says. RankGone: a
+    process was killed.
     """
-    memory, threads = _Memory(max(sizes, default=0), preprocess.crop), threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        waiting: deque[_Step] = deque()
-        for size in sizes:
-            rows = [next(samples) for _ in range(size)]
-            waiting.append(_Step(rows, preprocess, windows, memory.take(size)).start(pool, threads))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().batch()
-        while waiting:
-            yield waiting.popleft().batch()
-    for _ in samples:  # ends the reader, which then says whether all rows were there
-        raise Mismatch("expected the steps to cover all rows, got more rows. Please report this.")
+    wanted, skip = reader.spanned(files, low, low + sum(sizes))
+    with reader.staged(storage, wanted) as paths:
+        plan = _Plan.of(paths, reader.row_groups(storage, wanted, paths), skip, sizes, threads or os.cpu_count() or 1)
+        slots = plan.slots(preprocess.crop)
+        if forked is None:
+            forked = sum(sizes) >= FORK_FROM and sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
+        _import()
+        tasks = [len(plan.of_decoder(number)) for number in range(plan.shares.decoders)]
+        with decoders(lambda number: _filler(plan, number, preprocess, windows, slots), tasks, forked) as found:
+            yield from _Feed(plan, slots, found)
 
 
-class _Memory:
-    """Arrays [most, side, side, 3] for batches, taken again once nobody holds the tensors over them: fresh memory costs a
-    page fault for each 4 kB."""
+def _import() -> None:
+    """What decoders need, once and for all of them."""
+    import simplejpeg  # noqa: F401
 
-    def __init__(self, most: int, side: int | None) -> None:
-        self.most, self.side = most, side
-        self.arrays: list[np.ndarray] = []
+    reader.ready()
+    shared.quick_torchvision.ready()
 
-    def take(self, rows: int) -> np.ndarray | None:
-        """Memory of so many pictures; None where their size is not known beforehand."""
-        if self.side is None or not rows:
-            return None
-        for array in self.arrays:
-            if sys.getrefcount(array) == UNUSED:
-                return array[:rows]
-        self.arrays.append(np.empty((self.most, self.side, self.side, 3), np.uint8))
-        return self.arrays[-1][:rows]
+
+@dataclass(frozen=True)
+class _Plan:
+    paths: Sequence[Path]
+    sizes: Sequence[int]
+    units: list[Unit]
+    parts: list[list[Part]]
+    shares: Shares
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], groups: Sequence[int], skip: int, sizes: Sequence[int], threads: int) -> "_Plan":
+        found = units(groups, skip, skip + sum(sizes), UNIT)
+        return cls(paths, sizes, found, parts([unit.rows for unit in found], sizes), shares(found, groups, UNIT, threads))
+
+    def of_decoder(self, number: int) -> list[Unit]:
+        return [unit for n, unit in enumerate(self.units) if self.shares.of(n, unit.group) == number]
+
+    @property
+    def ahead(self) -> int:
+        return AHEAD * self.shares.decoders
+
+    def slots(self, side: int | None) -> Slots:
+        """Memory for the steps that units asked for and the one answered last can fill, for one that earlier units began, and
+        for those that are kept."""
+        ends = [(mine[0].step, mine[-1].step) for mine in self.parts]
+        most = max((ends[min(n + self.ahead, len(ends) - 1)][1] - low + 1 for n, (low, _) in enumerate(ends)), default=0)
+        return Slots(min(most + 1 + KEPT, len(self.sizes)), max(self.sizes, default=0), (side or 0, side or 0, 3))
+
+
+def _filler(plan: _Plan, number: int, preprocess: Preprocess, windows: Windows | None, slots: Slots) -> Fill:
+    """For one decoder: a task fills its next unit; the answer is labels, hashes, and pictures that have no slot."""
+    whole = plan.shares.whole
+    units_ = reader.of_units(plan.paths, plan.of_decoder(number), number if whole else 0, plan.shares.decoders if whole else 1)
+
+    def fill(task: Task) -> tuple[list[int], list[str], list[np.ndarray]]:
+        rows = next(units_)
+        hashes = [row.image_sha256 for row in rows]
+        if preprocess.crop is None:
+            return [row.label_index for row in rows], hashes, [shared.to_uint8(row.image, preprocess).numpy() for row in rows]
+        places = windows(hashes) if windows else [None] * len(rows)
+        outs = (out for slot, at, n in task for out in slots.view(slot, at, n))
+        for row, place, out in zip(rows, places, outs, strict=True):
+            lay(row.image, preprocess, place, out)
+        return [row.label_index for row in rows], hashes, []
+
+    return fill
 
 
 @dataclass
 class _Step:
-    rows: list[Sample]
-    preprocess: Preprocess
-    windows: Windows | None
-    memory: np.ndarray | None  # [n, side, side, 3]
-    futures: list[Future] = field(default_factory=list)
-    images: Tensor | None = None  # the same memory as [n, 3, side, side]
-
-    def start(self, pool: ThreadPoolExecutor, threads: int) -> "_Step":
-        n = len(self.rows)
-        chunk = max(CHUNK[0], min(CHUNK[1], n // (CHUNKS * threads)))
-        if self.memory is not None:
-            self.images = torch.from_numpy(self.memory).permute(0, 3, 1, 2)
-        places = self.windows([row.image_sha256 for row in self.rows]) if self.windows and n else None
-        self.futures = [pool.submit(self._fill, low, min(low + chunk, n), places) for low in range(0, n, chunk)]
-        return self
-
-    def _fill(self, low: int, high: int, places: Any) -> list[Tensor]:
-        if self.memory is None:
-            return [shared.to_uint8(row.image, self.preprocess) for row in self.rows[low:high]]
-        for i in range(low, high):
-            self._lay(i, shared.resized(self.rows[i].image, self.preprocess, _scratch()), None if places is None else places[i])
-        return []
-
-    def _lay(self, i: int, pixels: np.ndarray, place: Any) -> None:
-        side = self.preprocess.crop
-        if place is not None and min(pixels.shape[:2]) >= side:
-            y, x = corner(*pixels.shape[:2], side, *place[:2])
-            part = pixels[y:y + side, x:x + side]
-            # Numpy mirrors pixel by pixel, ten times slower than torch.
-            np.copyto(self.memory[i], torch.from_numpy(part).flip(1).numpy() if place[2] >= MIRRORED else part)
-            return
-        picture = torch.from_numpy(pixels).permute(2, 0, 1)
-        self.images[i].copy_(shared.center(picture, side) if place is None else cut(picture, side, *place))
-
-    def batch(self) -> Batch:
-        made = [image for future in self.futures for image in future.result()]
-        images = self.images if self.images is not None else torch.stack(made) if made else None
-        self.memory = self.images = None  # whoever has the batch holds its memory, nobody else
-        return Batch(torch.empty(0, 3, 1, 1, dtype=torch.uint8) if images is None else images,
-                     torch.tensor([row.label_index for row in self.rows], dtype=torch.int64),
-                     [row.image_sha256 for row in self.rows])
+    slot: int | None
+    labels: list[int] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    pictures: list[np.ndarray] = field(default_factory=list)
 
 
-def cut(pixels: Tensor, side: int, down: float, across: float, mirrored: float) -> Tensor:
-    """[3, H, W] -> [3, side, side]: `down` and `across` in [0, 1) say where in the room that there is; mirrored from 0.5
-    up. A picture that is smaller is taken from the middle."""
-    height, width = pixels.shape[1:]
-    if min(height, width) < side:
-        part = shared.center(pixels, side)
-    else:
-        y, x = corner(height, width, side, down, across)
-        part = pixels[:, y:y + side, x:x + side]
-    return part.flip(2) if mirrored >= MIRRORED else part
+class _Feed:
+    """Asks the decoders for units in their order, and puts the answers together to steps."""
 
+    def __init__(self, plan: _Plan, slots: Slots, found: Sequence[Decoder]) -> None:
+        self.plan, self.slots, self.decoders = plan, slots, found
+        self.ready = list(range(len(slots.arrays)))  # slots without a step
+        self.lent: set[int] = set()  # slots that whoever took their batch may still look at
+        self.steps: dict[int, _Step] = {}
+        self.asked: deque[tuple[Decoder, list[Part]]] = deque()
+        self.coming = enumerate(zip(plan.units, plan.parts, strict=True))
 
-def corner(height: int, width: int, side: int, down: float, across: float) -> tuple[int, int]:
-    """Where the cut of `cut` begins in a picture that is large enough: row and column."""
-    return int(down * (height - side + 1)), int(across * (width - side + 1))
+    def __iter__(self) -> Iterator[Batch]:
+        for step, size in enumerate(self.plan.sizes):
+            self._ask()
+            while size and (step not in self.steps or len(self.steps[step].labels) < size):
+                self._take()
+                self._ask()
+            yield self._batch(self.steps.pop(step, _Step(None)))
 
+    def _ask(self) -> None:
+        for number, (unit, mine) in islice(self.coming, max(0, self.plan.ahead - len(self.asked))):
+            for part in mine:
+                if part.step not in self.steps:
+                    self.steps[part.step] = _Step(self._slot())
+            decoder = self.decoders[self.plan.shares.of(number, unit.group)]
+            decoder.ask([(self.steps[part.step].slot, part.at, part.rows) for part in mine])
+            self.asked.append((decoder, mine))
 
-def _scratch() -> np.ndarray:
-    if not hasattr(_thread, "memory"):
-        _thread.memory = np.empty(SCRATCH, np.uint8)
-    return _thread.memory
+    def _take(self) -> None:
+        decoder, mine = self.asked.popleft()
+        answer = [iter(values) for values in decoder.answer()]
+        for part in mine:
+            step = self.steps[part.step]
+            for kept, values in zip((step.labels, step.hashes, step.pictures), answer, strict=True):
+                kept += islice(values, part.rows)
+
+    def _slot(self) -> int | None:
+        if not self.slots.arrays:
+            return None
+        self._reclaim()
+        return self.ready.pop()
+
+    def _reclaim(self) -> None:
+        free = self.lent.intersection(self.slots.free()) if self.lent else set()
+        self.lent -= free
+        self.ready += free
+
+    def _batch(self, step: _Step) -> Batch:
+        return Batch(self._images(step), torch.tensor(step.labels, dtype=torch.int64), step.hashes)
+
+    def _images(self, step: _Step) -> Tensor:
+        if step.pictures:
+            return torch.stack([torch.from_numpy(picture) for picture in step.pictures])
+        if step.slot is None:
+            return torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+        images = torch.from_numpy(self.slots.view(step.slot, 0, len(step.labels))).permute(0, 3, 1, 2)
+        self._reclaim()
+        if len(self.lent) < KEPT:
+            self.lent.add(step.slot)
+            return images
+        self.ready.append(step.slot)
+        return images.clone()

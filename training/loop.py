@@ -8,6 +8,7 @@ split into ranks does not change what a row weighs.
 import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -18,10 +19,10 @@ from contract import manifest
 from contract.errors import Mismatch, NotFinite
 from contract.manifest import Manifest
 from contract.storage import Storage, open_root
-from inference.preprocess import normalise
-from training import augment, reader, start
+from training import augment, start
 from training.batches import Batch, batches
 from training.checkpoint import FINAL, Checkpoints, Point
+from training.floats import Floats
 from training.job import Job
 from training.metrics_log import MetricsLog
 from training.progress import Progress
@@ -55,7 +56,7 @@ class Loop:
         net, self.inherited = start.initial(job, self.storage)
         self.state = State(net, self.settings, ranks.device)
         self.class_weights = _class_weights(made, self.settings.class_weights, ranks.device)
-        self.strong = augment.strength(self.settings.augment)
+        self.strong, self.floats = augment.strength(self.settings.augment), Floats(job.preprocess)
         self.history: list[dict[str, Any]] = []
         self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
         self.saved_at = 0
@@ -90,15 +91,15 @@ class Loop:
         files = [self.train_files[n] for n in file_order(len(self.train_files), self.settings.seed, epoch)]
         steps = self.world.steps
         spans = [self.world.step(s) for s in range(first, steps)]
-        samples = reader.rows(self.storage, files, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
         sizes = [high - low for low, high in spans]
         windows = augment.windows(self.strong, self.settings.seed, epoch)
-        made, step = batches(samples, sizes, self.job.preprocess, self.job.threads, windows), first
-        while group := list(islice(made, self.settings.accumulate)):
-            self._update(epoch, step, group)
-            step += len(group)
-            if step < steps:
-                self._save_when_due(epoch, step)
+        low, step = spans[0][0] if spans else 0, first
+        with closing(batches(self.storage, files, low, sizes, self.job.preprocess, self.job.threads, windows)) as made:
+            while group := list(islice(made, self.settings.accumulate)):
+                self._update(epoch, step, group)
+                step += len(group)
+                if step < steps:
+                    self._save_when_due(epoch, step)
         self._end_epoch(epoch)
 
     def _update(self, epoch: int, first: int, group: Sequence[Batch]) -> None:
@@ -139,7 +140,7 @@ class Loop:
         if not self.settings.channels_last:
             images = images.contiguous()
         u = augment.uniforms(self.settings.seed, epoch, batch.hashes)
-        x = normalise(augment.apply(images, self.strong, u), self.job.preprocess)
+        x = self.floats(augment.apply(images, self.strong, u))
         if self.settings.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
@@ -186,18 +187,19 @@ class Loop:
             return None
         world = World(self.ranks.rank, self.ranks.size, total, 2 * self.settings.batch)
         sizes = [high - low for low, high in map(world.step, range(world.steps))]
-        samples = reader.rows(self.storage, self.validation_files, *world.span())
         sums = torch.zeros(3, dtype=torch.float64)
         self.state.net.eval()
         weights = {key: value.to(self.ranks.device) for key, value in self.state.result().items()}
-        for batch in batches(samples, sizes, self.job.preprocess, self.job.threads):
-            if batch.hashes:
-                sums += self._judged(weights, batch)
+        files, low = self.validation_files, world.span()[0]
+        with closing(batches(self.storage, files, low, sizes, self.job.preprocess, self.job.threads)) as made:
+            for batch in made:
+                if batch.hashes:
+                    sums += self._judged(weights, batch)
         loss, right, rows = self.ranks.add(sums.to(self.ranks.device)).tolist()
         return {"loss": loss / rows, "accuracy": right / rows, "rows": int(rows)}
 
     def _judged(self, weights: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
-        x = normalise(batch.images.to(self.ranks.device), self.job.preprocess)
+        x = self.floats(batch.images.to(self.ranks.device))
         labels = batch.labels.to(self.ranks.device)
         with torch.inference_mode():
             logits = torch.func.functional_call(self.state.net, weights, (x,)).float()

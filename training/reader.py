@@ -6,13 +6,15 @@ tables that Petastorm read: it would make pandas objects of them, a copy of each
 """
 
 import hashlib
+import importlib
 import shutil
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from functools import cache
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ import numpy as np
 from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
+from training.units import Unit
 from training.world import pieces
 
 
@@ -38,13 +41,10 @@ class Sample(NamedTuple):
 
 def rows(storage: Storage, files: Sequence[DataFile], low: int, high: int) -> Iterator[Sample]:
     """Rows [low, high) of the files laid end to end in the order given. Mismatch when a file has other rows."""
-    mine = pieces([f.rows for f in files], low, high)
-    if not mine:
-        return
-    wanted = [files[n] for n, _, _ in mine]
-    skip, left = mine[0][1], high - low
+    wanted, skip = spanned(files, low, high)
+    left = high - low
     with staged(storage, wanted) as paths:
-        for row in _all_rows(paths):
+        for row in chain.from_iterable(map(_samples, tables(paths))):
             if skip:
                 skip -= 1
                 continue
@@ -53,24 +53,78 @@ def rows(storage: Storage, files: Sequence[DataFile], low: int, high: int) -> It
             left -= 1
             yield row
     if left:
-        raise Mismatch(f"{storage.uri(wanted[-1].key)} and before: expected {high - low} rows by the manifest, got "
-                       f"{high - low - left}. A file was damaged or replaced; make the dataset again.")
+        raise Mismatch(_other_rows(f"{storage.uri(wanted[-1].key)} and before", high - low, high - low - left))
 
 
-def _all_rows(paths: Sequence[Path]) -> Iterator[Sample]:
-    # Petastorm uses pyarrow's legacy API throughout, also while it reads.
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm\b")
+def spanned(files: Sequence[DataFile], low: int, high: int) -> tuple[list[DataFile], int]:
+    """The files that have rows [low, high) of all laid end to end, and how many rows of the first come before them. Mismatch
+    when they have fewer by the manifest."""
+    if (have := sum(file.rows for file in files)) < high:
+        raise Mismatch(f"expected files of {high} rows at least, got {len(files)} that have {have} rows by the manifest.")
+    mine = pieces([file.rows for file in files], low, high)
+    return [files[n] for n, _, _ in mine], mine[0][1] if mine else 0
+
+
+def row_groups(storage: Storage, files: Sequence[DataFile], paths: Sequence[Path]) -> list[int]:
+    """Rows of each row group of the files, of which `paths` are the local ones. Mismatch: not those of the manifest."""
+    import pyarrow.parquet as pq
+
+    found = []
+    for file, path in zip(files, paths, strict=True):
+        footer = pq.read_metadata(path)
+        if footer.num_rows != file.rows:
+            raise Mismatch(_other_rows(storage.uri(file.key), file.rows, footer.num_rows))
+        found += [footer.row_group(n).num_rows for n in range(footer.num_row_groups)]
+    return found
+
+
+def _other_rows(where: str, expected: int, got: int) -> str:
+    return (f"{where}: expected {expected} rows by the manifest, got {got}. A file was damaged or replaced; make the "
+            f"dataset again.")
+
+
+def of_units(paths: Sequence[Path], units: Sequence[Unit], shard: int = 0, shards: int = 1) -> Iterator[list[Sample]]:
+    """The rows of each unit; units are in order, and their row groups of this shard. Mismatch when a row group has too few."""
+    numbered = zip(count(shard, shards), tables(paths, shard, shards), strict=False)
+    at, samples = -1, []
+    for unit in units:
+        while at < unit.group:
+            at, table = next(numbered, (unit.group, None))
+            samples = list(_samples(table)) if at == unit.group and table is not None else []
+        if len(samples) < unit.high:
+            raise Mismatch(_other_rows(f"row group {at} from the start of {paths[0]}", unit.high, len(samples)))
+        yield samples[unit.low:unit.high]
+
+
+def tables(paths: Sequence[Path], shard: int = 0, shards: int = 1) -> Iterator[Any]:
+    """Row groups as Arrow tables, in order; of several shards those whose number is `shard` modulo `shards`."""
+    if not paths:
+        return
+    ready()
     from petastorm import make_batch_reader
 
     opened = make_batch_reader([f"file://{path}" for path in paths], reader_pool_type="dummy",
                                shuffle_row_groups=False, filesystem=_arrows_files(),
-                               schema_fields=[f"^{name}$" for name in Sample._fields])
+                               schema_fields=[f"^{name}$" for name in Sample._fields],
+                               cur_shard=shard if shards > 1 else None, shard_count=shards if shards > 1 else None)
     _all_listed(opened.ventilator)
     opened._results_queue_reader = _Tables()
     with opened as reader:
-        for table in reader:
-            for group in table.to_batches():
-                yield from map(Sample, *(_values(group.column(name)) for name in Sample._fields))
+        yield from reader
+
+
+def _samples(table: Any) -> Iterator[Sample]:
+    for group in table.to_batches():
+        yield from map(Sample, *(_values(group.column(name)) for name in Sample._fields))
+
+
+@cache
+def ready() -> None:
+    """All that reading needs is imported when this returns."""
+    # Petastorm uses pyarrow's legacy API throughout, also while it reads.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm\b")
+    importlib.import_module("petastorm")
+    _arrows_files()
 
 
 class _Tables:
@@ -98,6 +152,7 @@ def _values(column: Any) -> list[Any]:
     return [None if v != v else v for v in values] if pa.types.is_floating(column.type) else values
 
 
+@cache
 def _arrows_files() -> Any:
     """Local files as Arrow opens them: Python's own are read, and copied once more, while no other thread may run."""
     with warnings.catch_warnings():

@@ -1,6 +1,7 @@
 """The loop: resuming ends in the same weights, errors stop before the step, and a version says what made it."""
 
 import json
+import multiprocessing
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from safetensors.torch import load as load_tensors
 from contract.errors import Mismatch, NotFinite, UsageError
 from contract.settings import TrainSettings
 from tests.training.tiny import build
+from training import batches as batches_module
 from training import loop as training_loop
 from training import state
 from training.checkpoint import Checkpoints
@@ -45,6 +47,17 @@ def test_resumed_in_the_middle_of_an_epoch_it_ends_in_the_same_weights(world, mo
     assert (card.version, card.weights_sha256) == ("2", undisturbed.weights_sha256)
     assert card.metrics == undisturbed.metrics
     assert not list(world.storage.list("runs/"))
+
+
+def test_processes_that_decode_make_the_weights_that_threads_make_and_end_with_what_fails(world, monkeypatch):
+    threads = world.train(augment="crop")
+    monkeypatch.setattr(batches_module, "FORK_FROM", 1)
+    assert world.train(augment="crop").weights_sha256 == threads.weights_sha256
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        dies_after(1, patch)
+        world.train(augment="crop", run_key="digits/7")
+    assert multiprocessing.active_children() == []
+    assert world.train(augment="crop", run_key="digits/7").weights_sha256 == threads.weights_sha256
 
 
 def test_the_same_run_again_finds_its_version(world):

@@ -1,0 +1,105 @@
+"""Decoders: answers in order, errors that reach the rank, and nothing that outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from contract.errors import BadImage
+from training.decoders import decoders
+from training.failure import RankGone
+
+BOTH = pytest.mark.parametrize("forked", [False, True])
+
+
+def doubling(number):
+    return lambda task: (number, 2 * task)
+
+
+@BOTH
+def test_each_answers_its_tasks_in_order(forked):
+    with decoders(doubling, [3, 2], forked) as (first, second):
+        for task in range(3):
+            first.ask(task)
+        second.ask(7)
+        assert [second.answer(), *(first.answer() for _ in range(3))] == [(1, 14), (0, 0), (0, 2), (0, 4)]
+    assert not first.worker.is_alive() and not second.worker.is_alive()
+
+
+@BOTH
+@pytest.mark.parametrize(("error", "raised"), [(BadImage("picture 3"), BadImage), (KeyError("x"), RuntimeError)])
+def test_what_goes_wrong_there_is_raised_here_with_its_trace(forked, error, raised):
+    def filling(task):
+        raise error
+
+    with decoders(lambda _: filling, [1], forked) as (one,):
+        one.ask(1)
+        with pytest.raises(raised, match="picture 3|KeyError") as caught:
+            one.answer()
+    assert "in filling" in str(caught.value.__cause__)
+
+
+@BOTH
+def test_an_error_at_its_beginning_is_raised_too(forked):
+    def begin(_):
+        raise BadImage("at once")
+
+    with decoders(begin, [1], forked) as (one,), pytest.raises(BadImage, match="at once"):
+        one.answer()
+
+
+def test_a_process_that_is_killed_is_a_rank_that_is_gone():
+    with decoders(lambda _: time.sleep, [1, 1], forked=True) as (one, other):
+        one.ask(60)
+        os.kill(one.worker.pid, signal.SIGKILL)
+        with pytest.raises(RankGone, match="decodes"):
+            one.answer()
+        other.ask(0)
+        assert other.answer() is None
+
+
+def test_work_that_nobody_waits_for_ends_with_the_body():
+    with decoders(lambda _: time.sleep, [3, 3], forked=True) as found:
+        for one in found:
+            one.ask(0.2)
+            one.ask(30)
+            one.answer()
+        for one in found:
+            os.kill(one.worker.pid, signal.SIGINT)  # Ctrl-C goes to all; the rank says what happens
+        time.sleep(0.1)
+        assert all(one.worker.is_alive() for one in found)
+        for one in found:
+            one.worker.kill()
+
+
+RANK = """
+import os, sys, time
+from training.decoders import decoders
+with decoders(lambda _: time.sleep, [9] * 3, True) as found:
+    found[0].ask(0.5)
+    print(*(one.worker.pid for one in found), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: reads /proc")
+def test_nothing_outlives_a_rank_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", RANK], stdout=subprocess.PIPE, text=True) as rank:
+        pids = [int(word) for word in rank.stdout.readline().split()]
+        rank.kill()
+    until = time.monotonic() + 10
+    while any(_lives(pid) for pid in pids):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(pids) == 3
+
+
+def _lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

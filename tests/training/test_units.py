@@ -1,0 +1,54 @@
+"""Units and parts: any way of cutting rows up keeps every row once, in order, in its place."""
+
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.units import parts, shares, units
+
+
+@st.composite
+def spans(draw):
+    groups = draw(st.lists(st.integers(0, 40), min_size=1, max_size=12))
+    low, high = sorted((draw(st.integers(0, sum(groups))), draw(st.integers(0, sum(groups)))))
+    return groups, low, high, draw(st.integers(1, 50))
+
+
+@given(spans())
+def test_units_are_the_rows_in_order_none_longer_than_asked(span):
+    groups, low, high, most = span
+    starts = [0, *accumulate(groups)]
+    found = units(*span)
+    assert [starts[u.group] + row for u in found for row in range(u.low, u.high)] == list(range(low, high))
+    assert all(0 < u.rows <= most and u.high <= groups[u.group] for u in found)
+
+
+@given(spans(), st.lists(st.integers(0, 100), max_size=30))
+def test_parts_give_every_row_its_place_in_its_step(span, cuts):
+    found = units(*span)
+    rows = sum(u.rows for u in found)
+    sizes = [b - a for a, b in pairwise(sorted({0, rows, *(cut for cut in cuts if cut < rows)}))] or [0]
+    sizes[1:1] = [0]  # a step without a row
+    filled = [(part.step, place) for mine in parts([u.rows for u in found], sizes) for part in mine
+              for place in range(part.at, part.at + part.rows)]
+    assert filled == [(step, place) for step, size in enumerate(sizes) for place in range(size)]
+
+
+def test_steps_of_other_rows_are_refused():
+    with pytest.raises(ValueError, match="7 rows"):
+        parts([3, 4], [3, 5])
+
+
+@given(spans(), st.integers(1, 9))
+def test_whole_row_groups_are_read_by_one_decoder_each(span, threads):
+    groups, _, _, most = span
+    found = units(*span)
+    shared = shares(found, groups, most, threads)
+    owners = {}
+    for n, unit in enumerate(found):
+        owners.setdefault(unit.group, set()).add(shared.of(n, unit.group))
+    assert 1 <= shared.decoders <= threads and all(0 <= o < shared.decoders for mine in owners.values() for o in mine)
+    assert shared.whole == (max(groups) <= most)
+    assert not shared.whole or all(len(mine) == 1 for mine in owners.values())
