@@ -3,14 +3,15 @@
     python -m benchmarks.feeding [--images 20000] [--repeats 3] [--folder DIR] [--peers PYTHON] [--json]
 
 Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes
-that are in memory, by two bare threads in the same run. One dataset serves plain `make_reader` and our path. Every way
-runs an epoch that is not counted first; workers persist. `--peers` names a Python that has `mosaicml-streaming` and
-`webdataset` (they are no part of our environment); without it these two are not measured.
+(and normalising) that are in memory, by two bare threads in the same run. One dataset serves plain `make_reader` and our
+path. Every way runs an epoch that is not counted first; workers of peers persist, ours start anew. `--peers` names a Python that
+has `mosaicml-streaming` and `webdataset` (they are no part of our environment); without it these two are not measured.
 """
 
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,15 +115,16 @@ def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str 
             if rows < made.rows["train"]:
                 raise SystemExit(f"{name}: expected {made.rows['train']} rows at least, got {rows}")
             rates[kind][name] += [rows / spent] if repeat else []
-    bytes_ = sum(len(sample.image) for sample in in_memory(storage, files)) / made.rows["train"]
+    bytes_ = sum(apart(bytes_in_memory, storage, files)) / made.rows["train"]
     return {"machine": machine(), "date": today(), "load_before": round(load, 1), "images": made.rows["train"],
             "bytes_per_image": round(bytes_), "repeats": repeats, "peers_measured": bool(peers),
             "rates": {kind: {n: round(statistics.median(r), 1) for n, r in found.items()} for kind, found in rates.items()}}
 
 
 def ways_of(kind: str, folder: Path, storage: Any, files: Any, peers: str | None) -> dict[str, Way]:
-    """The ways to feed batches of a kind, uint8 or float, by name; ours is the second (uint8) or the first."""
-    ways: dict[str, Way] = {"limit: decode, crop, flip in memory": partial(limit, storage, files)} if kind == "uint8" else {}
+    """The ways to feed batches of a kind, uint8 or float, by name; the first is the limit, the second is ours."""
+    also = {"uint8": "", "float": ", normalise"}[kind]
+    ways: dict[str, Way] = {f"limit: decode, crop, flip{also} in memory": partial(apart, limit, storage, files, kind)}
     ways["trueup, Petastorm"] = partial(ours, storage, files, kind)
     ways["Petastorm make_reader + DataLoader"] = partial(plain_petastorm, storage.path(files[0].key).parent, kind)
     for decoder in ("Pillow", "decode_jpeg"):
@@ -131,6 +134,21 @@ def ways_of(kind: str, folder: Path, storage: Any, files: Any, peers: str | None
     return ways
 
 
+def apart(way: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """The same in a process of its own, which stays: its pictures in memory would slow the forks of the others."""
+    if not _APART:
+        _APART.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+    yield from _APART[0].submit(_listed, way, *arguments).result()
+
+
+def _listed(way: Callable[..., Iterator[Any]], *arguments: Any) -> list[Any]:
+    import torch
+
+    torch.set_num_threads(1)
+    return list(way(*arguments))
+
+
+_APART: list[ProcessPoolExecutor] = []
 _KEPT: list[Any] = []
 
 
@@ -144,27 +162,37 @@ def in_memory(storage: Any, files: Any) -> list[Any]:
     return _KEPT
 
 
+def bytes_in_memory(storage: Any, files: Any) -> Iterator[int]:
+    """Of each picture."""
+    yield from (len(sample.image) for sample in in_memory(storage, files))
+
+
 def _count(files: Any) -> int:
     return sum(file.rows for file in files)
 
 
-def limit(storage: Any, files: Any) -> Iterator[int]:
-    """Two threads that do nothing else, in memory that they keep."""
+def limit(storage: Any, files: Any, kind: str) -> Iterator[int]:
+    """Two threads that do nothing else, in memory that they keep; float: each picture normalised at once."""
     import simplejpeg
     import torch
 
+    from contract.card import Preprocess
+    from inference.preprocess import normalise
     from training.augment import uniforms
     from training.lay import cut
 
-    rows = in_memory(storage, files)
+    rows, how = in_memory(storage, files), Preprocess(resize=SIDE, crop=CROP)
     places = uniforms(1, 0, [row.image_sha256 for row in rows])
     batch = torch.empty(BATCH, CROP, CROP, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    floats = torch.empty(BATCH, CROP, CROP, 3).permute(0, 3, 1, 2) if kind == "float" else None
 
     def work(first: int) -> None:
         scratch = np.empty(3 * SIDE * SIDE, np.uint8)
         for n in range(first, len(rows), WORKERS):
             pixels = torch.from_numpy(simplejpeg.decode_jpeg(rows[n].image, "RGB", buffer=scratch)).permute(2, 0, 1)
             batch[n % BATCH].copy_(cut(pixels, CROP, *places[n, :3]))
+            if floats is not None:
+                normalise(batch[n % BATCH], how, floats[n % BATCH])
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(WORKERS)]
     [thread.start() for thread in threads]
@@ -221,9 +249,9 @@ def table(document: dict[str, Any]) -> str:
              f"{document['images']} JPEGs of {SIDE} px and {document['bytes_per_image'] / 1000:.0f} kB, crop {CROP}, batches of "
              f"{BATCH}, {WORKERS} threads or workers, median of {document['repeats']}"]
     for kind, rates in document["rates"].items():
-        mine, top = rates["trueup, Petastorm"], next(iter(document["rates"]["uint8"].values()))
-        lines.append(f"{f'as {kind}':<42}{'images/s':>10}{'of limit':>10}{'trueup is':>11}")
-        lines += [f"{name:<42}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
+        mine, top = rates["trueup, Petastorm"], next(iter(rates.values()))
+        lines.append(f"{f'as {kind}':<46}{'images/s':>10}{'of limit':>10}{'trueup is':>11}")
+        lines += [f"{name:<46}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
     return "\n".join(lines + ([] if document["peers_measured"] else [f"{name}: not measured" for name in PEERS]))
 
 

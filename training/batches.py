@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from training.lay import lay
 from training.slots import Slots
 from training.units import Part, Shares, Unit, parts, shares, units
 
-UNIT = 256  # rows that a decoder does at a time, at most: memory is held for all that are asked for
-AHEAD = 2  # units that each decoder is asked for: the one that it does, and the next
+UNIT = 64  # rows that a decoder does at a time, at most
+WHOLE = 256  # rows up to which a row group is one decoder's: memory is held for one of each decoder
 KEPT = 3  # batches that may be held while others are made; of more, whoever holds them gets copies
 FORK_FROM = 4000  # rows from which processes, which take longer to start, are faster than threads
 
@@ -85,20 +85,16 @@ class _Plan:
     @classmethod
     def of(cls, paths: Sequence[Path], groups: Sequence[int], skip: int, sizes: Sequence[int], threads: int) -> "_Plan":
         found = units(groups, skip, skip + sum(sizes), UNIT)
-        return cls(paths, sizes, found, parts([unit.rows for unit in found], sizes), shares(found, groups, UNIT, threads))
+        return cls(paths, sizes, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, threads))
 
     def of_decoder(self, number: int) -> list[Unit]:
         return [unit for n, unit in enumerate(self.units) if self.shares.of(n, unit.group) == number]
-
-    @property
-    def ahead(self) -> int:
-        return AHEAD * self.shares.decoders
 
     def slots(self, side: int | None) -> Slots:
         """Memory for the steps that units asked for and the one answered last can fill, for one that earlier units began, and
         for those that are kept."""
         ends = [(mine[0].step, mine[-1].step) for mine in self.parts]
-        most = max((ends[min(n + self.ahead, len(ends) - 1)][1] - low + 1 for n, (low, _) in enumerate(ends)), default=0)
+        most = max((ends[min(n + self.shares.ahead, len(ends) - 1)][1] - low + 1 for n, (low, _) in enumerate(ends)), default=0)
         return Slots(min(most + 1 + KEPT, len(self.sizes)), max(self.sizes, default=0), (side or 0, side or 0, 3))
 
 
@@ -106,6 +102,7 @@ def _filler(plan: _Plan, number: int, preprocess: Preprocess, windows: Windows |
     """For one decoder: a task fills its next unit; the answer is labels, hashes, and pictures that have no slot."""
     whole = plan.shares.whole
     units_ = reader.of_units(plan.paths, plan.of_decoder(number), number if whole else 0, plan.shares.decoders if whole else 1)
+    units_ = chain([next(units_)], units_)  # opens the files now, while others are begun
 
     def fill(task: Task) -> tuple[list[int], list[str], list[np.ndarray]]:
         rows = next(units_)
@@ -149,7 +146,7 @@ class _Feed:
             yield self._batch(self.steps.pop(step, _Step(None)))
 
     def _ask(self) -> None:
-        for number, (unit, mine) in islice(self.coming, max(0, self.plan.ahead - len(self.asked))):
+        for number, (unit, mine) in islice(self.coming, max(0, self.plan.shares.ahead - len(self.asked))):
             for part in mine:
                 if part.step not in self.steps:
                     self.steps[part.step] = _Step(self._slot())

@@ -27,8 +27,16 @@ from training.units import Unit
 from training.world import pieces
 
 
+class Row(NamedTuple):
+    """One row: what training wants of it."""
+
+    image_sha256: str
+    image: bytes | memoryview  # of the memory of its row group
+    label_index: int
+
+
 class Sample(NamedTuple):
-    """One row: what training and assessment want of it."""
+    """One row: what an assessment wants of it."""
 
     image_sha256: str
     image: bytes | memoryview  # of the memory of its row group
@@ -44,7 +52,7 @@ def rows(storage: Storage, files: Sequence[DataFile], low: int, high: int) -> It
     wanted, skip = spanned(files, low, high)
     left = high - low
     with staged(storage, wanted) as paths:
-        for row in chain.from_iterable(map(_samples, tables(paths))):
+        for row in chain.from_iterable(_rows(table, Sample) for table in tables(paths, Sample)):
             if skip:
                 skip -= 1
                 continue
@@ -83,21 +91,21 @@ def _other_rows(where: str, expected: int, got: int) -> str:
             f"dataset again.")
 
 
-def of_units(paths: Sequence[Path], units: Sequence[Unit], shard: int = 0, shards: int = 1) -> Iterator[list[Sample]]:
+def of_units(paths: Sequence[Path], units: Sequence[Unit], shard: int = 0, shards: int = 1) -> Iterator[list[Row]]:
     """The rows of each unit; units are in order, and their row groups of this shard. Mismatch when a row group has too few."""
-    numbered = zip(count(shard, shards), tables(paths, shard, shards), strict=False)
-    at, samples = -1, []
+    numbered = zip(count(shard, shards), tables(paths, Row, shard, shards), strict=False)
+    at, found = -1, []
     for unit in units:
         while at < unit.group:
             at, table = next(numbered, (unit.group, None))
-            samples = list(_samples(table)) if at == unit.group and table is not None else []
-        if len(samples) < unit.high:
-            raise Mismatch(_other_rows(f"row group {at} from the start of {paths[0]}", unit.high, len(samples)))
-        yield samples[unit.low:unit.high]
+            found = list(_rows(table, Row)) if at == unit.group and table is not None else []
+        if len(found) < unit.high:
+            raise Mismatch(_other_rows(f"row group {at} from the start of {paths[0]}", unit.high, len(found)))
+        yield found[unit.low:unit.high]
 
 
-def tables(paths: Sequence[Path], shard: int = 0, shards: int = 1) -> Iterator[Any]:
-    """Row groups as Arrow tables, in order; of several shards those whose number is `shard` modulo `shards`."""
+def tables(paths: Sequence[Path], kind: type[Row] | type[Sample], shard: int = 0, shards: int = 1) -> Iterator[Any]:
+    """Row groups as Arrow tables of these columns, in order; of several shards those whose number is `shard` modulo `shards`."""
     if not paths:
         return
     ready()
@@ -105,7 +113,7 @@ def tables(paths: Sequence[Path], shard: int = 0, shards: int = 1) -> Iterator[A
 
     opened = make_batch_reader([f"file://{path}" for path in paths], reader_pool_type="dummy",
                                shuffle_row_groups=False, filesystem=_arrows_files(),
-                               schema_fields=[f"^{name}$" for name in Sample._fields],
+                               schema_fields=[f"^{name}$" for name in kind._fields],
                                cur_shard=shard if shards > 1 else None, shard_count=shards if shards > 1 else None)
     _all_listed(opened.ventilator)
     opened._results_queue_reader = _Tables()
@@ -113,9 +121,9 @@ def tables(paths: Sequence[Path], shard: int = 0, shards: int = 1) -> Iterator[A
         yield from reader
 
 
-def _samples(table: Any) -> Iterator[Sample]:
+def _rows(table: Any, kind: type) -> Iterator[Any]:
     for group in table.to_batches():
-        yield from map(Sample, *(_values(group.column(name)) for name in Sample._fields))
+        yield from map(kind, *(_values(group.column(name)) for name in kind._fields))
 
 
 @cache

@@ -1,5 +1,6 @@
 """Rows cut into units, of which a decoder does one at a time, and where the rows of each belong in the steps. Pure arithmetic."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,16 +53,23 @@ def parts(rows: Sequence[int], sizes: Sequence[int]) -> list[list[Part]]:
 
 class Shares(NamedTuple):
     """Who does which units. `whole`: row groups by turns, so that each is read by one decoder alone; else units by turns, and
-    every decoder reads every row group."""
+    every decoder reads every row group. `ahead`: units that are asked for before the oldest is answered, so that every decoder
+    has another one when it has done one."""
 
     decoders: int
     whole: bool
+    ahead: int
 
     def of(self, unit: int, group: int) -> int:
         """The decoder of a unit, by its number and its row group."""
         return (group if self.whole else unit) % self.decoders
 
 
-def shares(found: Sequence[Unit], groups: Sequence[int], most: int, decoders: int) -> Shares:
-    """For so many decoders at most."""
-    return Shares(max(1, min(decoders, len(found))), max(groups, default=0) <= most)
+def shares(found: Sequence[Unit], whole: int, decoders: int) -> Shares:
+    """For so many decoders at most; row groups of more than `whole` rows are shared, for a batch may wait for many of them."""
+    groups = Counter(unit.group for unit in found)
+    count = max(1, min(decoders, len(groups)))
+    if max((unit.high for unit in found), default=0) <= whole:
+        return Shares(count, True, count * max([2, *groups.values()]))
+    count = max(1, min(decoders, len(found)))
+    return Shares(count, False, count * 2)

@@ -41,14 +41,24 @@ def test_steps_of_other_rows_are_refused():
         parts([3, 4], [3, 5])
 
 
-@given(spans(), st.integers(1, 9))
-def test_whole_row_groups_are_read_by_one_decoder_each(span, threads):
-    groups, _, _, most = span
+@given(spans(), st.integers(1, 9), st.integers(1, 60))
+def test_whole_row_groups_are_read_by_one_decoder_each(span, threads, whole):
     found = units(*span)
-    shared = shares(found, groups, most, threads)
+    shared = shares(found, whole, threads)
     owners = {}
     for n, unit in enumerate(found):
         owners.setdefault(unit.group, set()).add(shared.of(n, unit.group))
     assert 1 <= shared.decoders <= threads and all(0 <= o < shared.decoders for mine in owners.values() for o in mine)
-    assert shared.whole == (max(groups) <= most)
+    assert shared.whole == (max((u.high for u in found), default=0) <= whole)
     assert not shared.whole or all(len(mine) == 1 for mine in owners.values())
+
+
+@given(spans(), st.integers(1, 9), st.integers(1, 60))
+def test_every_decoder_has_another_unit_when_it_has_done_one(span, threads, whole):
+    found = units(*span)
+    shared = shares(found, whole, threads)
+    owners = [shared.of(n, unit.group) for n, unit in enumerate(found)]
+    for n, owner in enumerate(owners):  # when unit n is taken, the next of its owner was asked for, or is now
+        after = [m for m, other in enumerate(owners) if m > n and other == owner]
+        consecutive = all(b.group - a.group <= 1 for a, b in zip(found, found[1:], strict=False))
+        assert not after or not consecutive or after[0] <= n + shared.ahead
