@@ -2,10 +2,11 @@
 
     python -m benchmarks.feeding [--images 20000] [--repeats 3] [--folder DIR] [--peers PYTHON] [--json]
 
-Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes
-(and normalising) that are in memory, by two bare threads in the same run. One dataset serves plain `make_reader` and our
-path. Every way runs an epoch that is not counted first; workers of peers persist, ours start anew. `--peers` names a Python that
-has `mosaicml-streaming` and `webdataset` (they are no part of our environment); without it these two are not measured.
+Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes (and
+normalising) that are in memory, in the same run, by bare threads or processes, whichever are faster. One dataset serves plain
+`make_reader` and our path. Every way runs an epoch that is not counted first; workers persist.
+`--peers` names a Python that has `mosaicml-streaming` and `webdataset` (they are no part of our environment); without it these
+two are not measured.
 """
 
 import argparse
@@ -116,15 +117,17 @@ def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str 
                 raise SystemExit(f"{name}: expected {made.rows['train']} rows at least, got {rows}")
             rates[kind][name] += [rows / spent] if repeat else []
     bytes_ = sum(apart(bytes_in_memory, storage, files)) / made.rows["train"]
+    _APART.pop().shutdown()
+    [feed.close() for feed in _FEEDS.values()]
     return {"machine": machine(), "date": today(), "load_before": round(load, 1), "images": made.rows["train"],
             "bytes_per_image": round(bytes_), "repeats": repeats, "peers_measured": bool(peers),
             "rates": {kind: {n: round(statistics.median(r), 1) for n, r in found.items()} for kind, found in rates.items()}}
 
 
 def ways_of(kind: str, folder: Path, storage: Any, files: Any, peers: str | None) -> dict[str, Way]:
-    """The ways to feed batches of a kind, uint8 or float, by name; the first is the limit, the second is ours."""
-    also = {"uint8": "", "float": ", normalise"}[kind]
-    ways: dict[str, Way] = {f"limit: decode, crop, flip{also} in memory": partial(apart, limit, storage, files, kind)}
+    """The ways to feed batches of a kind, uint8 or float, by name; the first two are the limit, then comes ours."""
+    ways: dict[str, Way] = {f"limit: in memory, {WORKERS} {bare}": partial(apart, limit, storage, files, kind, bare)
+                            for bare in ("threads", "processes")}
     ways["trueup, Petastorm"] = partial(ours, storage, files, kind)
     ways["Petastorm make_reader + DataLoader"] = partial(plain_petastorm, storage.path(files[0].key).parent, kind)
     for decoder in ("Pillow", "decode_jpeg"):
@@ -150,6 +153,7 @@ def _listed(way: Callable[..., Iterator[Any]], *arguments: Any) -> list[Any]:
 
 _APART: list[ProcessPoolExecutor] = []
 _KEPT: list[Any] = []
+_FEEDS: dict[str, Any] = {}
 
 
 def in_memory(storage: Any, files: Any) -> list[Any]:
@@ -171,8 +175,8 @@ def _count(files: Any) -> int:
     return sum(file.rows for file in files)
 
 
-def limit(storage: Any, files: Any, kind: str) -> Iterator[int]:
-    """Two threads that do nothing else, in memory that they keep; float: each picture normalised at once."""
+def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
+    """Two threads or processes that do nothing else, in memory that they keep; float: each picture normalised at once."""
     import simplejpeg
     import torch
 
@@ -183,20 +187,21 @@ def limit(storage: Any, files: Any, kind: str) -> Iterator[int]:
 
     rows, how = in_memory(storage, files), Preprocess(resize=SIDE, crop=CROP)
     places = uniforms(1, 0, [row.image_sha256 for row in rows])
-    batch = torch.empty(BATCH, CROP, CROP, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
-    floats = torch.empty(BATCH, CROP, CROP, 3).permute(0, 3, 1, 2) if kind == "float" else None
 
     def work(first: int) -> None:
         scratch = np.empty(3 * SIDE * SIDE, np.uint8)
+        batch = torch.empty(BATCH, CROP, CROP, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        floats = torch.empty(BATCH, CROP, CROP, 3).permute(0, 3, 1, 2) if kind == "float" else None
         for n in range(first, len(rows), WORKERS):
             pixels = torch.from_numpy(simplejpeg.decode_jpeg(rows[n].image, "RGB", buffer=scratch)).permute(2, 0, 1)
             batch[n % BATCH].copy_(cut(pixels, CROP, *places[n, :3]))
             if floats is not None:
                 normalise(batch[n % BATCH], how, floats[n % BATCH])
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in range(WORKERS)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    make = {"threads": threading.Thread, "processes": multiprocessing.get_context("fork").Process}[bare]
+    workers = [make(target=work, args=(first,)) for first in range(WORKERS)]
+    [worker.start() for worker in workers]
+    [worker.join() for worker in workers]
     yield len(rows)
 
 
@@ -204,13 +209,14 @@ def ours(storage: Any, files: Any, kind: str) -> Iterator[int]:
     """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
     from contract.card import Preprocess
     from training import augment
-    from training.batches import batches
+    from training.batches import Feed
     from training.floats import Floats
 
     rows, how, seen = _count(files), Preprocess(resize=SIDE, crop=CROP), set()
+    feed = _FEEDS.setdefault(kind, Feed(storage, how, WORKERS))
     sizes = [min(BATCH, rows - at) for at in range(0, rows, BATCH)]
     windows, floats = augment.windows(augment.strength("crop"), 1, 0), Floats(how)
-    for batch in batches(storage, files, 0, sizes, how, WORKERS, windows):
+    for batch in feed.batches(files, 0, sizes, windows):
         seen.update(batch.hashes)
         yield len(floats(batch.images) if kind == "float" else batch.images)
     assert len(seen) == rows
@@ -249,9 +255,9 @@ def table(document: dict[str, Any]) -> str:
              f"{document['images']} JPEGs of {SIDE} px and {document['bytes_per_image'] / 1000:.0f} kB, crop {CROP}, batches of "
              f"{BATCH}, {WORKERS} threads or workers, median of {document['repeats']}"]
     for kind, rates in document["rates"].items():
-        mine, top = rates["trueup, Petastorm"], next(iter(rates.values()))
-        lines.append(f"{f'as {kind}':<46}{'images/s':>10}{'of limit':>10}{'trueup is':>11}")
-        lines += [f"{name:<46}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
+        mine, top = rates["trueup, Petastorm"], max(rate for name, rate in rates.items() if name.startswith("limit"))
+        lines.append(f"{f'as {kind}':<42}{'images/s':>10}{'of limit':>10}{'trueup is':>11}")
+        lines += [f"{name:<42}{rate:>10,.0f}{rate / top:>10.0%}{mine / rate:>10.2f}x" for name, rate in rates.items()]
     return "\n".join(lines + ([] if document["peers_measured"] else [f"{name}: not measured" for name in PEERS]))
 
 

@@ -123,22 +123,31 @@ def as_rank(path: Path, synthetic: bool) -> None:
     del document["rows"]
     job = Job.parse(document, str(path))
     if synthetic:
-        loop.batches = in_memory
+        loop.Feed = InMemory
     with joined(job.threads) as ranks:
         Timed(job, ranks).run()
         if ranks.first:
             print(SPENT + json.dumps(Timed.spent), flush=True)
 
 
-def in_memory(_storage: Any, _files: Any, _low: int, sizes: Sequence[int], preprocess: Any, *_: Any) -> Iterator[Any]:
-    """Stands for training.batches.batches: pictures of noise made once."""
-    import torch
+class InMemory:
+    """Stands for training.batches.Feed: pictures of noise made once."""
 
-    from training.batches import Batch
+    def __init__(self, _storage: Any, preprocess: Any, _threads: int) -> None:
+        self.side = preprocess.crop
 
-    made = torch.randint(0, 256, (max(sizes), preprocess.crop, preprocess.crop, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
-    for size in sizes:
-        yield Batch(made[:size], torch.zeros(size, dtype=torch.int64), [f"{n:064x}" for n in range(size)])
+    def batches(self, _files: Any, _low: int, sizes: Sequence[int], _windows: Any = None) -> Iterator[Any]:
+        """Of these sizes."""
+        import torch
+
+        from training.batches import Batch
+
+        made = torch.randint(0, 256, (max(sizes), self.side, self.side, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+        for size in sizes:
+            yield Batch(made[:size], torch.zeros(size, dtype=torch.int64), [f"{n:064x}" for n in range(size)])
+
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 def launched(folder: Path, dataset: str, repeats: int) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,11 @@ def uniforms(seed: int, epoch: int, hashes: Sequence[str]) -> Any:
 
 def windows(strong: Strength, seed: int, epoch: int) -> Callable[[Sequence[str]], Any] | None:
     """For training.batches: image hashes -> [n, 3], where to cut each and whether to mirror it; None: in the middle."""
-    return (lambda hashes: uniforms(seed, epoch, hashes)[:, [1, 2, 6]]) if strong.window else None
+    return partial(_windows, seed, epoch) if strong.window else None  # no lambda: it goes to other processes
+
+
+def _windows(seed: int, epoch: int, hashes: Sequence[str]) -> Any:
+    return uniforms(seed, epoch, hashes)[:, [1, 2, 6]]
 
 
 def apply(images: Any, strong: Strength, u: Any) -> Any:

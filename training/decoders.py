@@ -1,6 +1,6 @@
-"""Who reads and decodes beside the loop: processes, or threads where an epoch is too short to pay for them.
+"""Who reads and decodes beside the loop: processes, or threads where there is too little to pay for them.
 
-Threads that decode small pictures wait for Python's lock a third of their time. Processes are forked, so they have the
+Threads that decode small pictures wait for Python's lock, the more the more there are. Processes are forked, so they have the
 memory of the batches in common with the rank, and end with it: their pipe breaks.
 """
 
@@ -24,19 +24,25 @@ PATIENCE_S = 10.0
 
 
 class Decoder:
-    """One process or thread: answers tasks in their order."""
+    """One process or thread: is given work, then answers tasks of it in their order."""
 
-    def __init__(self, begin: Callable[[], Fill], tasks: int, forked: bool, others: Sequence["Decoder"]) -> None:
+    def __init__(self, begin: Callable[[Any], Fill], forked: bool, others: Sequence["Decoder"]) -> None:
+        self.forked = forked
         self.pipe, theirs = multiprocessing.Pipe()
         if forked:
             ours = [self.pipe, *(other.pipe for other in others)]
-            self.worker: Any = multiprocessing.get_context("fork").Process(target=_as_process, args=(begin, tasks, theirs, ours),
+            self.worker: Any = multiprocessing.get_context("fork").Process(target=_as_process, args=(begin, theirs, ours),
                                                                            daemon=True)
         else:
-            self.worker = threading.Thread(target=_serve, args=(begin, tasks, theirs), daemon=True)
+            self.worker = threading.Thread(target=_serve, args=(begin, theirs), daemon=True)
         self.worker.start()
         if forked:
             theirs.close()
+
+    def begin(self, work: Any) -> None:
+        """Tasks from here on are of this work."""
+        with _alive():
+            self.pipe.send(_Begin(work))
 
     def ask(self, task: Any) -> None:
         """Gives it a task; it may have others. RankGone: it was killed."""
@@ -44,7 +50,8 @@ class Decoder:
             self.pipe.send(task)
 
     def answer(self) -> Any:
-        """The answer to the oldest task without one; raises what its filling raised. RankGone: it was killed."""
+        """The answer to the oldest task without one; raises what went wrong there, and is of no use then. RankGone: it was
+        killed."""
         with _alive():
             found = self.pipe.recv()
         if isinstance(found, _Failed):
@@ -58,20 +65,24 @@ class Decoder:
             self.worker.kill()
 
 
-@contextmanager
-def decoders(begin: Callable[[int], Fill], tasks: Sequence[int], forked: bool) -> Iterator[list[Decoder]]:
-    """One for each number of tasks, until the body ends; each begins by making what fills, from its place here, and ends
-    after its tasks."""
+def begun(begin: Callable[[Any], Fill], count: int, forked: bool) -> list[Decoder]:
+    """So many decoders; `begin` makes of work what fills its tasks, there."""
     made: list[Decoder] = []
     try:
-        for number, count in enumerate(tasks):
-            made.append(Decoder(lambda number=number: begin(number), count, forked, made))
-        yield made
-    finally:
-        for decoder in made:
-            decoder.pipe.close()
-        for decoder in made:
-            decoder.join()
+        for _ in range(count):
+            made.append(Decoder(begin, forked, made))
+    except BaseException:
+        end(made)
+        raise
+    return made
+
+
+def end(decoders: Sequence[Decoder]) -> None:
+    """Ends them all."""
+    for decoder in decoders:
+        decoder.pipe.close()
+    for decoder in decoders:
+        decoder.join()
 
 
 @contextmanager
@@ -83,27 +94,34 @@ def _alive() -> Iterator[None]:
 
 
 @dataclass
+class _Begin:
+    work: Any
+
+
+@dataclass
 class _Failed:
     error: Exception
     trace: str
 
 
-def _serve(begin: Callable[[], Fill], tasks: int, pipe: Connection) -> None:
-    """Answers so many tasks, or until the other end is closed. A task after one that failed is not answered: the other end
-    gives up."""
-    with pipe:
+def _serve(begin: Callable[[Any], Fill], pipe: Connection) -> None:
+    """Answers until the other end is closed, or something fails."""
+    fill: Any = None
+    with pipe, suppress(*GONE):
         try:
-            fill = begin()
-            for _ in range(tasks):
-                pipe.send(fill(pipe.recv()))
+            while True:
+                message = pipe.recv()
+                if isinstance(message, _Begin):
+                    fill = begin(message.work)
+                else:
+                    pipe.send(fill(message))
         except GONE:
             return
         except Exception as error:
-            with suppress(*GONE):
-                pipe.send(_Failed(error if isinstance(error, TrueupError) else RuntimeError(repr(error)), traceback.format_exc()))
+            pipe.send(_Failed(error if isinstance(error, TrueupError) else RuntimeError(repr(error)), traceback.format_exc()))
 
 
-def _as_process(begin: Callable[[], Fill], tasks: int, pipe: Connection, ours: Sequence[Connection]) -> None:
+def _as_process(begin: Callable[[Any], Fill], pipe: Connection, ours: Sequence[Connection]) -> None:
     import pyarrow
     import torch
 
@@ -114,6 +132,6 @@ def _as_process(begin: Callable[[], Fill], tasks: int, pipe: Connection, ours: S
     torch.set_num_threads(1)
     pyarrow.set_cpu_count(1)
     try:
-        _serve(begin, tasks, pipe)
+        _serve(begin, pipe)
     finally:
         os._exit(0)  # what else ends with the rank's process is the rank's

@@ -20,7 +20,7 @@ from contract.errors import Mismatch, NotFinite
 from contract.manifest import Manifest
 from contract.storage import Storage, open_root
 from training import augment, start
-from training.batches import Batch, batches
+from training.batches import Batch, Feed
 from training.checkpoint import FINAL, Checkpoints, Point
 from training.floats import Floats
 from training.job import Job
@@ -56,6 +56,7 @@ class Loop:
         net, self.inherited = start.initial(job, self.storage)
         self.state = State(net, self.settings, ranks.device)
         self.class_weights = _class_weights(made, self.settings.class_weights, ranks.device)
+        self.feed = Feed(self.storage, job.preprocess, job.threads)
         self.strong, self.floats = augment.strength(self.settings.augment), Floats(job.preprocess)
         self.history: list[dict[str, Any]] = []
         self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
@@ -75,6 +76,7 @@ class Loop:
         finally:
             self.progress.close()
             self.log.close()
+            self.feed.close()
         return self._finish(epoch)
 
     def _resume(self) -> tuple[int, int]:
@@ -94,7 +96,7 @@ class Loop:
         sizes = [high - low for low, high in spans]
         windows = augment.windows(self.strong, self.settings.seed, epoch)
         low, step = spans[0][0] if spans else 0, first
-        with closing(batches(self.storage, files, low, sizes, self.job.preprocess, self.job.threads, windows)) as made:
+        with closing(self.feed.batches(files, low, sizes, windows)) as made:
             while group := list(islice(made, self.settings.accumulate)):
                 self._update(epoch, step, group)
                 step += len(group)
@@ -190,8 +192,7 @@ class Loop:
         sums = torch.zeros(3, dtype=torch.float64)
         self.state.net.eval()
         weights = {key: value.to(self.ranks.device) for key, value in self.state.result().items()}
-        files, low = self.validation_files, world.span()[0]
-        with closing(batches(self.storage, files, low, sizes, self.job.preprocess, self.job.threads)) as made:
+        with closing(self.feed.batches(self.validation_files, world.span()[0], sizes)) as made:
             for batch in made:
                 if batch.hashes:
                     sums += self._judged(weights, batch)

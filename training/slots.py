@@ -3,6 +3,7 @@
 import mmap
 import sys
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -10,11 +11,11 @@ UNUSED = 2  # references to an array: of the list it is in, of the count itself
 
 
 class Slots:
-    """So many places for pictures of one shape; each is taken again once nobody holds an array or tensor over it."""
+    """`count` places for `rows` pictures of one shape; each is taken again once nobody holds an array or tensor over it."""
 
     def __init__(self, count: int, rows: int, shape: Sequence[int]) -> None:
-        self.shape = tuple(shape)
-        size = rows * int(np.prod(shape))
+        self.count, self.rows, self.shape = count, rows, tuple(shape)
+        size = rows * prod(shape)
         # Anonymous memory is no file: no limit of /dev/shm (64 MB in a container) holds for it, and it ends with its processes.
         self.arrays = [np.frombuffer(mmap.mmap(-1, size), np.uint8) for _ in range(count if size else 0)]
 
@@ -24,5 +25,5 @@ class Slots:
 
     def view(self, slot: int, low: int, rows: int) -> np.ndarray:
         """uint8 [rows, *shape] from picture `low` on."""
-        size = int(np.prod(self.shape))
+        size = prod(self.shape)
         return self.arrays[slot][low * size:(low + rows) * size].reshape(rows, *self.shape)

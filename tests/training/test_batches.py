@@ -14,11 +14,11 @@ from contract.manifest import DataFile
 from contract.storage import open_root
 from inference.preprocess import normalise, to_uint8
 from tests.inference.pictures import picture
-from training import augment
-from training import batches as batches_module
-from training.batches import KEPT, batches
+from training import augment, plan
+from training.batches import Feed
 from training.floats import Floats
 from training.lay import cut
+from training.plan import KEPT
 from training.reader import Sample
 
 P = Preprocess(resize=30, crop=24)
@@ -44,7 +44,11 @@ class Files:
             self.files.append(DataFile(key=key, split="train", rows=len(part), row_groups=1, size=1, sha256="", row_digest=""))
 
     def batches(self, sizes, how=P, threads=2, windows=None, forked=False, low=0):
-        return batches(self.storage, self.files, low, sizes, how, threads, windows, forked)
+        with self.feed(how, threads, forked) as feed:
+            yield from feed.batches(self.files, low, sizes, windows)
+
+    def feed(self, how=P, threads=2, forked=False):
+        return Feed(self.storage, how, threads, forked)
 
     def one(self, row, windows=None):
         return next(self.batches([1], P, 1, windows, False, row)).images[0]
@@ -79,7 +83,8 @@ def test_a_row_is_cut_at_the_same_place_in_any_batch(tmp_path, threads, forked):
 @pytest.mark.parametrize("unit", [3, 256])
 @pytest.mark.parametrize("sizes", [[1] * 50, [50], [20, 0, 0, 3, 27]])
 def test_row_groups_steps_and_decoders_of_any_number(tmp_path, monkeypatch, group, unit, sizes, forked):
-    monkeypatch.setattr(batches_module, "UNIT", unit)
+    monkeypatch.setattr(plan, "UNIT", unit)
+    monkeypatch.setattr(plan, "WHOLE", 16 if unit > 3 else 6)
     rows = samples(50)
     made = list(Files(tmp_path, rows, group).batches(sizes, P, 3, None, forked))
     assert [len(batch.images) for batch in made] == sizes
@@ -121,6 +126,36 @@ def test_batches_that_nobody_takes_leave_nothing_behind(tmp_path, forked):
     assert multiprocessing.active_children() == []
 
 
+@BOTH
+def test_decoders_stay_from_epoch_to_epoch_and_are_begun_again_after_an_error(tmp_path, forked):
+    rows = samples(60)
+    found = Files(tmp_path, rows)
+    with found.feed(forked=forked) as feed:
+        for sizes in ([10] * 6, [2] * 20, [30, 30], [10] * 6):  # other steps, larger batches, the same again
+            made = list(feed.batches(found.files, 0, sizes))
+            assert [h for batch in made for h in batch.hashes] == [row.image_sha256 for row in rows[:sum(sizes)]]
+            workers = [decoder.worker for decoder in feed.decoders]
+        list(feed.batches(found.files, 5, [10]))
+        assert [decoder.worker for decoder in feed.decoders] == workers and all(worker.is_alive() for worker in workers)
+        next(feed.batches(found.files, 0, [10] * 6)).images.sum()
+        assert [batch.labels.tolist() for batch in feed.batches(found.files, 7, [2, 1])] == [[7, 8], [9]]
+        held = list(feed.batches(found.files, 0, [3] * 20))
+    images = [image for batch in held for image in batch.images]
+    assert all(torch.equal(image, to_uint8(row.image, P)) for image, row in zip(images, rows, strict=True))
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_processes_are_begun_where_there_is_much_to_decode_and_stay(tmp_path, monkeypatch):
+    found = Files(tmp_path, samples(60))
+    monkeypatch.setattr("training.batches.FORK_FROM", 40)
+    with found.feed(forked=None) as feed:
+        for sizes, forked in (([30], False), ([30, 10], True), ([30], True)):
+            assert sum(len(batch.hashes) for batch in feed.batches(found.files, 0, sizes)) == sum(sizes)
+            assert feed.decoders[0].forked == forked
+        assert len(multiprocessing.active_children()) == 2
+    assert multiprocessing.active_children() == []
+
+
 def test_fewer_rows_than_asked_for_are_a_mismatch(tmp_path):
     found = Files(tmp_path, samples(20))
     with pytest.raises(Mismatch, match="files of 24 rows at least, got 2 that have 20"):
@@ -130,10 +165,20 @@ def test_fewer_rows_than_asked_for_are_a_mismatch(tmp_path):
         list(found.batches([20]))
 
 
+class Places:
+    """The same places for any pictures."""
+
+    def __init__(self, places):
+        self.places = places
+
+    def __call__(self, hashes):
+        return self.places[:len(hashes)]
+
+
 def test_quick_and_slow_cuts_are_the_same(tmp_path):
     rows = samples(12)
     places = augment.windows(augment.strength("crop"), 5, 2)([row.image_sha256 for row in rows])
-    made = next(Files(tmp_path, rows, 16).batches([12], P, 2, lambda _: places)).images
+    made = next(Files(tmp_path, rows, 16).batches([12], P, 2, Places(places))).images
     whole = [to_uint8(row.image, Preprocess(resize=30, crop=None)) for row in rows]
     assert all(torch.equal(image, cut(pixels, 24, *place)) for image, pixels, place in zip(made, whole, places, strict=True))
     assert 0 < sum(place[2] >= 0.5 for place in places) < 12

@@ -5,27 +5,41 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from contract.errors import BadImage
-from training.decoders import decoders
+from training.decoders import begun, end
 from training.failure import RankGone
 
 BOTH = pytest.mark.parametrize("forked", [False, True])
 
 
-def doubling(number):
-    return lambda task: (number, 2 * task)
+@contextmanager
+def decoders(begin, count, forked, work=0):
+    found = begun(begin, count, forked)
+    try:
+        for one in found:
+            one.begin(work)
+        yield found
+    finally:
+        end(found)
+
+
+def times(factor):
+    return lambda task: factor * task
 
 
 @BOTH
-def test_each_answers_its_tasks_in_order(forked):
-    with decoders(doubling, [3, 2], forked) as (first, second):
+def test_each_answers_its_tasks_in_order_of_the_work_it_was_given(forked):
+    with decoders(times, 2, forked, work=2) as (first, second):
         for task in range(3):
             first.ask(task)
+        first.begin(5)
+        first.ask(3)
         second.ask(7)
-        assert [second.answer(), *(first.answer() for _ in range(3))] == [(1, 14), (0, 0), (0, 2), (0, 4)]
+        assert [second.answer(), *(first.answer() for _ in range(4))] == [14, 0, 2, 4, 15]
     assert not first.worker.is_alive() and not second.worker.is_alive()
 
 
@@ -35,7 +49,7 @@ def test_what_goes_wrong_there_is_raised_here_with_its_trace(forked, error, rais
     def filling(task):
         raise error
 
-    with decoders(lambda _: filling, [1], forked) as (one,):
+    with decoders(lambda _: filling, 1, forked) as (one,):
         one.ask(1)
         with pytest.raises(raised, match="picture 3|KeyError") as caught:
             one.answer()
@@ -43,16 +57,16 @@ def test_what_goes_wrong_there_is_raised_here_with_its_trace(forked, error, rais
 
 
 @BOTH
-def test_an_error_at_its_beginning_is_raised_too(forked):
+def test_an_error_at_the_beginning_of_work_is_raised_too(forked):
     def begin(_):
         raise BadImage("at once")
 
-    with decoders(begin, [1], forked) as (one,), pytest.raises(BadImage, match="at once"):
+    with decoders(begin, 1, forked) as (one,), pytest.raises(BadImage, match="at once"):
         one.answer()
 
 
 def test_a_process_that_is_killed_is_a_rank_that_is_gone():
-    with decoders(lambda _: time.sleep, [1, 1], forked=True) as (one, other):
+    with decoders(lambda _: time.sleep, 2, forked=True) as (one, other):
         one.ask(60)
         os.kill(one.worker.pid, signal.SIGKILL)
         with pytest.raises(RankGone, match="decodes"):
@@ -61,27 +75,26 @@ def test_a_process_that_is_killed_is_a_rank_that_is_gone():
         assert other.answer() is None
 
 
-def test_work_that_nobody_waits_for_ends_with_the_body():
-    with decoders(lambda _: time.sleep, [3, 3], forked=True) as found:
+def test_ctrl_c_is_for_the_rank_to_say():
+    with decoders(lambda _: time.sleep, 2, forked=True) as found:
         for one in found:
-            one.ask(0.2)
-            one.ask(30)
+            one.ask(0)
             one.answer()
-        for one in found:
-            os.kill(one.worker.pid, signal.SIGINT)  # Ctrl-C goes to all; the rank says what happens
+            os.kill(one.worker.pid, signal.SIGINT)  # a terminal sends it to all
         time.sleep(0.1)
-        assert all(one.worker.is_alive() for one in found)
         for one in found:
-            one.worker.kill()
+            one.ask(0)
+            assert one.answer() is None
 
 
 RANK = """
-import os, sys, time
-from training.decoders import decoders
-with decoders(lambda _: time.sleep, [9] * 3, True) as found:
-    found[0].ask(0.5)
-    print(*(one.worker.pid for one in found), flush=True)
-    time.sleep(60)
+import time
+from training.decoders import begun
+found = begun(lambda _: time.sleep, 3, True)
+found[0].begin(0)
+found[0].ask(0.5)
+print(*(one.worker.pid for one in found), flush=True)
+time.sleep(60)
 """
 
 

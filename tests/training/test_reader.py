@@ -1,6 +1,7 @@
 """Reading: order, borders, and files that are not what the manifest says."""
 
 import pickle
+from itertools import product
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 from contract.card import Preprocess
 from contract.errors import Mismatch
 from training import reader
-from training.batches import batches
+from training.batches import Feed
 from training.world import World, file_order
 
 
@@ -35,9 +36,10 @@ def test_reading_never_sleeps_in_petastorms_pool(world, monkeypatch):
 
 def test_batches_are_the_same_whoever_decodes_them(world):
     files = world.made.split("train")
-    found = [[(b.hashes, b.labels.tolist(), b.images.sum().item())
-              for b in batches(world.storage, files, 5, [7, 0, 9], Preprocess(resize=32, crop=32), threads, forked=forked)]
-             for threads in (1, 8) for forked in (False, True)]
+    found = []
+    for threads, forked in product((1, 8), (False, True)):
+        with Feed(world.storage, Preprocess(resize=32, crop=32), threads, forked) as feed:
+            found.append([(b.hashes, b.labels.tolist(), b.images.sum().item()) for b in feed.batches(files, 5, [7, 0, 9])])
     assert [h for hashes, _, _ in found[0] for h in hashes] == [s.image_sha256 for s in reader.rows(world.storage, files, 5, 21)]
     assert found == [found[0]] * 4
 

@@ -1,4 +1,4 @@
-"""Units and parts: any way of cutting rows up keeps every row once, in order, in its place."""
+"""Units, parts and plans: any way of cutting rows up keeps every row once, in order, in its place."""
 
 from itertools import accumulate, pairwise
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.plan import Plan
 from training.units import parts, shares, units
 
 
@@ -62,3 +63,15 @@ def test_every_decoder_has_another_unit_when_it_has_done_one(span, threads, whol
         after = [m for m, other in enumerate(owners) if m > n and other == owner]
         consecutive = all(b.group - a.group <= 1 for a, b in zip(found, found[1:], strict=False))
         assert not after or not consecutive or after[0] <= n + shared.ahead
+
+
+@given(st.lists(st.sampled_from([0, 0, 1, 40, 64, 100, 256, 300]), min_size=1, max_size=9), st.data())
+def test_a_decoder_reads_the_row_groups_of_the_units_that_it_is_asked_for(groups, data):
+    low, high = sorted(data.draw(st.integers(0, sum(groups))) for _ in "ab")
+    plan = Plan.of(groups, low, [high - low], data.draw(st.integers(1, 5)))
+    works = plan.works([], None, None)
+    asked = [[] for _ in works]
+    for n, unit in enumerate(plan.units):
+        asked[plan.shares.of(n, unit.group)].append(unit)
+    assert [work.units for work in works] == asked and all(work.shards <= max(1, sum(map(bool, groups))) for work in works)
+    assert all(unit.group % work.shards == work.shard for work in works for unit in work.units)
