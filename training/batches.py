@@ -1,7 +1,7 @@
 """Rows to batches: pictures decoded straight into the memory of their batch, some steps ahead, in order.
 
-Decoders take units of rows by turns: each reads its own row groups, decodes, and answers with labels and hashes; pictures
-never pass between processes.
+Decoders take units of rows by turns: each reads its own row groups, decodes, and answers with labels and hashes. Only pictures
+whose size is not known beforehand pass from process to process.
 """
 
 import multiprocessing
@@ -52,6 +52,7 @@ class Feed:
         self.threads = threads or os.cpu_count() or 1
         self.decoders: list[Decoder] = []
         self.slots: Slots | None = None  # that the decoders have
+        self.busy = False
 
     def __enter__(self) -> "Feed":
         return self
@@ -68,18 +69,22 @@ class Feed:
                 windows: Windows | None = None) -> Iterator[Batch]:
         """Batches of these sizes from row `low` of the files laid end to end; the same whoever decodes.
 
-        `windows`: cut where it says instead of in the middle (preprocess.crop must be set). One at a time. Mismatch: the files
-        have other rows than the manifest says. BadImage: of a picture. RankGone: a process was killed.
+        `windows`: cut where it says instead of in the middle (preprocess.crop must be set). Taken to the end, decoders stay for
+        the next; closed before, new ones are begun. One at a time: RuntimeError. Mismatch: the files have other rows than the
+        manifest says. BadImage: of a picture. RankGone: a process was killed.
         """
+        if self.busy:
+            raise RuntimeError("expected the batches before to be taken to the end or closed; their decoders are still busy.")
         wanted, skip = reader.spanned(files, low, low + sum(sizes))
         with reader.staged(self.storage, wanted) as paths:
             plan = Plan.of(reader.row_groups(self.storage, wanted, paths), skip, sizes, self.threads)
-            complete = False
+            complete, self.busy = False, True
             try:
                 self._begin(plan, plan.works(paths, self.preprocess, windows))
                 yield from _Steps(plan, self.slots, self.decoders)
                 complete = True
             finally:
+                self.busy = False
                 if not complete:  # tasks may be left
                     self.close()
 
@@ -112,7 +117,7 @@ def _import() -> None:
 
 def _filler(work: Work, slots: Slots) -> Fill:
     """A task fills the next unit of the work; the answer is labels, hashes, and pictures that have no slot."""
-    units, preprocess = reader.of_units(work.paths, work.units, work.shard, work.shards), work.preprocess
+    units, preprocess = reader.of_units(work.paths, work.groups, work.units, work.shard, work.shards), work.preprocess
     units = chain([next(units)], units)  # opens the files now, while others are begun
 
     def fill(task: Task) -> tuple[list[int], list[str], list[np.ndarray]]:

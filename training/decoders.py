@@ -9,8 +9,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,17 +23,18 @@ Fill = Callable[[Any], Any]  # a task -> its answer
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 PATIENCE_S = 10.0
 
+_ours: weakref.WeakSet[Connection] = weakref.WeakSet()  # this process's ends of all pipes
+
 
 class Decoder:
     """One process or thread: is given work, then answers tasks of it in their order."""
 
-    def __init__(self, begin: Callable[[Any], Fill], forked: bool, others: Sequence["Decoder"]) -> None:
+    def __init__(self, begin: Callable[[Any], Fill], forked: bool) -> None:
         self.forked = forked
         self.pipe, theirs = multiprocessing.Pipe()
+        _ours.add(self.pipe)
         if forked:
-            ours = [self.pipe, *(other.pipe for other in others)]
-            self.worker: Any = multiprocessing.get_context("fork").Process(target=_as_process, args=(begin, theirs, ours),
-                                                                           daemon=True)
+            self.worker: Any = multiprocessing.get_context("fork").Process(target=_as_process, args=(begin, theirs), daemon=True)
         else:
             self.worker = threading.Thread(target=_serve, args=(begin, theirs), daemon=True)
         self.worker.start()
@@ -41,19 +43,20 @@ class Decoder:
 
     def begin(self, work: Any) -> None:
         """Tasks from here on are of this work."""
-        with _alive():
-            self.pipe.send(_Begin(work))
+        self.ask(_Begin(work))
 
     def ask(self, task: Any) -> None:
-        """Gives it a task; it may have others. RankGone: it was killed."""
-        with _alive():
+        """Gives it a task; it may have others."""
+        with suppress(*GONE):  # what went wrong there may wait to be read: `answer` says it
             self.pipe.send(task)
 
     def answer(self) -> Any:
         """The answer to the oldest task without one; raises what went wrong there, and is of no use then. RankGone: it was
         killed."""
-        with _alive():
+        try:
             found = self.pipe.recv()
+        except (EOFError, OSError) as error:  # OSError: in the middle of a message
+            raise RankGone("a process that decodes for this rank is gone; killed for want of memory?") from error
         if isinstance(found, _Failed):
             raise found.error from RuntimeError(found.trace)
         return found
@@ -63,6 +66,7 @@ class Decoder:
         self.worker.join(PATIENCE_S)
         if self.worker.is_alive() and not isinstance(self.worker, threading.Thread):
             self.worker.kill()
+            self.worker.join()
 
 
 def begun(begin: Callable[[Any], Fill], count: int, forked: bool) -> list[Decoder]:
@@ -70,7 +74,7 @@ def begun(begin: Callable[[Any], Fill], count: int, forked: bool) -> list[Decode
     made: list[Decoder] = []
     try:
         for _ in range(count):
-            made.append(Decoder(begin, forked, made))
+            made.append(Decoder(begin, forked))
     except BaseException:
         end(made)
         raise
@@ -83,14 +87,6 @@ def end(decoders: Sequence[Decoder]) -> None:
         decoder.pipe.close()
     for decoder in decoders:
         decoder.join()
-
-
-@contextmanager
-def _alive() -> Iterator[None]:
-    try:
-        yield
-    except GONE as error:
-        raise RankGone("a process that decodes for this rank is gone; killed for want of memory?") from error
 
 
 @dataclass
@@ -121,11 +117,11 @@ def _serve(begin: Callable[[Any], Fill], pipe: Connection) -> None:
             pipe.send(_Failed(error if isinstance(error, TrueupError) else RuntimeError(repr(error)), traceback.format_exc()))
 
 
-def _as_process(begin: Callable[[Any], Fill], pipe: Connection, ours: Sequence[Connection]) -> None:
+def _as_process(begin: Callable[[Any], Fill], pipe: Connection) -> None:
     import pyarrow
     import torch
 
-    for connection in ours:
+    for connection in _ours:
         connection.close()  # or this process would keep open what tells the others that the rank is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the rank to say
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

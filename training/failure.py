@@ -21,7 +21,7 @@ def _key(job: Job) -> str:
 
 
 class RankGone(Exception):
-    """Another rank does not answer any more: no error of this one, and nothing to write down."""
+    """Another rank, or a process that decodes for this one, does not answer any more: nothing to write down."""
 
 
 class RankLost(TrainingFailed):

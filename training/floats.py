@@ -9,8 +9,7 @@ from torch import Tensor
 
 from contract.card import Preprocess
 from inference.preprocess import normalise
-
-UNUSED = 2  # references to an array: of the list it is in, of the count itself
+from training.slots import UNUSED
 
 
 class Floats:
@@ -30,9 +29,12 @@ class Floats:
         return normalise(batch, self.preprocess, torch.from_numpy(out).permute(0, 3, 1, 2))
 
     def _memory(self, size: int) -> np.ndarray:
-        for n in range(len(self.arrays)):
-            if self.arrays[n].size >= size and sys.getrefcount(self.arrays[n]) == UNUSED:
+        unused = [n for n in range(len(self.arrays)) if sys.getrefcount(self.arrays[n]) == UNUSED]
+        for n in unused:
+            if self.arrays[n].size >= size:
                 return self.arrays[n]
+        for n in reversed(unused):  # they are too small, and so will they be
+            del self.arrays[n]
         # Numpy asks the system for large pages, torch does not.
         self.arrays.append(np.empty(size, np.float32))
         return self.arrays[-1]

@@ -10,7 +10,7 @@ from training.slots import Slots
 from training.units import Part, Shares, Unit, parts, shares, units
 
 UNIT = 64  # rows that a decoder does at a time, at most
-WHOLE = 256  # rows up to which a row group is one decoder's: memory is held for one of each decoder
+WHOLE = 256  # rows up to which row groups are one decoder's each: memory is held for one of each decoder
 KEPT = 3  # batches that may be held while others are made; of more, whoever holds them gets copies
 
 Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as training.lay.cut takes them
@@ -18,9 +18,13 @@ Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as training.
 
 @dataclass(frozen=True)
 class Work:
-    """One decoder's part of an epoch: its units, and the row groups to read for them (`shard` of `shards`)."""
+    """One decoder's part of an epoch: its units, and the row groups to read for them (`shard` of `shards`).
+
+    It is pickled for threads too, and so are the windows.
+    """
 
     paths: Sequence[Path]
+    groups: Sequence[int]  # rows of each row group of the files
     units: Sequence[Unit]
     shard: int
     shards: int
@@ -33,6 +37,7 @@ class Plan:
     """Rows as units, as parts of steps of `sizes` rows, and who does them."""
 
     sizes: Sequence[int]
+    groups: Sequence[int]
     units: Sequence[Unit]
     parts: Sequence[Sequence[Part]]
     shares: Shares
@@ -41,7 +46,7 @@ class Plan:
     def of(cls, groups: Sequence[int], skip: int, sizes: Sequence[int], decoders: int) -> "Plan":
         """For rows from `skip` on of row groups of these sizes, by so many decoders at most."""
         found = units(groups, skip, skip + sum(sizes), UNIT)
-        return cls(sizes, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, decoders))
+        return cls(sizes, groups, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, decoders))
 
     def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None) -> list[Work]:
         """What each decoder does, by its number."""
@@ -49,14 +54,15 @@ class Plan:
         for n, unit in enumerate(self.units):
             found[self.shares.of(n, unit.group)].append(unit)
         shards = self.shares.decoders if self.shares.whole else 1
-        return [Work(paths, mine, number % shards, shards, preprocess, windows) for number, mine in enumerate(found)]
+        return [Work(paths, self.groups, mine, number % shards, shards, preprocess, windows) for number, mine in enumerate(found)]
 
     def most(self) -> int:
         """Steps that need memory at once: those that the units asked for and the one answered last can fill, one that earlier
         units began, and those that are kept."""
-        ends = [(mine[0].step, mine[-1].step) for mine in self.parts]
+        turn = {step: n for n, step in enumerate(step for step, size in enumerate(self.sizes) if size)}
+        ends = [(turn[mine[0].step], turn[mine[-1].step]) for mine in self.parts]
         spans = (ends[min(n + self.shares.ahead, len(ends) - 1)][1] - low + 1 for n, (low, _) in enumerate(ends))
-        return min(max(spans, default=0) + 1, len(self.sizes)) + KEPT
+        return min(max(spans, default=0) + 1, len(turn)) + KEPT
 
     def slots(self, side: int | None, has: Slots | None = None) -> Slots:
         """Memory for pictures of that side; `has` where that is enough."""

@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import chain, count, pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,16 +91,20 @@ def _other_rows(where: str, expected: int, got: int) -> str:
             f"dataset again.")
 
 
-def of_units(paths: Sequence[Path], units: Sequence[Unit], shard: int = 0, shards: int = 1) -> Iterator[list[Row]]:
-    """The rows of each unit; units are in order, and their row groups of this shard. Mismatch when a row group has too few."""
-    numbered = zip(count(shard, shards), tables(paths, Row, shard, shards), strict=False)
+def of_units(paths: Sequence[Path], groups: Sequence[int], units: Sequence[Unit], shard: int = 0,
+             shards: int = 1) -> Iterator[list[Row]]:
+    """The rows of each unit; `groups`: as `row_groups` gives them. Units are in order, and their row groups of this shard.
+    Mismatch when a row group has other rows."""
+    # Petastorm counts empty row groups when it shards, and gives no table for them.
+    there = (group for group in range(shard, len(groups), shards) if groups[group])
+    numbered = zip(there, tables(paths, Row, shard, shards), strict=False)
     at, found = -1, []
     for unit in units:
         while at < unit.group:
             at, table = next(numbered, (unit.group, None))
             found = list(_rows(table, Row)) if at == unit.group and table is not None else []
-        if len(found) < unit.high:
-            raise Mismatch(_other_rows(f"row group {at} from the start of {paths[0]}", unit.high, len(found)))
+        if at != unit.group or len(found) != groups[at]:
+            raise Mismatch(_other_rows(f"row group {unit.group} of the files from {paths[0]} on", groups[unit.group], len(found)))
         yield found[unit.low:unit.high]
 
 

@@ -17,7 +17,8 @@ class Slots:
         self.count, self.rows, self.shape = count, rows, tuple(shape)
         size = rows * prod(shape)
         # Anonymous memory is no file: no limit of /dev/shm (64 MB in a container) holds for it, and it ends with its processes.
-        self.arrays = [np.frombuffer(mmap.mmap(-1, size), np.uint8) for _ in range(count if size else 0)]
+        memory = mmap.mmap(-1, max(1, count * size))
+        self.arrays = [np.frombuffer(memory, np.uint8, size, n * size) for n in range(count if size else 0)]
 
     def free(self) -> list[int]:
         """Numbers of the slots that nobody uses."""

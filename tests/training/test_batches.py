@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,16 +32,20 @@ def samples(n, kind="JPEG"):
 
 
 class Files:
-    """Rows as files of 16 rows at most, in row groups of `group`."""
+    """Rows as files of 16 rows at most, in row groups of `group`; `empty`: and row groups without a row around them."""
 
-    def __init__(self, folder, rows, group=5):
+    def __init__(self, folder, rows, group=5, empty=False):
         self.rows, self.storage, self.files = rows, open_root(str(folder), create=True), []
         for low in range(0, len(rows), 16):
             part, key = rows[low:low + 16], f"part-{low:05d}.parquet"
             columns = {name: [getattr(row, name) for row in part] for name in Sample._fields}
             table = pa.table(columns).cast(pa.schema([(n, pa.float64() if n == "selection_probability" else t.type)
                                                       for n, t in zip(columns, pa.table(columns).schema, strict=True)]))
-            pq.write_table(table, self.storage.path(key), row_group_size=group, use_dictionary=False)
+            with pq.ParquetWriter(self.storage.path(key), table.schema, use_dictionary=False) as writer:
+                for at in range(0, len(part), group):
+                    for _ in range(1 + at % 3 if empty else 0):
+                        writer.write_table(table.slice(0, 0))
+                    writer.write_table(table.slice(at, group), row_group_size=group)
             self.files.append(DataFile(key=key, split="train", rows=len(part), row_groups=1, size=1, sha256="", row_digest=""))
 
     def batches(self, sizes, how=P, threads=2, windows=None, forked=False, low=0):
@@ -91,6 +96,42 @@ def test_row_groups_steps_and_decoders_of_any_number(tmp_path, monkeypatch, grou
     assert [h for batch in made for h in batch.hashes] == [row.image_sha256 for row in rows]
     images = [image for batch in made for image in batch.images]
     assert all(torch.equal(image, to_uint8(row.image, P)) for image, row in zip(images, rows, strict=True))
+
+
+@BOTH
+@pytest.mark.parametrize(("threads", "low"), [(1, 0), (2, 3), (3, 0), (5, 11)])
+def test_row_groups_without_rows_are_passed_over(tmp_path, threads, low, forked):
+    rows = samples(60)
+    made = list(Files(tmp_path, rows, 4, empty=True).batches([17, 0, 20], P, threads, None, forked, low))
+    assert [h for batch in made for h in batch.hashes] == [row.image_sha256 for row in rows[low:low + 37]]
+
+
+def test_memory_does_not_grow_with_steps_that_have_no_rows(tmp_path):
+    found = Files(tmp_path, samples(2))
+    with found.feed() as feed:
+        made = feed.batches(found.files, 0, [1] + [0] * 70_000 + [1])
+        assert [n for batch in made for n in batch.labels.tolist()] == [0, 1]
+        assert feed.slots.count < 10
+
+
+def test_only_one_is_taken_at_a_time(tmp_path):
+    found = Files(tmp_path, samples(60))
+    with found.feed() as feed:
+        first = feed.batches(found.files, 0, [10] * 6)
+        next(first)
+        with pytest.raises(RuntimeError, match="one at a time|still busy"):
+            next(feed.batches(found.files, 0, [10]))
+        assert [batch.labels.tolist()[0] for batch in first] == [10, 20, 30, 40, 50]
+        assert len(next(feed.batches(found.files, 0, [10])).images) == 10
+
+
+@BOTH
+def test_a_picture_late_in_the_epoch_that_cannot_be_decoded_is_named_too(tmp_path, forked):
+    rows = samples(200)
+    rows[150] = rows[150]._replace(image=b"no picture")
+    with pytest.raises(BadImage, match="none of them"):
+        for _ in Files(tmp_path, rows).batches([5] * 40, P, 2, None, forked):
+            time.sleep(0.005)
 
 
 @BOTH

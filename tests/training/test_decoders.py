@@ -65,6 +65,47 @@ def test_an_error_at_the_beginning_of_work_is_raised_too(forked):
         one.answer()
 
 
+@BOTH
+def test_what_went_wrong_is_said_however_many_tasks_it_is_given_afterwards(forked):
+    def begin(work):
+        if work:
+            raise BadImage("at once")
+        return lambda task: 1 // task
+
+    with decoders(begin, 2, forked) as (early, late):
+        for task in (1, 1, 0, 1):
+            late.ask(task)
+        assert [late.answer(), late.answer()] == [1, 1]
+        early.begin(1)
+        time.sleep(0.3)
+        for one in (early, late):
+            for _ in range(50):
+                one.ask(1)
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            late.answer()
+        with pytest.raises(BadImage, match="at once"):
+            early.answer()
+
+
+def test_a_process_that_is_killed_while_it_answers_is_gone_too():
+    with decoders(lambda _: bytes, 1, forked=True) as (one,):
+        one.ask(50_000_000)  # more than a pipe holds
+        while not one.pipe.poll():
+            time.sleep(0.01)
+        os.kill(one.worker.pid, signal.SIGKILL)
+        with pytest.raises(RankGone):
+            one.answer()
+
+
+@BOTH
+def test_others_that_were_begun_later_keep_nobody_from_ending(forked):
+    first = begun(times, 2, forked)
+    with decoders(times, 2, forked=True):
+        began = time.monotonic()
+        end(first)
+        assert time.monotonic() - began < 5 and not any(one.worker.is_alive() for one in first)
+
+
 def test_a_process_that_is_killed_is_a_rank_that_is_gone():
     with decoders(lambda _: time.sleep, 2, forked=True) as (one, other):
         one.ask(60)
