@@ -43,8 +43,7 @@ def check(root: Path, document: dict) -> None:
     assert fresh["low"] > drifted["high"], "version 2 is clearly better there"
     for row in document["table"]:
         assert row["estimate"]["low"] <= row["truth"] <= row["estimate"]["high"], row
-    # 197 pictures are few: trained again with six seeds on the dataset of one demo, version 2 was 0.005 to 0.02 below version 1.
-    assert clean_accuracy(root, "2", document["seed"]) >= clean_accuracy(root, "1", document["seed"]) - 0.04
+    assert clean_accuracy(root, "2", document["seed"]) >= clean_accuracy(root, "1", document["seed"]) - 0.02
     assert document["swap"]["failed"] == 0 and set(document["swap"]["by_version"]) == {"1", "2"}
     assert len(set(document["days"].values())) == 4
     assert document["second_cycle"]["status"] == "healthy"
