@@ -1,7 +1,7 @@
 """Rows to batches: pictures decoded straight into the memory of their batch, some steps ahead, in order.
 
 Decoders take units of rows by turns: each reads its own row groups, decodes, and answers with labels and hashes. Only pictures
-whose size is not known beforehand pass from process to process.
+whose size is not known beforehand pass from process to process. What was decoded is kept for later epochs while there is room.
 """
 
 import multiprocessing
@@ -9,8 +9,9 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 import torch
@@ -21,15 +22,14 @@ from contract.manifest import DataFile
 from contract.storage import Storage
 from inference import preprocess as shared
 from training import reader
-from training.decoders import Decoder, Fill, begun, end
-from training.lay import lay
+from training.decoders import Decoder, begun, end
+from training.epoch import Epoch
+from training.filling import Filler
+from training.kept import Kept
 from training.plan import KEPT, Plan, Windows, Work
 from training.slots import Slots
-from training.units import Part
 
 FORK_FROM = 2000  # rows from which processes, which take longer to start, are faster than threads
-
-Task = list[tuple[int | None, int, int]]  # slot, first place in it, rows
 
 
 @dataclass
@@ -42,16 +42,19 @@ class Batch:
 
 
 class Feed:
-    """Batches of any rows, again and again; processes that decode stay until it is closed.
+    """Batches of any rows, again and again; processes that decode, and pictures that are kept, stay until it is closed.
 
-    `forked`: decode in processes instead of threads; by default where that pays.
+    `forked`: decode in processes instead of threads; by default where that pays. `room`: bytes for pictures that are kept.
     """
 
-    def __init__(self, storage: Storage, preprocess: Preprocess, threads: int | None = None, forked: bool | None = None) -> None:
-        self.storage, self.preprocess, self.forked = storage, preprocess, forked
+    def __init__(self, storage: Storage, preprocess: Preprocess, threads: int | None = None, forked: bool | None = None,
+                 room: int = 0) -> None:
+        self.storage, self.preprocess, self.forked, self.room = storage, preprocess, forked, room
         self.threads = threads or os.cpu_count() or 1
         self.decoders: list[Decoder] = []
         self.slots: Slots | None = None  # that the decoders have
+        self.kept: Kept | None = None  # that they have, and have had
+        self.groups: dict[str, list[int]] = {}  # rows of each row group, by the key of its file
         self.busy = False
 
     def __enter__(self) -> "Feed":
@@ -61,13 +64,17 @@ class Feed:
         self.close()
 
     def close(self) -> None:
-        """Ends the decoders; new ones are begun when they are needed."""
+        """Ends the decoders and lets go of what was kept; new ones are begun when they are needed."""
+        self._end()
+        self.kept = None
+
+    def _end(self) -> None:
         decoders, self.decoders, self.slots = self.decoders, [], None
         end(decoders)
 
     def batches(self, files: Sequence[DataFile], low: int, sizes: Sequence[int],
                 windows: Windows | None = None) -> Iterator[Batch]:
-        """Batches of these sizes from row `low` of the files laid end to end; the same whoever decodes.
+        """Batches of these sizes from row `low` of the files laid end to end; the same whoever decodes, or has decoded.
 
         `windows`: cut where it says instead of in the middle (preprocess.crop must be set). Taken to the end, decoders stay for
         the next; closed before, new ones are begun. One at a time: RuntimeError. Mismatch: the files have other rows than the
@@ -76,12 +83,19 @@ class Feed:
         if self.busy:
             raise RuntimeError("expected the batches before to be taken to the end or closed; their decoders are still busy.")
         wanted, skip = reader.spanned(files, low, low + sum(sizes))
-        with reader.staged(self.storage, wanted) as paths:
-            plan = Plan.of(reader.row_groups(self.storage, wanted, paths), skip, sizes, self.threads)
+        self.kept = self.kept or Kept(self.room if self.preprocess.crop else 0, self.threads)
+        with ExitStack() as stack:
+            paths = []
+            if any(file.key not in self.groups for file in wanted):
+                paths = stack.enter_context(reader.staged(self.storage, wanted))
+                self.groups |= {f.key: reader.row_groups(self.storage, f, path) for f, path in zip(wanted, paths, strict=True)}
+            epoch = Epoch.of(wanted, self.groups, skip, sizes, self.threads, self.kept)
+            if not paths and len(epoch.known) < len(epoch.plan.units):
+                paths = stack.enter_context(reader.staged(self.storage, wanted))
             complete, self.busy = False, True
             try:
-                self._begin(plan, plan.works(paths, self.preprocess, windows))
-                yield from _Steps(plan, self.slots, self.decoders)
+                self._begin(epoch.plan, epoch.plan.works(paths, self.preprocess, windows, self.kept, epoch.known))
+                yield from _Steps(epoch, self.slots, self.decoders)
                 complete = True
             finally:
                 self.busy = False
@@ -89,15 +103,14 @@ class Feed:
                     self.close()
 
     def _begin(self, plan: Plan, works: Sequence[Work]) -> None:
-        slots, forked = plan.slots(self.preprocess.crop, self.slots), self._forks(plan)
+        slots, parts, forked = plan.slots(self.preprocess.crop, self.slots), self.kept.parts, self._forks(plan)
         if slots is not self.slots or len(self.decoders) < len(works) or forked != self.decoders[0].forked:
-            self.close()
+            self._end()
             _import()
             self.slots = slots
-            self.decoders = begun(lambda work: _filler(work, slots), self.threads if forked else len(works), forked)
+            self.decoders = begun(lambda work: Filler(work, slots, parts), self.threads if forked else len(works), forked)
         for decoder, work in zip(self.decoders, works, strict=False):
-            if work.units:
-                decoder.begin(work)
+            decoder.begin(work)
 
     def _forks(self, plan: Plan) -> bool:
         if self.forked is not None:
@@ -115,25 +128,6 @@ def _import() -> None:
     shared.quick_torchvision.ready()
 
 
-def _filler(work: Work, slots: Slots) -> Fill:
-    """A task fills the next unit of the work; the answer is labels, hashes, and pictures that have no slot."""
-    units, preprocess = reader.of_units(work.paths, work.groups, work.units, work.shard, work.shards), work.preprocess
-    units = chain([next(units)], units)  # opens the files now, while others are begun
-
-    def fill(task: Task) -> tuple[list[int], list[str], list[np.ndarray]]:
-        rows = next(units)
-        labels, hashes = [row.label_index for row in rows], [row.image_sha256 for row in rows]
-        if preprocess.crop is None:
-            return labels, hashes, [shared.to_uint8(row.image, preprocess).numpy() for row in rows]
-        places = work.windows(hashes) if work.windows else [None] * len(rows)
-        outs = (out for slot, at, n in task for out in slots.view(slot, at, n))
-        for row, place, out in zip(rows, places, outs, strict=True):
-            lay(row.image, preprocess, place, out)
-        return labels, hashes, []
-
-    return fill
-
-
 @dataclass
 class _Step:
     slot: int | None
@@ -145,13 +139,13 @@ class _Step:
 class _Steps:
     """Asks the decoders for units in their order, and puts the answers together to steps."""
 
-    def __init__(self, plan: Plan, slots: Slots, decoders: Sequence[Decoder]) -> None:
-        self.plan, self.slots, self.decoders = plan, slots, decoders
+    def __init__(self, epoch: Epoch, slots: Slots, decoders: Sequence[Decoder]) -> None:
+        self.epoch, self.plan, self.slots, self.decoders = epoch, epoch.plan, slots, decoders
         self.unused = slots.free()
         self.lent = set(range(len(slots.arrays))).difference(self.unused)  # whose batches somebody may still look at
         self.begun: dict[int, _Step] = {}
-        self.asked: deque[tuple[Decoder, Sequence[Part]]] = deque()
-        self.coming = enumerate(zip(plan.units, plan.parts, strict=True))
+        self.asked: deque[int] = deque()  # numbers of units
+        self.coming = iter(range(len(epoch.plan.units)))
 
     def __iter__(self) -> Iterator[Batch]:
         for step, size in enumerate(self.plan.sizes):
@@ -162,21 +156,22 @@ class _Steps:
             yield self._batch(self.begun.pop(step, _Step(None)))
 
     def _ask(self) -> None:
-        for number, (unit, mine) in islice(self.coming, max(0, self.plan.shares.ahead - len(self.asked))):
-            for part in mine:
-                if part.step not in self.begun:
-                    self.begun[part.step] = _Step(self._slot())
-            decoder = self.decoders[self.plan.shares.of(number, unit.group)]
-            decoder.ask([(self.begun[part.step].slot, part.at, part.rows) for part in mine])
-            self.asked.append((decoder, mine))
+        for number in islice(self.coming, max(0, self.plan.shares.ahead - len(self.asked))):
+            steps = [part.step for part in self.plan.parts[number]]
+            for step in steps:
+                if step not in self.begun:
+                    self.begun[step] = _Step(self._slot())
+            self.decoders[self.epoch.owner(number)].ask(self.epoch.task(number, [self.begun[step].slot for step in steps]))
+            self.asked.append(number)
 
     def _take(self) -> None:
-        decoder, mine = self.asked.popleft()
-        answer = [iter(values) for values in decoder.answer()]
-        for part in mine:
+        number = self.asked.popleft()
+        found = self.epoch.learn(number, self.decoders[self.epoch.owner(number)].answer())
+        found = [iter(values) for values in found]
+        for part in self.plan.parts[number]:
             step = self.begun[part.step]
-            for kept, values in zip((step.labels, step.hashes, step.pictures), answer, strict=True):
-                kept += islice(values, part.rows)
+            for mine, values in zip((step.labels, step.hashes, step.pictures), found, strict=True):
+                mine += islice(values, part.rows)
 
     def _slot(self) -> int | None:
         if not self.slots.arrays:

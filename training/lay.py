@@ -20,9 +20,14 @@ SCRATCH = 1 << 20  # bytes that each thread keeps for the pixels of a picture, s
 _thread = threading.local()
 
 
-def lay(image: bytes | memoryview, preprocess: Preprocess, place: Any, out: np.ndarray) -> None:
-    """Fills uint8 [side, side, 3]; `place`: as `cut` takes it, or None for the middle. BadImage when it cannot be decoded."""
-    pixels, side = shared.resized(image, preprocess, _scratch()), preprocess.crop
+def decoded(image: bytes | memoryview, preprocess: Preprocess) -> np.ndarray:
+    """uint8 [H, W, 3], as inference.preprocess.resized gives it, until this thread decodes another. BadImage when it cannot
+    be decoded."""
+    return shared.resized(image, preprocess, _scratch())
+
+
+def lay(pixels: np.ndarray, side: int, place: Any, out: np.ndarray) -> None:
+    """Fills uint8 [side, side, 3] with a part of the pixels; `place`: as `cut` takes it, or None for the middle."""
     if place is not None and min(pixels.shape[:2]) >= side:
         y, x = corner(*pixels.shape[:2], side, *place[:2])
         part = pixels[y:y + side, x:x + side]

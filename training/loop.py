@@ -56,7 +56,8 @@ class Loop:
         net, self.inherited = start.initial(job, self.storage)
         self.state = State(net, self.settings, ranks.device)
         self.class_weights = _class_weights(made, self.settings.class_weights, ranks.device)
-        self.feed = Feed(self.storage, job.preprocess, job.threads)
+        room = self.settings.cache_mib << 20 if self.settings.epochs > 1 else 0
+        self.feed = Feed(self.storage, job.preprocess, job.threads, room=room)
         self.strong, self.floats = augment.strength(self.settings.augment), Floats(job.preprocess)
         self.history: list[dict[str, Any]] = []
         self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows

@@ -1,11 +1,12 @@
 """What an epoch asks of its decoders: which rows each reads and decodes, and where they go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contract.card import Preprocess
+from training.kept import Kept
 from training.slots import Slots
 from training.units import Part, Shares, Unit, parts, shares, units
 
@@ -18,7 +19,7 @@ Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as training.
 
 @dataclass(frozen=True)
 class Work:
-    """One decoder's part of an epoch: its units, and the row groups to read for them (`shard` of `shards`).
+    """One decoder's part of an epoch: its units that are read, and the row groups to read for them (`shard` of `shards`).
 
     It is pickled for threads too, and so are the windows.
     """
@@ -26,6 +27,8 @@ class Work:
     paths: Sequence[Path]
     groups: Sequence[int]  # rows of each row group of the files
     units: Sequence[Unit]
+    number: int  # of the decoder
+    used: int  # of its part of training.kept.Kept
     shard: int
     shards: int
     preprocess: Preprocess
@@ -48,13 +51,16 @@ class Plan:
         found = units(groups, skip, skip + sum(sizes), UNIT)
         return cls(sizes, groups, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, decoders))
 
-    def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None) -> list[Work]:
-        """What each decoder does, by its number."""
+    def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None, kept: Kept,
+              known: Collection[int]) -> list[Work]:
+        """What each decoder does, by its number; `known`: numbers of the units of which all rows are kept."""
         found: list[list[Unit]] = [[] for _ in range(self.shares.decoders)]
         for n, unit in enumerate(self.units):
-            found[self.shares.of(n, unit.group)].append(unit)
+            if n not in known:
+                found[self.shares.of(n, unit.group)].append(unit)
         shards = self.shares.decoders if self.shares.whole else 1
-        return [Work(paths, self.groups, mine, number % shards, shards, preprocess, windows) for number, mine in enumerate(found)]
+        return [Work(paths, self.groups, mine, number, kept.used[number], number % shards, shards, preprocess, windows)
+                for number, mine in enumerate(found)]
 
     def most(self) -> int:
         """Steps that need memory at once: those that the units asked for and the one answered last can fill, one that earlier

@@ -73,17 +73,14 @@ def spanned(files: Sequence[DataFile], low: int, high: int) -> tuple[list[DataFi
     return [files[n] for n, _, _ in mine], mine[0][1] if mine else 0
 
 
-def row_groups(storage: Storage, files: Sequence[DataFile], paths: Sequence[Path]) -> list[int]:
-    """Rows of each row group of the files, of which `paths` are the local ones. Mismatch: not those of the manifest."""
+def row_groups(storage: Storage, file: DataFile, path: Path) -> list[int]:
+    """Rows of each row group of a file, of which `path` is the local one. Mismatch: not those of the manifest."""
     import pyarrow.parquet as pq
 
-    found = []
-    for file, path in zip(files, paths, strict=True):
-        footer = pq.read_metadata(path)
-        if footer.num_rows != file.rows:
-            raise Mismatch(_other_rows(storage.uri(file.key), file.rows, footer.num_rows))
-        found += [footer.row_group(n).num_rows for n in range(footer.num_row_groups)]
-    return found
+    footer = pq.read_metadata(path)
+    if footer.num_rows != file.rows:
+        raise Mismatch(_other_rows(storage.uri(file.key), file.rows, footer.num_rows))
+    return [footer.row_group(n).num_rows for n in range(footer.num_row_groups)]
 
 
 def _other_rows(where: str, expected: int, got: int) -> str:
@@ -93,8 +90,8 @@ def _other_rows(where: str, expected: int, got: int) -> str:
 
 def of_units(paths: Sequence[Path], groups: Sequence[int], units: Sequence[Unit], shard: int = 0,
              shards: int = 1) -> Iterator[list[Row]]:
-    """The rows of each unit; `groups`: as `row_groups` gives them. Units are in order, and their row groups of this shard.
-    Mismatch when a row group has other rows."""
+    """The rows of each unit; `groups`: rows of each row group of the files. Units are in order, and their row groups of this
+    shard. Mismatch when a row group has other rows."""
     # Petastorm counts empty row groups when it shards, and gives no table for them.
     there = (group for group in range(shard, len(groups), shards) if groups[group])
     numbered = zip(there, tables(paths, Row, shard, shards), strict=False)
