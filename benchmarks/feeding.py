@@ -30,11 +30,12 @@ import numpy as np
 
 from benchmarks.feeding_peers import BATCH, CROP, WORKERS, image_folder, make_reader, make_reader_cached, started
 from benchmarks.timed import machine, today
+from contract.settings import TrainSettings
 
 SIDE = 256
 PEERS = {"MosaicML streaming": "streaming", "WebDataset": "webdataset"}
 ANEW, FIRST, LATER = (f"trueup, {part}" for part in ("decoding every epoch", "keeping: its first epoch", "keeping: later epochs"))
-RUN = 6  # epochs of a training by default
+RUN = TrainSettings().epochs
 ROOM = 4 << 30  # bytes: enough for all pictures, as `train.cache_mib=4096`
 Way = Callable[[], Iterator[int]]
 

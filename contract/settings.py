@@ -69,9 +69,9 @@ class TrainSettings(Section):
 
     ranks: int = Field(2, ge=1, description="processes that train together")
     launcher: str = Field("spark", description="spark (TorchDistributor), torchrun or process (one rank, in process)")
-    epochs: int = Field(6, ge=1)
+    epochs: int = Field(8, ge=1)
     batch: int = Field(32, ge=1, description="rows of a step, per rank")
-    lr: float = Field(0.002, gt=0)
+    lr: float = Field(0.001, gt=0, description="largest; a lower one forgets less of what the live version knew")
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of the steps, linear from 0")
     label_smoothing: float = Field(0.05, ge=0, lt=1)

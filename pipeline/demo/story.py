@@ -60,7 +60,7 @@ def _train_first(world: World) -> None:
     _, dataset = world.run("jobs.images", str(folder), "--model", MODEL)
     _, trained = world.run("training.train", "--model", MODEL, "--dataset", dataset["dataset"], "--parent", "none",
                            "--network", "resnet18", "--size", "32", "--launcher", "process", "--ranks", "1",
-                           "--set", f"train.seed={world.seed}", "--set", "train.epochs=6")
+                           "--set", f"train.seed={world.seed}", "--set", "train.epochs=6", "--set", "train.lr=0.002")
     world.run("pipeline.model", "promote", trained["version"], "--model", MODEL, "--by", "demo",
               "--reason", "first version")
     world.facts |= {"first": trained["version"], "first_dataset": dataset["dataset"]}

@@ -23,7 +23,7 @@ def test_a_stage_gets_the_settings_of_the_run_and_no_others(runner, monkeypatch,
     monkeypatch.setenv("TRUEUP_TRAIN_EPOCHS", "9")
     saved = load(env={}, overrides=["train.lr=0.5"]).model_dump(mode="json", exclude={"root", "model"})
     found = values(runner.run(CONFIG, [], saved | {"train": saved["train"] | {"batch": 32}}).document)
-    assert (found["train.epochs"], found["train.batch"], found["train.lr"]) == (6, 32, 0.5)
+    assert (found["train.epochs"], found["train.batch"], found["train.lr"]) == (8, 32, 0.5)
     assert os.environ["TRUEUP_TRAIN_EPOCHS"] == "9"
 
 
