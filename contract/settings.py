@@ -86,8 +86,8 @@ class TrainSettings(Section):
     seed: int = 1
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
-    cache_mib: int = Field(1024, ge=0, description="memory of a rank for decoded pictures, which later epochs do not decode "
-                           "again; 0: none")
+    cache_mib: int = Field(1024, ge=0, le=1 << 20, description="most memory of a rank for decoded pictures, which later epochs "
+                           "do not decode again; 0: none")
     augment: str = Field("light", description="none, crop (anywhere, mirrored), light (small "
                          "turns, shifts, light) or photo (flips and zoom, too)")
     precision: str = Field("float32", description="float32 or bfloat16 (autocast)")

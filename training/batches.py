@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contract.card import Preprocess
+from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
 from inference import preprocess as shared
@@ -26,7 +28,7 @@ from training.decoders import Decoder, begun, end
 from training.epoch import Epoch
 from training.filling import Filler
 from training.kept import Kept
-from training.plan import KEPT, Plan, Windows, Work
+from training.plan import HELD, Plan, Windows, Work
 from training.slots import Slots
 
 FORK_FROM = 2000  # rows from which processes, which take longer to start, are faster than threads
@@ -54,7 +56,7 @@ class Feed:
         self.decoders: list[Decoder] = []
         self.slots: Slots | None = None  # that the decoders have
         self.kept: Kept | None = None  # that they have, and have had
-        self.groups: dict[str, list[int]] = {}  # rows of each row group, by the key of its file
+        self.row_groups: dict[str, list[int]] = {}  # rows of each, by the key of its file
         self.busy = False
 
     def __enter__(self) -> "Feed":
@@ -66,7 +68,10 @@ class Feed:
     def close(self) -> None:
         """Ends the decoders and lets go of what was kept; new ones are begun when they are needed."""
         self._end()
-        self.kept = None
+        kept, self.kept = self.kept, None
+        if kept:
+            kept.clear()
+        self.row_groups.clear()
 
     def _end(self) -> None:
         decoders, self.decoders, self.slots = self.decoders, [], None
@@ -76,31 +81,42 @@ class Feed:
                 windows: Windows | None = None) -> Iterator[Batch]:
         """Batches of these sizes from row `low` of the files laid end to end; the same whoever decodes, or has decoded.
 
-        `windows`: cut where it says instead of in the middle (preprocess.crop must be set). Taken to the end, decoders stay for
-        the next; closed before, new ones are begun. One at a time: RuntimeError. Mismatch: the files have other rows than the
-        manifest says. BadImage: of a picture. RankGone: a process was killed.
+        `windows`: cut where it says instead of in the middle (preprocess.crop must be set). When all are taken, decoders and
+        pictures stay for the next; closed before, all is begun anew. One at a time: RuntimeError. Mismatch: the files have other
+        rows than the manifest says. BadImage: of a picture. RankGone: a process was killed. UsageError: no memory for `room`.
         """
         if self.busy:
             raise RuntimeError("expected the batches before to be taken to the end or closed; their decoders are still busy.")
         wanted, skip = reader.spanned(files, low, low + sum(sizes))
         self.kept = self.kept or Kept(self.room if self.preprocess.crop else 0, self.threads)
         with ExitStack() as stack:
-            paths = []
-            if any(file.key not in self.groups for file in wanted):
+            epoch, paths = self._planned(wanted, skip, sizes), []
+            if epoch is None or epoch.reads():
                 paths = stack.enter_context(reader.staged(self.storage, wanted))
-                self.groups |= {f.key: reader.row_groups(self.storage, f, path) for f, path in zip(wanted, paths, strict=True)}
-            epoch = Epoch.of(wanted, self.groups, skip, sizes, self.threads, self.kept)
-            if not paths and len(epoch.known) < len(epoch.plan.units):
-                paths = stack.enter_context(reader.staged(self.storage, wanted))
-            complete, self.busy = False, True
+                self._look(wanted, paths)
+                epoch = self._planned(wanted, skip, sizes)
+            steps, self.busy = None, True
             try:
-                self._begin(epoch.plan, epoch.plan.works(paths, self.preprocess, windows, self.kept, epoch.known))
-                yield from _Steps(epoch, self.slots, self.decoders)
-                complete = True
+                self._begin(epoch.plan, epoch.plan.works(paths, self.preprocess, windows, self.kept, epoch.unread))
+                steps = _Steps(epoch, self.slots, self.decoders)
+                yield from steps
             finally:
                 self.busy = False
-                if not complete:  # tasks may be left
+                if steps is None or steps.left:  # there may be answers to come
                     self.close()
+
+    def _planned(self, files: Sequence[DataFile], skip: int, sizes: Sequence[int]) -> Epoch | None:
+        """None: some of the files were never looked at."""
+        if any(file.key not in self.row_groups for file in files):
+            return None
+        return Epoch.of(files, self.row_groups, skip, sizes, self.threads, self.kept)
+
+    def _look(self, files: Sequence[DataFile], paths: Sequence[Path]) -> None:
+        for file, path in zip(files, paths, strict=True):
+            found = reader.row_groups(self.storage, file, path)
+            if found != self.row_groups.setdefault(file.key, found):
+                raise Mismatch(f"{self.storage.uri(file.key)}: expected the row groups that it had before, got others. The file "
+                               f"was replaced while it was read; start again.")
 
     def _begin(self, plan: Plan, works: Sequence[Work]) -> None:
         slots, parts, forked = plan.slots(self.preprocess.crop, self.slots), self.kept.parts, self._forks(plan)
@@ -145,7 +161,8 @@ class _Steps:
         self.lent = set(range(len(slots.arrays))).difference(self.unused)  # whose batches somebody may still look at
         self.begun: dict[int, _Step] = {}
         self.asked: deque[int] = deque()  # numbers of units
-        self.coming = iter(range(len(epoch.plan.units)))
+        self.left = len(epoch.plan.units)  # units that were not taken
+        self.coming = iter(range(self.left))
 
     def __iter__(self) -> Iterator[Batch]:
         for step, size in enumerate(self.plan.sizes):
@@ -166,7 +183,8 @@ class _Steps:
 
     def _take(self) -> None:
         number = self.asked.popleft()
-        found = self.epoch.learn(number, self.decoders[self.epoch.owner(number)].answer())
+        found = self.epoch.taken(number, self.decoders[self.epoch.owner(number)].answer())
+        self.left -= 1
         found = [iter(values) for values in found]
         for part in self.plan.parts[number]:
             step = self.begun[part.step]
@@ -194,7 +212,7 @@ class _Steps:
             return torch.empty(0, 3, 1, 1, dtype=torch.uint8)
         images = torch.from_numpy(self.slots.view(step.slot, 0, len(step.labels))).permute(0, 3, 1, 2)
         self._reclaim()
-        if len(self.lent) < KEPT:
+        if len(self.lent) < HELD:
             self.lent.add(step.slot)
             return images
         self.unused.append(step.slot)

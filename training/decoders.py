@@ -1,7 +1,7 @@
 """Who reads and decodes beside the loop: processes, or threads where there is too little to pay for them.
 
-Threads that decode small pictures wait for Python's lock, the more the more there are. Processes are forked, so they have the
-memory of the batches in common with the rank, and end with it: their pipe breaks.
+Threads that decode small pictures wait for Python's lock, the more the more there are. Processes are forked, so they have
+memory in common with the rank, and end with it: their pipe breaks.
 """
 
 import multiprocessing
@@ -10,10 +10,11 @@ import signal
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from contract.errors import TrueupError
@@ -102,19 +103,35 @@ class _Failed:
 
 def _serve(begin: Callable[[Any], Fill], pipe: Connection) -> None:
     """Answers until the other end is closed, or something fails."""
-    fill: Any = None
+    # Messages are taken as they come: a rank that waits to send one, while this waits to send an answer, would wait for ever.
+    messages: SimpleQueue[Any] = SimpleQueue()
+    listener = threading.Thread(target=_listen, args=(pipe, messages), daemon=True)
+    listener.start()
     with pipe, suppress(*GONE):
         try:
-            while True:
-                message = pipe.recv()
-                if isinstance(message, _Begin):
-                    fill = begin(message.work)
-                else:
-                    pipe.send(fill(message))
+            _answer(begin, pipe, iter(messages.get, None))
         except GONE:
-            return
+            pass
         except Exception as error:
             pipe.send(_Failed(error if isinstance(error, TrueupError) else RuntimeError(repr(error)), traceback.format_exc()))
+        finally:
+            listener.join()  # it ends with the other end; closed under it, its number may be another file's
+
+
+def _listen(pipe: Connection, messages: SimpleQueue[Any]) -> None:
+    with suppress(EOFError, OSError):
+        while True:
+            messages.put(pipe.recv())
+    messages.put(None)
+
+
+def _answer(begin: Callable[[Any], Fill], pipe: Connection, messages: Iterator[Any]) -> None:
+    fill: Any = None
+    for message in messages:
+        if isinstance(message, _Begin):
+            fill = begin(message.work)
+        else:
+            pipe.send(fill(message))
 
 
 def _as_process(begin: Callable[[Any], Fill], pipe: Connection) -> None:

@@ -20,7 +20,7 @@ class Task(NamedTuple):
 
     outs: list[tuple[int | None, int, int]]  # slot, first place in it, rows
     pixels: list[Pixels | None]  # where those of each row are kept
-    hashes: list[str] | None  # of all rows where all are kept; else the unit is read
+    hashes: list[str] | None  # of an unread unit; None: read it
 
 
 class Answer(NamedTuple):
@@ -30,16 +30,16 @@ class Answer(NamedTuple):
     hashes: list[str]
     pictures: list[np.ndarray]  # that have no slot
     pixels: list[Pixels | None]  # where those of each row are kept now
-    used: int  # up to here the decoder's part is
 
 
 class Filler:
     """Answers the tasks of a work in their order; `slots` and `parts` (of training.kept) are what all decoders have in common."""
 
     def __init__(self, work: Work, slots: Slots, parts: Sequence[np.ndarray]) -> None:
-        self.work, self.slots, self.room = work, slots, Room(parts, work.number, work.used)
+        self.work, self.slots, self.room = work, slots, Room(parts, dict(work.room))
         units = reader.of_units(work.paths, work.groups, work.units, work.shard, work.shards)
-        self.units = chain(list(islice(units, 1)), units)  # opens the files now, while others are begun
+        # Opens the files now, while others are begun; where all units are unread there is none.
+        self.units = chain(list(islice(units, 1)), units)
 
     def __call__(self, task: Task) -> Answer | None:
         """None: nothing was read that the rank does not know."""
@@ -50,10 +50,10 @@ class Filler:
         labels, hashes = [row.label_index for row in rows], [row.image_sha256 for row in rows]
         if self.work.preprocess.crop is None:
             pictures = [shared.to_uint8(row.image, self.work.preprocess).numpy() for row in rows]
-            return Answer(labels, hashes, pictures, [None] * len(rows), self.room.used)
+            return Answer(labels, hashes, pictures, [None] * len(rows))
         pixels = list(task.pixels)
         self._lay(task, hashes, self._decoded(rows, pixels))
-        return Answer(labels, hashes, [], pixels, self.room.used)
+        return Answer(labels, hashes, [], pixels)
 
     def _decoded(self, rows: Sequence[Row], pixels: list[Pixels | None]) -> Iterator[np.ndarray]:
         for n, row in enumerate(rows):

@@ -12,7 +12,7 @@ from training.units import Part, Shares, Unit, parts, shares, units
 
 UNIT = 64  # rows that a decoder does at a time, at most
 WHOLE = 256  # rows up to which row groups are one decoder's each: memory is held for one of each decoder
-KEPT = 3  # batches that may be held while others are made; of more, whoever holds them gets copies
+HELD = 3  # batches that may be held while others are made; of more, whoever holds them gets copies
 
 Windows = Callable[[Sequence[str]], Any]  # image hashes -> [n, 3]: as training.lay.cut takes them
 
@@ -27,8 +27,7 @@ class Work:
     paths: Sequence[Path]
     groups: Sequence[int]  # rows of each row group of the files
     units: Sequence[Unit]
-    number: int  # of the decoder
-    used: int  # of its part of training.kept.Kept
+    room: dict[int, int]  # as training.kept.Kept.room gives it
     shard: int
     shards: int
     preprocess: Preprocess
@@ -52,14 +51,14 @@ class Plan:
         return cls(sizes, groups, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, decoders))
 
     def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None, kept: Kept,
-              known: Collection[int]) -> list[Work]:
-        """What each decoder does, by its number; `known`: numbers of the units of which all rows are kept."""
+              unread: Collection[int]) -> list[Work]:
+        """What each decoder does, by its number; `unread`: numbers of the units that are not read, for all of it is kept."""
         found: list[list[Unit]] = [[] for _ in range(self.shares.decoders)]
         for n, unit in enumerate(self.units):
-            if n not in known:
+            if n not in unread:
                 found[self.shares.of(n, unit.group)].append(unit)
-        shards = self.shares.decoders if self.shares.whole else 1
-        return [Work(paths, self.groups, mine, number, kept.used[number], number % shards, shards, preprocess, windows)
+        shards = len(found) if self.shares.whole else 1
+        return [Work(paths, self.groups, mine, kept.room(number, len(found)), number % shards, shards, preprocess, windows)
                 for number, mine in enumerate(found)]
 
     def most(self) -> int:
@@ -68,7 +67,7 @@ class Plan:
         turn = {step: n for n, step in enumerate(step for step, size in enumerate(self.sizes) if size)}
         ends = [(turn[mine[0].step], turn[mine[-1].step]) for mine in self.parts]
         spans = (ends[min(n + self.shares.ahead, len(ends) - 1)][1] - low + 1 for n, (low, _) in enumerate(ends))
-        return min(max(spans, default=0) + 1, len(turn)) + KEPT
+        return min(max(spans, default=0) + 1, len(turn)) + HELD
 
     def slots(self, side: int | None, has: Slots | None = None) -> Slots:
         """Memory for pictures of that side; `has` where that is enough."""

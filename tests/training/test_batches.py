@@ -19,7 +19,7 @@ from training import augment, plan
 from training.batches import Feed
 from training.floats import Floats
 from training.lay import cut
-from training.plan import KEPT
+from training.plan import HELD
 from training.reader import Sample
 
 P = Preprocess(resize=30, crop=24)
@@ -148,7 +148,7 @@ def test_a_batch_that_is_kept_is_not_written_over_and_memory_that_is_let_go_is_u
             lent.append(batch.images.data_ptr())
             held = [*held, batch][-2:]
         # Three units of five rows fill eight steps at most, units before them one; two are held, which gives no copies.
-        assert len(set(lent)) <= feed.slots.count <= 8 + 1 + KEPT
+        assert len(set(lent)) <= feed.slots.count <= 8 + 1 + HELD
 
 
 @BOTH

@@ -44,6 +44,15 @@ def test_each_answers_its_tasks_in_order_of_the_work_it_was_given(forked):
 
 
 @BOTH
+def test_tasks_and_answers_that_no_pipe_holds_make_nobody_wait_for_ever(forked):
+    with decoders(times, 1, forked, work=1) as (one,):
+        asked = [bytes([n]) * 300_000 for n in range(20)]
+        for task in asked:  # none is answered to anybody before all are asked
+            one.ask(task)
+        assert [one.answer() for _ in asked] == asked
+
+
+@BOTH
 @pytest.mark.parametrize(("error", "raised"), [(BadImage("picture 3"), BadImage), (KeyError("x"), RuntimeError)])
 def test_what_goes_wrong_there_is_raised_here_with_its_trace(forked, error, raised):
     def filling(task):

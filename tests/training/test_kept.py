@@ -1,17 +1,20 @@
 """Pictures that are kept: batches of any epochs are those of decoders that keep nothing, and what is kept is not read again."""
 
+import os
 import random
+import signal
 
 import numpy as np
 import pytest
 import torch
 
 from contract.card import Preprocess
-from contract.errors import BadImage
+from contract.errors import BadImage, Mismatch, UsageError
 from inference.preprocess import resized
 from tests.training.test_batches import BOTH, Files, P, samples
 from training import augment
 from training.batches import Feed
+from training.failure import RankGone
 from training.kept import Kept, Known, Room
 from training.lay import cut
 
@@ -19,26 +22,38 @@ ALL = 1 << 20
 
 
 def test_pictures_lie_one_after_the_other_until_there_is_no_room():
-    kept, rng = Kept(1000, 3), np.random.default_rng(1)
-    for decoder in (1, 0, 2):
-        room, found = Room(kept.parts, decoder, kept.used[decoder]), []
-        for height, width in [(5, 4), (9, 9), (3, 10), (8, 8)]:
+    kept, rng, names = Kept(1000, 3), np.random.default_rng(1), iter("abc")
+    for decoder in (1, 0):  # of two: the second has part 1, the first 0 and 2
+        room, found = Room(kept.parts, kept.room(decoder, 2)), []
+        for height, width in [(5, 4), (9, 9), (3, 10), (8, 8), (3, 1)]:
             pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
             if place := room.keep(pixels):
                 found.append((place, pixels))
-        assert [place for place, _ in found] == [(decoder, 0, 5, 4), (decoder, 60, 9, 9)]
         assert all(np.array_equal(place.of(kept.parts), pixels) for place, pixels in found)
-        kept.learn(decoder, ("f", 0), decoder * 2, [Known(7, "h", place) for place, _ in found], room.used)
-    assert kept.used == [303, 303, 303]
-    assert [row is not None for row in kept.known(("f", 0), 1, 8)] == [True] * 5 + [False] * 2
-    assert kept.known(("f", 1), 0, 2) == kept.known(("g", 0), 0, 2) == [None, None]
+        kept.learn((next(names), 0), 2, [Known(7, "h", place) for place, _ in found])
+        assert {part: kept.used[part] for part in room.used} == room.used
+    assert [known and known.pixels for known in kept.known(("a", 0), 0, 6)] == [
+        None, None, (1, 0, 5, 4), (1, 60, 9, 9), (1, 303, 3, 1), None]
+    assert [known.pixels for known in kept.known(("b", 0), 2, 7)] == [
+        (0, 0, 5, 4), (0, 60, 9, 9), (2, 0, 3, 10), (2, 90, 8, 8), (0, 303, 3, 1)]
+    assert kept.used == [312, 312, 282]
+    assert kept.known(("b", 1), 0, 2) == kept.known(("g", 0), 0, 2) == [None, None]
 
 
 def test_without_room_nothing_is_remembered():
     kept = Kept(0, 2)
-    assert Room(kept.parts, 1, 0).keep(np.zeros((1, 1, 3), np.uint8)) is None
-    kept.learn(1, ("f", 0), 0, [None, None], 0)
+    assert Room(kept.parts, kept.room(1, 2)).keep(np.zeros((1, 1, 3), np.uint8)) is None
+    kept.learn(("f", 0), 0, [None, None])
     assert kept.rows == {}
+
+
+def test_memory_that_cannot_be_had_names_its_setting(monkeypatch):
+    def refused(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("training.kept.mmap.mmap", refused)
+    with pytest.raises(UsageError, match="train.cache_mib: .* 64 MiB cannot be had"):
+        Kept(64 << 20, 2)
 
 
 @BOTH
@@ -82,16 +97,24 @@ def test_what_is_kept_is_not_read_again(tmp_path, forked):
             next(feed.batches(found.files, 0, []))
 
 
-@BOTH
-def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch, forked):
+def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
     found, decoded = Files(tmp_path, samples(60)), []
     monkeypatch.setattr("training.filling.decoded", lambda data, how: decoded.append(1) or resized(data, how))
-    with Feed(found.storage, P, 2, forked, ALL) as feed:
+    with Feed(found.storage, P, 2, False, ALL) as feed:
         list(feed.batches(found.files, 3, [10, 10]))
-        rows = found.rows
         whole = list(feed.batches(found.files, 0, [30, 30]))
-    assert [h for batch in whole for h in batch.hashes] == [row.image_sha256 for row in rows]
-    assert forked or len(decoded) == 60
+    assert [h for batch in whole for h in batch.hashes] == [row.image_sha256 for row in found.rows]
+    assert len(decoded) == 60
+
+
+@BOTH
+def test_few_decoders_fill_the_room_of_many(tmp_path, forked):
+    found = Files(tmp_path, samples(16), 8)  # two row groups, so two decoders of eight
+    pixels = sum(resized(row.image, P).size for row in found.rows)
+    with Feed(found.storage, P, 8, forked, 2 * pixels) as feed:
+        list(feed.batches(found.files, 0, [16]))
+        assert all(feed.kept.known((found.files[0].key, 0), 0, 8) + feed.kept.known((found.files[0].key, 1), 0, 8))
+        assert sum(part.size for part in feed.kept.parts) <= 2 * pixels
 
 
 @BOTH
@@ -100,10 +123,16 @@ def test_batches_that_are_not_taken_to_the_end_leave_nothing_wrong(tmp_path, for
     with Feed(found.storage, P, 3, forked, ALL) as feed:
         expected = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
         for low in (0, 20, 7):
-            part = feed.batches(found.files, low, [10, 10, 10])
+            kept, part = feed.kept, feed.batches(found.files, low, [10, 10, 10])
             next(part)
             part.close()
+            assert feed.kept is None and kept.parts == []
             assert torch.equal(torch.cat([b.images.clone() for b in feed.batches(found.files, 0, [10] * 6)]), expected)
+        kept, made = feed.kept, feed.batches(found.files, 0, [20, 20, 20])
+        for _ in range(3):
+            next(made)
+        made.close()
+        assert feed.kept is kept  # all were taken
 
 
 @BOTH
@@ -117,6 +146,25 @@ def test_a_picture_that_cannot_be_decoded_is_an_error_each_time(tmp_path, forked
             with pytest.raises(BadImage, match="none of them"):
                 list(feed.batches(found.files, 0, [20, 20]))
         assert len(next(feed.batches(found.files, 30, [10])).images) == 10
+
+
+def test_after_a_killed_decoder_all_is_decoded_anew(tmp_path):
+    found = Files(tmp_path, samples(60))
+    with Feed(found.storage, P, 2, True, ALL) as feed:
+        expected = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
+        os.kill(feed.decoders[1].worker.pid, signal.SIGKILL)
+        with pytest.raises(RankGone):
+            list(feed.batches(found.files, 0, [10] * 6))
+        assert torch.equal(torch.cat([b.images for b in feed.batches(found.files, 0, [30, 30])]), expected)
+
+
+def test_a_file_that_is_replaced_meanwhile_is_an_error(tmp_path):
+    found = Files(tmp_path, samples(32), 5)
+    with Feed(found.storage, P, 2, False) as feed:
+        list(feed.batches(found.files, 0, [32]))
+        Files(tmp_path, found.rows, 4)
+        with pytest.raises(Mismatch, match="was replaced while it was read"):
+            list(feed.batches(found.files, 0, [32]))
 
 
 def test_whole_pictures_are_not_kept(tmp_path):
