@@ -119,10 +119,12 @@ def _serve(begin: Callable[[Any], Fill], pipe: Connection) -> None:
 
 
 def _listen(pipe: Connection, messages: SimpleQueue[Any]) -> None:
-    with suppress(EOFError, OSError):
-        while True:
-            messages.put(pipe.recv())
-    messages.put(None)
+    try:
+        with suppress(EOFError, OSError):
+            while True:
+                messages.put(pipe.recv())
+    finally:
+        messages.put(None)
 
 
 def _answer(begin: Callable[[Any], Fill], pipe: Connection, messages: Iterator[Any]) -> None:
@@ -135,11 +137,11 @@ def _answer(begin: Callable[[Any], Fill], pipe: Connection, messages: Iterator[A
 
 
 def _as_process(begin: Callable[[Any], Fill], pipe: Connection) -> None:
+    for connection in _ours:
+        connection.close()  # or this process would keep open what tells the others that the rank is gone
     import pyarrow
     import torch
 
-    for connection in _ours:
-        connection.close()  # or this process would keep open what tells the others that the rank is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the rank to say
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
