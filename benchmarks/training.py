@@ -75,7 +75,8 @@ def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
     from training.train import job_of
 
     storage = open_root(str(folder / "root"))
-    options = {"launcher": "torchrun", "ranks": RANKS, "epochs": EPOCHS, "batch": BATCH, "augment": "crop"}
+    # Pictures are not kept, so every epoch is as dear as the first.
+    options = {"launcher": "torchrun", "ranks": RANKS, "epochs": EPOCHS, "batch": BATCH, "augment": "crop", "cache_mib": 0}
     settings = load(root=storage.root, model="m", overrides=[f"train.{k}={v}" for k, v in options.items()])
     made = manifest.load(storage, dataset)
     job = job_of(storage, Registry(storage, "m"), settings, made, None, "1", None, network, size, False)
@@ -133,7 +134,7 @@ def as_rank(path: Path, synthetic: bool) -> None:
 class InMemory:
     """Stands for training.batches.Feed: pictures of noise made once."""
 
-    def __init__(self, _storage: Any, preprocess: Any, _threads: int) -> None:
+    def __init__(self, _storage: Any, preprocess: Any, _threads: int, room: int) -> None:
         self.side = preprocess.crop
 
     def batches(self, _files: Any, _low: int, sizes: Sequence[int], _windows: Any = None) -> Iterator[Any]:
