@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_tensors
 
+from benchmarks.training import InMemory
 from contract.errors import Mismatch, NotFinite, UsageError
 from contract.settings import TrainSettings
 from tests.training.tiny import build
@@ -59,6 +60,11 @@ def test_processes_that_decode_make_the_weights_that_threads_make_and_end_with_w
         world.train(augment="crop", run_key="digits/7")
     assert multiprocessing.active_children() == []
     assert world.train(augment="crop", run_key="digits/7").weights_sha256 == threads.weights_sha256
+
+
+def test_the_benchmarks_pictures_in_memory_can_stand_for_the_feed(world, monkeypatch):
+    monkeypatch.setattr(training_loop, "Feed", InMemory)
+    assert world.train(epochs=1).metrics["epochs"][0]["rows"] == world.made.rows["train"]
 
 
 def test_the_same_run_again_finds_its_version(world):
