@@ -5,7 +5,8 @@
 Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes (and
 normalising) that are in memory, in the same run, by bare threads or processes, whichever are faster. One dataset serves plain
 `make_reader` and our path. Every way runs an epoch that is not counted first; workers persist. Ours is measured decoding every
-epoch (`train.cache_mib=0`), and keeping what it decoded: its first epoch and later ones, and what both make of a run.
+epoch (`train.cache_mib=0`), and keeping what it decoded: its first epoch, timed with letting go of what was kept before, later
+ones, and what both make of a run.
 `--peers` names a Python that has `mosaicml-streaming` and `webdataset` (they are no part of our environment); without it these
 two are not measured.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -109,6 +111,7 @@ def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str 
     import torch
 
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # Petastorm's, of what it uses of pyarrow
     storage, made = prepared_
     files, load = made.split("train"), os.getloadavg()[0]
     ways = {kind: ways_of(kind, folder, storage, files, peers) for kind in ("uint8", "float")}

@@ -94,7 +94,7 @@ class Feed:
             if epoch is None or epoch.reads():
                 paths = stack.enter_context(reader.staged(self.storage, wanted))
                 self._look(wanted, paths)
-                epoch = self._planned(wanted, skip, sizes)
+                epoch = epoch or self._planned(wanted, skip, sizes)
             steps, self.busy = None, True
             try:
                 self._begin(epoch.plan, epoch.plan.works(paths, self.preprocess, windows, self.kept, epoch.unread))
