@@ -7,6 +7,7 @@ memory in common with the rank, and end with it: their pipe breaks.
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import traceback
 import weakref
@@ -85,9 +86,16 @@ def begun(begin: Callable[[Any], Fill], count: int, forked: bool) -> list[Decode
 def end(decoders: Sequence[Decoder]) -> None:
     """Ends them all."""
     for decoder in decoders:
-        decoder.pipe.close()
+        _hang_up(decoder.pipe)
     for decoder in decoders:
         decoder.join()
+
+
+def _hang_up(pipe: Connection) -> None:
+    """Ends the connection itself: a process that somebody else forked meanwhile may keep a copy of this end open."""
+    with suppress(OSError), socket.socket(fileno=os.dup(pipe.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    pipe.close()
 
 
 @dataclass

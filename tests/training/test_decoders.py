@@ -1,5 +1,6 @@
 """Decoders: answers in order, errors that reach the rank, and nothing that outlives it."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -114,6 +115,21 @@ def test_others_that_were_begun_later_keep_nobody_from_ending(forked, monkeypatc
         end(first)
         assert not any(one.worker.is_alive() for one in first)
         assert not forked or [one.worker.exitcode for one in first] == [0, 0]  # they were not killed in the end
+
+
+@BOTH
+def test_processes_of_others_that_were_forked_meanwhile_keep_nobody_from_ending(forked, monkeypatch):
+    monkeypatch.setattr("training.decoders.PATIENCE_S", 60)
+    found = begun(times, 2, forked)
+    other = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,), daemon=True)
+    other.start()
+    try:
+        end(found)
+        assert not any(one.worker.is_alive() for one in found)
+        assert not forked or [one.worker.exitcode for one in found] == [0, 0]
+    finally:
+        other.kill()
+        other.join()
 
 
 def test_a_process_that_is_killed_is_a_rank_that_is_gone():
