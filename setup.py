@@ -7,8 +7,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
 PACKAGES = [
-    *["contract", "emr", "emr.template", "inference", "inference.pages", "jobs", "jobs.engines", "pipeline"],
-    *["pipeline.demo", "training"],
+    "contract",
+    *("emr", "emr.template"),
+    *("inference", "inference.pages"),
+    *("jobs", "jobs.engines"),
+    "metrics",
+    *("pipeline", "pipeline.demo"),
+    "training",
 ]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]

@@ -1,4 +1,4 @@
--- Made by `python -m contract.table_definitions`. Put your root for s3://BUCKET/PREFIX, and your models for MODELS.
+-- Made by `python -m metrics.sql`. Put your root for s3://BUCKET/PREFIX, and your models for MODELS.
 -- The same without Athena: DuckDB reads the files as they lie,
 --   SELECT version, label, recall, recall_low, recall_high, support
 --   FROM read_parquet('demo-root/tables/per_class/*/*/*.parquet', hive_partitioning = true) ORDER BY recall;

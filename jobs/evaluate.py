@@ -32,12 +32,12 @@ from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError  
 from contract.progress import progress  # noqa: E402
 from contract.samples import Sample  # noqa: E402
 from contract.settings import Settings, with_options  # noqa: E402
-from contract.since_dataset import Learnt  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
-from contract.window_counts import WindowCounts  # noqa: E402
 from jobs import files  # noqa: E402
 from jobs.ahead import ahead  # noqa: E402
 from jobs.engines.question import DayFiles, Question, Slice, weighted  # noqa: E402
+from metrics.since_dataset import Learnt  # noqa: E402
+from metrics.window import WindowCounts  # noqa: E402
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
 ENGINES = {"embedded": "jobs.engines.embedded", "spark": "jobs.engines.spark", "mapreduce": "jobs.engines.mapreduce"}
@@ -154,7 +154,7 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
 
 def build(storage: Storage, request: Request, window: files.Window, counted: Counted) -> dict[str, Any]:
     """The document of the evaluation."""
-    from contract import evaluation
+    from metrics import evaluation
 
     question = request.question
     document = evaluation.build(
@@ -206,7 +206,7 @@ def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
 
 def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> str:
     """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
-    from contract.evaluation_tables import tables
+    from metrics.tables import tables
 
     as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
     written, digest = jsonio.dumps_with_digest(document)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import layout
-from contract.change import change
 from contract.errors import NotFound
-from contract.intervals import newcombe
 from contract.storage import Storage
 from jobs import report_view
+from metrics.decomposition import change
+from metrics.intervals import newcombe
 
 MOST = 200
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import layout, manifest
-from contract.change import change
 from contract.counts_store import load_all
 from contract.errors import Mismatch, NotFound
-from contract.evaluation_tables import class_days
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.storage import Storage, read_json
-from contract.window_counts import by_class
 from jobs.report_examples import examples
 from jobs.report_view import newest_first
+from metrics.decomposition import change
+from metrics.tables import class_days
+from metrics.window import by_class
 
 LOOK_BACK = 50
 

@@ -6,8 +6,8 @@ However many classes and slices there are, the chance that a healthy model fails
 from collections.abc import Mapping
 from typing import Any
 
-from contract.intervals import holm
 from contract.policy import GatePolicy
+from metrics.intervals import holm
 from pipeline.tally import Share, Tally
 from pipeline.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
 

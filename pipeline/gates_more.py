@@ -6,8 +6,8 @@ it starts a retraining.
 
 from typing import Any
 
-from contract.intervals import newcombe, paired_difference
 from contract.policy import GatePolicy
+from metrics.intervals import newcombe, paired_difference
 from pipeline.tally import Share, Tally
 from pipeline.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.intervals import holm, mcnemar, paired_difference
 from contract.policy import GatePolicy
+from metrics.intervals import holm, mcnemar, paired_difference
 from pipeline.gates import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from contract import confidence, drift
-from contract.cells import by_version
 from contract.counts import ORIGINS, DayCounts, add, summed
 from contract.errors import UsageError
-from contract.intervals import SEED
 from contract.policy import GatePolicy
+from metrics import calibration as confidence
+from metrics import drift
+from metrics.cells import by_version
+from metrics.intervals import SEED
 from pipeline.tally import Share, Tally, tally
 
 REPLICATES = 1000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
-from contract.intervals import p_at_least, wilson
+from metrics.intervals import p_at_least, wilson
 from pipeline.tally import Share
 
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from contract.intervals import p_at_least, wilson, z_of
 from contract.policy import GatePolicy
+from metrics.intervals import p_at_least, wilson, z_of
 from pipeline.tally import Share, Tally
 from pipeline.verdicts import UNDECIDED
 

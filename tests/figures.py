@@ -4,9 +4,9 @@ import random
 
 import pyarrow as pa
 
-from contract import evaluation
 from contract.counts import CELLS, CONFIDENCE_SCALE, ROWS, TABLES, WEIGHT_SCALE, DayCounts, canonical, empty_tables
-from contract.window_counts import WindowCounts
+from metrics import evaluation
+from metrics.window import WindowCounts
 
 DAY, AS_OF = "2026-11-20", 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("contract", "emr", "inference", "jobs", "notebooks", "pipeline", "training")
+PACKAGES = ("contract", "emr", "inference", "jobs", "metrics", "notebooks", "pipeline", "training")
 # An empty or half-read tree must not pass: at least so many files were there when this was last raised.
 AT_LEAST = 80
 
@@ -19,16 +19,17 @@ SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/pr
 SERVED = ("inference.network", "inference.preprocess", "inference.predictor", "inference.quick_torchvision")
 MAY_IMPORT = {
     "contract/*": (),
-    "emr/*": ("contract",),
+    "metrics/*": ("contract",),
+    "emr/*": ("contract", "metrics"),
     "inference/*": ("contract",),
     "jobs/score*.py": ("contract", *SERVED, "inference.strip", "inference.record"),  # rows as the service writes them
     "jobs/dataset*.py": ("contract", *SERVED),
     "jobs/images.py": ("contract", "inference.strip"),  # pictures from a folder are stored as the service stores them
     "jobs/petastorm_writer.py": ("contract", *SERVED),  # the last step of jobs/dataset: it shrinks pictures for train
-    "jobs/*": ("contract",),
-    "notebooks/*": ("contract",),
-    "pipeline/*": ("contract", "emr"),
-    "training/*": ("contract", *SERVED),
+    "jobs/*": ("contract", "metrics"),
+    "notebooks/*": ("contract", "metrics"),
+    "pipeline/*": ("contract", "emr", "metrics"),
+    "training/*": ("contract", "metrics", *SERVED),
 }
 
 # A record is defined once and rendered for each engine, which is imported inside the function that renders.

@@ -8,8 +8,8 @@ import pytest
 
 from contract.clock import CLOCK_FILE
 from contract.errors import UsageError
-from contract.intervals import wilson
 from contract.settings import Settings
+from metrics.intervals import wilson
 from pipeline.demo import digits, people, run, story
 from pipeline.demo.world import DAYS, open_world
 from pipeline.runner import StageFailed

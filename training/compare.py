@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.intervals import mcnemar, paired_difference, wilson
+from metrics.intervals import mcnemar, paired_difference, wilson
 
 CALIBRATION_BINS = 20
 AUDIT_ENOUGH = 100  # audited rows from which on their comparison is the one to believe

@@ -178,8 +178,8 @@ def _three(option: str, text: str | None) -> list[float] | None:
 
 def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
     """Accuracy on a folder of class folders. A folder that names no class is an error; a damaged picture counts wrong."""
-    from contract.intervals import wilson
     from inference.predictor import Predictor
+    from metrics.intervals import wilson
 
     files = [(path, labels.normalise(path.parent.name)) for path in sorted(folder.glob("*/*"))
              if path.suffix.lower() in PICTURES]

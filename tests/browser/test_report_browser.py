@@ -5,10 +5,10 @@ import random
 import pytest
 
 from contract import jsonio, layout
-from contract.evaluation_tables import class_days
-from contract.window_counts import by_class
 from inference.auth import NoAuth
 from jobs import report, report_compare, report_index
+from metrics.tables import class_days
+from metrics.window import by_class
 from tests.figures import cell, day, document
 from tests.inference.small_service import MODEL, application, serving
 from tests.jobs.test_report import DECISION

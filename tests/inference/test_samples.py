@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from contract import samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
-from contract.estimate import hajek
 from contract.samples import STRATEGIES, Cell, Sample, asked, confidence_bin, draw, drawn, spread
 from contract.storage import open_root, read_json
-from contract.sums import Sums
 from inference import day_items, review
 from inference.keys import KeyRing
+from metrics.estimate import hajek
+from metrics.origin_sums import Sums
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship
 
 CELLS = {Cell("a", 19): 900, Cell("a", 10): 60, Cell("b", 19): 30, Cell("b", None): 10}

@@ -13,10 +13,10 @@ from contract import counts_store, ids
 from contract.clock import to_us
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
-from contract.window_counts import WindowCounts
 from jobs import evaluate
 from jobs.engines import embedded
 from jobs.engines.question import Question
+from metrics.window import WindowCounts
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
 NOW = to_us(datetime(2026, 11, 21, tzinfo=UTC))

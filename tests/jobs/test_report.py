@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from contract import evaluation_tables, jsonio, layout
+from contract import jsonio, layout
 from contract.errors import NotFound
 from contract.report_script import SCRIPT, csp_source
-from contract.since_dataset import Learnt
 from contract.storage import open_root, open_storage
-from contract.window_counts import WindowCounts
 from jobs import report, report_view
+from metrics import tables
+from metrics.since_dataset import Learnt
+from metrics.window import WindowCounts
 from tests.figures import cell, day, document, random_cells
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}"
@@ -137,4 +138,4 @@ def test_an_evaluation_that_is_not_there(tmp_root):
 
 def test_tables_of_the_document_hold_every_class():
     days = [day([cell(f"c{i}", f"c{i}") for i in range(300)])]
-    assert evaluation_tables.tables(document(*days), WindowCounts.of(days))["per_class"].num_rows == 300
+    assert tables.tables(document(*days), WindowCounts.of(days))["per_class"].num_rows == 300

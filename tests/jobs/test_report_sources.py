@@ -12,12 +12,12 @@ from PIL import Image
 
 from contract import clock, erasures, ids, layout
 from contract.errors import NotFound
-from contract.evaluation_tables import class_trend
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root, open_storage
-from contract.window_counts import by_class
 from jobs import evaluate, report, report_tables
 from jobs.report_compare import compare
+from metrics.tables import class_trend
+from metrics.window import by_class
 from tests.figures import cell, day, document
 from tests.pipeline.roots import MODEL, make_root, put_rows
 

@@ -73,7 +73,7 @@ def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
 def test_it_reads_through_contract_and_ends_with_a_question(path):
     text = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
     ours = re.findall(r"^(?:from|import) (contract|jobs|pipeline|inference|training|emr)\b", text, re.MULTILINE)
-    assert set(ours) == {"contract"}
+    assert set(ours) == {"contract", "metrics"}
     assert "".join(cells(path, "markdown")[-1]["source"]).startswith("## A question")
     assert "# change me" in "".join(cells(path, "code")[-1]["source"])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.window_counts import DayFigures
+from metrics.window import DayFigures
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from contract import counts_store, evaluation_tables, layout
+from contract import counts_store, layout
 from contract.counts import SLICES
 from contract.records import LABEL, PREDICTION
-from contract.table_definitions import HEAD, definitions, evaluation_schemas
-from contract.window_counts import WindowCounts
+from metrics import tables
+from metrics.sql import HEAD, definitions, evaluation_schemas
+from metrics.window import WindowCounts
 from tests.figures import cell, day, document
 
 PUBLISHED = Path(__file__).parents[2] / "docs/tables.sql"
@@ -29,13 +30,13 @@ def test_the_published_definitions_are_those_of_the_records():
 def test_written_tables_have_the_defined_columns():
     rows = [{"slice": "camera", "value": None, "model_version": "1", "origin": None, "predicted": "a", "label": None, "n": 2}]
     days = [day([cell("a", "a", 0.9), cell("b", "a", 0.4, origin="audit")], **{SLICES.name: rows})]
-    for name, table in evaluation_tables.tables(document(*days), WindowCounts.of(days)).items():
+    for name, table in tables.tables(document(*days), WindowCounts.of(days)).items():
         assert set(table.schema.names) <= set(evaluation_schemas()[name].names), name
 
 
 def test_the_one_liner_runs(tmp_path):
     days = [day([cell("a", "a", 0.9, n=40), cell("b", "a", 0.4, origin="audit")])]
-    table = evaluation_tables.tables(document(*days), WindowCounts.of(days))["per_class"]
+    table = tables.tables(document(*days), WindowCounts.of(days))["per_class"]
     file = tmp_path / layout.sql_table("per_class", "m", "e1")
     file.parent.mkdir(parents=True)
     file.write_bytes(counts_store.to_parquet(table))

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from contract import confidence as conf
-from contract.averages import averages
-from contract.cells import NO_RANK, Cells, by_version
-from contract.classes import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class, split_of
-from contract.estimate import accuracy, by_origin, estimate
-from contract.intervals import CONFIDENCE
-from contract.ratio import share
-from contract.response import Basis
-from contract.sums import Sums
-from contract.unlabelled import unlabelled_estimate
-from contract.window_counts import WindowCounts
+from metrics import calibration as conf
+from metrics.averages import averages
+from metrics.basis import Basis
+from metrics.cells import NO_RANK, Cells, by_version
+from metrics.estimate import accuracy, by_origin, estimate
+from metrics.figure import share
+from metrics.intervals import CONFIDENCE
+from metrics.origin_sums import Sums
+from metrics.per_class import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class, split_of
+from metrics.unlabelled import unlabelled_estimate
+from metrics.window import WindowCounts
 
 TOP = (1, 3, 5)
 
@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Margins:
-    """One version's cells, added up in three ways (contract.margins)."""
+    """One version's cells, added up in three ways (metrics.marginals)."""
 
     pairs: Cells  # (predicted, label)
     bins: Cells  # (predicted, bin, right or wrong)

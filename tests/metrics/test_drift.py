@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from contract import drift
+from metrics import drift
 from tests.figures import cell, day, document
 
 

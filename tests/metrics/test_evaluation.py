@@ -8,8 +8,8 @@ import pytest
 from contract import jsonio
 from contract.errors import Mismatch
 from contract.evaluation_document import Evaluation, schema
-from contract.evaluation_tables import tables
-from contract.window_counts import WindowCounts
+from metrics.tables import tables
+from metrics.window import WindowCounts
 from tests.figures import cell, day, document, random_cells
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "evaluation.schema.json"

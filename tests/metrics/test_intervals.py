@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binomtest
 
-from contract import intervals
-from contract.averages import linear_variance, statistics
-from contract.classes import Confusion
+from metrics import intervals
+from metrics.averages import linear_variance, statistics
+from metrics.per_class import Confusion
 
 
 def test_wilson_equals_scipy_and_reaches_the_ends():
@@ -83,7 +83,7 @@ TRUTH = TRUTH / TRUTH.sum()
 
 
 def test_bootstrap_of_balanced_and_macro_covers():
-    from contract import averages
+    from metrics import averages
 
     right, support, predicted = np.diag(TRUTH), TRUTH.sum(1), TRUTH.sum(0)
     truth = {"balanced_accuracy": (right / support).mean(), "macro_f1": (2 * right / (support + predicted)).mean()}

@@ -6,18 +6,19 @@ Pure: the same counts give the same document. jobs/evaluate.py writes it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract import clock, delays
-from contract.agreement import alpha, labelers
+from contract import clock
 from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, summed
-from contract.drift import drift
-from contract.estimate import accuracy, by_origin, estimate
-from contract.metrics import Margins, Rules, margins_by_version, of_version
-from contract.response import basis_of
 from contract.samples import Sample
-from contract.since_dataset import Learnt, since_dataset
-from contract.sums import labelled_sums, sums_by_origin
-from contract.unlabelled import check_on_later, unlabelled_estimate
-from contract.window_counts import DayFigures, WindowCounts
+from metrics import label_delay
+from metrics.agreement import alpha, labelers
+from metrics.basis import basis_of
+from metrics.drift import drift
+from metrics.estimate import accuracy, by_origin, estimate
+from metrics.origin_sums import labelled_sums, sums_by_origin
+from metrics.since_dataset import Learnt, since_dataset
+from metrics.unlabelled import check_on_later, unlabelled_estimate
+from metrics.version import Margins, Rules, margins_by_version, of_version
+from metrics.window import DayFigures, WindowCounts
 
 NO_DATA = "no data"
 
@@ -53,7 +54,7 @@ def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role:
         "since_dataset": since_dataset(learnt, days),
         "slices": slice_rows(window_counts.total("slices"), confidence),
         "labelers": labelers(window_counts.total("people"), confidence), "alpha": alpha(window_counts.total("coincidences")),
-        "delays": {**delays.summary(history, as_of), "labels": delay_rows(window_counts.total("delays"))},
+        "delays": {**label_delay.summary(history, as_of), "labels": delay_rows(window_counts.total("delays"))},
     }
     return document if versions else {**document, "reason": NO_DATA}
 
@@ -69,9 +70,9 @@ def _check_unlabelled(versions: dict[str, Any], margins: Mapping[str, Margins], 
 def trend(days: Sequence[DayFigures], history: Mapping[str, dict[int, int]], as_of: int, confidence: float,
           samples: Mapping[str, Mapping[str, Sample]]) -> list[dict[str, Any]]:
     """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
-    learnt, rows = delays.arrived(history, as_of), []
+    learnt, rows = label_delay.arrived(history, as_of), []
     for day in days:
-        arriving = delays.arriving(day.day, as_of, learnt)
+        arriving = label_delay.arriving(day.day, as_of, learnt)
         bases = {o: basis_of(o, {d: s for d, s in samples.get(o, {}).items() if d == day.day}, [day]) for o in ORIGINS}
         for version, origins in sorted(day.origins.items()):
             labelled = sum(s.n for s in labelled_sums(origins).values())

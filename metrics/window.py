@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract import delays, margins
 from contract.counts import ROWS, TABLES, DayCounts, canonical, summed
 from contract.samples import KINDS
-from contract.sums import Sums, sums_by_origin
-from contract.unlabelled import bins_by_version
+from metrics import label_delay, marginals
+from metrics.origin_sums import Sums, sums_by_origin
+from metrics.unlabelled import bins_by_version
 
 # What is added up over the days: name -> (the table it is of, how).
 ADDED = {
-    "pairs": ("cells", margins.by_pair), "bins": ("cells", margins.by_bin), "ranks": ("cells", margins.by_rank),
-    "slices": ("slices", margins.by_value), "people": ("people", None), "coincidences": ("coincidences", None),
+    "pairs": ("cells", marginals.by_pair), "bins": ("cells", marginals.by_bin), "ranks": ("cells", marginals.by_rank),
+    "slices": ("slices", marginals.by_value), "people": ("people", None), "coincidences": ("coincidences", None),
     "delays": ("delays", None),
 }
 WAITING = 50_000  # rows beside those that are added up already, before all are added up again
@@ -42,7 +42,7 @@ class DayFigures:
         """The figures of a day's counts; `parts`: what ADDED makes of these, in fewer rows than the cells have."""
         cells = counts.tables["cells"]
         return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(parts["bins"]),
-                   delays.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},
+                   label_delay.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},
                    summed(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]))
 
 

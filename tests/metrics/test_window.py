@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from contract import jsonio, window_counts
+from contract import jsonio
 from contract.counts import add, canonical
-from contract.window_counts import WindowCounts
+from metrics.window import ADDED, WindowCounts
 from tests.figures import cell, day, document, random_cells
 
 MANY = 100  # Arrow's group_by goes wrong from 33 rows with a null key on
@@ -42,7 +42,7 @@ def by_hand(cells, keys, value="n"):
 def test_the_order_of_days_and_when_they_are_added_up_change_nothing(waiting, monkeypatch):
     days = some_days()
     expected = jsonio.dumps(document(*days))
-    monkeypatch.setattr(window_counts, "WAITING", waiting)
+    monkeypatch.setattr("metrics.window.WAITING", waiting)
     random.Random(waiting).shuffle(days)
     given = {"window": (min(d.day for d in days), max(d.day for d in days)),
              "counts": {d.day: f"{'0' * 16}/1" for d in days}, "window_counts": WindowCounts.of(days)}
@@ -64,7 +64,7 @@ def test_margins_are_the_sums_of_the_cells():
 def test_totals_are_canonical_of_one_day_and_of_many():
     for days in ([], some_days(1), some_days(4)):
         window = WindowCounts.of(days)
-        for name, (table, _) in window_counts.ADDED.items():
+        for name, (table, _) in ADDED.items():
             assert window.total(name).equals(canonical(table, window.total(name))), name
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contract.samples import KINDS, Cell, Sample, expected
-from contract.window_counts import DayFigures
+from metrics.window import DayFigures
 
 ENOUGH, CHANCE = 0.9, 1.645
 UNKNOWN = {"import": "imported labels; how they were chosen is not known",

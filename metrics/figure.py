@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from contract import intervals
+from metrics import intervals
 
 
 def missing(reason: str, **more: Any) -> dict[str, Any]:

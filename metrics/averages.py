@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from contract.classes import Confusion
-from contract.intervals import SMALLEST_SUPPORT, poisson_bootstrap, z_of
-from contract.ratio import missing
+from metrics.figure import missing
+from metrics.intervals import SMALLEST_SUPPORT, poisson_bootstrap, z_of
+from metrics.per_class import Confusion
 
 SCORES = ("precision", "recall", "f1")
 NAMES = ("balanced_accuracy", *(f"macro_{s}" for s in SCORES), *(f"weighted_{s}" for s in SCORES))

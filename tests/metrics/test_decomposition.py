@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.change import change
+from metrics.decomposition import change
 from tests.figures import cell, day, document
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.integers(0, 500), st.integers(0, 500)), max_size=6)

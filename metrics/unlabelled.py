@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from contract import confidence as conf
-from contract.cells import NO_BIN, Cells
-from contract.intervals import z_of
-from contract.ratio import missing, share
+from metrics import calibration as conf
+from metrics.cells import NO_BIN, Cells
+from metrics.figure import missing, share
+from metrics.intervals import z_of
 
 DRIFTED_PSI = 0.1  # what practice calls a moderate shift; in a large log every day differs from the last to a test
 NOTHING = "no unlabelled row in a bin that has labels"

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from contract.cells import by_version
-from contract.unlabelled import bins_by_version, labelled_bins
+from metrics.cells import by_version
+from metrics.unlabelled import bins_by_version, labelled_bins
 from tests.figures import cell, day, document
 
 

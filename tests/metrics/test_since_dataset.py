@@ -1,6 +1,6 @@
 """New labels and mismatches since the live version's dataset."""
 
-from contract.since_dataset import Learnt
+from metrics.since_dataset import Learnt
 from tests.figures import cell, day, document
 
 DAYS = (day([cell("a", "b", n=9)], "2026-11-18"), day([cell("a", "b", n=2), cell("a", "a", n=3), cell("a", n=8)], "2026-11-19"),

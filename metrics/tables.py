@@ -7,7 +7,7 @@ document holds its 10,000 largest cells.
 from collections.abc import Mapping
 from typing import Any
 
-from contract.window_counts import WindowCounts
+from metrics.window import WindowCounts
 
 FIGURES = {"precision", "recall", "f1", "accuracy", "estimate", "agreement", "coverage"}
 TEXTS = {"labeler", "value", "estimate_origin", "origin"}  # the type of a column that is all null

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from contract.cells import NO_BIN, Cells
 from contract.counts import BINS, CONFIDENCE_SCALE
 from contract.errors import UsageError
-from contract.intervals import SEED, SMALLEST_SUPPORT
-from contract.ratio import share
+from metrics.cells import NO_BIN, Cells
+from metrics.figure import share
+from metrics.intervals import SEED, SMALLEST_SUPPORT
 
 FINEST = tuple(k / BINS for k in range(BINS + 1))
 ACCEPTED_RATIO = 0.1

@@ -11,10 +11,10 @@ added across origins.
 from collections.abc import Mapping
 from typing import Any
 
-from contract.intervals import effective_size, wilson
-from contract.ratio import missing, share
-from contract.response import Basis
-from contract.sums import Sums, labelled_sums
+from metrics.basis import Basis
+from metrics.figure import missing, share
+from metrics.intervals import effective_size, wilson
+from metrics.origin_sums import Sums, labelled_sums
 
 NO_LABELS = "no labels"
 NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
@@ -62,7 +62,7 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Ba
 
     Weighted where weights of that origin are known and change it; otherwise its plain share, and `weighted` says so.
     Rows without a known weight stay out of the weighted share, and `rests_on` counts them.
-    `bases` (contract.response) says what each origin's labels rest on; without it nothing counts as unbiased.
+    `bases` (metrics.basis) says what each origin's labels rest on; without it nothing counts as unbiased.
     """
     labelled = labelled_sums(origins)
     if not labelled:

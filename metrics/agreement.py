@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.ratio import shares
+from metrics.figure import shares
 
 
 def alpha(table: Any) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def alpha(table: Any) -> dict[str, Any]:
     An item with m votes adds its ordered pairs of votes, each 1 / (m - 1). {"value", "votes", "labels"}: `votes` =
     votes on items that have two or more. Null with a reason without such items, or when all votes name one label.
     """
-    from contract.cells import coded_pair
+    from metrics.cells import coded_pair
 
     if not table.num_rows:
         return {"value": None, "votes": 0, "labels": 0, "reason": "no prediction has two deciding votes"}

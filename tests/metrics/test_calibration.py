@@ -3,9 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from contract import confidence
-from contract.cells import by_version
 from contract.errors import UsageError
+from metrics import calibration
+from metrics.cells import by_version
 from tests.figures import cell, day, document, random_cells
 
 
@@ -36,8 +36,8 @@ def test_thresholds_follow_the_rule(seed):
     for b, right in rows:
         count[0, b] += 1
         wrong[0, b] += not right
-    found = confidence.thresholds(count, wrong, confidence.FINEST, 0.1)
-    assert tuple(x[0] for x in found) == by_hand(rows, confidence.FINEST, 0.1)
+    found = calibration.thresholds(count, wrong, calibration.FINEST, 0.1)
+    assert tuple(x[0] for x in found) == by_hand(rows, calibration.FINEST, 0.1)
 
 
 def test_buckets_leave_out_rows_without_a_bin_and_unlabelled_ones():
@@ -71,7 +71,7 @@ def test_coarser_buckets_add_the_finest_up():
 @pytest.mark.parametrize("edges", [[0, 0.33, 1], [0.5, 0.4], [-0.5], [0.5, 0.5]])
 def test_edges_that_counts_do_not_know_are_refused(edges):
     with pytest.raises(UsageError, match="expected rising multiples of 0.05"):
-        confidence.edges_of(edges)
+        calibration.edges_of(edges)
 
 
 def test_calibration_error_by_hand_and_beside_what_chance_shows():
@@ -96,6 +96,6 @@ def test_a_calibrated_model_exceeds_the_95_percent_value_in_about_5_percent():
 def test_class_calibration_agrees_with_the_one_over_all_classes():
     cells = [cell("a", x, c / 20, n=n) for c in range(8, 20) for x, n in (("a", 3 * c), ("b", 20))]
     (only,) = by_version(day(cells).tables["cells"]).values()
-    whole, of_class = confidence.calibration(only, 0.95), confidence.class_calibration(only)[0]
+    whole, of_class = calibration.calibration(only, 0.95), calibration.class_calibration(only)[0]
     assert of_class["ece"] == pytest.approx(whole["ece"])
     assert of_class["ece_95_if_calibrated"] == pytest.approx(whole["ece_95_if_calibrated"], rel=0.1)

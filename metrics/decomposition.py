@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from math import fsum
 from typing import Any
 
-from contract.intervals import newcombe
-from contract.ratio import missing
+from metrics.figure import missing
+from metrics.intervals import newcombe
 
 NAMED = 3
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from contract.cells import Cells
-from contract.intervals import SMALLEST_SUPPORT, wilson
-from contract.ratio import figures, missing, shares
+from metrics.cells import Cells
+from metrics.figure import figures, missing, shares
+from metrics.intervals import SMALLEST_SUPPORT, wilson
 
 CLASS_COLUMNS = ("label", "support", "predicted", "right", "split", "predictions", "coverage", "precision", "recall",
                  "f1")

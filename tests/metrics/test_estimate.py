@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from contract.classes import f1_scores
+from metrics.per_class import f1_scores
 from tests.figures import cell, day, document
 
 

@@ -3,7 +3,7 @@ import random
 import krippendorff
 import pytest
 
-from contract.agreement import alpha, labelers
+from metrics.agreement import alpha, labelers
 from tests.figures import table
 
 

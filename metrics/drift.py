@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS
-from contract.intervals import SEED
+from metrics.intervals import SEED
 
 MOST_CLASSES, REPLICATES = 200, 400
 

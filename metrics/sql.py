@@ -1,6 +1,6 @@
 """The tables of a root for SQL engines on S3 (Athena, Glue's catalogue, Spark SQL), from the records themselves.
 
-    python -m contract.table_definitions > docs/tables.sql
+    python -m metrics.sql > docs/tables.sql
 
 Predictions and labels are partitioned by day, the tables of evaluations by model and evaluation (`trueup report` puts
 them there). Partitions are projected, so nothing has to be registered when a day or an evaluation comes.
@@ -16,7 +16,7 @@ TYPES = {"timestamp": "timestamp", "int32": "int", "int64": "bigint", "bool": "b
          "list<float>": "array<float>", "map<string,string>": "map<string,string>"}
 ARROW = {"string": "string", "int64": "bigint", "double": "double", "bool": "boolean"}
 ROOT = "s3://BUCKET/PREFIX"
-HEAD = """-- Made by `python -m contract.table_definitions`. Put your root for s3://BUCKET/PREFIX, and your models for MODELS.
+HEAD = """-- Made by `python -m metrics.sql`. Put your root for s3://BUCKET/PREFIX, and your models for MODELS.
 -- The same without Athena: DuckDB reads the files as they lie,
 --   SELECT version, label, recall, recall_low, recall_high, support
 --   FROM read_parquet('demo-root/tables/per_class/*/*/*.parquet', hive_partitioning = true) ORDER BY recall;
@@ -66,9 +66,9 @@ def evaluation_schemas() -> dict[str, Any]:
     that some evaluations lack (a reader by name sees null)."""
     import pyarrow as pa
 
-    from contract import evaluation
-    from contract.evaluation_tables import tables
-    from contract.window_counts import WindowCounts
+    from metrics import evaluation
+    from metrics.tables import tables
+    from metrics.window import WindowCounts
 
     day = example_day()
     window = WindowCounts.of([day])

@@ -1,0 +1,1 @@
+"""Counts become figures: the only code that divides. Imports `contract` alone."""
