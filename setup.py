@@ -10,7 +10,7 @@ PACKAGES = [
     "contract",
     *("emr", "emr.template"),
     *("inference", "inference.pages"),
-    *("jobs", "jobs.engines"),
+    *("jobs", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     "metrics",
     *("pipeline", "pipeline.demo"),
     "training",

@@ -10,7 +10,8 @@ from contract import layout
 from contract.counts import ORIGINS
 from contract.storage import Storage
 from jobs import task_store
-from jobs.engines import rules, splits
+from jobs.engines import rules
+from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question, Slice
 from jobs.task_store import Where
 

@@ -52,7 +52,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     from jobs import session
     from jobs.consensus import IMAGE_COLUMNS, labelled
     from jobs.dataset_build import build
-    from jobs.files import list_day, read_footers, window
+    from jobs.engines.day_files import list_day, read_footers, window
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     days, _ = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS)

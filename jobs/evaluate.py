@@ -33,14 +33,14 @@ from contract.progress import progress  # noqa: E402
 from contract.samples import Sample  # noqa: E402
 from contract.settings import Settings, with_options  # noqa: E402
 from contract.storage import Storage, open_root  # noqa: E402
-from jobs import files  # noqa: E402
-from jobs.ahead import ahead  # noqa: E402
+from jobs.engines import day_files  # noqa: E402
+from jobs.engines.prefetch import ahead  # noqa: E402
 from jobs.engines.question import DayFiles, Question, Slice, weighted  # noqa: E402
 from metrics.since_dataset import Learnt  # noqa: E402
 from metrics.window import WindowCounts  # noqa: E402
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
-ENGINES = {"embedded": "jobs.engines.embedded", "spark": "jobs.engines.spark", "mapreduce": "jobs.engines.mapreduce"}
+ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
 READS_AT_ONCE = 16
 MOST_SLICES = 8
 OBJECTS_BEFORE_A_SEARCH = 200_000
@@ -57,7 +57,7 @@ class Request:
     options: dict[str, Any] = field(default_factory=dict)  # of the engine
     full: bool = False
     quarantine: bool = False
-    days: int = files.DEFAULT_DAYS
+    days: int = day_files.DEFAULT_DAYS
     accepted_ratio: float = 0.1
     bucket_edges: tuple[float, ...] | None = None
 
@@ -82,7 +82,7 @@ class Counted:
 def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
     question = request.question
-    window = files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
+    window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
     counted = count(storage, request, window.days)
     document = build(storage, request, window, counted)
     return document, write(storage, document, counted.window)
@@ -92,9 +92,9 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
     """The counts of each day: stored ones where they are good, else made by the engine and stored."""
     question, counted = request.question, Counted()
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        listed = list(pool.map(lambda d: files.list_day(storage, d), days))
+        listed = list(pool.map(lambda d: day_files.list_day(storage, d), days))
         missing = listed if request.full else _reuse(storage, question, listed, counted, pool)
-    whole, counted.left_out = files.read_footers(storage, missing, question.slices, request.quarantine)
+    whole, counted.left_out = day_files.read_footers(storage, missing, question.slices, request.quarantine)
     hurt = [d for d, before in zip(whole, missing, strict=True) if d.fingerprint() != before.fingerprint()]
     if hurt and not request.full:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
@@ -143,16 +143,16 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
         except Exception as error:  # whatever Spark or mrjob make of a file that cannot be read through
             if isinstance(error, ForeignSchema) and not request.quarantine:
                 raise
-            bad = files.unreadable(storage, left)
+            bad = day_files.unreadable(storage, left)
             if not bad:
                 raise
             if not request.quarantine:
                 raise ForeignSchema(min(bad.values())) from error
             counted.left_out |= bad
-            yield from _made(storage, request, [files.without(d, bad) for d in left], counted)
+            yield from _made(storage, request, [day_files.without(d, bad) for d in left], counted)
 
 
-def build(storage: Storage, request: Request, window: files.Window, counted: Counted) -> dict[str, Any]:
+def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> dict[str, Any]:
     """The document of the evaluation."""
     from metrics import evaluation
 
@@ -166,7 +166,7 @@ def build(storage: Storage, request: Request, window: files.Window, counted: Cou
         fit=question.fit, labeler_weights=question.labeler_weights,
         samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
     if not document["versions"]:
-        document["models_with_rows"] = files.models_in(storage, files.days_present(storage))
+        document["models_with_rows"] = day_files.models_in(storage, day_files.days_present(storage))
     return document
 
 

@@ -1,6 +1,6 @@
 """Counts of a model as a MapReduce job (mrjob): splits of Parquet files in, one readable JSON line per count out.
 
-    python -m jobs.engines.mapreduce --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
+    python -m jobs.engines.mapreduce.engine --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
     python jobs/evaluate_mapreduce.py -r local --model M --as-of 2026-11-21T00:00:00Z splits/*.jsonl
 
 The first command lists the files of the days and writes `splits/*.jsonl`, at least two, balanced by bytes. Each line is
@@ -76,7 +76,7 @@ class MREvaluate(MRJob):
 
     def read_rows(self, _: None, split: dict) -> Iterator[tuple[Any, Any]]:
         """The rows of one split by (day, prediction id); rows that need no other row are counted at once."""
-        from jobs.engines.splits import read
+        from jobs.engines.mapreduce.splits import read
 
         day_number = split_day(split["day"])
         by_table = self._prediction if split["table"] == "predictions" else self._label

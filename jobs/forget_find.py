@@ -10,8 +10,8 @@ from contract.errors import Mismatch, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry, models
 from contract.storage import Storage
-from jobs import files
 from jobs.dataset_build import INDEX_FILE
+from jobs.engines import day_files
 
 COLUMNS = ("prediction_id", "image_sha256", "image_uri")
 
@@ -28,7 +28,7 @@ class Rows:
 def named_by(storage: Storage, sha256: str) -> Rows:
     """The rows of all days that name the image."""
     found = Rows()
-    for day in files.days_present(storage):
+    for day in day_files.days_present(storage):
         for prediction_id, _, uri in _rows(storage, day, "image_sha256", sha256, found.unread):
             found.prediction_ids.add(prediction_id)
             found.uris.add(uri)
@@ -38,7 +38,7 @@ def named_by(storage: Storage, sha256: str) -> Rows:
 def images_of(storage: Storage, prediction_id: str) -> set[str]:
     """Hashes of a prediction's picture (of several, when the id was used twice). NotFound: no such row, or no picture."""
     day, unread = ids.day_of(prediction_id), []
-    days = [day] if day else files.days_present(storage)
+    days = [day] if day else day_files.days_present(storage)
     rows = [row for d in days for row in _rows(storage, d, "prediction_id", prediction_id, unread)]
     if not rows:
         more = f" Files that cannot be read: {', '.join(unread)}." if unread else ""
@@ -70,7 +70,7 @@ def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]
     import pyarrow.parquet as pq
 
     system, base = storage.arrow()
-    for file in files.list_day(storage, day).predictions:
+    for file in day_files.list_day(storage, day).predictions:
         try:
             with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
                 there = [c for c in COLUMNS if c in parquet.schema_arrow.names]

@@ -15,7 +15,8 @@ from typing import Any
 from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
 from contract.storage import Storage
-from jobs import files, import_rows
+from jobs import import_rows
+from jobs.engines import day_files
 from jobs.import_rows import Row
 
 KIND = "groundtruth/image-classification"
@@ -93,8 +94,8 @@ def _predictions(storage: Storage, wanted: set[str]) -> dict[str, set[str]]:
 
     system, base = storage.arrow()
     found, columns = defaultdict(set), ["prediction_id", "image_sha256"]
-    for day in files.days_present(storage) if wanted else ():
-        for file in files.list_day(storage, day).predictions:
+    for day in day_files.days_present(storage) if wanted else ():
+        for file in day_files.list_day(storage, day).predictions:
             with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
                 if columns[1] not in parquet.schema_arrow.names:
                     continue

@@ -23,7 +23,8 @@ from contract.errors import AlreadyExists, ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import Storage, open_root
-from jobs import files, ground_truth, import_rows
+from jobs import ground_truth, import_rows
+from jobs.engines import day_files
 from jobs.import_rows import Row
 
 RECORDS = {"predictions": PREDICTION, "labels": LABEL}
@@ -85,8 +86,8 @@ def _days_of(storage: Storage, wanted: Iterable[str]) -> dict[str, str]:
 
     system, base = storage.arrow()
     left, found = set(wanted), {}
-    for day in reversed(files.days_present(storage)):
-        for file in files.list_day(storage, day).predictions if left else ():
+    for day in reversed(day_files.days_present(storage)):
+        for file in day_files.list_day(storage, day).predictions if left else ():
             column = pq.read_table(f"{base}/{file.key}", columns=["prediction_id"], filesystem=system,
                                    partitioning=None)["prediction_id"].cast(pa.string())
             here = column.filter(pc.is_in(column, pa.array(sorted(left), pa.string()))).unique().to_pylist()

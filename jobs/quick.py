@@ -11,7 +11,7 @@ from contract.command import Outcome
 from contract.errors import UsageError
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
-from jobs import files
+from jobs.engines import day_files
 from jobs.importing import import_file
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
@@ -29,7 +29,7 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         import_file(storage, "predictions", Path(predictions), UNNAMED | _named(settings))
         if labels:
             import_file(storage, "labels", Path(labels))
-        days = files.days_present(storage)
+        days = day_files.days_present(storage)
         chosen = with_options(settings, model=settings.model or _only_model(storage, predictions), root=folder)
         request = evaluate.request_of(chosen, as_of, slices, role, None, ())
         request = evaluate.replace(request, first=min(days, default=None), last=max(days, default=None))
@@ -43,7 +43,7 @@ def _named(settings: Settings) -> dict[str, str]:
 
 
 def _only_model(storage: Storage, predictions: str) -> str:
-    models = files.models_in(storage, files.days_present(storage))
+    models = day_files.models_in(storage, day_files.days_present(storage))
     if len(models) > 1:
         raise UsageError(f"{predictions} has rows of {', '.join(models)}: name one with --model.")
     return models[0] if models else UNNAMED["model"]

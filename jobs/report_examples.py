@@ -13,8 +13,8 @@ from contract.counts import WEIGHT_SCALE
 from contract.errors import NotFound
 from contract.settings import ReportSettings
 from contract.storage import Storage
-from jobs import files
 from jobs.consensus import IMAGE_COLUMNS, labelled_here
+from jobs.engines import day_files
 from jobs.engines.question import Question
 
 SIDE, QUALITY = 72, 80
@@ -41,8 +41,8 @@ def _rows(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted:
                         labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     left_out = {f["file"] for f in evaluation["partial"] if isinstance(f, Mapping)}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
-        listed = files.without(files.list_day(storage, name), left_out)
-        (day,), _ = files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
+        listed = day_files.without(day_files.list_day(storage, name), left_out)
+        (day,), _ = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
         found = (row for row in labelled_here(storage, day, question) if row["model_version"] == version)
         yield from sorted((r for r in found if r["image_sha256"] and r["image_uri"]), key=lambda r: r["prediction_id"])
 

@@ -38,7 +38,7 @@ RENDERERS = ("contract/records.py", "contract/dataset_record.py")
 # heavy library -> the only files that import it
 HOMES = {
     "pyspark": ("jobs/*", "training/launch*.py", *RENDERERS),
-    "duckdb": ("jobs/engines/embedded.py",),
+    "duckdb": ("jobs/engines/embedded/engine.py",),
     "mrjob": ("jobs/*",),
     "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),
     "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),

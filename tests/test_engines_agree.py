@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from contract.counts import TABLES, keys_of
 from contract.records import PREDICTION
 from contract.storage import open_storage
-from jobs import files
+from jobs.engines import day_files
 from jobs.engines.question import Question, Slice
 from tests import generate, oracle
 
@@ -24,7 +24,7 @@ AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US
 def counted(engine, root, days, question, **options):
     """What an engine says of these days of a root."""
     storage = open_storage(str(root))
-    listed, left_out = files.read_footers(storage, [files.list_day(storage, d) for d in days], question.slices)
+    listed, left_out = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in days], question.slices)
     assert not left_out
     return list(engine(storage, listed, question, **options))
 
@@ -62,13 +62,13 @@ def many_days(root, seed, days, **size):
 
 
 def embedded():
-    from jobs.engines.embedded import count
+    from jobs.engines.embedded.engine import count
 
     return count
 
 
 def mapreduce(storage, days, question):
-    from jobs.engines.mapreduce import count
+    from jobs.engines.mapreduce.engine import count
 
     return count(storage, days, question, runner="inline")
 
@@ -129,7 +129,7 @@ def test_mapreduce_equals_the_oracle(tmp_path):
 
 
 def test_spark_equals_the_oracle(spark, tmp_path):
-    from jobs.engines.spark import count
+    from jobs.engines.spark.engine import count
 
     days = many_days(tmp_path, 31, 3, predictions=40, labels=150)
     check(count, tmp_path, days, as_of=generate.start_of("2026-11-04"), weights=WEIGHTS, slices=SLICES[:2])
@@ -138,7 +138,7 @@ def test_spark_equals_the_oracle(spark, tmp_path):
 @pytest.mark.slow("spark")
 @pytest.mark.parametrize("seed", range(3))
 def test_spark_equals_the_oracle_on_many_days(spark, tmp_path, seed):
-    from jobs.engines.spark import count
+    from jobs.engines.spark.engine import count
 
     days = many_days(tmp_path, seed, 12, predictions=40, labels=150)
     check(count, tmp_path, days, as_of=generate.start_of("2026-11-08"), weights=WEIGHTS if seed else None)

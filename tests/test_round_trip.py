@@ -7,8 +7,8 @@ import pytest
 from contract import clock
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
-from jobs import files
-from jobs.engines import mapreduce
+from jobs.engines import day_files
+from jobs.engines.mapreduce import engine
 from jobs.engines.question import Question
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
@@ -73,6 +73,6 @@ def test_times_are_the_same_moment_everywhere(written, spark):
 def test_mrjob_counts_them(written):
     root, _ = written
     storage = open_root(str(root))
-    days = files.read_footers(storage, [files.list_day(storage, d) for d in files.days_present(storage)], ())[0]
-    found = list(mapreduce.count(storage, days, Question("m", clock.now_us()), runner="inline"))
+    days = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in day_files.days_present(storage)], ())[0]
+    found = list(engine.count(storage, days, Question("m", clock.now_us()), runner="inline"))
     assert sum(c.rows["predictions"] for c in found) == 5 and sum(c.rows["vote"] for c in found) == 2

@@ -291,10 +291,10 @@ def test_extras_do_not_bring_what_their_users_do_not_need(monkeypatch):
 
 # What somebody who installed one extra only must be able to import: every module of these files.
 SERVES = {
-    "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded.py"),
-    "spark": ("contract/*.py", "jobs/session.py", "jobs/evaluate.py", "jobs/engines/spark.py"),
-    "mapreduce": ("contract/*.py", "jobs/engines/mapreduce.py"),
-    "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/emr_runner.py", "jobs/engines/embedded.py"),
+    "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded/engine.py"),
+    "spark": ("contract/*.py", "jobs/session.py", "jobs/evaluate.py", "jobs/engines/spark/engine.py"),
+    "mapreduce": ("contract/*.py", "jobs/engines/mapreduce/engine.py"),
+    "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/emr_runner.py", "jobs/engines/embedded/engine.py"),
     "serve": ("contract/*.py", "inference/*.py"),
     "train": ("contract/*.py", "training/*.py", "jobs/dataset.py"),
 }

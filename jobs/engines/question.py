@@ -12,7 +12,7 @@ from contract.settings import EvaluateSettings
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a day, already checked against its record (jobs/files.py).
+    """One Parquet file of a day, already checked against its record (jobs/engines/day_files.py).
 
     `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
     not in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),

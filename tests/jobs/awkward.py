@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from contract.ids import uuid7
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
+from jobs.engines.day_files import list_day, read_footers
 from jobs.engines.question import Question, Slice
-from jobs.files import list_day, read_footers
 
 US_PER_DAY = 86_400_000_000
 DAY0 = int(datetime(2026, 11, 19, tzinfo=UTC).timestamp()) * 1_000_000

@@ -14,7 +14,7 @@ from contract.clock import to_us
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
 from jobs import evaluate
-from jobs.engines import embedded
+from jobs.engines.embedded import engine as embedded
 from jobs.engines.question import Question
 from metrics.window import WindowCounts
 

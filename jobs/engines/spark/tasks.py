@@ -12,11 +12,11 @@ from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
 from jobs import task_store
-from jobs.ahead import ahead
-from jobs.engines import spark_tables
+from jobs.engines.prefetch import ahead
 from jobs.engines.question import DataFile, DayFiles, Question
-from jobs.engines.spark_piece import Piece, added, count, of_day
-from jobs.engines.spark_rows import IDS, entries, nulls
+from jobs.engines.spark import sources
+from jobs.engines.spark.day import Piece, added, count, of_day
+from jobs.engines.spark.rows import IDS, entries, nulls
 
 # Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
 # each. On a cluster that is memory beside the executor's heap, of which YARN gives little.
@@ -162,7 +162,7 @@ def _by_shuffle(session: Any, storage: Storage, day: DayFiles, question: Questio
     import pyarrow as pa
     from pyspark.sql import functions as F
 
-    predictions, labels = (spark_tables.table(session, storage, day, record).withColumn(TABLE, F.lit(record.name))
+    predictions, labels = (sources.table(session, storage, day, record).withColumn(TABLE, F.lit(record.name))
                            for record in (PREDICTION, LABEL))
     rows = predictions.unionByName(labels, allowMissingColumns=True)
     # Rows without an id are spread by what else they have, so that none of the pieces is full of them.

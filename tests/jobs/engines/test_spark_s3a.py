@@ -13,7 +13,7 @@ from contract.storage import open_root
 from tests.generate import seeded, write
 from tests.prerequisites import need
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 
 
 def evaluated(root, *options):

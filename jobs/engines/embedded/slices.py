@@ -1,7 +1,7 @@
 """Declared slices as DuckDB statements over the table `joined` of `embedded_sql.py`."""
 
 from contract.counts import MOST_SLICE_VALUES, OTHER
-from jobs.engines.embedded_sql import floor_div, origin, text
+from jobs.engines.embedded.sql import floor_div, origin, text
 from jobs.engines.question import BANDS, Slice
 
 

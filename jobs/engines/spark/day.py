@@ -13,12 +13,12 @@ import numpy as np
 from contract.counts import TABLES, canonical
 from contract.records import LABEL, PREDICTION
 from jobs.engines.question import Question
-from jobs.engines.spark_cells import Facts
-from jobs.engines.spark_cells import tables as counts_tables
-from jobs.engines.spark_columns import NULL, Words, compared, elements, flat, numbered, numbers, places
-from jobs.engines.spark_rows import OTHER_ROLE, PredictionRows, Rows, label_rows, prediction_rows
-from jobs.engines.spark_slices import top_values, values
-from jobs.engines.spark_votes import (
+from jobs.engines.spark.arrays import NULL, Words, compared, elements, flat, numbered, numbers, places
+from jobs.engines.spark.cells import Facts
+from jobs.engines.spark.cells import tables as counts_tables
+from jobs.engines.spark.rows import OTHER_ROLE, PredictionRows, Rows, label_rows, prediction_rows
+from jobs.engines.spark.slices import top_values, values
+from jobs.engines.spark.votes import (
     ENDINGS,
     FUTURE,
     INVALID,

@@ -13,10 +13,10 @@ from contract.errors import ForeignSchema, Mismatch
 from contract.ids import uuid7
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
-from jobs.engines import embedded, embedded_sql
-from jobs.engines.embedded_files import Sources
+from jobs.engines.day_files import list_day, read_footers
+from jobs.engines.embedded import engine, sql
+from jobs.engines.embedded.sources import Sources
 from jobs.engines.question import Question, Slice
-from jobs.files import list_day, read_footers
 from tests.jobs import awkward
 
 DAY, AT = "2026-11-20", datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def put(root, predictions, labels=(), day=DAY, name="a.parquet", **options):
 def count(root, question=QUESTION, day=DAY):
     storage = open_storage(root)
     days, _ = read_footers(storage, [list_day(storage, day)], question.slices)
-    return next(embedded.count(storage, days, question))
+    return next(engine.count(storage, days, question))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -53,7 +53,7 @@ def test_files_read_by_duckdb_and_by_arrow_give_the_same(tmp_path, seed):
         awkward.write(str(tmp_path / root), rows, seed)
     for n, path in enumerate(sorted((tmp_path / "duckdb").rglob("*.parquet"))):
         path.rename(path.with_name(f"{n}.parquet"))
-    one, other = (list(embedded.count(*awkward.day_files(str(tmp_path / r)), awkward.QUESTION)) for r in ("arrow", "duckdb"))
+    one, other = (list(engine.count(*awkward.day_files(str(tmp_path / r)), awkward.QUESTION)) for r in ("arrow", "duckdb"))
     assert list(map(awkward.as_python, one)) == list(map(awkward.as_python, other))
 
 
@@ -61,9 +61,9 @@ def test_files_read_by_duckdb_and_by_arrow_give_the_same(tmp_path, seed):
 def test_ids_that_share_a_hash_are_noticed(tmp_root, monkeypatch, seed):
     awkward.write(tmp_root, awkward.rows_of(seed), seed)
     storage, days = awkward.day_files(tmp_root)
-    expected = [awkward.as_python(c) for c in embedded.count(storage, days, awkward.QUESTION)]
-    monkeypatch.setattr(embedded, "HASH", "hash(id) % 7")
-    assert [awkward.as_python(c) for c in embedded.count(storage, days, awkward.QUESTION)] == expected
+    expected = [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION)]
+    monkeypatch.setattr(engine, "HASH", "hash(id) % 7")
+    assert [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION)] == expected
 
 
 def test_confidence_bins_at_every_edge(tmp_root):
@@ -136,7 +136,7 @@ def test_a_file_that_changed_meanwhile_is_a_mismatch(tmp_root):
     days, _ = read_footers(storage, [list_day(storage, DAY)])
     put(tmp_root, [prediction("a"), prediction("b")])
     with pytest.raises(Mismatch, match="2026-11-20: expected 1 rows by the footers of a.parquet, read 2"):
-        list(embedded.count(storage, days, QUESTION))
+        list(engine.count(storage, days, QUESTION))
 
 
 def test_data_that_cannot_be_read_through_names_the_file(tmp_root):
@@ -174,7 +174,7 @@ def test_tables_are_canonical_and_from_s3_the_same(s3_root, tmp_root):
     local, bucket = open_storage(tmp_root), open_storage(s3_root)
     for entry in local.list():
         bucket.put(entry.key, local.read(entry.key))
-    one, other = (list(embedded.count(*awkward.day_files(r), awkward.QUESTION)) for r in (tmp_root, s3_root))
+    one, other = (list(engine.count(*awkward.day_files(r), awkward.QUESTION)) for r in (tmp_root, s3_root))
     assert list(map(awkward.as_python, one)) == list(map(awkward.as_python, other))
     assert all(canonical(n, t).equals(t) for c in one for n, t in c.tables.items())
 
@@ -183,4 +183,4 @@ def test_a_text_in_sql_cannot_end_its_literal(tmp_root):
     put(tmp_root, [prediction("a", model="it's", attributes=[("x'y", "1")])])
     question = Question("it's", QUESTION.as_of, slices=(Slice("q'", "attributes.x'y"),))
     counts = count(tmp_root, question)
-    assert counts.tables["slices"].to_pylist()[0]["value"] == "1" and embedded_sql.text("it's") == "'it''s'"
+    assert counts.tables["slices"].to_pylist()[0]["value"] == "1" and sql.text("it's") == "'it''s'"

@@ -1,6 +1,6 @@
 """The mapreduce engine: writes split lists, runs jobs/evaluate_mapreduce.py by any of mrjob's runners, reads its lines.
 
-    python -m jobs.engines.mapreduce --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
+    python -m jobs.engines.mapreduce.engine --root ROOT --model M --from 2026-11-01 --to 2026-11-20 --splits splits/
 
 writes the split lists only, for people who run the MapReduce job by themselves; see jobs/evaluate_mapreduce.py.
 """
@@ -23,12 +23,12 @@ from contract.command import Outcome, run, stage_command
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
 from contract.storage import Storage
-from jobs.engines import splits
+from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
 AT_ONCE = 2_000  # output lines as Python objects
-HERE = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parents[3]
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable | None = None, *,
@@ -152,7 +152,7 @@ def check_rows(files: DayFiles, read: int) -> None:
 def main(settings: Any, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
     """Writes split lists and prints the command that counts them."""
     from contract.storage import open_root
-    from jobs.files import list_day, read_footers, window
+    from jobs.engines.day_files import list_day, read_footers, window
 
     storage, now = open_root(settings.root), clock.now()
     days = [list_day(storage, day) for day in window(storage, first, last, clock.day_of(now))]
@@ -162,4 +162,4 @@ def main(settings: Any, model: str, first: str | None, last: str | None, folder:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, prog_name="python -m jobs.engines.mapreduce"))
+    sys.exit(run(main, prog_name="python -m jobs.engines.mapreduce.engine"))

@@ -6,8 +6,8 @@ import numpy as np
 
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, canonical
 from jobs.engines.question import BANDS
-from jobs.engines.spark_columns import NULL, numbers, places, present, ranks, whole
-from jobs.engines.spark_rows import IDS, Rows
+from jobs.engines.spark.arrays import NULL, numbers, places, present, ranks, whole
+from jobs.engines.spark.rows import IDS, Rows
 
 US_PER_HOUR = 3_600_000_000
 NONE = np.iinfo(np.int64).min

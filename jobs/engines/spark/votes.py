@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.engines.spark_columns import NULL
+from jobs.engines.spark.arrays import NULL
 
 # What a label row ends as. The first four are known before its prediction's other rows are looked at.
 OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, SUPERSEDED, WITHDRAWN, VOTE = range(10)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE, canonical
-from jobs.engines.spark_columns import NULL, Words, places
-from jobs.engines.spark_votes import VOTE, Consensus, LabelRows, Tally, runs
+from jobs.engines.spark.arrays import NULL, Words, places
+from jobs.engines.spark.votes import VOTE, Consensus, LabelRows, Tally, runs
 
 EDGES = np.arange(BINS + 1) / BINS
 HALF = 18  # bits: a weight is at most 2^36, so its square is added as three sums of halves

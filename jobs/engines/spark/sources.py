@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from contract.records import Field, Record
 from contract.storage import Storage
 from jobs.engines.question import DataFile, DayFiles
-from jobs.engines.spark_rows import IDS
+from jobs.engines.spark.rows import IDS
 
 ALWAYS = ("label_id",)  # optional, but rows without another id are spread by it
 INT96 = "int96"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
-from jobs.engines.embedded_arrays import NULL, added, as_array, in_order, numbers, pack, parts, starts_of, texts_of
-from jobs.engines.embedded_labels import LabelGroups
-from jobs.engines.embedded_sql import DAY_US, OK
+from jobs.engines.embedded.arrays import NULL, added, as_array, in_order, numbers, pack, parts, starts_of, texts_of
+from jobs.engines.embedded.sql import DAY_US, OK
+from jobs.engines.embedded.votes import LabelGroups
 
 EDGES = np.arange(BINS + 1) / BINS
 # The place of an origin class (and of null, the last) among the classes' words, nulls first.

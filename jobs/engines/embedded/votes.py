@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import ORIGINS, WEIGHT_SCALE
-from jobs.engines.embedded_arrays import (
+from jobs.engines.embedded.arrays import (
     NULL,
     Texts,
     as_array,
@@ -25,7 +25,7 @@ from jobs.engines.embedded_arrays import (
     texts_of,
     truths,
 )
-from jobs.engines.embedded_sql import OK
+from jobs.engines.embedded.sql import OK
 
 IMPORT = ORIGINS.index("import")
 

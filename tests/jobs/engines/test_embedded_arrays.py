@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.engines import embedded_arrays as arrays
+from jobs.engines.embedded import arrays
 
 
 def columns_of(rng, largest, rows=500):

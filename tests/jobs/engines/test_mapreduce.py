@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from contract.errors import Mismatch, UsageError
-from jobs.engines import mapreduce, splits
+from jobs.engines.mapreduce import engine, splits
 from jobs.engines.question import DataFile, DayFiles
 from tests.jobs import awkward
 from tests.prerequisites import need
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +27,12 @@ def logs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def inline(logs):
     _, storage, days = logs
-    return [awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner="inline")]
+    return [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner="inline")]
 
 
 def counted(logs, runner, *arguments):
     _, storage, days = logs
-    return [awkward.as_python(c) for c in mapreduce.count(storage, days, awkward.QUESTION, runner=runner,
+    return [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner=runner,
                                                           mrjob_args=arguments)]
 
 
@@ -106,9 +106,9 @@ def test_rows_that_the_footers_promise_must_be_read(logs):
     _, storage, (day, *_) = logs
     promised = DayFiles(day.day, (*day.predictions, DataFile("gone", 1, "", 5, 0, {})), day.labels)
     with pytest.raises(Mismatch, match="expected .* rows by the files' footers, read"):
-        list(mapreduce.count(storage, [promised], awkward.QUESTION, runner="inline"))
+        list(engine.count(storage, [promised], awkward.QUESTION, runner="inline"))
 
 
 def test_an_unknown_runner_is_named():
     with pytest.raises(UsageError, match="runner 'yarn': expected one of inline, local"):
-        mapreduce.count(None, [], awkward.QUESTION, runner="yarn")
+        engine.count(None, [], awkward.QUESTION, runner="yarn")

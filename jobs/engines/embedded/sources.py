@@ -10,10 +10,10 @@ from typing import Any
 
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
-from jobs.engines.embedded_read import coded, is_null, read
-from jobs.engines.embedded_sql import text
+from jobs.engines.day_files import slice_columns, tie_columns, used_columns
+from jobs.engines.embedded.read import coded, is_null, read
+from jobs.engines.embedded.sql import text
 from jobs.engines.question import DataFile, DayFiles, Slice
-from jobs.files import slice_columns, tie_columns, used_columns
 
 IDS = {"prediction_id", "label_id"}
 PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "model_version",

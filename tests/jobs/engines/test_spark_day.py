@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, given, settings
 
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
-from jobs.engines import mapreduce, spark, spark_columns, spark_tasks
-from jobs.engines.spark_cells import added as summed
-from jobs.engines.spark_cells import bins, weights
-from jobs.engines.spark_columns import Words, compared, misfiled, numbered, ranks
-from jobs.engines.spark_piece import added, count, of_day
+from jobs.engines.mapreduce import engine as mapreduce
+from jobs.engines.spark import arrays, tasks
+from jobs.engines.spark import engine as spark
+from jobs.engines.spark.arrays import Words, compared, misfiled, numbered, ranks
+from jobs.engines.spark.cells import added as summed
+from jobs.engines.spark.cells import bins, weights
+from jobs.engines.spark.day import added, count, of_day
 from tests import generate
 from tests.jobs import awkward
 from tests.test_engines_agree import DAY, WEIGHTS, check, many_days
@@ -24,14 +26,14 @@ from tests.test_engines_agree import DAY, WEIGHTS, check, many_days
 def whole_days(storage, days, question):
     """Each day as one task counts it."""
     for day in days:
-        yield spark.day_counts(day, spark_tasks.whole(storage, day, question))
+        yield spark.day_counts(day, tasks.whole(storage, day, question))
 
 
 def in_pieces(storage, days, question):
     """Each day in three pieces by a hash of the id, added in another order."""
     for day in days:
         both = ((day.predictions, PREDICTION), (day.labels, LABEL))
-        tables = [spark_tasks.read(storage, files, record) for files, record in both]
+        tables = [tasks.read(storage, files, record) for files, record in both]
         pieces = [count(day.day, *(part(table, n) for table in tables), question) for n in range(3)]
         yield spark.day_counts(day, of_day(added([pieces[2], added(pieces[:2])])))
 
@@ -87,16 +89,16 @@ def test_equal_texts_have_one_number_and_others_another(odd):
 
 
 def test_ids_whose_hashes_collide_are_told_apart(monkeypatch):
-    monkeypatch.setattr(spark_columns.secrets, "randbits", lambda _: 0)  # the hash is the sum of a text's nine words
+    monkeypatch.setattr(arrays.secrets, "randbits", lambda _: 0)  # the hash is the sum of a text's nine words
     ids = ["aaaabbbb" + "c" * 28, "bbbbaaaa" + "c" * 28, "x" * 36]
-    assert spark_columns._by_hash(pa.array(ids)) is None
+    assert arrays._by_hash(pa.array(ids)) is None
     (found,), many = numbered(pa.array(ids))
     assert sorted(found) == list(range(many)) == list(range(len(ids)))
 
 
 def test_hashes_that_share_their_high_bits_are_sorted_by_the_low_ones():
     key = np.array([5, 3, 4, 2**63 + 1, 2**63, 0, 3], np.uint64)
-    assert key[spark_columns._sorted(key)].tolist() == sorted(key.tolist())
+    assert key[arrays._sorted(key)].tolist() == sorted(key.tolist())
 
 
 def test_uuids_of_another_day_are_found_whatever_their_letters():
@@ -131,7 +133,7 @@ def test_lists_compare_by_their_elements_and_maps_by_their_keys():
     columns = compared(pa.array(lists, pa.list_(pa.string())))
     assert np.lexsort(columns[::-1]).tolist() == list(range(len(lists)))
     maps = [[("b", "1"), ("a", "2")], [("a", "2"), ("b", "1")], [("a", "1"), ("c", "0")]]
-    found = np.stack(compared(pa.array(maps, pa.map_(pa.string(), pa.string())).cast(spark_tasks.entries())))
+    found = np.stack(compared(pa.array(maps, pa.map_(pa.string(), pa.string())).cast(tasks.entries())))
     assert found[:, 0].tolist() == found[:, 1].tolist() and np.lexsort(found[::-1])[0] == 2
 
 
@@ -171,7 +173,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
     file = DataFile("bad.parquet", 0, "", 1, 1, {"prediction_id": pa.string()})
     with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
-        spark_tasks._read(None, str(tmp_path / "bad.parquet"), file, PREDICTION)
+        tasks._read(None, str(tmp_path / "bad.parquet"), file, PREDICTION)
 
 
 def test_a_column_that_is_gone_since_the_footers_were_read_is_named(tmp_path):
@@ -181,16 +183,16 @@ def test_a_column_that_is_gone_since_the_footers_were_read_is_named(tmp_path):
     path = storage.path(file.key)
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["model"]), path)
     with pytest.raises(Mismatch, match="got none of .*model.* The file changed"):
-        spark_tasks.whole(storage, day, awkward.QUESTION)
+        tasks.whole(storage, day, awkward.QUESTION)
 
 
 def test_what_is_wrong_travels_as_it_is():
     with pytest.raises(Mismatch, match="a file changed"):
-        spark_tasks.unpacked(spark_tasks.packed(Mismatch("a file changed")))
+        tasks.unpacked(tasks.packed(Mismatch("a file changed")))
 
 
 def test_bytes_that_are_no_text_are_refused_after_a_shuffle_too():
     bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff" * 36]).buffers())
-    batch = pa.record_batch([bad, pa.array(["labels"])], ["prediction_id", spark_tasks.TABLE])
+    batch = pa.record_batch([bad, pa.array(["labels"])], ["prediction_id", tasks.TABLE])
     with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
-        list(spark_tasks._of_batches(iter([batch]), DAY, awkward.QUESTION))
+        list(tasks._of_batches(iter([batch]), DAY, awkward.QUESTION))

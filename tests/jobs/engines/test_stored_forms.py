@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract.storage import open_storage
-from jobs import files
-from jobs.engines import spark, spark_tasks
+from jobs.engines import day_files
 from jobs.engines.question import Question, Slice
+from jobs.engines.spark import engine as spark
+from jobs.engines.spark import tasks
 from tests import generate
 from tests.jobs import awkward
 
@@ -20,17 +21,17 @@ TIME = pa.timestamp("us", "UTC")
 
 def spark_task(storage, days, question):
     for day in days:
-        yield spark.day_counts(day, spark_tasks.whole(storage, day, question))
+        yield spark.day_counts(day, tasks.whole(storage, day, question))
 
 
 def embedded(storage, days, question):
-    from jobs.engines.embedded import count
+    from jobs.engines.embedded.engine import count
 
     return count(storage, days, question)
 
 
 def mapreduce(storage, days, question):
-    from jobs.engines.mapreduce import count
+    from jobs.engines.mapreduce.engine import count
 
     return count(storage, days, question, runner="inline")
 
@@ -44,7 +45,7 @@ def counted(request, tmp_path):
             folder.mkdir(parents=True)
             pq.write_table(pa.table(with_required(name, columns)), folder / "a.parquet", **options)
         storage = open_storage(str(tmp_path))
-        days, left_out = files.read_footers(storage, [files.list_day(storage, DAY)], slices)
+        days, left_out = day_files.read_footers(storage, [day_files.list_day(storage, DAY)], slices)
         assert not left_out
         return awkward.as_python(next(iter(request.param(storage, days, Question("m", AS_OF, slices=slices)))))
     return run

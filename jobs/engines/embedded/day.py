@@ -12,9 +12,9 @@ import numpy as np
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch
 from contract.storage import Storage
-from jobs.engines import embedded_sql as sql
-from jobs.engines.embedded_arrays import NULL, same_ids
-from jobs.engines.embedded_cells import (
+from jobs.engines.embedded import sql
+from jobs.engines.embedded.arrays import NULL, same_ids
+from jobs.engines.embedded.cells import (
     Joined,
     PredictionRows,
     cells,
@@ -27,9 +27,9 @@ from jobs.engines.embedded_cells import (
     sliced,
     with_weights,
 )
-from jobs.engines.embedded_files import Sources
-from jobs.engines.embedded_labels import LabelGroups, LabelRows, group, put_odd
-from jobs.engines.embedded_slices import slice_table
+from jobs.engines.embedded.slices import slice_table
+from jobs.engines.embedded.sources import Sources
+from jobs.engines.embedded.votes import LabelGroups, LabelRows, group, put_odd
 from jobs.engines.question import DayFiles, Question
 
 CHANGED = "A file changed while it was read: start again."

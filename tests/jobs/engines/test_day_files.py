@@ -9,8 +9,8 @@ import pytest
 from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
 from contract.storage import open_storage
+from jobs.engines.day_files import list_day, models_in, read_footers, window
 from jobs.engines.question import Slice
-from jobs.files import list_day, models_in, read_footers, window
 
 DAY = "2026-11-20"
 ROW = {"prediction_id": "a", "predicted_at": datetime(2026, 11, 20, tzinfo=UTC), "model": "m", "model_version": "1",

@@ -11,9 +11,9 @@ from contract.counts import ROWS, DayCounts
 from contract.errors import Mismatch
 from contract.storage import Storage
 from jobs import session
-from jobs.engines import spark_tasks
 from jobs.engines.question import DayFiles, Question
-from jobs.engines.spark_piece import Piece
+from jobs.engines.spark import tasks
+from jobs.engines.spark.day import Piece
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable | None = None, *,
@@ -21,8 +21,8 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
     """The counts of each day. `spark_conf`: Spark settings passed through. Raises Mismatch when rows are missing."""
     if not days:
         return
-    hands_out = all(spark_tasks.values_of(day) <= spark_tasks.MOST_HERE for day in days)
-    with closing(spark_tasks.pieces(session.get(spark_conf, hands_out=hands_out), storage, days, question)) as made:
+    hands_out = all(tasks.values_of(day) <= tasks.MOST_HERE for day in days)
+    with closing(tasks.pieces(session.get(spark_conf, hands_out=hands_out), storage, days, question)) as made:
         for day in days:
             yield day_counts(day, next(made))  # no name holds a day beside the next
 

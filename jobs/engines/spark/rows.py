@@ -9,8 +9,8 @@ import numpy as np
 from contract.counts import ORIGINS, WEIGHT_SCALE
 from contract.records import Record, arrow_type
 from jobs.engines.question import Question
-from jobs.engines.spark_columns import NULL, Words, misfiled, numbered, numbers, present, ranks, truths, whole
-from jobs.engines.spark_votes import FUTURE, INVALID, MISFILED, OK, OTHER_MODEL, LabelRows
+from jobs.engines.spark.arrays import NULL, Words, misfiled, numbered, numbers, present, ranks, truths, whole
+from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, OTHER_MODEL, LabelRows
 
 NEVER = np.iinfo(np.int64).min
 OTHER_ROLE = OTHER_MODEL  # of a prediction row; its other kinds have the names of a label row's

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.ahead import ahead
+from jobs.engines.prefetch import ahead
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 50])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.jobs import awkward
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 WATCHED = """
 import builtins, sys, threading
 seen = set()

@@ -15,11 +15,11 @@ import numpy as np
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
 from contract.storage import Storage
-from jobs.ahead import ahead
-from jobs.engines import embedded_sql as sql
-from jobs.engines.embedded_day import Day
+from jobs.engines.day_files import unreadable
+from jobs.engines.embedded import sql
+from jobs.engines.embedded.day import Day
+from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question
-from jobs.files import unreadable
 
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
