@@ -13,7 +13,7 @@ PACKAGES = [
     *("jobs", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     "metrics",
     *("pipeline", "pipeline.demo"),
-    "training",
+    *("training", "training.feed", "training.fit"),
 ]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]

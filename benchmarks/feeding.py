@@ -168,7 +168,7 @@ _FEEDS: dict[bool, Any] = {}
 
 def in_memory(storage: Any, files: Any) -> list[Any]:
     """Every training row, read once; each exactly once."""
-    from training import reader
+    from training.feed import reader
 
     if not _KEPT:
         _KEPT.extend(reader.rows(storage, files, 0, _count(files)))
@@ -192,8 +192,8 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
 
     from contract.card import Preprocess
     from inference.preprocess import normalise
-    from training.augment import uniforms
-    from training.lay import cut
+    from training.feed.augment import uniforms
+    from training.feed.crop import cut
 
     rows, how = in_memory(storage, files), Preprocess(resize=SIDE, crop=CROP)
     places = uniforms(1, 0, [row.image_sha256 for row in rows])
@@ -218,9 +218,9 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
 def ours(way: str, storage: Any, files: Any, kind: str) -> Iterator[int]:
     """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
     from contract.card import Preprocess
-    from training import augment
-    from training.batches import Feed
-    from training.floats import Floats
+    from training.feed import augment
+    from training.feed.feed import Feed
+    from training.feed.normalise import Floats
 
     rows, how, seen = _count(files), Preprocess(resize=SIDE, crop=CROP), set()
     feed = _FEEDS.setdefault(way == ANEW, Feed(storage, how, WORKERS, room=0 if way == ANEW else ROOM))

@@ -101,9 +101,9 @@ def epochs(job: Path, synthetic: bool) -> list[float]:
 
 def as_rank(path: Path, synthetic: bool) -> None:
     """The loop of training, its epochs timed, without validation."""
-    from training import loop
-    from training.job import Job
-    from training.ranks import joined
+    from training.fit import loop
+    from training.fit.job import Job
+    from training.fit.process_group import joined
 
     class Timed(loop.Loop):
         spent: list[float] = []  # noqa: RUF012
@@ -132,7 +132,7 @@ def as_rank(path: Path, synthetic: bool) -> None:
 
 
 class InMemory:
-    """Stands for training.batches.Feed: pictures of noise made once."""
+    """Stands for training.feed.feed.Feed: pictures of noise made once."""
 
     def __init__(self, _storage: Any, preprocess: Any, _threads: int, room: int) -> None:
         self.side = preprocess.crop
@@ -141,7 +141,7 @@ class InMemory:
         """Of these sizes."""
         import torch
 
-        from training.batches import Batch
+        from training.feed.feed import Batch
 
         made = torch.randint(0, 256, (max(sizes), self.side, self.side, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
         for size in sizes:

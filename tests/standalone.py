@@ -15,7 +15,7 @@ from pathlib import Path
 import pyspark
 
 from contract import java
-from tests.training.test_lost_rank import below, command_line
+from tests.training.fit.test_lost_rank import below, command_line
 
 REPO = Path(__file__).resolve().parents[1]
 HOME = Path(pyspark.__file__).parent

@@ -37,7 +37,7 @@ RENDERERS = ("contract/records.py", "contract/dataset_record.py")
 
 # heavy library -> the only files that import it
 HOMES = {
-    "pyspark": ("jobs/*", "training/launch*.py", *RENDERERS),
+    "pyspark": ("jobs/*", "training/fit/launch.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded/engine.py",),
     "mrjob": ("jobs/*",),
     "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),

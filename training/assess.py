@@ -26,8 +26,9 @@ from contract.manifest import Manifest
 from contract.registry import Registry
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
-from training import compare, reader
+from training import compare
 from training.compare import Answers
+from training.feed import reader
 from training.trial import Trial
 
 BATCH = 64

@@ -24,7 +24,7 @@ from contract.errors import GATE_SAYS_NO, BadImage, BadLabel, BadWeights, EmptyD
 from contract.registry import Registry, file_sha256
 from contract.settings import Settings, with_options
 from contract.storage import open_root
-from training import foreign
+from training.fit import weights_file
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 BATCH = 32
@@ -93,9 +93,9 @@ def _convert(weights: Path, network_name: str, classes: int, file: Path) -> None
 
     from inference import network
 
-    state = network.without_auxiliary(foreign.read(weights))
-    foreign.check_fits(state, network.build(network_name, classes).state_dict(), f"{weights} for {network_name}")
-    foreign.check_finite(state, str(weights))
+    state = network.without_auxiliary(weights_file.read(weights))
+    weights_file.check_fits(state, network.build(network_name, classes).state_dict(), f"{weights} for {network_name}")
+    weights_file.check_finite(state, str(weights))
     save_file({name: tensor.contiguous().clone() for name, tensor in sorted(state.items())}, str(file))
 
 

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from contract.errors import ERROR, TrueupError
-from training.failure import reported
+from training.fit.failure import reported
 
 
 def main(path: str) -> int:
     """Trains as the rank that the environment names (RANK, WORLD_SIZE); the exit code is 1 after any failure."""
-    from training.loop import run
+    from training.fit.loop import run
 
     try:
         with reported(job := json.loads(Path(path).read_text())):

@@ -26,11 +26,11 @@ from contract.manifest import Manifest
 from contract.registry import CARD, Registry
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
-from training import launch
-from training.checkpoint import Checkpoints
-from training.job import Job
+from training.fit import launch
+from training.fit.checkpoint import Checkpoints
+from training.fit.job import Job
+from training.fit.pretrained import bring, key
 from training.publish import preprocess_of
-from training.weights import bring, key
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"

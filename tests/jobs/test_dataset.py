@@ -183,7 +183,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
 
     from jobs.petastorm_s3 import filesystem
     from jobs.task_store import where
-    from training import reader as ranks
+    from training.feed import reader as ranks
 
     LoopRoot(s3_root).day("2026-11-20", *(part[:60] for part in pictures))
     made = make(s3_root)

@@ -18,10 +18,10 @@ class Finder:
             seen.add(name)
 
 sys.meta_path.insert(0, Finder)
-from jobs.engines import embedded
+from jobs.engines.embedded import engine
 from tests.jobs import awkward
 storage, days = awkward.day_files(sys.argv[1])
-assert len(list(embedded.count(storage, days, awkward.QUESTION))) > 1
+assert len(list(engine.count(storage, days, awkward.QUESTION))) > 1
 print(*sorted(seen))
 """
 

@@ -1,0 +1,67 @@
+"""The launchers: two ranks under Spark's TorchDistributor, and failures that are reported as failures."""
+
+import pytest
+
+from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
+from training.fit import failure, launch
+from training.train import job_of
+
+
+def test_two_ranks_under_torchdistributor_make_a_version(world, spark):
+    card = world.train(launcher="spark", ranks=2, epochs=1)
+    assert card.settings["ranks"] == 2
+    assert card.metrics["epochs"][0]["rows"] == world.made.rows["train"]
+    assert card.metrics["epochs"][0]["validation"]["rows"] == world.made.rows["validation"]
+    assert not list(world.storage.list("models/digits/versions/1/checkpoints/"))
+
+
+@pytest.mark.slow("torchrun")
+def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
+    job = a_job(world, ranks=2, launcher="torchrun").model_copy(update={"start": "nothing/here.safetensors"})
+    with pytest.raises(NotFound, match="no such object"):
+        launch.launch(job, world.storage, "torchrun")
+
+
+def test_an_unknown_launcher_is_named(world):
+    with pytest.raises(UsageError, match="got 'slurm'"):
+        launch.launch(a_job(world), world.storage, "slurm")
+
+
+def test_a_launcher_that_lies_is_not_believed(world, monkeypatch):
+    monkeypatch.setattr(launch, "launch", lambda *_: None)
+    with pytest.raises(TrainingFailed, match="wrote no final document"):
+        world.train(epochs=1)
+
+
+def a_job(world, **train):
+    return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
+                  "tests.training.tiny:build", 32, False)
+
+
+def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(world, monkeypatch, capsys):
+    started = []
+
+    def fails_with(error):
+        def start(*_):
+            started.append(error)
+            raise error
+
+        monkeypatch.setattr(launch, "_start", start)
+        with pytest.raises(type(error)):
+            launch.launch(a_job(world, retries=2), world.storage, "torchrun")
+
+    fails_with(failure.RankLost("rank 1 was killed"))
+    assert len(started) == 3 and "(1 more times at most)" in capsys.readouterr().err
+    fails_with(NotFinite("loss"))
+    assert len(started) == 4
+
+
+def test_what_a_rank_says_of_itself_is_told_and_another_ranks_silence_is_not(world):
+    job = a_job(world)
+    for raised, expected in ((RuntimeError("bug"), "a rank failed: RuntimeError: bug"),
+                             (failure.RankGone("peer"), "ended without a result")):
+        failure.forget(job, world.storage)
+        with pytest.raises(type(raised)), failure.reported(job.to_dict()):
+            raise raised
+        told = failure.raised(job, world.storage, "torchrun", "exit code 1.")
+        assert expected in str(told) and isinstance(told, failure.RankLost) == isinstance(raised, failure.RankGone)

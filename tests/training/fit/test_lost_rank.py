@@ -1,0 +1,91 @@
+"""Two executors in processes of their own, one killed in the middle with all that runs in it, as its machine would be."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyspark
+import pytest
+
+REPO = Path(__file__).resolve().parents[3]
+SETTINGS = {"epochs": 20, "batch": 4, "checkpoint_steps": 20, "threads": 1}
+SPARK = ("spark.master=local-cluster[2,1,1024]", "spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1",
+         "spark.executor.memory=512m")
+
+
+def started(world, run, retries=0, launcher="spark"):
+    """`trueup train` with two ranks, by Spark on two executors."""
+    sets = [w for k, v in (SETTINGS | {"retries": retries}).items() for w in ("--set", f"train.{k}={v}")]
+    conf = [w for pair in SPARK for w in ("--spark-conf", pair)]
+    command = [sys.executable, "-m", "training.train", "--root", world.root, "--model", "digits", "--dataset",
+               world.made.dataset, "--parent", "none", "--network", "tests.training.tiny:build", "--size", "32",
+               "--launcher", launcher, "--ranks", "2", "--run", run, "--json", *sets, *conf]
+    env = os.environ | {"PYTHONPATH": str(REPO), "SPARK_HOME": str(Path(pyspark.__file__).parent)}
+    return subprocess.Popen(command, env=env, cwd=world.root, stdout=subprocess.PIPE, text=True)
+
+
+def below(pid):
+    """All processes below one, with their command lines."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    except OSError:
+        return ""
+
+
+def kill_an_executor(process, world, run):
+    """Once a checkpoint of the run is there."""
+    until = time.monotonic() + 300
+    while not any(e.key.endswith(".json") for e in world.storage.list(f"runs/{run}/checkpoints/")):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    executor = next(pid for pid in below(process.pid) if "CoarseGrainedExecutorBackend" in command_line(pid))
+    for pid in [*below(executor), executor]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def ended(process):
+    said = process.communicate(timeout=600)[0]
+    return process.returncode, json.loads(said)
+
+
+@pytest.fixture
+def undisturbed(world):
+    """The sha256 of the weights that nothing disturbs; torchrun's ranks make the same as Spark's, without a JVM."""
+    code, document = ended(started(world, "digits/1", launcher="torchrun"))
+    assert code == 0
+    return document["weights_sha256"]
+
+
+@pytest.mark.slow("kills")
+def test_a_killed_executor_fails_the_run_and_started_again_it_ends_in_the_same_weights(world, undisturbed):
+    first = started(world, "digits/2")
+    kill_an_executor(first, world, "digits/2")
+    code, document = ended(first)
+    assert (code, document["error"]["code"]) == (1, "RankLost")
+    code, resumed = ended(started(world, "digits/2"))
+    assert (code, resumed["weights_sha256"]) == (0, undisturbed)
+
+
+@pytest.mark.slow("kills")
+def test_with_retries_a_killed_executor_is_replaced_and_the_weights_are_the_same(world, undisturbed):
+    process = started(world, "digits/2", retries=2)
+    kill_an_executor(process, world, "digits/2")
+    code, document = ended(process)
+    assert (code, document["weights_sha256"]) == (0, undisturbed)

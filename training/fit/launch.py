@@ -1,0 +1,144 @@
+"""Starts the ranks of a job: under Spark's TorchDistributor, under torchrun, or as one rank in this process.
+
+A launcher's word is not trusted: training ended well when, and only when, rank 0 wrote the final document.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contract import java
+from contract.errors import UsageError
+from contract.storage import Storage
+from training.fit import failure
+from training.fit.job import Job
+
+HERE = Path(__file__).resolve().parents[2]
+SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
+LAST_WORDS = 2000  # characters of a launcher's error that are shown
+
+
+def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str] | None = None) -> None:
+    """Runs all ranks to the end, again (train.retries) after one was lost, never after an error of a rank's own.
+
+    Raises what a rank reported (NotFinite, Mismatch, …), or failure.RankLost, which is a TrainingFailed.
+    """
+    if launcher not in (SPARK, TORCHRUN, PROCESS):
+        raise UsageError(f"train.launcher: expected {SPARK}, {TORCHRUN} or {PROCESS}, got {launcher!r}.")
+    # Threads that wait for each other actively cost others their cores (measured: 8 times the CPU on a busy machine).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for left in range(job.train.retries, -1, -1):
+        failure.forget(job, storage)
+        try:
+            _start(job, storage, launcher, spark_conf or {})
+            return
+        except failure.RankLost as lost:
+            if not left:
+                raise
+            print(f"{lost}\nA rank was lost; training starts again from its checkpoint ({left} more times at most).",
+                  file=sys.stderr, flush=True)
+
+
+def _start(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]) -> None:
+    if launcher == PROCESS:
+        from training.fit.loop import run
+
+        run(job.to_dict(), alone=True)
+    elif launcher == TORCHRUN:
+        _torchrun(job, storage)
+    else:
+        _spark(job, storage, spark_conf)
+
+
+def _torchrun(job: Job, storage: Storage) -> None:
+    with tempfile.TemporaryDirectory(prefix="trueup-train-") as folder:
+        path = Path(folder, "job.json")
+        path.write_text(json.dumps(job.to_dict()))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={job.ranks}", "-m",
+                   "training.rank", str(path)]
+        env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
+                            "OMP_NUM_THREADS": str(job.threads)}
+        code = subprocess.run(command, env=env, stdout=sys.stderr, check=False).returncode
+    if code:
+        raise failure.raised(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
+
+
+def _spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    spark = _session(job.ranks, conf)
+    gpu = int(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")) > 0
+    # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
+    distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
+    try:
+        distributor.run(_rank(), job.to_dict(), str(HERE))
+    except Exception as error:  # whatever Spark makes of it
+        raise failure.raised(job, storage, "Spark's TorchDistributor", str(error)[-LAST_WORDS:]) from error
+
+
+def _rank() -> Callable[..., Any]:
+    """The function of one rank. Defined inside another, so that it travels by value: what Spark ships is not importable
+    in torchrun's children, but the folder of a local master is."""
+
+    def rank(job: dict[str, Any], folder: str) -> Any:
+        import os
+        import sys
+
+        if os.path.isdir(folder) and folder not in sys.path:
+            sys.path.insert(0, folder)
+        from training.fit.failure import reported
+        from training.fit.loop import run
+
+        if os.environ.get("RANK") == "0":
+            # TorchDistributor says the first line of a process twice (its log client is not connected by then).
+            print(file=sys.stderr, flush=True)
+        with reported(job):
+            return run(job)
+
+    return rank
+
+
+def _session(ranks: int, conf: dict[str, str]) -> Any:
+    """The running session, or one of our own: spark-submit's master, or `local[ranks]`."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    if running is not None and running.sparkContext._jsc is not None:
+        return _with_slots(running, ranks)
+    builder = SparkSession.builder.appName("trueup train")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
+        java.prepare(master)
+        # This JVM only starts processes: compiling its code a second time, better, never pays.
+        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
+                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+        builder = builder.master(master)
+        conf = quiet | conf
+    # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
+    fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
+    for key, value in (fixed | conf).items():
+        builder = builder.config(key, value)
+    return _with_slots(builder.getOrCreate(), ranks)
+
+
+def _with_slots(spark: Any, ranks: int) -> Any:
+    master = spark.sparkContext.master
+    if master.startswith("local[") and spark.sparkContext.defaultParallelism < ranks:
+        raise UsageError(f"{ranks} ranks need as many slots; Spark runs with {master}. Use --ranks "
+                         f"{spark.sparkContext.defaultParallelism}, or start Spark with local[{ranks}].")
+    return spark
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ranks_of(launcher: str, ranks: int) -> int:
+    """How many ranks this launcher makes: `process` makes one."""
+    return 1 if launcher == PROCESS else ranks

@@ -1,0 +1,252 @@
+"""The fine-tuning loop, as every rank runs it.
+
+Each step: forward and backward on this rank's rows, one sum over the ranks of gradients, running statistics and the
+loss, then the same update everywhere. Gradients are sums over rows divided by the step's rows over all ranks, so the
+split into ranks does not change what a row weighs.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.nn import functional as f
+
+from contract import manifest
+from contract.errors import Mismatch, NotFinite
+from contract.manifest import Manifest
+from contract.storage import Storage, open_root
+from training.feed import augment
+from training.feed.feed import Batch, Feed
+from training.feed.normalise import Floats
+from training.feed.world import World, file_order
+from training.fit import initial_weights
+from training.fit.checkpoint import FINAL, Checkpoints, Point
+from training.fit.job import Job
+from training.fit.metrics_log import MetricsLog
+from training.fit.process_group import Ranks, joined
+from training.fit.progress import Progress
+from training.fit.state import State, lr_at
+
+
+def run(job: dict[str, Any], alone: bool = False) -> dict[str, Any]:
+    """Trains as one rank; `job` is a training.fit.job.Job as plain JSON. The result counts only with its final document.
+
+    Raises NotFinite, Mismatch, BadWeights on every rank alike.
+    """
+    parsed = Job.parse(job, "training job")
+    with joined(parsed.threads, alone) as ranks:
+        if ranks.size != parsed.ranks:
+            raise Mismatch(f"expected {parsed.ranks} ranks, the launcher made {ranks.size}. Check --ranks and the cluster.")
+        return Loop(parsed, ranks).run()
+
+
+class Loop:
+    """One rank's training of one job."""
+
+    def __init__(self, job: Job, ranks: Ranks) -> None:
+        self.job, self.ranks, self.settings = job, ranks, job.train
+        self.storage: Storage = open_root(job.root)
+        made = manifest.load(self.storage, job.dataset)
+        self.train_files, self.validation_files = made.split("train"), made.split("validation")
+        self.world = World(ranks.rank, ranks.size, made.rows["train"], self.settings.batch)
+        self.points = Checkpoints(self.storage, job.folder, job.digest())
+        net, self.inherited = initial_weights.initial(job, self.storage)
+        self.state = State(net, self.settings, ranks.device)
+        self.class_weights = _class_weights(made, self.settings.class_weights, ranks.device)
+        room = self.settings.cache_mib << 20 if self.settings.epochs > 1 else 0
+        self.feed = Feed(self.storage, job.preprocess, job.threads, room=room)
+        self.strong, self.floats = augment.strength(self.settings.augment), Floats(job.preprocess)
+        self.history: list[dict[str, Any]] = []
+        self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
+        self.saved_at = 0
+
+    def run(self) -> dict[str, Any]:
+        """From the newest checkpoint, or the start, to the final document."""
+        epoch, step = self._resume()
+        steps = self.world.steps
+        self.progress = Progress(self.settings.epochs * steps, epoch * steps + step, silent=not self.ranks.first)
+        self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
+        self.log = MetricsLog(self.settings.log_dir if self.ranks.first else None, self._updates(epoch, step))
+        try:
+            while epoch < self.settings.epochs and not self._stops_early():
+                self._epoch(epoch, step)
+                epoch, step = epoch + 1, 0
+        finally:
+            self.progress.close()
+            self.log.close()
+            self.feed.close()
+        return self._finish(epoch)
+
+    def _resume(self) -> tuple[int, int]:
+        point = self.points.newest()
+        self.ranks.wait()  # nobody may write the next one before all have read this one
+        if point is None:
+            return 0, 0
+        self.state.restore(point)
+        self.history, self.sums = point.facts["history"], point.facts["sums"]
+        self.saved_at = point.epoch * self.world.steps + point.step
+        return point.epoch, point.step
+
+    def _epoch(self, epoch: int, first: int) -> None:
+        files = [self.train_files[n] for n in file_order(len(self.train_files), self.settings.seed, epoch)]
+        steps = self.world.steps
+        spans = [self.world.step(s) for s in range(first, steps)]
+        sizes = [high - low for low, high in spans]
+        windows = augment.windows(self.strong, self.settings.seed, epoch)
+        low, step = spans[0][0] if spans else 0, first
+        with closing(self.feed.batches(files, low, sizes, windows)) as made:
+            while group := list(islice(made, self.settings.accumulate)):
+                self._update(epoch, step, group)
+                step += len(group)
+                if step < steps:
+                    self._save_when_due(epoch, step)
+        self._end_epoch(epoch)
+
+    def _update(self, epoch: int, first: int, group: Sequence[Batch]) -> None:
+        """One update from the steps of a group (one step, unless gradients are accumulated)."""
+        state, rows = self.state, sum(len(batch.hashes) for batch in group)
+        state.flat.zero_()
+        for step, batch in enumerate(group, first):
+            self._step(epoch, step, batch)
+        if self.ranks.size > 1:
+            state.weigh_buffers(rows)
+        state.flat[-1] = rows
+        self.ranks.add(state.flat)
+        loss, right, total = state.flat[-State.SCALARS:].tolist()
+        expected = sum(self.world.step_rows(step) for step in range(first, first + len(group)))
+        if total != expected:
+            raise Mismatch(f"epoch {epoch + 1}, step {first}: expected {expected} rows over all ranks, "
+                           f"got {total:g}. The ranks see different data; start again.")
+        if self.ranks.size > 1:
+            state.take_buffers(int(total))
+        self._apply(epoch, first, loss, int(total))
+        self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
+        self.progress.step(epoch, self.settings.epochs, loss / total, int(total), len(group))
+
+    def _step(self, epoch: int, step: int, batch: Batch) -> None:
+        # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
+        torch.manual_seed(_seed(self.settings.seed, epoch, step, self.ranks.rank))
+        rows = len(batch.hashes)
+        if self.settings.sync_batchnorm:  # ranks that wait for each other must all do the same
+            rows_of = [high - low for low, high in (self.world.step(step, rank) for rank in range(self.ranks.size))]
+            self.state.modes(min(rows_of))
+        else:
+            self.state.modes(rows)
+        if rows:
+            self._backward(epoch, batch)
+
+    def _backward(self, epoch: int, batch: Batch) -> None:
+        images, labels = batch.images.to(self.ranks.device), batch.labels.to(self.ranks.device)
+        if not self.settings.channels_last:
+            images = images.contiguous()
+        u = augment.uniforms(self.settings.seed, epoch, batch.hashes)
+        x = self.floats(augment.apply(images, self.strong, u))
+        if self.settings.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.state.forward(x)
+        loss = f.cross_entropy(logits.float(), labels, self.class_weights, reduction="sum",
+                               label_smoothing=self.settings.label_smoothing)
+        loss.backward()
+        self.state.flat[-3] += loss.detach()
+        self.state.flat[-2] += (logits.detach().argmax(1) == labels).sum()
+
+    def _apply(self, epoch: int, step: int, loss: float, total: int) -> None:
+        at = self._updates(epoch, step)
+        lr = lr_at(at, self._updates(self.settings.epochs, 0), self.settings)
+        norm = self.state.update(total, lr) if math.isfinite(loss) else loss
+        if not math.isfinite(norm):
+            raise NotFinite(f"epoch {epoch + 1}, step {step}: expected a finite loss and gradient, got loss {loss / total}, "
+                            f"norm {norm}. No step was taken; lower train.lr, or look at the images of this step.")
+
+        self.log.update(at, epoch=epoch + 1, loss=loss / total, lr=lr, rows=total, gradient_norm=norm)
+
+    def _updates(self, epoch: int, step: int) -> int:
+        """Updates before this step."""
+        return epoch * math.ceil(self.world.steps / self.settings.accumulate) + step // self.settings.accumulate
+
+    def _end_epoch(self, epoch: int) -> None:
+        loss, right, rows = self.sums
+        if rows != self.world.rows:
+            raise Mismatch(f"epoch {epoch + 1}: expected {self.world.rows} training rows by the manifest, the ranks read "
+                           f"{rows:g}. Make the dataset again.")
+        entry = {"epoch": epoch + 1, "loss": loss / rows, "accuracy": right / rows, "rows": int(rows),
+                 "validation": self._validate()}
+        self.history.append(entry)
+        self.sums = [0.0, 0.0, 0.0]
+        if self.settings.patience and entry["validation"] and self._since_best() == 0:
+            self.state.keep_best()
+        self.progress.line(_line(entry, self.settings.epochs))
+        self.log.epoch(entry)
+        self._save_when_due(epoch + 1, 0)
+
+    def _validate(self) -> dict[str, float] | None:
+        """Loss and accuracy on the validation rows, of the weights as they would be served; None without rows."""
+        total = sum(file.rows for file in self.validation_files)
+        if not total:
+            return None
+        world = World(self.ranks.rank, self.ranks.size, total, 2 * self.settings.batch)
+        sizes = [high - low for low, high in map(world.step, range(world.steps))]
+        sums = torch.zeros(3, dtype=torch.float64)
+        self.state.net.eval()
+        weights = {key: value.to(self.ranks.device) for key, value in self.state.result().items()}
+        with closing(self.feed.batches(self.validation_files, world.span()[0], sizes)) as made:
+            for batch in made:
+                if batch.hashes:
+                    sums += self._judged(weights, batch)
+        loss, right, rows = self.ranks.add(sums.to(self.ranks.device)).tolist()
+        return {"loss": loss / rows, "accuracy": right / rows, "rows": int(rows)}
+
+    def _judged(self, weights: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
+        x = self.floats(batch.images.to(self.ranks.device))
+        labels = batch.labels.to(self.ranks.device)
+        with torch.inference_mode():
+            logits = torch.func.functional_call(self.state.net, weights, (x,)).float()
+            loss = f.cross_entropy(logits, labels, reduction="sum")
+            return torch.tensor([loss, (logits.argmax(1) == labels).sum(), len(labels)], dtype=torch.float64)
+
+    def _since_best(self) -> int:
+        losses = [entry["validation"]["loss"] for entry in self.history]
+        return len(losses) - 1 - losses.index(min(losses))
+
+    def _stops_early(self) -> bool:
+        judged = bool(self.settings.patience and self.history and self.history[-1]["validation"])
+        return judged and self._since_best() >= self.settings.patience
+
+    def _save_when_due(self, epoch: int, step: int) -> None:
+        at = epoch * self.world.steps + step
+        if at - self.saved_at >= self.settings.checkpoint_steps and epoch < self.settings.epochs:
+            self.saved_at = at
+            if self.ranks.first:
+                facts = {"history": self.history, "sums": self.sums}
+                self.points.save(Point(epoch, step, self.state.tensors(), facts))
+
+    def _finish(self, epoch: int) -> dict[str, Any]:
+        result = self.state.best if self.settings.patience and self.state.best else self.state.result()
+        facts = {"history": self.history, "inherited": self.inherited, "ranks": self.ranks.size}
+        if self.ranks.first:
+            self.points.save(Point(epoch, 0, result, facts), FINAL)
+        self.ranks.wait()
+        return {"job": self.points.job, "epochs": epoch, "rank": self.ranks.rank}
+
+
+def _class_weights(made: Manifest, how: str, device: torch.device) -> torch.Tensor | None:
+    """balanced: rows / (classes * rows of the class), so that every class has the same part and a row weighs 1 on average."""
+    if how == "none":
+        return None
+    rows = [made.per_class["train"][label] for label in made.classes]
+    return torch.tensor([sum(rows) / (len(rows) * n) for n in rows], dtype=torch.float32, device=device)
+
+
+def _seed(*parts: int) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")
+
+
+def _line(entry: dict[str, Any], epochs: int) -> str:
+    text = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}"
+    judged = entry["validation"]
+    return text + (f"; validation loss {judged['loss']:.4f}, accuracy {judged['accuracy']:.3f}" if judged else "")

@@ -1,0 +1,142 @@
+"""What changes while training: weights, optimizer, averaged weights, the best so far; saved and restored as tensors."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from contract.errors import UsageError
+from contract.settings import TrainSettings
+from inference import network
+from training.fit.adamw import AdamW
+from training.fit.checkpoint import Point
+
+NORMS = (nn.modules.batchnorm._BatchNorm,)
+
+
+class State:
+    """A network with its optimizer, its gradients and buffers laid out in one flat tensor for a single sum over ranks.
+
+    BatchNorm: every rank normalises by its own rows; running statistics are averaged over the ranks after each step,
+    weighted by rows, so they are the same everywhere and no rank's data counts more. A step of fewer than two rows on a
+    rank uses the running statistics.
+    """
+
+    SCALARS = 3  # loss, right, rows
+
+    def __init__(self, net: nn.Module, settings: TrainSettings, device: torch.device) -> None:
+        self.settings = settings
+        layout = {"memory_format": torch.channels_last} if settings.channels_last else {}
+        self.net = _synchronous(net, settings, device).to(device, torch.float32, **layout)
+        self._freeze()
+        self.trained = [p for p in self.net.parameters() if p.requires_grad]
+        self.forward = torch.compile(self.net) if settings.compile else self.net
+        self.optimizer = AdamW(self.trained, settings.weight_decay)
+        self.buffers = [b for b in self.net.buffers() if b.is_floating_point()]
+        self.norms = [m for m in self.net.modules() if isinstance(m, NORMS)]
+        self._lay_out(device)
+        self.ema = [p.detach().clone() for p in self.trained] if settings.ema else None
+        self.best: dict[str, Tensor] | None = None
+
+    def _freeze(self) -> None:
+        self.net.requires_grad_(not self.settings.freeze_backbone)
+        network.head(self.net)[1].requires_grad_(True)
+
+    def _lay_out(self, device: torch.device) -> None:
+        sizes = [t.numel() for t in (*self.trained, *self.buffers)]
+        self.flat = torch.zeros(sum(sizes) + self.SCALARS, device=device)
+        views = self.flat[:-self.SCALARS].split(sizes)
+        for p, view in zip(self.trained, views, strict=False):
+            p.grad = _like(view, p)
+        self.buffer_views = views[len(self.trained):]
+        self.gradient = self.flat[:sum(sizes[:len(self.trained)])]
+
+    def modes(self, rows: int) -> None:
+        """Training mode; normalisation by running statistics where rows are too few or the backbone is frozen."""
+        self.net.train(not self.settings.freeze_backbone)
+        if rows < 2:
+            for norm in self.norms:
+                norm.eval()
+
+    def weigh_buffers(self, rows: int) -> None:
+        """Puts this rank's running statistics times its rows beside the gradients."""
+        for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
+            view.copy_(buffer.reshape(-1)).mul_(rows)
+
+    def take_buffers(self, total: int) -> None:
+        """Takes the average over all ranks back."""
+        for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
+            buffer.copy_((view / total).view_as(buffer))
+
+    def update(self, total: int, lr: float) -> float:
+        """One optimizer step from summed gradients; returns their norm before clipping (may be not finite: no step)."""
+        self.gradient.div_(total)
+        norm = float(self.gradient.norm())
+        if not math.isfinite(norm):
+            return norm
+        if norm > self.settings.clip:
+            self.gradient.mul_(self.settings.clip / norm)
+        self.optimizer.step(lr)
+        if self.ema is not None:
+            torch._foreach_lerp_(self.ema, [p.detach() for p in self.trained], 1 - self.settings.ema)
+        return norm
+
+    def result(self) -> dict[str, Tensor]:
+        """The weights as they would be served: averaged where asked."""
+        made = {key: value.detach() for key, value in self.net.state_dict().items()}
+        if self.ema is not None:
+            names = [name for name, p in self.net.named_parameters() if p.requires_grad]
+            made |= dict(zip(names, self.ema, strict=True))
+        return made
+
+    def keep_best(self) -> None:
+        """Remembers the weights of now as the best so far."""
+        self.best = {key: value.clone() for key, value in self.result().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything, by names that `restore` understands."""
+        found = {f"net.{key}": value for key, value in self.net.state_dict().items()}
+        found |= {f"optimizer.{key}": value for key, value in self.optimizer.tensors().items()}
+        found |= {f"ema.{n}": value for n, value in enumerate(self.ema or ())}
+        return found | {f"best.{key}": value for key, value in (self.best or {}).items()}
+
+    def restore(self, point: Point) -> None:
+        """Continues from a point."""
+        groups = _grouped(point.tensors)
+        self.net.load_state_dict(groups["net"], strict=True)
+        self.optimizer.restore(groups["optimizer"])
+        for n, value in groups.get("ema", {}).items():
+            self.ema[int(n)].copy_(value)
+        self.best = groups.get("best")
+
+
+def _synchronous(net: nn.Module, settings: TrainSettings, device: torch.device) -> nn.Module:
+    """With BatchNorm over all ranks where asked. Every rank then has the same running statistics, so that their average
+    weighted by rows (take_buffers) changes nothing."""
+    if not settings.sync_batchnorm:
+        return net
+    if device.type != "cuda":
+        raise UsageError("train.sync_batchnorm: torch has it for GPUs only, this machine trains on a CPU. Leave it out; "
+                         "running statistics are averaged over the ranks either way.")
+    return nn.SyncBatchNorm.convert_sync_batchnorm(net)
+
+
+def _like(view: Tensor, p: Tensor) -> Tensor:
+    """A flat piece of memory as a tensor laid out like p (channels last, say)."""
+    return torch.as_strided(view, p.shape, p.stride(), view.storage_offset())
+
+
+def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, {})[rest] = value
+    return groups
+
+
+def lr_at(step: int, steps: int, settings: TrainSettings) -> float:
+    """Learning rate of a step: linear warm-up, then cosine to 0; a function of the step alone, so a resume needs no more."""
+    warm = math.ceil(steps * settings.warmup_share)
+    if step < warm:
+        return settings.lr * (step + 1) / warm
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
