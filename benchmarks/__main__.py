@@ -62,7 +62,7 @@ def training(seconds: float = 20.0, batch: int = 16) -> float:
     from PIL import Image
 
     from contract.card import Preprocess
-    from inference import network, preprocess
+    from inference.model import network, preprocess
 
     out = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (375, 500, 3), dtype=np.uint8)).save(out, "JPEG")

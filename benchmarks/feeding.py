@@ -191,7 +191,7 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
     import torch
 
     from contract.card import Preprocess
-    from inference.preprocess import normalise
+    from inference.model.preprocess import normalise
     from training.feed.augment import uniforms
     from training.feed.crop import cut
 

@@ -55,8 +55,8 @@ def channels_last(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
 
 
 def torchscript(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
-    """The card's runtime `torchscript`: inference.predictor's own."""
-    from inference.predictor import frozen
+    """The card's runtime `torchscript`: inference.model.predictor's own."""
+    from inference.model.predictor import frozen
 
     made = frozen(network, x.shape[1:])
     return lambda: made(x)
@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--only", default="", help="names, separated by commas")
     asked = parser.parse_args(argv)
-    from inference.network import build
+    from inference.model.network import build
 
     torch.set_num_threads(asked.threads)
     torch.manual_seed(0)

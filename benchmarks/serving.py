@@ -97,7 +97,7 @@ def card(asked: argparse.Namespace) -> tuple:
     from safetensors.torch import save
 
     from contract.card import Card, Preprocess
-    from inference import network
+    from inference.model import network
 
     torch.manual_seed(0)
     weights = save(network.build(asked.network, 1000).eval().state_dict())
@@ -170,7 +170,7 @@ def ours() -> None:
 def _predictor():  # noqa: ANN202
     from contract.registry import Registry
     from contract.storage import open_root
-    from inference.predictor import Predictor
+    from inference.model.predictor import Predictor
 
     registry = Registry(open_root(os.environ["ROOT"]), "m")
     return Predictor(registry.card("1"), registry.weights("1"))
@@ -249,7 +249,7 @@ def main() -> int:
 
 def compare(asked: argparse.Namespace) -> int:
     """The table, as JSON lines."""
-    from inference.predictor import Predictor
+    from inference.model.predictor import Predictor
     from tests.inference.published import publish_tiny
 
     made, weights = card(asked)

@@ -47,7 +47,7 @@ def in_process(files: int, first_lot: int, until: float) -> dict:
 def lot(seed: int) -> tuple[Counter, list[str], float, int]:
     """Answers of one lot, what was wrong, processor seconds of the slowest file, most MB that this process held."""
     from contract.errors import BadImage
-    from inference.preprocess import MAX_PIXELS, to_tensor
+    from inference.model.preprocess import MAX_PIXELS, to_tensor
     from inference.service import read_picture
     from tests.inference.published import PREPROCESS
 

@@ -9,7 +9,7 @@ from contract.documents import Document
 
 
 class Preprocess(Document):
-    """From an image's bytes to the network's input; run by inference/preprocess.py and by nothing else.
+    """From an image's bytes to the network's input; run by inference/model/preprocess.py and by nothing else.
 
     The shorter side is resized to `resize` pixels (None: not resized; a pair [h, w]: to exactly that), then the centre
     `crop` x `crop` is cut (None: no crop), values are scaled to 0-1 and normalised per channel.
@@ -38,7 +38,7 @@ class Card(Document):
     network: str  # a torchvision classification network by name, or package.module:build
     classes: list[str] = Field(min_length=1)
     preprocess: Preprocess
-    runtime: str = "torch"  # or torchscript (inference/predictor.py)
+    runtime: str = "torch"  # or torchscript (inference/model/predictor.py)
     number_format: Literal["float32", "bfloat16"] = "float32"
     weights_sha256: str
     weights_bytes: int

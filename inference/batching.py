@@ -19,7 +19,7 @@ from inference.telemetry import Metrics
 
 
 class Network(Protocol):
-    """What a batch needs of a predictor (inference.predictor.Predictor)."""
+    """What a batch needs of a predictor (inference.model.predictor.Predictor)."""
 
     def stack(self, rows: list[Any]) -> Any:
         """One batch of prepared images of one shape."""

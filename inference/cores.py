@@ -14,7 +14,7 @@ class Cores:
 
     def __init__(self, lanes: int) -> None:
         """`lanes`: batches side by side at the most; one on a GPU, which runs them one after another anyway."""
-        from inference import predictor
+        from inference.model import predictor
 
         self._use = predictor.use_cores
         self.cores = predictor.cores()

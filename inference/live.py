@@ -18,7 +18,7 @@ from contract.storage import Storage
 from inference.telemetry import Metrics, event
 
 if TYPE_CHECKING:
-    from inference.predictor import Predictor
+    from inference.model.predictor import Predictor
 
 # What no second attempt cures. Anything else (network, rights) is tried again.
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
@@ -76,7 +76,7 @@ class Live:
         return not (self.refused and self.refused.for_good and self.refused.seq == newest.seq)
 
     def _take_over(self, version: str, seq: int) -> None:
-        from inference.predictor import Predictor
+        from inference.model.predictor import Predictor
 
         before = self.version
         try:

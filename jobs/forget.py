@@ -29,7 +29,7 @@ from jobs.forget_find import Attempt, Rows
 HASH = re.compile("[0-9a-f]{64}")
 # They name pictures by hash and show none: the lineage, the leakage check and replay need them.
 KEPT_OF_AN_ATTEMPT = (INDEX_FILE, LISTED_FILE)
-EXTENSIONS = ("jpg", "png", "webp")  # of stored images (inference/strip.py)
+EXTENSIONS = ("jpg", "png", "webp")  # of stored images (inference/model/strip_metadata.py)
 
 
 @stage_command("forget")

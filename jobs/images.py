@@ -51,7 +51,7 @@ def stored(storage: Storage, folder: Path, labeler: str, at: int,
 
     `at`: when they were labelled, microseconds since 1970.
     """
-    from inference.strip import strip
+    from inference.model.strip_metadata import strip
 
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in PICTURES or not path.is_file():

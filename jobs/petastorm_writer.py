@@ -111,7 +111,7 @@ def shrunk(data: bytes, max_side: int) -> bytes:
     """A copy whose longer side is `max_side` pixels, upright, as PNG where it was PNG, else as JPEG of quality 92."""
     from PIL import Image
 
-    from inference import preprocess
+    from inference.model import preprocess
 
     image = preprocess.decode(data)
     scale = max_side / max(image.size)

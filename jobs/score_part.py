@@ -77,7 +77,7 @@ def _key(storage: Storage, job: Job) -> tuple[str, str, str]:
 def predictor(storage: Storage, job: Job) -> Any:
     """The version, loaded once in this process."""
     if _key(storage, job) not in _loaded:
-        from inference.predictor import Predictor
+        from inference.model.predictor import Predictor
 
         registry = Registry(storage, job.model)
         _loaded[_key(storage, job)] = Predictor(registry.card(job.version), registry.weights(job.version))
@@ -112,8 +112,8 @@ def done_key(model: str, version: str, plan: int, first: int) -> str:
 
 def picture(storage: Storage, job: Job, model: Any, uri: str, etag: str, size: int) -> Picture:
     """Fetched, stripped of metadata and prepared as the service does, and stored under its hash if settings say so."""
-    from inference.preprocess import inspect
-    from inference.strip import strip
+    from inference.model.preprocess import inspect
+    from inference.model.strip_metadata import strip
 
     try:
         data = _read(storage, uri) if size <= job.max_bytes else b""
@@ -143,7 +143,7 @@ def _read(storage: Storage, uri: str) -> bytes:
 
 def answered(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
     """The rows of one batch."""
-    from inference.record import logged_classes, prediction_row
+    from inference.model.prediction_row import logged_classes, prediction_row
 
     if not pictures:
         return

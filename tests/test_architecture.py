@@ -15,21 +15,15 @@ PACKAGES = ("contract", "emr", "inference", "jobs", "metrics", "notebooks", "pip
 AT_LEAST = 80
 
 # importer (file pattern) -> what it may import of ours, besides its own package. There are no other arrows.
-SERVED_FILES = ("inference/network.py", "inference/preprocess.py", "inference/predictor.py", "inference/quick_torchvision.py")
-SERVED = ("inference.network", "inference.preprocess", "inference.predictor", "inference.quick_torchvision")
 MAY_IMPORT = {
     "contract/*": (),
     "metrics/*": ("contract",),
     "emr/*": ("contract", "metrics"),
     "inference/*": ("contract",),
-    "jobs/score*.py": ("contract", *SERVED, "inference.strip", "inference.record"),  # rows as the service writes them
-    "jobs/dataset*.py": ("contract", *SERVED),
-    "jobs/images.py": ("contract", "inference.strip"),  # pictures from a folder are stored as the service stores them
-    "jobs/petastorm_writer.py": ("contract", *SERVED),  # the last step of jobs/dataset: it shrinks pictures for train
-    "jobs/*": ("contract", "metrics"),
+    "jobs/*": ("contract", "inference.model", "metrics"),
     "notebooks/*": ("contract", "metrics"),
     "pipeline/*": ("contract", "emr", "metrics"),
-    "training/*": ("contract", "metrics", *SERVED),
+    "training/*": ("contract", "metrics", "inference.model"),
 }
 
 # A record is defined once and rendered for each engine, which is imported inside the function that renders.
@@ -40,7 +34,7 @@ HOMES = {
     "pyspark": ("jobs/*", "training/fit/launch.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded/engine.py",),
     "mrjob": ("jobs/*",),
-    "torch": ("training/*", *SERVED_FILES, "jobs/score*.py"),
+    "torch": ("training/*", "inference/model/*", "jobs/score*.py"),
     "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),
     "boto3": ("contract/s3_storage.py", "emr/*"),
     "fastapi": ("inference/*",),

@@ -15,7 +15,7 @@ import pytest
 from contract import clock
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.predictor import Predictor
+from inference.model.predictor import Predictor
 from pipeline.demo import digits
 from pipeline.demo.world import MODEL
 

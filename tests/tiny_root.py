@@ -47,7 +47,7 @@ def publish(storage) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from inference.network import build
+    from inference.model.network import build
 
     torch.manual_seed(1)
     registry = Registry(storage, MODEL)

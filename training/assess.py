@@ -126,7 +126,7 @@ class Side:
     """One version being asked, through the class that serves; its answers are collected as dataset class numbers."""
 
     def __init__(self, card: Card, weights: bytes, classes: Sequence[str]) -> None:
-        from inference.predictor import Predictor
+        from inference.model.predictor import Predictor
 
         self.card, self.predictor = card, Predictor(card, weights)
         place = {label: n for n, label in enumerate(classes)}

@@ -91,7 +91,7 @@ def _live(registry: Registry) -> str | None:
 def _convert(weights: Path, network_name: str, classes: int, file: Path) -> None:
     from safetensors.torch import save_file
 
-    from inference import network
+    from inference.model import network
 
     state = network.without_auxiliary(weights_file.read(weights))
     weights_file.check_fits(state, network.build(network_name, classes).state_dict(), f"{weights} for {network_name}")
@@ -109,7 +109,7 @@ def _card(model: str, version: str, network: str, classes: list[str], preprocess
 
 def as_computed(card: Card, weights: bytes, runtime: str, number_format: str) -> Card:
     """The card with its runtime and number format; what was asked for and cannot be is a UsageError or BadWeights."""
-    from inference.predictor import TORCH, TORCHSCRIPT, Predictor
+    from inference.model.predictor import TORCH, TORCHSCRIPT, Predictor
 
     card = card.model_copy(update={"number_format": number_format, "runtime": TORCH if runtime == TORCH else TORCHSCRIPT})
     try:
@@ -178,7 +178,7 @@ def _three(option: str, text: str | None) -> list[float] | None:
 
 def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
     """Accuracy on a folder of class folders. A folder that names no class is an error; a damaged picture counts wrong."""
-    from inference.predictor import Predictor
+    from inference.model.predictor import Predictor
     from metrics.intervals import wilson
 
     files = [(path, labels.normalise(path.parent.name)) for path in sorted(folder.glob("*/*"))

@@ -20,7 +20,7 @@ def tiny_weights(classes: int, seed: int) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from inference import network
+    from inference.model import network
 
     torch.manual_seed(seed)
     net = network.build(NETWORK, classes)

@@ -8,8 +8,8 @@ import torch
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.live import Live
-from inference.predictor import Predictor
-from inference.strip import strip
+from inference.model.predictor import Predictor
+from inference.model.strip_metadata import strip
 from inference.telemetry import Metrics
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights

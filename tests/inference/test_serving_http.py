@@ -6,7 +6,7 @@ import pytest
 
 from contract import clock, ids
 from contract.records import LABEL, PREDICTION
-from inference.preprocess import MAX_PIXELS
+from inference.model.preprocess import MAX_PIXELS
 from inference.telemetry import JsonLines
 from tests.inference.pictures import encode, picture, pixels
 from tests.inference.published import publish_tiny

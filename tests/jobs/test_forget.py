@@ -10,9 +10,9 @@ import pytest
 from contract import clock, ids, layout, manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
+from inference.model.strip_metadata import KINDS, strip
 from inference.outbox import Image, Outbox
 from inference.shipper import Shipper
-from inference.strip import KINDS, strip
 from jobs import forget
 from jobs.forget import KEPT_OF_AN_ATTEMPT
 from pipeline import cli

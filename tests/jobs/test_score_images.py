@@ -14,7 +14,7 @@ from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
 from contract.settings import load
 from contract.storage import open_root
-from inference.predictor import Predictor
+from inference.model.predictor import Predictor
 from jobs import score_part
 from jobs.score_images import PART, Item, in_table, main, parts_left, planned, plans, score, under
 from tests.inference.pictures import picture

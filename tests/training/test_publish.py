@@ -8,9 +8,9 @@ import torch
 from contract.errors import DONE, ERROR, GATE_SAYS_NO, USAGE, NoSuchModel, NotFound
 from contract.registry import Registry
 from contract.storage import open_storage
-from inference import network
-from inference.predictor import Predictor
-from inference.preprocess import to_tensor
+from inference.model import network
+from inference.model.predictor import Predictor
+from inference.model.preprocess import to_tensor
 from tests.training.loop_root import digits, png
 from training import publish
 

@@ -1,7 +1,7 @@
 """Pictures decoded once and kept for the epochs to come, in memory that decoders have in common with the rank.
 
 Decoders lay pixels there and answer where; the rank remembers, and tells whoever has the row next. What is kept is what
-`inference.preprocess.resized` made, so a batch is the same whether its pictures were decoded now or before.
+`inference.model.preprocess.resized` made, so a batch is the same whether its pictures were decoded now or before.
 """
 
 import mmap

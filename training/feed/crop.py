@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from contract.card import Preprocess
-from inference import preprocess as shared
+from inference.model import preprocess as shared
 
 MIRRORED = 0.5  # from here up
 SCRATCH = 1 << 20  # bytes that each thread keeps for the pixels of a picture, so that no memory is asked for
@@ -21,7 +21,7 @@ _thread = threading.local()
 
 
 def decoded(image: bytes | memoryview, preprocess: Preprocess) -> np.ndarray:
-    """uint8 [H, W, 3], as inference.preprocess.resized gives it, until this thread decodes another. BadImage when it cannot
+    """uint8 [H, W, 3], as inference.model.preprocess.resized gives it, until this thread decodes another. BadImage when it cannot
     be decoded."""
     return shared.resized(image, preprocess, _scratch())
 

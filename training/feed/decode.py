@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inference import preprocess as shared
+from inference.model import preprocess as shared
 from training.feed import reader
 from training.feed.buffers import Slots
 from training.feed.cache import Pixels, Room

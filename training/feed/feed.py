@@ -22,7 +22,7 @@ from contract.card import Preprocess
 from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
-from inference import preprocess as shared
+from inference.model import preprocess as shared
 from training.feed import reader
 from training.feed.buffers import Slots
 from training.feed.cache import Kept

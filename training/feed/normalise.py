@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contract.card import Preprocess
-from inference.preprocess import normalise
+from inference.model.preprocess import normalise
 from training.feed.buffers import UNUSED
 
 
@@ -20,7 +20,7 @@ class Floats:
         self.arrays: list[np.ndarray] = []
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """float32, as inference.preprocess.normalise gives it: same bits, same layout."""
+        """float32, as inference.model.preprocess.normalise gives it: same bits, same layout."""
         if batch.device.type != "cpu" or batch.dim() != 4 or not batch.permute(0, 2, 3, 1).is_contiguous():
             return normalise(batch, self.preprocess)
         count, colours, height, width = batch.shape

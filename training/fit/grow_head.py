@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from contract.errors import BadWeights
-from inference import network
+from inference.model import network
 
 KNOWN_LOGITS = 1e-5
 

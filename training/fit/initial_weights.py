@@ -5,7 +5,7 @@ from torch import nn
 
 from contract.registry import Registry
 from contract.storage import Storage
-from inference import network
+from inference.model import network
 from training.fit import grow_head
 from training.fit.job import Job
 

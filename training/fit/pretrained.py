@@ -28,7 +28,7 @@ def bring(storage: Storage, at: str, network_name: str, classes: int, seed: int,
     """
     from safetensors.torch import save
 
-    from inference import network
+    from inference.model import network
 
     state = named(network_name, name) if name else network.without_auxiliary(weights_file.read(Path(file or "")))
     made = with_head(network_name, state, classes, seed)
@@ -40,7 +40,7 @@ def named(network_name: str, name: str) -> dict[str, Any]:
     import torch
     from torchvision import models
 
-    from inference import network
+    from inference.model import network
 
     if ":" in network_name or network_name not in network.names():
         raise UsageError(f"--weights-name {name}: expected a torchvision network beside it, got {network_name!r}.")
@@ -61,7 +61,7 @@ def with_head(network_name: str, state: dict[str, Any], classes: int, seed: int)
     """The tensors, those of the head made new where they are of another shape; BadWeights when others do not fit."""
     import torch
 
-    from inference import network
+    from inference.model import network
 
     torch.manual_seed(seed)
     fresh = network.build(network_name, classes)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from contract.errors import UsageError
 from contract.settings import TrainSettings
-from inference import network
+from inference.model import network
 from training.fit.adamw import AdamW
 from training.fit.checkpoint import Point
 

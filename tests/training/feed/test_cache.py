@@ -10,7 +10,7 @@ import torch
 
 from contract.card import Preprocess
 from contract.errors import BadImage, Mismatch, UsageError
-from inference.preprocess import resized
+from inference.model.preprocess import resized
 from tests.training.feed.test_feed import BOTH, Files, P, samples
 from training.feed import augment
 from training.feed.cache import Kept, Known, Room

@@ -13,7 +13,7 @@ from contract.card import Preprocess
 from contract.errors import BadImage, Mismatch
 from contract.manifest import DataFile
 from contract.storage import open_root
-from inference.preprocess import normalise, to_uint8
+from inference.model.preprocess import normalise, to_uint8
 from tests.inference.pictures import picture
 from training.feed import augment, plan
 from training.feed.crop import cut

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from contract.errors import BadWeights
-from inference import network
+from inference.model import network
 from training.fit import grow_head
 
 OLD, NEW = ["a", "c"], ["a", "b", "c", "d"]

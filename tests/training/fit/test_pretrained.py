@@ -9,7 +9,7 @@ from safetensors.torch import load
 from torchvision.models import SqueezeNet1_1_Weights
 
 from contract.errors import BadWeights, UsageError
-from inference import network
+from inference.model import network
 from tests.training.tiny import build
 from training.fit import pretrained
 from training.train import train

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from contract.errors import BadWeights
-from inference import network
+from inference.model import network
 from training.fit import weights_file
 
 TINY = "tests.training.tiny:build"

@@ -5,7 +5,7 @@ from PIL import Image
 
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.strip import strip
+from inference.model.strip_metadata import strip
 from jobs import dataset_images, petastorm_writer
 from tests.inference.pictures import encode, pixels
 from tests.inference.published import publish_tiny
@@ -49,7 +49,7 @@ def test_eight_orientations_one_answer_in_service_dataset_and_assessment(tmp_roo
 def test_a_jpeg_turned_by_its_tag_alone_is_turned_for_all(tmp_root):
     """JPEG cannot be turned without loss here, so the same pixels are shown eight ways up: eight stored pictures."""
     from contract.card import Preprocess
-    from inference.preprocess import to_uint8
+    from inference.model.preprocess import to_uint8
 
     upright = to_uint8(encode(pixels(4)), Preprocess(resize=None, crop=None))
     for orientation in STORED:

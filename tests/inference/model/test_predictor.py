@@ -9,8 +9,8 @@ from safetensors.torch import save
 
 from contract.card import Card, Preprocess
 from contract.errors import BadImage, BadWeights, NotFinite, UsageError
-from inference import network
-from inference.predictor import Predictor
+from inference.model import network
+from inference.model.predictor import Predictor
 from tests.inference.pictures import picture
 from tests.inference.published import NETWORK, PREPROCESS, tiny_weights
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from contract.card import Preprocess
 from contract.errors import BadImage
-from inference import preprocess
-from inference.preprocess import decode, inspect, normalise, to_tensor, to_uint8
+from inference.model import preprocess
+from inference.model.preprocess import decode, inspect, normalise, to_tensor, to_uint8
 from tests.inference.pictures import encode, picture, pixels
 
 AS_IS = Preprocess(resize=None, crop=None)

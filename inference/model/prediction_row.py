@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from contract import layout
 
 if TYPE_CHECKING:
-    from inference.predictor import Predictor
-    from inference.preprocess import Info
+    from inference.model.predictor import Predictor
+    from inference.model.preprocess import Info
 
 LOGGED_CLASSES = 5
 

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.card import Preprocess
 from contract.errors import BadImage
-from inference import quick_torchvision
+from inference.model import lazy_torchvision
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -109,7 +109,7 @@ def center(pixels: Tensor, crop: int | None) -> Tensor:
     """The middle `crop` x `crop` of [..., H, W], black where it is smaller; all of it for None."""
     if crop is None:
         return pixels
-    quick_torchvision.ready()
+    lazy_torchvision.ready()
     from torchvision.transforms import functional as f  # v2 gives the same numbers, and imports torch's compiler
 
     return f.center_crop(pixels, [crop, crop])
@@ -202,7 +202,7 @@ def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarra
                            f"{size[0]}, got {width} x {height}: it is too narrow.")
     if size in ([height, width], [min(height, width)]):
         return image
-    quick_torchvision.ready()
+    lazy_torchvision.ready()
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as f
 

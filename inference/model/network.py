@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from contract.card import Card
 from contract.errors import BadWeights, UsageError
-from inference import quick_torchvision
+from inference.model import lazy_torchvision
 
 DRAWS = (Tensor.normal_, Tensor.uniform_)  # what everything in torch.nn.init ends in
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -24,7 +24,7 @@ AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
 def names() -> list[str]:
     """All torchvision classification networks, sorted."""
-    quick_torchvision.ready()
+    lazy_torchvision.ready()
     from torchvision import models
 
     return models.list_models(module=models)
@@ -42,7 +42,7 @@ def build(name: str, classes: int) -> nn.Module:
     """
     if is_own(name):
         return _own(name, classes)
-    quick_torchvision.ready()
+    lazy_torchvision.ready()
     from torchvision import models
 
     if name not in names():

@@ -5,7 +5,7 @@ from torch import nn
 
 from contract.card import Card, Preprocess
 from contract.errors import BadWeights, UsageError
-from inference import network
+from inference.model import network
 
 SMALL = ["squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small"]
 OWN = "tests.inference.own_network:build"

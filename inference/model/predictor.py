@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from contract.card import Card, Preprocess
 from contract.errors import BadWeights, NotFinite, UsageError
-from inference import network, preprocess
+from inference.model import network, preprocess
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # torch: as PyTorch runs it. torchscript: traced, weights folded, laid out for the processor; 1.5 times as fast on a CPU

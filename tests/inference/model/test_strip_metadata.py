@@ -6,8 +6,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from contract.card import Preprocess
 from contract.errors import BadImage
-from inference.preprocess import inspect, to_uint8
-from inference.strip import strip
+from inference.model.preprocess import inspect, to_uint8
+from inference.model.strip_metadata import strip
 from tests.inference.pictures import encode, picture, pixels
 
 SECRET = b"SECRET-52.5200N"

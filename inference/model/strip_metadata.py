@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from contract.errors import BadImage
-from inference.preprocess import ORIENTATION, Info, inspect
+from inference.model.preprocess import ORIENTATION, Info, inspect
 
 KINDS = {"jpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "webp": ("webp", "image/webp")}
 
