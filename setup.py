@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "contract",
     *("emr", "emr.template"),
-    *("inference", "inference.model", "inference.pages"),
+    *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     "metrics",
     *("pipeline", "pipeline.demo"),

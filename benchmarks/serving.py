@@ -157,7 +157,8 @@ def plain() -> None:
 
 def ours() -> None:
     """Trueup's service on the root of $ROOT; with $FORGET its outbox answers at once and keeps nothing."""
-    from inference import outbox, serve
+    from inference import serve
+    from inference.outbox import outbox
 
     if os.environ.get("FORGET"):
         async def nothing(self, row, image, body_hash, answer, brought=False):  # noqa: ANN001, ANN202

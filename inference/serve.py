@@ -53,7 +53,7 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
 def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     from inference.app import create_app
-    from inference.outbox import Outbox
+    from inference.outbox.outbox import Outbox
     from inference.service import Service
 
     storage = open_root(settings.need_root(), create=True)

@@ -30,8 +30,8 @@ from inference.live import Follower, Live
 from inference.model import preprocess
 from inference.model.prediction_row import logged_classes, prediction_row
 from inference.model.strip_metadata import strip
-from inference.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
-from inference.shipper import Shipper
+from inference.outbox.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
+from inference.outbox.shipper import Shipper
 from inference.store_clock import StoreClock
 from inference.telemetry import PREDICTION_ID, Metrics, event
 

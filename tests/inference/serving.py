@@ -20,7 +20,7 @@ from contract.settings import load
 from contract.storage import open_root
 from inference.app import create_app
 from inference.auth import NoAuth
-from inference.outbox import Outbox
+from inference.outbox.outbox import Outbox
 from inference.serve import listen
 from inference.service import Service
 

@@ -11,8 +11,8 @@ from contract import clock, ids, layout, manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
 from inference.model.strip_metadata import KINDS, strip
-from inference.outbox import Image, Outbox
-from inference.shipper import Shipper
+from inference.outbox.outbox import Image, Outbox
+from inference.outbox.shipper import Shipper
 from jobs import forget
 from jobs.forget import KEPT_OF_AN_ATTEMPT
 from pipeline import cli

@@ -9,8 +9,8 @@ from contract import clock, ids, layout
 from contract.errors import RootError
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
-from inference.outbox import Image, Outbox
-from inference.shipper import Shipper, parquet_bytes
+from inference.outbox.outbox import Image, Outbox
+from inference.outbox.shipper import Shipper, parquet_bytes
 from tests.inference.pictures import picture
 from tests.inference.serving import table_rows
 

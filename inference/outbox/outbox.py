@@ -22,7 +22,7 @@ from typing import Any
 
 from contract import clock, ids, layout
 from contract.errors import TrueupError, UsageError
-from inference.group_commit import GroupCommit, connect
+from inference.outbox.group_commit import GroupCommit, connect
 
 # An id may be brought for a day (service.py), so its answer is kept for longer: no id can get two answers here.
 # Ids that the service made come back by mistake only; their answers go after an hour.

@@ -6,7 +6,7 @@ import pytest
 
 from contract import ids
 from contract.errors import UsageError
-from inference.outbox import Image, OtherBody, Outbox, OutboxFull
+from inference.outbox.outbox import Image, OtherBody, Outbox, OutboxFull
 from tests.inference.serving import until
 
 MEGABYTE = 1 << 20

@@ -15,7 +15,7 @@ from contract import clock, layout
 from contract.errors import AlreadyExists, Mismatch
 from contract.records import LABEL, PREDICTION
 from contract.storage import Storage
-from inference.outbox import Cut, Outbox, Waiting
+from inference.outbox.outbox import Cut, Outbox, Waiting
 
 if TYPE_CHECKING:
     import pyarrow as pa
