@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from contract import clock
 from inference import upload
 from inference.auth import Caller, Refused, identify, require
-from inference.judgements import MOST_LABELS
+from inference.labelling.judgements import MOST_LABELS
 from inference.service import Service
 
 ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"

@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from contract.errors import TrueupError
 from inference import api
 from inference.auth import install
-from inference.pages.site import STATUS, add_pages
+from inference.pages.routes import add_pages
+from inference.pages.site import STATUS
 from inference.service import Service
 from inference.telemetry import Metrics
 

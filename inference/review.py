@@ -41,7 +41,7 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
                    items: int | None, wishes: str | None, floor: float | None, salt: str | None, judges: int,
                    second_share: float) -> Outcome:
     """Writes the sample of one model, day and kind. It is drawn once: a second draw is an error."""
-    from inference.day_items import cells
+    from inference.labelling.items import cells
 
     storage = open_root(settings.need_root())
     name = model or settings.need_model()

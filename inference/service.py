@@ -24,15 +24,15 @@ from contract.settings import Settings
 from contract.storage import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
+from inference.clock_skew import StoreClock
 from inference.cores import Cores
-from inference.judgements import check_id, label_row
+from inference.labelling.judgements import check_id, label_row
 from inference.live import Follower, Live
 from inference.model import preprocess
 from inference.model.prediction_row import logged_classes, prediction_row
 from inference.model.strip_metadata import strip
 from inference.outbox.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
 from inference.outbox.shipper import Shipper
-from inference.store_clock import StoreClock
 from inference.telemetry import PREDICTION_ID, Metrics, event
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps

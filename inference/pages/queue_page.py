@@ -12,10 +12,9 @@ from fastapi.responses import JSONResponse
 
 from contract import clock
 from contract.errors import UsageError
-from inference import handout
 from inference.auth import LARGEST_FORM, Caller, Refused
-from inference.batch import Batch, Holder
-from inference.handout import Queue
+from inference.labelling.documents import Batch, Holder
+from inference.labelling.queue import Queue, days_with_sample, parse_answers
 from inference.pages.site import HEADERS, Site, as_refusal, in_thread
 from inference.pages.visitor import holder_of, may_answer
 
@@ -41,7 +40,7 @@ async def choose(site: Site, request: Request, kind: str) -> Choice:
 
 
 def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
-    days = handout.days(site.storage, model, kind)[:DAYS_SHOWN]
+    days = days_with_sample(site.storage, model, kind)[:DAYS_SHOWN]
     if day:
         chosen = clock.parse_day(day)
         return Choice(model, kind, days, chosen, site.queue(model, chosen, kind))
@@ -140,7 +139,7 @@ async def take_json(site: Site, request: Request, caller: Caller, kind: str) -> 
     """`POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label"}]}."""
     document = await json_of(request)
     with as_refusal():
-        answers = handout.parse_answers(document.get("answers"))
+        answers = parse_answers(document.get("answers"))
     if not answers:
         with as_refusal():
             raise UsageError("expected at least one answer, got none.")

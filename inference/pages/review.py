@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from inference.auth import Caller, form_of, require
-from inference.batch import Batch
-from inference.handout import parse_answers
+from inference.labelling.documents import Batch
+from inference.labelling.queue import parse_answers
 from inference.pages import queue_page
 from inference.pages.queue_page import Choice
 from inference.pages.site import Site, as_refusal, in_thread, shows_page

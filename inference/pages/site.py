@@ -1,7 +1,4 @@
-"""What all pages share: templates, security headers, refusals that a person can read, who is at work, the queues.
-
-    add_pages(app, service, keyring)      # /, /audit, /review, /models, /reports, /login, /images/<sha256>, /static
-"""
+"""What all pages share: templates, security headers, refusals that a person can read, who is at work, the queues."""
 
 from __future__ import annotations
 
@@ -15,16 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract import errors, samples
 from contract.registry import Registry, models
 from contract.storage import Storage
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
-from inference.handout import Queue
+from inference.labelling.queue import Queue
 
 HERE = Path(__file__).parent
 QUEUES = 32
@@ -163,15 +159,3 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Runs something that reads the store beside the event loop; its errors become refusals."""
     with as_refusal():
         return await asyncio.to_thread(function, *arguments)
-
-
-def add_pages(app: FastAPI, service: Service, keyring: Any) -> Site:
-    """Adds all pages to an application on which `inference.auth.install` was called."""
-    from inference.pages import audit, classify, docs, images, login, models, reports, review
-
-    site = Site(service, keyring)
-    app.add_exception_handler(Refused, site.refusal)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for page in (classify, audit, review, models, reports, login, images, docs):
-        app.include_router(page.routes(site), include_in_schema=False)
-    return site

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from contract.labels import normalise
 from inference.auth import ANONYMOUS, NAME_COOKIE, Caller
-from inference.batch import Batch, Holder
+from inference.labelling.documents import Batch, Holder
 
 VISITOR_COOKIE = "trueup_visitor"
 YEAR = 365 * 24 * 3600

@@ -5,10 +5,10 @@ from contract.storage import open_root
 from emr.access import SERVICE
 from inference.keys import KeyRing
 from tests.emr.test_access import check, root, server  # noqa: F401
+from tests.inference.labelling.test_audit_loop import audit
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
-from tests.inference.test_audit_loop import audit
 
 
 def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa: F811

@@ -18,7 +18,7 @@ from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.auth import Caller, install, require
-from inference.pages.site import add_pages
+from inference.pages.routes import add_pages
 
 MODEL, DAY = "digits", "2026-11-20"
 CLASSES = ["cat", "dog", "eel", "fox"]

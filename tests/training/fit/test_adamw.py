@@ -13,7 +13,7 @@ REPO = Path(__file__).resolve().parents[3]
 LIGHT = """
 import sys
 from contract.card import Preprocess
-from inference import network, preprocess
+from inference.model import network, preprocess
 from tests.training.loop_root import digits, png
 x = preprocess.to_tensor(png(digits()[0][0]), Preprocess(resize=32, crop=32))[None]
 network.fill("resnet18", 2, network.build("resnet18", 2).state_dict())(x)

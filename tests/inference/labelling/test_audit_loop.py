@@ -5,8 +5,8 @@ import httpx
 from contract import clock, samples
 from contract.storage import open_root
 from inference import review
-from inference.handout import SECOND_OPINION
 from inference.keys import KeyRing
+from inference.labelling.queue import SECOND_OPINION
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until

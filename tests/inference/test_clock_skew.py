@@ -5,7 +5,7 @@ import pytest
 from contract import clock
 from contract.errors import RootError
 from contract.storage import open_root
-from inference.store_clock import StoreClock
+from inference.clock_skew import StoreClock
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until

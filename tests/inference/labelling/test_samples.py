@@ -14,8 +14,9 @@ from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
 from contract.samples import STRATEGIES, Cell, Sample, asked, confidence_bin, draw, drawn, spread
 from contract.storage import open_root, read_json
-from inference import day_items, review
+from inference import review
 from inference.keys import KeyRing
+from inference.labelling import items as day_items
 from metrics.estimate import hajek
 from metrics.origin_sums import Sums
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship

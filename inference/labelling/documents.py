@@ -1,4 +1,4 @@
-"""The documents of the review queue: who was given which items, and what they answered (see inference/handout.py)."""
+"""The documents of the review queue: who was given which items, and what they answered (see inference/labelling/queue.py)."""
 
 from __future__ import annotations
 

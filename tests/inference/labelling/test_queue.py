@@ -7,8 +7,8 @@ import pytest
 from contract import clock, jsonio, layout, samples
 from contract.errors import NotFound, UsageError
 from contract.storage import open_root
-from inference.batch import Holder
-from inference.handout import HOLD_MINUTES, SECOND_OPINION, Queue, parse_answers
+from inference.labelling.documents import Holder
+from inference.labelling.queue import HOLD_MINUTES, SECOND_OPINION, Queue, parse_answers
 from tests.inference.small_service import CLASSES, DAY, MODEL, ship
 
 ADA, BOB, CY, DEE = (Holder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob", "cy", "dee"))

@@ -22,8 +22,8 @@ from contract.labels import normalise
 from contract.samples import Sample
 from contract.sequence import Sequence
 from contract.storage import Storage
-from inference.batch import Answers, Batch, BatchItem, Holder
-from inference.day_items import DrawnItems, Item
+from inference.labelling.documents import Answers, Batch, BatchItem, Holder
+from inference.labelling.items import DrawnItems, Item
 
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
@@ -212,7 +212,7 @@ def _tied(named: list[str]) -> bool:
     return len(top) > 1 and top[0][1] == top[1][1]
 
 
-def days(storage: Storage, model: str, kind: str) -> list[str]:
+def days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
     """Days that have a sample of this kind, newest first."""
     prefix = f"samples/{layout.name(model)}/"
     found = [f.removeprefix("dt=") for f in storage.folders(prefix) if f.startswith("dt=")]
