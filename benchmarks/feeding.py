@@ -90,14 +90,14 @@ def dataset(folder: Path) -> str:
     """The same pictures as a dataset made by the real job; its id."""
     import logging
 
-    from jobs import images
+    from jobs import import_images
 
     logging.disable(logging.WARNING)
     # Near duplicates are not looked for: noise has none.
     sets = ("--set", "dataset.near_bits=0", "--set", "dataset.holdout_share=0.001", "--set", "dataset.validation_share=0.001")
     stdout, sys.stdout = sys.stdout, io.StringIO()
     try:
-        code = images.main([str(folder / "pictures"), "--root", str(folder / "root"), "--model", "m", "--json", *sets])
+        code = import_images.main([str(folder / "pictures"), "--root", str(folder / "root"), "--model", "m", "--json", *sets])
         document = json.loads(sys.stdout.getvalue())
     finally:
         sys.stdout = stdout

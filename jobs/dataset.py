@@ -50,8 +50,8 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
     from jobs import session
-    from jobs.consensus import IMAGE_COLUMNS, labelled
-    from jobs.dataset_build import build
+    from jobs.datasets.build import build
+    from jobs.datasets.consensus import IMAGE_COLUMNS, labelled
     from jobs.engines.day_files import list_day, read_footers, window
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)

@@ -22,9 +22,9 @@ from contract.dataset_record import SPLITS
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import Storage, open_root
-from jobs import forget_find
-from jobs.dataset_build import INDEX_FILE, LISTED_FILE
-from jobs.forget_find import Attempt, Rows
+from jobs.datasets.build import INDEX_FILE, LISTED_FILE
+from jobs.erasing import find
+from jobs.erasing.find import Attempt, Rows
 
 HASH = re.compile("[0-9a-f]{64}")
 # They name pictures by hash and show none: the lineage, the leakage check and replay need them.
@@ -44,7 +44,7 @@ def command(settings: Settings, prediction_id: str | None, image: str | None, by
     if image is not None and not HASH.fullmatch(image):
         raise UsageError(f"--image {image!r}: expected the sha256 of a stored image, 64 hex digits in lower case.")
     storage = open_root(settings.need_root())
-    hashes = {image} if image else forget_find.images_of(storage, prediction_id or "")
+    hashes = {image} if image else find.images_of(storage, prediction_id or "")
     done = [forget(storage, sha256, asked=image or prediction_id or "", by=by, reason=reason)
             for sha256 in sorted(hashes)]
     return Outcome(document={"images": done}, text="\n".join(map(text, done)))
@@ -54,12 +54,12 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
     """Erases one image; says what was there and which versions learnt from it. Harmless when repeated."""
     new = erasures.ask(storage, erasures.Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by=by, asked=asked,
                                                  reason=reason))
-    rows = forget_find.named_by(storage, sha256)
-    held = forget_find.attempts(storage, sha256)
+    rows = find.named_by(storage, sha256)
+    held = find.attempts(storage, sha256)
     return {"image_sha256": sha256, "erasure": layout.erasure(sha256), "new": new,
             "predictions": len(rows.prediction_ids), "images": _erase_images(storage, sha256, rows),
             "datasets": _erase_datasets(storage, sha256, held), "reports": _erase_reports(storage, sha256, rows),
-            "versions": [asdict(v) for v in forget_find.versions(storage, held)], "unread": rows.unread}
+            "versions": [asdict(v) for v in find.versions(storage, held)], "unread": rows.unread}
 
 
 def _erase_images(storage: Storage, sha256: str, rows: Rows) -> list[str]:
@@ -93,7 +93,7 @@ def _erase_datasets(storage: Storage, sha256: str, held: Sequence[Attempt]) -> l
 
 def _mark(storage: Storage, sha256: str, attempt: Attempt) -> None:
     """The manifest says so before its files go, so that a reader is told instead of finding nothing."""
-    made = forget_find.manifest_of(storage, attempt.dataset)
+    made = find.manifest_of(storage, attempt.dataset)
     if made and attempt.folder.endswith(f"/{made.attempt}/") and sha256 not in made.erased:
         marked = made.model_copy(update={"erased": sorted([*made.erased, sha256])})
         storage.put(layout.manifest(attempt.dataset), marked.to_bytes())

@@ -10,7 +10,7 @@ Writes `report.html` beside `evaluation.json`, with the verdict when `decision.j
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,10 @@ import click
 
 from contract import layout
 from contract.command import Outcome, run, stage_command
-from contract.errors import NotFound, UsageError
+from contract.errors import UsageError
 from contract.evaluations import newest
-from contract.report_script import SCRIPT
 from contract.settings import ReportSettings, Settings, with_options
-from contract.storage import Storage, open_root, read_json
-from jobs import report_view
-
-TEMPLATES = Path(__file__).with_name("templates")
+from contract.storage import Storage, open_root
 
 
 @stage_command("report")
@@ -42,7 +38,7 @@ def command(settings: Settings, names: tuple[str, ...], model: str | None, open_
     if len(names) > 2:
         raise UsageError(f"expected one evaluation, or two to compare, got {len(names)}.")
     if len(names) == 2:
-        from jobs.report_compare import write_comparison
+        from jobs.reports.compare import write_comparison
 
         where, document = write_comparison(storage, name, *names)
     else:
@@ -65,23 +61,10 @@ def show(storage: Storage, where: str) -> None:
         raise UsageError(f"--open: expected a browser on this machine, found none. The report is written: {where}.")
 
 
-def load(storage: Storage, model: str, evaluation_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """An evaluation and its decision (None: not judged); NotFound names the newest there are."""
-    from jobs.report_sources import optional
-
-    folder = layout.evaluation(model, evaluation_id)
-    try:
-        evaluation = read_json(storage, folder + "evaluation.json")
-    except NotFound:
-        there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
-        raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
-                       f"Make one: trueup evaluate --model {model}.") from None
-    return evaluation, optional(storage, folder + "decision.json")
-
-
 def write(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings | None = None) -> str:
     """Renders `report.html` of one evaluation (again, when there is one) and returns where it lies."""
-    from jobs.report_sources import sources
+    from jobs.reports.page import load, render
+    from jobs.reports.sources import sources
 
     evaluation, decision = load(storage, model, evaluation_id)
     found = sources(storage, evaluation, evaluation_id, decision, settings or ReportSettings())
@@ -92,28 +75,12 @@ def write(storage: Storage, model: str, evaluation_id: str, settings: ReportSett
 
 def publish(storage: Storage, model: str, evaluation_id: str, csv_folder: str | None = None) -> dict[str, Any]:
     """Writes the list of all reports, the tables for SQL and, when asked, CSV; says where."""
-    from jobs import report_index, report_tables
+    from jobs.reports import index
+    from jobs.reports import tables as report_tables
 
     tables = report_tables.copy(storage, model, evaluation_id)
     written = report_tables.write_csv(storage, model, evaluation_id, Path(csv_folder)) if csv_folder else []
-    return {"index": report_index.write(storage, model), "tables": tables} | ({"csv": written} if csv_folder else {})
-
-
-def render(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None = None,
-           sources: Mapping[str, Any] | None = None) -> str:
-    """The page of an evaluation document. Everything that people wrote is escaped."""
-    return template("report.html", report_view.page(evaluation, decision, sources))
-
-
-def template(name: str, values: Mapping[str, Any]) -> str:
-    """A page from its template, with the one script that reports have."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= report_view.FILTERS
-    return environment.get_template(name).render(**values, script=Markup(SCRIPT))
+    return {"index": index.write(storage, model), "tables": tables} | ({"csv": written} if csv_folder else {})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ from contract.registry import Registry  # noqa: E402
 from contract.sequence import Sequence as Numbered  # noqa: E402
 from contract.settings import Settings, with_options  # noqa: E402
 from contract.storage import Storage, open_root, open_storage  # noqa: E402
-from jobs.score_part import ERRORS, Job, Part, done_key, score_parts  # noqa: E402
+from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts  # noqa: E402
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 PART = 512  # images that become one file of rows

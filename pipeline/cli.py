@@ -49,9 +49,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "rollback": Verb("pipeline.model", "make the previous version live again", ("rollback",)),
     },
     "Data and people": {
-        "import images": Verb("jobs.images", "a folder of class folders becomes a dataset"),
-        "import labels": Verb("jobs.importing", "labels from CSV, JSON lines or Parquet", ("labels",)),
-        "import predictions": Verb("jobs.importing", "predictions from CSV, JSON lines or Parquet", ("predictions",)),
+        "import images": Verb("jobs.import_images", "a folder of class folders becomes a dataset"),
+        "import labels": Verb("jobs.import_table", "labels from CSV, JSON lines or Parquet", ("labels",)),
+        "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", ("predictions",)),
         "review": Verb("inference.review", "draw the samples that people are asked"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
         "keys": Verb("inference.keys", "add, list and revoke API keys"),

@@ -34,7 +34,7 @@ HOMES = {
     "pyspark": ("jobs/*", "training/fit/launch.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded/engine.py",),
     "mrjob": ("jobs/*",),
-    "torch": ("training/*", "inference/model/*", "jobs/score*.py"),
+    "torch": ("training/*", "inference/model/*"),
     "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),
     "boto3": ("contract/s3_storage.py", "emr/*"),
     "fastapi": ("inference/*",),

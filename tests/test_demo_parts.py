@@ -76,7 +76,7 @@ def test_a_stage_that_fails_ends_the_demo_with_its_own_error(tmp_path, capfd):
     world = open_world(str(tmp_path / "demo"), 1, 1.0, False)
     (world.work / "pictures").mkdir()
     with pytest.raises(StageFailed, match="expected class folders"):
-        world.run("jobs.images", str(world.work / "pictures"), "--model", "digits")
+        world.run("jobs.import_images", str(world.work / "pictures"), "--model", "digits")
 
 
 def test_an_s3_root_is_refused():

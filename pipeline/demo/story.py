@@ -57,7 +57,7 @@ def _train_first(world: World) -> None:
         path = folder / picture.truth / picture.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.data)
-    _, dataset = world.run("jobs.images", str(folder), "--model", MODEL)
+    _, dataset = world.run("jobs.import_images", str(folder), "--model", MODEL)
     _, trained = world.run("training.train", "--model", MODEL, "--dataset", dataset["dataset"], "--parent", "none",
                            "--network", "resnet18", "--size", "32", "--launcher", "process", "--ranks", "1",
                            "--set", f"train.seed={world.seed}", "--set", "train.epochs=6", "--set", "train.lr=0.002")

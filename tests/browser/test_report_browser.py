@@ -6,7 +6,7 @@ import pytest
 
 from contract import jsonio, layout
 from inference.auth import NoAuth
-from jobs import report, report_compare, report_index
+from jobs.reports import compare, index, page
 from metrics.tables import class_days
 from metrics.window import by_class
 from tests.figures import cell, day, document
@@ -36,10 +36,10 @@ def pages():
     for classes in (1, 3, 10, 100, 1000):
         made = days(classes)
         of_class = class_days({d.day: by_class(d.tables["cells"]) for d in made})
-        yield str(classes), report.render(document(*made), DECISION, {"class_days": of_class})
-    yield "no labels", report.render(document(*days(3, labelled=0)))
-    yield "one label", report.render(document(day([cell("cat", "dog", 0.9), cell("cat", n=30)])))
-    yield "no data", report.render(document())
+        yield str(classes), page.render(document(*made), DECISION, {"class_days": of_class})
+    yield "no labels", page.render(document(*days(3, labelled=0)))
+    yield "one label", page.render(document(day([cell("cat", "dog", 0.9), cell("cat", n=30)])))
+    yield "no data", page.render(document())
 
 
 PAGES = dict(pages())
@@ -113,8 +113,8 @@ def test_comparison_and_index_are_accessible(page, tmp_root):
     storage = open_root(tmp_root, create=True)
     for name, classes in (("2026a", 3), ("2026b", 10)):
         storage.put(layout.evaluation("m", name) + "evaluation.json", jsonio.dumps(document(*days(classes))))
-    report_index.write(storage, "m")
-    where, _ = report_compare.write_comparison(storage, "m", "2026a", "2026b")
+    index.write(storage, "m")
+    where, _ = compare.write_comparison(storage, "m", "2026a", "2026b")
     for address in (where, storage.uri(layout.report_index("m"))):
         page.goto(address)
         found = Axe().run(page, options=AXE)

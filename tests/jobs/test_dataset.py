@@ -13,7 +13,7 @@ from contract.registry import Registry, file_sha256
 from contract.settings import load
 from contract.storage import open_root
 from jobs import dataset as dataset_job
-from jobs import dataset_build, petastorm_writer
+from jobs.datasets import build, petastorm_writer
 from tests.training.loop_root import LoopRoot, digits, jpeg, png
 
 AS_OF = clock.parse_moment("2026-11-25T00:00:00Z")
@@ -46,8 +46,8 @@ def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, spark, mon
     for at in range(0, 120, 30):  # other files, the other way round
         day = "2026-11-20" if at < 60 else "2026-11-21"
         other.day(day, pictures[0][at:at + 30][::-1], pictures[1][at:at + 30][::-1])
-    monkeypatch.setattr("jobs.consensus.SLOTS", 5)
-    monkeypatch.setattr("jobs.dataset_images.PER_TASK", 7)
+    monkeypatch.setattr("jobs.datasets.consensus.SLOTS", 5)
+    monkeypatch.setattr("jobs.datasets.images.PER_TASK", 7)
     again = make(other.root)
     assert again.dataset == one.dataset and again.attempt != one.attempt
     assert [(f.row_digest, f.sha256) for f in again.files] == [(f.row_digest, f.sha256) for f in one.files]
@@ -107,7 +107,7 @@ def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_o
 
 def test_a_damaged_and_a_missing_image_are_listed_and_stop_nothing(loop, spark):
     made = make(loop.root)
-    rows = dataset_build.read_index(loop.storage, made)
+    rows = build.read_index(loop.storage, made)
     loop.storage.put(rows[0]["image_uri"], b"other bytes")
     loop.storage.delete(rows[1]["image_uri"])
     again = make(loop.root)
@@ -134,8 +134,8 @@ def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop
     loop.day("2026-11-23", [jpeg(p) for p in pixels[200:240]], [str(int(label) % 3) for label in labels[200:240]])
     made = make(loop.root, first="2026-11-23", last="2026-11-23")
     assert made.parent == first.dataset and sum(made.replayed.values()) == 120 - sum(first.left_out.values())
-    sides = {r["image_sha256"]: r["split"] for r in dataset_build.read_index(loop.storage, made)}
-    before = {r["image_sha256"]: r["split"] for r in dataset_build.read_index(loop.storage, first)}
+    sides = {r["image_sha256"]: r["split"] for r in build.read_index(loop.storage, made)}
+    before = {r["image_sha256"]: r["split"] for r in build.read_index(loop.storage, first)}
     assert before.items() <= sides.items()
     assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
 
@@ -162,7 +162,7 @@ def test_an_empty_window_and_an_export(loop, spark, tmp_path, capsys):
 
 
 def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, capsys):
-    from jobs import images
+    from jobs import import_images
 
     pixels, labels = digits()
     for n in range(60):
@@ -170,7 +170,7 @@ def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, 
         target.mkdir(parents=True, exist_ok=True)
         (target / f"{n}.jpg").write_bytes(jpeg(pixels[n]))
     (tmp_path / "mine" / "class 0" / "broken.jpg").write_bytes(b"no picture")
-    assert images.main([str(tmp_path / "mine"), "--root", tmp_root, "--model", "mine", "--json"]) == DONE
+    assert import_images.main([str(tmp_path / "mine"), "--root", tmp_root, "--model", "mine", "--json"]) == DONE
     document = json.loads(capsys.readouterr().out)
     assert document["classes"] == ["class 0", "class 1"] and sum(document["rows"].values()) == 60
     assert [entry["file"] for entry in document["refused"]] == ["class 0/broken.jpg"]
@@ -181,7 +181,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
     """Over HTTP against a real S3 API, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
     from petastorm import make_reader
 
-    from jobs.petastorm_s3 import filesystem
+    from jobs.datasets.petastorm_s3 import filesystem
     from jobs.task_store import where
     from training.feed import reader as ranks
 

@@ -13,7 +13,7 @@ from contract import counts_store, ids
 from contract.clock import to_us
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_storage
-from jobs import evaluate
+from jobs import count_window, evaluate
 from jobs.engines.embedded import engine as embedded
 from jobs.engines.question import Question
 from metrics.window import WindowCounts
@@ -88,8 +88,9 @@ def test_full_counts_all_and_finds_the_same(root, capsys, counted):
 
 
 def test_two_runs_at_once_store_the_same_counts_once(root, capsys):
+    request = count_window.Request(Question("m", NOW))
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(evaluate.evaluate, open_storage(root), evaluate.Request(Question("m", NOW))) for _ in range(2)]
+        asked = [pool.submit(count_window.evaluate, open_storage(root), request) for _ in range(2)]
         (one, folder), (two, same) = (a.result() for a in asked)
     assert one == two and folder == same
     stored = [e.key for e in open_storage(root).list("counts/") if e.key.endswith(".json")]
@@ -157,7 +158,7 @@ def test_days_are_held_one_by_one(root, capsys, monkeypatch):
         most.append(len({id(held) for one in made if (held := one()) is not None}))
         real_add(window, counts)
 
-    monkeypatch.setattr(evaluate, "READS_AT_ONCE", 3)
+    monkeypatch.setattr(count_window, "READS_AT_ONCE", 3)
     monkeypatch.setattr(counts_store, "read", read)
     monkeypatch.setattr(WindowCounts, "add", add)
     window = ("--from", (first - timedelta(39)).date().isoformat(), "--to", DAYS[-1])

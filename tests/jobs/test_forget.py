@@ -65,7 +65,7 @@ def loop(tmp_root):
 def dataset(storage, name: str, pictures: list[bytes], splits: list[str]) -> None:
     """A finished attempt as jobs/dataset leaves it, without Spark."""
     from contract.dataset_record import INDEX, ROW
-    from jobs.petastorm_writer import encode as parquet
+    from jobs.datasets.petastorm_writer import encode as parquet
 
     rows = [dict.fromkeys(ROW.names) | dict.fromkeys(INDEX.names) | {
         "image_sha256": hashlib.sha256(d).hexdigest(), "image": d, "label": "a", "label_index": 0, "origin": "import",

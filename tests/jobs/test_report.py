@@ -10,7 +10,8 @@ from contract import jsonio, layout
 from contract.errors import NotFound
 from contract.report_script import SCRIPT, csp_source
 from contract.storage import open_root, open_storage
-from jobs import report, report_view
+from jobs import report
+from jobs.reports import page, view
 from metrics import tables
 from metrics.since_dataset import Learnt
 from metrics.window import WindowCounts
@@ -31,7 +32,7 @@ def text(html):
 def test_the_headline_is_the_estimate_with_its_interval_and_what_it_rests_on():
     cells = [cell("a", "a", 0.9, origin="audit", n=90), cell("a", "b", 0.6, origin="audit", n=10),
              cell("b", "a", 0.3, origin="feedback", n=100)]
-    shown = text(report.render(document(day(cells)), DECISION))
+    shown = text(page.render(document(day(cells)), DECISION))
     assert "fail Version 1 does not hold." in shown
     assert "90% 83–94% (95% interval) Rests on a random audit, answered blind: 100 labels." in shown
     assert "All labels, plain 45%" in shown
@@ -39,7 +40,7 @@ def test_the_headline_is_the_estimate_with_its_interval_and_what_it_rests_on():
 
 def test_the_table_that_checks_labels():
     cells = [cell("a", "a", 0.97, n=9), cell("a", "b", 0.97, split=True), cell("b", "b", 0.3, n=4)]
-    shown = text(report.render(document(day(cells))))
+    shown = text(page.render(document(day(cells))))
     assert "a 10 9 1 1 90% 10 1 90% – 0" in shown
     assert "b 4 4 0 0 100% 4 0 100% 0.30 4" in shown
     assert "All classes 14 13 1 1 93%" in shown
@@ -55,12 +56,12 @@ def test_the_table_that_checks_labels():
      ("+30.0 points", "+20.0 points to +40.0 points", "-10.0 points")),
     ({"gate": "complete"}, ("–", "", "–"))])
 def test_a_gate_is_shown_in_its_own_unit(gate, shown):
-    assert report_view.gate_texts(gate) == shown
+    assert view.gate_texts(gate) == shown
 
 
 def test_it_says_who_answered_and_what_is_new_and_what_unlabelled_rows_promise():
     cells = [cell("a", "a", 0.9, origin="audit", n=80), cell("a", "b", 0.9, origin="audit", n=20), cell("a", None, 0.9, n=50)]
-    shown = text(report.render(document(day(cells), learnt=Learnt("1", "d", "2026-11-01"))))
+    shown = text(page.render(document(day(cells), learnt=Learnt("1", "d", "2026-11-01"))))
     assert "Audit labels, 100 of 100 of days without a sample document; not known to be unbiased." in shown
     assert "Of 50 predictions without a label about 80% (72–88%) should be right" in shown
     assert "100 labelled predictions of days after 2026-11-01, the last of its dataset; 20 of them were wrong." in shown
@@ -71,7 +72,7 @@ def test_it_says_who_answered_and_what_is_new_and_what_unlabelled_rows_promise()
                                   [day([cell("a", "a")])], [day(random_cells(1), "2026-11-19"), day(random_cells(2))]])
 @pytest.mark.parametrize("decision", [None, DECISION])
 def test_every_document_renders(days, decision):
-    html = report.render(document(*days), decision)
+    html = page.render(document(*days), decision)
     assert html.startswith("<!doctype html>") and html.count("<h1>") == 1
     assert not re.search(r"\bnan\b|None|Undefined", text(html))
 
@@ -81,14 +82,14 @@ def test_what_people_wrote_is_escaped():
     people = [{"labeler": HOSTILE, "votes": 2, "agreements": 1}]
     slices = [{"slice": HOSTILE, "value": HOSTILE, "model_version": HOSTILE, "origin": None, "predicted": "b",
                "label": None, "n": 1}]
-    html = report.render(document(day(cells, people=people, slices=slices), model=HOSTILE,
+    html = page.render(document(day(cells, people=people, slices=slices), model=HOSTILE,
                                   partial=[{"file": HOSTILE, "reason": HOSTILE}]))
     assert "<img" not in html and "49" not in text(html)
     assert html.count("&lt;img src=x") > 10
 
 
 def test_it_needs_no_network():
-    html = report.render(document(day(random_cells(1))), DECISION)
+    html = page.render(document(day(random_cells(1))), DECISION)
     assert not re.search(r"https?:|src=|@import|url\(|<script |<link", html)
     assert re.findall(r"<script>(.*?)</script>", html, re.DOTALL) == [SCRIPT]
     assert csp_source() == f"'sha256-{b64encode(sha256(SCRIPT.encode()).digest()).decode()}'"
@@ -97,7 +98,7 @@ def test_it_needs_no_network():
 def test_ten_thousand_classes_stay_below_5_megabytes():
     cells = [cell(f"class {i:05}", f"class {i if i % 5 else i // 2:05}", 0.5 + (i % 10) / 20, n=3)
              for i in range(10_000)]
-    html = report.render(document(day(cells)))
+    html = page.render(document(day(cells)))
     assert len(html.encode()) < 5_000_000
     assert "9,800 others stand in per_class.parquet" in text(html)
 

@@ -15,8 +15,8 @@ from contract.records import PREDICTION
 from contract.settings import load
 from contract.storage import open_root
 from inference.model.predictor import Predictor
-from jobs import score_part
 from jobs.score_images import PART, Item, in_table, main, parts_left, planned, plans, score, under
+from jobs.scoring import part as score_part
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 

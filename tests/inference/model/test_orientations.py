@@ -6,7 +6,7 @@ from PIL import Image
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.model.strip_metadata import strip
-from jobs import dataset_images, petastorm_writer
+from jobs.datasets import images, petastorm_writer
 from tests.inference.pictures import encode, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
@@ -36,7 +36,7 @@ def test_eight_orientations_one_answer_in_service_dataset_and_assessment(tmp_roo
     assert len({r["image_sha256"] for r in rows}) == 8
     side = Side(registry.card("1"), registry.weights("1"), ["a", "b", "c"])
     for row in rows:
-        look = dataset_images.look(storage, row["image_sha256"], row["image_uri"])
+        look = images.look(storage, row["image_sha256"], row["image_uri"])
         assert look.reason is None and (look.width, look.height) == (48, 36)  # upright
         data = petastorm_writer._image(storage, row | {"width": look.width, "height": look.height}, None)
         assert data == storage.read(row["image_uri"])

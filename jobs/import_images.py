@@ -31,7 +31,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     """Stores the pictures and makes the dataset."""
     from jobs import session
     from jobs.dataset import document, text
-    from jobs.dataset_build import build
+    from jobs.datasets.build import build
 
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root(), create=True)
@@ -47,7 +47,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
 
 def stored(storage: Storage, folder: Path, labeler: str, at: int,
            refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """One labelled row (as jobs.consensus.labelled gives) for each picture, which is stored; bad ones are listed.
+    """One labelled row (as jobs.datasets.consensus.labelled gives) for each picture, which is stored; bad ones are listed.
 
     `at`: when they were labelled, microseconds since 1970.
     """

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from contract.errors import EmptyData
 from contract.settings import DatasetSettings
-from jobs import dataset_plan
-from jobs.dataset_images import UNDECODABLE, Look
+from jobs.datasets import plan as dataset_plan
+from jobs.datasets.images import UNDECODABLE, Look
 
 SETTINGS = DatasetSettings(near_bits=0, new_class_images=6)
 

@@ -12,7 +12,9 @@ from typing import Any
 from contract import layout
 from contract.errors import NotFound
 from contract.storage import Storage
-from jobs import report_view
+from jobs.reports import view
+from jobs.reports.page import load, template
+from jobs.reports.sources import file_of, optional
 from metrics.decomposition import change
 from metrics.intervals import newcombe
 
@@ -21,9 +23,6 @@ MOST = 200
 
 def write_comparison(storage: Storage, model: str, first: str, second: str) -> tuple[str, dict[str, Any]]:
     """Renders the comparison; returns where it lies, and its document."""
-    from jobs.report import template
-    from jobs.report_sources import file_of
-
     sides = [side(storage, model, name) for name in (first, second)]
     sides = [one | {"file": file_of(storage, model, one["id"])} for one in sides]
     document = compare(*sides)
@@ -38,20 +37,16 @@ def _file(one: Mapping[str, Any]) -> str:
 
 def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
     """One side: {"id", "version", "window", "as_of", "figures"}. NotFound says what there is."""
-    from jobs.report import load
-
     if name.isdigit() and len(name) < 8:
         return _of_version(storage, model, name)
     evaluation, decision = load(storage, model, name)
-    order = report_view.newest_first(evaluation, decision)
+    order = view.newest_first(evaluation, decision)
     if not order:
         raise NotFound(f"evaluation {name} of model {model!r} has no prediction, so there is nothing to compare.")
     return _side(name, evaluation, order[0])
 
 
 def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
-    from jobs.report_sources import optional
-
     for name in reversed(storage.folders(layout.evaluations(model))):
         evaluation = optional(storage, layout.evaluation(model, name) + "evaluation.json")
         if evaluation and version in evaluation["versions"]:

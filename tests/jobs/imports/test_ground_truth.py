@@ -5,8 +5,8 @@ import json
 import pytest
 
 from contract import ids
-from jobs import importing
-from tests.jobs.test_importing import rows
+from jobs import import_table
+from tests.jobs.test_import_table import rows
 from tests.training.loop_root import LoopRoot, digits, png
 
 DAY = "2026-11-20"
@@ -30,11 +30,11 @@ def loop(tmp_root):
 
 def run(root, path, lines, *options):
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    return importing.main(["labels", str(path), "--root", root, "--json", *options])
+    return import_table.main(["labels", str(path), "--root", root, "--json", *options])
 
 
 def test_pictures_are_found_by_the_stored_image_or_by_a_prediction_id(loop, tmp_root, tmp_path):
-    other = ids.uuid7(importing.clock.parse_moment(f"{DAY}T09:00:00Z"))
+    other = ids.uuid7(import_table.clock.parse_moment(f"{DAY}T09:00:00Z"))
     lines = [line(loop.uris[0], " seven "), line(loop.uris[1], "one"),
              line("s3://elsewhere/x.jpg", "two") | {"prediction_id": other}]
     assert run(tmp_root, tmp_path / "output.manifest", lines) == 0

@@ -16,8 +16,8 @@ from contract.counts import ORIGINS
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData
 from contract.settings import DatasetSettings
-from jobs.dataset_images import Look
-from jobs.dataset_near import near
+from jobs.datasets.images import Look
+from jobs.datasets.near_duplicates import near
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_BYTES = 128 << 20  # of a file, roughly: more of them where `dataset.files` would make larger ones

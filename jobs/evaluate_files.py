@@ -5,14 +5,17 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from contract.command import Outcome
 from contract.errors import UsageError
 from contract.settings import Settings, with_options
 from contract.storage import Storage, open_root
+from jobs.count_window import evaluate, request_of
 from jobs.engines import day_files
-from jobs.importing import import_file
+from jobs.evaluate_text import outcome
+from jobs.import_table import import_file
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
 
@@ -20,8 +23,6 @@ UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such
 def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
                    slices: Sequence[str], role: str) -> Outcome:
     """Evaluates the predictions of one file by the labels of another; the same path as for a root."""
-    from jobs import evaluate
-
     if not predictions:
         raise UsageError("expected --predictions FILE beside --labels, got none.")
     with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
@@ -31,11 +32,11 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
             import_file(storage, "labels", Path(labels))
         days = day_files.days_present(storage)
         chosen = with_options(settings, model=settings.model or _only_model(storage, predictions), root=folder)
-        request = evaluate.request_of(chosen, as_of, slices, role, None, ())
-        request = evaluate.replace(request, first=min(days, default=None), last=max(days, default=None))
-        document, _ = evaluate.evaluate(storage, request)
+        request = request_of(chosen, as_of, slices, role, None, ())
+        request = replace(request, first=min(days, default=None), last=max(days, default=None))
+        document, _ = evaluate(storage, request)
     where = f"{predictions} and {labels}" if labels else f"{predictions}, no labels"
-    return evaluate.outcome(document, where)
+    return outcome(document, where)
 
 
 def _named(settings: Settings) -> dict[str, str]:

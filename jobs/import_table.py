@@ -1,6 +1,6 @@
 """Bring rows that were made elsewhere into the root.
 
-    trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.importing …)
+    trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
     trueup import labels FILE --root ROOT [--day D]
 
 CSV, JSON lines and Parquet; labels also from an output manifest of SageMaker Ground Truth. All rows are good or nothing
@@ -23,9 +23,10 @@ from contract.errors import AlreadyExists, ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import Storage, open_root
-from jobs import ground_truth, import_rows
 from jobs.engines import day_files
-from jobs.import_rows import Row
+from jobs.imports import ground_truth
+from jobs.imports import rows as import_rows
+from jobs.imports.rows import Row
 
 RECORDS = {"predictions": PREDICTION, "labels": LABEL}
 SHOWN = 20  # bad rows that a message names

@@ -14,8 +14,9 @@ from contract import clock, erasures, ids, layout
 from contract.errors import NotFound
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root, open_storage
-from jobs import evaluate, report, report_tables
-from jobs.report_compare import compare
+from jobs import evaluate, report
+from jobs.reports import page, tables
+from jobs.reports.compare import compare
 from metrics.tables import class_trend
 from metrics.window import by_class
 from tests.figures import cell, day, document
@@ -109,7 +110,7 @@ def test_csv_cannot_smuggle_formulas(root, tmp_path):
     table = pa.table({"label": ["=1+1", " @x", "-2", "a", None], "n": [-1, 2, 3, 4, 5]})
     sink = BytesIO()
     pq.write_table(table, sink)
-    assert report_tables.as_csv(sink.getvalue()).splitlines()[1:] == ["'=1+1,-1", "' @x,2", "'-2,3", "a,4", ",5"]
+    assert tables.as_csv(sink.getvalue()).splitlines()[1:] == ["'=1+1,-1", "' @x,2", "'-2,3", "a,4", ",5"]
 
 
 def test_two_evaluations_side_by_side(root):
@@ -136,8 +137,8 @@ def test_a_comparison_names_what_is_more_than_chance():
     ))["versions"]["1"]} for i, right in enumerate((90, 40))]
     found = compare(*sides)
     assert found["changed"] == ["b"] and found["classes"][0]["difference"]["value"] == pytest.approx(-0.5)
-    page = report.template("compare.html", {"c": found, "model": "m", "most": 9})
-    assert page.count(">clear</td>") == 1 and page.count(">may be chance</td>") == 1
+    text = page.template("compare.html", {"c": found, "model": "m", "most": 9})
+    assert text.count(">clear</td>") == 1 and text.count(">may be chance</td>") == 1
     assert found["change"]["mix"] + found["change"]["accuracy"] == pytest.approx(-0.25, abs=1e-12)
     assert [o["origin"] for o in found["origins"]] == ["import"]
 

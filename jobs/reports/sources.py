@@ -12,8 +12,8 @@ from contract.errors import Mismatch, NotFound
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.storage import Storage, read_json
-from jobs.report_examples import examples
-from jobs.report_view import newest_first
+from jobs.reports.examples import examples
+from jobs.reports.view import newest_first
 from metrics.decomposition import change
 from metrics.tables import class_days
 from metrics.window import by_class

@@ -44,7 +44,7 @@ def _looks(at: Where, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, 
 def look(storage: Storage, sha256: str, uri: str) -> Look:
     """One image, read and decoded."""
     from inference.model import preprocess
-    from jobs.dataset_near import phash
+    from jobs.datasets.near_duplicates import phash
 
     try:
         data = storage.read(uri)

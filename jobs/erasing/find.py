@@ -10,7 +10,7 @@ from contract.errors import Mismatch, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry, models
 from contract.storage import Storage
-from jobs.dataset_build import INDEX_FILE
+from jobs.datasets.build import INDEX_FILE
 from jobs.engines import day_files
 
 COLUMNS = ("prediction_id", "image_sha256", "image_uri")

@@ -7,14 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract.storage import open_storage
-from jobs import importing
+from jobs import import_table
 
 P = "prediction_id,predicted_at,model,model_version,predicted_label,confidence,top_labels\n"
 UUID = "019e1234-5678-7abc-8def-0123456789ab"  # of 2026-05-10
 
 
 def run(root, table, path, *options):
-    return importing.main([table, str(path), "--root", root, *options])
+    return import_table.main([table, str(path), "--root", root, *options])
 
 
 def rows(root, table):

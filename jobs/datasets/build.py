@@ -17,16 +17,17 @@ from contract.manifest import Manifest, Table
 from contract.registry import Registry
 from contract.settings import DatasetSettings
 from contract.storage import Storage
-from jobs import dataset_plan, petastorm_writer
-from jobs.dataset_images import look_at
-from jobs.dataset_plan import Plan, Row
+from jobs.datasets import petastorm_writer
+from jobs.datasets import plan as dataset_plan
+from jobs.datasets.images import look_at
+from jobs.datasets.plan import Plan, Row
 
 INDEX_FILE, LISTED_FILE = "rows.parquet", "left_out.json"
 
 
 def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
           as_of: datetime, window: dict[str, str | None]) -> Manifest:
-    """The manifest of the dataset that these rows (jobs.consensus.labelled) make; written only when there is none.
+    """The manifest of the dataset that these rows (jobs.datasets.consensus.labelled) make; written only when there is none.
 
     Raises EmptyData: a class has no training row; Leakage, Mismatch: an input contradicts itself.
     """

@@ -6,8 +6,8 @@ The template (templates/report.html) only places it. Nothing is computed here th
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jobs import report_charts
-from jobs.report_heatmap import heat_map
+from jobs.reports import charts
+from jobs.reports.heatmap import heat_map
 
 MOST_CLASSES, MOST_ROWS, MOST_PAIRS, NAMED = 200, 200, 10, 3
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
@@ -96,14 +96,14 @@ def newest_first(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | No
 
 def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None,
          sources: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Everything that the template places; `sources` is what jobs/report_sources.py found beside the document."""
+    """Everything that the template places; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
     bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
     return {
         "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]),
         "versions": [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}))
                      for name in newest_first(evaluation, decision)],
-        "trend": report_charts.trend(evaluation["trend"], bound),
+        "trend": charts.trend(evaluation["trend"], bound),
         "trend_rows": evaluation["trend"][-MOST_ROWS:], "origin_text": ORIGIN_TEXT,
         "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0),
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
@@ -145,10 +145,10 @@ def _rows(rows: Mapping[str, int]) -> dict[str, Any]:
 def _version(name: str, figures: Mapping[str, Any], days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
     classes = figures["per_class"]
     shown = classes if len(classes) <= MOST_CLASSES else _most_mistaken(classes, MOST_CLASSES)
-    sparks = report_charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
+    sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
     return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown), "sparks": sparks,
             "map": heat_map(figures["confusion"]), "quality": _quality(figures, [row["label"] for row in shown]),
-            "curve": report_charts.reliability(figures["calibration"]["reliability"])}
+            "curve": charts.reliability(figures["calibration"]["reliability"])}
 
 
 def _most_mistaken(classes: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:

@@ -5,6 +5,9 @@ from typing import Any
 
 from contract import layout
 from contract.storage import Storage
+from jobs.reports.page import template
+from jobs.reports.sources import optional
+from jobs.reports.view import newest_first
 
 MOST = 500
 AT_ONCE = 16
@@ -12,8 +15,6 @@ AT_ONCE = 16
 
 def write(storage: Storage, model: str) -> str:
     """Renders the list again and returns where it lies."""
-    from jobs.report import template
-
     names = storage.folders(layout.evaluations(model))[::-1]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = [row for row in pool.map(lambda name: _row(storage, model, name), names[:MOST]) if row]
@@ -24,9 +25,6 @@ def write(storage: Storage, model: str) -> str:
 
 
 def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    from jobs.report_sources import optional
-    from jobs.report_view import newest_first
-
     folder = layout.evaluation(model, name)
     document = optional(storage, folder + "evaluation.json")
     if document is None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from jobs.dataset_near import near, phash
+from jobs.datasets.near_duplicates import near, phash
 
 WORDS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=30)
 

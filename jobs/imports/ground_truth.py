@@ -15,9 +15,9 @@ from typing import Any
 from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
 from contract.storage import Storage
-from jobs import import_rows
 from jobs.engines import day_files
-from jobs.import_rows import Row
+from jobs.imports import rows
+from jobs.imports.rows import Row
 
 KIND = "groundtruth/image-classification"
 STORED = re.compile(r"(?:^|/)([0-9a-f]{64})\.\w+$")
@@ -48,7 +48,7 @@ def read(storage: Storage, path: Path) -> tuple[list[tuple[int, Row]], list[str]
             if not found:
                 raise ValueError(f"no prediction of {line.get('source-ref')!r} in the root; put `prediction_id` into the "
                                  f"lines of the input manifest, or let it name the stored images")
-            good += [(number, import_rows.row_of(LABEL, said | {"prediction_id": i})) for i in found]
+            good += [(number, rows.row_of(LABEL, said | {"prediction_id": i})) for i in found]
         except (ValueError, TypeError, BadLabel) as error:
             bad.append(f"{path}: line {number}: {error}")
     return good, bad

@@ -66,10 +66,10 @@ def _url(storage: Storage, folder: str) -> str:
 
 
 def _filesystem(storage: Storage) -> Any:
-    """What makes the file system, in the driver and in Spark's tasks. For S3 it is our own: see jobs/petastorm_s3.py."""
+    """What makes the file system, in the driver and in Spark's tasks. For S3 it is our own: see jobs/datasets/petastorm_s3.py."""
     if not storage.root.startswith("s3"):
         return _local
-    from jobs.petastorm_s3 import filesystem
+    from jobs.datasets.petastorm_s3 import filesystem
 
     return partial(filesystem, task_store.where(storage))
 

@@ -1,0 +1,251 @@
+"""A window of days is counted and becomes an evaluation: stored counts where they are good, an engine for the rest.
+
+`jobs/evaluate.py` is the command; this is what it, an evaluation of two files and the demo run.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from contract import clock, counts_store, jsonio, layout, manifest, samples
+from contract.counts import DayCounts
+from contract.counts_store import CountsDocument
+from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError
+from contract.progress import progress
+from contract.records import PREDICTION
+from contract.registry import Registry
+from contract.samples import Sample
+from contract.settings import Settings
+from contract.storage import Storage
+from jobs.engines import day_files
+from jobs.engines.prefetch import ahead
+from jobs.engines.question import DayFiles, Question, Slice, weighted
+from metrics.since_dataset import Learnt
+from metrics.window import WindowCounts
+
+# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
+ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
+READS_AT_ONCE = 16
+MOST_SLICES = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated, and how."""
+
+    question: Question
+    first: str | None = None
+    last: str | None = None
+    engine: str = "embedded"
+    options: dict[str, Any] = field(default_factory=dict)  # of the engine
+    full: bool = False
+    quarantine: bool = False
+    days: int = day_files.DEFAULT_DAYS
+    accepted_ratio: float = 0.1
+    bucket_edges: tuple[float, ...] | None = None
+
+
+@dataclass
+class Counted:
+    """What was counted: each day's document, the sums over the window, and the files left out.
+
+    No day is held whole: of each stays what the trend and the drift show of it.
+    """
+
+    documents: dict[str, CountsDocument] = field(default_factory=dict)
+    window: WindowCounts = field(default_factory=WindowCounts)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def take(self, document: CountsDocument, counts: DayCounts) -> None:
+        """One more day."""
+        self.documents[counts.day] = document
+        self.window.add(counts)
+
+
+def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
+    """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
+    question = request.question
+    window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
+    counted = count(storage, request, window.days)
+    document = build(storage, request, window, counted)
+    return document, write(storage, document, counted.window)
+
+
+def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
+    """The counts of each day: stored ones where they are good, else made by the engine and stored."""
+    question, counted = request.question, Counted()
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        listed = list(pool.map(lambda d: day_files.list_day(storage, d), days))
+        missing = listed if request.full else _reuse(storage, question, listed, counted, pool)
+    whole, counted.left_out = day_files.read_footers(storage, missing, question.slices, request.quarantine)
+    hurt = [d for d, before in zip(whole, missing, strict=True) if d.fingerprint() != before.fingerprint()]
+    if hurt and not request.full:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
+        whole = [d for d in whole if d not in hurt or d.day in still]
+    with closing(_made(storage, request, whole, counted)) as made:  # an engine ends at once when a day cannot be written
+        for day, counts in made:
+            made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
+                         "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
+            document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
+            counted.take(counts_store.write(storage, document, counts), counts)
+            del counts  # not beside the next one
+    return counted
+
+
+def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], counted: Counted,
+           pool: ThreadPoolExecutor) -> list[DayFiles]:
+    """Takes the stored counts that are good; returns the days that have none."""
+
+    def stored(day: DayFiles) -> tuple[CountsDocument, DayCounts] | None:
+        found = counts_store.find(storage, question.model, day.day, question.inputs(day), question.as_of)
+        return (found, counts_store.read(storage, found)) if found else None
+
+    missing = []
+    for day, found in zip(days, ahead(pool, stored, days, READS_AT_ONCE), strict=True):
+        if found:
+            counted.take(*found)
+        else:
+            missing.append(day)
+    return missing
+
+
+def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
+          counted: Counted) -> Iterator[tuple[DayFiles, DayCounts]]:
+    """Each day with the engine's counts; a day whose data cannot be read through is counted without those files."""
+    if not days:
+        return
+    engine = import_module(ENGINES[request.engine])
+    left = list(days)
+    with progress(f"evaluate ({request.engine})", len(days), "days") as shown:
+        try:
+            for counts in engine.count(storage, days, request.question, None, **request.options):
+                shown.advance(day=counts.day)
+                yield left.pop(0), counts
+                del counts
+        except Exception as error:  # whatever Spark or mrjob make of a file that cannot be read through
+            if isinstance(error, ForeignSchema) and not request.quarantine:
+                raise
+            bad = day_files.unreadable(storage, left)
+            if not bad:
+                raise
+            if not request.quarantine:
+                raise ForeignSchema(min(bad.values())) from error
+            counted.left_out |= bad
+            yield from _made(storage, request, [day_files.without(d, bad) for d in left], counted)
+
+
+def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> dict[str, Any]:
+    """The document of the evaluation."""
+    from metrics import evaluation
+
+    question = request.question
+    document = evaluation.build(
+        model=question.model, window=(window.first, window.last), as_of=question.as_of, engine=request.engine,
+        role=question.role, counts={d: c.name for d, c in counted.documents.items()}, window_counts=counted.window,
+        classes=classes_of(storage, question.model, counted.window),
+        partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
+        accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges,
+        fit=question.fit, labeler_weights=question.labeler_weights,
+        samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
+    if not document["versions"]:
+        document["models_with_rows"] = day_files.models_in(storage, day_files.days_present(storage))
+    return document
+
+
+def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
+    """The class list of each counted version that has a card."""
+    registry, counted = Registry(storage, model), window.origins
+    return {v: registry.card(v).classes for v in registry.versions() if v in counted}
+
+
+def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
+    """Kind -> day -> the sample that was drawn; samples are of live predictions only."""
+    if question.role != "live":
+        return {}
+    drawn = {d.removeprefix("dt=") for d in storage.folders(layout.samples(question.model))} & set(days)
+    found = {kind: {d: samples.read(storage, question.model, d, kind) for d in sorted(drawn)} for kind in samples.KINDS}
+    return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
+
+
+def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
+    """What the live version was trained on; None when nothing is live."""
+    registry = Registry(storage, model)
+    newest = registry.newest()
+    if newest is None or newest.state.live is None:
+        return None
+    dataset = registry.card(newest.state.live).dataset
+    try:
+        last = manifest.load(storage, dataset).window.get("to") if dataset else None
+    except NotFound:  # trained elsewhere, or the dataset was deleted since
+        dataset, last = None, None
+    return Learnt(newest.state.live, dataset, last)
+
+
+def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> str:
+    """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
+    from metrics.tables import tables
+
+    as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
+    written, digest = jsonio.dumps_with_digest(document)
+    folder = layout.evaluation(document["model"], f"{as_of}-{digest[:8]}")
+    made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, window).items()}
+    for name, data in {**made, "evaluation.json": written}.items():
+        try:
+            storage.create(folder + name, data)
+        except AlreadyExists:  # the same evaluation was written before
+            pass
+    return folder
+
+
+def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
+               spark_conf: Sequence[str]) -> Request:
+    """The request that settings and options make."""
+    chosen = settings.evaluate
+    engine = "spark" if _under_spark_submit() and "evaluate.engine" not in settings.origins else chosen.engine
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
+    if runner and engine != "mapreduce":
+        raise UsageError(f"--runner {runner} is for --engine mapreduce, got engine {engine}.")
+    if spark_conf and engine != "spark":
+        raise UsageError(f"--spark-conf is for --engine spark, got engine {engine}.")
+    moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
+    declared = tuple(_slice(*pair) for pair in {**chosen.slices, **dict(map(_pair, slices))}.items())
+    if len(declared) > MOST_SLICES:
+        raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
+    options = {"runner": runner} if runner else _spark_options(settings, spark_conf) if engine == "spark" else {}
+    question = Question(settings.need_model(), moment, role, slices=declared, **weighted(chosen))
+    return Request(question, engine=engine, options=options, days=chosen.days, accepted_ratio=chosen.accepted_ratio,
+                   bucket_edges=tuple(chosen.bucket_edges) or None)
+
+
+def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
+    """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
+    from contract import spark
+
+    made = spark.conf(settings, given)
+    return {"spark_conf": spark.with_s3a(settings.root or "", made, settings.spark.jars)}
+
+
+def _under_spark_submit() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError(f"{text!r}: expected NAME=VALUE.")
+    return name, value
+
+
+def _slice(name: str, expression: str) -> Slice:
+    texts = [f.name for f in PREDICTION.fields if f.type == "string"]
+    known = expression in ("hour", "image_size", "latency", *texts)
+    if not known and not expression.removeprefix("attributes.") != expression:
+        raise UsageError(f"slice {name}={expression}: expected a text column of the predictions ({', '.join(texts)}), "
+                         f"attributes.NAME, hour, image_size or latency.")
+    return Slice(name, expression)

@@ -1,0 +1,1 @@
+"""Where a picture that must be forgotten is."""

@@ -1,0 +1,1 @@
+"""Rows and manifests that other systems wrote."""

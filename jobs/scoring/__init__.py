@@ -1,0 +1,1 @@
+"""One part of batch scoring, as a Spark task runs it."""
