@@ -7,11 +7,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
 PACKAGES = [
+    "command",
     "contract",
     *("emr", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     *("jobs.erasing", "jobs.imports", "jobs.reports", "jobs.scoring"),
+    "jvm",
     "metrics",
     *("pipeline", "pipeline.demo"),
     *("training", "training.feed", "training.fit"),

@@ -1,6 +1,6 @@
 """Errors a caller can react to. Each message says what was expected, what came, and what to do.
 
-The command line turns them into exit codes (contract/command.py); libraries raise, and never exit.
+The command line turns them into exit codes (command/command.py); libraries raise, and never exit.
 """
 
 DONE, ERROR, USAGE, GATE_SAYS_NO, CANNOT_TELL = 0, 1, 2, 3, 4

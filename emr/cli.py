@@ -17,9 +17,10 @@ from typing import Any
 
 import click
 
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract.errors import ERROR, UsageError
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root, open_storage
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract import layout, spark
+from contract import layout
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
 from emr.exchange import Attempt, Request
+from jvm import spark_conf
 
 VCPUS, MEMORY_GB, DISK_GB = 4, 16, 20  # of a worker; EMR Serverless has fixed ratios
 HEAP_GB, BESIDE_GB = 8, 6  # of Spark's Java, and of Python beside it, which counts and scores there
@@ -78,4 +79,4 @@ def spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str
         found |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
                   f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}
     found |= {"spark.sql.session.timeZone": "UTC", "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
-    return found | {name: spark.text(value) for name, value in wanted.items() if name != "spark.master"}
+    return found | {name: spark_conf.text(value) for name, value in wanted.items() if name != "spark.master"}

@@ -23,8 +23,8 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder's n
     here = Path(__file__).resolve()
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 
-from contract.storage import open_root  # noqa: E402
-from emr.exchange import Attempt, Reply, Request  # noqa: E402
+from contract.storage import open_root
+from emr.exchange import Attempt, Reply, Request
 
 LAST_WORDS = 4000  # characters of a crash that travel back
 

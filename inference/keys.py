@@ -15,8 +15,8 @@ from threading import Lock
 
 import click
 
+from command.command import Outcome, run, stage_command
 from contract import clock, layout
-from contract.command import Outcome, run, stage_command
 from contract.documents import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.settings import Settings

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import click
 
+from command.command import Outcome, run, stage_command
 from contract import clock, layout, samples
-from contract.command import Outcome, run, stage_command
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import jsonio
-from contract.command import Outcome, run, stage_command
 from contract.errors import UsageError
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, local_path, open_root
 from inference.auth import LOOPBACK, NoAuth
 from inference.telemetry import event, log_to_stderr

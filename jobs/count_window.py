@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from command.progress import progress
 from contract import clock, counts_store, jsonio, layout, manifest, samples
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
+from contract.days import prediction_days
 from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError
-from contract.progress import progress
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.samples import Sample
@@ -153,7 +154,7 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
         fit=question.fit, labeler_weights=question.labeler_weights,
         samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
     if not document["versions"]:
-        document["models_with_rows"] = day_files.models_in(storage, day_files.days_present(storage))
+        document["models_with_rows"] = day_files.models_in(storage, prediction_days(storage))
     return document
 
 
@@ -225,10 +226,10 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
     """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
-    from contract import spark
+    from jvm import spark_conf
 
-    made = spark.conf(settings, given)
-    return {"spark_conf": spark.with_s3a(settings.root or "", made, settings.spark.jars)}
+    made = spark_conf.collect_conf(settings, given)
+    return {"spark_conf": spark_conf.with_s3a(settings.root or "", made, settings.spark.jars)}
 
 
 def _under_spark_submit() -> bool:

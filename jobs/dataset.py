@@ -12,15 +12,16 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import clock, layout, manifest
-from contract import spark as spark_settings
-from contract.command import Outcome, run, stage_command
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData, UsageError
 from contract.manifest import Manifest
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
 from jobs.engines.question import Question, weighted
+from jvm import spark_conf as spark_settings
 
 
 @stage_command("dataset", help="Build a training set from labelled predictions, or export one as class folders.")
@@ -49,17 +50,17 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
 def make(storage: Storage, settings: Settings, first: str | None, last: str | None, as_of: Any, role: str = "live",
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
-    from jobs import session
     from jobs.datasets.build import build
     from jobs.datasets.consensus import IMAGE_COLUMNS, labelled
     from jobs.engines.day_files import list_day, read_footers, window
+    from jvm import session
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     days, _ = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS)
     if not any(day.labels for day in days):
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
-    spark = session.get(spark_settings.conf(settings, spark_conf))
+    spark = session.get(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), role, **weighted(settings.evaluate))
     rows = labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,

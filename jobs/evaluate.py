@@ -17,15 +17,16 @@ from pathlib import Path
 if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import click  # noqa: E402
+import click
 
-from contract import clock  # noqa: E402
-from contract.command import Outcome, run, stage_command  # noqa: E402
-from contract.settings import Settings, with_options  # noqa: E402
-from contract.storage import open_root  # noqa: E402
-from jobs.count_window import ENGINES, evaluate, request_of  # noqa: E402
-from jobs.evaluate_files import evaluate_files  # noqa: E402
-from jobs.evaluate_text import outcome  # noqa: E402
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from contract import clock
+from contract.settings import Settings
+from contract.storage import open_root
+from jobs.count_window import ENGINES, evaluate, request_of
+from jobs.evaluate_files import evaluate_files
+from jobs.evaluate_text import outcome
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from contract.command import Outcome
+from command.command import Outcome
+from command.load_settings import with_options
+from contract.days import prediction_days
 from contract.errors import UsageError
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
 from jobs.count_window import evaluate, request_of
 from jobs.engines import day_files
@@ -30,7 +32,7 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         import_file(storage, "predictions", Path(predictions), UNNAMED | _named(settings))
         if labels:
             import_file(storage, "labels", Path(labels))
-        days = day_files.days_present(storage)
+        days = prediction_days(storage)
         chosen = with_options(settings, model=settings.model or _only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())
         request = replace(request, first=min(days, default=None), last=max(days, default=None))
@@ -44,7 +46,7 @@ def _named(settings: Settings) -> dict[str, str]:
 
 
 def _only_model(storage: Storage, predictions: str) -> str:
-    models = day_files.models_in(storage, day_files.days_present(storage))
+    models = day_files.models_in(storage, prediction_days(storage))
     if len(models) > 1:
         raise UsageError(f"{predictions} has rows of {', '.join(models)}: name one with --model.")
     return models[0] if models else UNNAMED["model"]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from contract.command import Outcome
-from contract.terminal import aligned, printable
+from command.command import Outcome
+from command.terminal import aligned, printable
 
 
 def outcome(document: dict[str, Any], where: str) -> Outcome:

@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
 from contract import clock, erasures, layout
-from contract.command import Outcome, run, stage_command
 from contract.dataset_record import SPLITS
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings

@@ -14,11 +14,13 @@ from typing import Any
 
 import click
 
-from contract import clock, labels, layout, spark
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from contract import clock, labels, layout
 from contract.errors import BadImage, EmptyData
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
+from jvm import spark_conf
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -29,9 +31,9 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 @click.option("--labeler", default="import", show_default=True, help="Who sorted the pictures, for the lineage.")
 def command(settings: Settings, folder: Path, model: str | None, labeler: str) -> Outcome:
     """Stores the pictures and makes the dataset."""
-    from jobs import session
     from jobs.dataset import document, text
     from jobs.datasets.build import build
+    from jvm import session
 
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root(), create=True)
@@ -40,7 +42,8 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(PICTURES)}), found none.")
-    made = build(session.get(spark.conf(settings)), storage, settings.need_model(), rows, settings.dataset, as_of, {})
+    spark = session.get(spark_conf.collect_conf(settings))
+    made = build(spark, storage, settings.need_model(), rows, settings.dataset, as_of, {})
     said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
 

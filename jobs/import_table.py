@@ -17,8 +17,9 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
 from contract import clock, counts_store, ids, jsonio, layout
-from contract.command import Outcome, run, stage_command
+from contract.days import prediction_days
 from contract.errors import AlreadyExists, ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
@@ -87,7 +88,7 @@ def _days_of(storage: Storage, wanted: Iterable[str]) -> dict[str, str]:
 
     system, base = storage.arrow()
     left, found = set(wanted), {}
-    for day in reversed(day_files.days_present(storage)):
+    for day in reversed(prediction_days(storage)):
         for file in day_files.list_day(storage, day).predictions if left else ():
             column = pq.read_table(f"{base}/{file.key}", columns=["prediction_id"], filesystem=system,
                                    partitioning=None)["prediction_id"].cast(pa.string())

@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import ids, layout, manifest
 from contract.card import Card
-from contract.command import Outcome, run, stage_command
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.manifest import Manifest
 from contract.registry import Registry, check_version, models
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")

@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import layout
-from contract.command import Outcome, run, stage_command
 from contract.errors import UsageError
 from contract.evaluations import newest
-from contract.settings import ReportSettings, Settings, with_options
+from contract.settings import ReportSettings, Settings
 from contract.storage import Storage, open_root
 
 

@@ -22,17 +22,19 @@ from typing import Any, NamedTuple
 if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import click  # noqa: E402
+import click
 
-from contract import clock, layout, spark  # noqa: E402
-from contract.command import Outcome, run, stage_command  # noqa: E402
-from contract.documents import Document  # noqa: E402
-from contract.errors import AlreadyExists, ForeignSchema, UsageError  # noqa: E402
-from contract.registry import Registry  # noqa: E402
-from contract.sequence import Sequence as Numbered  # noqa: E402
-from contract.settings import Settings, with_options  # noqa: E402
-from contract.storage import Storage, open_root, open_storage  # noqa: E402
-from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts  # noqa: E402
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from contract import clock, layout
+from contract.documents import Document
+from contract.errors import AlreadyExists, ForeignSchema, UsageError
+from contract.registry import Registry
+from contract.sequence import Sequence as Numbered
+from contract.settings import Settings
+from contract.storage import Storage, open_root, open_storage
+from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts
+from jvm.spark_conf import collect_conf
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 PART = 512  # images that become one file of rows
@@ -79,7 +81,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
 
 def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:
     """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
-    from jobs import session, task_store
+    from jvm import session, task_store
 
     at, context = task_store.where(storage), session.get(spark_conf, hands_out=True).sparkContext
     slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
@@ -184,7 +186,7 @@ def command(settings: Settings, model: str | None, version: str | None, images: 
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     found = under(images) if images else in_table(uris)
-    document = score(storage, settings, version, found, batch, spark.conf(settings, spark_conf))
+    document = score(storage, settings, version, found, batch, collect_conf(settings, spark_conf))
     return Outcome(document=document, text=as_text(document))
 
 

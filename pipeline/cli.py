@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from contract.errors import DONE, ERROR, USAGE
 
 # Our own packages: any other module that is missing at import belongs to an extra that was not installed.
-OURS = ("contract", "emr", "inference", "jobs", "metrics", "pipeline", "training")
+OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from contract.command import Outcome, run, stage_command
-from contract.settings import ENV_PREFIX, Settings
-from pipeline.tables import aligned
+from command.command import Outcome, run, stage_command
+from command.load_settings import ENV_PREFIX
+from command.terminal import aligned
+from contract.settings import Settings
 
 
 @stage_command("config")

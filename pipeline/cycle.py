@@ -15,16 +15,17 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import clock
-from contract.command import Outcome, run, stage_command
+from contract.days import default_window
 from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost, UsageError
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import End, Plan, Run, Runs, Timing
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
 from pipeline import stages
-from pipeline.days import default_window
 from pipeline.promotion import of_assessment
 from pipeline.runner import InProcessRunner, ProcessRunner, Runner, StageFailed
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
+from command.terminal import aligned
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
 from pipeline import doctor_checks
 from pipeline.doctor_checks import BAD, OK, Check
-from pipeline.tables import aligned
 
 
 @stage_command("doctor")

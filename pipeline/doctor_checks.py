@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from contract import clock, java, jsonio, spark
+from contract import clock, jsonio
 from contract.errors import AlreadyExists, TrueupError, UsageError
 from contract.settings import Settings
 from contract.storage import Storage, local_path, open_root, open_storage
+from jvm import java, spark_conf
 
 OK, ABSENT, BAD = "ok", "absent", "bad"
 LEAST_DISK = 2 << 30  # a demo's root, Spark's scratch space and a checkpoint
@@ -51,16 +52,16 @@ def spark_found(_: Settings) -> Finding:
     version, home = done.stdout.strip(), os.environ.get("SPARK_HOME")
     if home and not list(Path(home).glob(f"jars/spark-core_*-{version}.jar")):
         return BAD, f"pyspark {version}, but SPARK_HOME ({home}) has another Spark"
-    return OK, f"pyspark {version}, Hadoop {spark.hadoop_version()}"
+    return OK, f"pyspark {version}, Hadoop {spark_conf.hadoop_version()}"
 
 
 def s3a(settings: Settings) -> Finding:
     """Whether the jars with which Spark reads s3:// are there and of Spark's Hadoop."""
-    given = [name for name in spark.BROUGHT if name in settings.spark.conf]
+    given = [name for name in spark_conf.BROUGHT if name in settings.spark.conf]
     if given:
         return OK, f"brought by {', '.join(given)} of spark.conf, not looked at"
     try:
-        return OK, ", ".join(path.name for path in spark.s3a_jars(settings.spark.jars))
+        return OK, ", ".join(path.name for path in spark_conf.s3a_jars(settings.spark.jars))
     except UsageError as error:
         needed = (settings.root or "").startswith("s3://") and settings.evaluate.engine == "spark"
         return (BAD if needed else ABSENT), str(error)

@@ -11,6 +11,7 @@ from typing import Any
 
 from contract import layout
 from contract.counts_store import CountsDocument
+from contract.days import prediction_days
 from contract.errors import UsageError
 from contract.storage import Entry, Storage, open_root
 from emr import place
@@ -20,7 +21,6 @@ from emr.follow import ClusterFailed
 from emr.job import emr_settings, request_of
 from emr.needs import NEEDS
 from emr.package import published
-from pipeline.days import prediction_days
 from pipeline.runner import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
 from pipeline.stages import Stage
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from command.terminal import aligned, figure, printable, verdict
 from contract import clock, jsonio, layout
-from contract.command import Outcome, run, stage_command
 from contract.counts_store import load_all
 from contract.decision_document import Decision
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import newest
 from contract.registry import Registry
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json
 from pipeline.gates import UNDECIDED, decide
-from pipeline.tables import aligned, figure, printable, verdict
 from pipeline.tally_more import tally_of
 
 MOST_WISHES = 10

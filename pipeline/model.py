@@ -15,15 +15,16 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from command.terminal import aligned
 from contract import clock, layout
-from contract.command import Outcome, run, stage_command
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.registry import Record, Registry, check_version, models
 from contract.runs import Run, Runs
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json
 from pipeline.gates import GATES
-from pipeline.tables import aligned
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")

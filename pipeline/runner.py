@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from command.load_settings import ENV_PREFIX, NOT_SETTINGS
 from contract.errors import TrueupError
-from contract.settings import ENV_PREFIX, NOT_SETTINGS
 from pipeline.stages import Stage
 
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import click
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from command.terminal import aligned, printable
 from contract import layout
-from contract.command import Outcome, run, stage_command
+from contract.days import prediction_days
 from contract.errors import NotFound
 from contract.evaluations import newest
 from contract.registry import Registry, models
 from contract.runs import Runs
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json
-from pipeline.days import prediction_days
-from pipeline.tables import aligned, printable
 
 
 @stage_command("status")

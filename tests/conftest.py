@@ -84,7 +84,7 @@ def s3_root(moto_server, monkeypatch) -> str:
 @pytest.fixture(scope="session")
 def spark():
     """One local Spark for the session, made the way that our jobs make theirs."""
-    from contract import java
+    from jvm import java
 
     java.prepare("local[2]")
     from pyspark.sql import SparkSession

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyspark
 
-from contract import java
+from jvm import java
 from tests.training.fit.test_lost_rank import below, command_line
 
 REPO = Path(__file__).resolve().parents[1]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from contract import clock
+from contract.days import prediction_days
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
 from jobs.engines import day_files
@@ -73,6 +74,6 @@ def test_times_are_the_same_moment_everywhere(written, spark):
 def test_mrjob_counts_them(written):
     root, _ = written
     storage = open_root(str(root))
-    days = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in day_files.days_present(storage)], ())[0]
+    days = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in prediction_days(storage)], ())[0]
     found = list(engine.count(storage, days, Question("m", clock.now_us()), runner="inline"))
     assert sum(c.rows["predictions"] for c in found) == 5 and sum(c.rows["vote"] for c in found) == 2

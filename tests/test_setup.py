@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import java
+from jvm import java
 from tests.prerequisites import need
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -292,7 +292,7 @@ def test_extras_do_not_bring_what_their_users_do_not_need(monkeypatch):
 # What somebody who installed one extra only must be able to import: every module of these files.
 SERVES = {
     "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded/engine.py"),
-    "spark": ("contract/*.py", "jobs/session.py", "jobs/evaluate.py", "jobs/engines/spark/engine.py"),
+    "spark": ("contract/*.py", "jvm/session.py", "jobs/evaluate.py", "jobs/engines/spark/engine.py"),
     "mapreduce": ("contract/*.py", "jobs/engines/mapreduce/engine.py"),
     "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/emr_runner.py", "jobs/engines/embedded/engine.py"),
     "serve": ("contract/*.py", "inference/*.py"),
@@ -325,6 +325,6 @@ def test_a_wheel_installs_elsewhere_with_its_data(tmp_path):
     (wheel,) = tmp_path.glob("trueup-*.whl")
     there = tmp_path / "there"
     subprocess.run([BIN / "uv", "pip", "install", "-q", "--no-deps", "--target", there, wheel], check=True)
-    script = "import contract.java as j; print(j.__file__, j.LOG_SETTINGS.exists())"
+    script = "import jvm.java as j; print(j.__file__, j.LOG_SETTINGS.exists())"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=there)
-    assert said.stdout.split() == [str(there / "contract/java.py"), "True"]
+    assert said.stdout.split() == [str(there / "jvm/java.py"), "True"]

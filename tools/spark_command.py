@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from contract import java
+from jvm import java
 
 # spark-submit's options that take no value; behind any other one stands a value, which is not the program's name.
 FLAGS = {"--help", "-h", "--verbose", "-v", "--version", "--supervise", "--usage-error"}

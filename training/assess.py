@@ -18,13 +18,14 @@ from typing import Any
 import click
 import numpy as np
 
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
 from contract import manifest
 from contract.card import Card
-from contract.command import Outcome, run, stage_command
 from contract.errors import EmptyData, Leakage, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
 from training import compare
 from training.compare import Answers

@@ -18,14 +18,16 @@ from typing import Any
 
 import click
 
-from contract import clock, layout, manifest, spark
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from contract import clock, layout, manifest
 from contract.card import Card, Preprocess
-from contract.command import Outcome, run, stage_command
 from contract.errors import NoSuchModel, TrainingFailed, UsageError
 from contract.manifest import Manifest
 from contract.registry import CARD, Registry
-from contract.settings import Settings, with_options
+from contract.settings import Settings
 from contract.storage import Storage, open_root
+from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
@@ -60,7 +62,7 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
     registry = Registry(storage, settings.need_model())
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
                  size=size, grey=grey, weights_name=weights_name, weights=weights,
-                 spark_conf=spark.conf(settings, spark_conf))
+                 spark_conf=collect_conf(settings, spark_conf))
     return Outcome(document=document(card), text=text(card))
 
 

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from command.load_settings import ENV_PREFIX, NOT_SETTINGS
 from contract.card import Card
 from contract.errors import TrialFailed
 from contract.registry import Registry
-from contract.settings import ENV_PREFIX, NOT_SETTINGS
 from contract.storage import open_root
 
 HERE = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from emr.template.parts import Resource, ref
 NAMESPACE = "Trueup"
 DAY = 86400
 OUTBOX_SECONDS = 3600
-# The last line of a cycle is `<status>: <sentence>`; errors begin with `error:` (pipeline/cycle.py, contract/command.py).
+# The last line of a cycle is `<status>: <sentence>`; errors begin with `error:` (pipeline/cycle.py, command/command.py).
 PATTERNS = {
     "GateFailed": '?"refused: " ?"published: " ?"awaiting approval: " ?"No retraining: "',
     "CycleFailed": '"error: " -"is held by"',  # a start while the run before it is at work is none

@@ -9,11 +9,11 @@ from typing import Any
 from contract import layout
 from contract.counts import ORIGINS
 from contract.storage import Storage
-from jobs import task_store
 from jobs.engines import rules
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question, Slice
-from jobs.task_store import Where
+from jvm import task_store
+from jvm.task_store import Where
 
 # Read from the footers on like declared slices: columns that counting itself does not use.
 IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))

@@ -7,8 +7,8 @@ from typing import Any
 
 from contract.errors import BadImage, NotFound
 from contract.storage import Storage
-from jobs import task_store
-from jobs.task_store import Where
+from jvm import task_store
+from jvm.task_store import Where
 
 PER_TASK = 512  # images, at most 1,000 tasks
 MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its hash names", "image undecodable"

@@ -9,12 +9,12 @@ writing of data files does not go through here: they are whole objects.
 import io
 from typing import Any
 
-from jobs import task_store
-from jobs.task_store import Where
+from jvm import task_store
+from jvm.task_store import Where
 
 
 def filesystem(at: Where) -> Any:
-    """The file system of a store (`jobs.task_store.where`), for paths `/bucket/prefix/key`; may be made again in every
+    """The file system of a store (`jvm.task_store.where`), for paths `/bucket/prefix/key`; may be made again in every
     Spark task."""
     import warnings
 

@@ -19,8 +19,8 @@ from contract.dataset_record import ROW, SPLITS, unischema
 from contract.errors import Mismatch
 from contract.manifest import DataFile
 from contract.storage import Storage
-from jobs import task_store
-from jobs.task_store import Where
+from jvm import task_store
+from jvm.task_store import Where
 
 COMMON_METADATA = "_common_metadata"
 

@@ -5,16 +5,15 @@ ForeignSchema that names file, column, what was expected and what came.
 """
 
 import logging
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
+from command.progress import progress
 from contract import layout
+from contract.days import label_days, prediction_days
 from contract.errors import ForeignSchema, UsageError
-from contract.progress import progress
 from contract.records import LABEL, PREDICTION, Field, Record
 from contract.storage import Entry, Storage
 from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
@@ -22,28 +21,10 @@ from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
 log = logging.getLogger(__name__)
 DEFAULT_DAYS = 30
 FOOTERS_AT_ONCE = 16
-PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 # Counting looks at these of every prediction; slices add theirs. All columns of a label take part in the rule of
 # duplicates.
 COUNTED = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence",
            "role", "top_labels")
-
-
-def days_present(storage: Storage) -> list[str]:
-    """The days that have a partition of predictions, oldest first."""
-    return _partitions(storage.folders(f"{layout.PREDICTIONS}/"))
-
-
-def _partitions(folders: Iterable[str]) -> list[str]:
-    found = (m[1] for f in folders if (m := PARTITION.fullmatch(f)))
-    return sorted(d for d in found if _is_day(d))
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return bool(date.fromisoformat(text))
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -65,12 +46,12 @@ def window(storage: Storage, first: str | None, last: str | None, as_of_day: str
     old they are. UsageError when the ends are the wrong way round.
     """
     until = last or as_of_day
-    predicted = [d for d in days_present(storage) if d <= until]
+    predicted = [d for d in prediction_days(storage) if d <= until]
     since = first or min(predicted[-most:], default=until)
     if since > until:
         raise UsageError(f"expected a window that ends on or after its first day, got {since} to {until}.")
     end = last or max(predicted, default=until)
-    judged = _partitions(storage.folders(f"{layout.LABELS}/"))
+    judged = label_days(storage)
     return Window(since, max(since, end), tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end)))
 
 

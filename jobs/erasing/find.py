@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract import ids, layout, manifest
+from contract.days import prediction_days
 from contract.errors import Mismatch, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry, models
@@ -28,7 +29,7 @@ class Rows:
 def named_by(storage: Storage, sha256: str) -> Rows:
     """The rows of all days that name the image."""
     found = Rows()
-    for day in day_files.days_present(storage):
+    for day in prediction_days(storage):
         for prediction_id, _, uri in _rows(storage, day, "image_sha256", sha256, found.unread):
             found.prediction_ids.add(prediction_id)
             found.uris.add(uri)
@@ -38,7 +39,7 @@ def named_by(storage: Storage, sha256: str) -> Rows:
 def images_of(storage: Storage, prediction_id: str) -> set[str]:
     """Hashes of a prediction's picture (of several, when the id was used twice). NotFound: no such row, or no picture."""
     day, unread = ids.day_of(prediction_id), []
-    days = [day] if day else day_files.days_present(storage)
+    days = [day] if day else prediction_days(storage)
     rows = [row for d in days for row in _rows(storage, d, "prediction_id", prediction_id, unread)]
     if not rows:
         more = f" Files that cannot be read: {', '.join(unread)}." if unread else ""

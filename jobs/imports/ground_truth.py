@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from contract.days import prediction_days
 from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
 from contract.storage import Storage
@@ -94,7 +95,7 @@ def _predictions(storage: Storage, wanted: set[str]) -> dict[str, set[str]]:
 
     system, base = storage.arrow()
     found, columns = defaultdict(set), ["prediction_id", "image_sha256"]
-    for day in day_files.days_present(storage) if wanted else ():
+    for day in prediction_days(storage) if wanted else ():
         for file in day_files.list_day(storage, day).predictions:
             with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
                 if columns[1] not in parquet.schema_arrow.names:

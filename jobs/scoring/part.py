@@ -19,7 +19,7 @@ from contract.errors import AlreadyExists, BadImage, NotFound
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import Storage, open_storage
-from jobs import task_store
+from jvm import task_store
 
 ERRORS = "errors/"  # below the version's scoring folder
 READERS = 4  # threads that fetch and decode while the network works

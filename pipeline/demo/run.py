@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
 from contract.settings import Settings
 from pipeline.demo import story
 from pipeline.demo.world import World, open_world, say

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
+from command.progress import progress
 from contract.errors import TrueupError
 from contract.ids import uuid7
-from contract.progress import progress
 from pipeline.demo.digits import Picture
 
 

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
+from command.load_settings import load
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from contract.registry import Registry
 from contract.runs import Runs
-from contract.settings import load
 from contract.storage import open_root, open_storage
 from emr import needs
 from emr.follow import Interrupted

@@ -68,7 +68,7 @@ def test_a_change_in_the_source_is_another_package(tmp_path):
 
 
 def test_the_folders_are_those_of_setup_py():
-    assert package.packages() == ["contract", "emr", "inference", "jobs", "metrics", "pipeline", "training"]
+    assert package.packages() == ["command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training"]
 
 
 def test_what_a_cluster_has_is_left_out():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from command.load_settings import load
 from contract.errors import UsageError
-from contract.settings import load
 from emr import cli, estimate
 from emr.estimate import Load, Prices, Recorded, read_prices
 

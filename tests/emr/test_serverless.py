@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
+from command.load_settings import load
 from contract.errors import DONE
 from contract.runs import Runs
-from contract.settings import EmrSettings, load
+from contract.settings import EmrSettings
 from contract.storage import open_root, open_storage
 from emr import needs, place
 from emr.exchange import newest

@@ -5,8 +5,8 @@ import json
 import pytest
 from cfnlint.api import lint
 
+from command.load_settings import load
 from contract.errors import UsageError
-from contract.settings import load
 from emr import cli
 from emr.template.bucket import EXPIRES, NEVER
 from emr.template.schedule import definition

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
 
 NAMES = ("both", "only_live", "only_candidate", "neither")
 

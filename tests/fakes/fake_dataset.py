@@ -4,8 +4,8 @@ import sys
 
 import click
 
+from command.command import Outcome, run, stage_command
 from contract import jsonio, layout
-from contract.command import Outcome, run, stage_command
 from contract.errors import AlreadyExists, EmptyData
 from contract.storage import open_root
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
 from contract.registry import Registry
 from contract.storage import open_root
 from tests.pipeline.roots import write_version

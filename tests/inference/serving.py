@@ -16,7 +16,7 @@ import httpx
 import pyarrow.parquet as pq
 import uvicorn
 
-from contract.settings import load
+from command.load_settings import load
 from contract.storage import open_root
 from inference.app import create_app
 from inference.auth import NoAuth

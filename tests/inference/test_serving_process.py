@@ -72,7 +72,7 @@ def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
 
 
 def test_where_the_outbox_lies(tmp_path, monkeypatch):
-    from contract.settings import load
+    from command.load_settings import load
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert serve.outbox_folder(load(root=f"file://{tmp_path}/a%20b", env={})) == tmp_path / "a b-outbox"

@@ -6,11 +6,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from command.load_settings import load
 from contract import clock, manifest
 from contract.card import Card, Preprocess
 from contract.errors import DONE, ERROR, EmptyData
 from contract.registry import Registry, file_sha256
-from contract.settings import load
 from contract.storage import open_root
 from jobs import dataset as dataset_job
 from jobs.datasets import build, petastorm_writer
@@ -182,7 +182,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
     from petastorm import make_reader
 
     from jobs.datasets.petastorm_s3 import filesystem
-    from jobs.task_store import where
+    from jvm.task_store import where
     from training.feed import reader as ranks
 
     LoopRoot(s3_root).day("2026-11-20", *(part[:60] for part in pictures))

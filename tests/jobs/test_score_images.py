@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from command.load_settings import load
 from contract import ids, layout
 from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
-from contract.settings import load
 from contract.storage import open_root
 from inference.model.predictor import Predictor
 from jobs.score_images import PART, Item, in_table, main, parts_left, planned, plans, score, under

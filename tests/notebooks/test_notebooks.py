@@ -11,6 +11,7 @@ from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
 from jobs import evaluate
 from tests.pipeline.roots import MODEL, make_root, put_rows, rows
+from tests.test_architecture import PACKAGES
 
 HERE = Path(__file__).parents[2]
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
@@ -72,7 +73,7 @@ def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_reads_through_contract_and_ends_with_a_question(path):
     text = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
-    ours = re.findall(r"^(?:from|import) (contract|jobs|pipeline|inference|training|emr)\b", text, re.MULTILINE)
+    ours = re.findall(rf"^(?:from|import) ({'|'.join(PACKAGES)})\b", text, re.MULTILINE)
     assert set(ours) == {"contract", "metrics"}
     assert "".join(cells(path, "markdown")[-1]["source"]).startswith("## A question")
     assert "# change me" in "".join(cells(path, "code")[-1]["source"])

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from contract import spark
+from command.load_settings import load
 from contract.errors import UsageError
-from contract.settings import load
 from contract.storage import MARKER, open_storage
+from jvm import spark_conf
 from pipeline import doctor, doctor_checks
 
 
@@ -31,7 +31,7 @@ def jars(folder, *names):
 def test_the_jars_of_s3a_must_be_those_of_sparks_hadoop(tmp_path, capsys):
     folder = jars(tmp_path, "hadoop-aws-3.3.6.jar", "aws-java-sdk-bundle-1.12.262.jar")
     with pytest.raises(UsageError, match=r"expected hadoop-aws-3\.3\.4\.jar.*found hadoop-aws-3\.3\.6\.jar.*make jars"):
-        spark.s3a_jars(folder)
+        spark_conf.s3a_jars(folder)
     needed = ["--root", "s3://not-there/p", "--set", "evaluate.engine=spark", "--set", f"spark.jars={folder}"]
     found = checks(capsys, *needed, code=1)["s3a"]
     assert found["state"] == "bad" and found["do"].startswith("`make jars`")
@@ -41,22 +41,22 @@ def test_the_jars_of_s3a_must_be_those_of_sparks_hadoop(tmp_path, capsys):
 
 def test_jars_are_only_brought_where_spark_itself_reads_s3(tmp_path, monkeypatch):
     folder = jars(tmp_path, "hadoop-aws-3.3.4.jar", "aws-java-sdk-bundle-1.12.262.jar")
-    assert spark.with_s3a("/a/folder", {"a": "b"}, folder) == {"a": "b"}
-    assert spark.with_s3a("s3://b/p", {"a": "b"}, folder)["spark.jars"].count(",") == 1
+    assert spark_conf.with_s3a("/a/folder", {"a": "b"}, folder) == {"a": "b"}
+    assert spark_conf.with_s3a("s3://b/p", {"a": "b"}, folder)["spark.jars"].count(",") == 1
     own = {"spark.jars.packages": "org.apache.hadoop:hadoop-aws:3.3.4"}
-    assert spark.with_s3a("s3://b/p", own, folder) == own
+    assert spark_conf.with_s3a("s3://b/p", own, folder) == own
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")  # under spark-submit
-    assert spark.with_s3a("s3://b/p", {}, folder) == {}
+    assert spark_conf.with_s3a("s3://b/p", {}, folder) == {}
 
 
 def test_spark_conf_comes_from_the_settings_and_the_option_goes_before(monkeypatch):
     settings = load(env={}, overrides=["spark.conf={spark.master: 'local[2]', spark.executor.memory: 1g, a: true}"])
-    made = spark.conf(settings, ["spark.executor.memory=2g"])
+    made = spark_conf.collect_conf(settings, ["spark.executor.memory=2g"])
     assert made == {"spark.master": "local[2]", "spark.executor.memory": "2g", "a": "true"}
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    assert "spark.master" not in spark.conf(settings)
+    assert "spark.master" not in spark_conf.collect_conf(settings)
     with pytest.raises(UsageError, match="--spark-conf 'x': expected KEY=VALUE"):
-        spark.conf(settings, ["x"])
+        spark_conf.collect_conf(settings, ["x"])
 
 
 def test_a_clock_that_is_wrong_is_found(capsys, tmp_root, monkeypatch):

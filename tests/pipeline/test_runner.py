@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from contract.settings import load
+from command.load_settings import load
 from pipeline.runner import InProcessRunner, ProcessRunner, StageFailed, StageKilled, answer, environment, settings_file
 from pipeline.stages import GATE, Stage
 

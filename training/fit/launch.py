@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contract import java
 from contract.errors import UsageError
 from contract.storage import Storage
+from jvm import java
 from training.fit import failure
 from training.fit.job import Job
 

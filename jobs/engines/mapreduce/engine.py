@@ -18,13 +18,14 @@ from typing import Any
 
 import click
 
-from contract import clock, java
-from contract.command import Outcome, run, stage_command
+from command.command import Outcome, run, stage_command
+from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
 from contract.storage import Storage
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question
+from jvm import java
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
 AT_ONCE = 2_000  # output lines as Python objects

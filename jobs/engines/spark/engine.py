@@ -1,6 +1,6 @@
 """The Spark engine: tasks that count a day each; no Python touches a single row.
 
-Under spark-submit it uses the user's session and cluster, elsewhere Spark on this machine (jobs/session.py).
+Under spark-submit it uses the user's session and cluster, elsewhere Spark on this machine (jvm/session.py).
 `spark_tasks` gives each day to a task, or the ids of a big one to many, and `spark_piece` counts there, on Arrow's columns.
 """
 
@@ -10,10 +10,10 @@ from contextlib import closing
 from contract.counts import ROWS, DayCounts
 from contract.errors import Mismatch
 from contract.storage import Storage
-from jobs import session
 from jobs.engines.question import DayFiles, Question
 from jobs.engines.spark import tasks
 from jobs.engines.spark.day import Piece
+from jvm import session
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable | None = None, *,

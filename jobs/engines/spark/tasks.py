@@ -11,12 +11,12 @@ from uuid import uuid4
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION, Record, arrow_type
 from contract.storage import Storage
-from jobs import task_store
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DataFile, DayFiles, Question
 from jobs.engines.spark import sources
 from jobs.engines.spark.day import Piece, added, count, of_day
 from jobs.engines.spark.rows import IDS, entries, nulls
+from jvm import task_store
 
 # Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
 # each. On a cluster that is memory beside the executor's heap, of which YARN gives little.

@@ -62,7 +62,7 @@ def hadoop_arguments(folder, jar):
     """A Hadoop made of pyspark's own jars: pitfall 70."""
     import pyspark
 
-    from contract import java
+    from jvm import java
 
     conf = folder / "conf"
     conf.mkdir()

@@ -72,7 +72,7 @@ def test_logs_with_only_the_required_columns(spark, tmp_path):
 
 
 def test_the_users_session_keeps_its_own_settings(spark):
-    from jobs import session
+    from jvm import session
 
     before = spark.conf.get("spark.sql.caseSensitive")
     ours = session.get({"spark.sql.shuffle.partitions": "3"})

@@ -36,7 +36,7 @@ def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome
     def decorate(function: Callable[..., Outcome]) -> click.Command:
         @wraps(function)
         def wrapped(root: str | None, config: str | None, as_json: bool, overrides: tuple[str, ...], **options: Any) -> int:
-            from contract.settings import load
+            from command.load_settings import load
 
             outcome = function(load(root=root, path=config, overrides=overrides), **options)
             emit(outcome, as_json)

@@ -1,4 +1,4 @@
-"""Which prediction days a run is about."""
+"""Which days have rows, and which of them a run is about."""
 
 import re
 from datetime import date
@@ -28,8 +28,17 @@ def default_window(storage: Storage, first: str | None, last: str | None, today:
 
 def prediction_days(storage: Storage) -> list[str]:
     """The days that have a partition of predictions, oldest first."""
-    found = (m[1] for f in storage.folders(f"{layout.PREDICTIONS}/") if (m := PARTITION.fullmatch(f)))
-    return sorted(d for d in found if _is_day(d))
+    return _days(storage, layout.PREDICTIONS)
+
+
+def label_days(storage: Storage) -> list[str]:
+    """The days that have a partition of labels, oldest first."""
+    return _days(storage, layout.LABELS)
+
+
+def _days(storage: Storage, table: str) -> list[str]:
+    found = (match[1] for folder in storage.folders(f"{table}/") if (match := PARTITION.fullmatch(folder)))
+    return sorted(day for day in found if _is_day(day))
 
 
 def _is_day(text: str) -> bool:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from contract.days import default_window, prediction_days
 from contract.errors import UsageError
 from contract.local_storage import LocalStorage
-from pipeline.days import default_window, prediction_days
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ NUMERIC = set("0123456789.,%+-() eto")
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell, numbers to the right; verdicts are coloured (contract.command.emit strips that
+    """Columns padded to their widest cell, numbers to the right; verdicts are coloured (command.command.emit strips that
     where the output is no terminal)."""
     table = [[printable(cell) for cell in row] for row in (head, *rows)]
     columns = list(zip(*table, strict=True))

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from command.load_settings import load, with_options
 from contract.errors import UsageError
-from contract.settings import load, with_options
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ BESIDE = ("aws-java-sdk-bundle-*.jar", "bundle-2.*.jar", "wildfly-openssl-*.jar"
 BROUGHT = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")  # the user's own way to bring s3a
 
 
-def conf(settings: Settings, given: Sequence[str] = ()) -> dict[str, str]:
+def collect_conf(settings: Settings, given: Sequence[str] = ()) -> dict[str, str]:
     """Spark's settings: `spark.conf`, then those of `--spark-conf KEY=VALUE`. Under spark-submit the master is its own."""
     made = {key: text(value) for key, value in settings.spark.conf.items()}
     if submitted():

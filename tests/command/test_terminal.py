@@ -3,8 +3,8 @@
 import click
 from click.testing import CliRunner
 
-from contract.command import Outcome, stage_command
-from contract.terminal import aligned, figure, printable, verdict
+from command.command import Outcome, stage_command
+from command.terminal import aligned, figure, printable, verdict
 
 
 def test_columns_are_aligned_and_numbers_stand_to_the_right():

@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from contract import java
 from contract.errors import UsageError
+from jvm import java
 
 # What must hold for right counts; nobody may override these.
 MUST = {

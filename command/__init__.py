@@ -1,0 +1,1 @@
+"""What every command line shares: options, settings read, exit codes, tables for terminals, progress."""
