@@ -9,13 +9,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "command",
     "contract",
-    *("emr", "emr.template"),
+    *("emr", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     *("jobs.erasing", "jobs.imports", "jobs.reports", "jobs.scoring"),
     "jvm",
     "metrics",
-    *("pipeline", "pipeline.demo"),
+    *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]
 

@@ -2,7 +2,7 @@
 
     python -m contract.policy > docs/gates.yaml          the worked default, every field with its meaning
 
-pipeline/gates.py judges by it; this module only says what may be set and what is meant. A bound that is null is not
+pipeline/gates/decide.py judges by it; this module only says what may be set and what is meant. A bound that is null is not
 judged, so that a policy judges what somebody chose, and nothing else.
 """
 

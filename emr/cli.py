@@ -90,7 +90,7 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
 
     The same command again finds the same cluster or application, or the answer that it gave.
     """
-    from emr import place
+    from emr import dispatch
     from emr.follow import said
     from emr.job import request_of
     from emr.package import publish
@@ -99,7 +99,7 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
     name, storage = settings.need_model(), _s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
     request = request_of(stage, ["--model", name, *arguments], saved)
-    reply = place.carry(storage, name, request, lambda environment: publish(storage, environment, say=said))
+    reply = dispatch.carry(storage, name, request, lambda environment: publish(storage, environment, say=said))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")
     return Outcome(reply.code or (ERROR if error else 0), document, error["message"] if error else f"{stage}: done")
@@ -127,7 +127,7 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     from emr import stack
     from emr.account import Account
     from emr.follow import said
-    from emr.serverless_account import ServerlessAccount
+    from emr.serverless.account import ServerlessAccount
 
     if not yes:
         raise UsageError(f"expected --yes: this ends the clusters of stack {settings.emr.stack!r} and removes its roles, "
@@ -147,7 +147,7 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
 
 def _applications(settings: Settings) -> list[dict[str, Any]]:
     from emr.needs import SERVERLESS
-    from emr.serverless_account import ServerlessAccount
+    from emr.serverless.account import ServerlessAccount
 
     return ServerlessAccount().of_stack(settings.emr.stack) if settings.emr.compute == SERVERLESS else []
 

@@ -16,7 +16,7 @@ from typing import Any
 from contract.errors import NotFound, TrueupError
 from contract.storage import Storage, open_storage
 from emr.account import ALIVE, Account
-from emr.exchange import Attempt, Reply, Request, another, newest
+from emr.requests import Attempt, Reply, Request, another, newest
 
 ENDED = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 STEP_ENDED = ("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED")

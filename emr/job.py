@@ -8,8 +8,8 @@ from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Step
-from emr.exchange import Attempt, Request
 from emr.needs import MAPREDUCE, need, nodes
+from emr.requests import Attempt, Request
 
 
 def request_of(stage: str, argv: Sequence[str], settings: Mapping[str, Any], run: str | None = None,

@@ -7,11 +7,11 @@ from contract.errors import RootError
 from contract.settings import Settings
 from contract.storage import Storage
 from emr.cluster import Package, role
-from emr.exchange import Attempt
 from emr.job import cluster_of, request_of
 from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, need, on_serverless
 from emr.package import PackageError, fingerprint, published
-from emr.serverless import job_of
+from emr.requests import Attempt
+from emr.serverless.jobs import job_of
 
 # What is asked of EMR for one stage, in order; the last two only where a stop or a failure leaves something running.
 CALLS = ("ListClusters", "RunJobFlow", "DescribeCluster", "ListSteps", "ListClusters", "CancelSteps", "TerminateJobFlows")

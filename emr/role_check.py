@@ -14,7 +14,7 @@ from emr import account
 from emr.access import ACCESS, SERVICE, bucket_and_prefix
 from emr.account import AccountError, Caller
 from emr.cluster import role
-from emr.serverless_account import role_arn
+from emr.serverless.account import role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
 LABELLED = f"{layout.LABELS}/dt=2026-11-20/x.parquet"  # labels come from people, by the service

@@ -24,7 +24,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder's n
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 
 from contract.storage import open_root
-from emr.exchange import Attempt, Reply, Request
+from emr.requests import Attempt, Reply, Request
 
 LAST_WORDS = 4000  # characters of a crash that travel back
 

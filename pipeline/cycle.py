@@ -25,9 +25,9 @@ from contract.registry import Registry
 from contract.runs import End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import Storage, open_root
-from pipeline import stages
-from pipeline.promotion import of_assessment
-from pipeline.runner import InProcessRunner, ProcessRunner, Runner, StageFailed
+from pipeline.gates.promotion import of_assessment
+from pipeline.running import stages
+from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
 
 # Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
 PASSING = {"RootError", "Interrupted"}
@@ -57,7 +57,7 @@ def runner_of(name: str, storage: Storage, in_process: bool = False) -> Runner:
         return InProcessRunner() if in_process else ProcessRunner()
     if not storage.root.startswith("s3://"):
         raise UsageError(f"--runner emr: expected a root that clusters can reach (s3://bucket/prefix), got {storage.root}.")
-    from pipeline.emr_runner import EmrRunner
+    from pipeline.running.emr import EmrRunner
 
     return EmrRunner(InProcessRunner() if in_process else ProcessRunner())
 

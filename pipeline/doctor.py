@@ -16,17 +16,17 @@ from command.command import Outcome, run, stage_command
 from command.terminal import aligned
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
-from pipeline import doctor_checks
-from pipeline.doctor_checks import BAD, OK, Check
+from pipeline.checks import machine
+from pipeline.checks.machine import BAD, OK, Check
 
 
 @stage_command("doctor")
 @click.option("--account", is_flag=True, help="Look at the AWS account, too: the stack, its roles, the packages.")
 def command(settings: Settings, account: bool) -> Outcome:
     """Check Java, Spark, the root, the clock, the disk and the GPU."""
-    found = [checked(name, check, settings) for name, check in doctor_checks.CHECKS.items()]
+    found = [checked(name, check, settings) for name, check in machine.CHECKS.items()]
     if account:
-        from pipeline import doctor_account
+        from pipeline.checks import account as doctor_account
 
         found += [_row(*row) for row in doctor_account.rows(settings)]
     code = ERROR if any(row["state"] == BAD for row in found) else DONE

@@ -22,8 +22,8 @@ from contract.evaluations import newest
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json
-from pipeline.gates import UNDECIDED, decide
-from pipeline.tally_more import tally_of
+from pipeline.gates.decide import UNDECIDED, decide
+from pipeline.gates.tally_more import tally_of
 
 MOST_WISHES = 10
 

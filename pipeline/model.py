@@ -24,7 +24,7 @@ from contract.registry import Record, Registry, check_version, models
 from contract.runs import Run, Runs
 from contract.settings import Settings
 from contract.storage import Storage, open_root, read_json
-from pipeline.gates import GATES
+from pipeline.gates.decide import GATES
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")

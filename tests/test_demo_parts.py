@@ -12,7 +12,7 @@ from contract.settings import Settings
 from metrics.intervals import wilson
 from pipeline.demo import digits, people, run, story
 from pipeline.demo.world import DAYS, open_world
-from pipeline.runner import StageFailed
+from pipeline.running.local import StageFailed
 
 
 def hashes(part, seed=1):

@@ -294,7 +294,7 @@ SERVES = {
     "evaluate": ("contract/*.py", "pipeline/cli.py", "jobs/evaluate.py", "jobs/engines/embedded/engine.py"),
     "spark": ("contract/*.py", "jvm/session.py", "jobs/evaluate.py", "jobs/engines/spark/engine.py"),
     "mapreduce": ("contract/*.py", "jobs/engines/mapreduce/engine.py"),
-    "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/emr_runner.py", "jobs/engines/embedded/engine.py"),
+    "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/running/emr.py", "jobs/engines/embedded/engine.py"),
     "serve": ("contract/*.py", "inference/*.py"),
     "train": ("contract/*.py", "training/*.py", "jobs/dataset.py"),
 }

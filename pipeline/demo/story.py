@@ -24,7 +24,7 @@ from contract.storage import open_storage, read_json
 from pipeline.demo import digits, people, traffic
 from pipeline.demo.service import end_with_parent, serving
 from pipeline.demo.world import MODEL, World, say
-from pipeline.runner import StageFailed, environment
+from pipeline.running.local import StageFailed, environment
 
 RATE = 80.0  # requests a second of a day's traffic: below what one core answers
 SWAP_RATE = 25.0  # while training uses the machine and the version changes

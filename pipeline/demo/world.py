@@ -16,8 +16,8 @@ from typing import Any
 from contract import clock
 from contract.errors import UsageError
 from contract.storage import local_path
-from pipeline.runner import answer, environment
-from pipeline.stages import Stage
+from pipeline.running.local import answer, environment
+from pipeline.running.stages import Stage
 
 MODEL = "digits"
 # Days before the real today, and what happens on them.

@@ -8,8 +8,8 @@ from contract import jsonio
 from contract.decision_document import Decision, schema
 from contract.errors import Mismatch
 from contract.policy import GatePolicy
-from pipeline.gates import decide
-from pipeline.tally import Share, Tally
+from pipeline.gates.decide import decide
+from pipeline.gates.tally import Share, Tally
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "decision.schema.json"
 EVALUATION = {"model": "m", "window": {"from": "2026-11-13", "to": "2026-11-19"}, "partial": [{"file": "f"}],

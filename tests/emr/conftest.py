@@ -4,7 +4,8 @@ import pytest
 
 from contract import jsonio, layout
 from contract.storage import open_root
-from emr import account, package, serverless_account, step
+from emr import account, package, step
+from emr.serverless import account as serverless_account
 from tests.fakes.emr import FakeEmr
 from tests.fakes.serverless import FakeServerless
 

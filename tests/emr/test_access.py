@@ -14,9 +14,9 @@ from contract.errors import DONE
 from contract.registry import Registry
 from contract.storage import open_root
 from emr import access, step
-from emr.exchange import Request, another
+from emr.requests import Request, another
 from pipeline import cycle
-from pipeline.stages import ASSESS, DATASET, TRAIN, Stage
+from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.inference.pictures import picture
@@ -113,7 +113,7 @@ def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):
     from tests.emr.test_emr_cycle import test_a_stop_cancels_the_step_and_ends_the_cluster as stopped
 
     with pytest.MonkeyPatch.context() as patch:
-        from pipeline import stages
+        from pipeline.running import stages
 
         fakes = tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING)
         patch.setattr(stages, "RETRAINING", fakes)

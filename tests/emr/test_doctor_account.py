@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from contract.storage import MARKER, open_storage
 from emr import account, stack
-from pipeline import doctor, doctor_checks
+from pipeline import doctor
+from pipeline.checks import machine
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, allowing
 
@@ -48,7 +49,7 @@ def root(emr, moto_server, monkeypatch, capsys):
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     monkeypatch.setattr(stack, "SECONDS", 0)
-    monkeypatch.setattr(doctor_checks, "CHECKS", {})
+    monkeypatch.setattr(machine, "CHECKS", {})
     clients = {"iam": FakeIam(boto3.client("iam")), "sts": boto3.client("sts")}
     monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service, emr))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
@@ -74,7 +75,7 @@ def test_an_account_is_looked_at_role_by_role(root, capsys):
 
 
 def test_without_a_stack_it_is_said(emr, moto_server, monkeypatch, capsys, s3_root):
-    monkeypatch.setattr(doctor_checks, "CHECKS", {})
+    monkeypatch.setattr(machine, "CHECKS", {})
     open_storage(s3_root).put(MARKER, b'{"schema": "1"}')
     monkeypatch.setattr(account, "connect", lambda service="emr": boto3.client(service))
     found = checks(capsys, "--account", "--root", s3_root, "--set", "emr.stack=none-here")

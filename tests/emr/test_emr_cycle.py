@@ -15,8 +15,8 @@ from emr import needs
 from emr.follow import Interrupted
 from emr.package import PackageError
 from pipeline import cycle
-from pipeline.emr_runner import EmrRunner
-from pipeline.runner import InProcessRunner, StageFailed, StageKilled
+from pipeline.running.emr import EmrRunner
+from pipeline.running.local import InProcessRunner, StageFailed, StageKilled
 from tests.emr.conftest import put_packages, run_step
 from tests.fakes.emr import lost, throttle
 from tests.pipeline.conftest import fake_stages  # noqa: F401

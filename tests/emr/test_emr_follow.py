@@ -12,8 +12,8 @@ import pytest
 from contract.storage import open_root, open_storage
 from emr import step
 from emr.account import Account, AccountError
-from emr.exchange import Reply, Request, another, newest
 from emr.follow import ClusterFailed, Follower
+from emr.requests import Reply, Request, another, newest
 from tests.emr.test_emr_requests import made
 from tests.fakes.emr import FakeEmr, throttle
 

@@ -148,7 +148,7 @@ def test_a_job_runs_from_the_unpacked_archive(tmp_path):
 
 
 def _request(root):
-    from emr.exchange import Request, another
+    from emr.requests import Request, another
 
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
     return another(open_root(root), MODEL, Request(stage="evaluate", module="jobs.evaluate", argv=argv, settings={})).key

@@ -8,8 +8,8 @@ from contract.errors import UsageError
 from contract.settings import EmrSettings, TrainSettings
 from contract.storage import open_storage
 from emr.cluster import Package
-from emr.exchange import another
 from emr.job import cluster_of, request_of
+from emr.requests import another
 
 PACKAGE = Package("s3://b/packages/count-0.tar.gz", "0" * 64, "s3://b/packages/bootstrap-0.sh")
 SHAPE = botocore.session.get_session().get_service_model("emr").operation_model("RunJobFlow").input_shape

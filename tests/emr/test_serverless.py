@@ -11,14 +11,14 @@ from contract.errors import DONE
 from contract.runs import Runs
 from contract.settings import EmrSettings
 from contract.storage import open_root, open_storage
-from emr import needs, place
-from emr.exchange import newest
+from emr import dispatch, needs
 from emr.follow import Interrupted
 from emr.job import request_of
 from emr.needs import need, on_serverless
+from emr.requests import newest
 from pipeline import cycle
-from pipeline.emr_runner import EmrRunner
-from pipeline.runner import InProcessRunner, StageKilled
+from pipeline.running.emr import EmrRunner
+from pipeline.running.local import InProcessRunner, StageKilled
 from tests.emr.conftest import put_packages, run_job
 from tests.fakes.emr import lost, throttle
 from tests.pipeline.conftest import fake_stages  # noqa: F401
@@ -106,7 +106,7 @@ def test_a_stop_cancels_the_job_and_deletes_the_application(serverless, tmp_root
 
 def test_a_driver_that_died_is_continued_on_the_same_application(serverless, tmp_root, driver_dies):
     put_packages(make_root(tmp_root, **BAD))
-    driver_dies("emr.serverless_follow.ServerlessFollower", lambda: turn(tmp_root))
+    driver_dies("emr.serverless.follow.ServerlessFollower", lambda: turn(tmp_root))
     assert len(serverless.alive) == 1
     assert turn(tmp_root)["status"] == "published"
     assert len(serverless.applications) == 1 and serverless.alive == []
@@ -118,8 +118,8 @@ def test_a_driver_that_failed_in_between_does_not_meet_its_deleted_application(s
     request = request_of("dataset", ["--model", MODEL], settings, module="tests.fakes.fake_dataset")
     serverless.faults = [("create_application", "after", KeyError("a bug"))]
     with pytest.raises(KeyError):
-        place.carry(storage, MODEL, request, None)
-    assert place.carry(storage, MODEL, request, None).code == 0
+        dispatch.carry(storage, MODEL, request, None)
+    assert dispatch.carry(storage, MODEL, request, None).code == 0
     assert len(serverless.applications) == 2 and serverless.alive == [] and newest(storage, MODEL, request).n == 1
 
 

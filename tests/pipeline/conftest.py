@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import stages
+from pipeline.running import stages
 
 
 @pytest.fixture

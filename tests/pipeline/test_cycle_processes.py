@@ -22,7 +22,8 @@ START = """
 import os, sys, time
 from dataclasses import replace
 from pathlib import Path
-from pipeline import cycle, stages
+from pipeline import cycle
+from pipeline.running import stages
 stages.RETRAINING = tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING)
 publish, wait = cycle.Turn._publish, os.environ.get("WAIT_BEFORE_PUBLISH")
 def held(self, candidate, reason):

@@ -8,13 +8,14 @@ from command.load_settings import load
 from contract.errors import UsageError
 from contract.storage import MARKER, open_storage
 from jvm import spark_conf
-from pipeline import doctor, doctor_checks
+from pipeline import doctor
+from pipeline.checks import machine
 
 
 @pytest.fixture(autouse=True)
 def without_starting_spark(monkeypatch):
     """tests/pipeline/test_looking.py has that check."""
-    monkeypatch.setitem(doctor_checks.CHECKS, "spark", doctor_checks.Check(lambda _: ("ok", ""), ""))
+    monkeypatch.setitem(machine.CHECKS, "spark", machine.Check(lambda _: ("ok", ""), ""))
 
 
 def checks(capsys, *arguments, code=0):
@@ -61,6 +62,6 @@ def test_spark_conf_comes_from_the_settings_and_the_option_goes_before(monkeypat
 
 def test_a_clock_that_is_wrong_is_found(capsys, tmp_root, monkeypatch):
     open_storage(tmp_root).put(MARKER, b'{"schema": "1"}')
-    monkeypatch.setattr(doctor_checks.clock, "machine", lambda: 0.0)
+    monkeypatch.setattr(machine.clock, "machine", lambda: 0.0)
     found = checks(capsys, "--root", tmp_root, code=1)["clock"]
     assert "s from the store's" in found["found"] and "NTP" in found["do"]

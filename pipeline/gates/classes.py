@@ -8,8 +8,8 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from metrics.intervals import holm
-from pipeline.tally import Share, Tally
-from pipeline.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
+from pipeline.gates.tally import Share, Tally
+from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
 
 Member = tuple[str, float, Mapping[str, Share]]
 

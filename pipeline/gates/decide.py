@@ -13,11 +13,11 @@ from typing import Any
 
 from contract import clock
 from contract.policy import GatePolicy
-from pipeline import wishes
-from pipeline.gates_family import class_gate, family_gates
-from pipeline.gates_more import more_gates
-from pipeline.tally import Tally
-from pipeline.verdicts import (
+from pipeline.gates import labels_needed
+from pipeline.gates.classes import class_gate, family_gates
+from pipeline.gates.optional import more_gates
+from pipeline.gates.tally import Tally
+from pipeline.gates.verdicts import (
     ARRIVING,
     BUDGET,
     EXIT_CODES,
@@ -51,7 +51,7 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     gates = [_overridden(gate, overrides, as_of) for gate in judged]
     gates += [_partial(evaluation["partial"])] if evaluation["partial"] else []
     verdict, reasons = overall(gates)
-    wanted = wishes.wishes(policy, tally, gates)
+    wanted = labels_needed.wishes(policy, tally, gates)
     return {
         "schema": "1", "model": evaluation["model"], "version": live, "evaluation": evaluation_id,
         "window": evaluation["window"], "as_of": as_of, "policy": policy.model_dump(mode="json"),
@@ -125,5 +125,5 @@ def _accuracy_sentence(row: Mapping[str, Any], verdict: str) -> str:
 def _sentence(live: str, verdict: str, gates: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str:
     said = {PASS: "holds", FAIL: "does not hold", UNDECIDED: "cannot be judged"}[verdict]
     why = next((gate["sentence"] for gate in gates if gate["verdict"] == verdict), "The policy judges nothing here.")
-    more = wishes.sentence(wanted) if verdict == UNDECIDED else ""
+    more = labels_needed.sentence(wanted) if verdict == UNDECIDED else ""
     return f"Version {live} {said}. {why}{' ' if more else ''}{more}"

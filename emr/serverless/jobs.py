@@ -14,7 +14,7 @@ from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
-from emr.exchange import Attempt, Request
+from emr.requests import Attempt, Request
 from jvm import spark_conf
 
 VCPUS, MEMORY_GB, DISK_GB = 4, 16, 20  # of a worker; EMR Serverless has fixed ratios

@@ -13,7 +13,7 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from metrics.intervals import holm, mcnemar, paired_difference
-from pipeline.gates import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
+from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Starts stages on EMR: the same interface as pipeline/runner.py, behind `trueup cycle --runner emr`.
+"""Starts stages on EMR: the same interface as pipeline/running/local.py, behind `trueup cycle --runner emr`.
 
 The gate runs here, since it reads counts only; so does an evaluation that has little to count, so that a schedule that
-finds nothing new ends in seconds. Everything else gets a transient cluster of its own, or a job on EMR Serverless (emr/place.py).
+finds nothing new ends in seconds. Everything else gets a transient cluster of its own, or a job on EMR Serverless
+(emr/dispatch.py).
 """
 
 import json
@@ -14,15 +15,15 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.errors import UsageError
 from contract.storage import Entry, Storage, open_root
-from emr import place
+from emr import dispatch
 from emr.cluster import Package
-from emr.exchange import Reply
 from emr.follow import ClusterFailed
 from emr.job import emr_settings, request_of
 from emr.needs import NEEDS
 from emr.package import published
-from pipeline.runner import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
-from pipeline.stages import Stage
+from emr.requests import Reply
+from pipeline.running.local import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
+from pipeline.running.stages import Stage
 
 # So often a stage may crash on its cluster before its run ends: the next ones would crash, too, and be paid for.
 MOST_ATTEMPTS = 3
@@ -52,7 +53,7 @@ class EmrRunner:
             return self.here.run(stage, argv, settings)
         request = request_of(stage.name, rest, settings, self.key, stage.module)
         try:
-            reply = place.carry(storage, model, request, lambda environment: self.package(storage, environment))
+            reply = dispatch.carry(storage, model, request, lambda environment: self.package(storage, environment))
         except ClusterFailed as error:
             raise _dead(stage, str(error), error.attempt) from error
         return _answered(stage, reply)

@@ -9,13 +9,13 @@ from scipy.stats import binom
 from contract.counts import SLICES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, worked_default
-from pipeline.gates import accuracy_gates, decide
-from pipeline.gates_family import family
-from pipeline.gates_more import baseline_gate, calibration_gate, coverage_gate, drift_gate, trivial_gate
-from pipeline.tally import Share, Tally
-from pipeline.tally_more import calibration, tally_of
+from pipeline.gates.classes import family
+from pipeline.gates.decide import accuracy_gates, decide
+from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, trivial_gate
+from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally_more import calibration, tally_of
 from tests.figures import cell, day
-from tests.pipeline.test_gates import audit, evaluation
+from tests.pipeline.gates.test_decide import audit, evaluation
 
 WINDOW = {"from": "2026-11-19", "to": "2026-11-20"}
 
@@ -25,7 +25,7 @@ def counted(policy, *days, version="1"):
 
 
 def test_the_published_default_says_what_every_field_means():
-    published = Path(__file__).parents[2] / "docs/gates.yaml"
+    published = Path(__file__).parents[3] / "docs/gates.yaml"
     assert published.read_text() == worked_default()
     assert all(field.description for field in GatePolicy.model_fields.values())
 

@@ -8,8 +8,8 @@ import pytest
 from benchmarks import gate_years
 from contract import clock
 from contract.policy import GatePolicy
-from pipeline.gates import decide
-from tests.pipeline.test_gates import audit, evaluation
+from pipeline.gates.decide import decide
+from tests.pipeline.gates.test_decide import audit, evaluation
 
 
 @pytest.mark.parametrize("windows", gate_years.WINDOWS)

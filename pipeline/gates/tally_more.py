@@ -13,7 +13,7 @@ from metrics import calibration as confidence
 from metrics import drift
 from metrics.cells import by_version
 from metrics.intervals import SEED
-from pipeline.tally import Share, Tally, tally
+from pipeline.gates.tally import Share, Tally, tally
 
 REPLICATES = 1000
 ONE_DAY = "fewer than two days have predictions of it"

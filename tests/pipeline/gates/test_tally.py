@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from contract.counts import CELLS
-from pipeline.tally import Share, tally
+from pipeline.gates.tally import Share, tally
 
 
 def cells(*rows):

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from contract.policy import GatePolicy
-from pipeline.promotion import Paired, of_assessment, promotion
+from pipeline.gates.promotion import Paired, of_assessment, promotion
 
 
 def judge(overall, classes=None, **policy):

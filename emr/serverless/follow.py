@@ -11,10 +11,10 @@ from typing import Any
 
 from contract.errors import NotFound
 from contract.storage import open_storage
-from emr.exchange import Attempt, Reply
 from emr.follow import LAST_LINES, ClusterFailed, Follower
-from emr.serverless import Job, name_of
-from emr.serverless_account import GONE, JOB_ENDED, ServerlessAccount
+from emr.requests import Attempt, Reply
+from emr.serverless.account import GONE, JOB_ENDED, ServerlessAccount
+from emr.serverless.jobs import Job, name_of
 
 
 @dataclass

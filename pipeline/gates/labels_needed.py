@@ -18,8 +18,8 @@ import numpy as np
 
 from contract.policy import GatePolicy
 from metrics.intervals import p_at_least, wilson, z_of
-from pipeline.tally import Share, Tally
-from pipeline.verdicts import UNDECIDED
+from pipeline.gates.tally import Share, Tally
+from pipeline.gates.verdicts import UNDECIDED
 
 POWER = 0.8
 MOST, MOST_ROWS = 100_000, 200

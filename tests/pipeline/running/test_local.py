@@ -6,8 +6,16 @@ import os
 import pytest
 
 from command.load_settings import load
-from pipeline.runner import InProcessRunner, ProcessRunner, StageFailed, StageKilled, answer, environment, settings_file
-from pipeline.stages import GATE, Stage
+from pipeline.running.local import (
+    InProcessRunner,
+    ProcessRunner,
+    StageFailed,
+    StageKilled,
+    answer,
+    environment,
+    settings_file,
+)
+from pipeline.running.stages import GATE, Stage
 
 CONFIG = Stage("config", "pipeline.config", ())
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from contract.storage import Storage
 from emr.cluster import Package, role
-from emr.exchange import Attempt, Reply, Request
 from emr.follow import Follower
 from emr.job import cluster_of, emr_settings
 from emr.needs import need, on_serverless
+from emr.requests import Attempt, Reply, Request
 
 
 def carry(storage: Storage, model: str, request: Request, package: Callable[[str], Package]) -> Reply:
@@ -28,9 +28,9 @@ def carry(storage: Storage, model: str, request: Request, package: Callable[[str
 
 
 def _serverless(storage: Storage, model: str, request: Request) -> Reply:
-    from emr.serverless import Job, job_of
-    from emr.serverless_account import role_arn
-    from emr.serverless_follow import ServerlessFollower
+    from emr.serverless.account import role_arn
+    from emr.serverless.follow import ServerlessFollower
+    from emr.serverless.jobs import Job, job_of
 
     settings = emr_settings(request.settings)
 

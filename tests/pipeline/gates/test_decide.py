@@ -6,8 +6,8 @@ from scipy.stats import binom
 
 from contract import jsonio
 from contract.policy import GatePolicy
-from pipeline.gates import BUDGET, PASS, UNDECIDED, accuracy_gate, class_gate, decide
-from pipeline.tally import Share, Tally
+from pipeline.gates.decide import BUDGET, PASS, UNDECIDED, accuracy_gate, class_gate, decide
+from pipeline.gates.tally import Share, Tally
 
 AS_OF = "2026-11-20T00:00:00.000000Z"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contract.errors import TrueupError, UsageError
 from contract.settings import Settings
 from contract.storage import open_storage
-from pipeline.doctor_checks import ABSENT, BAD, OK
+from pipeline.checks.machine import ABSENT, BAD, OK
 
 Row = tuple[str, str, str, str]  # check, state, what was found, what to do
 
@@ -24,7 +24,7 @@ def rows(settings: Settings) -> Iterator[Row]:
 
 
 def _identity() -> Row:
-    from emr.serverless_account import identity
+    from emr.serverless.account import identity
 
     try:
         return "account", OK, identity()["Arn"], ""

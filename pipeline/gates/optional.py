@@ -8,8 +8,8 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from metrics.intervals import newcombe, paired_difference
-from pipeline.tally import Share, Tally
-from pipeline.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
+from pipeline.gates.tally import Share, Tally
+from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
 
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
 

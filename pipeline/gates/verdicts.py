@@ -7,7 +7,7 @@ import numpy as np
 
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from metrics.intervals import p_at_least, wilson
-from pipeline.tally import Share
+from pipeline.gates.tally import Share
 
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
 EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}

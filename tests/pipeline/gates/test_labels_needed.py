@@ -7,12 +7,12 @@ from contract import jsonio, layout, samples
 from contract.policy import GatePolicy
 from contract.storage import open_root
 from inference import review
-from pipeline.gates import accuracy_gate, decide
-from pipeline.gates_more import trivial_gate
-from pipeline.tally import Share, Tally
-from pipeline.wishes import wishes
+from pipeline.gates.decide import accuracy_gate, decide
+from pipeline.gates.labels_needed import wishes
+from pipeline.gates.optional import trivial_gate
+from pipeline.gates.tally import Share, Tally
+from tests.pipeline.gates.test_decide import audit, evaluation
 from tests.pipeline.roots import DAY, MODEL, make_root
-from tests.pipeline.test_gates import audit, evaluation
 
 POLICY = GatePolicy(min_class_recall=None)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from command.load_settings import ENV_PREFIX, NOT_SETTINGS
 from contract.errors import TrueupError
-from pipeline.stages import Stage
+from pipeline.running.stages import Stage
 
 
 class StageFailed(TrueupError):
@@ -86,7 +86,7 @@ def settings_file(settings: Mapping[str, Any]) -> Iterator[str]:
 def environment() -> dict[str, str]:
     """Our environment without settings, which the run has fixed, and with this checkout on the path."""
     kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-    here = str(Path(__file__).resolve().parents[1])
+    here = str(Path(__file__).resolve().parents[2])
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
 
 

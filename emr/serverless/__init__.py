@@ -1,0 +1,1 @@
+"""EMR Serverless: its jobs, its account, following them."""

@@ -1,0 +1,1 @@
+"""What trueup doctor looks at."""
