@@ -22,7 +22,8 @@ from moto.server import ThreadedMotoServer
 from benchmarks.incremental import bucket, late_label, one_day
 from benchmarks.timed import Case, alternate, table, trueup
 from contract.errors import CANNOT_TELL
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from tests.conftest import FAKE_AWS
 from tests.inference.published import publish_tiny
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.records import Field, Record
+from contract.records import Field, TableSchema
 
 RULES = "1"
 CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
@@ -21,7 +21,7 @@ ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_pr
         "labels", "other_model", "invalid", "misfiled", "future", "duplicate", "orphan", "superseded", "withdrawn",
         "vote")
 
-CELLS = Record("cells", (
+CELLS = TableSchema("cells", (
     Field("model_version", "string", "key"),
     Field("predicted", "string", "key: predicted_label"),
     Field("confidence_bin", "int32", "key: 0…19; null for NaN, null or outside [0, 1]"),
@@ -36,7 +36,7 @@ CELLS = Record("cells", (
     Field("sum_weight", "decimal", "sum of floor(2^16 / p)"),
     Field("sum_weight_squared", "decimal", "sum of the squares of those"),
 ))
-SLICES = Record("slices", (
+SLICES = TableSchema("slices", (
     Field("slice", "string", "key: name of the declared slice"),
     Field("value", "string", "key: at most 200 a slice, the rest in 'other'; null when the row has none"),
     Field("model_version", "string", "key"),
@@ -45,18 +45,18 @@ SLICES = Record("slices", (
     Field("label", "string", "key: the consensus; null when unlabelled"),
     Field("n", "int64", "distinct predictions"),
 ))
-PEOPLE = Record("people", (
+PEOPLE = TableSchema("people", (
     Field("labeler", "string", "key; null: nobody named"),
     Field("votes", "int64", "label rows that ended as `vote`"),
     Field("agreements", "int64", "of them, those that name the consensus of their prediction"),
 ))
-COINCIDENCES = Record("coincidences", (
+COINCIDENCES = TableSchema("coincidences", (
     Field("label", "string", "key"),
     Field("other_label", "string", "key"),
     Field("votes", "int32", "key: deciding votes on the item, 2 or more"),
     Field("n", "int64", "ordered pairs of deciding votes of different people on one item"),
 ))
-DELAYS = Record("delays", (
+DELAYS = TableSchema("delays", (
     Field("days", "int32", "key: floor((labeled_at - predicted_at) / 24 h), of label rows that ended as `vote`"),
     Field("origin", "string", "key: origin class of the row"),
     Field("n", "int64", "label rows"),

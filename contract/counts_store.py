@@ -15,7 +15,7 @@ from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
 from contract.documents import Document
 from contract.errors import AlreadyExists, Mismatch, NotFound
-from contract.storage import Storage
+from contract.store import Storage
 
 
 class CountsDocument(Document):

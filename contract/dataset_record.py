@@ -7,7 +7,7 @@ files stay closed until the assessment.
 
 from typing import Any
 
-from contract.records import Field, Record
+from contract.records import Field, TableSchema
 
 SPLITS = ("train", "validation", "holdout")
 
@@ -26,8 +26,8 @@ _ROW = (
     Field("width", "int32", "pixels as stored, upright", required=True),
     Field("height", "int32", "pixels as stored, upright", required=True),
 )
-ROW = Record("dataset rows", _ROW)
-INDEX = Record("dataset index", (
+ROW = TableSchema("dataset rows", _ROW)
+INDEX = TableSchema("dataset index", (
     *(f for f in _ROW if f.name != "image"),
     Field("split", "string", "train, validation or holdout", required=True),
     Field("file", "int32", "number of the file in its split", required=True),

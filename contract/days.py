@@ -5,7 +5,7 @@ from datetime import date
 
 from contract import clock, layout
 from contract.errors import UsageError
-from contract.storage import Storage
+from contract.store import Storage
 
 PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract import jsonio
 from contract.errors import Mismatch
-from contract.storage import Storage
+from contract.store import Storage
 
 
 class Document(BaseModel):

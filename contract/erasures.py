@@ -11,7 +11,7 @@ from pydantic import Field
 from contract import layout
 from contract.documents import Document
 from contract.errors import AlreadyExists
-from contract.storage import Storage
+from contract.store import Storage
 
 
 class Erasure(Document):

@@ -82,8 +82,10 @@ class Mismatch(TrueupError):
     """Rows read differ from what a manifest or a file promises."""
 
 
-class Leakage(TrueupError):
+class LeakageFound(TrueupError):
     """A row would stand on two sides of a split."""
+
+    code = "Leakage"  # what programs have branched on since before the class had this name
 
 
 class TrialFailed(TrueupError):

@@ -4,7 +4,8 @@ from itertools import groupby
 
 from contract import layout
 from contract.errors import NotFound
-from contract.storage import Storage, read_json
+from contract.storage import read_json
+from contract.store import Storage
 
 DOCUMENT = "evaluation.json"
 

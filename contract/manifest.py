@@ -7,7 +7,7 @@ from pydantic import Field
 from contract import layout
 from contract.documents import Document
 from contract.errors import NotFound
-from contract.storage import Storage
+from contract.store import Storage
 
 
 class DataFile(Document):
@@ -30,7 +30,7 @@ class Table(Document):
     rows: int
 
 
-class Leakage(Document):
+class LeakageCheck(Document):
     """What was checked before the manifest was written."""
 
     images_in_two_splits: int
@@ -58,7 +58,7 @@ class Manifest(Document):
     index: Table  # contract.dataset_record.INDEX
     left_out: dict[str, int]  # reason -> images; `listed` names each
     listed: Table
-    leakage: Leakage
+    leakage: LeakageCheck
     settings: dict[str, Any]
     split_by: str  # the formula, for people
     common_metadata: dict[str, str]  # split -> sha256 of the _common_metadata that outside users' Petastorm reads

@@ -20,7 +20,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Record:
+class TableSchema:
     """A table's row. Fields stand in schema order, which also orders ties (design, section 3)."""
 
     name: str
@@ -68,7 +68,7 @@ def arrow_type(text: str) -> Any:
             "map<string,string>": pa.map_(pa.string(), pa.string()), "decimal": pa.decimal128(38, 0)}[text]
 
 
-PREDICTION = Record("predictions", (
+PREDICTION = TableSchema("predictions", (
     Field("prediction_id", "string", "UUIDv7; a caller may bring its own", required=True),
     Field("predicted_at", "timestamp", "the event time", required=True),
     Field("recorded_at", "timestamp", "when the row became durable"),
@@ -93,7 +93,7 @@ PREDICTION = Record("predictions", (
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
 ))
 
-LABEL = Record("labels", (
+LABEL = TableSchema("labels", (
     Field("label_id", "string", "UUIDv7"),
     Field("prediction_id", "string", "of the prediction it judges", required=True),
     Field("label", "string", "the class that the labeler named", required=True),

@@ -22,8 +22,8 @@ from contract.errors import (
     PointerMoved,
     UsageError,
 )
-from contract.sequence import Sequence
-from contract.storage import Storage
+from contract.sequence import NumberedDocuments
+from contract.store import Storage
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
@@ -38,7 +38,7 @@ class State(Document):
     deleted: list[str] = []
 
 
-class Record(Document):
+class HistoryEntry(Document):
     """One history record: the change and the whole state after it."""
 
     seq: int
@@ -52,8 +52,8 @@ class Registry:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._history = Sequence(storage, layout.history(model), begin=self._copied)
-        self._claims = Sequence(storage, layout.claim(model))
+        self._history = NumberedDocuments(storage, layout.history(model), begin=self._copied)
+        self._claims = NumberedDocuments(storage, layout.claim(model))
 
     # -- versions ---------------------------------------------------------------------------------------------------
 
@@ -110,10 +110,10 @@ class Registry:
 
     # -- history ----------------------------------------------------------------------------------------------------
 
-    def newest(self) -> Record | None:
+    def newest(self) -> HistoryEntry | None:
         """The newest history record, or None before the first."""
         found = self._history.newest()
-        return Record.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
+        return HistoryEntry.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
 
     def _copied(self) -> int:
         """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
@@ -122,10 +122,11 @@ class Registry:
         except (NotFound, ValueError, KeyError, TypeError):
             return 0
 
-    def history(self) -> list[Record]:
+    def history(self) -> list[HistoryEntry]:
         """All records, oldest first."""
         newest = self.newest()
-        return [Record.parse(self._history.get(n), self._history.key(n)) for n in range(1, newest.seq + 1)] if newest else []
+        numbers = range(1, newest.seq + 1) if newest else ()
+        return [HistoryEntry.parse(self._history.get(n), self._history.key(n)) for n in numbers]
 
     def live(self) -> str:
         """The live version; NoSuchModel when nothing was ever promoted."""
@@ -136,7 +137,7 @@ class Registry:
         return newest.state.live
 
     def promote(self, version: str, by: str, reason: str, expected_live: str | None, run: str | None = None,
-                kind: str = "promote") -> Record:
+                kind: str = "promote") -> HistoryEntry:
         """Makes a version live, if `expected_live` still is. PointerMoved otherwise.
 
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
@@ -150,13 +151,13 @@ class Registry:
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
                             "replaces": expected_live}, {"live": version}, expected_live)
 
-    def _record_of(self, run: str, version: str) -> Record | None:
+    def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history()):
             if record.change.get("run") == run and record.change.get("version") == version:
                 return record
         return None
 
-    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None) -> Record:
+    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None) -> HistoryEntry:
         """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected."""
         while True:
             newest = self.newest()
@@ -168,7 +169,7 @@ class Registry:
                 raise NoSuchVersion(f"{self.model} version {update['live']}: its weights were deleted, only its card is left. "
                                     f"Name another version, or train it again.")
             seq = newest.seq if newest else 0
-            record = Record(seq=seq + 1, at=clock.iso(clock.now()), change=change,
+            record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change,
                             state=state.model_copy(update=update))
             try:
                 self._history.append(record.to_dict(), after=seq)
@@ -177,7 +178,7 @@ class Registry:
             self.publish_copy()
             return record
 
-    def delete(self, version: str, by: str, reason: str) -> Record:
+    def delete(self, version: str, by: str, reason: str) -> HistoryEntry:
         """Removes the weights of a version that is not live. Its card stays, for lineage and the leakage check.
 
         The record comes first: no promotion can come between it and the removal.

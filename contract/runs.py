@@ -19,9 +19,10 @@ from pydantic import Field
 from contract import clock, jsonio, layout
 from contract.documents import Document
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHeld, RunLost
-from contract.holders import Holder, gone, me
-from contract.sequence import Sequence
-from contract.storage import Storage, read_json
+from contract.run_owner import RunOwner, gone, me
+from contract.sequence import NumberedDocuments
+from contract.storage import read_json
+from contract.store import Storage
 
 # A window that nobody named means "now": an open run older than this is another one.
 DEFAULT_WINDOW_HOLDS = 24 * 3600
@@ -94,14 +95,14 @@ class Run:
         """Where its documents lie."""
         return layout.run(self.plan.model, self.n)
 
-    def owners(self) -> Sequence:
+    def owners(self) -> NumberedDocuments:
         """The sequence of its owners."""
-        return Sequence(self.storage, self.folder + "owner-{}.json")
+        return NumberedDocuments(self.storage, self.folder + "owner-{}.json")
 
-    def holder(self) -> tuple[int, Holder] | None:
+    def holder(self) -> tuple[int, RunOwner] | None:
         """The newest owner, if there is one yet."""
         found = self.owners().newest()
-        return (found[0], Holder.parse(found[1], self.folder)) if found else None
+        return (found[0], RunOwner.parse(found[1], self.folder)) if found else None
 
     def end(self) -> End | None:
         """How it ended; None while it is open."""
@@ -125,7 +126,7 @@ class Run:
         newest = self._document(f"owner-{self.owner + 1}")
         if newest is not None:
             raise RunLost(f"run {self.key}: this process stood still for so long that another one took over "
-                          f"({Holder.parse(newest, self.folder)}). Let that one finish.")
+                          f"({RunOwner.parse(newest, self.folder)}). Let that one finish.")
         if (end := self.end()) is not None:
             raise RunLost(f"run {self.key}: ended meanwhile ({end.status}: {end.sentence}). Start `trueup cycle`.")
 
@@ -212,7 +213,7 @@ class Runs:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._sequence = Sequence(storage, layout.runs(model))
+        self._sequence = NumberedDocuments(storage, layout.runs(model))
 
     def get(self, n: int) -> Run:
         """Run n; NotFound when there is none."""

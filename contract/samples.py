@@ -20,7 +20,7 @@ from contract import clock, layout
 from contract.counts import BINS, SMALLEST_P
 from contract.documents import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
-from contract.storage import Storage
+from contract.store import Storage
 
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")

@@ -14,9 +14,9 @@ from contract.decision_document import Decision
 from contract.documents import Document
 from contract.erasures import Erasure
 from contract.evaluation_document import Evaluation
-from contract.holders import Holder
 from contract.manifest import Manifest
-from contract.registry import Record
+from contract.registry import HistoryEntry
+from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
 
@@ -27,9 +27,9 @@ PUBLISHED: dict[str, tuple[type[Document], str]] = {
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
-    "history": (Record, "models/<model>/history/<seq>.json and live.json"),
+    "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
-    "owner": (Holder, "runs/<model>/<n>/owner-<k>.json"),
+    "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),

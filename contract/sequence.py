@@ -10,10 +10,10 @@ from typing import Any
 
 from contract import jsonio
 from contract.errors import AlreadyExists, NotFound
-from contract.storage import Storage
+from contract.store import Storage
 
 
-class Sequence:
+class NumberedDocuments:
     """Numbered documents 1, 2, 3 … under one pattern; a gap ends it, so numbers are only ever taken in order."""
 
     def __init__(self, storage: Storage, pattern: str, begin: Callable[[], int] | None = None) -> None:

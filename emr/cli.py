@@ -21,7 +21,8 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract.errors import ERROR, UsageError
 from contract.settings import Settings
-from contract.storage import Storage, open_root, open_storage
+from contract.storage import open_root, open_storage
+from contract.store import Storage
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

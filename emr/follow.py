@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.errors import NotFound, TrueupError
-from contract.storage import Storage, open_storage
+from contract.storage import open_storage
+from contract.store import Storage
 from emr.account import ALIVE, Account
 from emr.requests import Attempt, Reply, Request, another, newest
 

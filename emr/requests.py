@@ -13,8 +13,9 @@ from pydantic import Field
 from contract import jsonio, layout
 from contract.documents import Document
 from contract.errors import AlreadyExists, NotFound
-from contract.sequence import Sequence
-from contract.storage import Storage, read_json
+from contract.sequence import NumberedDocuments
+from contract.storage import read_json
+from contract.store import Storage
 
 
 class Request(Document):
@@ -99,9 +100,9 @@ class Attempt:
         return self.key.removesuffix("request.json") + f"{name}.json"
 
 
-def attempts(storage: Storage, model: str, request: Request) -> Sequence:
+def attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:
     """All attempts at a request, in order."""
-    return Sequence(storage, layout.step(model, request.digest()))
+    return NumberedDocuments(storage, layout.step(model, request.digest()))
 
 
 def newest(storage: Storage, model: str, request: Request) -> Attempt | None:

@@ -20,7 +20,8 @@ from contract import clock, layout
 from contract.documents import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from inference.auth import ROLES, Caller
 
 CACHE_SECONDS = 3.0

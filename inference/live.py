@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
-from contract.registry import Record, Registry, models
-from contract.storage import Storage
+from contract.registry import HistoryEntry, Registry, models
+from contract.store import Storage
 from inference.telemetry import Metrics, event
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Live:
             raise NoSuchModel(f"model {self.model!r} was never published under {self._storage.root}. Models there: "
                               f"{there}. Publish one: trueup publish.")
 
-    def _wanted(self, newest: Record) -> bool:
+    def _wanted(self, newest: HistoryEntry) -> bool:
         if newest.state.live == self.version:
             self.refused = None
             return False

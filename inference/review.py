@@ -14,7 +14,8 @@ from command.command import Outcome, run, stage_command
 from contract import clock, layout, samples
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
-from contract.storage import Storage, open_root, read_json
+from contract.storage import open_root, read_json
+from contract.store import Storage
 
 
 @click.group("review")

@@ -21,7 +21,7 @@ from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.samples import Sample
 from contract.settings import Settings
-from contract.storage import Storage
+from contract.store import Storage
 from jobs.engines import day_files
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question, Slice, weighted

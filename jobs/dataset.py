@@ -19,7 +19,8 @@ from contract.dataset_record import SPLITS
 from contract.errors import EmptyData, UsageError
 from contract.manifest import Manifest
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from jobs.engines.question import Question, weighted
 from jvm import spark_conf as spark_settings
 

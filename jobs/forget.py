@@ -21,7 +21,8 @@ from contract import clock, erasures, layout
 from contract.dataset_record import SPLITS
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from jobs.datasets.build import INDEX_FILE, LISTED_FILE
 from jobs.erasing import find
 from jobs.erasing.find import Attempt, Rows

@@ -19,7 +19,8 @@ from command.load_settings import with_options
 from contract import clock, labels, layout
 from contract.errors import BadImage, EmptyData
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from jvm import spark_conf
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")

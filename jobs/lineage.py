@@ -20,7 +20,8 @@ from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.manifest import Manifest
 from contract.registry import Registry, check_version, models
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")

@@ -22,7 +22,8 @@ from contract import layout
 from contract.errors import UsageError
 from contract.evaluations import newest
 from contract.settings import ReportSettings, Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 
 
 @stage_command("report")

@@ -30,9 +30,10 @@ from contract import clock, layout
 from contract.documents import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
 from contract.registry import Registry
-from contract.sequence import Sequence as Numbered
+from contract.sequence import NumberedDocuments
 from contract.settings import Settings
-from contract.storage import Storage, open_root, open_storage
+from contract.storage import open_root, open_storage
+from contract.store import Storage
 from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts
 from jvm.spark_conf import collect_conf
 
@@ -106,9 +107,9 @@ def planned(storage: Storage, model: str, version: str, found: Sequence[Item], p
             continue
 
 
-def sequence(storage: Storage, model: str, version: str) -> Numbered:
+def sequence(storage: Storage, model: str, version: str) -> NumberedDocuments:
     """The plans of one version."""
-    return Numbered(storage, layout.scoring(model, version) + "plan-{}.json")
+    return NumberedDocuments(storage, layout.scoring(model, version) + "plan-{}.json")
 
 
 def plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Plan]]:

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from contract.counts import CELLS, CONFIDENCE_SCALE, DELAYS, PEOPLE, ROWS, SLICES, DayCounts, canonical, empty_tables
-from contract.records import LABEL, PREDICTION, Record
+from contract.records import LABEL, PREDICTION, TableSchema
 
 TYPES = {"timestamp": "timestamp", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
          "list<float>": "array<float>", "map<string,string>": "map<string,string>"}
@@ -81,7 +81,7 @@ def evaluation_schemas() -> dict[str, Any]:
 
 def example_day() -> DayCounts:
     """A day with a row in every table of counts that evaluations show."""
-    def rows(record: Record, *given: dict[str, Any]) -> Any:
+    def rows(record: TableSchema, *given: dict[str, Any]) -> Any:
         import pyarrow as pa
 
         return canonical(record.name, pa.Table.from_pylist(list(given), record.arrow()))

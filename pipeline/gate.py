@@ -21,9 +21,10 @@ from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import newest
 from contract.registry import Registry
 from contract.settings import Settings
-from contract.storage import Storage, open_root, read_json
+from contract.storage import open_root, read_json
+from contract.store import Storage
 from pipeline.gates.decide import UNDECIDED, decide
-from pipeline.gates.tally_more import tally_of
+from pipeline.gates.tally import tally_of
 
 MOST_WISHES = 10
 

@@ -20,10 +20,11 @@ from command.load_settings import with_options
 from command.terminal import aligned
 from contract import clock, layout
 from contract.errors import NoSuchVersion, NotFound, UsageError
-from contract.registry import Record, Registry, check_version, models
+from contract.registry import HistoryEntry, Registry, check_version, models
 from contract.runs import Run, Runs
 from contract.settings import Settings
-from contract.storage import Storage, open_root, read_json
+from contract.storage import open_root, read_json
+from contract.store import Storage
 from pipeline.gates.decide import GATES
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
@@ -188,7 +189,7 @@ def _summary(registry: Registry) -> dict[str, Any]:
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
 
-def _changed(record: Record) -> Outcome:
+def _changed(record: HistoryEntry) -> Outcome:
     change = record.change
     said = f"version {record.state.live} is live" if change["kind"] != "override" else \
         f"gate {change['gate']} passes until {change['until']}"

@@ -19,7 +19,8 @@ from contract.evaluations import newest
 from contract.registry import Registry, models
 from contract.runs import Runs
 from contract.settings import Settings
-from contract.storage import Storage, open_root, read_json
+from contract.storage import open_root, read_json
+from contract.store import Storage
 
 
 @stage_command("status")

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -33,16 +34,20 @@ RENDERERS = ("contract/records.py", "contract/dataset_record.py")
 
 # heavy library -> the only files that import it
 HOMES = {
-    "pyspark": ("jvm/*", "jobs/*", "training/fit/launch.py", *RENDERERS),
+    "pyspark": ("jvm/*", "jobs/engines/spark/*", "jobs/datasets/*", "jobs/scoring/*", "training/fit/launch.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded/engine.py",),
-    "mrjob": ("jobs/*",),
+    "mrjob": ("jobs/engines/mapreduce/*", "jobs/evaluate_mapreduce.py"),
     "torch": ("training/*", "inference/model/*"),
-    "petastorm": ("jobs/*", "training/*", "contract/dataset_record.py"),
+    "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
     "boto3": ("contract/s3_storage.py", "emr/*"),
     "fastapi": ("inference/*",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib"}
+
+# A folder with more source files is more than one idea; the exceptions have their reason beside them.
+MOST_IN_A_FOLDER = 20
+FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400
 LONGER = {}
@@ -94,10 +99,15 @@ def imports(name):
 
 def imports_at_top(name):
     """Dotted names imported when the module is: not in functions, not for type checking only."""
+    return imports_when_run(name, leave_out=(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+
+
+def imports_when_run(name, leave_out=()):
+    """Dotted names imported at any time, in functions too, but not for type checking only."""
     pending, found = list(tree(name).body), []
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if isinstance(node, leave_out):
             continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             pending.extend(node.orelse)
@@ -117,6 +127,11 @@ def under(imported, target):
 
 def test_the_whole_tree_was_read():
     assert len(files()) >= AT_LEAST
+
+
+def test_a_folder_holds_one_idea():
+    sizes = Counter(str(Path(name).parent) for name in files() if name.endswith(".py") and not name.endswith("__init__.py"))
+    assert {folder: n for folder, n in sizes.items() if n > FULLER.get(folder, MOST_IN_A_FOLDER)} == {}
 
 
 def test_imports_follow_the_arrows():
@@ -169,7 +184,8 @@ def test_no_import_cycles():
         return imported
 
     # A package imports nothing by holding modules; an edge to a package counts only for what its __init__ imports.
-    edges = {one: {target(name) for name in imports_at_top(path)} - {"", one} for one, path in modules.items()}
+    # Imports inside functions count, too: a knot that is tied late is a knot.
+    edges = {one: {target(name) for name in imports_when_run(path)} - {"", one} for one, path in modules.items()}
     assert find_cycle(edges) is None
 
 

@@ -22,11 +22,12 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import manifest
 from contract.card import Card
-from contract.errors import EmptyData, Leakage, NotFound
+from contract.errors import EmptyData, LeakageFound, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from training import compare
 from training.compare import Answers
 from training.feed import reader
@@ -55,7 +56,7 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
 
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
-    """The assessment document. EmptyData: no holdout; Leakage: a row of it was trained on; Mismatch: other rows;
+    """The assessment document. EmptyData: no holdout; LeakageFound: a row of it was trained on; Mismatch: other rows;
     TrialFailed: a service process with the candidate does not answer, or otherwise."""
     cards = {"live": registry.card(live), "candidate": registry.card(candidate)}
     of = dataset or cards["candidate"].dataset
@@ -90,7 +91,7 @@ def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: A
         checked.append({"version": card.version, "dataset": card.dataset})
         seen = held & hashes(storage, manifest.load(storage, card.dataset), "train")
         if seen:
-            raise Leakage(f"dataset {made.dataset}: {len(seen)} held-out rows (for example image {min(seen)}) are training "
+            raise LeakageFound(f"dataset {made.dataset}: {len(seen)} held-out rows (for example image {min(seen)}) are training "
                           f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
                           f"assess on the dataset that the candidate was trained with.")
     return {"rows_in_training": 0, "checked": checked, "unknown_training_set": unknown}

@@ -26,7 +26,8 @@ from contract.errors import NoSuchModel, TrainingFailed, UsageError
 from contract.manifest import Manifest
 from contract.registry import CARD, Registry
 from contract.settings import Settings
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints

@@ -7,7 +7,7 @@ from pydantic import Field
 from contract.documents import Document
 
 
-class Holder(Document):
+class BatchHolder(Document):
     """Who holds a batch: the key, the name under which the labels are kept, and (without keys) the browser."""
 
     actor: str
@@ -27,7 +27,7 @@ class Batch(Document):
     """`batch-<n>.json`: immutable; whether it is done stands in its answers."""
 
     schema_: str = Field(default="1", alias="schema")
-    holder: Holder
+    holder: BatchHolder
     created_at: str
     expires_at: str
     predicted: str | None = None  # of a review batch: the label that all its items got
@@ -42,6 +42,6 @@ class Answers(Document):
     """`answer-<n>-<k>.json`: prediction id -> label; null when the person could not say."""
 
     schema_: str = Field(default="1", alias="schema")
-    holder: Holder
+    holder: BatchHolder
     at: str
     answers: dict[str, str | None]

@@ -20,9 +20,9 @@ from contract import clock, jsonio, layout, samples
 from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.labels import normalise
 from contract.samples import Sample
-from contract.sequence import Sequence
-from contract.storage import Storage
-from inference.labelling.documents import Answers, Batch, BatchItem, Holder
+from contract.sequence import NumberedDocuments
+from contract.store import Storage
+from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.items import DrawnItems, Item
 
 HOLD_MINUTES = 30
@@ -48,7 +48,7 @@ class Queue:
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
-        self._batches = Sequence(storage, f"{self.folder}batch-{{}}.json")
+        self._batches = NumberedDocuments(storage, f"{self.folder}batch-{{}}.json")
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Any] = {}
 
@@ -100,7 +100,7 @@ class Queue:
         base = samples.opinions(self.sample, prediction_id)
         return max(base, min(len(named) + 1, SPLIT_OPINIONS)) if len(set(named)) > 1 and _tied(named) else base
 
-    def waiting(self, holder: Holder | None = None) -> list[tuple[Item, int]]:
+    def waiting(self, holder: BatchHolder | None = None) -> list[tuple[Item, int]]:
         """Items to hand out (to this holder), each with the opinions it has; first opinions first."""
         opinions, answers = self.opinions(), self._answers()
         held = {i.prediction_id for n, b in self.open_batches().items() for i in b.items
@@ -118,7 +118,7 @@ class Queue:
 
     # -- handing out ------------------------------------------------------------------------------------------------
 
-    def hand_out(self, holder: Holder, size: int) -> tuple[int, Batch] | None:
+    def hand_out(self, holder: BatchHolder, size: int) -> tuple[int, Batch] | None:
         """A new batch for this holder, None when nothing waits. A lost race for the number looks again."""
         while True:
             self.refresh()
@@ -145,7 +145,7 @@ class Queue:
         """An erased picture cannot be judged."""
         return not self.storage.exists(layout.erasure(item.image_sha256 or ""))
 
-    def _batch(self, holder: Holder, chosen: list[tuple[Item, int]]) -> Batch:
+    def _batch(self, holder: BatchHolder, chosen: list[tuple[Item, int]]) -> Batch:
         now = clock.now()
         items = [BatchItem(prediction_id=i.prediction_id, image=i.image_sha256, p=None if count else i.p)
                  for i, count in chosen]
@@ -162,7 +162,7 @@ class Queue:
                            f"handed out.")
         return found
 
-    def mine(self, holder: Holder) -> tuple[int, Batch] | None:
+    def mine(self, holder: BatchHolder) -> tuple[int, Batch] | None:
         """The open batch of this person, to go on where they stopped."""
         self.refresh()
         return next(((n, b) for n, b in self.open_batches().items() if _person(b.holder) == _person(holder)), None)
@@ -192,7 +192,7 @@ class Queue:
         if not new:
             return
         document = Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new)
-        k = Sequence(self.storage, f"{self.folder}answer-{n}-{{}}.json").add(document.to_dict())
+        k = NumberedDocuments(self.storage, f"{self.folder}answer-{n}-{{}}.json").add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
 
     def progress(self) -> dict[str, int]:
@@ -202,7 +202,7 @@ class Queue:
         return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.waiting())}
 
 
-def _person(holder: Holder) -> tuple[str, str, str]:
+def _person(holder: BatchHolder) -> tuple[str, str, str]:
     return holder.actor, holder.labeler, holder.visitor
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract.card import Card
-from contract.registry import Record, Registry
+from contract.registry import HistoryEntry, Registry
 from inference.auth import Caller, require
 from inference.pages.site import Site, in_thread
 
@@ -62,7 +62,7 @@ def _flat(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def _record(record: Record) -> dict[str, Any]:
+def _record(record: HistoryEntry) -> dict[str, Any]:
     change = record.change
     return {"at": record.at, "live": record.state.live, "kind": str(change.get("kind", "change")),
             "by": str(change.get("by", "")), "reason": str(change.get("reason", ""))}

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from contract import clock
 from contract.errors import UsageError
 from inference.auth import LARGEST_FORM, Caller, Refused
-from inference.labelling.documents import Batch, Holder
+from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.queue import Queue, days_with_sample, parse_answers
 from inference.pages.site import HEADERS, Site, as_refusal, in_thread
 from inference.pages.visitor import holder_of, may_answer
@@ -117,7 +117,7 @@ async def take(site: Site, caller: Caller, kind: str, document: dict[str, Any],
     return written
 
 
-def _labeler(holder: Holder, document: dict[str, Any]) -> str:
+def _labeler(holder: BatchHolder, document: dict[str, Any]) -> str:
     """Who the batch was given to; a nameless visitor may say a name with the answers."""
     said = document.get("labeler")
     return str(said) if holder.visitor and said else holder.labeler

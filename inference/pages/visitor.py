@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from contract.labels import normalise
 from inference.auth import ANONYMOUS, NAME_COOKIE, Caller
-from inference.labelling.documents import Batch, Holder
+from inference.labelling.documents import Batch, BatchHolder
 
 VISITOR_COOKIE = "trueup_visitor"
 YEAR = 365 * 24 * 3600
@@ -31,13 +31,13 @@ def said_name(request: Request, caller: Caller | None, given: str | None = None)
     return normalise(text) if text.strip() else None
 
 
-def holder_of(request: Request, caller: Caller, given: str | None = None) -> Holder:
+def holder_of(request: Request, caller: Caller, given: str | None = None) -> BatchHolder:
     """Who gets a batch. Nameless visitors without a cookie are each somebody else."""
     name = said_name(request, caller, given)
     visitor = ""
     if caller.id == ANONYMOUS and not name:
         visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_hex(8)
-    return Holder(actor=caller.id, labeler=caller.labeler(name), visitor=visitor)
+    return BatchHolder(actor=caller.id, labeler=caller.labeler(name), visitor=visitor)
 
 
 def may_answer(batch: Batch, caller: Caller) -> bool:
@@ -45,7 +45,7 @@ def may_answer(batch: Batch, caller: Caller) -> bool:
     return batch.holder.actor == caller.id
 
 
-def remember(request: Request, response: Response, holder: Holder) -> Response:
+def remember(request: Request, response: Response, holder: BatchHolder) -> Response:
     """Gives a nameless browser its cookie."""
     if holder.visitor and request.cookies.get(VISITOR_COOKIE) != holder.visitor:
         set_cookie(request, response, VISITOR_COOKIE, holder.visitor, YEAR)

@@ -12,11 +12,11 @@ from typing import Any
 
 from contract import clock, jsonio, layout, manifest
 from contract.dataset_record import INDEX, SPLITS
-from contract.errors import AlreadyExists, Leakage, Mismatch, NoSuchModel
+from contract.errors import AlreadyExists, LeakageFound, Mismatch, NoSuchModel
 from contract.manifest import Manifest, Table
 from contract.registry import Registry
 from contract.settings import DatasetSettings
-from contract.storage import Storage
+from contract.store import Storage
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at
@@ -29,7 +29,7 @@ def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], set
           as_of: datetime, window: dict[str, str | None]) -> Manifest:
     """The manifest of the dataset that these rows (jobs.datasets.consensus.labelled) make; written only when there is none.
 
-    Raises EmptyData: a class has no training row; Leakage, Mismatch: an input contradicts itself.
+    Raises EmptyData: a class has no training row; LeakageFound, Mismatch: an input contradicts itself.
     """
     parent, known = live_dataset(storage, model)
     rows, listed = dataset_plan.candidates(labelled, parent_rows(storage, parent), settings, erased(storage))
@@ -90,7 +90,7 @@ def erased(storage: Storage) -> set[str]:
 def check_leakage(plan: Plan) -> None:
     """Each image stands once. True by construction; checked, because everything later rests on it."""
     if len({row["image_sha256"] for row in plan.rows}) != len(plan.rows):
-        raise Leakage("expected every image in one split, got one in two. Please report this: the plan is wrong.")
+        raise LeakageFound("expected every image in one split, got one in two. Please report this: the plan is wrong.")
 
 
 def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
@@ -145,6 +145,6 @@ def _count(values: Any) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _leakage(plan: Plan, settings: DatasetSettings) -> manifest.Leakage:
+def _leakage(plan: Plan, settings: DatasetSettings) -> manifest.LeakageCheck:
     near = sum(entry["reason"] == "nearly a held-out picture" for entry in plan.listed)
-    return manifest.Leakage(images_in_two_splits=0, near_bits=settings.near_bits, near_left_out=near)
+    return manifest.LeakageCheck(images_in_two_splits=0, near_bits=settings.near_bits, near_left_out=near)

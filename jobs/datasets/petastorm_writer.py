@@ -18,7 +18,7 @@ from typing import Any
 from contract.dataset_record import ROW, SPLITS, unischema
 from contract.errors import Mismatch
 from contract.manifest import DataFile
-from contract.storage import Storage
+from contract.store import Storage
 from jvm import task_store
 from jvm.task_store import Where
 

@@ -14,9 +14,9 @@ from command.progress import progress
 from contract import layout
 from contract.days import label_days, prediction_days
 from contract.errors import ForeignSchema, UsageError
-from contract.records import LABEL, PREDICTION, Field, Record
-from contract.storage import Entry, Storage
-from jobs.engines.question import BANDS, DataFile, DayFiles, Slice
+from contract.records import LABEL, PREDICTION, Field, TableSchema
+from contract.store import Entry, Storage
+from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
 
 log = logging.getLogger(__name__)
 DEFAULT_DAYS = 30
@@ -55,7 +55,7 @@ def window(storage: Storage, first: str | None, last: str | None, as_of_day: str
     return Window(since, max(since, end), tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end)))
 
 
-def used_columns(record: Record, slices: Sequence[Slice] = ()) -> list[str]:
+def used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]:
     """The columns of a record that counting looks at, in schema order."""
     if record is LABEL:
         return record.names
@@ -86,7 +86,7 @@ def slice_columns(expression: str) -> tuple[str, ...]:
 
 def list_day(storage: Storage, day: str) -> DayFiles:
     """A day's files by their listing alone: keys, sizes and etags, enough for the fingerprint; no footer is read."""
-    tables = [tuple(DataFile(e.key, e.size, e.etag, 0, 0, {}) for e in _objects(storage, table, day))
+    tables = [tuple(RawFile(e.key, e.size, e.etag, 0, 0, {}) for e in _objects(storage, table, day))
               for table in (layout.PREDICTIONS, layout.LABELS)]
     return DayFiles(day, *tables)
 
@@ -142,7 +142,7 @@ def unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
     return bad
 
 
-def _unreadable(storage: Storage, file: DataFile) -> str | None:
+def _unreadable(storage: Storage, file: RawFile) -> str | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -176,11 +176,11 @@ def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
     return []
 
 
-def _tagged(day: DayFiles) -> list[tuple[DataFile, Record]]:
+def _tagged(day: DayFiles) -> list[tuple[RawFile, TableSchema]]:
     return [(f, PREDICTION) for f in day.predictions] + [(f, LABEL) for f in day.labels]
 
 
-def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[Slice]) -> DataFile | ForeignSchema:
+def _checked(storage: Storage, file: RawFile, record: TableSchema, slices: Sequence[Slice]) -> RawFile | ForeignSchema:
     import pyarrow.parquet as pq
 
     where = f"{storage.root}: {file.key}"
@@ -198,7 +198,7 @@ def _checked(storage: Storage, file: DataFile, record: Record, slices: Sequence[
     except ForeignSchema as error:
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
-    return DataFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
+    return RawFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
                     _values(metadata, columns))
 
 
@@ -208,7 +208,7 @@ def _values(metadata: Any, columns: Container[str]) -> int:
     return sum(metadata.row_group(g).column(n).num_values for g in range(metadata.num_row_groups) for n in used)
 
 
-def _columns(where: str, schema: Any, record: Record, used: Sequence[str]) -> dict[str, Any]:
+def _columns(where: str, schema: Any, record: TableSchema, used: Sequence[str]) -> dict[str, Any]:
     columns = {}
     for field in (record.field(n) for n in used):
         found = schema.get_all_field_indices(field.name)

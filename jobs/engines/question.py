@@ -11,7 +11,7 @@ from contract.settings import EvaluateSettings
 
 
 @dataclass(frozen=True)
-class DataFile:
+class RawFile:
     """One Parquet file of a day, already checked against its record (jobs/engines/day_files.py).
 
     `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
@@ -34,8 +34,8 @@ class DayFiles:
     """All files of one day in both tables, sorted by key."""
 
     day: str
-    predictions: tuple[DataFile, ...]
-    labels: tuple[DataFile, ...]
+    predictions: tuple[RawFile, ...]
+    labels: tuple[RawFile, ...]
 
     def fingerprint(self) -> list[list[str]]:
         """The sorted (key, size, etag) of both tables, for the `inputs` hash."""

@@ -10,7 +10,7 @@ from contract.days import prediction_days
 from contract.errors import Mismatch, NotFound
 from contract.manifest import Manifest
 from contract.registry import Registry, models
-from contract.storage import Storage
+from contract.store import Storage
 from jobs.datasets.build import INDEX_FILE
 from jobs.engines import day_files
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from contract import labels
 from contract.errors import BadLabel, ForeignSchema, UsageError
-from contract.records import Field, Record
+from contract.records import Field, TableSchema
 
 Row = dict[str, Any]
 MAY_BE_NULL = {"labeler", "confidence"}  # required columns whose values need not be there
@@ -22,7 +22,7 @@ CLASSES = {"label", "predicted_label"}
 YES, NO = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
 
 
-def read(path: Path, record: Record, fill: Mapping[str, str] | None = None) -> tuple[list[tuple[int, Row]], list[str]]:
+def read(path: Path, record: TableSchema, fill: Mapping[str, str] | None = None) -> tuple[list[tuple[int, Row]], list[str]]:
     """The good rows with their numbers, and one line for each bad one.
 
     `fill` gives columns that the file may lack. UsageError for a file that is not there, ForeignSchema for one that is
@@ -38,7 +38,7 @@ def read(path: Path, record: Record, fill: Mapping[str, str] | None = None) -> t
     return good, bad
 
 
-def _raw(path: Path, record: Record, fill: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+def _raw(path: Path, record: TableSchema, fill: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"{path}: expected a file named {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}.")
@@ -88,7 +88,7 @@ READERS: dict[str, Callable[[Path], tuple[list[str] | None, Iterator[Row]]]] = {
     ".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json_lines, ".parquet": _parquet}
 
 
-def row_of(record: Record, raw: Mapping[str, Any]) -> Row:
+def row_of(record: TableSchema, raw: Mapping[str, Any]) -> Row:
     """One row in the record's types; ValueError, TypeError or BadLabel says what is wrong with it."""
     row = {f.name: _value(f, raw.get(f.name)) for f in record.fields}
     withdrawn = {"label"} if row.get("withdraws") else set()

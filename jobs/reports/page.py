@@ -7,7 +7,8 @@ from typing import Any
 from contract import layout
 from contract.errors import NotFound
 from contract.report_script import SCRIPT
-from contract.storage import Storage, read_json
+from contract.storage import read_json
+from contract.store import Storage
 from jobs.reports import view
 from jobs.reports.sources import optional
 

@@ -11,7 +11,8 @@ from contract.counts_store import load_all
 from contract.errors import Mismatch, NotFound
 from contract.registry import Registry
 from contract.settings import ReportSettings
-from contract.storage import Storage, read_json
+from contract.storage import read_json
+from contract.store import Storage
 from jobs.reports.examples import examples
 from jobs.reports.view import newest_first
 from metrics.decomposition import change

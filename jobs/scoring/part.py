@@ -18,7 +18,8 @@ from contract import clock, ids, layout
 from contract.errors import AlreadyExists, BadImage, NotFound
 from contract.records import PREDICTION
 from contract.registry import Registry
-from contract.storage import Storage, open_storage
+from contract.storage import open_storage
+from contract.store import Storage
 from jvm import task_store
 
 ERRORS = "errors/"  # below the version's scoring folder

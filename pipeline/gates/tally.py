@@ -1,10 +1,25 @@
-"""What gates count: right and labelled rows of one version, by origin and, over trusted origins, by class and slice."""
+"""What gates count: rows of one version, right and labelled, by origin and, over trusted origins, by class, slice and day.
+
+`tally_of` counts all that a policy asks for: the tally, the newest days, the baseline, slices, calibration, drift.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
-from contract.counts import summed
+import numpy as np
+
+from contract.counts import ORIGINS, DayCounts, add, summed
+from contract.errors import UsageError
+from contract.policy import GatePolicy
+from metrics import calibration as confidence
+from metrics import drift
+from metrics.cells import by_version
+from metrics.intervals import SEED
+
+REPLICATES = 1000
+ONE_DAY = "fewer than two days have predictions of it"
 
 
 @dataclass(frozen=True)
@@ -72,3 +87,87 @@ def _rows(cells: Any, version: str) -> list[dict[str, Any]]:
 
 def _put(shares: dict[str, Share], key: str, share: Share) -> None:
     shares[key] = shares.get(key, Share()) + share
+
+
+def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str, str], version: str,
+             classes: Sequence[str] = ()) -> Tally:
+    """All that the policy judges, from the counts of the evaluation's days. UsageError for a baseline that is neither."""
+    tables, trusted = add(days)[0], policy.trusted_origins
+    cells = tables["cells"]
+    whole = tally(cells, version, trusted, classes)
+    return Tally(
+        whole.predictions, whole.origins, whole.recall, whole.precision,
+        windows={n: tally(add(newest(days, window["to"], n))[0]["cells"], version, trusted)
+                 for n in policy.window_days},
+        slices=slice_shares(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {},
+        baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
+        calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
+        drift=drift_of(days, version) if policy.max_drift is not None else {})
+
+
+def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tally:
+    """The baseline's tally: another version over the whole window, or the same version over some of its days."""
+    first, slash, last = str(policy.baseline).partition("/")
+    if not slash:
+        if not first.isdigit():
+            raise UsageError(f"gates.baseline {policy.baseline!r}: expected a version such as 3, or days such as "
+                             f"2026-10-01/2026-10-28.")
+        return tally(add(days)[0]["cells"], first, policy.trusted_origins)
+    return tally(add([d for d in days if first <= d.day <= last])[0]["cells"], version, policy.trusted_origins)
+
+
+def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
+    """The counts of the newest n days of a window that ends with `last`."""
+    first = (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
+    return [d for d in days if first <= d.day <= last]
+
+
+def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
+    """Right and labelled by (slice, value); rows without a value are no group of their own."""
+    import pyarrow.compute as pc
+
+    ours = table.filter(pc.and_(pc.equal(table["model_version"], version), pc.is_valid(table["label"])))
+    found: dict[tuple[str, str], Share] = {}
+    for row in summed(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
+        if row["origin"] in trusted and row["value"] is not None:
+            right = row["n"] if row["label"] == row["predicted"] else 0
+            key = (row["slice"], row["value"])
+            found[key] = found.get(key, Share()) + Share(right, row["n"])
+    return found
+
+
+def calibration(cells: Any, version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
+    """{"ece", "margin", "n"} over the trusted labels, or a reason.
+
+    The margin is the quantile (at the policy's confidence) of the sampling noise sum_b w_b |seen_b - true_b|. By the
+    triangle inequality the true error lies within the margin of the one seen, on both sides: the error seen is biased
+    upwards, so an interval around it by a bootstrap would not do.
+    """
+    ours = by_version(cells).get(version)
+    known = confidence.known(ours) if ours is not None else None
+    if known is not None:
+        known = known.where(np.isin(known.origin, [ORIGINS.index(o) for o in trusted if o in ORIGINS]))
+    if known is None or not len(known.n):
+        return {"ece": None, "margin": None, "n": 0, "reason": confidence.NO_CONFIDENCE["reason"]}
+    curve = confidence.calibration(known, policy.confidence)["reliability"]
+    count = np.array([b["count"] for b in curve], np.int64)
+    right, said = (np.array(side) * count for side in ([b["accuracy"]["value"] for b in curve],
+                                                       [b["confidence"] for b in curve]))
+    share, total = (right + 0.5) / (count + 1), count.sum()
+    drawn = np.random.default_rng(SEED).binomial(count, share, (REPLICATES, len(count)))
+    noise = np.abs(drawn - count * share).sum(1) / total
+    return {"ece": float(np.abs(right - said).sum() / total), "n": int(total),
+            "margin": float(np.quantile(noise, policy.confidence))}
+
+
+def drift_of(days: Sequence[DayCounts], version: str) -> dict[str, Any]:
+    """Divergence of the predicted classes of the version's newest day from its days before, or a reason."""
+    import pyarrow.compute as pc
+
+    cells = [d.tables["cells"].filter(pc.equal(d.tables["cells"]["model_version"], version)) for d in days]
+    filled = [i for i, table in enumerate(cells) if table.num_rows]
+    if len(filled) < 2:
+        return {"js": None, "js_95": None, "reason": ONE_DAY}
+    before = add(days[i] for i in filled[:-1])[0]["cells"]
+    before = before.filter(pc.equal(before["model_version"], version))
+    return drift.drift(before, cells[filled[-1]])["predicted"] | {"day": days[filled[-1]].day}

@@ -15,7 +15,7 @@ from contract.errors import (
     PointerMoved,
 )
 from contract.local_storage import LocalStorage
-from contract.registry import Record, Registry, check_version, file_sha256, models
+from contract.registry import HistoryEntry, Registry, check_version, file_sha256, models
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_the_history_holds_the_change_and_the_whole_state_after_it(registry, tmp
     records = registry.history()
     assert [(r.seq, r.change["kind"], r.change["replaces"], r.state.live) for r in records] == [
         (1, "promote", None, "1"), (2, "promote", "1", "2")]
-    copy = Record.model_validate_json(registry.storage.read(layout.live("digits")))
+    copy = HistoryEntry.model_validate_json(registry.storage.read(layout.live("digits")))
     assert copy == records[-1]
 
 

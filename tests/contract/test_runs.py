@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from contract import holders
+from contract import run_owner
 from contract.errors import NoConditionalWrites, RunHeld, RunLost
 from contract.local_storage import LocalStorage
 from contract.runs import Observer, Plan, Runs, Timing
@@ -70,7 +70,7 @@ def test_the_run_of_a_process_that_is_gone_is_taken_over_at_once(runs, tmp_path)
             "from contract.runs import *; from pathlib import Path;"
             "plan = Plan.model_validate_json(sys.stdin.read());"
             "Runs(LocalStorage(Path(sys.argv[1])), 'digits').acquire(lambda: plan, Timing())")
-    repo = holders.__file__.rsplit("/contract/", 1)[0]
+    repo = run_owner.__file__.rsplit("/contract/", 1)[0]
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "root"), repo], check=True, text=True,
                    input=plan().model_dump_json(by_alias=True))
     began = time.monotonic()
@@ -79,19 +79,19 @@ def test_the_run_of_a_process_that_is_gone_is_taken_over_at_once(runs, tmp_path)
 
 
 def test_a_process_in_another_namespace_or_on_another_host_cannot_be_looked_up():
-    here = holders.me()
-    assert not holders.gone(here)
-    assert holders.gone(here.model_copy(update={"process_started": "1"}))  # the same pid, used again
+    here = run_owner.me()
+    assert not run_owner.gone(here)
+    assert run_owner.gone(here.model_copy(update={"process_started": "1"}))  # the same pid, used again
     for field in ("host", "boot", "pid_namespace"):
-        assert not holders.gone(here.model_copy(update={"process_started": "1", field: "another"}))
+        assert not run_owner.gone(here.model_copy(update={"process_started": "1", field: "another"}))
 
 
 def test_a_zombie_is_gone():
     process = subprocess.Popen([sys.executable, "-c", ""])
     deadline = time.monotonic() + 20
-    while holders.started(process.pid) is not None and time.monotonic() < deadline:
+    while run_owner.started(process.pid) is not None and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert holders.started(process.pid) is None
+    assert run_owner.started(process.pid) is None
     process.wait()
 
 

@@ -81,7 +81,7 @@ def dataset(storage, name: str, pictures: list[bytes], splits: list[str]) -> Non
     made = manifest.Manifest(
         dataset=name, attempt="attempt-1", model="m", created_at="x", as_of="x", classes=["a"], rows={}, per_class={},
         label_sources={}, replayed={}, files=[], index=table, left_out={}, listed=table,
-        leakage=manifest.Leakage(images_in_two_splits=0, near_bits=2, near_left_out=0), settings={}, split_by="",
+        leakage=manifest.LeakageCheck(images_in_two_splits=0, near_bits=2, near_left_out=0), settings={}, split_by="",
         common_metadata={})
     storage.create(layout.manifest(name), made.to_bytes())
 

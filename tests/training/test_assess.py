@@ -5,7 +5,7 @@ import pytest
 
 from contract import manifest
 from contract.card import Card
-from contract.errors import EmptyData, Leakage, TrialFailed
+from contract.errors import EmptyData, LeakageFound, TrialFailed
 from tests.training.loop_root import digits, png
 from training import compare
 from training.assess import Side, assess, hashes
@@ -92,7 +92,7 @@ def test_a_held_out_row_that_an_ancestor_was_trained_on_is_leakage(world):
     world.storage.put("models/digits/versions/1/card.json",
                       Card(**card.model_dump() | {"dataset": swapped, "schema": "1"}).to_bytes())
     world.train(parent="1", epochs=1)
-    with pytest.raises(Leakage, match="are training rows of version 1"):
+    with pytest.raises(LeakageFound, match="are training rows of version 1"):
         assess(world.storage, world.registry, "2", "1", world.made.dataset)
 
 

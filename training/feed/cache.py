@@ -58,7 +58,7 @@ class Room:
         return None
 
 
-class Kept:
+class PictureCache:
     """At most `size` bytes of pictures, in so many parts of equal size. The system gives memory as it is filled.
 
     UsageError: there is not so much.

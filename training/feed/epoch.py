@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contract.manifest import DataFile
-from training.feed.cache import Group, Kept, Known
+from training.feed.cache import Group, Known, PictureCache
 from training.feed.chunks import Unit
 from training.feed.decode import Answer, Task
 from training.feed.plan import Plan
@@ -18,12 +18,12 @@ class Epoch:
 
     plan: Plan
     names: Sequence[Group]
-    kept: Kept
+    kept: PictureCache
     unread: set[int]
 
     @classmethod
     def of(cls, files: Sequence[DataFile], row_groups: dict[str, list[int]], skip: int, sizes: Sequence[int], decoders: int,
-           kept: Kept) -> "Epoch":
+           kept: PictureCache) -> "Epoch":
         """For rows from `skip` on of the files laid end to end; `row_groups`: rows of each, by the key of its file."""
         plan = Plan.of([rows for file in files for rows in row_groups[file.key]], skip, sizes, decoders)
         names = [(file.key, n) for file in files for n in range(len(row_groups[file.key]))]

@@ -21,11 +21,11 @@ from torch import Tensor
 from contract.card import Preprocess
 from contract.errors import Mismatch
 from contract.manifest import DataFile
-from contract.storage import Storage
+from contract.store import Storage
 from inference.model import preprocess as shared
 from training.feed import reader
 from training.feed.buffers import Slots
-from training.feed.cache import Kept
+from training.feed.cache import PictureCache
 from training.feed.decode import Filler
 from training.feed.epoch import Epoch
 from training.feed.plan import HELD, Plan, Windows, Work
@@ -55,7 +55,7 @@ class Feed:
         self.threads = threads or os.cpu_count() or 1
         self.decoders: list[Decoder] = []
         self.slots: Slots | None = None  # that the decoders have
-        self.kept: Kept | None = None  # that they have, and have had
+        self.kept: PictureCache | None = None  # that they have, and have had
         self.row_groups: dict[str, list[int]] = {}  # rows of each, by the key of its file
         self.busy = False
 
@@ -88,7 +88,7 @@ class Feed:
         if self.busy:
             raise RuntimeError("expected the batches before to be taken to the end or closed; their decoders are still busy.")
         wanted, skip = reader.spanned(files, low, low + sum(sizes))
-        self.kept = self.kept or Kept(self.room if self.preprocess.crop else 0, self.threads)
+        self.kept = self.kept or PictureCache(self.room if self.preprocess.crop else 0, self.threads)
         with ExitStack() as stack:
             epoch, paths = self._planned(wanted, skip, sizes), []
             if epoch is None or epoch.reads():

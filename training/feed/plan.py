@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.card import Preprocess
 from training.feed.buffers import Slots
-from training.feed.cache import Kept
+from training.feed.cache import PictureCache
 from training.feed.chunks import Part, Shares, Unit, parts, shares, units
 
 UNIT = 64  # rows that a decoder does at a time, at most
@@ -27,7 +27,7 @@ class Work:
     paths: Sequence[Path]
     groups: Sequence[int]  # rows of each row group of the files
     units: Sequence[Unit]
-    room: dict[int, int]  # as training.feed.cache.Kept.room gives it
+    room: dict[int, int]  # as training.feed.cache.PictureCache.room gives it
     shard: int
     shards: int
     preprocess: Preprocess
@@ -50,7 +50,7 @@ class Plan:
         found = units(groups, skip, skip + sum(sizes), UNIT)
         return cls(sizes, groups, found, parts([unit.rows for unit in found], sizes), shares(found, WHOLE, decoders))
 
-    def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None, kept: Kept,
+    def works(self, paths: Sequence[Path], preprocess: Preprocess, windows: Windows | None, kept: PictureCache,
               unread: Collection[int]) -> list[Work]:
         """What each decoder does, by its number; `unread`: numbers of the units that are not read, for all of it is kept."""
         found: list[list[Unit]] = [[] for _ in range(self.shares.decoders)]

@@ -22,7 +22,7 @@ import numpy as np
 
 from contract.errors import Mismatch
 from contract.manifest import DataFile
-from contract.storage import Storage
+from contract.store import Storage
 from training.feed.chunks import Unit
 from training.feed.world import pieces
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contract import jsonio
 from contract.errors import Mismatch, NotFound
-from contract.storage import Storage
+from contract.store import Storage
 
 FINAL = "final"
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from contract import errors, jsonio
 from contract.errors import NotFound, TrainingFailed, TrueupError
-from contract.storage import Storage, open_storage
+from contract.storage import open_storage
+from contract.store import Storage
 from training.fit.job import Job
 
 COMMUNICATION = ("DistBackendError", "DistNetworkError", "DistStoreError")  # of torch.distributed: another rank is gone

@@ -18,7 +18,8 @@ from torch.nn import functional as f
 from contract import manifest
 from contract.errors import Mismatch, NotFinite
 from contract.manifest import Manifest
-from contract.storage import Storage, open_root
+from contract.storage import open_root
+from contract.store import Storage
 from training.feed import augment
 from training.feed.feed import Batch, Feed
 from training.feed.normalise import Floats

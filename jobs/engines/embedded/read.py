@@ -3,8 +3,8 @@
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from contract.records import Record, arrow_type
-from jobs.engines.question import DataFile
+from contract.records import TableSchema, arrow_type
+from jobs.engines.question import RawFile
 
 BATCH_ROWS = 122_880  # DuckDB's own row group
 
@@ -16,7 +16,7 @@ def is_null(found: Any) -> bool:
     return found is None or t.is_null(found)
 
 
-def coded(system: Any, files: Sequence[tuple[str, DataFile]], record: Record, columns: Sequence[str]) -> list[Any]:
+def coded(system: Any, files: Sequence[tuple[str, RawFile]], record: TableSchema, columns: Sequence[str]) -> list[Any]:
     """Text columns of some files (path, file), rows one after another, as Arrow dictionaries of one set of words each.
 
     Parquet holds words that recur as codes already. Raises ArrowInvalid for bytes that are no UTF-8.
@@ -28,7 +28,7 @@ def coded(system: Any, files: Sequence[tuple[str, DataFile]], record: Record, co
     return [pa.chunked_array([a for p in parts for a in p[c]], kind).unify_dictionaries() for c in columns]
 
 
-def _coded(system: Any, path: str, record: Record, file: DataFile, columns: Sequence[str]) -> dict[str, list[Any]]:
+def _coded(system: Any, path: str, record: TableSchema, file: RawFile, columns: Sequence[str]) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -48,7 +48,7 @@ def _as_coded(column: Any, wanted: Any) -> Any:
     return column
 
 
-def read(system: Any, path: str, record: Record, file: DataFile, wanted: Container[str]) -> Any:
+def read(system: Any, path: str, record: TableSchema, file: RawFile, wanted: Container[str]) -> Any:
     """The wanted columns of one file, in the record's own types, as a stream of batches."""
     import pyarrow as pa
     import pyarrow.parquet as pq

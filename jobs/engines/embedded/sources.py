@@ -8,12 +8,12 @@ from collections.abc import Container, Iterator, Sequence
 from itertools import count, groupby
 from typing import Any
 
-from contract.records import LABEL, PREDICTION, Record, arrow_type
-from contract.storage import Storage
+from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
+from contract.store import Storage
 from jobs.engines.day_files import slice_columns, tie_columns, used_columns
 from jobs.engines.embedded.read import coded, is_null, read
 from jobs.engines.embedded.sql import text
-from jobs.engines.question import DataFile, DayFiles, Slice
+from jobs.engines.question import DayFiles, RawFile, Slice
 
 IDS = {"prediction_id", "label_id"}
 PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "model_version",
@@ -73,7 +73,7 @@ class Sources:
         """`label` and `labeler` of all rows of `labels()`, in its order, as Arrow dictionaries."""
         return self._coded(LABEL, self.day.labels, {n: LABEL_NAMES[n] for n in ("label", "labeler")})
 
-    def _coded(self, record: Record, files: Sequence[DataFile], names: dict[str, str]) -> dict[str, Any]:
+    def _coded(self, record: TableSchema, files: Sequence[RawFile], names: dict[str, str]) -> dict[str, Any]:
         system, base = self.storage.arrow()
         paths = [(f"{base}/{f.key}", f) for f in sorted(files, key=_signature)]
         return dict(zip(names, coded(system, paths, record, list(names.values())), strict=True))
@@ -88,7 +88,7 @@ class Sources:
         both = ((PREDICTION, self.day.predictions), (LABEL, self.day.labels))
         return all(self._is_read_by_duckdb(record, f) for record, files in both for f in files)
 
-    def _is_read_by_duckdb(self, record: Record, file: DataFile) -> bool:
+    def _is_read_by_duckdb(self, record: TableSchema, file: RawFile) -> bool:
         path = f"{self.storage.arrow()[1]}/{file.key}"
         return self.storage.root.startswith("file:") and _is_plain(record, file) and not any(c in path for c in "*?[")
 
@@ -102,7 +102,7 @@ class Sources:
         """Whether any file says when its predictions became durable."""
         return _anywhere(self.day.predictions, "recorded_at")
 
-    def _union(self, record: Record, names: dict[str, str], files: Sequence[DataFile]) -> str:
+    def _union(self, record: TableSchema, names: dict[str, str], files: Sequence[RawFile]) -> str:
         if not files:
             nothing = ", ".join(f"NULL::{SQL_TYPES[record.field(c).type]} AS {n}" for n, c in names.items())
             return f"SELECT {nothing} WHERE false"
@@ -112,7 +112,7 @@ class Sources:
             parts += [self._select(record, names, part[0], source) for source in self._scans(record, part, set(names.values()))]
         return " UNION ALL ".join(parts)
 
-    def _scans(self, record: Record, files: Sequence[DataFile], columns: Container[str]) -> Iterator[str]:
+    def _scans(self, record: TableSchema, files: Sequence[RawFile], columns: Container[str]) -> Iterator[str]:
         system, base = self.storage.arrow()
         paths = [f"{base}/{f.key}" for f in files]
         if all(self._is_read_by_duckdb(record, f) for f in files):
@@ -127,15 +127,15 @@ class Sources:
             self.db.register(name, read(system, path, record, file, columns))
             yield name
 
-    def _select(self, record: Record, names: dict[str, str], file: DataFile, source: str) -> str:
+    def _select(self, record: TableSchema, names: dict[str, str], file: RawFile, source: str) -> str:
         return f"SELECT {', '.join(_expression(record, n, c, file) for n, c in names.items())} FROM {source}"
 
 
-def _signature(file: DataFile) -> str:
+def _signature(file: RawFile) -> str:
     return repr([(n, str(t)) for n, t in sorted(file.columns.items())] + [file.clashing])
 
 
-def _is_plain(record: Record, file: DataFile) -> bool:
+def _is_plain(record: TableSchema, file: RawFile) -> bool:
     """Whether DuckDB reads the file's used columns exactly as we do."""
     import pyarrow.types as t
 
@@ -148,11 +148,11 @@ def _is_plain(record: Record, file: DataFile) -> bool:
     return not file.clashing and all(plain(n, f) for n, f in file.columns.items())
 
 
-def _anywhere(files: Sequence[DataFile], column: str) -> bool:
+def _anywhere(files: Sequence[RawFile], column: str) -> bool:
     return any(not is_null(f.columns.get(column)) for f in files)
 
 
-def _expression(record: Record, name: str, column: str, file: DataFile) -> str:
+def _expression(record: TableSchema, name: str, column: str, file: RawFile) -> str:
     kind = record.field(column).type
     if is_null(file.columns.get(column)):
         return f"NULL::{SQL_TYPES[kind]} AS {name}"

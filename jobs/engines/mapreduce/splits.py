@@ -14,7 +14,7 @@ from typing import Any
 from contract import layout
 from contract.errors import Mismatch
 from contract.storage import open_storage
-from jobs.engines.question import DataFile, DayFiles
+from jobs.engines.question import DayFiles, RawFile
 
 BYTES_PER_SPLIT = 64 * 2**20
 BATCH_ROWS = 8192  # what a mapper holds of a row group
@@ -34,7 +34,7 @@ def write(folder: Path, root: str, days: Sequence[DayFiles]) -> list[Path]:
     return paths
 
 
-def _pieces(root: str, table: str, day: str, file: DataFile) -> list[tuple[int, dict]]:
+def _pieces(root: str, table: str, day: str, file: RawFile) -> list[tuple[int, dict]]:
     """(bytes, line) of each row group of a file."""
     line = {"root": root, "table": table, "day": day, "key": file.key, "columns": sorted(file.columns)}
     return [(file.size // file.row_groups, line | {"row_groups": [n]}) for n in range(file.row_groups)]

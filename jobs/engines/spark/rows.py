@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import ORIGINS, WEIGHT_SCALE
-from contract.records import Record, arrow_type
+from contract.records import TableSchema, arrow_type
 from jobs.engines.question import Question
 from jobs.engines.spark.arrays import NULL, Words, misfiled, numbered, numbers, present, ranks, truths, whole
 from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, OTHER_MODEL, LabelRows
@@ -23,7 +23,7 @@ TIES = ("label_id", "label", "labeler", "recorded_at", "origin", "saw_prediction
 class Rows:
     """The rows of a table; a column that no file has is full of nulls."""
 
-    def __init__(self, table: Any, record: Record) -> None:
+    def __init__(self, table: Any, record: TableSchema) -> None:
         self.table, self.record = table, record
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Rows:
         return np.maximum(numbers(self.column(event), NEVER), numbers(self.column("recorded_at"), NEVER))
 
 
-def nulls(record: Record, name: str, size: int) -> Any:
+def nulls(record: TableSchema, name: str, size: int) -> Any:
     """A column of nulls in the form of `Rows.column`."""
     import pyarrow as pa
 

@@ -9,9 +9,9 @@ from functools import reduce
 from typing import Any
 from urllib.parse import unquote
 
-from contract.records import Field, Record
-from contract.storage import Storage
-from jobs.engines.question import DataFile, DayFiles
+from contract.records import Field, TableSchema
+from contract.store import Storage
+from jobs.engines.question import DayFiles, RawFile
 from jobs.engines.spark.rows import IDS
 
 ALWAYS = ("label_id",)  # optional, but rows without another id are spread by it
@@ -19,9 +19,9 @@ INT96 = "int96"
 Form = tuple[tuple[str, str], ...]  # (column, how it is stored), sorted
 
 
-def table(session: Any, storage: Storage, day: DayFiles, record: Record) -> Any:
+def table(session: Any, storage: Storage, day: DayFiles, record: TableSchema) -> Any:
     """All rows of a day in one DataFrame: the columns that a file has, and those that are always named."""
-    groups: dict[Form, list[DataFile]] = {}
+    groups: dict[Form, list[RawFile]] = {}
     for file in getattr(day, record.name):
         groups.setdefault(form(storage, file), []).append(file)
     stored = {name for how in groups for name, _ in how}
@@ -33,14 +33,14 @@ def table(session: Any, storage: Storage, day: DayFiles, record: Record) -> Any:
             *(f"{expression(f, dict(how).get(f.name))} `{f.name}`" for f in have)) for how, files in groups.items()))
 
 
-def form(storage: Storage, file: DataFile) -> Form:
+def form(storage: Storage, file: RawFile) -> Form:
     """How each column of a file is stored; columns of type null are left out. Other folders in the key keep files apart."""
     stored = {name: _stored(storage, file, name, type_) for name, type_ in file.columns.items()}
     folders = tuple((f"{part.split('=')[0]}=", "") for part in file.key.split("/")[2:-1] if "=" in part)
     return tuple(sorted((n, s) for n, s in stored.items() if s)) + folders
 
 
-def _stored(storage: Storage, file: DataFile, name: str, type_: Any) -> str:
+def _stored(storage: Storage, file: RawFile, name: str, type_: Any) -> str:
     """The Spark type that the column is read as, with how its time is stored; '' for columns without values."""
     import pyarrow.types as t
 
@@ -56,7 +56,7 @@ def _stored(storage: Storage, file: DataFile, name: str, type_: Any) -> str:
     return "map<string,string>" if t.is_map(type_) else known.get(str(type_), "string")
 
 
-def _is_int96(storage: Storage, file: DataFile, name: str) -> bool:
+def _is_int96(storage: Storage, file: RawFile, name: str) -> bool:
     """Whether a time that Arrow calls nanoseconds is Parquet's old 96-bit form, which Spark reads as it is."""
     import pyarrow.parquet as pq
 
@@ -67,7 +67,7 @@ def _is_int96(storage: Storage, file: DataFile, name: str) -> bool:
         return found.physical_type == "INT96"
 
 
-def _read(session: Any, storage: Storage, record: Record, how: dict[str, str], files: Sequence[DataFile]) -> Any:
+def _read(session: Any, storage: Storage, record: TableSchema, how: dict[str, str], files: Sequence[RawFile]) -> Any:
     times = {INT96: "timestamp", "ms": "timestamp", "us": "timestamp", "ns": "bigint"}
     columns = [f"`{name}` {times.get(stored, stored)}" for name, stored in how.items() if not name.endswith("=")]
     # The paths are given one by one and meant letter by letter: `*` or `[` in a name is no pattern.

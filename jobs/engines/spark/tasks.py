@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 from contract.errors import Mismatch
-from contract.records import LABEL, PREDICTION, Record, arrow_type
-from contract.storage import Storage
+from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
+from contract.store import Storage
 from jobs.engines.prefetch import ahead
-from jobs.engines.question import DataFile, DayFiles, Question
+from jobs.engines.question import DayFiles, Question, RawFile
 from jobs.engines.spark import sources
 from jobs.engines.spark.day import Piece, added, count, of_day
 from jobs.engines.spark.rows import IDS, entries, nulls
@@ -79,7 +79,7 @@ def whole(storage: Storage, day: DayFiles, question: Question) -> Piece:
         day.day, read(storage, day.predictions, PREDICTION), read(storage, day.labels, LABEL), question))
 
 
-def read(storage: Storage, files: Sequence[DataFile], record: Record) -> Any:
+def read(storage: Storage, files: Sequence[RawFile], record: TableSchema) -> Any:
     """The used columns of some files as one Arrow table: words as dictionaries, times as int64 us since 1970."""
     import pyarrow as pa
 
@@ -88,7 +88,7 @@ def read(storage: Storage, files: Sequence[DataFile], record: Record) -> Any:
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def _read(system: Any, path: str, file: DataFile, record: Record) -> Any:
+def _read(system: Any, path: str, file: RawFile, record: TableSchema) -> Any:
     import pyarrow as pa
 
     stored = [name for name, kind in file.columns.items() if not pa.types.is_null(kind)]
@@ -103,7 +103,7 @@ def _read(system: Any, path: str, file: DataFile, record: Record) -> Any:
     return pa.table(made)
 
 
-def _opened(system: Any, path: str, file: DataFile, words: Sequence[str]) -> Any:
+def _opened(system: Any, path: str, file: RawFile, words: Sequence[str]) -> Any:
     """The file; Mismatch when it has other rows or columns than before."""
     import pyarrow.parquet as pq
 
@@ -118,7 +118,7 @@ def _opened(system: Any, path: str, file: DataFile, words: Sequence[str]) -> Any
     return parquet
 
 
-def _changed(file: DataFile, got: str) -> Mismatch:
+def _changed(file: RawFile, got: str) -> Mismatch:
     return Mismatch(f"{file.key}: expected {file.rows} rows of {', '.join(file.columns)}, got {got}. The file changed while it "
                     f"was read: start again.")
 

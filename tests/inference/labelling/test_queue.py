@@ -7,11 +7,11 @@ import pytest
 from contract import clock, jsonio, layout, samples
 from contract.errors import NotFound, UsageError
 from contract.storage import open_root
-from inference.labelling.documents import Holder
+from inference.labelling.documents import BatchHolder
 from inference.labelling.queue import HOLD_MINUTES, SECOND_OPINION, Queue, parse_answers
 from tests.inference.small_service import CLASSES, DAY, MODEL, ship
 
-ADA, BOB, CY, DEE = (Holder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob", "cy", "dee"))
+ADA, BOB, CY, DEE = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob", "cy", "dee"))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_is_handed_out_is_what_the_rule_draws(storage):
 def test_people_at_once_never_get_the_same_items(storage, replicas):
     ship(storage, 60)
     queues = [queue(open_root(storage.root)) for _ in range(replicas)] * 6
-    people = [Holder(actor=f"key-{i:06x}", labeler=f"p{i}") for i in range(6)]
+    people = [BatchHolder(actor=f"key-{i:06x}", labeler=f"p{i}") for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
         batches = list(pool.map(lambda q, h: q.hand_out(h, 10), queues, people))
     given = [i for _, b in batches for i in ids_of(b)]

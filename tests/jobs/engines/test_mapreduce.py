@@ -10,7 +10,7 @@ import pytest
 
 from contract.errors import Mismatch, UsageError
 from jobs.engines.mapreduce import engine, splits
-from jobs.engines.question import DataFile, DayFiles
+from jobs.engines.question import DayFiles, RawFile
 from tests.jobs import awkward
 from tests.prerequisites import need
 
@@ -95,7 +95,7 @@ def test_the_job_started_by_hand_from_anywhere_writes_readable_lines(logs, inlin
 
 
 def test_split_lists_are_at_least_two_and_balanced(tmp_path):
-    files = tuple(DataFile(f"predictions/dt=d/{n}.parquet", 40_000_000, "", 10, 4, {}) for n in range(8))
+    files = tuple(RawFile(f"predictions/dt=d/{n}.parquet", 40_000_000, "", 10, 4, {}) for n in range(8))
     paths = splits.write(tmp_path, "/root", [DayFiles("2026-11-20", files, ())])
     sizes = [len(path.read_text().splitlines()) for path in paths]
     assert sum(sizes) == 32 and len(paths) == 5 and max(sizes) - min(sizes) <= 1
@@ -104,7 +104,7 @@ def test_split_lists_are_at_least_two_and_balanced(tmp_path):
 
 def test_rows_that_the_footers_promise_must_be_read(logs):
     _, storage, (day, *_) = logs
-    promised = DayFiles(day.day, (*day.predictions, DataFile("gone", 1, "", 5, 0, {})), day.labels)
+    promised = DayFiles(day.day, (*day.predictions, RawFile("gone", 1, "", 5, 0, {})), day.labels)
     with pytest.raises(Mismatch, match="expected .* rows by the files' footers, read"):
         list(engine.count(storage, [promised], awkward.QUESTION, runner="inline"))
 

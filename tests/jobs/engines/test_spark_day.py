@@ -169,9 +169,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     table = pa.table({"prediction_id": pa.array([b"\xff" * 36]).cast(pa.binary())})
     pq.write_table(pa.Table.from_arrays([pa.Array.from_buffers(pa.string(), 1, table["prediction_id"].chunk(0).buffers())],
                                         ["prediction_id"]), tmp_path / "bad.parquet")
-    from jobs.engines.question import DataFile
+    from jobs.engines.question import RawFile
 
-    file = DataFile("bad.parquet", 0, "", 1, 1, {"prediction_id": pa.string()})
+    file = RawFile("bad.parquet", 0, "", 1, 1, {"prediction_id": pa.string()})
     with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
         tasks._read(None, str(tmp_path / "bad.parquet"), file, PREDICTION)
 

@@ -12,8 +12,7 @@ from contract.policy import GatePolicy, worked_default
 from pipeline.gates.classes import family
 from pipeline.gates.decide import accuracy_gates, decide
 from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, trivial_gate
-from pipeline.gates.tally import Share, Tally
-from pipeline.gates.tally_more import calibration, tally_of
+from pipeline.gates.tally import Share, Tally, calibration, tally_of
 from tests.figures import cell, day
 from tests.pipeline.gates.test_decide import audit, evaluation
 

@@ -13,7 +13,7 @@ from contract.errors import BadImage, Mismatch, UsageError
 from inference.model.preprocess import resized
 from tests.training.feed.test_feed import BOTH, Files, P, samples
 from training.feed import augment
-from training.feed.cache import Kept, Known, Room
+from training.feed.cache import Known, PictureCache, Room
 from training.feed.crop import cut
 from training.feed.feed import Feed
 from training.fit.failure import RankGone
@@ -22,7 +22,7 @@ ALL = 1 << 20
 
 
 def test_pictures_lie_one_after_the_other_until_there_is_no_room():
-    kept, rng, names = Kept(1000, 3), np.random.default_rng(1), iter("abc")
+    kept, rng, names = PictureCache(1000, 3), np.random.default_rng(1), iter("abc")
     for decoder in (1, 0):  # of two: the second has part 1, the first 0 and 2
         room, found = Room(kept.parts, kept.room(decoder, 2)), []
         for height, width in [(5, 4), (9, 9), (3, 10), (8, 8), (3, 1)]:
@@ -41,7 +41,7 @@ def test_pictures_lie_one_after_the_other_until_there_is_no_room():
 
 
 def test_without_room_nothing_is_remembered():
-    kept = Kept(0, 2)
+    kept = PictureCache(0, 2)
     assert Room(kept.parts, kept.room(1, 2)).keep(np.zeros((1, 1, 3), np.uint8)) is None
     kept.learn(("f", 0), 0, [None, None])
     assert kept.rows == {}
@@ -53,7 +53,7 @@ def test_memory_that_cannot_be_had_names_its_setting(monkeypatch):
 
     monkeypatch.setattr("training.feed.cache.mmap.mmap", refused)
     with pytest.raises(UsageError, match="train.cache_mib: .* 64 MiB cannot be had"):
-        Kept(64 << 20, 2)
+        PictureCache(64 << 20, 2)
 
 
 @BOTH

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.feed.cache import Kept
+from training.feed.cache import PictureCache
 from training.feed.chunks import parts, shares, units
 from training.feed.plan import Plan
 
@@ -70,7 +70,7 @@ def test_every_decoder_has_another_unit_when_it_has_done_one(span, threads, whol
 def test_a_decoder_reads_the_row_groups_of_the_units_that_it_is_asked_for(groups, data):
     low, high = sorted(data.draw(st.integers(0, sum(groups))) for _ in "ab")
     plan = Plan.of(groups, low, [high - low], data.draw(st.integers(1, 5)))
-    works = plan.works([], None, None, Kept(0, 5), set())
+    works = plan.works([], None, None, PictureCache(0, 5), set())
     asked = [[] for _ in works]
     for n, unit in enumerate(plan.units):
         asked[plan.shares.of(n, unit.group)].append(unit)

@@ -10,7 +10,7 @@ from contract import clock
 from contract.documents import Document
 
 
-class Holder(Document):
+class RunOwner(Document):
     """One owner of a run (`owner-<k>.json`)."""
 
     host: str
@@ -25,13 +25,13 @@ class Holder(Document):
         return f"host {self.host}, process {self.pid}, since {self.since}"
 
 
-def me(took_over_from: int | None = None) -> Holder:
+def me(took_over_from: int | None = None) -> RunOwner:
     """This process."""
-    return Holder(host=socket.gethostname(), boot=_boot(), pid_namespace=_namespace(), pid=os.getpid(),
+    return RunOwner(host=socket.gethostname(), boot=_boot(), pid_namespace=_namespace(), pid=os.getpid(),
                   process_started=started(os.getpid()), since=clock.iso(clock.now()), took_over_from=took_over_from)
 
 
-def gone(holder: Holder) -> bool:
+def gone(holder: RunOwner) -> bool:
     """Whether the holder's process certainly has ended; False when that cannot be known from here.
 
     Its beat would tell as well, after a minute. But a process of this very machine can be looked up, and somebody who

@@ -1,0 +1,64 @@
+"""What a store can do. The implementations are contract/local_storage.py and contract/s3_storage.py.
+
+Keys are relative to the root, with forward slashes. `create` is exclusive: it either makes a new object or raises
+AlreadyExists, and never shows a half-written one. `put` replaces. Listings are sorted by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One object: its key, its size in bytes, and its etag (on a disk: modification time in ns, as text)."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Storage(Protocol):
+    """What a store can do. One behaviour suite (tests/behaviours/) runs against every implementation."""
+
+    root: str
+
+    def read(self, key: str) -> bytes:
+        """The bytes under a key; NotFound when there are none."""
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """All objects whose key begins with `prefix`, by key."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders directly under `prefix` (which ends with '/'), sorted, without listing what is in them."""
+
+    def create(self, key: str, data: bytes) -> None:
+        """Makes a new object; AlreadyExists when there is one. After a lost response it reads back and compares."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Makes or replaces an object."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Like `put`, from a local file, without holding it in memory."""
+
+    def delete(self, key: str) -> None:
+        """Removes an object; nothing happens when there is none."""
+
+    def erase(self, key: str) -> None:
+        """Removes an object for good, with a final '/' a whole folder: every version that the store keeps, unfinished
+        uploads, and what writers that died left beside it. RootError when the store refuses."""
+
+    def now(self) -> float:
+        """Seconds since 1970 by the store's own clock, to a second or better. RootError when it cannot be asked."""
+
+    def uri(self, key: str = "") -> str:
+        """Where an object lies, for people and engines: a percent-encoded `file:///…`, or `s3://…`."""
+
+    def arrow(self) -> tuple[Any, str]:
+        """A pyarrow file system and the base path of the root in it."""
+
+    def exists(self, key: str) -> bool:
+        """Whether an object lies under the key."""
