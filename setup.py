@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
 PACKAGES = [
     "command",
-    "contract",
+    *("contract", "contract.documents", "contract.stores"),
     *("emr", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),

@@ -61,7 +61,7 @@ def training(seconds: float = 20.0, batch: int = 16) -> float:
     import torch
     from PIL import Image
 
-    from contract.card import Preprocess
+    from contract.documents.card import Preprocess
     from inference.model import network, preprocess
 
     out = io.BytesIO()

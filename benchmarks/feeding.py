@@ -62,7 +62,7 @@ def main() -> None:
 
 def prepared(folder: Path, images: int) -> tuple[Any, Any]:
     """The root's storage and the manifest of a dataset of so many pictures."""
-    from contract import manifest
+    from contract.documents import manifest
     from contract.storage import open_root
 
     name = folder / f"dataset-of-{images}"
@@ -190,7 +190,7 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
     import simplejpeg
     import torch
 
-    from contract.card import Preprocess
+    from contract.documents.card import Preprocess
     from inference.model.preprocess import normalise
     from training.feed.augment import uniforms
     from training.feed.crop import cut
@@ -217,7 +217,7 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
 
 def ours(way: str, storage: Any, files: Any, kind: str) -> Iterator[int]:
     """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
-    from contract.card import Preprocess
+    from contract.documents.card import Preprocess
     from training.feed import augment
     from training.feed.feed import Feed
     from training.feed.normalise import Floats

@@ -23,7 +23,7 @@ from benchmarks.incremental import bucket, late_label, one_day
 from benchmarks.timed import Case, alternate, table, trueup
 from contract.errors import CANNOT_TELL
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from tests.conftest import FAKE_AWS
 from tests.inference.published import publish_tiny
 

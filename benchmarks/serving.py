@@ -96,7 +96,7 @@ def card(asked: argparse.Namespace) -> tuple:
     import torch
     from safetensors.torch import save
 
-    from contract.card import Card, Preprocess
+    from contract.documents.card import Card, Preprocess
     from inference.model import network
 
     torch.manual_seed(0)

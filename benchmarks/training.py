@@ -69,7 +69,7 @@ def measure(rows: int, size: int, network: str, repeats: int) -> dict[str, Any]:
 def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
     """The job as the ranks get it."""
     from command.load_settings import load
-    from contract import manifest
+    from contract.documents import manifest
     from contract.registry import Registry
     from contract.storage import open_root
     from training.train import job_of

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, Mismatch, NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class CountsDocument(Document):

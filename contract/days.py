@@ -5,7 +5,7 @@ from datetime import date
 
 from contract import clock, layout
 from contract.errors import UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 
 PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 

@@ -5,7 +5,7 @@ from itertools import groupby
 from contract import layout
 from contract.errors import NotFound
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 
 DOCUMENT = "evaluation.json"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contract import clock, jsonio, layout
-from contract.card import Card
-from contract.documents import Document
+from contract.documents.card import Card
+from contract.documents.document import Document
 from contract.errors import (
     AlreadyExists,
     BadWeights,
@@ -23,7 +23,7 @@ from contract.errors import (
     UsageError,
 )
 from contract.sequence import NumberedDocuments
-from contract.store import Storage
+from contract.stores.store import Storage
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 

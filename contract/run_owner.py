@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import clock
-from contract.documents import Document
+from contract.documents.document import Document
 
 
 class RunOwner(Document):

@@ -17,12 +17,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contract import clock, jsonio, layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHeld, RunLost
 from contract.run_owner import RunOwner, gone, me
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 
 # A window that nobody named means "now": an open run older than this is another one.
 DEFAULT_WINDOW_HOLDS = 24 * 3600

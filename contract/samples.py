@@ -18,9 +18,9 @@ from pydantic import Field
 
 from contract import clock, layout
 from contract.counts import BINS, SMALLEST_P
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")

@@ -10,7 +10,7 @@ from typing import Any
 
 from contract import jsonio
 from contract.errors import AlreadyExists, NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class NumberedDocuments:

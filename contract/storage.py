@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlparse
 
 from contract import clock, jsonio
 from contract.errors import AlreadyExists, NotFound, RootError, UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 
 SCHEMA = "1"
 MARKER = "trueup.json"
@@ -19,12 +19,12 @@ def open_storage(root: str) -> Storage:
     """
     scheme = urlparse(root).scheme if "://" in root else ""
     if scheme == "s3":
-        from contract.s3_storage import S3Storage
+        from contract.stores.s3 import S3Storage
 
         clock.refuse_on_s3(root)
         return S3Storage(root)
     if scheme in ("", "file"):
-        from contract.local_storage import LocalStorage
+        from contract.stores.local import LocalStorage
 
         return LocalStorage(local_path(root))
     raise UsageError(f"root {root!r}: expected a folder, file:///… or s3://bucket/prefix, got the scheme {scheme!r}.")

@@ -38,7 +38,7 @@ def connect(service: str = "emr") -> Any:
     import boto3
     from botocore.config import Config
 
-    from contract.s3_storage import region
+    from contract.stores.s3 import region
 
     return boto3.session.Session().client(service, region_name=region(), config=Config(
         retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60))

@@ -22,7 +22,7 @@ from command.load_settings import with_options
 from contract.errors import ERROR, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

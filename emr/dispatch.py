@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.cluster import Package, role
 from emr.follow import Follower
 from emr.job import cluster_of, emr_settings

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from contract import jsonio
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from emr.needs import TURN, Nodes, need, nodes

@@ -15,7 +15,7 @@ from typing import Any
 
 from contract.errors import NotFound, TrueupError
 from contract.storage import open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.account import ALIVE, Account
 from emr.requests import Attempt, Reply, Request, another, newest
 

@@ -6,7 +6,7 @@ from typing import Any
 from contract import layout
 from contract.errors import UsageError
 from contract.settings import EmrSettings
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Step
 from emr.needs import MAPREDUCE, need, nodes
 from emr.requests import Attempt, Request

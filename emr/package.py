@@ -23,7 +23,7 @@ from pathlib import Path
 from contract import jsonio, layout
 from contract.errors import AlreadyExists, NotFound, TrueupError, UsageError
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.cluster import Package
 from emr.requirements import requirements
 

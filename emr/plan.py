@@ -5,7 +5,7 @@ from typing import Any
 from contract import layout
 from contract.errors import RootError
 from contract.settings import Settings
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.cluster import Package, role
 from emr.job import cluster_of, request_of
 from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, need, on_serverless

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contract import jsonio, layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class Request(Document):

@@ -19,7 +19,7 @@ def connect() -> Any:
     """The boto3 client."""
     import boto3
 
-    from contract.s3_storage import region
+    from contract.stores.s3 import region
 
     return boto3.session.Session().client("cloudformation", region_name=region())
 

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from contract import clock
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.telemetry import event
 
 MOST_S = 60.0

@@ -17,11 +17,11 @@ import click
 
 from command.command import Outcome, run, stage_command
 from contract import clock, layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import ROLES, Caller
 
 CACHE_SECONDS = 3.0

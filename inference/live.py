@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
 from contract.registry import HistoryEntry, Registry, models
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.telemetry import Metrics, event
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from contract import clock, layout, samples
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 @click.group("review")

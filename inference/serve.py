@@ -22,7 +22,7 @@ from contract import jsonio
 from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import local_path, open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import LOOPBACK, NoAuth
 from inference.telemetry import event, log_to_stderr
 

@@ -21,7 +21,7 @@ from typing import Any
 from contract import clock, ids
 from contract.errors import BadImage
 from contract.settings import Settings
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
 from inference.clock_skew import StoreClock

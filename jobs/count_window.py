@@ -12,16 +12,17 @@ from importlib import import_module
 from typing import Any
 
 from command.progress import progress
-from contract import clock, counts_store, jsonio, layout, manifest, samples
+from contract import clock, counts_store, jsonio, layout, samples
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
+from contract.documents import manifest
 from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.samples import Sample
 from contract.settings import Settings
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines import day_files
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question, Slice, weighted

@@ -14,13 +14,14 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import clock, layout, manifest
+from contract import clock, layout
 from contract.dataset_record import SPLITS
+from contract.documents import manifest
+from contract.documents.manifest import Manifest
 from contract.errors import EmptyData, UsageError
-from contract.manifest import Manifest
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.question import Question, weighted
 from jvm import spark_conf as spark_settings
 

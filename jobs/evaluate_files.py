@@ -14,7 +14,7 @@ from contract.days import prediction_days
 from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.count_window import evaluate, request_of
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome

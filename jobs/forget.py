@@ -17,12 +17,13 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
-from contract import clock, erasures, layout
+from contract import clock, layout
 from contract.dataset_record import SPLITS
+from contract.documents import erasures
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.datasets.build import INDEX_FILE, LISTED_FILE
 from jobs.erasing import find
 from jobs.erasing.find import Attempt, Rows

@@ -20,7 +20,7 @@ from contract import clock, labels, layout
 from contract.errors import BadImage, EmptyData
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import spark_conf
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")

@@ -24,7 +24,7 @@ from contract.errors import AlreadyExists, ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines import day_files
 from jobs.imports import ground_truth
 from jobs.imports import rows as import_rows

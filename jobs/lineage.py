@@ -14,14 +14,15 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import ids, layout, manifest
-from contract.card import Card
+from contract import ids, layout
+from contract.documents import manifest
+from contract.documents.card import Card
+from contract.documents.manifest import Manifest
 from contract.errors import NoSuchVersion, NotFound, UsageError
-from contract.manifest import Manifest
 from contract.registry import Registry, check_version, models
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")

@@ -23,7 +23,7 @@ from contract.errors import UsageError
 from contract.evaluations import newest
 from contract.settings import ReportSettings, Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 @stage_command("report")

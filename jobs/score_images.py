@@ -27,13 +27,13 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import clock, layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
 from contract.registry import Registry
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts
 from jvm.spark_conf import collect_conf
 

@@ -6,7 +6,7 @@ A worker's environment is that of the JVM that started it, which may know nothin
 import os
 
 from contract.storage import open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 
 NAMES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 

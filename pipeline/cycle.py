@@ -25,7 +25,7 @@ from contract.registry import Registry
 from contract.runs import End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from pipeline.gates.promotion import of_assessment
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed

@@ -16,13 +16,13 @@ from command.load_settings import with_options
 from command.terminal import aligned, figure, printable, verdict
 from contract import clock, jsonio, layout
 from contract.counts_store import load_all
-from contract.decision_document import Decision
+from contract.documents.decision import Decision
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import newest
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root, read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
 

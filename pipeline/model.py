@@ -24,7 +24,7 @@ from contract.registry import HistoryEntry, Registry, check_version, models
 from contract.runs import Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root, read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 from pipeline.gates.decide import GATES
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")

@@ -20,7 +20,7 @@ from contract.registry import Registry, models
 from contract.runs import Runs
 from contract.settings import Settings
 from contract.storage import open_root, read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 @stage_command("status")

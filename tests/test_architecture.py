@@ -39,14 +39,14 @@ HOMES = {
     "mrjob": ("jobs/engines/mapreduce/*", "jobs/evaluate_mapreduce.py"),
     "torch": ("training/*", "inference/model/*"),
     "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
-    "boto3": ("contract/s3_storage.py", "emr/*"),
+    "boto3": ("contract/stores/s3.py", "emr/*"),
     "fastapi": ("inference/*",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
-MOST_IN_A_FOLDER = 20
+MOST_IN_A_FOLDER = 22
 FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from contract import clock, jsonio, manifest, storage
-from contract.local_storage import LocalStorage
+from contract import clock, jsonio, storage
+from contract.documents import manifest
 from contract.runs import Runs
+from contract.stores.local import LocalStorage
 from pipeline import cycle
 from tests import tiny_root
 from tests.faults import AFTER, BEFORE, Died, Process, patched

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from contract import clock, ids, layout, manifest
-from contract.card import Card, Preprocess
+from contract import clock, ids, layout
+from contract.documents import manifest
+from contract.documents.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root

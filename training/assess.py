@@ -20,14 +20,14 @@ import numpy as np
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import manifest
-from contract.card import Card
+from contract.documents import manifest
+from contract.documents.card import Card
+from contract.documents.manifest import Manifest
 from contract.errors import EmptyData, LeakageFound, NotFound
-from contract.manifest import Manifest
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from training import compare
 from training.compare import Answers
 from training.feed import reader

@@ -20,7 +20,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import clock, labels
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import GATE_SAYS_NO, BadImage, BadLabel, BadWeights, EmptyData, NoSuchModel, UsageError
 from contract.registry import Registry, file_sha256
 from contract.settings import Settings

@@ -20,14 +20,15 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import clock, layout, manifest
-from contract.card import Card, Preprocess
+from contract import clock, layout
+from contract.documents import manifest
+from contract.documents.card import Card, Preprocess
+from contract.documents.manifest import Manifest
 from contract.errors import NoSuchModel, TrainingFailed, UsageError
-from contract.manifest import Manifest
 from contract.registry import CARD, Registry
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from command.load_settings import ENV_PREFIX, NOT_SETTINGS
-from contract.card import Card
+from contract.documents.card import Card
 from contract.errors import TrialFailed
 from contract.registry import Registry
 from contract.storage import open_root

@@ -12,7 +12,7 @@ from typing import Any
 from contract import layout
 from contract.errors import UsageError
 from contract.settings import EmrSettings
-from contract.store import Storage
+from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
 from emr.requests import Attempt, Request
 from jvm import spark_conf

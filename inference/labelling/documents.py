@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from contract.documents import Document
+from contract.documents.document import Document
 
 
 class BatchHolder(Document):

@@ -12,7 +12,7 @@ from contract import ids, layout
 from contract.counts import BINS
 from contract.errors import ForeignSchema
 from contract.samples import Cell, Sample, drawn, uniform
-from contract.store import Entry, Storage
+from contract.stores.store import Entry, Storage
 
 COLUMNS = ("prediction_id", "model", "role", "predicted_label", "confidence", "image_sha256", "image_uri")
 REQUIRED = ("prediction_id", "model", "predicted_label")

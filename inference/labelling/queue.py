@@ -21,7 +21,7 @@ from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.labels import normalise
 from contract.samples import Sample
 from contract.sequence import NumberedDocuments
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.items import DrawnItems, Item
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from contract.card import Card
+from contract.documents.card import Card
 from contract.errors import BadWeights, UsageError
 from inference.model import lazy_torchvision
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, NotFinite, UsageError
 from inference.model import network, preprocess
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model import lazy_torchvision
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from contract import clock, layout
 from contract.errors import AlreadyExists, Mismatch
 from contract.records import LABEL, PREDICTION
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.outbox.outbox import Cut, Outbox, Waiting
 
 if TYPE_CHECKING:

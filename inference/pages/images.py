@@ -8,7 +8,7 @@ import re
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import Site, in_thread
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from contract.card import Card
+from contract.documents.card import Card
 from contract.registry import HistoryEntry, Registry
 from inference.auth import Caller, require
 from inference.pages.site import Site, in_thread

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from contract import jsonio, layout
 from contract.errors import NotFound
 from contract.report_script import csp_source
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, in_thread
 

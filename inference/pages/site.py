@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract import errors, samples
 from contract.registry import Registry, models
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
 from inference.labelling.queue import Queue
 

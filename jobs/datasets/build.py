@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from contract import clock, jsonio, layout, manifest
+from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
+from contract.documents import manifest
+from contract.documents.manifest import Manifest, Table
 from contract.errors import AlreadyExists, LeakageFound, Mismatch, NoSuchModel
-from contract.manifest import Manifest, Table
 from contract.registry import Registry
 from contract.settings import DatasetSettings
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at

@@ -8,7 +8,7 @@ from typing import Any
 
 from contract import layout
 from contract.counts import ORIGINS
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines import rules
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question, Slice

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import BadImage, NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import task_store
 from jvm.task_store import Where
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from contract.dataset_record import ROW, SPLITS, unischema
+from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
-from contract.manifest import DataFile
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import task_store
 from jvm.task_store import Where
 

@@ -15,7 +15,7 @@ from contract import layout
 from contract.days import label_days, prediction_days
 from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, TableSchema
-from contract.store import Entry, Storage
+from contract.stores.store import Entry, Storage
 from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
 
 log = logging.getLogger(__name__)

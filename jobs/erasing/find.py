@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract import ids, layout, manifest
+from contract import ids, layout
 from contract.days import prediction_days
+from contract.documents import manifest
+from contract.documents.manifest import Manifest
 from contract.errors import Mismatch, NotFound
-from contract.manifest import Manifest
 from contract.registry import Registry, models
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.datasets.build import INDEX_FILE
 from jobs.engines import day_files
 

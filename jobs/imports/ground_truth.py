@@ -15,7 +15,7 @@ from typing import Any
 from contract.days import prediction_days
 from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines import day_files
 from jobs.imports import rows
 from jobs.imports.rows import Row

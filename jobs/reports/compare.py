@@ -11,7 +11,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.reports import view
 from jobs.reports.page import load, template
 from jobs.reports.sources import file_of, optional

@@ -12,7 +12,7 @@ from contract import clock, layout
 from contract.counts import WEIGHT_SCALE
 from contract.errors import NotFound
 from contract.settings import ReportSettings
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.datasets.consensus import IMAGE_COLUMNS, labelled_here
 from jobs.engines import day_files
 from jobs.engines.question import Question

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract import layout
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.reports.page import template
 from jobs.reports.sources import optional
 from jobs.reports.view import newest_first

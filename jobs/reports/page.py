@@ -8,7 +8,7 @@ from contract import layout
 from contract.errors import NotFound
 from contract.report_script import SCRIPT
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.reports import view
 from jobs.reports.sources import optional
 

@@ -6,13 +6,14 @@ Everything is read from the root. A report of the document alone (jobs/report.py
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract import layout, manifest
+from contract import layout
 from contract.counts_store import load_all
+from contract.documents import manifest
 from contract.errors import Mismatch, NotFound
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.storage import read_json
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.reports.examples import examples
 from jobs.reports.view import newest_first
 from metrics.decomposition import change

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import layout
-from contract.store import Storage
+from contract.stores.store import Storage
 
 # A spreadsheet takes a text that begins with one of these for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

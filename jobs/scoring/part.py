@@ -19,7 +19,7 @@ from contract.errors import AlreadyExists, BadImage, NotFound
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import task_store
 
 ERRORS = "errors/"  # below the version's scoring folder

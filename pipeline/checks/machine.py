@@ -14,7 +14,7 @@ from contract import clock, jsonio
 from contract.errors import AlreadyExists, TrueupError, UsageError
 from contract.settings import Settings
 from contract.storage import local_path, open_root, open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import java, spark_conf
 
 OK, ABSENT, BAD = "ok", "absent", "bad"

@@ -15,7 +15,7 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.errors import UsageError
 from contract.storage import open_root
-from contract.store import Entry, Storage
+from contract.stores.store import Entry, Storage
 from emr import dispatch
 from emr.cluster import Package
 from emr.follow import ClusterFailed

@@ -4,7 +4,7 @@ import pytest
 
 from contract.days import default_window, prediction_days
 from contract.errors import UsageError
-from contract.local_storage import LocalStorage
+from contract.stores.local import LocalStorage
 
 
 @pytest.fixture

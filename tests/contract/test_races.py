@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import PointerMoved
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from contract import jsonio, layout
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import (
     AlreadyExists,
     BadWeights,
@@ -14,8 +14,8 @@ from contract.errors import (
     NoSuchVersion,
     PointerMoved,
 )
-from contract.local_storage import LocalStorage
 from contract.registry import HistoryEntry, Registry, check_version, file_sha256, models
+from contract.stores.local import LocalStorage
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from contract import run_owner
 from contract.errors import NoConditionalWrites, RunHeld, RunLost
-from contract.local_storage import LocalStorage
 from contract.runs import Observer, Plan, Runs, Timing
+from contract.stores.local import LocalStorage
 
 QUICK = Timing(beat=0.05, takeover=0.5)
 AT_ONCE = Timing(beat=0.05, takeover=0)
@@ -66,7 +66,7 @@ def test_a_beat_that_stands_still_is_taken_over_and_its_owner_loses(runs):
 
 
 def test_the_run_of_a_process_that_is_gone_is_taken_over_at_once(runs, tmp_path):
-    code = ("import sys; sys.path.insert(0, sys.argv[2]); from contract.local_storage import LocalStorage;"
+    code = ("import sys; sys.path.insert(0, sys.argv[2]); from contract.stores.local import LocalStorage;"
             "from contract.runs import *; from pathlib import Path;"
             "plan = Plan.model_validate_json(sys.stdin.read());"
             "Runs(LocalStorage(Path(sys.argv[1])), 'digits').acquire(lambda: plan, Timing())")

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from contract.errors import AlreadyExists, NotFound
-from contract.local_storage import LocalStorage
 from contract.sequence import NumberedDocuments
+from contract.stores.local import LocalStorage
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from contract import clock
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.registry import Registry
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 
 NETWORK = "shufflenet_v2_x0_5"
 PREPROCESS = Preprocess(resize=36, crop=32)

@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from PIL import Image
 
 from contract import clock, ids, layout
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_root

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model import preprocess
 from tests.inference.pictures import encode, pixels

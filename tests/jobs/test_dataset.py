@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from command.load_settings import load
-from contract import clock, manifest
-from contract.card import Card, Preprocess
+from contract import clock
+from contract.documents import manifest
+from contract.documents.card import Card, Preprocess
 from contract.errors import DONE, ERROR, EmptyData
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root

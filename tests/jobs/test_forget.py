@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contract import clock, ids, layout, manifest
+from contract import clock, ids, layout
+from contract.documents import manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
 from inference.model.strip_metadata import KINDS, strip

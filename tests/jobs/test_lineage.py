@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
 from jobs import lineage

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from contract import jsonio
+from contract.documents.evaluation import Evaluation, schema
 from contract.errors import Mismatch
-from contract.evaluation_document import Evaluation, schema
 from metrics.tables import tables
 from metrics.window import WindowCounts
 from tests.figures import cell, day, document, random_cells
@@ -37,7 +37,7 @@ def test_every_document_keeps_the_published_schema(days):
 
 def test_the_published_schema_is_up_to_date():
     assert PUBLISHED.read_bytes() == jsonio.dumps(schema()), \
-        "run: python -m contract.evaluation_document > docs/schemas/evaluation.schema.json"
+        "run: python -m contract.documents.evaluation > docs/schemas/evaluation.schema.json"
 
 
 @pytest.mark.parametrize("days", DAYS)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contract import clock, ids, layout
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from contract.local_storage import LocalStorage
 from contract.storage import MARKER, open_storage
+from contract.stores.local import LocalStorage
 from pipeline import config, cycle, doctor, status
 from tests.pipeline.roots import MODEL, make_root
 

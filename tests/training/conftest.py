@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from command.load_settings import load
-from contract import manifest
+from contract.documents import manifest
 from contract.registry import Registry
 from contract.storage import open_root
 from tests.training.loop_root import LoopRoot, digits, png

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contract import manifest
-from contract.card import Card
+from contract.documents import manifest
+from contract.documents.card import Card
 from contract.errors import EmptyData, LeakageFound, TrialFailed
 from tests.training.loop_root import digits, png
 from training import compare

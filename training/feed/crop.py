@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from inference.model import preprocess as shared
 
 MIRRORED = 0.5  # from here up

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.manifest import DataFile
+from contract.documents.manifest import DataFile
 from training.feed.cache import Group, Known, PictureCache
 from training.feed.chunks import Unit
 from training.feed.decode import Answer, Task

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
+from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
-from contract.manifest import DataFile
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.model import preprocess as shared
 from training.feed import reader
 from training.feed.buffers import Slots

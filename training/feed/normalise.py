@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from inference.model.preprocess import normalise
 from training.feed.buffers import UNUSED
 

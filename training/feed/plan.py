@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from training.feed.buffers import Slots
 from training.feed.cache import PictureCache
 from training.feed.chunks import Part, Shares, Unit, parts, shares, units

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
-from contract.manifest import DataFile
-from contract.store import Storage
+from contract.stores.store import Storage
 from training.feed.chunks import Unit
 from training.feed.world import pieces
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contract import jsonio
 from contract.errors import Mismatch, NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 
 FINAL = "final"
 

@@ -11,7 +11,7 @@ from typing import Any
 from contract import errors, jsonio
 from contract.errors import NotFound, TrainingFailed, TrueupError
 from contract.storage import open_storage
-from contract.store import Storage
+from contract.stores.store import Storage
 from training.fit.job import Job
 
 COMMUNICATION = ("DistBackendError", "DistNetworkError", "DistStoreError")  # of torch.distributed: another rank is gone

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from contract.registry import Registry
-from contract.store import Storage
+from contract.stores.store import Storage
 from inference.model import network
 from training.fit import grow_head
 from training.fit.job import Job

@@ -3,8 +3,8 @@
 from typing import Any
 
 from contract import jsonio
-from contract.card import Preprocess
-from contract.documents import Document
+from contract.documents.card import Preprocess
+from contract.documents.document import Document
 from contract.settings import TrainSettings
 
 NO_MATTER = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir")  # to the weights; `ranks` stands beside

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 from jvm import java
 from training.fit import failure
 from training.fit.job import Job

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch.nn import functional as f
 
-from contract import manifest
+from contract.documents import manifest
+from contract.documents.manifest import Manifest
 from contract.errors import Mismatch, NotFinite
-from contract.manifest import Manifest
 from contract.storage import open_root
-from contract.store import Storage
+from contract.stores.store import Storage
 from training.feed import augment
 from training.feed.feed import Batch, Feed
 from training.feed.normalise import Floats

@@ -9,7 +9,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 from training.fit import weights_file
 
 START = "start.safetensors"

@@ -11,7 +11,7 @@ import numpy as np
 
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.embedded import sql
 from jobs.engines.embedded.arrays import NULL, same_ids
 from jobs.engines.embedded.cells import (

@@ -14,7 +14,7 @@ import numpy as np
 
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.day_files import unreadable
 from jobs.engines.embedded import sql
 from jobs.engines.embedded.day import Day

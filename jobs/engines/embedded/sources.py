@@ -9,7 +9,7 @@ from itertools import count, groupby
 from typing import Any
 
 from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.day_files import slice_columns, tie_columns, used_columns
 from jobs.engines.embedded.read import coded, is_null, read
 from jobs.engines.embedded.sql import text

@@ -22,7 +22,7 @@ from command.command import Outcome, run, stage_command
 from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question
 from jvm import java

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from contract.counts import ROWS, DayCounts
 from contract.errors import Mismatch
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.question import DayFiles, Question
 from jobs.engines.spark import tasks
 from jobs.engines.spark.day import Piece

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from contract.records import Field, TableSchema
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.question import DayFiles, RawFile
 from jobs.engines.spark.rows import IDS
 

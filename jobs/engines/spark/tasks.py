@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
-from contract.store import Storage
+from contract.stores.store import Storage
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question, RawFile
 from jobs.engines.spark import sources

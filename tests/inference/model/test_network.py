@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, UsageError
 from inference.model import network
 

@@ -48,7 +48,7 @@ def test_eight_orientations_one_answer_in_service_dataset_and_assessment(tmp_roo
 
 def test_a_jpeg_turned_by_its_tag_alone_is_turned_for_all(tmp_root):
     """JPEG cannot be turned without loss here, so the same pixels are shown eight ways up: eight stored pictures."""
-    from contract.card import Preprocess
+    from contract.documents.card import Preprocess
     from inference.model.preprocess import to_uint8
 
     upright = to_uint8(encode(pixels(4)), Preprocess(resize=None, crop=None))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from contract.card import Card, Preprocess
+from contract.documents.card import Card, Preprocess
 from contract.errors import BadImage, BadWeights, NotFinite, UsageError
 from inference.model import network
 from inference.model.predictor import Predictor

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model import preprocess
 from inference.model.preprocess import decode, inspect, normalise, to_tensor, to_uint8

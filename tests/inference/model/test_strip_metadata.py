@@ -4,7 +4,7 @@ import random
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model.preprocess import inspect, to_uint8
 from inference.model.strip_metadata import strip

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from contract import clock, erasures, ids, layout
+from contract import clock, ids, layout
+from contract.documents import erasures
 from contract.errors import NotFound
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root, open_storage

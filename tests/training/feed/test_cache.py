@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import BadImage, Mismatch, UsageError
 from inference.model.preprocess import resized
 from tests.training.feed.test_feed import BOTH, Files, P, samples

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
+from contract.documents.manifest import DataFile
 from contract.errors import BadImage, Mismatch
-from contract.manifest import DataFile
 from contract.storage import open_root
 from inference.model.preprocess import normalise, to_uint8
 from tests.inference.pictures import picture

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from contract.errors import Mismatch
 from training.feed import reader
 from training.feed.feed import Feed

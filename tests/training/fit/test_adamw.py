@@ -12,7 +12,7 @@ from training.fit.adamw import AdamW
 REPO = Path(__file__).resolve().parents[3]
 LIGHT = """
 import sys
-from contract.card import Preprocess
+from contract.documents.card import Preprocess
 from inference.model import network, preprocess
 from tests.training.loop_root import digits, png
 x = preprocess.to_tensor(png(digits()[0][0]), Preprocess(resize=32, crop=32))[None]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract import jsonio
 from contract.errors import Mismatch
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class Document(BaseModel):

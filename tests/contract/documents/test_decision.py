@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from contract import jsonio
-from contract.decision_document import Decision, schema
+from contract.documents.decision import Decision, schema
 from contract.errors import Mismatch
 from contract.policy import GatePolicy
 from pipeline.gates.decide import decide
 from pipeline.gates.tally import Share, Tally
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "decision.schema.json"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "schemas" / "decision.schema.json"
 EVALUATION = {"model": "m", "window": {"from": "2026-11-13", "to": "2026-11-19"}, "partial": [{"file": "f"}],
               "as_of": "2026-11-20T00:00:00.000000Z", "trend": []}
 OVERRIDE = {"gate": "accuracy", "by": "ana", "reason": "r", "at": "2026-11-19", "until": "2026-11-21"}
@@ -24,7 +24,7 @@ def decision(**more):
 
 def test_the_published_schema_is_the_one_of_the_code():
     assert PUBLISHED.read_bytes() == jsonio.dumps(schema()), \
-        "run: python -m contract.decision_document > docs/schemas/decision.schema.json"
+        "run: python -m contract.documents.decision > docs/schemas/decision.schema.json"
 
 
 def test_a_decision_loses_nothing_in_its_typed_form():

@@ -1,6 +1,6 @@
 """`decision.json` as typed models, and its published schema: what the gates said of one evaluation, and why.
 
-    python -m contract.decision_document > docs/schemas/decision.schema.json
+    python -m contract.documents.decision > docs/schemas/decision.schema.json
 """
 
 import sys
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from contract import jsonio
-from contract.documents import Document
+from contract.documents.document import Document
 
 Verdict = Literal["pass", "fail", "cannot tell", "not judged"]
 Count = Annotated[int, Field(ge=0)]

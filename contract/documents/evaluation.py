@@ -1,6 +1,6 @@
 """`evaluation.json` as typed models (design, section 7), and its published schema.
 
-    python -m contract.evaluation_document > docs/schemas/evaluation.schema.json
+    python -m contract.documents.evaluation > docs/schemas/evaluation.schema.json
 """
 
 import sys
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from contract import jsonio
 from contract.counts import RULES
-from contract.documents import Document
+from contract.documents.document import Document
 
 Origin = Literal["audit", "review", "import", "feedback"]
 Count = Annotated[int, Field(ge=0)]

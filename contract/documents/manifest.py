@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contract import layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import NotFound
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class DataFile(Document):

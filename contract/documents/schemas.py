@@ -1,6 +1,6 @@
 """The published JSON schemas of the documents in the bucket: `docs/schemas/<name>.schema.json`.
 
-    python -m contract.schemas docs/schemas      writes them all again
+    python -m contract.documents.schemas docs/schemas      writes them all again
 """
 
 import sys
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from contract import jsonio
-from contract.card import Card
 from contract.counts_store import CountsDocument
-from contract.decision_document import Decision
-from contract.documents import Document
-from contract.erasures import Erasure
-from contract.evaluation_document import Evaluation
-from contract.manifest import Manifest
+from contract.documents.card import Card
+from contract.documents.decision import Decision
+from contract.documents.document import Document
+from contract.documents.erasures import Erasure
+from contract.documents.evaluation import Evaluation
+from contract.documents.manifest import Manifest
 from contract.registry import HistoryEntry
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan

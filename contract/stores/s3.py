@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RootError, UsageError
-from contract.store import Entry
+from contract.stores.store import Entry
 
 ATTEMPTS = 6
 ERASING = {"UploadId": "abort_multipart_upload", "VersionId": "delete_object"}

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contract import jsonio
-from contract.documents import Document
+from contract.documents.document import Document
 
 
 class Preprocess(Document):

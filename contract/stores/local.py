@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from contract.errors import AlreadyExists, NotFound, RootError
-from contract.store import Entry
+from contract.stores.store import Entry
 
 # Names that begin with a dot are no data, so a temporary file is never listed.
 TEMPORARY = ".trueup-"

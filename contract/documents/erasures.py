@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from contract import layout
-from contract.documents import Document
+from contract.documents.document import Document
 from contract.errors import AlreadyExists
-from contract.store import Storage
+from contract.stores.store import Storage
 
 
 class Erasure(Document):

@@ -1,4 +1,4 @@
-"""What a store can do. The implementations are contract/local_storage.py and contract/s3_storage.py.
+"""What a store can do. The implementations are contract/stores/local.py and contract/stores/s3.py.
 
 Keys are relative to the root, with forward slashes. `create` is exclusive: it either makes a new object or raises
 AlreadyExists, and never shows a half-written one. `put` replaces. Listings are sorted by key.

@@ -1,0 +1,1 @@
+"""What a store can do, on a disk and on S3."""
