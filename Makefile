@@ -27,8 +27,9 @@ soak: setup  ## a recorded long run of the service under load
 bench: setup  ## the figures that the README quotes
 	@$(PY) -m benchmarks
 
-lint: setup  ## ruff over the whole tree
+lint: setup  ## ruff over the whole tree, mypy over what ships
 	@$(PY) -m ruff check .
+	@$(PY) -m mypy
 
 lock: setup  ## resolve requirements.in into requirements.lock
 	@$(PY) tools/environment.py lock

@@ -1,4 +1,4 @@
-"""Counts as they lie in the bucket: immutable, under what they were made from (design, sections 1 and 3).
+"""Counts as they lie in the bucket: immutable, under what they were made from (docs/design.md#counts).
 
 `counts/<model>/dt=<day>/<inputs>/<known_through>.json` names the Parquet tables beside it. Tables first, document last,
 both created exclusively: two runs at once write the same content, and an older run that ends last does no harm.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from contract import clock
 
-# 36 characters with hyphens, either case, version 7, variant 10xx (design, section 3).
+# 36 characters with hyphens, either case, version 7, variant 10xx (docs/design.md#the-rules-of-counting).
 UUID7 = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
 
 
@@ -46,6 +46,6 @@ def day_of(uuid: str | None) -> str | None:
 def may_lie_in(day: str, uuid: str | None) -> bool:
     """Whether a row with this id may lie in the partition of `day`: not so if it is a UUIDv7 of another day.
 
-    Ids of other kinds carry no day, so their partition says it (design, section 1).
+    Ids of other kinds carry no day, so their partition says it (docs/design.md#the-bucket).
     """
     return not is_uuid7(uuid) or day_of(uuid) == day

@@ -1,4 +1,4 @@
-"""How a label is written: the one form in which labels may enter (design, section 3)."""
+"""How a label is written: the one form in which labels may enter (docs/design.md#rule-6-rank)."""
 
 import re
 import unicodedata

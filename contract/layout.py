@@ -1,4 +1,4 @@
-"""Where everything lies in the bucket: every key comes from here (design, section 1)."""
+"""Where everything lies in the bucket: every key comes from here (docs/design.md#the-bucket)."""
 
 from urllib.parse import quote, unquote
 
@@ -26,7 +26,7 @@ def day_folder(table: str, day: str) -> str:
 
 def holds_rows(key: str) -> bool:
     """Whether an object below a day's folder is data: it lies in that folder itself, not deeper, and its name begins
-    with neither `_` nor `.` (design, section 7)."""
+    with neither `_` nor `.` (docs/design.md#prediction-rows)."""
     return key.count("/") == 2 and not key.rpartition("/")[2].startswith(("_", "."))
 
 

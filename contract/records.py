@@ -21,7 +21,7 @@ class Field:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table's row. Fields stand in schema order, which also orders ties (design, section 3)."""
+    """A table's row. Fields stand in schema order, which also orders ties (docs/design.md#the-rules-of-counting)."""
 
     name: str
     fields: tuple[Field, ...]

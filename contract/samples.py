@@ -1,4 +1,4 @@
-"""Which predictions people are asked about, and with what probability (design, section 4).
+"""Which predictions people are asked about, and with what probability (docs/design.md#samples).
 
 The rule: with salt s, a prediction is asked iff u64(sha256(s + prediction_id)) / 2^64 < p, where u64 reads the first 8
 bytes of the digest of the UTF-8 text as a big-endian whole number, and p is that of the prediction's cell (predicted

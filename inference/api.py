@@ -1,4 +1,4 @@
-"""The HTTP interface for programs (design, section 7): predictions, labels, models, health, metrics."""
+"""The HTTP interface for programs (docs/design.md#http): predictions, labels, models, health, metrics."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Service:
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
                       source_uri: str | None = None, top_k: int = 5) -> dict[str, Any]:
-        """The answer of design section 7, durable. Call it inside `admission`. Raises Refused: 404, 422, 503 or 504."""
+        """The answer of docs/design.md#http, durable. Call it inside `admission`. Raises Refused: 404, 422, 503 or 504."""
         began, now = clock.monotonic(), clock.now()
         live = self._model(model)
         if prediction_id is not None:

@@ -1,6 +1,6 @@
 """Erases a picture: `trueup forget PREDICTION_ID`, or `trueup forget --image HASH` (also `python -m jobs.forget …`).
 
-Pictures go, rows stay (design, section 1). The erasure document comes first, so that nothing brings the picture back:
+Pictures go, rows stay (docs/design.md#the-bucket). The erasure document comes first, so that nothing brings the picture back:
 running services drop it from their outboxes within a second or so, services that are down when they start. Then the
 image in all its versions, the pictures of dataset attempts that hold it, and reports that show it. Killed anywhere and
 run again, it finishes. Versions that learnt from it are listed; their weights stay until somebody replaces them.

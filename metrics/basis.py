@@ -1,7 +1,7 @@
 """What the labels of an origin rest on: whether they are a sample whose probabilities are known, and was answered.
 
 An audit counts as unbiased where a sample document says how its items were chosen and at least 90% of those asked were
-answered (design, section 4). Which items a sample asked follows from a hash; how many, on average, from the counts.
+answered (docs/design.md#samples). Which items a sample asked follows from a hash; how many, on average, from the counts.
 The shortfall that chance alone explains (one-sided 95%) is forgiven: a sample asks now more, now fewer than its mean.
 """
 

@@ -1,6 +1,6 @@
 """What confidence is worth: buckets, thresholds, calibration error and the reliability curve of one version.
 
-Everything rests on labelled predictions that have a confidence bin (design, section 3, rule 5).
+Everything rests on labelled predictions that have a confidence bin (docs/design.md#rule-5-confidence-bins).
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]
 
 
 def thresholds(count: Any, wrong: Any, edges: Sequence[float], ratio: float) -> tuple[list, list, list]:
-    """(threshold, supported_from, support) of every class, by the rule of the design's section 7.
+    """(threshold, supported_from, support) of every class, by the rule of docs/design.md#evaluationjson.
 
     Walks down from the highest bucket while wrong / right <= ratio (none right fails), over empty buckets.
     """

@@ -1,4 +1,4 @@
-"""The evaluation of one model over a window of days: from the days' counts to `evaluation.json` (design, section 7).
+"""The evaluation of one model over a window of days: from the days' counts to `evaluation.json` (docs/design.md#evaluationjson).
 
 Pure: the same counts give the same document. jobs/evaluate.py writes it.
 """

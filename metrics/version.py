@@ -1,4 +1,4 @@
-"""Counts of one model version -> its figures: the one module that divides (design, section 3).
+"""Counts of one model version -> its figures: the one module that divides (docs/design.md#counts).
 
 Engines, the assessment after training, reports and notebooks all come through here, so they cannot disagree.
 """

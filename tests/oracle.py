@@ -1,4 +1,4 @@
-"""The rules of counting (design, section 3) once more, row by row in plain Python: slow, and as literal as can be.
+"""The rules of counting (docs/design.md#the-rules-of-counting) once more, row by row in plain Python: slow and literal.
 
 It reads the Parquet files itself and shares no code with the engines, so that they can be checked against it.
 """
@@ -217,7 +217,7 @@ def shown_values(predictions, expression):
 def count(root, day, model, as_of, role="live", slices=(), weights=None):
     """{"cells", "slices", "people", "coincidences", "delays": {key: values}, "rows", "known_through", "next_future"}.
 
-    Keys and values are tuples in the order of the design; `slices` are (name, expression), `weights` are votes of a
+    Keys and values are tuples in the order of docs/design.md#counts; `slices` are (name, expression), `weights` are votes of a
     labeler in 65,536ths.
     """
     predictions = [r for r in read(root, "predictions", day)

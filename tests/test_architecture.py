@@ -1,4 +1,4 @@
-"""Who may import whom: the arrows of the design, read from every file's syntax tree, imports in functions included."""
+"""Who may import whom: the arrows of docs/design.md#rooms, read from every file's syntax tree, imports in functions included."""
 
 import ast
 import json

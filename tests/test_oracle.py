@@ -1,4 +1,4 @@
-"""A few counts worked out by hand from the design's text, so that the oracle itself is not taken on trust."""
+"""A few counts worked out by hand from docs/design.md#the-rules-of-counting, so that the oracle itself is not taken on trust."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Erasures: that a picture is to be gone, written before anything of it is removed (design, section 1).
+"""Erasures: that a picture is to be gone, written before anything of it is removed (docs/design.md#the-bucket).
 
 From then on no shipper uploads it, no page shows it, no dataset takes it; `trueup forget` (jobs/forget.py) removes what
 is there already.

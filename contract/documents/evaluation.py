@@ -1,4 +1,4 @@
-"""`evaluation.json` as typed models (design, section 7), and its published schema.
+"""`evaluation.json` as typed models (docs/design.md#evaluationjson), and its published schema.
 
     python -m contract.documents.evaluation > docs/schemas/evaluation.schema.json
 """
@@ -209,7 +209,7 @@ class Window(Document):
 
 
 class Rows(Document):
-    """What became of every row that was read (design, section 3, rules 2 and 3)."""
+    """What became of every row that was read (docs/design.md#rule-2-prediction-rows, #rule-3-label-rows)."""
 
     predictions: Count
     invalid_predictions: Count

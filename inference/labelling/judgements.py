@@ -1,4 +1,4 @@
-"""From what a person said to a label row: what is checked, and what the server sets (design, section 7)."""
+"""From what a person said to a label row: what is checked, and what the server sets (docs/design.md#http)."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,7 @@
 """The durable outbox: what was answered is on this disk before the answer leaves, and stays until the bucket has it.
 
 Rows of one table and day are cut into files: the cut is committed here before its first upload, so a retry, after
-whatever happened, writes the same rows under the same name (design, section 5). An exclusive lock keeps a second
+whatever happened, writes the same rows under the same name (docs/design.md#data-flow). An exclusive lock keeps a second
 process out.
 """
 

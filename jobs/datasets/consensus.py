@@ -1,4 +1,4 @@
-"""The consensus label of each labelled prediction with its image, on Spark, by the rules of counting (version 1).
+"""The consensus label of each labelled prediction with its image, on Spark (docs/design.md#rule-4-consensus).
 
 Only label rows and the predictions that they name leave the files; the rules themselves are jobs/engines/rules.py.
 """

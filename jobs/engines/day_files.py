@@ -1,6 +1,6 @@
 """The raw files of the days asked for: listed, their footers read, their columns checked against `contract.records`.
 
-Only footers are read here. What design section 7 says is taken as it is; anything else in a column that is used is a
+Only footers are read here. What docs/design.md#label-rows says is taken as it is; anything else in a column that is used is a
 ForeignSchema that names file, column, what was expected and what came.
 """
 
@@ -64,7 +64,7 @@ def used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]
 
 
 def tie_columns(slices: Sequence[Slice]) -> list[str]:
-    """Prediction columns that only decide which of a prediction's equal rows comes first (design, section 3).
+    """Prediction columns that only decide which of a prediction's equal rows comes first (docs/design.md#rule-2-prediction-rows).
 
     A tie shows in slices alone, so these are the columns before the last one that a slice reads. A stored form that
     is not taken as it is makes no file foreign here: such a column counts as missing.
@@ -92,7 +92,7 @@ def list_day(storage: Storage, day: str) -> DayFiles:
 
 
 def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
-    """The objects of a day's folder that are data; deeper ones are none (design, section 7), which is said."""
+    """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
     folder = layout.day_folder(table, day)
     entries = sorted(storage.list(folder))
     deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _hidden(e.key[len(folder):])]
@@ -235,7 +235,7 @@ def _foreign(where: str, field: Field, came: str) -> ForeignSchema:
 
 
 def is_taken(field: Field, found: Any) -> bool:
-    """Whether a column stored as this pyarrow type is read for the field (design, section 7)."""
+    """Whether a column stored as this pyarrow type is read for the field (docs/design.md#label-rows)."""
     import pyarrow.types as t
 
     if t.is_null(found):

@@ -1,4 +1,4 @@
-"""The rules of counting (version 1) in plain Python, for the rows of one prediction id on one day.
+"""The rules of counting (docs/design.md#the-rules-of-counting) in plain Python, for the rows of one prediction id on one day.
 
 The mapreduce engine's reducer is this file. Rows are dicts by column name; times are microseconds since 1970 UTC; a
 column that is missing or null is None. Nothing here knows files, mrjob or Arrow.

@@ -1,7 +1,7 @@
 """Whether the live version still holds: a pure function of (policy, evaluation, counts, history).
 
 Three answers: pass, fail, cannot tell. The accuracy gate is looked at every day, so its error is stated per year: it
-fails when the exact one-sided p of "accuracy >= bound" is at most a / 365 (design, section 4), shared by its windows
+fails when the exact one-sided p of "accuracy >= bound" is at most a / 365 (docs/design.md#gates), shared by its windows
 when there are several. It passes when the whole interval lies at or above the bound. Classes and slices are one family
 (gates_family.py); the other gates are in gates_more.py. `cannot tell` says how many more labels would decide
 (wishes.py). The same inputs give the same decision.

@@ -10,7 +10,7 @@ from tests.figures import cell, day, document, random_cells
 
 
 def by_hand(rows, edges, ratio):
-    """The rule of the design's section 7, word by word: rows of (confidence bucket, right) of one predicted class."""
+    """The rule of docs/design.md#evaluationjson, word by word: rows of (confidence bucket, right) of one predicted class."""
     support, supported_from, threshold = 0, None, None
     filled = [b for b in range(len(edges) - 1) if any(bucket == b for bucket, _ in rows)]
     for b in range(len(edges) - 2, -1, -1):

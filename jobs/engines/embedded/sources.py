@@ -50,7 +50,10 @@ class Sources:
 
     @property
     def prediction_order(self) -> list[str]:
-        """(predicted_at, model_version, predicted_label, confidence), then the rest in schema order: design, section 3."""
+        """(predicted_at, model_version, predicted_label, confidence), then the rest in schema order.
+
+        The order of duplicates: docs/design.md#rule-2-prediction-rows.
+        """
         rest = sorted(self.slice_columns + self.tie_columns, key=lambda c: PREDICTION.names.index(c.removeprefix("s_")))
         return ["p_t", "version", "predicted", "confidence", "p_recorded", "model", "role", ordered("top", "list<string>"),
                 *(ordered(c, PREDICTION.field(c.removeprefix("s_")).type) for c in rest)]

@@ -1,4 +1,4 @@
-"""The rules of counting (design, section 3) as DuckDB statements over one day; `embedded_day.py` runs them;
+"""The rules of counting (docs/design.md#the-rules-of-counting) as DuckDB statements over one day; `embedded_day.py` runs them;
 the declared slices are in `embedded_slices.py`.
 
 Statements here read the rows with their state, and hold the full rules for ids that are `odd`: with a withdrawal, several
@@ -24,7 +24,7 @@ OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
 DAY_US = 86_400_000_000
 HEX = "[0-9a-fA-F]"
 UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
-# A label's columns but its id, in the order of the design.
+# A label's columns but its id, in the order of docs/design.md#label-rows.
 LABEL_COLUMNS = ("label_id", "label", "labeler", "t", "recorded", "origin", "saw", "withdraws", "probability", "strategy",
                  "actor")
 WORDS = ("label", "labeler")

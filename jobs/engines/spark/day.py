@@ -1,7 +1,7 @@
 """The counts of a piece of a day: all rows of some of its prediction ids, counted in one task of the Spark engine.
 
 A piece is a whole day, or, of a day that is too big for a task, the ids whose hash falls to it. The rules are those of the
-design, section 3, on numpy columns; no Python touches a single row.
+docs/design.md#the-rules-of-counting, on numpy columns; no Python touches a single row.
 """
 
 from collections.abc import Sequence

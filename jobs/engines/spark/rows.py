@@ -1,4 +1,4 @@
-"""Raw rows of a piece of a day as numpy columns, and what rules 2 and 3 say of each row by itself (design, section 3)."""
+"""What docs/design.md#rule-2-prediction-rows and docs/design.md#rule-3-label-rows say of each row by itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

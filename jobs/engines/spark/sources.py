@@ -1,4 +1,4 @@
-"""The raw files of a day as Spark DataFrames in one form, whatever form they are stored in (design, section 7).
+"""The raw files of a day as Spark DataFrames in one form, whatever form they are stored in (docs/design.md#label-rows).
 
 Files of one stored form are read together by an explicit list and an explicit schema; nothing is inferred. Times become
 `bigint` microseconds since 1970 UTC, a map the list of its entries.

@@ -1,4 +1,4 @@
-"""Rules 3 and 4 on the label rows of a piece of a day, as numpy columns (design, section 3).
+"""Rules 3 and 4 on the label rows of a piece of a day, as numpy columns (docs/design.md#the-rules-of-counting).
 
 A row that is alone on its prediction needs no order. The others are sorted once, by prediction and time, and ties of time
 by all other columns; then every rule is a comparison with the row before or after.

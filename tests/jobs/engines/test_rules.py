@@ -1,4 +1,4 @@
-"""The rules in plain Python: each by an example whose answer is worked out by hand from the design."""
+"""The rules in plain Python: each by an example whose answer is worked out by hand from docs/design.md#the-rules-of-counting."""
 
 import math
 
