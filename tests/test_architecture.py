@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "metrics": ("contract",),
     "command": ("contract",),
     "jvm": ("contract",),
-    "emr": ("command", "contract", "jvm", "metrics"),
+    "emr": ("command", "contract", "jvm"),
     "inference": ("command", "contract"),
     "jobs": ("command", "contract", "inference.model", "jvm", "metrics"),
     "notebooks": ("contract", "metrics"),
@@ -143,6 +143,13 @@ def test_imports_follow_the_arrows():
             if package in PACKAGES and package != own and not any(under(imported, target) for target in allowed(name)):
                 wrong.append(f"{name}:{line} imports {imported}; it may import {', '.join(allowed(name)) or 'nothing'}")
     assert wrong == []
+
+
+def test_every_arrow_is_used():
+    """An arrow that nobody needs any more is a door left open."""
+    used = {(name.split("/")[0], target) for name in files() for _, imported in imports(name)
+            for target in allowed(name) if under(imported, target)}
+    assert [(room, target) for room, targets in MAY_IMPORT.items() for target in targets if (room, target) not in used] == []
 
 
 def test_heavy_libraries_stay_at_home():
