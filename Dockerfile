@@ -6,10 +6,13 @@ FROM python:3.11-slim-bookworm
 WORKDIR /trueup
 # Exactly what packages for clusters are made from, so that the driver finds the ones that `trueup emr deploy` uploaded.
 COPY setup.py pyproject.toml requirements.lock ./
+COPY command/ command/
 COPY contract/ contract/
 COPY emr/ emr/
 COPY inference/ inference/
 COPY jobs/ jobs/
+COPY jvm/ jvm/
+COPY metrics/ metrics/
 COPY pipeline/ pipeline/
 COPY training/ training/
 ARG EXTRA=emr

@@ -6,10 +6,13 @@ FROM ${BASE}
 USER root
 RUN dnf install -y python3.11 python3.11-pip && dnf clean all
 COPY setup.py pyproject.toml requirements.lock /tmp/trueup/
+COPY command/ /tmp/trueup/command/
 COPY contract/ /tmp/trueup/contract/
 COPY emr/ /tmp/trueup/emr/
 COPY inference/ /tmp/trueup/inference/
 COPY jobs/ /tmp/trueup/jobs/
+COPY jvm/ /tmp/trueup/jvm/
+COPY metrics/ /tmp/trueup/metrics/
 COPY pipeline/ /tmp/trueup/pipeline/
 COPY training/ /tmp/trueup/training/
 # Spark, its Python half and its Java are the image's; a second one on the path would be another version.

@@ -88,7 +88,8 @@ def test_a_folder_is_refused(tmp_root, capsys):
     assert told(capsys, "plan", "--root", tmp_root, "--model", MODEL, "--json", code=2)["error"]["code"] == "UsageError"
 
 
-def test_the_container_holds_what_packages_are_made_from():
-    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
+@pytest.mark.parametrize("recipe", ["Dockerfile", "emr/serverless.Dockerfile"])
+def test_the_containers_hold_what_packages_are_made_from(recipe):
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / recipe).read_text(), re.M)
     names = {name.rstrip("/") for line in copied for name in line.split()}
     assert names == {*package.SOURCES, *package.packages()}
