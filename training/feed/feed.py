@@ -22,7 +22,7 @@ from contract.documents.card import Preprocess
 from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
 from contract.stores.store import Storage
-from inference.model import preprocess as shared
+from inference.model import lazy_torchvision
 from training.feed import reader
 from training.feed.buffers import Slots
 from training.feed.cache import PictureCache
@@ -141,7 +141,7 @@ def _import() -> None:
     import simplejpeg  # noqa: F401
 
     reader.ready()
-    shared.quick_torchvision.ready()
+    lazy_torchvision.ready()
 
 
 @dataclass
