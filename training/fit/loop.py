@@ -72,7 +72,7 @@ class Loop:
         epoch, step = self._resume()
         steps = self.world.steps
         self.progress = Progress(self.settings.epochs * steps, epoch * steps + step, silent=not self.process_group.is_first)
-        self.progress.print_line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
+        self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
         self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self._updates(epoch, step))
         try:
             while epoch < self.settings.epochs and not self._should_stop_early():
@@ -128,7 +128,7 @@ class Loop:
             state.take_buffers(int(total))
         self._apply(epoch, first, loss, int(total))
         self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
-        self.progress.update(epoch, self.settings.epochs, loss / total, int(total), len(batches))
+        self.progress.step(epoch, self.settings.epochs, loss / total, int(total), len(batches))
 
     def _run_step(self, epoch: int, step: int, batch: Batch) -> None:
         # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
@@ -183,7 +183,7 @@ class Loop:
         self.sums = [0.0, 0.0, 0.0]
         if self.settings.patience and entry["validation"] and self._epochs_since_best() == 0:
             self.state.keep_best()
-        self.progress.print_line(_format_entry(entry, self.settings.epochs))
+        self.progress.line(_format_entry(entry, self.settings.epochs))
         self.log.log_epoch(entry)
         self._save_when_due(epoch + 1, 0)
 

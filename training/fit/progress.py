@@ -1,47 +1,39 @@
-"""Shows people how training goes: one line that moves on a terminal, plain lines elsewhere; always on stderr."""
+"""How training goes, for people: one line that moves on a terminal, plain lines elsewhere; always on stderr."""
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.status import Status
-
-TERMINAL_S, PLAIN_S = 0.1, 2.0  # least seconds between lines
+EVERY = 2.0  # seconds between plain lines
 
 
 class Progress:
-    """Shows the steps of rank 0, `done` of `total` so far; the other ranks have one that is silent."""
+    """Told of every step by rank 0; the other ranks have one that is silent."""
 
     def __init__(self, total: int, done: int = 0, silent: bool = False) -> None:
-        self.total = total
-        self.done = done
-        self.silent = silent
-        self.began = time.monotonic()
-        self.done_before = done
-        self.rows = 0
-        self.shown_at = 0.0
+        self.total, self.done, self.silent = total, done, silent
+        self.began, self.started_at, self.rows = time.monotonic(), done, 0
+        self.said = 0.0
         self.terminal = sys.stderr.isatty() and not silent
-        self.bar: Status | None = None
+        self.bar: Any = None
 
-    def update(self, epoch: int, epochs: int, loss: float, rows: int, steps: int = 1) -> None:
-        """Counts an update of `steps` steps, with their rows over all ranks and mean loss, and shows it when it is time."""
-        self.done += steps
-        self.rows += rows
+    def step(self, epoch: int, epochs: int, loss: float, rows: int, steps: int = 1) -> None:
+        """After an update of so many steps: rows over all ranks, their mean loss."""
+        self.done, self.rows = self.done + steps, self.rows + rows
         now = time.monotonic()
-        if self.silent or (now - self.shown_at < (TERMINAL_S if self.terminal else PLAIN_S) and self.done < self.total):
+        if self.silent or (now - self.said < (0.1 if self.terminal else EVERY) and self.done < self.total):
             return
-        self.shown_at = now
+        self.said = now
         spent = max(now - self.began, 1e-9)
-        left = spent / max(self.done - self.done_before, 1) * (self.total - self.done)
+        left = spent / max(self.done - self.started_at, 1) * (self.total - self.done)
         text = (f"epoch {epoch + 1}/{epochs}  step {self.done}/{self.total}  loss {loss:.4f}  "
                 f"{self.rows / spent:,.0f} rows/s  {left:,.0f} s left")
         self._show(text)
 
-    def print_line(self, text: str) -> None:
-        """Prints a line that stays."""
+    def line(self, text: str) -> None:
+        """A line that stays."""
         if not self.silent:
-            self.close()
+            self._end()
             print(text, file=sys.stderr, flush=True)
 
     def _show(self, text: str) -> None:
@@ -56,8 +48,11 @@ class Progress:
             self.bar.start()
         self.bar.update(text)
 
-    def close(self) -> None:
-        """Ends the line that moves."""
+    def _end(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def close(self) -> None:
+        """Gives the terminal back."""
+        self._end()
