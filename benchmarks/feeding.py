@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.feeding_peers import BATCH, CROP, WORKERS, image_folder, make_reader, make_reader_cached, started
+from benchmarks.feeding_peers import BATCH, CROP, WORKERS, image_folder, make_reader, make_reader_cached, start_peer
 from benchmarks.timed import machine, today
 from contract.settings import TrainSettings
 
@@ -38,7 +38,7 @@ SIDE = 256
 PEERS = {"MosaicML streaming": "streaming", "WebDataset": "webdataset"}
 ANEW, FIRST, LATER = (f"trueup, {part}" for part in ("decoding every epoch", "keeping: its first epoch", "keeping: later epochs"))
 RUN = TrainSettings().epochs
-ROOM = 4 << 30  # bytes: enough for all pictures, as `train.cache_mib=4096`
+CACHE_BYTES = 4 << 30  # enough for all pictures, as `train.cache_mib=4096`
 Way = Callable[[], Iterator[int]]
 
 
@@ -54,28 +54,28 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trueup-feeding-") as temporary:
         folder = asked.folder or Path(temporary)
-        made = prepared(folder, asked.images)
+        dataset = prepare(folder, asked.images)
         if not asked.prepare:
-            document = measured(folder, made, asked.repeats, asked.peers)
-            print(json.dumps(document, indent=1) if asked.json else table(document))
+            document = measure(folder, *dataset, asked.repeats, asked.peers)
+            print(json.dumps(document, indent=1) if asked.json else format_table(document))
 
 
-def prepared(folder: Path, images: int) -> tuple[Any, Any]:
-    """The root's storage and the manifest of a dataset of so many pictures."""
+def prepare(folder: Path, images: int) -> tuple[Any, Any]:
+    """Makes a dataset of `images` pictures, unless it is there; returns the root's storage and the manifest."""
     from contract.documents import manifest
     from contract.storage import open_root
 
     name = folder / f"dataset-of-{images}"
     if not name.exists():
         if not (folder / "pictures").exists():
-            pictures(folder / "pictures", images)
-        name.write_text(dataset(folder))
+            make_pictures(folder / "pictures", images)
+        name.write_text(make_dataset(folder))
     storage = open_root(str(folder / "root"))
     return storage, manifest.load(storage, name.read_text())
 
 
-def pictures(folder: Path, images: int) -> None:
-    """JPEGs of smooth noise, about 20 kB each, in two class folders."""
+def make_pictures(folder: Path, images: int) -> None:
+    """Writes `images` JPEGs of smooth noise, about 20 kB each, in two class folders."""
     from PIL import Image
 
     rng = np.random.default_rng(1)
@@ -86,8 +86,8 @@ def pictures(folder: Path, images: int) -> None:
         small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / "ab"[n % 2] / f"{n:06d}.jpg", quality=87)
 
 
-def dataset(folder: Path) -> str:
-    """The same pictures as a dataset made by the real job; its id."""
+def make_dataset(folder: Path) -> str:
+    """Makes a dataset of the pictures by the real job and returns its id."""
     import logging
 
     from jobs import import_images
@@ -106,15 +106,14 @@ def dataset(folder: Path) -> str:
     return document["dataset"]
 
 
-def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str | None) -> dict[str, Any]:
-    """Images per second of each way (median), the ways taken in turn so that a busy machine hurts them alike."""
+def measure(folder: Path, storage: Any, made: Any, repeats: int, peers: str | None) -> dict[str, Any]:
+    """Returns the images per second of each way (median), the ways taken in turn so that a busy machine hurts them alike."""
     import torch
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # Petastorm's, of what it uses of pyarrow
-    storage, made = prepared_
     files, load = made.split("train"), os.getloadavg()[0]
-    ways = {kind: ways_of(kind, folder, storage, files, peers) for kind in ("uint8", "float")}
+    ways = {kind: list_ways(kind, folder, storage, files, peers) for kind in ("uint8", "float")}
     rates: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in found} for kind, found in ways.items()}
     for repeat in range(repeats + 1):
         for kind, name, way in ((kind, name, way) for kind, found in ways.items() for name, way in found.items()):
@@ -124,7 +123,7 @@ def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str 
             if rows < made.rows["train"]:
                 raise SystemExit(f"{name}: expected {made.rows['train']} rows at least, got {rows}")
             rates[kind][name] += [rows / spent] if repeat else []
-    bytes_ = sum(apart(bytes_in_memory, storage, files)) / made.rows["train"]
+    bytes_ = sum(run_apart(count_bytes, storage, files)) / made.rows["train"]
     _APART.pop().shutdown()
     [feed.close() for feed in _FEEDS.values()]
     return {"machine": machine(), "date": today(), "load_before": round(load, 1), "images": made.rows["train"],
@@ -132,29 +131,29 @@ def measured(folder: Path, prepared_: tuple[Any, Any], repeats: int, peers: str 
             "rates": {kind: {n: round(statistics.median(r), 1) for n, r in found.items()} for kind, found in rates.items()}}
 
 
-def ways_of(kind: str, folder: Path, storage: Any, files: Any, peers: str | None) -> dict[str, Way]:
-    """The ways to feed batches of a kind, uint8 or float, by name; the first two are the limit, then come ours."""
-    ways: dict[str, Way] = {f"limit: in memory, {WORKERS} {bare}": partial(apart, limit, storage, files, kind, bare)
+def list_ways(kind: str, folder: Path, storage: Any, files: Any, peers: str | None) -> dict[str, Way]:
+    """Returns the ways to feed batches of a kind, uint8 or float, by name; the first two are the limit, then come ours."""
+    ways: dict[str, Way] = {f"limit: in memory, {WORKERS} {bare}": partial(run_apart, feed_limit, storage, files, kind, bare)
                             for bare in ("threads", "processes")}
-    ways |= {way: partial(ours, way, storage, files, kind) for way in (ANEW, FIRST, LATER)}
+    ways |= {way: partial(feed_ours, way, storage, files, kind) for way in (ANEW, FIRST, LATER)}
     rows = storage.path(files[0].key).parent
     ways["Petastorm make_reader"] = partial(make_reader, rows, kind)
     ways["Petastorm make_reader, its disk cache"] = partial(make_reader_cached, rows, kind, folder / "petastorm-cache")
     for decoder in ("Pillow", "decode_jpeg"):
         ways[f"ImageFolder ({decoder})"] = image_folder(folder / "pictures", decoder, kind)
     for name, module in PEERS.items() if peers else ():
-        ways[name] = started(peers, module, folder, kind)
+        ways[name] = start_peer(peers, module, folder, kind)
     return ways
 
 
-def apart(way: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-    """The same in a process of its own, which stays: its pictures in memory would slow the forks of the others."""
+def run_apart(way: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """Runs a way in a process of its own, which stays: its pictures in memory would slow the forks of the others."""
     if not _APART:
         _APART.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
-    yield from _APART[0].submit(_listed, way, *arguments).result()
+    yield from _APART[0].submit(_run_to_end, way, *arguments).result()
 
 
-def _listed(way: Callable[..., Iterator[Any]], *arguments: Any) -> list[Any]:
+def _run_to_end(way: Callable[..., Iterator[Any]], *arguments: Any) -> list[Any]:
     import torch
 
     torch.set_num_threads(1)
@@ -162,41 +161,42 @@ def _listed(way: Callable[..., Iterator[Any]], *arguments: Any) -> list[Any]:
 
 
 _APART: list[ProcessPoolExecutor] = []
-_KEPT: list[Any] = []
+_ROWS: list[Any] = []
 _FEEDS: dict[bool, Any] = {}
 
 
-def in_memory(storage: Any, files: Any) -> list[Any]:
-    """Every training row, read once; each exactly once."""
+def read_into_memory(storage: Any, files: Any) -> list[Any]:
+    """Returns every training row, read once in this process; each exactly once."""
     from training.feed import reader
 
-    if not _KEPT:
-        _KEPT.extend(reader.rows(storage, files, 0, _count(files)))
-        assert len({sample.image_sha256 for sample in _KEPT}) == len(_KEPT) == _count(files)
-    return _KEPT
+    if not _ROWS:
+        _ROWS.extend(reader.read_rows(storage, files, 0, _count(files)))
+        assert len({sample.image_sha256 for sample in _ROWS}) == len(_ROWS) == _count(files)
+    return _ROWS
 
 
-def bytes_in_memory(storage: Any, files: Any) -> Iterator[int]:
-    """Of each picture."""
-    yield from (len(sample.image) for sample in in_memory(storage, files))
+def count_bytes(storage: Any, files: Any) -> Iterator[int]:
+    """Yields the bytes of each picture."""
+    yield from (len(sample.image) for sample in read_into_memory(storage, files))
 
 
 def _count(files: Any) -> int:
     return sum(file.rows for file in files)
 
 
-def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
-    """Two threads or processes that do nothing else, in memory that they keep; float: each picture normalised at once."""
+def feed_limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
+    """Feeds by two threads or processes that do nothing else, in memory that they keep; float: each picture normalised at
+    once."""
     import simplejpeg
     import torch
 
     from contract.documents.card import Preprocess
     from inference.model.preprocess import normalise
-    from training.feed.augment import uniforms
-    from training.feed.crop import cut
+    from training.feed.augment import draw_uniforms
+    from training.feed.crop import crop_picture
 
-    rows, how = in_memory(storage, files), Preprocess(resize=SIDE, crop=CROP)
-    places = uniforms(1, 0, [row.image_sha256 for row in rows])
+    rows, how = read_into_memory(storage, files), Preprocess(resize=SIDE, crop=CROP)
+    windows = draw_uniforms(1, 0, [row.image_sha256 for row in rows])
 
     def work(first: int) -> None:
         scratch = np.empty(3 * SIDE * SIDE, np.uint8)
@@ -204,7 +204,7 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
         floats = torch.empty(BATCH, CROP, CROP, 3).permute(0, 3, 1, 2) if kind == "float" else None
         for n in range(first, len(rows), WORKERS):
             pixels = torch.from_numpy(simplejpeg.decode_jpeg(rows[n].image, "RGB", buffer=scratch)).permute(2, 0, 1)
-            batch[n % BATCH].copy_(cut(pixels, CROP, *places[n, :3]))
+            batch[n % BATCH].copy_(crop_picture(pixels, CROP, *windows[n, :3]))
             if floats is not None:
                 normalise(batch[n % BATCH], how, floats[n % BATCH])
 
@@ -215,32 +215,33 @@ def limit(storage: Any, files: Any, kind: str, bare: str) -> Iterator[int]:
     yield len(rows)
 
 
-def ours(way: str, storage: Any, files: Any, kind: str) -> Iterator[int]:
-    """The path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
+def feed_ours(way: str, storage: Any, files: Any, kind: str) -> Iterator[int]:
+    """Feeds by the path of the training loop with `train.augment: crop`; every row exactly once is checked beside."""
     from contract.documents.card import Preprocess
     from training.feed import augment
     from training.feed.feed import Feed
-    from training.feed.normalise import Floats
+    from training.feed.normalise import Normaliser
 
     rows, how, seen = _count(files), Preprocess(resize=SIDE, crop=CROP), set()
-    feed = _FEEDS.setdefault(way == ANEW, Feed(storage, how, WORKERS, room=0 if way == ANEW else ROOM))
+    feed = _FEEDS.setdefault(way == ANEW, Feed(storage, how, WORKERS, cache_bytes=0 if way == ANEW else CACHE_BYTES))
     if way == FIRST:
         feed.close()
     sizes = [min(BATCH, rows - at) for at in range(0, rows, BATCH)]
-    windows, floats = augment.windows(augment.strength("crop"), 1, 0), Floats(how)
+    windows = augment.make_crop_windows(augment.find_strength("crop"), 1, 0)
+    normaliser = Normaliser(how)
     for batch in feed.batches(files, 0, sizes, windows):
         seen.update(batch.hashes)
-        yield len(floats(batch.images) if kind == "float" else batch.images)
+        yield len(normaliser(batch.images) if kind == "float" else batch.images)
     assert len(seen) == rows
 
 
-def run_of(epochs: int, rates: dict[str, float]) -> float:
-    """Images per second of a run that keeps pictures: one first epoch, and later ones."""
+def rate_of_run(epochs: int, rates: dict[str, float]) -> float:
+    """Returns the images per second of a run that caches pictures: one first epoch, and later ones."""
     return epochs / (1 / rates[FIRST] + (epochs - 1) / rates[LATER])
 
 
-def table(document: dict[str, Any]) -> str:
-    """The rates, as parts of the limit and as multiples of the best peer."""
+def format_table(document: dict[str, Any]) -> str:
+    """Returns the rates, as parts of the limit and as multiples of the best peer."""
     lines = [f"{document['machine']}, {document['date']}, load before: {document['load_before']}",
              f"{document['images']} JPEGs of {SIDE} px and {document['bytes_per_image'] / 1000:.0f} kB, crop {CROP}, batches of "
              f"{BATCH}, {WORKERS} threads or workers, median of {document['repeats']}"]
@@ -248,7 +249,7 @@ def table(document: dict[str, Any]) -> str:
         top = max(rate for name, rate in rates.items() if name.startswith("limit"))
         peer = max(rate for name, rate in rates.items() if not name.startswith(("limit", "trueup")))
         lines.append(f"{f'as {kind}':<42}{'images/s':>10}{'of limit':>10}{'of best peer':>14}")
-        for name, rate in [*rates.items(), (f"trueup, keeping: a run of {RUN} epochs", run_of(RUN, rates))]:
+        for name, rate in [*rates.items(), (f"trueup, keeping: a run of {RUN} epochs", rate_of_run(RUN, rates))]:
             lines.append(f"{name:<42}{rate:>10,.0f}{rate / top:>10.0%}{rate / peer:>13.2f}x")
     return "\n".join(lines + ([] if document["peers_measured"] else [f"{name}: not measured" for name in PEERS]))
 

@@ -17,8 +17,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FIELDS = ["image", "label_index"]
 
 
-def transform(kind: str, tensor: bool) -> Any:
-    """torchvision's v2: random crop and flip of a Pillow picture or of a tensor."""
+def make_transform(kind: str, tensor: bool) -> Any:
+    """Returns torchvision's v2: random crop and flip of a Pillow picture or of a tensor."""
     import torch
     from torchvision.transforms import v2
 
@@ -26,8 +26,8 @@ def transform(kind: str, tensor: bool) -> Any:
     return v2.Compose([*steps, *([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)] if kind == "float" else [])])
 
 
-def loaded(data: Any, shuffle: bool = False, batch: int | None = BATCH) -> Callable[[], Iterator[int]]:
-    """An epoch through torch's DataLoader."""
+def make_epoch(data: Any, shuffle: bool = False, batch: int | None = BATCH) -> Callable[[], Iterator[int]]:
+    """Returns a function that runs an epoch through torch's DataLoader."""
     import torch
     from torch.utils.data import DataLoader
 
@@ -41,10 +41,10 @@ def image_folder(folder: Path, decoder: str, kind: str) -> Callable[[], Iterator
     from torchvision.datasets import ImageFolder
     from torchvision.io import decode_jpeg, read_file
 
-    made = ImageFolder(str(folder), transform(kind, tensor=decoder == "decode_jpeg"))
+    data = ImageFolder(str(folder), make_transform(kind, tensor=decoder == "decode_jpeg"))
     if decoder == "decode_jpeg":
-        made.loader = lambda path: decode_jpeg(read_file(path))
-    return loaded(made, shuffle=True)
+        data.loader = lambda path: decode_jpeg(read_file(path))
+    return make_epoch(data, shuffle=True)
 
 
 def make_reader(folder: Path, kind: str) -> Iterator[int]:
@@ -55,7 +55,7 @@ def make_reader(folder: Path, kind: str) -> Iterator[int]:
     from petastorm.pytorch import DataLoader
     from petastorm.transform import TransformSpec
 
-    change = transform(kind, tensor=True)
+    change = make_transform(kind, tensor=True)
     spec = TransformSpec(lambda row: row | {"image": change(torch.from_numpy(row["image"]).permute(2, 0, 1)).numpy()},
                          edit_fields=[("image", np.float32 if kind == "float" else np.uint8, (3, CROP, CROP), False)])
     reader = make_reader(f"file://{folder}", workers_count=WORKERS, schema_fields=FIELDS, transform_spec=spec)
@@ -70,7 +70,7 @@ def make_reader_cached(folder: Path, kind: str, cache: Path) -> Iterator[int]:
     from petastorm import make_reader
     from petastorm.pytorch import DataLoader
 
-    change = transform(kind, tensor=True)
+    change = make_transform(kind, tensor=True)
 
     def together(rows: Any) -> Any:
         return torch.stack([change(torch.from_numpy(row["image"]).permute(2, 0, 1)) for row in rows])
@@ -89,16 +89,16 @@ def streaming(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
     out = folder / f"mds-{kind}"  # a folder belongs to one process
     if not out.exists():
         with MDSWriter(out=str(out), columns={"x": "jpeg", "y": "int"}) as writer:
-            for path in shuffled(folder):
+            for path in shuffle_pictures(folder):
                 writer.write({"x": Image.open(path), "y": "ab".index(path.parent.name)})
-    change = transform(kind, tensor=False)
+    change = make_transform(kind, tensor=False)
 
     class Data(StreamingDataset):
         def __getitem__(self, i: int) -> tuple[Any, int]:
             row = super().__getitem__(i)
             return change(row["x"]), row["y"]
 
-    return loaded(Data(local=str(out), shuffle=True, batch_size=BATCH))
+    return make_epoch(Data(local=str(out), shuffle=True, batch_size=BATCH))
 
 
 def webdataset(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
@@ -109,23 +109,23 @@ def webdataset(folder: Path, kind: str) -> Callable[[], Iterator[int]]:
     if not out.exists():
         out.mkdir()
         with wds.ShardWriter(f"{out}/%03d.tar", maxcount=500, verbose=0) as writer:
-            for n, path in enumerate(shuffled(folder)):
+            for n, path in enumerate(shuffle_pictures(folder)):
                 writer.write({"__key__": f"{n:06d}", "jpg": path.read_bytes(), "cls": "ab".index(path.parent.name)})
-    change = transform(kind, tensor=False)
+    change = make_transform(kind, tensor=False)
     urls = sorted(str(path) for path in out.glob("*.tar"))
     data = wds.WebDataset(urls, shardshuffle=100).shuffle(500).decode("pil").to_tuple("jpg", "cls")
-    return loaded(data.map_tuple(change, int).batched(BATCH), batch=None)
+    return make_epoch(data.map_tuple(change, int).batched(BATCH), batch=None)
 
 
-def shuffled(folder: Path) -> list[Path]:
-    """The pictures in one random order: what is written in it is read in it."""
+def shuffle_pictures(folder: Path) -> list[Path]:
+    """Returns the pictures in one random order: what is written in it is read in it."""
     paths = sorted((folder / "pictures").glob("*/*.jpg"))
     random.Random(0).shuffle(paths)
     return paths
 
 
-def started(python: str, peer: str, folder: Path, kind: str) -> Callable[[], Iterator[int]]:
-    """An epoch in a process of the other Python, which stays for the next."""
+def start_peer(python: str, peer: str, folder: Path, kind: str) -> Callable[[], Iterator[int]]:
+    """Starts a process of the other Python and returns a function that runs an epoch in it; the process stays for the next."""
     # -P: what lies beside this file (requests.py) is not what the peer imports by that name.
     process = subprocess.Popen([python, "-P", __file__, peer, str(folder), kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                text=True)

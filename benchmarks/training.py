@@ -38,36 +38,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--synthetic", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(argv)
     if asked.rank:
-        as_rank(Path(asked.rank), asked.synthetic)
+        run_rank(Path(asked.rank), asked.synthetic)
         return 0
     document = measure(asked.rows, asked.size, asked.network, asked.repeats)
-    print(json.dumps(document, indent=1) if asked.json else text(document))
+    print(json.dumps(document, indent=1) if asked.json else format_text(document))
     return 0
 
 
 def measure(rows: int, size: int, network: str, repeats: int) -> dict[str, Any]:
     """Rows a second with data and without, their ratio, and each launcher's cost."""
-    from benchmarks.feeding import dataset, pictures
+    from benchmarks.feeding import make_dataset, make_pictures
 
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="trueup-training-") as folder:
-        pictures(Path(folder, "pictures"), rows)
-        made = dataset(Path(folder))
-        job = job_file(Path(folder), made, network, size)
+        make_pictures(Path(folder, "pictures"), rows)
+        dataset = make_dataset(Path(folder))
+        job = write_job(Path(folder), dataset, network, size)
         spent: dict[str, list[float]] = {"data": [], "memory": []}
         for _ in range(repeats):
             for kind, seconds in spent.items():
-                seconds += epochs(job, synthetic=kind == "memory")[1:]
+                seconds += time_epochs(job, synthetic=kind == "memory")[1:]
         n = json.loads(job.read_text())["rows"]
-        launchers = launched(Path(folder), made, repeats)
+        launchers = time_launchers(Path(folder), dataset, repeats)
     data, memory = (n / statistics.median(seconds) for seconds in spent.values())
     return {"machine": timed.machine(), "date": timed.today(), "load_before": round(load, 1), "network": network,
             "size": size, "rows": n, "ranks": RANKS, "batch": BATCH, "rows_per_s": round(data, 1),
             "rows_per_s_in_memory": round(memory, 1), "ratio": round(data / memory, 3), "launchers": launchers}
 
 
-def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
-    """The job as the ranks get it."""
+def write_job(folder: Path, dataset: str, network: str, size: int) -> Path:
+    """Writes the job as the ranks get it, with the dataset's rows, and returns the path."""
     from command.load_settings import load
     from contract.documents import manifest
     from contract.registry import Registry
@@ -75,7 +75,7 @@ def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
     from training.train import job_of
 
     storage = open_root(str(folder / "root"))
-    # Pictures are not kept, so every epoch is as dear as the first.
+    # Pictures are not cached, so every epoch is as dear as the first.
     options = {"launcher": "torchrun", "ranks": RANKS, "epochs": EPOCHS, "batch": BATCH, "augment": "crop", "cache_mib": 0}
     settings = load(root=storage.root, model="m", overrides=[f"train.{k}={v}" for k, v in options.items()])
     made = manifest.load(storage, dataset)
@@ -87,8 +87,8 @@ def job_file(folder: Path, dataset: str, network: str, size: int) -> Path:
     return path
 
 
-def epochs(job: Path, synthetic: bool) -> list[float]:
-    """Seconds of each epoch on rank 0."""
+def time_epochs(job: Path, synthetic: bool) -> list[float]:
+    """Trains on two ranks and returns the seconds of each epoch on rank 0."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={RANKS}", "-m",
                "benchmarks.training", "--rank", str(job), *(["--synthetic"] if synthetic else [])]
     env = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": str(max(os.cpu_count() // RANKS, 1)),
@@ -99,25 +99,25 @@ def epochs(job: Path, synthetic: bool) -> list[float]:
     return json.loads(next(line for line in done.stdout.splitlines() if line.startswith(SPENT)).removeprefix(SPENT))
 
 
-def as_rank(path: Path, synthetic: bool) -> None:
-    """The loop of training, its epochs timed, without validation."""
+def run_rank(path: Path, synthetic: bool) -> None:
+    """Runs the loop of training as one rank, its epochs timed, without validation, and prints their seconds."""
     from training.fit import loop
     from training.fit.job import Job
-    from training.fit.process_group import joined
+    from training.fit.process_group import join_process_group
 
     class Timed(loop.Loop):
         spent: list[float] = []  # noqa: RUF012
 
-        def _epoch(self, epoch: int, first: int) -> None:
+        def _run_epoch(self, epoch: int, first: int) -> None:
             began = time.perf_counter()
-            super()._epoch(epoch, first)
+            super()._run_epoch(epoch, first)
             self.spent.append(time.perf_counter() - began)
 
         def _validate(self) -> None:
             return None
 
         def _finish(self, epoch: int) -> dict[str, Any]:
-            self.ranks.wait()
+            self.process_group.barrier()
             return {}
 
     document = json.loads(path.read_text())
@@ -125,20 +125,20 @@ def as_rank(path: Path, synthetic: bool) -> None:
     job = Job.parse(document, str(path))
     if synthetic:
         loop.Feed = InMemory
-    with joined(job.threads) as ranks:
-        Timed(job, ranks).run()
-        if ranks.first:
+    with join_process_group(job.threads) as group:
+        Timed(job, group).run()
+        if group.is_first:
             print(SPENT + json.dumps(Timed.spent), flush=True)
 
 
 class InMemory:
     """Stands for training.feed.feed.Feed: pictures of noise made once."""
 
-    def __init__(self, _storage: Any, preprocess: Any, _threads: int, room: int) -> None:
+    def __init__(self, _storage: Any, preprocess: Any, _workers: int, cache_bytes: int) -> None:
         self.side = preprocess.crop
 
     def batches(self, _files: Any, _low: int, sizes: Sequence[int], _windows: Any = None) -> Iterator[Any]:
-        """Of these sizes."""
+        """Yields batches of these sizes."""
         import torch
 
         from training.feed.feed import Batch
@@ -151,8 +151,8 @@ class InMemory:
         """Holds nothing."""
 
 
-def launched(folder: Path, dataset: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Seconds of `trueup train` of one short epoch at 32 px, by launcher: by the clock and of processor."""
+def time_launchers(folder: Path, dataset: str, repeats: int) -> dict[str, dict[str, float]]:
+    """Returns the seconds of `trueup train` of one short epoch at 32 px, by launcher: by the clock and of processor."""
     from benchmarks.timed import Case, alternate, trueup
 
     def command(launcher: str) -> list[str]:
@@ -165,8 +165,8 @@ def launched(folder: Path, dataset: str, repeats: int) -> dict[str, dict[str, fl
     return {case.name: {"wall": round(case.median("wall"), 1), "cpu": round(case.median("cpu"), 1)} for case in cases}
 
 
-def text(document: dict[str, Any]) -> str:
-    """The figures for people."""
+def format_text(document: dict[str, Any]) -> str:
+    """Returns the figures for people."""
     head = (f"{document['machine']}, {document['date']}, load before: {document['load_before']}\n"
             f"{document['network']} at {document['size']} px, {document['ranks']} ranks, batches of {document['batch']}, "
             f"{document['rows']} rows an epoch: {document['rows_per_s']:,.1f} rows/s with data, "

@@ -178,9 +178,10 @@ class Rows:
 
 def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
     files = made.split("holdout")
-    truth, origin, day, p, first = [], [], [], [], []
+    truth, origin, day, p = [], [], [], []
+    first: list[bytes] = []
     batch: list[bytes] = []
-    for sample in reader.rows(storage, files, 0, made.rows["holdout"]):
+    for sample in reader.read_rows(storage, files, 0, made.rows["holdout"]):
         truth.append(sample.label_index)
         origin.append(sample.origin)
         day.append(sample.day)

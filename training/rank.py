@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from contract.errors import ERROR, TrueupError
-from training.fit.failure import reported
+from training.fit.failure import report_errors
 
 
 def main(path: str) -> int:
@@ -16,7 +16,7 @@ def main(path: str) -> int:
     from training.fit.loop import run
 
     try:
-        with reported(job := json.loads(Path(path).read_text())):
+        with report_errors(job := json.loads(Path(path).read_text())):
             run(job)
     except TrueupError as error:
         print(f"error: {error}", file=sys.stderr)

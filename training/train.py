@@ -33,7 +33,7 @@ from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
-from training.fit.pretrained import bring, key
+from training.fit.pretrained import import_weights, start_key
 from training.publish import preprocess_of
 
 NOTHING = "none"
@@ -99,8 +99,8 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
         points.clear()
         return registry.card(number)
     if job.start and not storage.exists(job.start):
-        bring(storage, job.start, job.network, len(job.classes), settings.train.seed, weights_name, weights)
-    if points.final() is None:
+        import_weights(storage, job.start, job.network, len(job.classes), settings.train.seed, weights_name, weights)
+    if points.read_final() is None:
         launch.launch(job, storage, settings.train.launcher, spark_conf)
     card = _write(storage, registry, job, points, made, number)
     points.clear()
@@ -111,20 +111,20 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
            run_key: str | None, network: str | None, size: int | None, grey: bool,
            brought: bool = False) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
-    ranks = launch.ranks_of(settings.train.launcher, settings.train.ranks)
+    ranks = launch.count_ranks(settings.train.launcher, settings.train.ranks)
     if parent is None:
         side = size or 224
         look = (preprocess_of(network or "resnet18", size=size, grey=grey) if brought
                 else Preprocess(resize=side, crop=side, grey=grey))
         facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
-                                 "start": key(registry.model, number) if brought else None}
+                                 "start": start_key(registry.model, number) if brought else None}
     elif network or size or grey:
         raise UsageError(f"--network, --size and --grey describe a first version; version {parent} has its own. Leave them "
                          f"out, or train from nothing: --parent none.")
     else:
         card = registry.card(parent)
         facts = {"network": card.network, "preprocess": card.preprocess}
-    threads = settings.train.threads or max(1, launch.cores() // ranks)
+    threads = settings.train.threads or max(1, launch.count_cores() // ranks)
     return Job(root=storage.root, model=registry.model, dataset=made.dataset, classes=made.classes, parent=parent,
                settings=settings.train.model_dump(mode="json"), ranks=ranks, threads=threads,
                folder=checkpoint_folder(registry.model, number, run_key), **facts)
@@ -145,7 +145,7 @@ def _points(storage: Storage, job: Job) -> Checkpoints:
 
 
 def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, made: Manifest, number: str) -> Card:
-    found = points.final()
+    found = points.read_final()
     if found is None:
         raise TrainingFailed(f"the ranks ended, but rank 0 wrote no final document under {storage.uri(points.folder)}. "
                              f"Started again with the same run, training resumes from its checkpoint.")

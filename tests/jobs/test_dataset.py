@@ -190,7 +190,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
     made = make(s3_root)
     storage = open_root(s3_root)
     files = made.split("train")
-    rows = list(ranks.rows(storage, files, 0, made.rows["train"]))
+    rows = list(ranks.read_rows(storage, files, 0, made.rows["train"]))
     assert len({row.image_sha256 for row in rows}) == made.rows["train"] == sum(f.rows for f in files)
     folder = f"{s3_root}/datasets/{made.dataset}/{made.attempt}/train"
     url = folder.replace("s3://", "file:///")  # for the scheme s3 Petastorm would ask for s3fs

@@ -1,4 +1,4 @@
-"""Memory of batches that decoders fill: made before they are, so that processes have it in common."""
+"""Memory of batches that workers decode into: allocated before workers start, so that processes share it."""
 
 import mmap
 import sys
@@ -6,25 +6,32 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
-UNUSED = 2  # references to an array: of the list it is in, of the count itself
+UNUSED = 2  # references to an array that nobody uses: that of its list, that of the count itself
 
 
-class Slots:
-    """`count` places for `rows` pictures of one shape; each is taken again once nobody holds an array or tensor over it."""
+class BatchBuffers:
+    """`count` buffers of `rows` uint8 pictures of one shape.
+
+    A buffer is used again once nobody holds an array or tensor over it.
+    """
 
     def __init__(self, count: int, rows: int, shape: Sequence[int]) -> None:
-        self.count, self.rows, self.shape = count, rows, tuple(shape)
+        self.count = count
+        self.rows = rows
+        self.shape = tuple(shape)
         size = rows * prod(shape)
-        # Anonymous memory is no file: no limit of /dev/shm (64 MB in a container) holds for it, and it ends with its processes.
+        # Anonymous memory is no file: no limit of /dev/shm (64 MB in a container) holds for it, and it ends with its
+        # processes.
         memory = mmap.mmap(-1, max(1, count * size))
         self.arrays = [np.frombuffer(memory, np.uint8, size, n * size) for n in range(count if size else 0)]
 
-    def free(self) -> list[int]:
-        """Numbers of the slots that nobody uses."""
+    def find_unused(self) -> list[int]:
+        """Returns the numbers of the buffers that nobody uses."""
         return [n for n in range(len(self.arrays)) if sys.getrefcount(self.arrays[n]) == UNUSED]
 
-    def view(self, slot: int, low: int, rows: int) -> np.ndarray:
-        """uint8 [rows, *shape] from picture `low` on."""
+    def view(self, number: int, first: int, rows: int) -> NDArray[np.uint8]:
+        """Returns pictures [first, first + rows) of buffer `number` as uint8 [rows, *shape], without a copy."""
         size = prod(self.shape)
-        return self.arrays[slot][low * size:(low + rows) * size].reshape(rows, *self.shape)
+        return self.arrays[number][first * size:(first + rows) * size].reshape(rows, *self.shape)

@@ -1,7 +1,7 @@
-"""Pictures decoded once and kept for the epochs to come, in memory that decoders have in common with the rank.
+"""Cache of decoded pictures for later epochs, in memory that worker processes share with the rank.
 
-Decoders lay pixels there and answer where; the rank remembers, and tells whoever has the row next. What is kept is what
-`inference.model.preprocess.resized` made, so a batch is the same whether its pictures were decoded now or before.
+Workers write pixels there and report where; the rank remembers it, and tells the worker that gets the row next. What is cached is
+what `inference.model.preprocess.resized` made, so a batch is the same whether its pictures were decoded now or before.
 """
 
 import mmap
@@ -9,90 +9,94 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contract.errors import UsageError
 
-Group = tuple[str, int]  # key of a file, number of a row group in it
+GroupKey = tuple[str, int]  # key of a file, number of a row group in it
 
 
-class Pixels(NamedTuple):
-    """Where the pixels of a picture lie: uint8 [height, width, 3] from byte `at` of a part of the memory on."""
+class CachedPixels(NamedTuple):
+    """Location of a picture's pixels: uint8 [height, width, 3] from byte `offset` of memory segment `segment` on."""
 
-    part: int
-    at: int
+    segment: int
+    offset: int
     height: int
     width: int
 
     @property
     def end(self) -> int:
-        """The byte behind them."""
-        return self.at + 3 * self.height * self.width
+        """Offset of the byte after the last."""
+        return self.offset + 3 * self.height * self.width
 
-    def of(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """The pixels themselves."""
-        return parts[self.part][self.at:self.end].reshape(self.height, self.width, 3)
+    def view(self, segments: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Returns the pixels, uint8 [height, width, 3], without a copy."""
+        return segments[self.segment][self.offset:self.end].reshape(self.height, self.width, 3)
 
 
-class Known(NamedTuple):
-    """A row of which nothing has to be read any more."""
+class CachedRow(NamedTuple):
+    """A row of which nothing has to be read any more: its label's index, its image's sha256, its pixels."""
 
     label: int
     hash: str
-    pixels: Pixels
+    pixels: CachedPixels
 
 
-class Room:
-    """The parts that one decoder may fill, each by its number with the bytes of it that are used."""
+class CacheWriter:
+    """One worker's access to the cache: the memory segments, and the used bytes of each that this worker may fill."""
 
-    def __init__(self, parts: Sequence[np.ndarray], used: dict[int, int]) -> None:
-        self.parts, self.used = parts, used
+    def __init__(self, segments: Sequence[NDArray[np.uint8]], used: dict[int, int]) -> None:
+        self.segments = segments
+        self.used = used
 
-    def keep(self, pixels: np.ndarray) -> Pixels | None:
-        """Copies uint8 [height, width, 3] and says where; None: there is no room."""
-        for part, used in self.used.items():
-            found = Pixels(part, used, *pixels.shape[:2])
-            if found.end <= self.parts[part].size:
-                np.copyto(found.of(self.parts), pixels)
-                self.used[part] = found.end
-                return found
+    def write(self, pixels: NDArray[np.uint8]) -> CachedPixels | None:
+        """Copies uint8 [height, width, 3] into the cache and returns the location; None when there is no space left."""
+        for segment, used in self.used.items():
+            cached = CachedPixels(segment, used, *pixels.shape[:2])
+            if cached.end <= self.segments[segment].size:
+                np.copyto(cached.view(self.segments), pixels)
+                self.used[segment] = cached.end
+                return cached
         return None
 
 
 class PictureCache:
-    """At most `size` bytes of pictures, in so many parts of equal size. The system gives memory as it is filled.
+    """At most `size` bytes of pictures, in `segments` memory segments of equal size. The system gives memory as it is filled.
 
-    UsageError: there is not so much.
+    UsageError: so much address space cannot be had.
     """
 
-    def __init__(self, size: int, parts: int) -> None:
-        # A mapping for each: in a common one decoders that fill it for the first time wait for each other.
+    def __init__(self, size: int, segments: int) -> None:
+        # A mapping for each: in a common one workers that fill it for the first time wait for each other.
         try:
-            self.parts = [np.frombuffer(mmap.mmap(-1, max(1, size // parts)), np.uint8, size // parts) for _ in range(parts)]
+            self.segments = [np.frombuffer(mmap.mmap(-1, max(1, size // segments)), np.uint8, size // segments)
+                             for _ in range(segments)]
         except OSError as error:
             raise UsageError(f"train.cache_mib: expected memory for decoded pictures, {size >> 20} MiB cannot be had ({error}). "
                              f"Set less; 0 keeps none.") from error
-        self.used = [0] * parts
-        self.rows: dict[Group, list[Known | None]] = {}
+        self.used = [0] * segments
+        self.rows: dict[GroupKey, list[CachedRow | None]] = {}
 
-    def room(self, decoder: int, decoders: int) -> dict[int, int]:
-        """The parts that one of so many decoders may fill, with their used bytes: each part is filled by one at a time."""
-        return {part: self.used[part] for part in range(decoder, len(self.used), decoders)}
+    def assign_segments(self, worker: int, workers: int) -> dict[int, int]:
+        """Returns the segments that worker number `worker` of `workers` may fill, each with its used bytes; no segment is
+        given to two workers."""
+        return {segment: self.used[segment] for segment in range(worker, len(self.used), workers)}
 
-    def known(self, group: Group, low: int, high: int) -> list[Known | None]:
-        """Rows [low, high) of a row group; None for each that must be read."""
-        found = self.rows.get(group, [])[low:high]
-        return found + [None] * (high - low - len(found))
+    def find(self, group: GroupKey, low: int, high: int) -> list[CachedRow | None]:
+        """Returns rows [low, high) of a row group; None for each that is not cached."""
+        rows = self.rows.get(group, [])[low:high]
+        return rows + [None] * (high - low - len(rows))
 
-    def learn(self, group: Group, low: int, rows: Sequence[Known | None]) -> None:
-        """What was found out about the rows of a row group from `low` on."""
+    def add(self, group: GroupKey, low: int, rows: Sequence[CachedRow | None]) -> None:
+        """Remembers the rows of a row group from row `low` on; None for each that found no space."""
         if any(rows):
-            there = self.rows.setdefault(group, [])
-            there += [None] * (low + len(rows) - len(there))
-            there[low:low + len(rows)] = rows
+            known = self.rows.setdefault(group, [])
+            known += [None] * (low + len(rows) - len(known))
+            known[low:low + len(rows)] = rows
         for pixels in (row.pixels for row in rows if row):
-            self.used[pixels.part] = max(self.used[pixels.part], pixels.end)
+            self.used[pixels.segment] = max(self.used[pixels.segment], pixels.end)
 
     def clear(self) -> None:
-        """Lets go of the memory, whoever still refers to this."""
-        self.parts.clear()
+        """Frees the memory, even where others still refer to this object."""
+        self.segments.clear()
         self.rows.clear()

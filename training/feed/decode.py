@@ -1,74 +1,93 @@
-"""What a decoder does with a unit of rows: it reads and decodes it, or takes pixels that are kept, and lays them into batches."""
+"""Runs a worker's tasks: a chunk of rows is read and decoded, or its pixels are cached; the crops go into batch buffers."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.model import preprocess as shared
 from training.feed import reader
-from training.feed.buffers import Slots
-from training.feed.cache import Pixels, Room
-from training.feed.crop import decoded, lay
-from training.feed.plan import Work
+from training.feed.buffers import BatchBuffers
+from training.feed.cache import CachedPixels, CacheWriter
+from training.feed.crop import crop_into, decode_picture
+from training.feed.plan import WorkerPlan
 from training.feed.reader import Row
 
-
-class Task(NamedTuple):
-    """A unit, and what is known of its rows."""
-
-    outs: list[tuple[int | None, int, int]]  # slot, first place in it, rows
-    pixels: list[Pixels | None]  # where those of each row are kept
-    hashes: list[str] | None  # of an unread unit; None: read it
+BufferSlice = tuple[int, int, int]  # number of a buffer, first row in it, rows
 
 
-class Answer(NamedTuple):
-    """What was found out about a unit that was read."""
+class DecodeTask(NamedTuple):
+    """A chunk to read: the buffer slices that its rows fill (none where pictures have no fixed size), and the pixels of those
+    rows that are cached."""
+
+    outs: list[BufferSlice]
+    pixels: list[CachedPixels | None]
+
+
+class CachedTask(NamedTuple):
+    """A chunk of which all rows are cached, so that nothing is read: their buffer slices, pixels and image hashes."""
+
+    outs: list[BufferSlice]
+    pixels: list[CachedPixels]
+    hashes: list[str]
+
+
+class DecodeResult(NamedTuple):
+    """What was found in a chunk that was read."""
 
     labels: list[int]
     hashes: list[str]
-    pictures: list[np.ndarray]  # that have no slot
-    pixels: list[Pixels | None]  # where those of each row are kept now
+    pictures: list[NDArray[np.uint8]]  # [3, H, W] each, where pictures have no fixed size and so no buffer
+    pixels: list[CachedPixels | None]  # where each row is cached now
 
 
-class Filler:
-    """Answers the tasks of a work in their order.
+class TaskRunner:
+    """Runs the tasks of one worker in their order.
 
-    `slots` and `parts` (of training.feed.cache) are what all decoders have in common.
+    `buffers` and `segments` (of the cache) are memory that all workers share.
     """
 
-    def __init__(self, work: Work, slots: Slots, parts: Sequence[np.ndarray]) -> None:
-        self.work, self.slots, self.room = work, slots, Room(parts, dict(work.room))
-        units = reader.of_units(work.paths, work.groups, work.units, work.shard, work.shards)
-        # Opens the files now, while others are begun; where all units are unread there is none.
-        self.units = chain(list(islice(units, 1)), units)
+    def __init__(self, plan: WorkerPlan, buffers: BatchBuffers, segments: Sequence[NDArray[np.uint8]]) -> None:
+        self.plan = plan
+        self.buffers = buffers
+        self.cache = CacheWriter(segments, dict(plan.cache_used))
+        chunks = reader.read_chunks(plan.paths, plan.groups, plan.chunks, plan.shard, plan.shards)
+        # Opens the files now, while other workers start; where all chunks are cached there is none.
+        self.chunks = chain(list(islice(chunks, 1)), chunks)
 
-    def __call__(self, task: Task) -> Answer | None:
-        """None: nothing was read that the rank does not know."""
-        if task.hashes is not None:
-            self._lay(task, task.hashes, (pixels.of(self.room.parts) for pixels in task.pixels))
+    def __call__(self, task: DecodeTask | CachedTask) -> DecodeResult | None:
+        """Fills the task's buffer slices; returns None where nothing was read that the rank does not know."""
+        if isinstance(task, CachedTask):
+            pictures = (pixels.view(self.cache.segments) for pixels in task.pixels)
+            self._crop(task.outs, task.hashes, pictures)
             return None
-        rows = next(self.units)
-        labels, hashes = [row.label_index for row in rows], [row.image_sha256 for row in rows]
-        if self.work.preprocess.crop is None:
-            pictures = [shared.to_uint8(row.image, self.work.preprocess).numpy() for row in rows]
-            return Answer(labels, hashes, pictures, [None] * len(rows))
+        rows = next(self.chunks)
+        labels = [row.label_index for row in rows]
+        hashes = [row.image_sha256 for row in rows]
+        if self.plan.preprocess.crop is None:
+            return DecodeResult(labels, hashes, self._decode_whole(rows), [None] * len(rows))
         pixels = list(task.pixels)
-        self._lay(task, hashes, self._decoded(rows, pixels))
-        return Answer(labels, hashes, [], pixels)
+        self._crop(task.outs, hashes, self._decode(rows, pixels))
+        return DecodeResult(labels, hashes, [], pixels)
 
-    def _decoded(self, rows: Sequence[Row], pixels: list[Pixels | None]) -> Iterator[np.ndarray]:
+    def _decode_whole(self, rows: Sequence[Row]) -> list[NDArray[np.uint8]]:
+        return [shared.to_uint8(row.image, self.plan.preprocess).numpy()  # type: ignore[arg-type]  # it reads any buffer
+                for row in rows]
+
+    def _decode(self, rows: Sequence[Row], pixels: list[CachedPixels | None]) -> Iterator[NDArray[np.uint8]]:
+        """Yields each row's picture, uint8 [H, W, 3]; what is decoded goes to the cache, its location into `pixels`."""
         for n, row in enumerate(rows):
-            if there := pixels[n]:
-                yield there.of(self.room.parts)
+            if cached := pixels[n]:
+                yield cached.view(self.cache.segments)
             else:
-                picture = decoded(row.image, self.work.preprocess)
-                pixels[n] = self.room.keep(picture)
+                picture = decode_picture(row.image, self.plan.preprocess)
+                pixels[n] = self.cache.write(picture)
                 yield picture
 
-    def _lay(self, task: Task, hashes: Sequence[str], pictures: Iterator[np.ndarray]) -> None:
-        places = self.work.windows(hashes) if self.work.windows else [None] * len(hashes)
-        outs = (out for slot, at, n in task.outs for out in self.slots.view(slot, at, n))
-        for picture, place, out in zip(pictures, places, outs, strict=True):
-            lay(picture, self.work.preprocess.crop, place, out)
+    def _crop(self, slices: Sequence[BufferSlice], hashes: Sequence[str], pictures: Iterator[NDArray[np.uint8]]) -> None:
+        windows = self.plan.windows(hashes) if self.plan.windows else [None] * len(hashes)
+        outs = (out for number, first, rows in slices for out in self.buffers.view(number, first, rows))
+        for picture, window, out in zip(pictures, windows, outs, strict=True):
+            crop_into(picture, window, out)

@@ -1,7 +1,7 @@
-"""Who reads and decodes beside the loop: processes, or threads where there is too little to pay for them.
+"""Workers that read and decode beside the loop: processes, or threads where there is too little to pay for processes.
 
-Threads that decode small pictures wait for Python's lock, the more the more there are. Processes are forked, so they have
-memory in common with the rank, and end with it: their pipe breaks.
+Threads that decode small pictures wait for Python's lock, the more the more there are. Processes are forked, so they share
+memory with the rank, and end with it: their pipe breaks.
 """
 
 import multiprocessing
@@ -15,80 +15,90 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
 
 from contract.errors import TrueupError
-from training.fit.failure import RankGone
+from training.errors import RankGone
 
-Fill = Callable[[Any], Any]  # a task -> its answer
-GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+Handler = Callable[[Any], Any]  # a task -> its result
+Begin = Callable[[Any], Handler]  # work -> the handler of its tasks; called in the worker
+PIPE_CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)
 PATIENCE_S = 10.0
 
-_ours: weakref.WeakSet[Connection] = weakref.WeakSet()  # this process's ends of all pipes
+_own_ends: weakref.WeakSet[Connection] = weakref.WeakSet()  # this process's ends of all pipes
 
 
-class Decoder:
-    """One process or thread: is given work, then answers tasks of it in their order."""
+class Worker:
+    """One process or thread: is given work, then handles tasks of it in their order."""
 
-    def __init__(self, begin: Callable[[Any], Fill], forked: bool) -> None:
+    def __init__(self, begin: Begin, forked: bool) -> None:
         self.forked = forked
-        self.pipe, theirs = multiprocessing.Pipe()
-        _ours.add(self.pipe)
+        self.pipe, far_end = multiprocessing.Pipe()
+        _own_ends.add(self.pipe)
+        self.runner: BaseProcess | threading.Thread
         if forked:
-            self.worker: Any = multiprocessing.get_context("fork").Process(target=_as_process, args=(begin, theirs), daemon=True)
+            fork = multiprocessing.get_context("fork")
+            self.runner = fork.Process(target=_run_process, args=(begin, far_end), daemon=True)
         else:
-            self.worker = threading.Thread(target=_serve, args=(begin, theirs), daemon=True)
-        self.worker.start()
+            self.runner = threading.Thread(target=_serve, args=(begin, far_end), daemon=True)
+        self.runner.start()
         if forked:
-            theirs.close()
+            far_end.close()
 
     def begin(self, work: Any) -> None:
-        """Tasks from here on are of this work."""
-        self.ask(_Begin(work))
+        """Makes `work` the one that later tasks are of."""
+        self.submit(_Begin(work))
 
-    def ask(self, task: Any) -> None:
-        """Gives it a task; it may have others."""
-        with suppress(*GONE):  # what went wrong there may wait to be read: `answer` says it
+    def submit(self, task: Any) -> None:
+        """Sends a task; others may still be unfinished."""
+        with suppress(*PIPE_CLOSED):  # the worker's error may wait to be read: `result` raises it
             self.pipe.send(task)
 
-    def answer(self) -> Any:
-        """The answer to the oldest task without one; raises what went wrong there, and is of no use then. RankGone: it was
-        killed."""
+    def result(self) -> Any:
+        """Waits for the result of the oldest task that has none and returns it.
+
+        Raises the worker's error, after which the worker is of no use. RankGone: the worker was killed.
+        """
         try:
-            found = self.pipe.recv()
+            message = self.pipe.recv()
         except (EOFError, OSError) as error:  # OSError: in the middle of a message
             raise RankGone("a process that decodes for this rank is gone; killed for want of memory?") from error
-        if isinstance(found, _Failed):
-            raise found.error from RuntimeError(found.trace)
-        return found
+        if isinstance(message, _Failed):
+            raise message.error from RuntimeError(message.trace)
+        return message
 
     def join(self) -> None:
-        """Waits for its end, which comes after the task that it does when its pipe is closed."""
-        self.worker.join(PATIENCE_S)
-        if self.worker.is_alive() and not isinstance(self.worker, threading.Thread):
-            self.worker.kill()
-            self.worker.join()
+        """Waits for its end, which comes after the current task once its pipe is closed; kills a process that takes longer
+        than PATIENCE_S seconds."""
+        self.runner.join(PATIENCE_S)
+        if self.runner.is_alive() and not isinstance(self.runner, threading.Thread):
+            self.runner.kill()
+            self.runner.join()
 
 
-def begun(begin: Callable[[Any], Fill], count: int, forked: bool) -> list[Decoder]:
-    """So many decoders; `begin` makes of work what fills its tasks, there."""
-    made: list[Decoder] = []
+def start_workers(begin: Begin, count: int, forked: bool) -> list[Worker]:
+    """Starts `count` workers; `begin(work)` runs in the worker and returns the handler of that work's tasks.
+
+    `forked`: processes instead of threads.
+    """
+    workers: list[Worker] = []
     try:
         for _ in range(count):
-            made.append(Decoder(begin, forked))
+            workers.append(Worker(begin, forked))
     except BaseException:
-        end(made)
+        stop_workers(workers)
         raise
-    return made
+    return workers
 
 
-def end(decoders: Sequence[Decoder]) -> None:
-    """Ends them all."""
-    for decoder in decoders:
-        _hang_up(decoder.pipe)
-    for decoder in decoders:
-        decoder.join()
+def stop_workers(workers: Sequence[Worker]) -> None:
+    """Closes the pipes of all workers and waits for their end."""
+    for worker in workers:
+        _hang_up(worker.pipe)
+    for worker in workers:
+        worker.join()
 
 
 def _hang_up(pipe: Connection) -> None:
@@ -109,16 +119,16 @@ class _Failed:
     trace: str
 
 
-def _serve(begin: Callable[[Any], Fill], pipe: Connection) -> None:
-    """Answers until the other end is closed, or something fails."""
-    # Messages are taken as they come: a rank that waits to send one, while this waits to send an answer, would wait for ever.
+def _serve(begin: Begin, pipe: Connection) -> None:
+    """Handles messages until the other end is closed, or something fails."""
+    # Messages are read as they come: a rank that waits to send one, while this waits to send a result, would wait for ever.
     messages: SimpleQueue[Any] = SimpleQueue()
     listener = threading.Thread(target=_listen, args=(pipe, messages), daemon=True)
     listener.start()
-    with pipe, suppress(*GONE):
+    with pipe, suppress(*PIPE_CLOSED):
         try:
-            _answer(begin, pipe, iter(messages.get, None))
-        except GONE:
+            _handle_messages(begin, pipe, iter(messages.get, None))
+        except PIPE_CLOSED:
             pass
         except Exception as error:
             pipe.send(_Failed(error if isinstance(error, TrueupError) else RuntimeError(repr(error)), traceback.format_exc()))
@@ -135,26 +145,26 @@ def _listen(pipe: Connection, messages: SimpleQueue[Any]) -> None:
         messages.put(None)
 
 
-def _answer(begin: Callable[[Any], Fill], pipe: Connection, messages: Iterator[Any]) -> None:
-    fill: Any = None
+def _handle_messages(begin: Begin, pipe: Connection, messages: Iterator[Any]) -> None:
+    handle: Any = None
     for message in messages:
         if isinstance(message, _Begin):
-            fill = begin(message.work)
+            handle = begin(message.work)
         else:
-            pipe.send(fill(message))
+            pipe.send(handle(message))
 
 
-def _as_process(begin: Callable[[Any], Fill], pipe: Connection) -> None:
-    for connection in _ours:
+def _run_process(begin: Begin, pipe: Connection) -> None:
+    for connection in _own_ends:
         connection.close()  # or this process would keep open what tells the others that the rank is gone
     import pyarrow
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the rank to say
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the rank's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     pyarrow.set_cpu_count(1)
     try:
         _serve(begin, pipe)
     finally:
-        os._exit(0)  # what else ends with the rank's process is the rank's
+        os._exit(0)  # clean-up at exit is the rank's process's to do

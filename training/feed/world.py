@@ -26,38 +26,39 @@ class World:
             raise ValueError(f"expected 0 <= rank < size, rows >= 0 and batch >= 1, got {self}")
 
     def span(self, rank: int | None = None) -> tuple[int, int]:
-        """First row (included) and last (excluded) of a rank in the epoch's order; by default this one's."""
+        """Returns (first row, end row) of `rank` in the epoch's order; by default this rank's."""
         rank = self.rank if rank is None else rank
         return rank * self.rows // self.size, (rank + 1) * self.rows // self.size
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch, the same on every rank."""
+        """Number of steps of an epoch, the same on every rank."""
         return math.ceil(Fraction(math.ceil(Fraction(self.rows, self.size)), self.batch))
 
     def step(self, number: int, rank: int | None = None) -> tuple[int, int]:
-        """The rows of a step of a rank in the epoch's order; empty when the rank has fewer rows than steps."""
+        """Returns (first row, end row) of step `number` of `rank`; empty when the rank has fewer rows than steps."""
         low, high = self.span(rank)
         n = high - low
         return low + number * n // self.steps, low + (number + 1) * n // self.steps
 
     def step_rows(self, number: int) -> int:
-        """Rows of a step over all ranks: what its gradient is divided by."""
-        ends = (self.step(number, rank) for rank in range(self.size))
-        return sum(high - low for low, high in ends)
+        """Returns the rows of step `number` over all ranks: what its gradient is divided by."""
+        spans = (self.step(number, rank) for rank in range(self.size))
+        return sum(high - low for low, high in spans)
 
 
-def file_order(files: int, seed: int, epoch: int) -> list[int]:
-    """The order of the files in an epoch: a permutation by (seed, epoch)."""
+def shuffle_files(files: int, seed: int, epoch: int) -> list[int]:
+    """Returns a permutation of range(files), the order of the files in an epoch: a function of (seed, epoch) alone."""
     return np.random.default_rng([seed, epoch]).permutation(files).tolist()
 
 
-def pieces(sizes: Sequence[int], low: int, high: int) -> list[tuple[int, int, int]]:
-    """Rows [low, high) of files of these sizes laid end to end: (file, first row, end row) of each that has some."""
-    found, start = [], 0
-    for n, size in enumerate(sizes):
+def split_range(sizes: Sequence[int], low: int, high: int) -> list[tuple[int, int, int]]:
+    """Splits rows [low, high) of files of these sizes, laid end to end: (file, first row, end row) of each that has some."""
+    ranges: list[tuple[int, int, int]] = []
+    start = 0
+    for number, size in enumerate(sizes):
         first, end = max(low - start, 0), min(high - start, size)
         if first < end:
-            found.append((n, first, end))
+            ranges.append((number, first, end))
         start += size
-    return found
+    return ranges

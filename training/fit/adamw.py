@@ -5,6 +5,7 @@ No decay of biases and normalisation (one-dimensional tensors), as usual.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
 
 
 class AdamW:
-    """The optimizer of these parameters (float32); gradients are read from `.grad`."""
+    """Optimizer of `params` (float32), whose gradients it reads from `.grad`; `weight_decay`: of those of two dimensions or
+    more."""
 
     def __init__(self, params: Sequence[Tensor], weight_decay: float) -> None:
         self.params = list(params)
@@ -24,25 +26,29 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
-        """One step of every parameter at this learning rate."""
+        """Updates every parameter once, at learning rate `lr`."""
         from torch.optim.adam import adam
 
         for decay in sorted(set(self.decays)):
             mine = [n for n, d in enumerate(self.decays) if d == decay]
-            params, first, second, steps = ([of[n] for n in mine] for of in (self.params, self.first, self.second, self.steps))
-            adam(params, [p.grad for p in params], first, second, [], steps, fused=True, decoupled_weight_decay=True,
+            grads = cast(list[Tensor], [self.params[n].grad for n in mine])  # none is None: backward has run
+            first = [self.first[n] for n in mine]
+            second = [self.second[n] for n in mine]
+            steps = [self.steps[n] for n in mine]
+            adam([self.params[n] for n in mine], grads, first, second, [], steps, fused=True, decoupled_weight_decay=True,
                  amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=lr, weight_decay=decay, eps=EPS, maximize=False)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The moments and step counts, by names that `restore` understands."""
-        return {f"{n}.{name}": of[n] for name, of in self._parts() for n in range(len(self.params))}
+        """Returns the moments and step counts, by the names that `restore` reads."""
+        return {f"{n}.{name}": tensor for name, tensors in self._named_lists() for n, tensor in enumerate(tensors)}
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Takes them back in place: the fused function walks memory, so they must lie as the weights do."""
-        for name, of in self._parts():
-            for n, mine in enumerate(of):
-                mine.copy_(tensors[f"{n}.{name}"])
+        """Copies moments and step counts back in place: the fused function walks memory, so they must be laid out as the
+        weights are."""
+        for name, own in self._named_lists():
+            for n, tensor in enumerate(own):
+                tensor.copy_(tensors[f"{n}.{name}"])
 
-    def _parts(self) -> tuple[tuple[str, list[Tensor]], ...]:
+    def _named_lists(self) -> tuple[tuple[str, list[Tensor]], ...]:
         return ("first", self.first), ("second", self.second), ("step", self.steps)

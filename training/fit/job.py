@@ -7,11 +7,12 @@ from contract.documents.card import Preprocess
 from contract.documents.document import Document
 from contract.settings import TrainSettings
 
-NO_MATTER = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir")  # to the weights; `ranks` stands beside
+# Settings that do not change the weights, so they are not in the digest (`ranks` is: as a field of the job).
+NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir")
 
 
 class Job(Document):
-    """A job. Two jobs with the same digest make the same weights (on the same kind of machine)."""
+    """A training job. Two jobs with the same digest make the same weights (on the same kind of machine)."""
 
     root: str
     model: str
@@ -19,12 +20,12 @@ class Job(Document):
     network: str
     classes: list[str]
     preprocess: Preprocess
-    parent: str | None  # version whose weights it starts from
+    parent: str | None  # version whose weights training starts from
     start: str | None = None  # key of safetensors to start from instead, made from a file brought from outside
     settings: dict[str, Any]
     ranks: int
     threads: int  # of torch, per rank: sums in another order end in other last bits
-    folder: str  # where checkpoints lie, a key that ends with '/'
+    folder: str  # of the checkpoints, a key that ends with '/'
 
     @property
     def train(self) -> TrainSettings:
@@ -32,7 +33,7 @@ class Job(Document):
         return TrainSettings(**self.settings)
 
     def digest(self) -> str:
-        """16 hex digits over everything but where it runs and how often it is saved; a resume asks for the same."""
+        """Returns 16 hex digits over everything but where it runs and how often it is saved; a resume needs the same."""
         facts = self.to_dict()
-        facts["settings"] = {k: v for k, v in self.settings.items() if k not in NO_MATTER}
+        facts["settings"] = {k: v for k, v in self.settings.items() if k not in NOT_IN_DIGEST}
         return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]

@@ -15,29 +15,30 @@ from typing import Any
 from contract.errors import UsageError
 from contract.stores.store import Storage
 from jvm import java
+from training.errors import RankLost
 from training.fit import failure
 from training.fit.job import Job
 
 HERE = Path(__file__).resolve().parents[2]
 SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
-LAST_WORDS = 2000  # characters of a launcher's error that are shown
+LAST_CHARACTERS = 2000  # of a launcher's error that are shown
 
 
 def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str] | None = None) -> None:
-    """Runs all ranks to the end, again (train.retries) after one was lost, never after an error of a rank's own.
+    """Runs all ranks to the end, again (train.retries times at most) after one was lost, never after an error of a rank's own.
 
-    Raises what a rank reported (NotFinite, Mismatch, …), or failure.RankLost, which is a TrainingFailed.
+    Raises what a rank reported (NotFinite, Mismatch, …), or RankLost. UsageError: an unknown launcher.
     """
     if launcher not in (SPARK, TORCHRUN, PROCESS):
         raise UsageError(f"train.launcher: expected {SPARK}, {TORCHRUN} or {PROCESS}, got {launcher!r}.")
     # Threads that wait for each other actively cost others their cores (measured: 8 times the CPU on a busy machine).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for left in range(job.train.retries, -1, -1):
-        failure.forget(job, storage)
+        failure.delete_report(job, storage)
         try:
             _start(job, storage, launcher, spark_conf or {})
             return
-        except failure.RankLost as lost:
+        except RankLost as lost:
             if not left:
                 raise
             print(f"{lost}\nA rank was lost; training starts again from its checkpoint ({left} more times at most).",
@@ -50,12 +51,12 @@ def _start(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
 
         run(job.to_dict(), alone=True)
     elif launcher == TORCHRUN:
-        _torchrun(job, storage)
+        _run_torchrun(job, storage)
     else:
-        _spark(job, storage, spark_conf)
+        _run_spark(job, storage, spark_conf)
 
 
-def _torchrun(job: Job, storage: Storage) -> None:
+def _run_torchrun(job: Job, storage: Storage) -> None:
     with tempfile.TemporaryDirectory(prefix="trueup-train-") as folder:
         path = Path(folder, "job.json")
         path.write_text(json.dumps(job.to_dict()))
@@ -65,25 +66,25 @@ def _torchrun(job: Job, storage: Storage) -> None:
                             "OMP_NUM_THREADS": str(job.threads)}
         code = subprocess.run(command, env=env, stdout=sys.stderr, check=False).returncode
     if code:
-        raise failure.raised(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
+        raise failure.error_of(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
 
 
-def _spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
+def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
     from pyspark.ml.torch.distributor import TorchDistributor
 
-    spark = _session(job.ranks, conf)
+    spark = _get_session(job.ranks, conf)
     gpu = int(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")) > 0
     # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
     distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
     try:
-        distributor.run(_rank(), job.to_dict(), str(HERE))
-    except Exception as error:  # whatever Spark makes of it
-        raise failure.raised(job, storage, "Spark's TorchDistributor", str(error)[-LAST_WORDS:]) from error
+        distributor.run(_make_rank_function(), job.to_dict(), str(HERE))
+    except Exception as error:  # Spark wraps a rank's error in one of many kinds
+        raise failure.error_of(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
 
 
-def _rank() -> Callable[..., Any]:
-    """The function of one rank. Defined inside another, so that it travels by value: what Spark ships is not importable
-    in torchrun's children, but the folder of a local master is."""
+def _make_rank_function() -> Callable[..., Any]:
+    """Returns the function of one rank. It is defined inside another, so that it is pickled by value: what Spark ships is not
+    importable in torchrun's children, but the folder of a local master is."""
 
     def rank(job: dict[str, Any], folder: str) -> Any:
         import os
@@ -91,25 +92,25 @@ def _rank() -> Callable[..., Any]:
 
         if os.path.isdir(folder) and folder not in sys.path:
             sys.path.insert(0, folder)
-        from training.fit.failure import reported
+        from training.fit.failure import report_errors
         from training.fit.loop import run
 
         if os.environ.get("RANK") == "0":
             # TorchDistributor says the first line of a process twice (its log client is not connected by then).
             print(file=sys.stderr, flush=True)
-        with reported(job):
+        with report_errors(job):
             return run(job)
 
     return rank
 
 
-def _session(ranks: int, conf: dict[str, str]) -> Any:
-    """The running session, or one of our own: spark-submit's master, or `local[ranks]`."""
+def _get_session(ranks: int, conf: dict[str, str]) -> Any:
+    """Returns the running session, or makes one: on spark-submit's master, or `local[ranks]`."""
     from pyspark.sql import SparkSession
 
     running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
     if running is not None and running.sparkContext._jsc is not None:
-        return _with_slots(running, ranks)
+        return _check_slots(running, ranks)
     builder = SparkSession.builder.appName("trueup train")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
@@ -123,10 +124,11 @@ def _session(ranks: int, conf: dict[str, str]) -> Any:
     fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
     for key, value in (fixed | conf).items():
         builder = builder.config(key, value)
-    return _with_slots(builder.getOrCreate(), ranks)
+    return _check_slots(builder.getOrCreate(), ranks)
 
 
-def _with_slots(spark: Any, ranks: int) -> Any:
+def _check_slots(spark: Any, ranks: int) -> Any:
+    """Returns the session. UsageError: its local master has fewer slots than ranks, which would wait for ever."""
     master = spark.sparkContext.master
     if master.startswith("local[") and spark.sparkContext.defaultParallelism < ranks:
         raise UsageError(f"{ranks} ranks need as many slots; Spark runs with {master}. Use --ranks "
@@ -134,11 +136,11 @@ def _with_slots(spark: Any, ranks: int) -> Any:
     return spark
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def count_cores() -> int:
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ranks_of(launcher: str, ranks: int) -> int:
-    """How many ranks this launcher makes: `process` makes one."""
+def count_ranks(launcher: str, ranks: int) -> int:
+    """Returns the number of ranks that a launcher asked for `ranks` makes: `process` makes one."""
     return 1 if launcher == PROCESS else ranks

@@ -1,4 +1,4 @@
-"""The processes that train together: this one's number, its device, and sums over all of them."""
+"""The processes that train together: this one's rank, its device, and sums over all of them."""
 
 import os
 from collections.abc import Iterator
@@ -9,39 +9,39 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from training.fit.failure import RankGone
+from training.errors import RankGone
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among its fellows. One rank needs no process group and no network."""
+class ProcessGroup:
+    """This process as number `rank` of `size`. One process alone needs no torch.distributed and no network."""
 
     rank: int
     size: int
     device: torch.device
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this rank writes and prints for all."""
         return self.rank == 0
 
-    def add(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks, in place; the same bits on every rank."""
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Sums the tensor over all ranks, in place, and returns it; the same bits on every rank."""
         if self.size > 1:
-            with _others():
+            with _as_rank_gone():
                 dist.all_reduce(tensor)
         return tensor
 
-    def wait(self) -> None:
-        """Returns when all ranks are here."""
+    def barrier(self) -> None:
+        """Waits until all ranks are here."""
         if self.size > 1:
-            with _others():
+            with _as_rank_gone():
                 dist.barrier()
 
 
 @contextmanager
-def _others() -> Iterator[None]:
-    """Gloo says with a plain RuntimeError that another rank is gone."""
+def _as_rank_gone() -> Iterator[None]:
+    """Raises Gloo's plain RuntimeError as RankGone: so it says that another rank does not answer."""
     try:
         yield
     except RuntimeError as error:
@@ -49,32 +49,33 @@ def _others() -> Iterator[None]:
 
 
 @contextmanager
-def joined(threads: int, alone: bool = False) -> Iterator[Ranks]:
-    """The ranks as torchrun (also inside TorchDistributor) names them; `alone`: this process by itself.
+def join_process_group(threads: int, alone: bool = False) -> Iterator[ProcessGroup]:
+    """Joins the group that torchrun (also inside TorchDistributor) names in the environment; `alone`: this process by itself.
 
-    Gloo on CPUs, NCCL on GPUs. Threads are set here, because both launchers leave one a rank.
+    Gloo on CPUs, NCCL on GPUs. Sets torch's threads to `threads`, because both launchers leave one a rank; restored at the end.
     """
     size = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
     rank = 0 if alone else int(os.environ.get("RANK", "0"))
-    before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    threads_before, mode_before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    device = _device()
+    device = _choose_device()
     if device.type == "cpu":
         torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less an import of 3 seconds
-        torch.utils.deterministic.fill_uninitialized_memory = False  # only helps debugging, costs time
+        # Filling only helps debugging, and costs time. (torch makes the attribute when it is imported; mypy cannot see it.)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if size > 1:
-        with _others():
+        with _as_rank_gone():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(rank, size, device)
+        yield ProcessGroup(rank, size, device)
     finally:
         if size > 1:
             dist.destroy_process_group()
-        torch.set_num_threads(before)
-        torch.set_deterministic_debug_mode(mode)
+        torch.set_num_threads(threads_before)
+        torch.set_deterministic_debug_mode(mode_before)
 
 
-def _device() -> torch.device:
+def _choose_device() -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())

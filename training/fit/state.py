@@ -1,4 +1,5 @@
-"""What changes while training: weights, optimizer, averaged weights, the best so far; saved and restored as tensors."""
+"""Everything that changes while training: weights, optimizer, averaged weights, the best so far; saved and restored as
+tensors."""
 
 import math
 
@@ -9,13 +10,13 @@ from contract.errors import UsageError
 from contract.settings import TrainSettings
 from inference.model import network
 from training.fit.adamw import AdamW
-from training.fit.checkpoint import Point
+from training.fit.checkpoint import Checkpoint
 
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
 class State:
-    """A network with its optimizer, its gradients and buffers laid out in one flat tensor for a single sum over ranks.
+    """A network with its optimizer; its gradients and buffers are views of one flat tensor, for a single sum over ranks.
 
     BatchNorm: every rank normalises by its own rows; running statistics are averaged over the ranks after each step,
     weighted by rows, so they are the same everywhere and no rank's data counts more. A step of fewer than two rows on a
@@ -26,15 +27,16 @@ class State:
 
     def __init__(self, net: nn.Module, settings: TrainSettings, device: torch.device) -> None:
         self.settings = settings
-        layout = {"memory_format": torch.channels_last} if settings.channels_last else {}
-        self.net = _synchronous(net, settings, device).to(device, torch.float32, **layout)
+        self.net = _convert_batchnorm(net, settings, device).to(device, torch.float32)
+        if settings.channels_last:
+            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotations lack it
         self._freeze()
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
         self.forward = torch.compile(self.net) if settings.compile else self.net
         self.optimizer = AdamW(self.trained, settings.weight_decay)
         self.buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self.norms = [m for m in self.net.modules() if isinstance(m, NORMS)]
-        self._lay_out(device)
+        self._flatten(device)
         self.ema = [p.detach().clone() for p in self.trained] if settings.ema else None
         self.best: dict[str, Tensor] | None = None
 
@@ -42,34 +44,37 @@ class State:
         self.net.requires_grad_(not self.settings.freeze_backbone)
         network.head(self.net)[1].requires_grad_(True)
 
-    def _lay_out(self, device: torch.device) -> None:
+    def _flatten(self, device: torch.device) -> None:
+        """Makes gradients and buffers views of `flat`, whose last elements are the scalars."""
         sizes = [t.numel() for t in (*self.trained, *self.buffers)]
         self.flat = torch.zeros(sum(sizes) + self.SCALARS, device=device)
         views = self.flat[:-self.SCALARS].split(sizes)
         for p, view in zip(self.trained, views, strict=False):
-            p.grad = _like(view, p)
+            p.grad = _view_like(view, p)
         self.buffer_views = views[len(self.trained):]
         self.gradient = self.flat[:sum(sizes[:len(self.trained)])]
 
-    def modes(self, rows: int) -> None:
-        """Training mode; normalisation by running statistics where rows are too few or the backbone is frozen."""
+    def set_modes(self, rows: int) -> None:
+        """Sets training mode for a step of `rows` rows; BatchNorm uses running statistics where they are fewer than two or the
+        backbone is frozen."""
         self.net.train(not self.settings.freeze_backbone)
         if rows < 2:
             for norm in self.norms:
                 norm.eval()
 
     def weigh_buffers(self, rows: int) -> None:
-        """Puts this rank's running statistics times its rows beside the gradients."""
+        """Writes this rank's running statistics, times its rows, beside the gradients."""
         for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
             view.copy_(buffer.reshape(-1)).mul_(rows)
 
     def take_buffers(self, total: int) -> None:
-        """Takes the average over all ranks back."""
+        """Reads the running statistics back, averaged over all ranks by their rows (`total` of all)."""
         for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
             buffer.copy_((view / total).view_as(buffer))
 
     def update(self, total: int, lr: float) -> float:
-        """One optimizer step from summed gradients; returns their norm before clipping (may be not finite: no step)."""
+        """Takes one optimizer step from gradients summed over `total` rows; returns their mean's norm before clipping. When it
+        is not finite, no step is taken."""
         self.gradient.div_(total)
         norm = float(self.gradient.norm())
         if not math.isfinite(norm):
@@ -77,42 +82,45 @@ class State:
         if norm > self.settings.clip:
             self.gradient.mul_(self.settings.clip / norm)
         self.optimizer.step(lr)
-        if self.ema is not None:
+        if self.ema is not None and self.settings.ema is not None:
             torch._foreach_lerp_(self.ema, [p.detach() for p in self.trained], 1 - self.settings.ema)
         return norm
 
     def result(self) -> dict[str, Tensor]:
-        """The weights as they would be served: averaged where asked."""
-        made = {key: value.detach() for key, value in self.net.state_dict().items()}
+        """Returns the weights as they would be served: averaged where train.ema is set."""
+        weights = {key: value.detach() for key, value in self.net.state_dict().items()}
         if self.ema is not None:
             names = [name for name, p in self.net.named_parameters() if p.requires_grad]
-            made |= dict(zip(names, self.ema, strict=True))
-        return made
+            weights |= dict(zip(names, self.ema, strict=True))
+        return weights
 
     def keep_best(self) -> None:
         """Remembers the weights of now as the best so far."""
         self.best = {key: value.clone() for key, value in self.result().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything, by names that `restore` understands."""
-        found = {f"net.{key}": value for key, value in self.net.state_dict().items()}
-        found |= {f"optimizer.{key}": value for key, value in self.optimizer.tensors().items()}
-        found |= {f"ema.{n}": value for n, value in enumerate(self.ema or ())}
-        return found | {f"best.{key}": value for key, value in (self.best or {}).items()}
+        """Returns all tensors, by the names that `restore` reads."""
+        tensors = {f"net.{key}": value for key, value in self.net.state_dict().items()}
+        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.tensors().items()}
+        tensors |= {f"ema.{n}": value for n, value in enumerate(self.ema or ())}
+        return tensors | {f"best.{key}": value for key, value in (self.best or {}).items()}
 
-    def restore(self, point: Point) -> None:
-        """Continues from a point."""
-        groups = _grouped(point.tensors)
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Copies the tensors of a checkpoint back."""
+        groups = _group_by_prefix(checkpoint.tensors)
         self.net.load_state_dict(groups["net"], strict=True)
         self.optimizer.restore(groups["optimizer"])
-        for n, value in groups.get("ema", {}).items():
-            self.ema[int(n)].copy_(value)
+        for n, average in enumerate(self.ema or ()):
+            average.copy_(groups["ema"][str(n)])
         self.best = groups.get("best")
 
 
-def _synchronous(net: nn.Module, settings: TrainSettings, device: torch.device) -> nn.Module:
-    """With BatchNorm over all ranks where asked. Every rank then has the same running statistics, so that their average
-    weighted by rows (take_buffers) changes nothing."""
+def _convert_batchnorm(net: nn.Module, settings: TrainSettings, device: torch.device) -> nn.Module:
+    """Makes BatchNorm normalise over the rows of all ranks where train.sync_batchnorm is set.
+
+    Every rank then has the same running statistics, so that their average weighted by rows (take_buffers) changes nothing.
+    UsageError: it is set, and the device is a CPU.
+    """
     if not settings.sync_batchnorm:
         return net
     if device.type != "cuda":
@@ -121,12 +129,12 @@ def _synchronous(net: nn.Module, settings: TrainSettings, device: torch.device) 
     return nn.SyncBatchNorm.convert_sync_batchnorm(net)
 
 
-def _like(view: Tensor, p: Tensor) -> Tensor:
-    """A flat piece of memory as a tensor laid out like p (channels last, say)."""
+def _view_like(view: Tensor, p: Tensor) -> Tensor:
+    """Returns a flat piece of memory as a tensor laid out like `p` (channels last, say)."""
     return torch.as_strided(view, p.shape, p.stride(), view.storage_offset())
 
 
-def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+def _group_by_prefix(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     groups: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         group, _, rest = name.partition(".")
@@ -135,7 +143,8 @@ def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def lr_at(step: int, steps: int, settings: TrainSettings) -> float:
-    """Learning rate of a step: linear warm-up, then cosine to 0; a function of the step alone, so a resume needs no more."""
+    """Returns the learning rate of update `step` of `steps`: linear warm-up, then cosine to 0. It is a function of the step
+    alone, so a resume needs no more."""
     warm = math.ceil(steps * settings.warmup_share)
     if step < warm:
         return settings.lr * (step + 1) / warm

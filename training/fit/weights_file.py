@@ -1,4 +1,4 @@
-"""Weights made elsewhere, read once and never unpickled unchecked: safetensors, or a state_dict with `weights_only`.
+"""Reads weights made elsewhere, which are never unpickled unchecked: safetensors, or a state_dict with `weights_only`.
 
 Known wrappers are opened: {"model": …}, {"state_dict": …}, {"model_state_dict": …}, and the prefixes that
 DataParallel (`module.`) and torch.compile (`_orig_mod.`) put before names.
@@ -6,24 +6,30 @@ DataParallel (`module.`) and torch.compile (`_orig_mod.`) put before names.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import BadWeights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "network", "net")
 PREFIXES = ("module.", "_orig_mod.")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The tensors of a file by name. BadWeights: no such file, something that would need unchecked unpickling, or no
-    state_dict."""
+def read(path: Path) -> "dict[str, Tensor]":
+    """Returns the tensors of a file by name, on the CPU. BadWeights: no such file, something that would need unchecked
+    unpickling, or no state_dict."""
     if not path.is_file():
         raise BadWeights(f"{path}: expected a weights file (safetensors or a state_dict), there is none.")
-    found = _safetensors(path)
-    return stripped(_unwrapped(_state_dict(path) if found is None else found, path), path)
+    content: Any = _read_safetensors(path)
+    if content is None:
+        content = _load_state_dict(path)
+    return strip_prefixes(_unwrap(content, path), path)
 
 
-def _safetensors(path: Path) -> dict[str, Any] | None:
+def _read_safetensors(path: Path) -> "dict[str, Tensor] | None":
+    """Returns the tensors; None when the file does not look like safetensors."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -37,8 +43,8 @@ def _safetensors(path: Path) -> dict[str, Any] | None:
         raise BadWeights(f"{path}: expected safetensors, got a file that is none ({error}). Save it again.") from error
 
 
-def _state_dict(path: Path) -> Any:
-    """torch.load with weights_only: a restricted unpickler that builds tensors and plain containers, nothing else."""
+def _load_state_dict(path: Path) -> Any:
+    """Loads with weights_only: torch's restricted unpickler builds tensors and plain containers, nothing else."""
     import torch
 
     try:
@@ -49,35 +55,39 @@ def _state_dict(path: Path) -> Any:
                          f"running code in it ({first}). Save `model.state_dict()`, best as safetensors.") from error
 
 
-def _unwrapped(found: Any, path: Path) -> Mapping[str, Any]:
+def _unwrap(content: Any, path: Path) -> Mapping[str, Any]:
     for _ in range(3):
-        inner = next((found[w] for w in WRAPPERS if isinstance(found.get(w), Mapping)), None) if isinstance(
-            found, Mapping) else None
+        if not isinstance(content, Mapping):
+            break
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             break
-        found = inner
-    if not isinstance(found, Mapping) or not found:
-        raise BadWeights(f"{path}: expected a state_dict, got {type(found).__name__}. Save `model.state_dict()`.")
-    return found
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        raise BadWeights(f"{path}: expected a state_dict, got {type(content).__name__}. Save `model.state_dict()`.")
+    return content
 
 
-def stripped(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Names without the prefixes of wrappers, tensors on the CPU; BadWeights for an entry that is no tensor."""
+def strip_prefixes(state: Mapping[str, Any], path: Path) -> "dict[str, Tensor]":
+    """Returns the tensors, on the CPU, by their names without the prefixes of wrappers. BadWeights: an entry is no tensor."""
     import torch
 
-    wrong = [f"{key!r} is {type(value).__name__}" for key, value in found.items() if not isinstance(value, torch.Tensor)]
+    wrong = [f"{key!r} is {type(value).__name__}" for key, value in state.items() if not isinstance(value, torch.Tensor)]
     if wrong:
         raise BadWeights(f"{path}: expected tensors by name, but {wrong[0]} ({len(wrong)} such entries). "
                          f"Save `model.state_dict()` alone.")
-    names = list(found)
+    names = list(state)
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in names):
             names = [name.removeprefix(prefix) for name in names]
-    return dict(zip(names, (value.detach().cpu() for value in found.values()), strict=True))
+    return dict(zip(names, (value.detach().cpu() for value in state.values()), strict=True))
 
 
-def check_fits(state: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
-    """BadWeights that names the first tensor that is missing, too many, or of another shape."""
+def check_fits(state: "Mapping[str, Tensor]", expected: "Mapping[str, Tensor]", what: str) -> None:
+    """Raises BadWeights that names the first tensor of `state` that is missing, too many, or of another shape.
+
+    `what`: what the state is, for the message.
+    """
     for name, tensor in expected.items():
         if name not in state:
             raise BadWeights(f"{what}: expected a tensor {name!r} of shape {list(tensor.shape)}, there is none. "
@@ -90,8 +100,8 @@ def check_fits(state: Mapping[str, Any], expected: Mapping[str, Any], what: str)
         raise BadWeights(f"{what}: expected no tensor {extra[0]!r} ({len(extra)} too many). Check --network.")
 
 
-def check_finite(state: Mapping[str, Any], what: str) -> None:
-    """BadWeights that names the first tensor with NaN or infinity."""
+def check_finite(state: "Mapping[str, Tensor]", what: str) -> None:
+    """Raises BadWeights that names the first tensor with NaN or infinity."""
     import torch
 
     for name, tensor in state.items():

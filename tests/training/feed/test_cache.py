@@ -1,4 +1,4 @@
-"""Pictures that are kept: batches of any epochs are those of decoders that keep nothing, and what is kept is not read again."""
+"""The cache: batches of any epochs are those of workers that cache nothing, and what is cached is not read again."""
 
 import os
 import random
@@ -12,39 +12,39 @@ from contract.documents.card import Preprocess
 from contract.errors import BadImage, Mismatch, UsageError
 from inference.model.preprocess import resized
 from tests.training.feed.test_feed import BOTH, Files, P, samples
+from training.errors import RankGone
 from training.feed import augment
-from training.feed.cache import Known, PictureCache, Room
-from training.feed.crop import cut
+from training.feed.cache import CachedRow, CacheWriter, PictureCache
+from training.feed.crop import crop_picture
 from training.feed.feed import Feed
-from training.fit.failure import RankGone
 
 ALL = 1 << 20
 
 
 def test_pictures_lie_one_after_the_other_until_there_is_no_room():
-    kept, rng, names = PictureCache(1000, 3), np.random.default_rng(1), iter("abc")
-    for decoder in (1, 0):  # of two: the second has part 1, the first 0 and 2
-        room, found = Room(kept.parts, kept.room(decoder, 2)), []
+    cache, rng, names = PictureCache(1000, 3), np.random.default_rng(1), iter("abc")
+    for worker in (1, 0):  # of two: the second has segment 1, the first 0 and 2
+        writer, found = CacheWriter(cache.segments, cache.assign_segments(worker, 2)), []
         for height, width in [(5, 4), (9, 9), (3, 10), (8, 8), (3, 1)]:
             pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-            if place := room.keep(pixels):
+            if place := writer.write(pixels):
                 found.append((place, pixels))
-        assert all(np.array_equal(place.of(kept.parts), pixels) for place, pixels in found)
-        kept.learn((next(names), 0), 2, [Known(7, "h", place) for place, _ in found])
-        assert {part: kept.used[part] for part in room.used} == room.used
-    assert [known and known.pixels for known in kept.known(("a", 0), 0, 6)] == [
+        assert all(np.array_equal(place.view(cache.segments), pixels) for place, pixels in found)
+        cache.add((next(names), 0), 2, [CachedRow(7, "h", place) for place, _ in found])
+        assert {segment: cache.used[segment] for segment in writer.used} == writer.used
+    assert [row and row.pixels for row in cache.find(("a", 0), 0, 6)] == [
         None, None, (1, 0, 5, 4), (1, 60, 9, 9), (1, 303, 3, 1), None]
-    assert [known.pixels for known in kept.known(("b", 0), 2, 7)] == [
+    assert [row.pixels for row in cache.find(("b", 0), 2, 7)] == [
         (0, 0, 5, 4), (0, 60, 9, 9), (2, 0, 3, 10), (2, 90, 8, 8), (0, 303, 3, 1)]
-    assert kept.used == [312, 312, 282]
-    assert kept.known(("b", 1), 0, 2) == kept.known(("g", 0), 0, 2) == [None, None]
+    assert cache.used == [312, 312, 282]
+    assert cache.find(("b", 1), 0, 2) == cache.find(("g", 0), 0, 2) == [None, None]
 
 
 def test_without_room_nothing_is_remembered():
-    kept = PictureCache(0, 2)
-    assert Room(kept.parts, kept.room(1, 2)).keep(np.zeros((1, 1, 3), np.uint8)) is None
-    kept.learn(("f", 0), 0, [None, None])
-    assert kept.rows == {}
+    cache = PictureCache(0, 2)
+    assert CacheWriter(cache.segments, cache.assign_segments(1, 2)).write(np.zeros((1, 1, 3), np.uint8)) is None
+    cache.add(("f", 0), 0, [None, None])
+    assert cache.rows == {}
 
 
 def test_memory_that_cannot_be_had_names_its_setting(monkeypatch):
@@ -70,7 +70,7 @@ def test_batches_are_those_that_are_decoded_anew(tmp_path, seed, room, forked):
             low, high = sorted(rng.sample(range(61), 2)) if epoch % 3 else (0, 60)
             cuts = sorted([low, high, *rng.choices(range(low, high + 1), k=rng.choice([0, 3, 20]))])
             sizes = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
-            windows = augment.windows(augment.strength(rng.choice(["crop", "none"])), 1, epoch)
+            windows = augment.make_crop_windows(augment.find_strength(rng.choice(["crop", "none"])), 1, epoch)
             batches = list(feed.batches(files, low, sizes, windows))
             expected = [row for file in files for row in rows[file.key]][low:high]
             hashes = [row.image_sha256 for row in expected]
@@ -80,7 +80,7 @@ def test_batches_are_those_that_are_decoded_anew(tmp_path, seed, room, forked):
             places = windows(hashes) if windows else [(0.5, 0.5, 0)] * len(hashes)  # of 7 places the middle one is 3
             images = [image for batch in batches for image in batch.images]
             for image, h, place in zip(images, hashes, places, strict=True):
-                assert torch.equal(image, cut(pixels[h], P.crop, *place))
+                assert torch.equal(image, crop_picture(pixels[h], P.crop, *place))
 
 
 @BOTH
@@ -99,7 +99,7 @@ def test_what_is_kept_is_not_read_again(tmp_path, forked):
 
 def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
     found, decoded = Files(tmp_path, samples(60)), []
-    monkeypatch.setattr("training.feed.decode.decoded", lambda data, how: decoded.append(1) or resized(data, how))
+    monkeypatch.setattr("training.feed.decode.decode_picture", lambda data, how: decoded.append(1) or resized(data, how))
     with Feed(found.storage, P, 2, False, ALL) as feed:
         list(feed.batches(found.files, 3, [10, 10]))
         whole = list(feed.batches(found.files, 0, [30, 30]))
@@ -113,8 +113,8 @@ def test_few_decoders_fill_the_room_of_many(tmp_path, forked):
     pixels = sum(resized(row.image, P).size for row in found.rows)
     with Feed(found.storage, P, 8, forked, 2 * pixels) as feed:
         list(feed.batches(found.files, 0, [16]))
-        assert all(feed.kept.known((found.files[0].key, 0), 0, 8) + feed.kept.known((found.files[0].key, 1), 0, 8))
-        assert sum(part.size for part in feed.kept.parts) <= 2 * pixels
+        assert all(feed.cache.find((found.files[0].key, 0), 0, 8) + feed.cache.find((found.files[0].key, 1), 0, 8))
+        assert sum(segment.size for segment in feed.cache.segments) <= 2 * pixels
 
 
 @BOTH
@@ -123,16 +123,16 @@ def test_batches_that_are_not_taken_to_the_end_leave_nothing_wrong(tmp_path, for
     with Feed(found.storage, P, 3, forked, ALL) as feed:
         expected = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
         for low in (0, 20, 7):
-            kept, part = feed.kept, feed.batches(found.files, low, [10, 10, 10])
+            cache, part = feed.cache, feed.batches(found.files, low, [10, 10, 10])
             next(part)
             part.close()
-            assert feed.kept is None and kept.parts == []
+            assert feed.cache is None and cache.segments == []
             assert torch.equal(torch.cat([b.images.clone() for b in feed.batches(found.files, 0, [10] * 6)]), expected)
-        kept, made = feed.kept, feed.batches(found.files, 0, [20, 20, 20])
+        cache, made = feed.cache, feed.batches(found.files, 0, [20, 20, 20])
         for _ in range(3):
             next(made)
         made.close()
-        assert feed.kept is kept  # all were taken
+        assert feed.cache is cache  # all were taken
 
 
 @BOTH
@@ -152,7 +152,7 @@ def test_after_a_killed_decoder_all_is_decoded_anew(tmp_path):
     found = Files(tmp_path, samples(60))
     with Feed(found.storage, P, 2, True, ALL) as feed:
         expected = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
-        os.kill(feed.decoders[1].worker.pid, signal.SIGKILL)
+        os.kill(feed.workers[1].runner.pid, signal.SIGKILL)
         with pytest.raises(RankGone):
             list(feed.batches(found.files, 0, [10] * 6))
         assert torch.equal(torch.cat([b.images for b in feed.batches(found.files, 0, [30, 30])]), expected)
@@ -172,4 +172,4 @@ def test_whole_pictures_are_not_kept(tmp_path):
     with Feed(found.storage, Preprocess(resize=30, crop=None), 2, False, ALL) as feed:
         for _ in range(2):
             assert [len(batch.images) for batch in feed.batches(found.files, 0, [20])] == [20]
-        assert feed.kept.rows == {}
+        assert feed.cache.rows == {}

@@ -1,4 +1,4 @@
-"""Batches: pictures laid straight into their memory, cut where the seed says, in order whoever decodes them."""
+"""Batches: pictures written straight into their memory, cropped where the seed says, in order whoever decodes them."""
 
 import hashlib
 import multiprocessing
@@ -16,10 +16,10 @@ from contract.storage import open_root
 from inference.model.preprocess import normalise, to_uint8
 from tests.inference.pictures import picture
 from training.feed import augment, plan
-from training.feed.crop import cut
+from training.feed.crop import crop_picture
 from training.feed.feed import Feed
-from training.feed.normalise import Floats
-from training.feed.plan import HELD
+from training.feed.normalise import Normaliser
+from training.feed.plan import MAX_LENT
 from training.feed.reader import Sample
 
 P = Preprocess(resize=30, crop=24)
@@ -75,21 +75,21 @@ def test_the_pixels_are_those_that_are_served(tmp_path, how, kind, forked):
 @BOTH
 @pytest.mark.parametrize("threads", [1, 8])
 def test_a_row_is_cut_at_the_same_place_in_any_batch(tmp_path, threads, forked):
-    found, windows = Files(tmp_path, samples(20)), augment.windows(augment.strength("crop"), 3, 1)
+    found, windows = Files(tmp_path, samples(20)), augment.make_crop_windows(augment.find_strength("crop"), 3, 1)
     alone = [found.one(row, windows) for row in range(20)]
     together = next(found.batches([20], P, threads, windows, forked)).images
     assert all(map(torch.equal, together, alone))
-    other = next(found.batches([20], P, threads, augment.windows(augment.strength("crop"), 3, 2), forked)).images
+    other = next(found.batches([20], P, threads, augment.make_crop_windows(augment.find_strength("crop"), 3, 2), forked)).images
     assert sum(map(torch.equal, together, other)) < 3
 
 
 @BOTH
 @pytest.mark.parametrize("group", [1, 7, 16])
-@pytest.mark.parametrize("unit", [3, 256])
+@pytest.mark.parametrize("chunk_rows", [3, 256])
 @pytest.mark.parametrize("sizes", [[1] * 50, [50], [20, 0, 0, 3, 27]])
-def test_row_groups_steps_and_decoders_of_any_number(tmp_path, monkeypatch, group, unit, sizes, forked):
-    monkeypatch.setattr(plan, "UNIT", unit)
-    monkeypatch.setattr(plan, "WHOLE", 16 if unit > 3 else 6)
+def test_row_groups_steps_and_workers_of_any_number(tmp_path, monkeypatch, group, chunk_rows, sizes, forked):
+    monkeypatch.setattr(plan, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(plan, "WHOLE_GROUP_ROWS", 16 if chunk_rows > 3 else 6)
     rows = samples(50)
     made = list(Files(tmp_path, rows, group).batches(sizes, P, 3, None, forked))
     assert [len(batch.images) for batch in made] == sizes
@@ -111,7 +111,7 @@ def test_memory_does_not_grow_with_steps_that_have_no_rows(tmp_path):
     with found.feed() as feed:
         made = feed.batches(found.files, 0, [1] + [0] * 70_000 + [1])
         assert [n for batch in made for n in batch.labels.tolist()] == [0, 1]
-        assert feed.slots.count < 10
+        assert feed.buffers.count < 10
 
 
 def test_only_one_is_taken_at_a_time(tmp_path):
@@ -147,8 +147,8 @@ def test_a_batch_that_is_kept_is_not_written_over_and_memory_that_is_let_go_is_u
         for batch in feed.batches(found.files, 0, [2] * 30):
             lent.append(batch.images.data_ptr())
             held = [*held, batch][-2:]
-        # Three units of five rows fill eight steps at most, units before them one; two are held, which gives no copies.
-        assert len(set(lent)) <= feed.slots.count <= 8 + 1 + HELD
+        # Three chunks of five rows fill eight steps at most, chunks before them one; two are held, which gives no copies.
+        assert len(set(lent)) <= feed.buffers.count <= 8 + 1 + MAX_LENT
 
 
 @BOTH
@@ -170,31 +170,31 @@ def test_batches_that_nobody_takes_leave_nothing_behind(tmp_path, forked):
 
 
 @BOTH
-def test_decoders_stay_from_epoch_to_epoch_and_are_begun_again_after_an_error(tmp_path, forked):
+def test_workers_stay_from_epoch_to_epoch_and_are_started_again_after_an_error(tmp_path, forked):
     rows = samples(60)
     found = Files(tmp_path, rows)
     with found.feed(forked=forked) as feed:
         for sizes in ([10] * 6, [2] * 20, [30, 30], [10] * 6):  # other steps, larger batches, the same again
             made = list(feed.batches(found.files, 0, sizes))
             assert [h for batch in made for h in batch.hashes] == [row.image_sha256 for row in rows[:sum(sizes)]]
-            workers = [decoder.worker for decoder in feed.decoders]
+            runners = [worker.runner for worker in feed.workers]
         list(feed.batches(found.files, 5, [10]))
-        assert [decoder.worker for decoder in feed.decoders] == workers and all(worker.is_alive() for worker in workers)
+        assert [worker.runner for worker in feed.workers] == runners and all(runner.is_alive() for runner in runners)
         next(feed.batches(found.files, 0, [10] * 6)).images.sum()
         assert [batch.labels.tolist() for batch in feed.batches(found.files, 7, [2, 1])] == [[7, 8], [9]]
         held = list(feed.batches(found.files, 0, [3] * 20))
     images = [image for batch in held for image in batch.images]
     assert all(torch.equal(image, to_uint8(row.image, P)) for image, row in zip(images, rows, strict=True))
-    assert not any(worker.is_alive() for worker in workers)
+    assert not any(runner.is_alive() for runner in runners)
 
 
-def test_processes_are_begun_where_there_is_much_to_decode_and_stay(tmp_path, monkeypatch):
+def test_processes_are_started_where_there_is_much_to_decode_and_stay(tmp_path, monkeypatch):
     found = Files(tmp_path, samples(60))
     monkeypatch.setattr("training.feed.feed.FORK_FROM", 40)
     with found.feed(forked=None) as feed:
         for sizes, forked in (([30], False), ([30, 10], True), ([30], True)):
             assert sum(len(batch.hashes) for batch in feed.batches(found.files, 0, sizes)) == sum(sizes)
-            assert feed.decoders[0].forked == forked
+            assert feed.workers[0].forked == forked
         assert len(multiprocessing.active_children()) == 2
     assert multiprocessing.active_children() == []
 
@@ -220,19 +220,20 @@ class Places:
 
 def test_quick_and_slow_cuts_are_the_same(tmp_path):
     rows = samples(12)
-    places = augment.windows(augment.strength("crop"), 5, 2)([row.image_sha256 for row in rows])
+    places = augment.make_crop_windows(augment.find_strength("crop"), 5, 2)([row.image_sha256 for row in rows])
     made = next(Files(tmp_path, rows, 16).batches([12], P, 2, Places(places))).images
     whole = [to_uint8(row.image, Preprocess(resize=30, crop=None)) for row in rows]
-    assert all(torch.equal(image, cut(pixels, 24, *place)) for image, pixels, place in zip(made, whole, places, strict=True))
+    cropped = [crop_picture(pixels, 24, *place) for pixels, place in zip(whole, places, strict=True)]
+    assert all(map(torch.equal, made, cropped)) and len(made) == len(cropped)
     assert 0 < sum(place[2] >= 0.5 for place in places) < 12
 
 
 def test_a_cut_reaches_every_edge_and_mirrors():
     pixels = torch.arange(3 * 6 * 5).reshape(3, 6, 5)
-    assert torch.equal(cut(pixels, 4, 0, 0, 0), pixels[:, :4, :4])
-    assert torch.equal(cut(pixels, 4, 0.999, 0.999, 0), pixels[:, 2:, 1:])
-    assert torch.equal(cut(pixels, 4, 0, 0, 0.5), pixels[:, :4, :4].flip(2))
-    assert cut(pixels, 8, 0.5, 0.5, 0).shape == (3, 8, 8)  # smaller than the cut: black around it
+    assert torch.equal(crop_picture(pixels, 4, 0, 0, 0), pixels[:, :4, :4])
+    assert torch.equal(crop_picture(pixels, 4, 0.999, 0.999, 0), pixels[:, 2:, 1:])
+    assert torch.equal(crop_picture(pixels, 4, 0, 0, 0.5), pixels[:, :4, :4].flip(2))
+    assert crop_picture(pixels, 8, 0.5, 0.5, 0).shape == (3, 8, 8)  # smaller than the cut: black around it
 
 
 def test_normalised_bits_do_not_depend_on_the_layout_in_memory_nor_on_whose_it_is(tmp_path):
@@ -242,26 +243,26 @@ def test_normalised_bits_do_not_depend_on_the_layout_in_memory_nor_on_whose_it_i
     expected = (batch.to(torch.float32) / 255 - mean) / std
     assert torch.equal(normalise(batch, P), expected) and torch.equal(normalise(batch.contiguous(), P), expected)
     assert torch.equal(normalise(batch[0], P), expected[0])
-    floats = Floats(P)
+    normaliser = Normaliser(P)
     for images in (batch, batch.contiguous(), batch[:2], batch.float()):
-        assert torch.equal(floats(images), expected[:len(images)])
+        assert torch.equal(normaliser(images), expected[:len(images)])
 
 
 def test_floats_that_are_kept_are_not_written_over_and_others_are():
-    floats = Floats(P)
+    normaliser = Normaliser(P)
     batch = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3).permute(0, 3, 1, 2)
-    first = floats(batch)
+    first = normaliser(batch)
     part, expected = first[1:], first[1:].clone()
     del first
-    second = floats(255 - batch)
-    assert torch.equal(part, expected) and len(floats.arrays) == 2
+    second = normaliser(255 - batch)
+    assert torch.equal(part, expected) and len(normaliser.arrays) == 2
     del second
-    floats(batch[:1])
-    assert torch.equal(part, expected) and len(floats.arrays) == 2
+    normaliser(batch[:1])
+    assert torch.equal(part, expected) and len(normaliser.arrays) == 2
 
 
 def test_crop_changes_nothing_once_it_is_decoded():
     images = torch.arange(48, dtype=torch.uint8).reshape(1, 3, 4, 4)
-    strong = augment.strength("crop")
-    assert torch.equal(augment.apply(images, strong, augment.uniforms(1, 0, ["a"])), images)
-    assert augment.windows(augment.strength("light"), 1, 0) is None
+    strong = augment.find_strength("crop")
+    assert torch.equal(augment.apply(images, strong, augment.draw_uniforms(1, 0, ["a"])), images)
+    assert augment.make_crop_windows(augment.find_strength("light"), 1, 0) is None

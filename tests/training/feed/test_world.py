@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.feed.world import World, file_order, pieces
+from training.feed.world import World, shuffle_files, split_range
 
 SOME = {"rows": st.integers(0, 300), "size": st.integers(1, 9), "batch": st.integers(1, 40)}
 
@@ -25,19 +25,19 @@ def test_all_ranks_take_the_same_steps_of_at_most_batch_rows(rows, size, batch):
 
 
 @given(sizes=st.lists(st.integers(0, 20), max_size=12), ends=st.tuples(st.integers(0, 240), st.integers(0, 240)))
-def test_pieces_are_the_rows_of_files_laid_end_to_end(sizes, ends):
+def test_ranges_are_the_rows_of_files_laid_end_to_end(sizes, ends):
     low, high = sorted(min(end, sum(sizes)) for end in ends)
     rows = [(n, row) for n, size in enumerate(sizes) for row in range(size)]
-    found = [(n, row) for n, first, end in pieces(sizes, low, high) for row in range(first, end)]
+    found = [(n, row) for n, first, end in split_range(sizes, low, high) for row in range(first, end)]
     assert found == rows[low:high]
 
 
 @given(files=st.integers(0, 50), seed=st.integers(0, 9), epoch=st.integers(0, 9))
-def test_file_order_is_a_permutation_by_seed_and_epoch(files, seed, epoch):
-    order = file_order(files, seed, epoch)
+def test_the_order_of_files_is_a_permutation_by_seed_and_epoch(files, seed, epoch):
+    order = shuffle_files(files, seed, epoch)
     assert sorted(order) == list(range(files))
-    assert order == file_order(files, seed, epoch)
+    assert order == shuffle_files(files, seed, epoch)
 
 
 def test_epochs_differ_in_order():
-    assert file_order(20, 1, 0) != file_order(20, 1, 1) != file_order(20, 2, 1)
+    assert shuffle_files(20, 1, 0) != shuffle_files(20, 1, 1) != shuffle_files(20, 2, 1)

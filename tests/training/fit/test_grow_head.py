@@ -14,7 +14,7 @@ OLD, NEW = ["a", "c"], ["a", "b", "c", "d"]
 def test_known_rows_stay_bit_for_bit_and_new_ones_are_added(name):
     torch.manual_seed(0)
     parent = network.build(name, 2).eval()
-    child = grow_head.grown(name, parent.state_dict(), OLD, NEW, seed=1)
+    child = grow_head.grow(name, parent.state_dict(), OLD, NEW, seed=1)
     before, after = network.head(parent)[1], network.head(child)[1]
     assert torch.equal(after.weight[[0, 2]], before.weight) and torch.equal(after.bias[[0, 2]], before.bias)
     assert network.outputs(after) == 4
@@ -24,4 +24,4 @@ def test_known_rows_stay_bit_for_bit_and_new_ones_are_added(name):
 def test_a_class_is_never_taken_out():
     state = network.build("tests.training.tiny:build", 2).state_dict()
     with pytest.raises(BadWeights, match="it lacks c"):
-        grow_head.grown("tests.training.tiny:build", state, OLD, ["a", "b"], seed=1)
+        grow_head.grow("tests.training.tiny:build", state, OLD, ["a", "b"], seed=1)

@@ -3,6 +3,7 @@
 import pytest
 
 from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
+from training.errors import RankGone, RankLost
 from training.fit import failure, launch
 from training.train import job_of
 
@@ -50,7 +51,7 @@ def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(wor
         with pytest.raises(type(error)):
             launch.launch(a_job(world, retries=2), world.storage, "torchrun")
 
-    fails_with(failure.RankLost("rank 1 was killed"))
+    fails_with(RankLost("rank 1 was killed"))
     assert len(started) == 3 and "(1 more times at most)" in capsys.readouterr().err
     fails_with(NotFinite("loss"))
     assert len(started) == 4
@@ -59,9 +60,9 @@ def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(wor
 def test_what_a_rank_says_of_itself_is_told_and_another_ranks_silence_is_not(world):
     job = a_job(world)
     for raised, expected in ((RuntimeError("bug"), "a rank failed: RuntimeError: bug"),
-                             (failure.RankGone("peer"), "ended without a result")):
-        failure.forget(job, world.storage)
-        with pytest.raises(type(raised)), failure.reported(job.to_dict()):
+                             (RankGone("peer"), "ended without a result")):
+        failure.delete_report(job, world.storage)
+        with pytest.raises(type(raised)), failure.report_errors(job.to_dict()):
             raise raised
-        told = failure.raised(job, world.storage, "torchrun", "exit code 1.")
-        assert expected in str(told) and isinstance(told, failure.RankLost) == isinstance(raised, failure.RankGone)
+        told = failure.error_of(job, world.storage, "torchrun", "exit code 1.")
+        assert expected in str(told) and isinstance(told, RankLost) == isinstance(raised, RankGone)

@@ -108,11 +108,11 @@ def test_other_rows_than_the_manifest_promises_are_a_mismatch(world):
 
 
 def a_loop(world):
-    from training.fit.process_group import Ranks
+    from training.fit.process_group import ProcessGroup
 
     job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
                  "tests.training.tiny:build", 32, False)
-    return training_loop.Loop(job, Ranks(0, 1, torch.device("cpu")))
+    return training_loop.Loop(job, ProcessGroup(0, 1, torch.device("cpu")))
 
 
 def test_gradients_accumulated_over_two_steps_are_those_of_one_of_twice_the_rows(world):
@@ -141,7 +141,7 @@ def test_accumulated_and_balanced_it_also_resumes_to_the_same_weights(world, mon
 
 def test_balanced_weights_give_every_class_the_same_part(world):
     rows = world.made.per_class["train"]
-    weights = training_loop._class_weights(world.made, "balanced", torch.device("cpu")).tolist()
+    weights = training_loop._weigh_classes(world.made, "balanced", torch.device("cpu")).tolist()
     parts = [w * rows[label] for w, label in zip(weights, world.made.classes, strict=True)]
     assert parts == pytest.approx([world.made.rows["train"] / len(rows)] * len(rows))
 
@@ -153,7 +153,7 @@ def test_batchnorm_over_all_ranks_is_refused_where_torch_has_it_not(world):
 
 def test_by_setting_batchnorm_over_all_ranks_and_the_compiler_are_what_is_run():
     settings, net = TrainSettings(sync_batchnorm=True, compile=True), build(10)
-    converted = state._synchronous(net, settings, torch.device("cuda", 0))
+    converted = state._convert_batchnorm(net, settings, torch.device("cuda", 0))
     assert [type(m).__name__ for m in converted.modules() if isinstance(m, state.NORMS)] == ["SyncBatchNorm"] * 2
     made = state.State(build(10), settings.model_copy(update={"sync_batchnorm": False}), torch.device("cpu"))
     assert made.forward is not made.net and made.forward._orig_mod is made.net

@@ -22,7 +22,7 @@ def test_a_name_is_read_from_torchs_cache_and_its_backbone_kept(world, tmp_path,
     state = network.build("squeezenet1_1", 1000).state_dict()
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(state, tmp_path / "hub" / "checkpoints" / os.path.basename(SqueezeNet1_1_Weights.IMAGENET1K_V1.url))
-    pretrained.bring(world.storage, "start", "squeezenet1_1", 10, seed=1, name=NAME)
+    pretrained.import_weights(world.storage, "start", "squeezenet1_1", 10, seed=1, name=NAME)
     made = load(world.storage.read("start"))
     assert made["classifier.1.weight"].shape[0] == 10
     assert all(torch.equal(made[key], state[key]) for key in state if not key.startswith("classifier.1."))
@@ -36,9 +36,9 @@ def test_without_file_and_network_the_error_names_both(world, tmp_path, monkeypa
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     with pytest.raises(UsageError, match=r"expected squeezenet1_1-.*\.pth in torch's cache .*no network.*--weights FILE"):
-        pretrained.named("squeezenet1_1", NAME)
+        pretrained.load_named("squeezenet1_1", NAME)
     with pytest.raises(UsageError, match="torchvision has for squeezenet1_1: IMAGENET1K_V1"):
-        pretrained.named("squeezenet1_1", "V9")
+        pretrained.load_named("squeezenet1_1", "V9")
 
 
 def test_a_file_of_other_classes_is_where_training_starts(world, tmp_path):
