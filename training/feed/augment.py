@@ -79,7 +79,7 @@ def apply(images: Any, strong: Strength, u: Any) -> Any:
 
 def _changed(x: Any, strong: Strength, r: Sequence[float]) -> Any:
     """float32 [3, H, W] in [0, 1] and the picture's own WORDS numbers in [-1, 1) -> the same, changed."""
-    lazy_torchvision.ready(lazy_torchvision.AUGMENTATION)
+    lazy_torchvision.load(lazy_torchvision.AUGMENTATION)
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2 import functional as f
 

@@ -23,7 +23,7 @@ _thread = threading.local()
 def decoded(image: bytes | memoryview, preprocess: Preprocess) -> np.ndarray:
     """uint8 [H, W, 3], as inference.model.preprocess.resized gives it, until this thread decodes another. BadImage when it cannot
     be decoded."""
-    return shared.resized(image, preprocess, _scratch())
+    return shared.decode_and_resize(image, preprocess, _scratch())
 
 
 def lay(pixels: np.ndarray, side: int, place: Any, out: np.ndarray) -> None:
@@ -35,7 +35,7 @@ def lay(pixels: np.ndarray, side: int, place: Any, out: np.ndarray) -> None:
         np.copyto(out, torch.from_numpy(part).flip(1).numpy() if place[2] >= MIRRORED else part)
         return
     picture = torch.from_numpy(pixels).permute(2, 0, 1)
-    made = shared.center(picture, side) if place is None else cut(picture, side, *place)
+    made = shared.crop_center(picture, side) if place is None else cut(picture, side, *place)
     torch.from_numpy(out).permute(2, 0, 1).copy_(made)
 
 
@@ -44,7 +44,7 @@ def cut(pixels: Tensor, side: int, down: float, across: float, mirrored: float) 
     up. A picture that is smaller is taken from the middle."""
     height, width = pixels.shape[1:]
     if min(height, width) < side:
-        part = shared.center(pixels, side)
+        part = shared.crop_center(pixels, side)
     else:
         y, x = corner(height, width, side, down, across)
         part = pixels[:, y:y + side, x:x + side]

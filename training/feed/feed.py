@@ -141,7 +141,7 @@ def _import() -> None:
     import simplejpeg  # noqa: F401
 
     reader.ready()
-    shared.quick_torchvision.ready()
+    shared.lazy_torchvision.load()
 
 
 @dataclass

@@ -30,7 +30,7 @@ def bring(storage: Storage, at: str, network_name: str, classes: int, seed: int,
 
     from inference.model import network
 
-    state = named(network_name, name) if name else network.without_auxiliary(weights_file.read(Path(file or "")))
+    state = named(network_name, name) if name else network.drop_auxiliary_heads(weights_file.read(Path(file or "")))
     made = with_head(network_name, state, classes, seed)
     storage.put(at, save({key: value.detach().contiguous().clone() for key, value in sorted(made.items())}))
 
@@ -42,7 +42,7 @@ def named(network_name: str, name: str) -> dict[str, Any]:
 
     from inference.model import network
 
-    if ":" in network_name or network_name not in network.names():
+    if ":" in network_name or network_name not in network.list_networks():
         raise UsageError(f"--weights-name {name}: expected a torchvision network beside it, got {network_name!r}.")
     there = models.get_model_weights(network_name)
     if name not in there.__members__:
@@ -50,7 +50,7 @@ def named(network_name: str, name: str) -> dict[str, Any]:
     file = os.path.basename(there[name].url)
     folder = os.path.join(torch.hub.get_dir(), "checkpoints")
     try:
-        return network.without_auxiliary(there[name].get_state_dict(progress=False, check_hash=True))
+        return network.drop_auxiliary_heads(there[name].get_state_dict(progress=False, check_hash=True))
     except OSError as error:
         raise UsageError(f"--weights-name {name}: expected {file} in torch's cache {folder}, it is not there and cannot be "
                          f"fetched ({error}). Put it there from a machine with a network, or name a file: --weights "
@@ -65,7 +65,7 @@ def with_head(network_name: str, state: dict[str, Any], classes: int, seed: int)
 
     torch.manual_seed(seed)
     fresh = network.build(network_name, classes)
-    head, expected = network.head(fresh)[0], fresh.state_dict()
+    head, expected = network.find_head(fresh)[0], fresh.state_dict()
     made = {key: expected[key] if key in expected and key.startswith(f"{head}.") and value.shape != expected[key].shape
             else value for key, value in state.items()}
     weights_file.check_fits(made, expected, f"weights to start from, for {network_name}")

@@ -40,7 +40,7 @@ class State:
 
     def _freeze(self) -> None:
         self.net.requires_grad_(not self.settings.freeze_backbone)
-        network.head(self.net)[1].requires_grad_(True)
+        network.find_head(self.net)[1].requires_grad_(True)
 
     def _lay_out(self, device: torch.device) -> None:
         sizes = [t.numel() for t in (*self.trained, *self.buffers)]
