@@ -1,6 +1,6 @@
 """The service's core: a prediction or a label goes in, and comes back once it is durable.
 
-HTTP stands around it (inference/app.py), pages call it (inference/pages). It lives on one event loop; decoding,
+inference/app.py answers HTTP with it, inference/pages call it. It lives on one event loop; decoding,
 computing, disk and store have threads of their own.
 """
 
@@ -109,7 +109,7 @@ class Service:
         self.shipper.start()
 
     async def stop(self) -> None:
-        """After the last request: answers what waits, ships the outbox (for at most a minute) and closes it."""
+        """Answers, after the last request, what waits; ships the outbox (for at most a minute) and closes it."""
         self.stopping = True
         if self._batcher:
             await self._batcher.close()

@@ -161,5 +161,5 @@ def _read_header(request: Request, name: str) -> str | None:
 
 
 def _is_writable(text: str) -> bool:
-    """No control characters and no lone surrogates, which UTF-8 cannot hold."""
+    """Says whether a text has no control characters and no lone surrogates, which UTF-8 cannot hold."""
     return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text)

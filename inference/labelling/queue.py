@@ -1,6 +1,6 @@
 """What waits for a person: batches of a sample's items, handed out so that no two people get the same batch.
 
-Everything lies beside `sample.json`, so all replicas agree: `batch-<n>.json` says who holds which items until when and
+All documents are beside `sample.json`, so all replicas agree: `batch-<n>.json` says who holds which items until when and
 is created exclusively; `answer-<n>-<k>.json` says what was answered of it. Labels themselves take the durable path of
 the service; the answers here only say what need not be asked again, without waiting for the shipper.
 

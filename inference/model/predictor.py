@@ -54,7 +54,7 @@ class Predictor:
             self.network = self._compile_torchscript()
 
     def _compile_torchscript(self) -> torch.jit.ScriptModule:
-        """The network in torchscript, once it gave what the network itself gives, in batches of several sizes.
+        """Makes torchscript of the network, and tries that it gives what the network itself gives, in batches of several sizes.
 
         BadWeights when the two differ, UsageError when the card or the network rules torchscript out.
         """
@@ -66,18 +66,18 @@ class Predictor:
         if self.number_format != torch.float32:  # normalisation would be folded into weights of too few digits
             raise UsageError(f"{who}: the runtime torchscript computes in float32. Publish with --runtime torch.")
         try:
-            quick = trace_and_freeze(self.network, (3, *side))
+            compiled = trace_and_freeze(self.network, (3, *side))
             for n in TRIED_BATCHES:
                 x = torch.randn(n, 3, *side, generator=torch.Generator().manual_seed(n)).to(self.device)
                 with torch.inference_mode():
-                    expected, traced = self.network(x), quick(x)
+                    expected, traced = self.network(x), compiled(x)
                 if (expected - traced).abs().max() > AGREE * expected.abs().max():
                     raise BadWeights(f"{who}: {self.card.network} computes otherwise in torchscript than in torch, for a batch "
                                      f"of {n}. Publish with --runtime torch.")
         except RuntimeError as error:  # what torch raises for whatever cannot be traced
             raise UsageError(f"{who}: {self.card.network} cannot be traced: {' '.join(str(error).split())[:300]} Publish "
                              f"with --runtime torch.") from error
-        return quick
+        return compiled
 
     def prepare(self, data: bytes) -> Prepared:
         """Makes float32 [3, H, W] of an image's bytes; BadImage when they cannot be decoded.
@@ -117,7 +117,7 @@ class Predictor:
         return result
 
     def _without_tf32(self) -> AbstractContextManager:
-        """TF32 would cost three digits on a GPU; "assessed is served" wants float32 to mean float32."""
+        """Turns TF32 off, which would cost three digits on a GPU: float32 is to mean float32 wherever a version is assessed."""
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if self.device.type == "cuda" else nullcontext()
 
     def top(self, row: np.ndarray, k: int) -> list[tuple[str, float]]:

@@ -58,7 +58,7 @@ def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
 
 
 def _format_of(image: Image.Image) -> str:
-    """jpeg, png or webp: `_open` lets nothing else through."""
+    """Returns jpeg, png or webp: `_open` lets nothing else through."""
     return FORMATS[image.format or ""]
 
 

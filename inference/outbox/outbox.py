@@ -40,7 +40,10 @@ class OtherBody(TrueupError):
 
 
 class Outbox:
-    """One folder, one process. Methods that are not `async` block: call them in any thread but the event loop's."""
+    """The outbox in one folder, open in one process.
+
+    Methods that are not `async` block: call them in any thread but the event loop's.
+    """
 
     def __init__(self, folder: Path | str, root: str, limit_bytes: int) -> None:
         """Opens or makes it. UsageError when another process has it open, or it holds rows of another root."""
@@ -111,7 +114,7 @@ class Outbox:
         await self._commit_within_room(job, size)
 
     async def find_answer(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
-        """The stored answer of an id, None when there is none. OtherBody when it was for another image."""
+        """Finds the stored answer of an id, None when there is none. OtherBody when it was for another image."""
 
         def find() -> dict[str, Any] | None:
             return self._find_stored_answer(self._reader, prediction_id, body_hash)
@@ -119,7 +122,7 @@ class Outbox:
         return await asyncio.to_thread(self._read_alone, find)
 
     async def _commit_within_room(self, job: Callable[[], Result], size: int) -> Result:
-        """The result of a job that adds `size` bytes, once it is durable.
+        """Commits a job that adds `size` bytes, and returns its result once it is durable.
 
         OutboxFull when it would not fit, or did not.
         """
@@ -138,7 +141,7 @@ class Outbox:
             self.room.add(len(image.data) if done.rowcount else 0)
 
     def _recount(self) -> None:
-        """After a failed commit: what its jobs had counted is not there."""
+        """Counts anew after a failed commit: what its jobs had counted is not there."""
         ((size,),) = self._db.execute(tables.BYTES_HELD).fetchall()
         self.room.set_used(size)
 
@@ -151,7 +154,7 @@ class Outbox:
     # -- shipping ---------------------------------------------------------------------------------------------------
 
     def list_waiting(self) -> list[Waiting]:
-        """What is not yet cut, by table and day."""
+        """Lists what is not yet cut, by table and day."""
         return [Waiting(*row) for row in self._fetch_all(tables.UNCUT_BY_DAY)]
 
     def cut(self, table: str, day: str, max_bytes: int) -> Cut | None:
@@ -172,7 +175,7 @@ class Outbox:
         return self._commits.submit(job).result()
 
     def _pick_rows(self, table: str, day: str, max_bytes: int) -> list[int]:
-        """The oldest uncut rows, as sequence numbers: as many as `max_bytes` hold, but at least one."""
+        """Returns the sequence numbers of the oldest uncut rows: as many as `max_bytes` hold, but at least one."""
         taken: list[int] = []
         total = 0
         for seq, size in self._db.execute(tables.UNCUT_ROWS, (table, day, MOST_ROWS_OF_A_FILE)):
@@ -183,22 +186,22 @@ class Outbox:
         return taken
 
     def list_cuts(self) -> list[Cut]:
-        """Files that are cut and not yet known to be in the bucket, oldest first."""
+        """Lists the files that are cut and not yet known to be in the bucket, oldest first."""
         return [Cut(*row) for row in self._fetch_all(tables.ALL_CUTS)]
 
     def read_rows(self, cut: Cut) -> list[dict[str, Any]]:
-        """The rows of a cut, in order, with `recorded_at`; times as microseconds since 1970."""
+        """Reads the rows of a cut, in order, with `recorded_at`; times as microseconds since 1970."""
         recorded_bodies = self._fetch_all(tables.ROWS_OF_A_CUT, cut.id)
         return [json.loads(body) | {"recorded_at": recorded} for recorded, body in recorded_bodies]
 
     def list_images(self, cut: Cut | None = None) -> list[tuple[str, str]]:
-        """(sha256, extension) of up to 64 images that wait; with `cut`, of all that its rows name."""
+        """Lists (sha256, extension) of up to 64 images that wait; with `cut`, of all that its rows name."""
         if cut is None:
             return self._fetch_all(tables.WAITING_IMAGES)
         return self._fetch_all(tables.IMAGES_OF_A_CUT, cut.id)
 
     def read_image(self, sha256: str) -> bytes | None:
-        """The bytes of an image that waits, None when they have gone."""
+        """Reads the bytes of an image that waits; None when they were forgotten."""
         rows = self._fetch_all("SELECT data FROM images WHERE sha256 = ?", sha256)
         return rows[0][0] if rows else None
 
@@ -228,7 +231,7 @@ class Outbox:
         self._forget_rows()
 
     def _forget_rows(self) -> None:
-        """Rows whose cut is gone are in the bucket. In small steps: requests wait for the same commits."""
+        """Drops rows whose cut is gone: they are in the bucket. In small steps, for requests wait for the same commits."""
 
         def job() -> int:
             some = self._db.execute(tables.SHIPPED_ROWS).fetchall()
@@ -242,7 +245,7 @@ class Outbox:
             pass
 
     def measure_depth(self) -> Depth:
-        """How much is not yet in the bucket."""
+        """Counts what is not yet in the bucket."""
         ((rows, size, oldest),) = self._fetch_all("SELECT count(*), coalesce(sum(size), 0), min(recorded_us) FROM rows")
         ((images,),) = self._fetch_all("SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL")
         return Depth(rows, size + images, oldest)
@@ -264,7 +267,7 @@ class Outbox:
 
 
 def _lock(folder: Path) -> IO[str]:
-    """The lock file, held until it is closed. UsageError when another process holds it."""
+    """Opens the lock file, held until it is closed. UsageError when another process holds it."""
     file = open(folder / "lock", "a+")  # noqa: SIM115  (held as long as the outbox is open)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -276,7 +279,7 @@ def _lock(folder: Path) -> IO[str]:
 
 
 def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
-    """Day, text and bytes of a row."""
+    """Returns the day, the JSON text and its size in bytes of a row. UsageError for an id that is no UUIDv7."""
     day = ids.day_of(row["prediction_id"])
     if day is None:
         raise UsageError(f"expected a prediction id that is a UUIDv7, got {row['prediction_id']!r}.")

@@ -34,7 +34,7 @@ class Room:
         self._reserve = min(RESERVE_BYTES, int(shutil.disk_usage(folder).total * RESERVE_SHARE))
 
     def is_full(self) -> bool:
-        """Whether the next row would be refused."""
+        """Says whether the next row would be refused."""
         return self._used + self._entering >= self.limit_bytes or self._is_disk_full(self._entering)
 
     def add(self, change: int) -> None:

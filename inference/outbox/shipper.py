@@ -129,7 +129,10 @@ class Shipper:
         self.report("shipped", key=key, rows=cut.count, bytes=len(data))
 
     def _check_same_rows(self, key: str, cut: Cut, data: bytes) -> None:
-        """An earlier attempt wrote it. Another release may have written other bytes for the same rows."""
+        """Raises Mismatch unless the file that an earlier attempt wrote holds the rows of this cut.
+
+        The bytes may differ: another release may have written them.
+        """
         stored = self.storage.read(key)
         if stored != data and _read_rows_sha256(stored) != cut.rows_sha256:
             raise Mismatch(f"{self.storage.uri(key)}: expected rows {cut.rows_sha256}, found {_read_rows_sha256(stored)}. "

@@ -21,7 +21,7 @@ MOST_BUTTONS = 30  # with more classes one types, with suggestions
 
 
 def make_router(site: Site) -> APIRouter:
-    """GET shows an item or, as JSON, hands out a batch; POST takes answers."""
+    """Makes the routes: GET shows an item or, as JSON, hands out a batch; POST takes answers."""
     router = APIRouter()
 
     @router.get("/audit")
@@ -46,7 +46,7 @@ def make_router(site: Site) -> APIRouter:
 
 
 async def _show_page(site: Site, request: Request, caller: Caller, choice: Choice) -> Response:
-    """The next item of the batch in the address; without one, of the batch this person holds or of a new one."""
+    """Shows the next item of the batch in the address; without one, of the batch this person holds or of a new one."""
     if choice.queue is None:
         return site.render(request, "no_sample.html", caller, choice=choice)
     with refuse_errors():

@@ -11,7 +11,7 @@ from inference.pages.visitor import read_name
 
 
 def make_router(site: Site) -> APIRouter:
-    """The start page."""
+    """Makes the route of the start page."""
     router = APIRouter()
 
     @router.get("/")

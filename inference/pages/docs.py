@@ -19,7 +19,7 @@ METHODS = ("get", "post")
 
 
 def make_router(site: Site) -> APIRouter:
-    """The page, open to everybody: it says nothing of this installation but its address."""
+    """Makes the route of the page, open to everybody: it says nothing of this installation but its address."""
     router = APIRouter()
 
     @router.get("/docs")

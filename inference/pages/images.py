@@ -21,7 +21,7 @@ HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-
 
 
 def make_router(site: Site) -> APIRouter:
-    """The stored images, for those who label or read."""
+    """Makes the route of the stored images, for those who label or read."""
     router = APIRouter()
 
     @router.get("/images/{sha256}")

@@ -24,7 +24,7 @@ from inference.pages.visitor import YEAR, read_name, set_cookie
 
 
 def make_router(site: Site) -> APIRouter:
-    """The login form and what it posts to."""
+    """Makes the routes of the login form and of what it posts to."""
     router = APIRouter()
 
     @router.get("/login")

@@ -14,7 +14,7 @@ from inference.pages.site import Site, run_in_thread
 
 
 def make_router(site: Site) -> APIRouter:
-    """The models page."""
+    """Makes the route of the models page."""
     router = APIRouter()
 
     @router.get("/models")

@@ -25,7 +25,7 @@ REPORT_CSP = (f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sc
 
 
 def make_router(site: Site) -> APIRouter:
-    """The list and the files of each evaluation."""
+    """Makes the routes of the list and of the files of each evaluation."""
     router = APIRouter()
 
     @router.get("/reports")

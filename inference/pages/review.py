@@ -19,7 +19,7 @@ KIND, BATCH = "review", 25
 
 
 def make_router(site: Site) -> APIRouter:
-    """GET shows a grid or, as JSON, hands out a batch; POST takes the answers of a whole batch."""
+    """Makes the routes: GET shows a grid or, as JSON, hands out a batch; POST takes the answers of a whole batch."""
     router = APIRouter()
 
     @router.get("/review")
