@@ -56,9 +56,9 @@ def channels_last(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
 
 def torchscript(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
     """The card's runtime `torchscript`: inference.model.predictor's own."""
-    from inference.model.predictor import frozen
+    from inference.model.predictor import trace_and_freeze
 
-    made = frozen(network, x.shape[1:])
+    made = trace_and_freeze(network, x.shape[1:])
     return lambda: made(x)
 
 

@@ -13,6 +13,7 @@ from contract import clock
 from inference import upload
 from inference.auth import Caller, Refused, identify, require
 from inference.labelling.judgements import MOST_LABELS
+from inference.live import LiveModel
 from inference.service import Service
 
 ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
@@ -46,17 +47,17 @@ LABEL_DOC = {"requestBody": {"required": True, "content": {"application/json": {
     "examples": {"one": {"value": JUDGEMENT}, "several": {"value": {"labels": [JUDGEMENT]}}}}}}}
 
 
-def example(value: Any, description: str) -> dict[str, Any]:
-    """A documented answer."""
+def document_example(value: Any, description: str) -> dict[str, Any]:
+    """Documents an answer by an example."""
     return {"description": description, "content": {"application/json": {"example": value}}}
 
 
-def routes(service: Service) -> APIRouter:
-    """The API of one service."""
+def make_router(service: Service) -> APIRouter:
+    """Makes the API of one service."""
     router = APIRouter()
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=PREDICT_DOC,
-                 responses={200: example(PREDICTION, "Durable"), **REFUSALS})
+                 responses={200: document_example(PREDICTION, "Durable"), **REFUSALS})
     async def predict(
         request: Request,
         caller: Annotated[Caller, Depends(require("predict"))],
@@ -64,25 +65,26 @@ def routes(service: Service) -> APIRouter:
         model: Annotated[str | None, Query(description="One of /v1/models; the first by default")] = None,
         x_prediction_id: Annotated[str | None, Header(description="A UUIDv7 of your own")] = None,
     ) -> dict[str, Any]:
-        attributes, request_id = upload.attributes(request), upload.request_id(request)
+        attributes, request_id = upload.read_attributes(request), upload.read_request_id(request)
         serve = service.settings.serve
-        with service.admission(upload.announced(request, serve.max_bytes)):
-            data = await upload.image_bytes(request, serve.max_bytes, serve.deadline_seconds)
+        with service.admit(upload.read_announced_size(request, serve.max_bytes)):
+            data = await upload.read_image(request, serve.max_bytes, serve.deadline_seconds)
             return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
                                          request_id=request_id, attributes=attributes, top_k=top_k)
 
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
-                 responses={201: example({"label_ids": [ID]}, "Durable"), **REFUSALS})
+                 responses={201: document_example({"label_ids": [ID]}, "Durable"), **REFUSALS})
     async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
-        document = await upload.json_body(request)
-        return {"label_ids": await service.label(_judgements(document), caller=caller)}
+        document = await upload.read_json_body(request)
+        return {"label_ids": await service.label(_read_judgements(document), caller=caller)}
 
     @router.get("/v1/models", summary="What is served", responses=REFUSALS)
     async def models(request: Request) -> dict[str, Any]:
         if await identify(request) is None:
             raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>`, with a key of any role.",
                           {"WWW-Authenticate": "Bearer"})
-        return {"models": [_served(live, live.model == service.default_model) for live in service.models.values()]}
+        return {"models": [_describe_model(live, live.model == service.default_model)
+                           for live in service.models.values()]}
 
     @router.head("/health/live", include_in_schema=False)  # how many load balancers ask
     @router.get("/health/live", summary="The process answers")
@@ -92,12 +94,12 @@ def routes(service: Service) -> APIRouter:
     @router.head("/health/ready", include_in_schema=False)
     @router.get("/health/ready", summary="Requests can be answered", responses={503: {"description": "Not now"}})
     async def ready() -> JSONResponse:
-        good, document = service.readiness()
+        good, document = service.check_readiness()
         return JSONResponse(document, 200 if good else 503)
 
     @router.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        depth = await asyncio.to_thread(service.outbox.depth)
+        depth = await asyncio.to_thread(service.outbox.measure_depth)
         of = service.metrics
         of.outbox_rows.set(depth.rows)
         of.outbox_bytes.set(depth.bytes)
@@ -107,14 +109,14 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _judgements(document: Any) -> list[Any]:
-    found = document.get("labels") if isinstance(document, dict) and "labels" in document else [document]
-    if not isinstance(found, list) or not 1 <= len(found) <= MOST_LABELS:
+def _read_judgements(document: object) -> list[Any]:
+    judgements = document.get("labels") if isinstance(document, dict) and "labels" in document else [document]
+    if not isinstance(judgements, list) or not 1 <= len(judgements) <= MOST_LABELS:
         raise Refused(422, "bad_labels", f"expected one label, or {{\"labels\": [...]}} with 1 to {MOST_LABELS:,}.")
-    return found
+    return judgements
 
 
-def _served(live: Any, default: bool) -> dict[str, Any]:
+def _describe_model(live: LiveModel, default: bool) -> dict[str, Any]:
     card = live.predictor.card if live.predictor else None
     refused = live.refused
     return {"model": live.model, "default": default, "model_version": card and card.version,

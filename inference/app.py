@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.errors import TrueupError
 from inference import api
-from inference.auth import install
+from inference.auth import Keys, install
 from inference.pages.routes import add_pages
 from inference.pages.site import STATUS
 from inference.service import Service
@@ -27,8 +27,8 @@ from inference.telemetry import Metrics
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(service: Service, keyring: Any) -> FastAPI:
-    """The application around a service; `keyring`: inference.keys.KeyRing, or inference.auth.NoAuth."""
+def create_app(service: Service, keyring: Keys) -> FastAPI:
+    """Makes the application around a service; its lifespan starts and stops the service."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,12 +40,13 @@ def create_app(service: Service, keyring: Any) -> FastAPI:
                   description="Predictions of a watched image classifier, and what people say of them.")
     app.state.cors_origins = tuple(service.settings.serve.cors_origins)
     install(app, keyring)
-    for kind, handler in ((RequestValidationError, invalid), (HTTPException, refused), (TrueupError, failed),
-                          (Exception, broken)):
-        app.add_exception_handler(kind, handler)
-    app.include_router(api.routes(service))
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_refused)
+    app.add_exception_handler(TrueupError, answer_failed)
+    app.add_exception_handler(Exception, answer_broken)
+    app.include_router(api.make_router(service))
     add_pages(app, service, keyring)
-    app.add_middleware(Counted, metrics=service.metrics)
+    app.add_middleware(RequestCounter, metrics=service.metrics)
     if app.state.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=app.state.cors_origins, allow_methods=["GET", "POST"],
                            allow_headers=["Authorization", "Content-Type", "X-Prediction-Id", "X-Request-Id",
@@ -53,56 +54,56 @@ def create_app(service: Service, keyring: Any) -> FastAPI:
     return app
 
 
-def error_answer(status: int, code: str, message: str, headers: Any = None) -> JSONResponse:
-    """`{"error": {"code", "message"}}`."""
+def answer_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Makes the answer `{"error": {"code", "message"}}`."""
     return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
 
 
-async def invalid(_: Request, error: Exception) -> JSONResponse:
-    """A parameter of the wrong form."""
+async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
+    """Answers a request with a parameter of the wrong form."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = " ".join(str(part) for part in first["loc"])
-    return error_answer(422, "invalid_request", f"{where}: {first['msg']}, got {str(first.get('input'))[:80]!r}.")
+    return answer_error(422, "invalid_request", f"{where}: {first['msg']}, got {str(first.get('input'))[:80]!r}.")
 
 
-async def refused(_: Request, error: Exception) -> JSONResponse:
-    """What the framework itself refuses: unknown paths, wrong methods."""
+async def answer_refused(_: Request, error: Exception) -> JSONResponse:
+    """Answers what the framework itself refuses: unknown paths, wrong methods."""
     assert isinstance(error, HTTPException)
-    return error_answer(error.status_code, CODES.get(error.status_code, "refused"), f"{error.detail}.", error.headers)
+    return answer_error(error.status_code, CODES.get(error.status_code, "refused"), f"{error.detail}.", error.headers)
 
 
-async def failed(_: Request, error: Exception) -> JSONResponse:
-    """An error of the library that no handler expected."""
+async def answer_failed(_: Request, error: Exception) -> JSONResponse:
+    """Answers an error of the library that no handler expected."""
     status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    return error_answer(status, code, str(error))
+    return answer_error(status, code, str(error))
 
 
-async def broken(_: Request, error: Exception) -> JSONResponse:
-    """A mistake of ours: the log has the traceback, the caller does not."""
-    return error_answer(500, "internal", f"{type(error).__name__}: the service failed. Its log says where.")
+async def answer_broken(_: Request, error: Exception) -> JSONResponse:
+    """Answers after a mistake of ours: the log has the traceback, the caller does not."""
+    return answer_error(500, "internal", f"{type(error).__name__}: the service failed. Its log says where.")
 
 
-class Counted:
-    """Counts answers by route and status."""
+class RequestCounter:
+    """ASGI middleware that counts answers by route and status."""
 
-    def __init__(self, app: Any, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, and counts its answer."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         status = 500
 
-        async def watched(message: Any) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            return await self.app(scope, receive, watched)
+            return await self.app(scope, receive, note_status)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.requests.labels(route, str(status)).inc()

@@ -18,7 +18,7 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Security
@@ -26,7 +26,10 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from contract import clock
-from inference.telemetry import PREDICTION_ID, event
+from inference.telemetry import PREDICTION_ID, log_event
+
+if TYPE_CHECKING:
+    from inference.keys import KeyRing
 
 ROLES = ("predict", "label", "read", "admin")
 SESSION_COOKIE, NAME_COOKIE = "trueup_session", "trueup_name"
@@ -47,15 +50,17 @@ class Caller:
     rate: float | None = field(default=None, compare=False)
 
     def may(self, role: str) -> bool:
-        """Whether the caller has the role; admin implies all."""
+        """Says whether the caller has the role; admin implies all."""
         return role in self.roles or "admin" in self.roles
 
-    def labeler(self, said: str | None = None) -> str:
-        """The name under which this caller's judgements are kept: a person it names stands under the key's id, so that
-        no key can speak for another one's people."""
+    def name_labeler(self, person: str | None = None) -> str:
+        """Returns the name under which this caller's judgements are kept.
+
+        A `person` that the caller names is put under the key's id, so that no key can speak for another one's people.
+        """
         if self.id == ANONYMOUS:
-            return said or ANONYMOUS
-        return f"{self.id}/{said}" if said else self.id
+            return person or ANONYMOUS
+        return f"{self.id}/{person}" if person else self.id
 
 
 class Refused(Exception):
@@ -72,18 +77,21 @@ class NoAuth:
     everyone = Caller(ANONYMOUS, ANONYMOUS, frozenset(ROLES))
 
 
-def install(app: FastAPI, keyring: Any) -> None:
+Keys: TypeAlias = "KeyRing | NoAuth"
+
+
+def install(app: FastAPI, keyring: Keys) -> None:
     """Gives the application its keyring and the JSON form of refusals."""
     app.state.keyring = keyring
     app.state.buckets = {}
-    app.add_exception_handler(Refused, refusal)
+    app.add_exception_handler(Refused, answer_refusal)
 
 
-async def refusal(request: Request, error: Exception) -> JSONResponse:
-    """`{"error": {"code", "message"}}` with the refusal's status."""
+async def answer_refusal(request: Request, error: Exception) -> JSONResponse:
+    """Answers `{"error": {"code", "message"}}` with the refusal's status."""
     assert isinstance(error, Refused)
     if PREDICTION_ID.get():
-        event("refused", status=error.status, code=error.code, reason=error.message)
+        log_event("refused", status=error.status, code=error.code, reason=error.message)
     body = {"error": {"code": error.code, "message": error.message}}
     return JSONResponse(body, error.status, headers=error.headers)
 
@@ -92,27 +100,30 @@ bearer = HTTPBearer(auto_error=False, description="A key made with `trueup keys 
 
 
 def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that returns the Caller, or refuses: 401 without a good key, 403 without any of the roles."""
+    """Makes a dependency that returns the Caller, or refuses: 401 without a good key, 403 without any of the roles.
+
+    ValueError for a role that there is not.
+    """
     if not roles or set(roles) - set(ROLES):
         raise ValueError(f"expected roles among {ROLES}, got {roles!r}")
 
     async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(bearer)) -> Caller:
-        found = await identify(request)
-        if found is None:
+        known = await identify(request)
+        if known is None:
             raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>` with a key that works. "
                           "Make one with `trueup keys add NAME --role ROLE`.", {"WWW-Authenticate": "Bearer"})
-        if not any(found.may(role) for role in roles):
-            raise Refused(403, "forbidden", f"this needs the role {' or '.join(roles)}; the key {found.id} has: "
-                          f"{', '.join(sorted(found.roles))}.")
-        limit(request.app, found)
-        return found
+        if not any(known.may(role) for role in roles):
+            raise Refused(403, "forbidden", f"this needs the role {' or '.join(roles)}; the key {known.id} has: "
+                          f"{', '.join(sorted(known.roles))}.")
+        limit_rate(request.app, known)
+        return known
 
     return caller
 
 
 async def identify(request: Request) -> Caller | None:
-    """The caller of a request, None when nobody is known. Refuses a forged form (403)."""
-    keyring = request.app.state.keyring
+    """Returns the caller of a request, None when nobody is known. Refuses a forged form (403)."""
+    keyring: Keys = request.app.state.keyring
     if isinstance(keyring, NoAuth):
         _refuse_foreign_page(request)
         return keyring.everyone
@@ -121,18 +132,19 @@ async def identify(request: Request) -> Caller | None:
         token = token.strip()
         if scheme.lower() != "bearer":
             return None
-        return await _looked_up(keyring, token.partition(".")[0], keyring.check, token)
-    return await _of_session(request, keyring)
+        return await _look_up(keyring, token.partition(".")[0], keyring.check, token)
+    return await _identify_by_session(request, keyring)
 
 
-async def _looked_up(keyring: Any, key_id: str, check: Callable[[str], Caller | None], argument: str) -> Caller | None:
+async def _look_up(keyring: KeyRing, key_id: str, check: Callable[[str], Caller | None],
+                   argument: str) -> Caller | None:
     """Reads the store in a thread, but answers from memory without one."""
-    if keyring.fresh(key_id):
+    if keyring.is_cached(key_id):
         return check(argument)
     return await asyncio.to_thread(check, argument)
 
 
-async def _of_session(request: Request, keyring: Any) -> Caller | None:
+async def _identify_by_session(request: Request, keyring: KeyRing) -> Caller | None:
     cookie = request.cookies.get(SESSION_COOKIE)
     if not cookie:
         return None
@@ -140,28 +152,28 @@ async def _of_session(request: Request, keyring: Any) -> Caller | None:
     session = open_session(secret, cookie)
     if session is None:
         return None
-    if request.method not in SAFE_METHODS and not hmac.compare_digest(await _shown(request), csrf_of(secret, cookie)):
+    if request.method not in SAFE_METHODS and not await _shows_csrf_token(request, make_csrf_token(secret, cookie)):
         raise Refused(403, "csrf", "the form is not from this session. Reload the page and try again.")
-    return await _looked_up(keyring, session["key"], keyring.caller, session["key"])
+    return await _look_up(keyring, session["key"], keyring.find_caller, session["key"])
 
 
-async def _shown(request: Request) -> str:
-    """The CSRF token that a request shows, '' without one."""
+async def _shows_csrf_token(request: Request, expected: str) -> bool:
+    """Says whether a header or a form field of the request is the expected CSRF token."""
     shown = request.headers.get("x-csrf-token")
     if shown is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        shown = (await form_of(request)).get("csrf", "")
-    return (shown or "").encode("ascii", "replace").decode()
+        shown = (await read_form(request)).get("csrf", "")
+    return hmac.compare_digest((shown or "").encode("ascii", "replace").decode(), expected)
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The text fields of a form of at most LARGEST_FORM bytes."""
+async def read_form(request: Request) -> dict[str, str]:
+    """Reads the text fields of a form of at most LARGEST_FORM bytes. Refused (413)."""
     if int(request.headers.get("content-length", LARGEST_FORM + 1)) > LARGEST_FORM:
         raise Refused(413, "too_large", f"expected a form of at most {LARGEST_FORM} bytes and a Content-Length.")
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _refuse_foreign_page(request: Request) -> None:
-    """Without keys, any page that the developer's browser opens could post here; only pages of this machine may."""
+    """Refuses (403) what a page of elsewhere posts: without keys, any page in the developer's browser could."""
     origin = request.headers.get("origin")
     if request.method in SAFE_METHODS or origin is None:
         return
@@ -173,15 +185,15 @@ def _refuse_foreign_page(request: Request) -> None:
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 
-def new_session(secret: bytes, key_id: str) -> str:
-    """A signed cookie value that names a key; it ends after SESSION_SECONDS or with its key."""
+def sign_session(secret: bytes, key_id: str) -> str:
+    """Makes a signed cookie value that names a key; it ends after SESSION_SECONDS or with its key."""
     body = {"key": key_id, "until": clock.now_us() // 1_000_000 + SESSION_SECONDS}
     text = base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
     return f"{text}.{_sign(secret, 'session', text)}"
 
 
 def open_session(secret: bytes, cookie: str) -> dict[str, Any] | None:
-    """The session of a cookie; None when the signature is not ours or its time is over."""
+    """Reads the session of a cookie; None when the signature is not ours or its time is over."""
     text, _, signature = cookie.partition(".")
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), _sign(secret, "session", text).encode()):
         return None
@@ -189,8 +201,8 @@ def open_session(secret: bytes, cookie: str) -> dict[str, Any] | None:
     return session if session["until"] > clock.now_us() // 1_000_000 else None
 
 
-def csrf_of(secret: bytes, cookie: str) -> str:
-    """The CSRF token of a session: derived from its cookie, so that no replica has to remember it."""
+def make_csrf_token(secret: bytes, cookie: str) -> str:
+    """Makes the CSRF token of a session: derived from its cookie, so that no replica has to remember it."""
     return _sign(secret, "csrf", cookie)
 
 
@@ -201,7 +213,7 @@ def _sign(secret: bytes, purpose: str, text: str) -> str:
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
-def limit(app: FastAPI, caller: Caller) -> None:
+def limit_rate(app: FastAPI, caller: Caller) -> None:
     """Counts one request against the key's rate (a bucket of one second's worth); 429 when it is empty."""
     if caller.rate is None:
         return

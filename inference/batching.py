@@ -1,6 +1,6 @@
 """Batches for the network: requests that wait together are computed together, on one version each.
 
-An item brings the predictor that prepared it, and a batch holds items of one predictor and one shape. So a version
+An image brings the predictor that prepared it, and a batch holds images of one predictor and one shape. So a version
 that goes live is swapped in between batches, and no answer mixes two versions.
 """
 
@@ -12,69 +12,82 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from contract import clock
 from inference.telemetry import Metrics
 
+if TYPE_CHECKING:
+    from inference.model.predictor import Prepared
 
-class Network(Protocol):
+
+class BatchPredictor(Protocol):
     """What a batch needs of a predictor (inference.model.predictor.Predictor)."""
 
-    def stack(self, rows: list[Any]) -> Any:
-        """One batch of prepared images of one shape."""
+    def stack(self, rows: list[Prepared]) -> Prepared:
+        """Makes one batch of prepared images of one shape."""
 
-    def probabilities(self, batch: Any) -> Any:
-        """One row of probabilities per image."""
+    def probabilities(self, batch: Prepared) -> np.ndarray:
+        """Computes one row of probabilities per image: float32 [n, classes]."""
 
 
 @dataclass
-class Item:
-    """A prepared image that waits for its row."""
+class PendingImage:
+    """A prepared image that waits for its row; `since`: when it came, in seconds of clock.monotonic."""
 
-    predictor: Network
-    prepared: Any
-    row: asyncio.Future
+    predictor: BatchPredictor
+    prepared: Prepared
+    row: asyncio.Future[np.ndarray]
     since: float = field(default_factory=clock.monotonic)
 
     @property
-    def kind(self) -> tuple[int, tuple[int, ...]]:
-        """Items of one kind may share a batch."""
+    def batch_key(self) -> tuple[int, tuple[int, ...]]:
+        """What images must share to be computed in one batch: the predictor and the shape."""
         return id(self.predictor), tuple(self.prepared.shape)
 
 
 class Batcher:
-    """Collects up to `max_batch` items: those that wait and, for at most `max_delay` seconds, those that are coming. Lives on
-    one event loop. `lanes` batches are computed side by side, each in a thread; `share(alone)` is called there before each."""
+    """Computes images that wait together as one batch. Lives on one event loop."""
 
     def __init__(self, max_batch: int, max_delay: float, metrics: Metrics, lanes: int = 1,
-                 share: Callable[[bool], None] = lambda alone: None) -> None:
+                 set_share: Callable[[bool], None] = lambda alone: None) -> None:
+        """A batch has at most `max_batch` images, and waits at most `max_delay` seconds for images that were announced.
+
+        `lanes` batches are computed side by side, each in a thread. `set_share(alone)` is called in that thread before
+        each; `alone`: nothing else is computed or prepared.
+        """
         self.max_batch, self.max_delay, self.metrics, self.lanes = max_batch, max_delay, metrics, lanes
-        self._share = share
-        self._waiting: deque[Item] = deque()
+        self._set_share = set_share
+        self._waiting: deque[PendingImage] = deque()
         self._arrived = asyncio.Event()  # or a lane is free
         self._compute = ThreadPoolExecutor(lanes, "compute")
-        self._computing: set[asyncio.Task] = set()
-        self._task: asyncio.Task | None = None
-        self._coming, self._closing = 0, False
+        self._computing: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._announced = 0
+        self._closing = False
 
     def start(self) -> None:
         """Begins to compute."""
         self._task = asyncio.create_task(self._run())
 
     @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Says that an item is being prepared: a batch waits for it. Nobody waits where nobody else asks."""
-        self._coming += 1
+    def announce(self) -> Iterator[None]:
+        """Says that an image is being prepared, so that a batch that is collected waits for it."""
+        self._announced += 1
         try:
             yield
         finally:
-            self._coming -= 1
+            self._announced -= 1
             self._arrived.set()
 
-    async def submit(self, predictor: Network, prepared: Any) -> Any:
-        """The row of probabilities of a prepared image. Cancelled, it is left out of its batch."""
-        item = Item(predictor, prepared, asyncio.get_running_loop().create_future())
+    async def submit(self, predictor: BatchPredictor, prepared: Prepared) -> np.ndarray:
+        """Returns the row of probabilities [classes] of a prepared image. Cancelled, the image is left out of its batch.
+
+        Raises what the predictor raised for its batch.
+        """
+        item = PendingImage(predictor, prepared, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         self._arrived.set()
         return await item.row
@@ -94,21 +107,21 @@ class Batcher:
                 await self._arrived.wait()
                 continue
             await self._gather()
-            if batch := self._take():
-                alone = not (self._computing or self._waiting or self._coming)
-                task = asyncio.create_task(self._answer(batch, alone))
+            if batch := self._take_batch():
+                alone = not (self._computing or self._waiting or self._announced)
+                task = asyncio.create_task(self._answer_batch(batch, alone))
                 self._computing.add(task)
-                task.add_done_callback(self._free)
+                task.add_done_callback(self._free_lane)
         await asyncio.gather(*self._computing)
 
-    def _free(self, task: asyncio.Task) -> None:
+    def _free_lane(self, task: asyncio.Task[None]) -> None:
         self._computing.discard(task)
         self._arrived.set()
 
     async def _gather(self) -> None:
-        """Waits for what is coming, but never longer than `max_delay` after the first."""
+        """Waits for announced images, but never longer than `max_delay` after the first came."""
         until = self._waiting[0].since + self.max_delay
-        while (self._coming and len(self._waiting) < self.max_batch and not self._closing
+        while (self._announced and len(self._waiting) < self.max_batch and not self._closing
                and (left := until - clock.monotonic()) > 0):
             self._arrived.clear()
             try:
@@ -116,20 +129,20 @@ class Batcher:
             except TimeoutError:
                 return
 
-    def _take(self) -> list[Item]:
-        """The first item and those of its kind, in order; the others keep their places."""
+    def _take_batch(self) -> list[PendingImage]:
+        """Takes the first image and those with its batch key, in order; the others keep their places."""
         alive = [item for item in self._waiting if not item.row.done()]
-        batch = [item for item in alive if item.kind == alive[0].kind][: self.max_batch]
+        batch = [item for item in alive if item.batch_key == alive[0].batch_key][: self.max_batch]
         taken = set(map(id, batch))
         self._waiting = deque(item for item in alive if id(item) not in taken)
         return batch
 
-    async def _answer(self, batch: list[Item], alone: bool) -> None:
+    async def _answer_batch(self, batch: list[PendingImage], alone: bool) -> None:
         started = clock.monotonic()
         predictor = batch[0].predictor
         try:
             rows = await asyncio.get_running_loop().run_in_executor(
-                self._compute, self._rows, predictor, [item.prepared for item in batch], alone)
+                self._compute, self._compute_rows, predictor, [item.prepared for item in batch], alone)
         except Exception as error:  # every waiting request must hear of it, and the next batch be tried
             for item in batch:
                 if not item.row.done():
@@ -142,6 +155,6 @@ class Batcher:
             if not item.row.done():
                 item.row.set_result(row)
 
-    def _rows(self, predictor: Network, prepared: list[Any], alone: bool) -> Any:
-        self._share(alone)
+    def _compute_rows(self, predictor: BatchPredictor, prepared: list[Prepared], alone: bool) -> np.ndarray:
+        self._set_share(alone)
         return predictor.probabilities(predictor.stack(prepared))

@@ -10,20 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class Cores:
-    """The cores that networks may use when this is made (OMP_NUM_THREADS, else all)."""
+    """Divides the cores that networks may use when this is made: OMP_NUM_THREADS, else all."""
 
     def __init__(self, lanes: int) -> None:
-        """`lanes`: batches side by side at the most; one on a GPU, which runs them one after another anyway."""
+        """`lanes`: how many batches run side by side at most; on a GPU one, for it runs them one after another anyway."""
         from inference.model import predictor
 
-        self._use = predictor.use_cores
-        self.cores = predictor.cores()
-        self.lanes = 1 if predictor.gpu() else min(lanes, self.cores)
+        self._set_threads = predictor.set_threads
+        self.cores = predictor.count_threads()
+        self.lanes = 1 if predictor.has_gpu() else min(lanes, self.cores)
 
-    def share(self, alone: bool) -> None:
-        """What the calling thread computes from now on uses all cores if it is `alone`, else its part of them."""
-        self._use(self.cores if alone else self.cores // self.lanes)
+    def set_share(self, alone: bool) -> None:
+        """Lets the calling thread compute on all cores if it is `alone`, else on its part of them."""
+        self._set_threads(self.cores if alone else self.cores // self.lanes)
 
-    def decoders(self) -> ThreadPoolExecutor:
-        """A thread per core that prepares pictures, each on one core."""
-        return ThreadPoolExecutor(self.cores, "decode", self._use, (1,))
+    def start_decoders(self) -> ThreadPoolExecutor:
+        """Starts a thread per core that prepares pictures, each on one core."""
+        return ThreadPoolExecutor(self.cores, "decode", self._set_threads, (1,))

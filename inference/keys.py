@@ -42,8 +42,8 @@ class Key(Document):
     revoked_at: str | None = None
     rate: float | None = None  # requests per second that this key may send to one replica; None: no limit
 
-    def caller(self) -> Caller:
-        """The caller that this key makes."""
+    def to_caller(self) -> Caller:
+        """Makes the caller that a request with this key is from."""
         return Caller(self.id, self.name, frozenset(self.roles), self.rate)
 
 
@@ -72,14 +72,14 @@ class KeyRing:
         self.storage.create(layout.key(id_), key.to_bytes())
         return f"{id_}.{secret}"
 
-    def list(self) -> list[Key]:
-        """All keys, revoked ones too, by id."""
+    def list_keys(self) -> list[Key]:
+        """Reads all keys, revoked ones too, by id."""
         ids = [e.key.removeprefix("keys/").removesuffix(".json") for e in self.storage.list("keys/")]
         return [Key.load(self.storage, layout.key(i)) for i in ids if KEY_ID.fullmatch(i)]
 
     def revoke(self, key_id: str) -> Key:
         """Ends a key; replicas refuse it within `CACHE_SECONDS`. Revoked again, nothing changes."""
-        key = self._read(key_id)
+        key = self._read_key(key_id)
         if key is None:
             raise UsageError(f"there is no key {key_id!r}. `trueup keys list` shows all ids.")
         if key.revoked_at is None:
@@ -88,46 +88,49 @@ class KeyRing:
         self._cache.pop(key_id, None)
         return key
 
-    def any(self) -> bool:
-        """Whether a key exists that still works."""
-        return any(k.revoked_at is None for k in self.list())
+    def has_working_key(self) -> bool:
+        """Says whether a key exists that still works."""
+        return any(k.revoked_at is None for k in self.list_keys())
 
     # -- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, token: str) -> Caller | None:
-        """The caller of a token; None when it is unknown, wrong or revoked. Compared in constant time."""
+        """Returns the caller of a token; None when it is unknown, wrong or revoked.
+
+        Compares in constant time.
+        """
         id_, _, secret = token.partition(".")
-        key = self.get(id_)
+        key = self.find_key(id_)
         # An unknown id costs the same comparison as a wrong secret.
         right = hmac.compare_digest(_hash(secret), key.sha256 if key else _hash(""))
-        return key.caller() if key and right and key.revoked_at is None else None
+        return key.to_caller() if key and right and key.revoked_at is None else None
 
-    def caller(self, key_id: str) -> Caller | None:
-        """The caller of a key that a signed session names; None when the key was revoked."""
-        key = self.get(key_id)
-        return key.caller() if key and key.revoked_at is None else None
+    def find_caller(self, key_id: str) -> Caller | None:
+        """Returns the caller of a key that a signed session names; None when the key was revoked."""
+        key = self.find_key(key_id)
+        return key.to_caller() if key and key.revoked_at is None else None
 
-    def fresh(self, key_id: str) -> bool:
-        """Whether `get` would answer from memory, so that an event loop needs no thread for it."""
+    def is_cached(self, key_id: str) -> bool:
+        """Says whether `find_key` would answer from memory, so that an event loop needs no thread for it."""
         with self._lock:
-            found = self._cache.get(key_id)
-        return found is not None and clock.monotonic() - found[0] < self.cache_seconds
+            cached = self._cache.get(key_id)
+        return cached is not None and clock.monotonic() - cached[0] < self.cache_seconds
 
-    def get(self, key_id: str) -> Key | None:
-        """The key document, at most `cache_seconds` old."""
+    def find_key(self, key_id: str) -> Key | None:
+        """Reads the key document, at most `cache_seconds` old; None when there is none."""
         if not KEY_ID.fullmatch(key_id):
             return None
         with self._lock:
-            found = self._cache.get(key_id)
-        if found is None or clock.monotonic() - found[0] >= self.cache_seconds:
-            found = (clock.monotonic(), self._read(key_id))
+            cached = self._cache.get(key_id)
+        if cached is None or clock.monotonic() - cached[0] >= self.cache_seconds:
+            cached = (clock.monotonic(), self._read_key(key_id))
             with self._lock:
-                self._cache[key_id] = found
+                self._cache[key_id] = cached
                 while len(self._cache) > CACHE_SIZE:  # somebody tries ids: forget the oldest
                     self._cache.popitem(last=False)
-        return found[1]
+        return cached[1]
 
-    def _read(self, key_id: str) -> Key | None:
+    def _read_key(self, key_id: str) -> Key | None:
         try:
             return Key.load(self.storage, layout.key(key_id)) if KEY_ID.fullmatch(key_id) else None
         except NotFound:
@@ -136,7 +139,7 @@ class KeyRing:
     # -- sessions and the first administrator -----------------------------------------------------------------------
 
     def session_secret(self) -> bytes:
-        """The bytes that sign page sessions: made once per root, shared by all replicas."""
+        """Returns the bytes that sign page sessions: made once per root, shared by all replicas."""
         if self._session_secret is None:
             key = layout.key(SESSION)
             try:
@@ -147,16 +150,19 @@ class KeyRing:
         return self._session_secret
 
     def invite(self) -> str | None:
-        """A token for the one-time link that makes the first administrator; None when a working key exists."""
-        if self.any():
+        """Makes a token for the one-time link that makes the first administrator.
+
+        None when a working key exists.
+        """
+        if self.has_working_key():
             return None
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         document = _Secret(secret=_hash(secret), created_at=_now())
         self.storage.create(layout.key(f"{INVITE}-{id_}"), document.to_bytes())
         return f"{id_}.{secret}"
 
-    def invited(self, token: str) -> bool:
-        """Whether an invitation is right, unused, at most a day old, and no working key exists yet."""
+    def is_invited(self, token: str) -> bool:
+        """Says whether an invitation is right, unused, at most a day old, and no working key exists yet."""
         id_, _, secret = token.partition(".")
         if not re.fullmatch(r"[0-9a-f]{12}", id_) or self.storage.exists(layout.key(f"{INVITE}-{id_}-used")):
             return False
@@ -165,11 +171,12 @@ class KeyRing:
         except NotFound:
             return False
         age = (clock.now() - clock.parse_moment(document.created_at)).total_seconds()
-        return hmac.compare_digest(_hash(secret), document.secret) and age < INVITE_SECONDS and not self.any()
+        right = hmac.compare_digest(_hash(secret), document.secret)
+        return right and age < INVITE_SECONDS and not self.has_working_key()
 
-    def accept(self, token: str, name: str) -> str | None:
+    def accept_invitation(self, token: str, name: str) -> str | None:
         """Uses an invitation up and returns the administrator's new token; None when it is no longer good."""
-        if not self.invited(token):
+        if not self.is_invited(token):
             return None
         try:
             self.storage.create(layout.key(f"{INVITE}-{token.partition('.')[0]}-used"), b'{"schema": "1"}\n')
@@ -216,7 +223,7 @@ def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: flo
 @stage_command("list")
 def list_command(settings: Settings) -> Outcome:
     """Shows all keys, never their secrets."""
-    keys = KeyRing(open_root(settings.need_root())).list()
+    keys = KeyRing(open_root(settings.need_root())).list_keys()
     lines = [f"{k.id:<28} {','.join(k.roles):<20} {k.created_at[:10]}  {k.name}" +
              (f"  revoked {k.revoked_at[:10]}" if k.revoked_at else "") for k in keys]
     return Outcome(document={"keys": [k.model_dump(exclude={"sha256"}) for k in keys]},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
 from contract.registry import HistoryEntry, Registry, models
 from contract.stores.store import Storage
-from inference.telemetry import Metrics, event
+from inference.telemetry import Metrics, log_event
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
@@ -25,7 +25,7 @@ BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, Runti
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedVersion:
     """A version that was not taken over, and why."""
 
     version: str
@@ -34,19 +34,19 @@ class Refusal:
     for_good: bool
 
 
-class Live:
+class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
     def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics) -> None:
         self.model, self.max_batch, self.metrics = model, max_batch, metrics
         self.predictor: Predictor | None = None
-        self.refused: Refusal | None = None
+        self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
         self._storage, self._registry = storage, Registry(storage, model)
 
     @property
     def version(self) -> str | None:
-        """The version that answers, None before the first."""
+        """The version that answers; None before the first."""
         return self.predictor.card.version if self.predictor else None
 
     def follow(self) -> None:
@@ -56,20 +56,20 @@ class Live:
             self.unreachable = None
         except Exception as error:  # whatever the store does, the loaded version goes on answering
             self.unreachable = f"{type(error).__name__}: {error}"
-            event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
+            log_event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
             return
-        if newest is not None and newest.state.live is not None and self._wanted(newest):
+        if newest is not None and newest.state.live is not None and self._is_wanted(newest):
             self._take_over(newest.state.live, newest.seq)
 
-    def exists(self) -> None:
-        """NoSuchModel when nothing was ever promoted under this name."""
+    def require_published(self) -> None:
+        """Raises NoSuchModel when nothing was ever promoted under this name."""
         newest = self._registry.newest()
         if newest is None or newest.state.live is None:
-            there = ", ".join(models(self._storage)) or "none"
+            published = ", ".join(models(self._storage)) or "none"
             raise NoSuchModel(f"model {self.model!r} was never published under {self._storage.root}. Models there: "
-                              f"{there}. Publish one: trueup publish.")
+                              f"{published}. Publish one: trueup publish.")
 
-    def _wanted(self, newest: HistoryEntry) -> bool:
+    def _is_wanted(self, newest: HistoryEntry) -> bool:
         if newest.state.live == self.version:
             self.refused = None
             return False
@@ -83,24 +83,24 @@ class Live:
             card = self._registry.card(version)
             predictor = Predictor(card, self._registry.weights(version))
             for batch in sorted({1, self.max_batch}):
-                predictor.trial(batch)
+                predictor.run_trial(batch)
         except Exception as error:  # a version brought from outside may fail in any way; the old one stays
             reason = f"{type(error).__name__}: {error}"
-            self.refused = Refusal(version, seq, reason, isinstance(error, BAD_VERSION))
+            self.refused = RefusedVersion(version, seq, reason, isinstance(error, BAD_VERSION))
             self.metrics.swaps.labels(self.model, "refused").inc()
-            event("version refused", logging.ERROR, model=self.model, version=version, stays=before, reason=reason)
+            log_event("version refused", logging.ERROR, model=self.model, version=version, stays=before, reason=reason)
             return
         self.predictor, self.refused = predictor, None
         self.metrics.version.labels(self.model).set(int(version))
         self.metrics.swaps.labels(self.model, "taken").inc()
-        event("now serving", model=self.model, version=version, replaces=before, network=card.network,
-              weights_sha256=card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+        log_event("now serving", model=self.model, version=version, replaces=before, network=card.network,
+                  weights_sha256=card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
 
 
 class Follower:
     """One thread that follows the live versions of all models."""
 
-    def __init__(self, models: list[Live], poll_seconds: float) -> None:
+    def __init__(self, models: list[LiveModel], poll_seconds: float) -> None:
         self.models, self.poll_seconds = models, poll_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)

@@ -42,26 +42,30 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
                    items: int | None, wishes: str | None, floor: float | None, salt: str | None, judges: int,
                    second_share: float) -> Outcome:
     """Writes the sample of one model, day and kind. It is drawn once: a second draw is an error."""
-    from inference.labelling.items import cells
+    from inference.labelling.items import count_cells
 
     storage = open_root(settings.need_root())
     name = model or settings.need_model()
     if wishes:
         if p is not None or items is not None:
             raise UsageError("--wishes says how many items to draw: expected neither --p nor --items beside it.")
-        kind, strategy, items = wished(storage, name, wishes)
+        kind, strategy, items = read_labels_needed(storage, name, wishes)
     chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
     needs_counts = items is not None or strategy != "random-audit"
-    sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16),
-                          cells(storage, name, chosen) if needs_counts else None, p, items, floor, judges, second_share)
+    counts = count_cells(storage, name, chosen) if needs_counts else None
+    sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16), counts, p, items, floor, judges,
+                          second_share)
     samples.write(storage, sample)
     text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
             f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")
     return Outcome(document=sample.to_dict(), text=text)
 
 
-def wished(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:
-    """Kind, strategy and items that the decision on an evaluation asks for; UsageError when it asks for none."""
+def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:
+    """Reads the kind, strategy and items that the decision on an evaluation asks for.
+
+    NotFound when there is no decision, UsageError when it asks for none.
+    """
     key = layout.evaluation(model, evaluation_id) + "decision.json"
     try:
         decision = read_json(storage, key)

@@ -10,9 +10,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,11 +23,12 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import local_path, open_root
 from contract.stores.store import Storage
-from inference.auth import LOOPBACK, NoAuth
-from inference.telemetry import event, log_to_stderr
+from inference.auth import LOOPBACK, Keys, NoAuth
+from inference.telemetry import log_event, log_to_stderr
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from inference.service import Service
 
@@ -59,20 +60,20 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
     from inference.service import Service
 
     storage = open_root(settings.need_root(), create=True)
-    keyring = _keyring(storage, no_auth)
-    outbox = Outbox(outbox_folder(settings), storage.root, settings.serve.outbox_bytes)
+    keyring = _open_keyring(storage, no_auth)
+    outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes)
     try:
         service = Service(storage, settings, outbox, models)
         listener = listen(settings.serve.host, settings.serve.port)
     except BaseException:
         outbox.close()
         raise
-    _start_up_log(settings, service, no_auth)
-    _answer(create_app(service, keyring), listener, settings, lambda url: _ready(url, keyring, ready_file))
+    _log_start(settings, service, no_auth)
+    _run_server(create_app(service, keyring), listener, settings, lambda url: _announce(url, keyring, ready_file))
 
 
-def outbox_folder(settings: Settings) -> Path:
-    """The outbox's folder: by setting, else `<root>-outbox` beside a local root, else in the user's state folder."""
+def find_outbox_folder(settings: Settings) -> Path:
+    """Finds the outbox's folder: by setting, else `<root>-outbox` beside a local root, else in the user's state folder."""
     if settings.serve.outbox:
         return Path(settings.serve.outbox).expanduser()
     root = settings.need_root()
@@ -83,14 +84,14 @@ def outbox_folder(settings: Settings) -> Path:
     return state / "trueup" / f"outbox-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}"
 
 
-def _keyring(storage: Storage, no_auth: bool) -> Any:
+def _open_keyring(storage: Storage, no_auth: bool) -> Keys:
     from inference.keys import KeyRing
 
     return NoAuth() if no_auth else KeyRing(storage)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; UsageError when the address is taken or not this machine's."""
+    """Opens a listening socket; UsageError when the address is taken or not this machine's."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family)
@@ -104,28 +105,32 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _start_up_log(settings: Settings, service: Service, no_auth: bool) -> None:
+def _log_start(settings: Settings, service: Service, no_auth: bool) -> None:
     from contract import clock
 
-    event("starting", root=service.storage.root, models=list(service.models), outbox=str(service.outbox.folder),
-          writer=service.outbox.writer, waiting_rows=service.outbox.depth().rows)
+    log_event("starting", root=service.storage.root, models=list(service.models), outbox=str(service.outbox.folder),
+              writer=service.outbox.writer, waiting_rows=service.outbox.measure_depth().rows)
     if no_auth:
-        event("no authentication: every caller on this machine may do everything", level=30)
+        log_event("no authentication: every caller on this machine may do everything", level=30)
     if os.environ.get(clock.CLOCK_FILE):
-        event("the clock is shifted", level=30, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
+        log_event("the clock is shifted", level=30, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
 
 
-def _ready(url: str, keyring: Any, ready_file: Path | None) -> None:
-    event("listening", url=url)
+def _announce(url: str, keyring: Keys, ready_file: Path | None) -> None:
+    log_event("listening", url=url)
     if not isinstance(keyring, NoAuth) and (token := keyring.invite()):
-        event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
+        log_event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
     if ready_file:
         aside = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
         aside.write_bytes(jsonio.dumps({"url": url, "pid": os.getpid()}))
         aside.replace(ready_file)
 
 
-def _answer(app: Any, listener: socket.socket, settings: Settings, on_ready: Any) -> None:
+def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Answers on the socket until SIGTERM or SIGINT; calls `on_ready(url)` once it does.
+
+    UsageError when it cannot start.
+    """
     import uvicorn
 
     # A thread that has the interpreter may keep it for so long. The outbox needs it some ten times for a row, each time
@@ -137,29 +142,27 @@ def _answer(app: Any, listener: socket.socket, settings: Settings, on_ready: Any
     # uvicorn raises the signal again once it has stopped: here a clean stop is success.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
-    server = _server(uvicorn.Server)(config, lambda: on_ready(_url(listener)))
+    server = _make_server(config, lambda: on_ready(_make_url(listener)))
     server.run(sockets=[listener])
     if not server.started:
         raise UsageError("the service could not start: the log says why.")
 
 
-def _server(base: type[uvicorn.Server]) -> Any:
-    class Server(base):  # type: ignore[valid-type, misc]
-        """Says when it listens."""
+def _make_server(config: uvicorn.Config, on_ready: Callable[[], None]) -> uvicorn.Server:
+    import uvicorn
 
-        def __init__(self, config: Any, on_ready: Any) -> None:
-            super().__init__(config)
-            self._on_ready = on_ready
+    class Server(uvicorn.Server):
+        """Says when it listens."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                self._on_ready()
+                on_ready()
 
-    return Server
+    return Server(config)
 
 
-def _url(listener: socket.socket) -> str:
+def _make_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -1,6 +1,6 @@
 """The service's core: a prediction or a label goes in, and comes back once it is durable.
 
-HTTP stands around it (inference/app.py), pages call it (inference/pages). It lives on one event loop; decoding,
+inference/app.py answers HTTP with it, inference/pages call it. It lives on one event loop; decoding,
 computing, disk and store have threads of their own.
 """
 
@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from contract import clock, ids
 from contract.errors import BadImage
@@ -24,16 +26,21 @@ from contract.settings import Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
-from inference.clock_skew import StoreClock
+from inference.clock_skew import ClockSkew
 from inference.cores import Cores
-from inference.labelling.judgements import check_id, label_row
-from inference.live import Follower, Live
+from inference.labelling.judgements import check_id, make_label_row
+from inference.live import Follower, LiveModel
 from inference.model import preprocess
-from inference.model.prediction_row import logged_classes, prediction_row
-from inference.model.strip_metadata import strip
-from inference.outbox.outbox import MANY, Image, OtherBody, Outbox, OutboxFull
+from inference.model.prediction_row import count_logged_classes, make_prediction_row
+from inference.model.strip_metadata import strip_metadata
+from inference.outbox.outbox import MANY, OtherBody, Outbox
+from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
-from inference.telemetry import PREDICTION_ID, Metrics, event
+from inference.outbox.tables import Image
+from inference.telemetry import PREDICTION_ID, Metrics, log_event
+
+if TYPE_CHECKING:
+    from inference.model.predictor import Predictor, Prepared
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
@@ -46,19 +53,22 @@ RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as it came (info, bytes, the body's sha256), as it is kept (stripped), and as the network gets it (prepared)."""
+    """An image as it came (info, how many bytes, the body's sha256), as it is kept, and as the network gets it."""
 
-    info: preprocess.Info
+    info: preprocess.ImageInfo
     bytes: int
     body_sha256: str
     image: Image
-    prepared: Any
+    prepared: Prepared
 
 
-def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Any]) -> Picture:
-    """All that is done with the bytes that came: header judged, metadata stripped, hashed, decoded. BadImage."""
+def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared]) -> Picture:
+    """Does all that is done with the bytes that came: judges the header, strips metadata, hashes, decodes.
+
+    BadImage.
+    """
     info = preprocess.inspect(data, max_pixels)
-    stripped, extension, _ = strip(data, info)
+    stripped, extension, _ = strip_metadata(data, info)
     image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
     body = image.sha256 if stripped == data else hashlib.sha256(data).hexdigest()
     return Picture(info, len(data), body, image, prepare(stripped))
@@ -72,59 +82,55 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.models = {name: Live(storage, name, serve.max_batch, self.metrics) for name in models}
+        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics) for name in models}
         self.default_model = models[0]
-        self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._shipped)
-        self.store_clock = StoreClock(storage)
+        self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
+        self.clock_skew = ClockSkew(storage)
         self.stopping = False
         self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: ThreadPoolExecutor | None = None
         self._batcher: Batcher | None = None
         for live in self.models.values():
-            live.exists()
+            live.require_published()
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Loads what is live, then begins to follow it and to ship."""
         serve, cores = self.settings.serve, Cores(self.settings.serve.lanes)
-        self._decoders = cores.decoders()
-        self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.share)
+        self._decoders = cores.start_decoders()
+        self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()
         for live in self.models.values():
             await asyncio.to_thread(live.follow)
         self._follower.start()
-        self.store_clock.start()
+        self.clock_skew.start()
         self.shipper.start()
 
     async def stop(self) -> None:
-        """After the last request: answers what waits, ships the outbox (for at most a minute) and closes it."""
+        """Answers, after the last request, what waits; ships the outbox (for at most a minute) and closes it."""
         self.stopping = True
         if self._batcher:
             await self._batcher.close()
         if self._decoders:
             self._decoders.shutdown()
-        self.store_clock.stop()
+        self.clock_skew.stop()
         await asyncio.to_thread(self._follower.stop)
-        shipped = asyncio.ensure_future(asyncio.to_thread(self._last_shipment))
+        shipped = asyncio.ensure_future(asyncio.to_thread(self._ship_the_rest))
         done, _ = await asyncio.wait([shipped], timeout=STOP_S)
-        depth = await asyncio.to_thread(self.outbox.depth)
-        event("stopped", rows_left=depth.rows, shipped=bool(done) and shipped.result())
+        depth = await asyncio.to_thread(self.outbox.measure_depth)
+        log_event("stopped", rows_left=depth.rows, shipped=bool(done) and shipped.result())
         if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
             await asyncio.to_thread(self.outbox.close)
 
-    def _last_shipment(self) -> bool:
+    def _ship_the_rest(self) -> bool:
         self.shipper.stop()
         return self.shipper.ship(everything=True)
 
-    async def ship_now(self) -> bool:
-        """Ships everything; whether it succeeded. What failed stays in the outbox and is tried again."""
-        return await asyncio.to_thread(self.shipper.ship, True)
-
-    def _shipped(self, name: str, **fields: Any) -> None:
+    def _report_shipping(self, name: str, **fields: Any) -> None:
         failed = "error" in fields
-        event(name, logging.ERROR if failed else logging.INFO, **fields)
+        log_event(name, logging.ERROR if failed else logging.INFO, **fields)
         if failed:
             self.metrics.failures.inc()
         else:
@@ -133,11 +139,14 @@ class Service:
     # -- predictions ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def admission(self, size: int) -> Iterator[None]:
-        """A place in the queue for a request that brings `size` bytes, taken before they are read. Refused (503)."""
+    def admit(self, size: int) -> Iterator[None]:
+        """Holds a place in the queue for a request that brings `size` bytes; enter it before they are read.
+
+        Refused (503).
+        """
         if self._active >= self.settings.serve.queue or (self._active and self._held + size > MOST_HELD_BYTES):
             raise Refused(503, "queue_full", f"{self._active} predictions are under way. Try again later.", RETRY_AFTER)
-        if self.outbox.full():
+        if self.outbox.room.is_full():
             raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
                           "come. Try again later.", RETRY_MUCH_LATER)
         self._active, self._held = self._active + 1, self._held + size
@@ -151,36 +160,45 @@ class Service:
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
                       source_uri: str | None = None, top_k: int = 5) -> dict[str, Any]:
-        """The answer of docs/design.md#http, durable. Call it inside `admission`. Raises Refused: 404, 422, 503 or 504."""
+        """Returns the answer of docs/design.md#http once it is durable. Call it inside `admit`.
+
+        Refused: 404, 422, 503, 504.
+        """
         began, now = clock.monotonic(), clock.now()
-        live = self._model(model)
+        live = self._find_model(model)
         if prediction_id is not None:
             check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
-            if (stored := await self._answered(prediction_id, hashlib.sha256(data).hexdigest())) is not None:
+            if (stored := await self._find_answer(prediction_id, hashlib.sha256(data).hexdigest())) is not None:
                 return stored
-        made = prediction_id or ids.uuid7(now)
-        PREDICTION_ID.set(made)
-        said = {"client": caller.id, "request_id": request_id, "source_uri": source_uri, "attributes": attributes}
+        id_ = prediction_id or ids.uuid7(now)
+        PREDICTION_ID.set(id_)
+        of_request = {"client": caller.id, "request_id": request_id, "source_uri": source_uri,
+                      "attributes": attributes}
         predictor, picture, row = await self._classify(data, live)
-        answer, record = self._record(predictor, row, picture, made, now, top_k)
-        record |= said | {"latency_ms": (clock.monotonic() - began) * 1000}
-        answer = await self._append(record, picture, answer, prediction_id is not None)
-        self._answered_now(answer, began)
+        answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
+        prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
+        answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
+        self._count_answer(answer, began)
         return answer
 
-    async def _classify(self, data: bytes, live: Live) -> tuple[Any, Picture, Any]:
-        """Predictor, picture and row of probabilities: the whole of one answer is one version's."""
+    async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
+        """Returns predictor, picture and row of probabilities: the whole of one answer is one version's.
+
+        Refused (422, 504).
+        """
         limit = self.settings.serve.deadline_seconds
         try:
             async with asyncio.timeout(limit):
                 predictor = live.predictor
-                with self._batcher.coming():
+                # _find_model saw the one, and start made the other.
+                assert predictor is not None and self._batcher is not None
+                with self._batcher.announce():
                     picture = await self._decode(data, predictor)
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
         except TimeoutError:
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
-    def _model(self, name: str | None) -> Live:
+    def _find_model(self, name: str | None) -> LiveModel:
         live = self.models.get(name or self.default_model)
         if live is None:
             raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
@@ -189,13 +207,13 @@ class Service:
             raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded yet.", RETRY_AFTER)
         return live
 
-    async def _answered(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
+    async def _find_answer(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
         try:
-            return await self.outbox.answered(prediction_id, body_hash)
+            return await self.outbox.find_answer(prediction_id, body_hash)
         except OtherBody as error:
             raise Refused(422, "id_in_use", str(error)) from None
 
-    async def _decode(self, data: bytes, predictor: Any) -> Picture:
+    async def _decode(self, data: bytes, predictor: Predictor) -> Picture:
         began = clock.monotonic()
         try:
             picture = await asyncio.get_running_loop().run_in_executor(
@@ -205,22 +223,23 @@ class Service:
         self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)
         return picture
 
-    def _record(self, predictor: Any, row: Any, picture: Picture, prediction_id: str, now: datetime,
-                top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The answer and the row, both from one version."""
+    def _make_answer_and_row(self, predictor: Predictor, row: np.ndarray, picture: Picture, prediction_id: str,
+                             now: datetime, top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Makes the answer and the row to be logged from a row of probabilities, both of one version."""
         card, image = predictor.card, picture.image
-        top = predictor.top(row, logged_classes(predictor, self.settings.serve.log_all_classes, top_k))
+        top = predictor.top(row, count_logged_classes(predictor, self.settings.serve.log_all_classes, top_k))
         answer = {"prediction_id": prediction_id, "model": card.model, "model_version": card.version,
                   "predictions": [{"label": label, "probability": p} for label, p in top[:top_k]]}
         extension = image.extension if self.settings.serve.store_images else None
-        return answer, prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
-                                      prediction_id=prediction_id, at=clock.to_us(now), role="live")
+        return answer, make_prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
+                                           prediction_id=prediction_id, at=clock.to_us(now), role="live")
 
-    async def _append(self, record: dict[str, Any], picture: Picture, answer: dict[str, Any], brought: bool) -> dict[str, Any]:
+    async def _make_durable(self, prediction_row: dict[str, Any], picture: Picture, answer: dict[str, Any],
+                            brought: bool) -> dict[str, Any]:
         began = clock.monotonic()
         kept = picture.image if self.settings.serve.store_images else None
         try:
-            answer = await self.outbox.append_prediction(record, kept, picture.body_sha256, answer, brought)
+            answer = await self.outbox.append_prediction(prediction_row, kept, picture.body_sha256, answer, brought)
         except OtherBody as error:
             raise Refused(422, "id_in_use", str(error)) from None
         except OutboxFull as error:
@@ -228,12 +247,12 @@ class Service:
         self.metrics.seconds.labels("outbox").observe(clock.monotonic() - began)
         return answer
 
-    def _answered_now(self, answer: dict[str, Any], began: float) -> None:
+    def _count_answer(self, answer: dict[str, Any], began: float) -> None:
         seconds = clock.monotonic() - began
         self.metrics.seconds.labels("total").observe(seconds)
         self.metrics.predictions.labels(answer["model"], answer["model_version"]).inc()
-        event("predicted", prediction_id=answer["prediction_id"], model=answer["model"],
-              version=answer["model_version"], ms=round(seconds * 1000, 2))
+        log_event("predicted", prediction_id=answer["prediction_id"], model=answer["model"],
+                  version=answer["model_version"], ms=round(seconds * 1000, 2))
 
     # -- labels -----------------------------------------------------------------------------------------------------
 
@@ -246,31 +265,31 @@ class Service:
         """
         now, oldest = clock.now(), timedelta(days=self.settings.serve.label_days)
 
-        def made() -> list[dict[str, Any]]:
-            return [label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
-                              labeler_default=labeler_default, saw_prediction=saw_prediction)
+        def make_rows() -> list[dict[str, Any]]:
+            return [make_label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
+                                   labeler_default=labeler_default, saw_prediction=saw_prediction)
                     | {"strategy": strategy, "selection_probability": selection_probability}
                     for n, judgement in enumerate(judgements, start=1)]
 
-        rows = await asyncio.to_thread(made) if len(judgements) > MANY else made()
+        rows = await asyncio.to_thread(make_rows) if len(judgements) > MANY else make_rows()
         try:
             await self.outbox.append_labels(rows)
         except OutboxFull as error:
             raise Refused(503, "outbox_full", str(error), RETRY_MUCH_LATER) from None
-        for said, many in Counter(row["origin"] for row in rows).items():
-            self.metrics.labels.labels(said).inc(many)
+        for row_origin, count in Counter(row["origin"] for row in rows).items():
+            self.metrics.labels.labels(row_origin).inc(count)
         return [row["label_id"] for row in rows]
 
     # -- what others ask --------------------------------------------------------------------------------------------
 
-    def readiness(self) -> tuple[bool, dict[str, Any]]:
-        """Whether requests can be answered, and a document that says why not."""
+    def check_readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.unreachable}
             for name, live in self.models.items()}
         reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
-        reasons += ["the outbox is full"] * self.outbox.full() + ["the service is stopping"] * self.stopping
-        reasons += [wrong] if (wrong := self.store_clock.wrong()) else []
+        reasons += ["the outbox is full"] * self.outbox.room.is_full() + ["the service is stopping"] * self.stopping
+        reasons += [skew] if (skew := self.clock_skew.explain()) else []
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
                              "shipping_failures": self.shipper.failures,
-                             "clock_ahead_seconds": self.store_clock.ahead}
+                             "clock_ahead_seconds": self.clock_skew.seconds_ahead}

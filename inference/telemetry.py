@@ -30,15 +30,15 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Everything that this process logs becomes JSON lines on stderr."""
+    """Turns everything that this process logs into JSON lines on stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.captureWarnings(True)
 
 
-def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Logs one event."""
+def log_event(name: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Logs one event by its name, with `fields` that JSON can hold (others become text)."""
     LOGGER.log(level, name, extra={"fields": fields})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import Request
@@ -19,30 +19,36 @@ MOST_JSON = 16 << 20
 MOST_ATTRIBUTES, LONGEST_NAME, LONGEST_VALUE, LONGEST_REQUEST_ID = 32, 64, 200, 200
 
 
-def announced(request: Request, max_bytes: int) -> int:
-    """How many bytes the body may bring: what it says, or the most when it does not. Refused (413)."""
-    said = request.headers.get("content-length", "")
-    size = int(said) if said.isdigit() else max_bytes
+def read_announced_size(request: Request, max_bytes: int) -> int:
+    """Reads how many bytes the body brings: its Content-Length, or `max_bytes` when it has none.
+
+    Refused (413) when more.
+    """
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdigit() else max_bytes
     if size > max_bytes + MULTIPART_ROOM:
         raise _too_large(max_bytes)
     return size
 
 
-async def image_bytes(request: Request, max_bytes: int, seconds: float) -> bytes:
-    """The image: the body itself, or the multipart field "image". Refused (408, 413, 415, 422)."""
+async def read_image(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """Reads the image: the body itself, or the multipart field "image".
+
+    Refused (408 after `seconds`, 413, 415, 422).
+    """
     try:
         async with asyncio.timeout(seconds):
-            return await _image_bytes(request, max_bytes)
+            return await _read_image(request, max_bytes)
     except TimeoutError:
         raise Refused(408, "too_slow", f"expected the image within {seconds:g} s.", {"Connection": "close"}) from None
 
 
-async def _image_bytes(request: Request, max_bytes: int) -> bytes:
+async def _read_image(request: Request, max_bytes: int) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        data = await _multipart(request, max_bytes)
+        data = await _read_multipart(request, max_bytes)
     elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
-        data = await body(request, max_bytes)
+        data = await read_body(request, max_bytes)
     else:
         raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
                       f"multipart/form-data with the field image, got {kind}.")
@@ -51,12 +57,12 @@ async def _image_bytes(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-async def body(request: Request, limit: int) -> bytes:
-    """The whole body; Refused (413) as soon as it is longer than `limit` bytes."""
-    return b"".join([chunk async for chunk in _limited(request, limit)])
+async def read_body(request: Request, limit: int) -> bytes:
+    """Reads the whole body; Refused (413) as soon as it is longer than `limit` bytes."""
+    return b"".join([chunk async for chunk in _stream_limited(request, limit)])
 
 
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def _stream_limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -69,8 +75,9 @@ def _too_large(limit: int) -> Refused:
     return Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less.", {"Connection": "close"})
 
 
-async def _multipart(request: Request, max_bytes: int) -> bytes:
-    parser = MultiPartParser(request.headers, _limited(request, max_bytes + MULTIPART_ROOM), max_files=1, max_fields=8)
+async def _read_multipart(request: Request, max_bytes: int) -> bytes:
+    stream = _stream_limited(request, max_bytes + MULTIPART_ROOM)
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=8)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:
@@ -88,36 +95,39 @@ async def _multipart(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-async def json_body(request: Request) -> Any:
-    """The body as JSON. Refused (413, 422)."""
+async def read_json_body(request: Request) -> Any:
+    """Reads the body as JSON. Refused (413, 422)."""
     try:
-        return json.loads(await body(request, MOST_JSON))
+        return json.loads(await read_body(request, MOST_JSON))
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_json", f"expected a JSON body, got something else: {error}.") from None
 
 
-def attributes(request: Request) -> dict[str, str] | None:
-    """`X-Attributes`: a JSON object of texts, numbers and booleans, as texts; None without the header."""
-    text = _header(request, "x-attributes")
+def read_attributes(request: Request) -> dict[str, str] | None:
+    """Reads `X-Attributes`, a JSON object of texts, numbers and booleans, as texts; None without it.
+
+    Refused (422).
+    """
+    text = _read_header(request, "x-attributes")
     if text is None:
         return None
     try:
-        found = json.loads(text)
+        given = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_attributes", f"X-Attributes: expected a JSON object, got {text[:80]!r}: {error}.") from None
-    if not isinstance(found, dict) or len(found) > MOST_ATTRIBUTES:
+    if not isinstance(given, dict) or len(given) > MOST_ATTRIBUTES:
         raise Refused(422, "bad_attributes", f"X-Attributes: expected a JSON object of at most {MOST_ATTRIBUTES} names.")
-    return {_name(name): _value(name, value) for name, value in found.items() if value is not None}
+    return {_check_name(name): _format_value(name, value) for name, value in given.items() if value is not None}
 
 
-def _name(name: str) -> str:
-    if not 1 <= len(name) <= LONGEST_NAME or not _writable(name):
+def _check_name(name: str) -> str:
+    if not 1 <= len(name) <= LONGEST_NAME or not _is_writable(name):
         raise Refused(422, "bad_attributes", f"X-Attributes: expected names of 1 to {LONGEST_NAME} printable characters, "
                       f"got {name[:80]!r}.")
     return name
 
 
-def _value(name: str, value: object) -> str:
+def _format_value(name: str, value: object) -> str:
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, str | int | float):
@@ -125,22 +135,22 @@ def _value(name: str, value: object) -> str:
     else:
         raise Refused(422, "bad_attributes", f"X-Attributes: {name}: expected a text, a number or a boolean, got "
                       f"{type(value).__name__}.")
-    if len(text) > LONGEST_VALUE or not _writable(text):
+    if len(text) > LONGEST_VALUE or not _is_writable(text):
         raise Refused(422, "bad_attributes", f"X-Attributes: {name}: expected at most {LONGEST_VALUE} characters, none "
                       f"of them a control character.")
     return text
 
 
-def request_id(request: Request) -> str | None:
-    """`X-Request-Id`, at most 200 characters; None without the header."""
-    text = _header(request, "x-request-id")
-    if text is not None and (len(text) > LONGEST_REQUEST_ID or not _writable(text)):
+def read_request_id(request: Request) -> str | None:
+    """Reads `X-Request-Id`, at most 200 characters; None without the header. Refused (422)."""
+    text = _read_header(request, "x-request-id")
+    if text is not None and (len(text) > LONGEST_REQUEST_ID or not _is_writable(text)):
         raise Refused(422, "bad_request_id", f"X-Request-Id: expected at most {LONGEST_REQUEST_ID} printable characters.")
     return text or None
 
 
-def _header(request: Request, name: str) -> str | None:
-    """A header as UTF-8, which is what clients send; HTTP itself would say Latin-1."""
+def _read_header(request: Request, name: str) -> str | None:
+    """Reads a header as UTF-8, which is what clients send; HTTP itself would say Latin-1."""
     text = request.headers.get(name)
     if text is None:
         return None
@@ -150,6 +160,6 @@ def _header(request: Request, name: str) -> str | None:
         return text
 
 
-def _writable(text: str) -> bool:
-    """No control characters and no lone surrogates, which UTF-8 cannot hold."""
+def _is_writable(text: str) -> bool:
+    """Says whether a text has no control characters and no lone surrogates, which UTF-8 cannot hold."""
     return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text)

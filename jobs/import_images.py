@@ -55,14 +55,14 @@ def stored(storage: Storage, folder: Path, labeler: str, at: int,
 
     `at`: when they were labelled, microseconds since 1970.
     """
-    from inference.model.strip_metadata import strip
+    from inference.model.strip_metadata import strip_metadata
 
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in PICTURES or not path.is_file():
             continue
         label = labels.normalise(path.parent.name)
         try:
-            data, extension, _ = strip(path.read_bytes())
+            data, extension, _ = strip_metadata(path.read_bytes())
         except BadImage as error:
             refused.append({"file": str(path.relative_to(folder)), "reason": str(error)})
             continue

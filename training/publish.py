@@ -94,7 +94,7 @@ def _convert(weights: Path, network_name: str, classes: int, file: Path) -> None
 
     from inference.model import network
 
-    state = network.without_auxiliary(weights_file.read(weights))
+    state = network.drop_auxiliary_heads(weights_file.read(weights))
     weights_file.check_fits(state, network.build(network_name, classes).state_dict(), f"{weights} for {network_name}")
     weights_file.check_finite(state, str(weights))
     save_file({name: tensor.contiguous().clone() for name, tensor in sorted(state.items())}, str(file))

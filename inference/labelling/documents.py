@@ -24,7 +24,7 @@ class BatchItem(Document):
 
 
 class Batch(Document):
-    """`batch-<n>.json`: immutable; whether it is done stands in its answers."""
+    """`batch-<n>.json`: immutable; its answers say whether it is done."""
 
     schema_: str = Field(default="1", alias="schema")
     holder: BatchHolder
@@ -33,8 +33,8 @@ class Batch(Document):
     predicted: str | None = None  # of a review batch: the label that all its items got
     items: list[BatchItem]
 
-    def item(self, prediction_id: str) -> BatchItem | None:
-        """The item of that prediction."""
+    def find_item(self, prediction_id: str) -> BatchItem | None:
+        """Finds the item of that prediction; None when this batch does not hold it."""
         return next((i for i in self.items if i.prediction_id == prediction_id), None)
 
 

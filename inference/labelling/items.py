@@ -6,13 +6,16 @@ A file never changes, so what was drawn from it is remembered; a page that asks 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
 from contract.counts import BINS
 from contract.errors import ForeignSchema
 from contract.samples import Cell, Sample, drawn, uniform
 from contract.stores.store import Entry, Storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = ("prediction_id", "model", "role", "predicted_label", "confidence", "image_sha256", "image_uri")
 REQUIRED = ("prediction_id", "model", "predicted_label")
@@ -29,34 +32,41 @@ class Item(NamedTuple):
     p: float = 1.0
 
 
-def files(storage: Storage, day: str) -> list[Entry]:
-    """The Parquet files of a day's predictions."""
-    found = storage.list(layout.day_folder(layout.PREDICTIONS, day))
-    return [e for e in found if e.key.endswith(".parquet") and layout.holds_rows(e.key)]
+def list_files(storage: Storage, day: str) -> list[Entry]:
+    """Lists the Parquet files of a day's predictions."""
+    entries = storage.list(layout.day_folder(layout.PREDICTIONS, day))
+    return [e for e in entries if e.key.endswith(".parquet") and layout.holds_rows(e.key)]
 
 
-def cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
-    """How many live predictions of the model lie in each cell; a prediction in two files counts once."""
-    seen = {i.prediction_id: Cell(i.predicted, i.bin) for e in files(storage, day)
-            for i in items_of(storage, e.key, model, day)}
+def count_cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
+    """Counts the live predictions of the model in each cell; a prediction in two files counts once."""
+    seen = {i.prediction_id: Cell(i.predicted, i.bin) for e in list_files(storage, day)
+            for i in read_items(storage, e.key, model, day)}
     return dict(Counter(seen.values()))
 
 
-def items_of(storage: Storage, key: str, model: str, day: str) -> list[Item]:
-    """The live predictions of one model in one file, without rows that belong to another day."""
+def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
+    """Reads the live predictions of one model in one file, without rows that belong to another day.
+
+    ForeignSchema.
+    """
     import pyarrow.compute as pc
 
-    table = _read(storage, key)
+    table = _read_columns(storage, key)
     mine = pc.and_(pc.equal(table["model"], model), pc.equal(pc.fill_null(table["role"], "live"), "live"))
     table = table.filter(pc.fill_null(mine, False))
     columns = [table[c].to_pylist() for c in ("prediction_id", "predicted_label")]
-    bins = _bins(table["confidence"])
+    bins = _bin_confidences(table["confidence"])
     images = [table[c].to_pylist() for c in ("image_sha256", "image_uri")]
     rows = (Item(*row) for row in zip(*columns, bins, *images, strict=True))
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 
 
-def _read(storage: Storage, key: str) -> Any:
+def _read_columns(storage: Storage, key: str) -> pa.Table:
+    """Reads COLUMNS of a file, null where it has no such column.
+
+    ForeignSchema when it is no file of predictions.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -75,8 +85,8 @@ def _read(storage: Storage, key: str) -> Any:
                      else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})
 
 
-def _bins(confidence: Any) -> list[int | None]:
-    """Rule 5 of counting for a whole column: compared with the doubles k/20, never multiplied."""
+def _bin_confidences(confidence: pa.ChunkedArray) -> list[int | None]:
+    """Applies rule 5 of counting to a whole column: compared with the doubles k/20, never multiplied."""
     import numpy as np
 
     values = confidence.to_numpy(zero_copy_only=False)
@@ -92,21 +102,21 @@ class DrawnItems:
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
         self._by_file: dict[tuple[str, str], list[Item]] = {}
-        self._all: tuple[int, dict[str, Item]] = (0, {})
+        self._ordered: tuple[int, dict[str, Item]] = (0, {})
 
-    def all(self) -> dict[str, Item]:
-        """Drawn items by prediction id, in the order of asking: that of another hash, so no cell is asked first."""
-        for entry in files(self.storage, self.sample.day):
+    def read_all(self) -> dict[str, Item]:
+        """Returns the drawn items by prediction id, in the order of asking: by another hash, so that no cell comes first."""
+        for entry in list_files(self.storage, self.sample.day):
             if (entry.key, entry.etag) not in self._by_file:
-                self._by_file[entry.key, entry.etag] = self._drawn_from(entry.key)
+                self._by_file[entry.key, entry.etag] = self._draw_from(entry.key)
         known = list(self._by_file.values())
-        if self._all[0] != len(known):
-            found = {item.prediction_id: item for items in reversed(known) for item in items}
-            order = sorted(found, key=lambda i: uniform(f"order:{self.sample.salt}", i))
-            self._all = (len(known), {i: found[i] for i in order})
-        return self._all[1]
+        if self._ordered[0] != len(known):
+            drawn_items = {item.prediction_id: item for items in reversed(known) for item in items}
+            order = sorted(drawn_items, key=lambda i: uniform(f"order:{self.sample.salt}", i))
+            self._ordered = (len(known), {i: drawn_items[i] for i in order})
+        return self._ordered[1]
 
-    def _drawn_from(self, key: str) -> list[Item]:
-        rows = items_of(self.storage, key, self.sample.model, self.sample.day)
+    def _draw_from(self, key: str) -> list[Item]:
+        rows = read_items(self.storage, key, self.sample.model, self.sample.day)
         chosen = drawn(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
         return [rows[i]._replace(p=p) for i, p in chosen]

@@ -14,64 +14,70 @@ MOST_LABELS = 10_000
 
 
 def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str) -> str:
-    """A UUIDv7 that is neither from the future nor older than `oldest`; Refused (422) otherwise."""
+    """Returns a UUIDv7 that is neither from the future nor older than `oldest`.
+
+    Refused (422) otherwise, by the name `what`.
+    """
     if not isinstance(prediction_id, str) or ids.day_of(prediction_id) is None:
         raise Refused(422, "bad_prediction_id", f"{what}: expected a UUIDv7 as prediction id, got {prediction_id!r}.")
-    made = ids.moment_of(prediction_id)
-    if made > now + FUTURE:
-        raise Refused(422, "id_from_the_future", f"{what}: {prediction_id} is from {clock.iso(made)}, and it is "
+    moment = ids.moment_of(prediction_id)
+    if moment > now + FUTURE:
+        raise Refused(422, "id_from_the_future", f"{what}: {prediction_id} is from {clock.iso(moment)}, and it is "
                       f"{clock.iso(now)}. Check the clock of the machine that made it.")
-    if made < now - oldest:
-        raise Refused(422, "id_too_old", f"{what}: {prediction_id} is from {clock.iso(made)}; the oldest accepted is "
+    if moment < now - oldest:
+        raise Refused(422, "id_too_old", f"{what}: {prediction_id} is from {clock.iso(moment)}; the oldest accepted is "
                       f"{clock.iso(now - oldest)}.")
     return prediction_id
 
 
-def origin_of(said: object, caller: Caller, what: str) -> str:
-    """The origin that a judgement gets over the API: feedback, or import for an admin who asks for it."""
-    if said in (None, "feedback"):
+def decide_origin(claimed: object, caller: Caller, what: str) -> str:
+    """Decides the origin of a judgement over the API: feedback, or import for an admin who claims it.
+
+    Refused (403, 422).
+    """
+    if claimed in (None, "feedback"):
         return "feedback"
-    if said == "import":
+    if claimed == "import":
         if caller.may("admin"):
             return "import"
         raise Refused(403, "forbidden_origin", f"{what}: the origin import needs the role admin.")
-    if said in ("review", "audit"):
-        raise Refused(403, "forbidden_origin", f"{what}: the origin {said} comes only from the page /{said}, which "
+    if claimed in ("review", "audit"):
+        raise Refused(403, "forbidden_origin", f"{what}: the origin {claimed} comes only from the page /{claimed}, which "
                       f"knows what was asked and how.")
-    raise Refused(422, "bad_origin", f"{what}: expected the origin feedback or import, got {said!r}.")
+    raise Refused(422, "bad_origin", f"{what}: expected the origin feedback or import, got {claimed!r}.")
 
 
-def tied(caller: Caller, labeler: str | None) -> str:
-    """A labeler under the caller's key, whether or not somebody has put it there already."""
+def qualify_labeler(caller: Caller, labeler: str | None) -> str:
+    """Puts a labeler's name under the caller's key, unless it is there already."""
     if caller.id != ANONYMOUS and labeler and (labeler == caller.id or labeler.startswith(f"{caller.id}/")):
         return labeler
-    return caller.labeler(labeler)
+    return caller.name_labeler(labeler)
 
 
-def label_row(judgement: Any, what: str, *, caller: Caller, now: datetime, oldest: timedelta, origin: str | None,
-              labeler_default: str | None, saw_prediction: bool | None) -> dict[str, Any]:
-    """The row of one judgement, without what the sample says of it. Refused names the judgement by `what`.
+def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetime, oldest: timedelta, origin: str | None,
+                   labeler_default: str | None, saw_prediction: bool | None) -> dict[str, Any]:
+    """Makes the row of one judgement, without what the sample says of it. Refused names the judgement by `what`.
 
     `origin` None: what the caller may claim. `saw_prediction` None: what the judgement says.
     """
     if not isinstance(judgement, dict):
         raise Refused(422, "bad_label", f"{what}: expected a JSON object, got {type(judgement).__name__}.")
-    withdraws = _flag(judgement, "withdraws", what)
+    withdraws = _read_flag(judgement, "withdraws", what)
     try:
         label = judgement.get("label")
         label = None if withdraws and label is None else normalise(label)
-        said = judgement.get("labeler")
-        labeler = tied(caller, labeler_default if said is None else normalise(said))
+        labeler_named = judgement.get("labeler")
+        labeler = qualify_labeler(caller, labeler_default if labeler_named is None else normalise(labeler_named))
     except BadLabel as error:
         raise Refused(422, "bad_label", f"{what}: {error}") from None
-    saw = _flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
+    saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     return {"label_id": ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,
-            "origin": origin or origin_of(judgement.get("origin"), caller, what), "withdraws": withdraws,
+            "origin": origin or decide_origin(judgement.get("origin"), caller, what), "withdraws": withdraws,
             "actor": caller.id}
 
 
-def _flag(judgement: dict[str, Any], name: str, what: str) -> bool | None:
+def _read_flag(judgement: dict[str, Any], name: str, what: str) -> bool | None:
     value = judgement.get(name)
     if value is not None and not isinstance(value, bool):
         raise Refused(422, "bad_label", f"{what}: expected {name} to be true, false or absent, got {value!r}.")

@@ -1,6 +1,6 @@
 """What waits for a person: batches of a sample's items, handed out so that no two people get the same batch.
 
-Everything lies beside `sample.json`, so all replicas agree: `batch-<n>.json` says who holds which items until when and
+All documents are beside `sample.json`, so all replicas agree: `batch-<n>.json` says who holds which items until when and
 is created exclusively; `answer-<n>-<k>.json` says what was answered of it. Labels themselves take the durable path of
 the service; the answers here only say what need not be asked again, without waiting for the shipper.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from contract import clock, jsonio, layout, samples
 from contract.errors import AlreadyExists, NotFound, UsageError
@@ -50,7 +50,7 @@ class Queue:
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
         self._batches = NumberedDocuments(storage, f"{self.folder}batch-{{}}.json")
         self._drawn = DrawnItems(storage, sample)
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Batch | Answers] = {}
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -59,74 +59,77 @@ class Queue:
         for entry in self.storage.list(self.folder):
             name = entry.key.removeprefix(self.folder).removesuffix(".json")
             if name != "sample" and name not in self._known:
-                form = Batch if name.startswith("batch-") else Answers
-                self._known[name] = form.load(self.storage, entry.key)
+                document = Batch if name.startswith("batch-") else Answers
+                self._known[name] = document.load(self.storage, entry.key)
 
-    def batches(self) -> dict[int, Batch]:
-        """All batches by number."""
+    def list_batches(self) -> dict[int, Batch]:
+        """Returns all batches by number."""
         return {int(n.partition("-")[2]): d for n, d in list(self._known.items()) if isinstance(d, Batch)}
 
-    def answered(self, n: int) -> dict[str, str | None]:
-        """What was answered of batch n so far; the last word counts."""
-        return self._answers().get(n, {})
+    def find_answers(self, n: int) -> dict[str, str | None]:
+        """Returns what was answered of batch n so far; the last word counts."""
+        return self._collect_answers().get(n, {})
 
-    def _answers(self) -> dict[int, dict[str, str | None]]:
-        """Batch number -> prediction id -> the last word."""
+    def _collect_answers(self) -> dict[int, dict[str, str | None]]:
+        """Collects batch number -> prediction id -> the last word."""
         numbered = sorted((int(n), int(k), d) for name, d in list(self._known.items()) if isinstance(d, Answers)
                           for _, n, k in [name.split("-")])
-        found: dict[int, dict[str, str | None]] = {}
+        answers: dict[int, dict[str, str | None]] = {}
         for n, _, document in numbered:
-            found.setdefault(n, {}).update(document.answers)
-        return found
+            answers.setdefault(n, {}).update(document.answers)
+        return answers
 
-    def opinions(self) -> dict[str, dict[tuple[str, str, str], str | None]]:
-        """Prediction id -> person -> their label (None: could not say)."""
-        found: dict[str, dict[tuple[str, str, str], str | None]] = {}
-        answers = self._answers()
-        for n, batch in self.batches().items():
+    def collect_opinions(self) -> dict[str, dict[tuple[str, str, str], str | None]]:
+        """Collects prediction id -> person -> their label (None: could not say)."""
+        opinions: dict[str, dict[tuple[str, str, str], str | None]] = {}
+        answers = self._collect_answers()
+        for n, batch in self.list_batches().items():
             for prediction_id, label in answers.get(n, {}).items():
-                found.setdefault(prediction_id, {})[_person(batch.holder)] = label
-        return found
+                opinions.setdefault(prediction_id, {})[_identify(batch.holder)] = label
+        return opinions
 
-    def open_batches(self) -> dict[int, Batch]:
-        """Batches that are neither expired nor answered in full."""
-        now, answers = clock.iso(clock.now()), self._answers()
-        return {n: b for n, b in self.batches().items()
+    def list_open_batches(self) -> dict[int, Batch]:
+        """Returns the batches that are neither expired nor answered in full."""
+        now, answers = clock.iso(clock.now()), self._collect_answers()
+        return {n: b for n, b in self.list_batches().items()
                 if b.expires_at > now and len(answers.get(n, {})) < len(b.items)}
 
-    def wanted(self, prediction_id: str, labels: Iterable[str | None]) -> int:
-        """How many opinions an item is to get, given those it has."""
+    def count_wanted(self, prediction_id: str, labels: Iterable[str | None]) -> int:
+        """Counts the opinions that an item is to get, given those it has."""
         named = [label for label in labels if label is not None]
         base = samples.opinions(self.sample, prediction_id)
-        return max(base, min(len(named) + 1, SPLIT_OPINIONS)) if len(set(named)) > 1 and _tied(named) else base
+        return max(base, min(len(named) + 1, SPLIT_OPINIONS)) if len(set(named)) > 1 and _is_tied(named) else base
 
-    def waiting(self, holder: BatchHolder | None = None) -> list[tuple[Item, int]]:
-        """Items to hand out (to this holder), each with the opinions it has; first opinions first."""
-        opinions, answers = self.opinions(), self._answers()
-        held = {i.prediction_id for n, b in self.open_batches().items() for i in b.items
+    def list_waiting(self, holder: BatchHolder | None = None) -> list[tuple[Item, int]]:
+        """Lists the items to hand out (to this holder), each with the number of opinions it has; the fewest first."""
+        opinions, answers = self.collect_opinions(), self._collect_answers()
+        held = {i.prediction_id for n, b in self.list_open_batches().items() for i in b.items
                 if i.prediction_id not in answers.get(n, {})}
-        found = []
-        for prediction_id, item in self._drawn.all().items():
+        waiting = []
+        for prediction_id, item in self._drawn.read_all().items():
             given = opinions.get(prediction_id, {})
             count = sum(label is not None for label in given.values())
-            asked_before = holder is not None and _person(holder) in given
+            asked_before = holder is not None and _identify(holder) in given
             if item.image_sha256 is None or item.image_uri is None or prediction_id in held or asked_before:
                 continue
-            if count < self.wanted(prediction_id, given.values()):
-                found.append((item, count))
-        return sorted(found, key=lambda w: w[1])
+            if count < self.count_wanted(prediction_id, given.values()):
+                waiting.append((item, count))
+        return sorted(waiting, key=lambda w: w[1])
 
     # -- handing out ------------------------------------------------------------------------------------------------
 
     def hand_out(self, holder: BatchHolder, size: int) -> tuple[int, Batch] | None:
-        """A new batch for this holder, None when nothing waits. A lost race for the number looks again."""
+        """Makes a new batch of `size` items for this holder; None when nothing waits.
+
+        Who loses a race for the number looks again.
+        """
         while True:
             self.refresh()
-            after = max(self.batches(), default=0)
-            chosen = self._chosen(self.waiting(holder), size)
+            after = max(self.list_batches(), default=0)
+            chosen = self._choose_items(self.list_waiting(holder), size)
             if not chosen:
                 return None
-            batch = self._batch(holder, chosen)
+            batch = self._make_batch(holder, chosen)
             try:
                 n = self._batches.append(batch.to_dict(), after=after)
             except AlreadyExists:
@@ -134,18 +137,18 @@ class Queue:
             self._known[f"batch-{n}"] = batch
             return n, batch
 
-    def _chosen(self, waiting: list[tuple[Item, int]], size: int) -> list[tuple[Item, int]]:
-        present = [w for w in waiting[:4 * size + 100] if self._shown(w[0])]
+    def _choose_items(self, waiting: list[tuple[Item, int]], size: int) -> list[tuple[Item, int]]:
+        present = [w for w in waiting[:4 * size + 100] if self._is_not_erased(w[0])]
         if self.sample.kind == "review" and present:
             label = Counter(w[0].predicted for w in present).most_common(1)[0][0]
             present = [w for w in present if w[0].predicted == label]
         return present[:size]
 
-    def _shown(self, item: Item) -> bool:
-        """An erased picture cannot be judged."""
+    def _is_not_erased(self, item: Item) -> bool:
+        """Says whether the picture is still there to be judged."""
         return not self.storage.exists(layout.erasure(item.image_sha256 or ""))
 
-    def _batch(self, holder: BatchHolder, chosen: list[tuple[Item, int]]) -> Batch:
+    def _make_batch(self, holder: BatchHolder, chosen: list[tuple[Item, int]]) -> Batch:
         now = clock.now()
         items = [BatchItem(prediction_id=i.prediction_id, image=i.image_sha256, p=None if count else i.p)
                  for i, count in chosen]
@@ -153,41 +156,42 @@ class Queue:
                      expires_at=clock.iso(now + timedelta(minutes=HOLD_MINUTES)), items=items,
                      predicted=chosen[0][0].predicted if self.sample.kind == "review" else None)
 
-    def batch(self, n: int) -> Batch:
-        """Batch n; NotFound when it was never handed out."""
+    def find_batch(self, n: int) -> Batch:
+        """Returns batch n; NotFound when it was never handed out."""
         self.refresh()
-        found = self.batches().get(n)
-        if found is None:
+        batch = self.list_batches().get(n)
+        if batch is None:
             raise NotFound(f"{self.sample.kind} batch {n} of {self.sample.model!r} on {self.sample.day} was never "
                            f"handed out.")
-        return found
+        return batch
 
-    def mine(self, holder: BatchHolder) -> tuple[int, Batch] | None:
-        """The open batch of this person, to go on where they stopped."""
+    def find_open_batch(self, holder: BatchHolder) -> tuple[int, Batch] | None:
+        """Finds the open batch of this person, to go on where they stopped."""
         self.refresh()
-        return next(((n, b) for n, b in self.open_batches().items() if _person(b.holder) == _person(holder)), None)
+        person = _identify(holder)
+        return next(((n, b) for n, b in self.list_open_batches().items() if _identify(b.holder) == person), None)
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def judgements(self, n: int, answers: dict[str, str | None]) -> list[Judged]:
-        """The new judgements among the answers, grouped by their probability.
+    def group_judgements(self, n: int, answers: dict[str, str | None]) -> list[Judged]:
+        """Groups the new judgements among the answers by their probability.
 
         An answer given before is dropped, so that a form sent twice writes once. UsageError names a foreign item.
         """
-        batch, before = self.batch(n), self.answered(n)
+        batch, before = self.find_batch(n), self.find_answers(n)
         groups: dict[float | None, list[dict[str, str]]] = {}
         for prediction_id, label in answers.items():
-            item = batch.item(prediction_id)
+            item = batch.find_item(prediction_id)
             if item is None:
                 raise UsageError(f"batch {n} does not hold the prediction {prediction_id!r}.")
             if label is not None and before.get(prediction_id) != label:
                 groups.setdefault(item.p, []).append({"prediction_id": prediction_id, "label": label})
         return [Judged(p, SECOND_OPINION if p is None else self.sample.strategy, j) for p, j in groups.items()]
 
-    def record(self, n: int, answers: dict[str, str | None]) -> None:
+    def save_answers(self, n: int, answers: dict[str, str | None]) -> None:
         """Notes what was answered, after its labels are durable: a crash between the two asks again, loses nothing."""
-        batch = self.batch(n)
-        before = self.answered(n)
+        batch = self.find_batch(n)
+        before = self.find_answers(n)
         new = {i: label for i, label in answers.items() if i not in before or before[i] != label}
         if not new:
             return
@@ -195,32 +199,36 @@ class Queue:
         k = NumberedDocuments(self.storage, f"{self.folder}answer-{n}-{{}}.json").add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
 
-    def progress(self) -> dict[str, int]:
-        """How many items were asked, answered (by anybody), and wait."""
-        answered = {i for i, given in self.opinions().items() if any(v is not None for v in given.values())}
-        asked = self._drawn.all()
-        return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.waiting())}
+    def count_progress(self) -> dict[str, int]:
+        """Counts the items that are asked, that were answered (by anybody), and that wait."""
+        answered = {i for i, given in self.collect_opinions().items() if any(v is not None for v in given.values())}
+        asked = self._drawn.read_all()
+        return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.list_waiting())}
 
 
-def _person(holder: BatchHolder) -> tuple[str, str, str]:
+def _identify(holder: BatchHolder) -> tuple[str, str, str]:
+    """What tells one person from another."""
     return holder.actor, holder.labeler, holder.visitor
 
 
-def _tied(named: list[str]) -> bool:
-    """Whether no label has more votes than every other."""
+def _is_tied(named: list[str]) -> bool:
+    """Says whether no label has more votes than every other."""
     top = Counter(named).most_common(2)
     return len(top) > 1 and top[0][1] == top[1][1]
 
 
-def days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
-    """Days that have a sample of this kind, newest first."""
+def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
+    """Lists the days that have a sample of this kind, newest first."""
     prefix = f"samples/{layout.name(model)}/"
-    found = [f.removeprefix("dt=") for f in storage.folders(prefix) if f.startswith("dt=")]
-    return [d for d in sorted(found, reverse=True) if storage.exists(samples.sample_key(model, d, kind))]
+    days = [f.removeprefix("dt=") for f in storage.folders(prefix) if f.startswith("dt=")]
+    return [d for d in sorted(days, reverse=True) if storage.exists(samples.sample_key(model, d, kind))]
 
 
-def parse_answers(answers: Any) -> dict[str, str | None]:
-    """`[{"prediction_id", "label"}]` -> {id: label}; a null label says: cannot tell. UsageError says what is wrong."""
+def parse_answers(answers: object) -> dict[str, str | None]:
+    """Parses `[{"prediction_id", "label"}]` to {id: label}; a null label says: cannot tell.
+
+    UsageError says what is wrong.
+    """
     if not isinstance(answers, list) or not all(isinstance(a, dict) and isinstance(a.get("prediction_id"), str)
                                                 for a in answers):
         raise UsageError('expected "answers" as a list of {"prediction_id", "label"}, got '

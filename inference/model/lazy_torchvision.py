@@ -17,8 +17,8 @@ MODELS, AUGMENTATION = "torchvision.ops", "torchvision.transforms.v2.functional"
 _once = threading.Lock()
 
 
-def ready(module: str = MODELS) -> None:
-    """torchvision, with that module of it, is imported when this returns. Any thread may call it."""
+def load(module: str = MODELS) -> None:
+    """Imports torchvision with its `module`, unless that is done already. Any thread may call it."""
     if module in sys.modules:
         return
     with _once:
@@ -26,21 +26,21 @@ def ready(module: str = MODELS) -> None:
         if COMPILER[0] in sys.modules:
             importlib.import_module(module)
         else:
-            _import_beside(module)
+            _import_without_compiler(module)
 
 
-def _import_beside(module: str) -> None:
-    places = {name: _Place(name) for name in COMPILER}
-    sys.modules.update(places)
+def _import_without_compiler(module: str) -> None:
+    placeholders = {name: _Placeholder(name) for name in COMPILER}
+    sys.modules.update(placeholders)
     try:
         importlib.import_module(module)
     finally:
-        for name, place in places.items():
-            if sys.modules.get(name) is place:
+        for name, placeholder in placeholders.items():
+            if sys.modules.get(name) is placeholder:
                 del sys.modules[name]
 
 
-class _Place(ModuleType):
+class _Placeholder(ModuleType):
     """Stands for a module while torchvision takes functions from it: each becomes one that imports when it is called."""
 
     def __getattr__(self, name: str) -> Any:
@@ -50,7 +50,7 @@ class _Place(ModuleType):
             return lambda function, *_, **__: function
         module = self.__name__
 
-        def later(*arguments: Any, **options: Any) -> Any:
+        def import_and_call(*arguments: Any, **options: Any) -> Any:
             return getattr(importlib.import_module(module), name)(*arguments, **options)
 
-        return later
+        return import_and_call

@@ -6,7 +6,7 @@ of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no
 
 import importlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -22,32 +22,32 @@ DRAWS = (Tensor.normal_, Tensor.uniform_)  # what everything in torch.nn.init en
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
 
-def names() -> list[str]:
-    """All torchvision classification networks, sorted."""
-    lazy_torchvision.ready()
+def list_networks() -> list[str]:
+    """Lists the names of all torchvision classification networks, sorted."""
+    lazy_torchvision.load()
     from torchvision import models
 
     return models.list_models(module=models)
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is of the user's own network, `package.module:build`."""
+    """Says whether a name is of the user's own network, `package.module:build`."""
     return ":" in name
 
 
 def build(name: str, classes: int) -> nn.Module:
-    """A network with random weights and a head of `classes` outputs; UsageError for an unknown name.
+    """Builds a network with random weights and a head of `classes` outputs; UsageError for an unknown name.
 
     Its forward takes [n, 3, H, W] and returns logits [n, classes] in both modes.
     """
     if is_own(name):
-        return _own(name, classes)
-    lazy_torchvision.ready()
+        return _build_own(name, classes)
+    lazy_torchvision.load()
     from torchvision import models
 
-    if name not in names():
+    if name not in list_networks():
         raise UsageError(f"network {name!r}: expected a torchvision classification network (for example resnet18) or "
-                         f"package.module:build. torchvision has: {', '.join(names())}.")
+                         f"package.module:build. torchvision has: {', '.join(list_networks())}.")
     builder = models.get_model_builder(name)
     options = {}
     if "googlenet" in name or "inception" in name:
@@ -56,7 +56,7 @@ def build(name: str, classes: int) -> nn.Module:
     return builder(weights=None, num_classes=classes, **options)
 
 
-def _own(name: str, classes: int) -> nn.Module:
+def _build_own(name: str, classes: int) -> nn.Module:
     module, _, function = name.partition(":")
     try:
         builder = getattr(importlib.import_module(module), function)
@@ -71,7 +71,7 @@ def _own(name: str, classes: int) -> nn.Module:
 
 
 def load(card: Card, weights: bytes) -> nn.Module:
-    """The card's network with these weights (safetensors), float32, in eval mode, on the CPU.
+    """Builds the card's network with these weights (safetensors), float32, in eval mode, on the CPU.
 
     Raises BadWeights when the bytes are no safetensors or their names or shapes are not the network's.
     """
@@ -83,15 +83,18 @@ def load(card: Card, weights: bytes) -> nn.Module:
     except SafetensorError as error:
         raise BadWeights(f"{card.model} version {card.version}: expected safetensors, got {len(weights)} bytes that "
                          f"are none ({error}). Publish the version again.") from error
-    return fill(card.network, len(card.classes), state)
+    return build_from_state(card.network, len(card.classes), state)
 
 
-def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
-    """A network by name that holds exactly this state, float32, in eval mode; BadWeights on any difference."""
+def build_from_state(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    """Builds a network that holds exactly this state, float32, in eval mode.
+
+    BadWeights when names or shapes differ.
+    """
     # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
     # regnet reads values of tensors while it is built, which the meta device does not have.
     meta = not is_own(name) and not name.startswith("regnet")
-    with torch.device("meta" if meta else "cpu"), _Undrawn() if meta else nullcontext():
+    with torch.device("meta" if meta else "cpu"), _SkipRandomInit() if meta else nullcontext():
         network = build(name, classes)
     # Safetensors do not keep the versions of modules, and mnasnet asks for its own: what we read is always current.
     current = OrderedDict(state)
@@ -105,31 +108,33 @@ def fill(name: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     return network.to(torch.float32).eval()
 
 
-class _Undrawn(TorchFunctionMode):
-    """Random numbers are not drawn for tensors without memory: that would import torch's compiler, 3 CPU-seconds."""
+class _SkipRandomInit(TorchFunctionMode):
+    """Skips the draws of torch.nn.init: for tensors without memory they would import torch's compiler, 3 CPU-seconds."""
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
         if function in DRAWS:
             return args[0]
         return function(*args, **(kwargs or {}))
 
 
-def without_auxiliary(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict without the auxiliary heads that torchvision's googlenet and inception_v3 are published with."""
+def drop_auxiliary_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the state dict without the auxiliary heads that torchvision publishes googlenet and inception_v3 with."""
     return {key: value for key, value in state.items() if not key.startswith(AUXILIARY)}
 
 
-def head(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """Name and layer of the classification head: the last Linear or Conv2d in the order of definition.
+def find_head(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """Finds the name and layer of the classification head: the last Linear or Conv2d in the order of definition.
 
-    True of every torchvision classification network (tested over all); squeezenet's is a convolution.
+    That layer is the head in every torchvision classification network (tested over all); squeezenet's is a convolution.
+    UsageError when there is none.
     """
-    found = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    if not found:
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    if not layers:
         raise UsageError(f"{type(network).__name__}: expected a Linear or Conv2d layer as its head, got none.")
-    return found[-1]
+    return layers[-1]
 
 
-def outputs(layer: nn.Linear | nn.Conv2d) -> int:
-    """How many classes a head tells apart."""
+def count_outputs(layer: nn.Linear | nn.Conv2d) -> int:
+    """Returns how many classes a head tells apart."""
     return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels

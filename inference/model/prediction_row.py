@@ -8,22 +8,23 @@ from contract import layout
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
-    from inference.model.preprocess import Info
+    from inference.model.preprocess import ImageInfo
 
 LOGGED_CLASSES = 5
 
 
-def logged_classes(predictor: Predictor, log_all_classes: bool, asked: int = 0) -> int:
-    """How many classes a row holds: at least 5 (or all there are), whatever the caller asked for."""
+def count_logged_classes(predictor: Predictor, log_all_classes: bool, asked: int = 0) -> int:
+    """Returns how many classes a row holds: `asked`, but at least 5; all of the card's with `log_all_classes`."""
     return len(predictor.card.classes) if log_all_classes else max(LOGGED_CLASSES, asked)
 
 
-def prediction_row(predictor: Predictor, top: list[tuple[str, float]], info: Info, size: int, sha256: str,
-                   extension: str | None, *, prediction_id: str, at: int, role: str) -> dict[str, Any]:
-    """What one version answered (`top`, best first) about one picture.
+def make_prediction_row(predictor: Predictor, top: list[tuple[str, float]], info: ImageInfo, size: int, sha256: str,
+                        extension: str | None, *, prediction_id: str, at: int, role: str) -> dict[str, Any]:
+    """Makes the row of what one version answered about one picture: `top`, (label, probability), best first.
 
     `info`, `size`: width, height and bytes of the picture as it came; `sha256`: of its stripped bytes; `extension`:
-    of the stored picture, None when it is not stored; `at`: microseconds since 1970 UTC, of the id's own day.
+    of the stored picture, None when it is not stored; `at`: microseconds since 1970 UTC, of the id's own day; `role`:
+    live or batch.
     """
     card = predictor.card
     return {"prediction_id": prediction_id, "predicted_at": at, "model": card.model, "model_version": card.version,

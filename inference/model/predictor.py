@@ -8,7 +8,7 @@ import io
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, NotFinite, UsageError
 from inference.model import network, preprocess
 
+Prepared: TypeAlias = Tensor  # an image as a network gets it: float32 [3, H, W]; stacked, [n, 3, H, W]
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # torch: as PyTorch runs it. torchscript: traced, weights folded, laid out for the processor; 1.5 times as fast on a CPU
 # (benchmarks/runtimes.py), for networks whose computation does not depend on what they see.
@@ -29,8 +30,10 @@ TRIED_BATCHES = (1, 2, 5)
 
 
 class Predictor:
-    """One version of a model, ready to answer. Any thread may call it; one of the user's own networks, which may keep something
-    from call to call, computes for one thread at a time."""
+    """One version of a model, ready to answer. Any thread may call it.
+
+    A network of the user's own, which may keep something from call to call, computes for one thread at a time.
+    """
 
     def __init__(self, card: Card, weights: bytes, device: str | None = None) -> None:
         """Raises BadWeights when the weights do not fit, UsageError for a runtime that this Trueup does not have."""
@@ -38,48 +41,56 @@ class Predictor:
             raise UsageError(f"{card.model} version {card.version}: its card names the runtime {card.runtime!r}; "
                              f"expected {TORCH} or {TORCHSCRIPT}. Update Trueup, or publish the weights for torch.")
         self.card = card
-        self.device = torch.device(device or ("cuda" if gpu() else "cpu"))
+        self.device = torch.device(device or ("cuda" if has_gpu() else "cpu"))
         self.number_format = FORMATS[card.number_format]
         self.network = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
-        self._turn = Lock() if network.is_own(card.network) else nullcontext()
+        self._turn: AbstractContextManager[Any] = Lock() if network.is_own(card.network) else nullcontext()
         self.preprocess_hash = card.preprocess.hash()
         # Kernels of bfloat16 are made for channels innermost: twice as fast, the same sums.
         self.layout = torch.channels_last if self.number_format == torch.bfloat16 else torch.contiguous_format
-        self.network = self.network.to(memory_format=self.layout)
+        # torch's own annotation leaves the layout out.
+        self.network = self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
         if card.runtime == TORCHSCRIPT:
-            self.network = self._checked()
+            self.network = self._compile_torchscript()
 
-    def _checked(self) -> Any:
-        """The network in torchscript, once it gave what the network itself gives, in batches of several sizes."""
-        side, who = input_size(self.card.preprocess), f"{self.card.model} version {self.card.version}"
+    def _compile_torchscript(self) -> torch.jit.ScriptModule:
+        """Makes torchscript of the network, and tries that it gives what the network itself gives, in batches of several sizes.
+
+        BadWeights when the two differ, UsageError when the card or the network rules torchscript out.
+        """
+        side = find_input_size(self.card.preprocess)
+        who = f"{self.card.model} version {self.card.version}"
         if side is None:
             raise UsageError(f"{who}: the runtime torchscript needs pictures of one size. Publish with --crop or --size, or "
                              f"with --runtime torch.")
         if self.number_format != torch.float32:  # normalisation would be folded into weights of too few digits
             raise UsageError(f"{who}: the runtime torchscript computes in float32. Publish with --runtime torch.")
         try:
-            quick = frozen(self.network, (3, *side))
+            compiled = trace_and_freeze(self.network, (3, *side))
             for n in TRIED_BATCHES:
                 x = torch.randn(n, 3, *side, generator=torch.Generator().manual_seed(n)).to(self.device)
                 with torch.inference_mode():
-                    expected, found = self.network(x), quick(x)
-                if (expected - found).abs().max() > AGREE * expected.abs().max():
+                    expected, traced = self.network(x), compiled(x)
+                if (expected - traced).abs().max() > AGREE * expected.abs().max():
                     raise BadWeights(f"{who}: {self.card.network} computes otherwise in torchscript than in torch, for a batch "
                                      f"of {n}. Publish with --runtime torch.")
         except RuntimeError as error:  # what torch raises for whatever cannot be traced
             raise UsageError(f"{who}: {self.card.network} cannot be traced: {' '.join(str(error).split())[:300]} Publish "
                              f"with --runtime torch.") from error
-        return quick
+        return compiled
 
-    def prepare(self, data: bytes) -> Tensor:
-        """float32 [3, H, W] of an image's bytes; BadImage when they cannot be decoded. Any thread may call it."""
+    def prepare(self, data: bytes) -> Prepared:
+        """Makes float32 [3, H, W] of an image's bytes; BadImage when they cannot be decoded.
+
+        Any thread may call it.
+        """
         return preprocess.to_tensor(data, self.card.preprocess)
 
-    def stack(self, rows: list[Tensor]) -> Tensor:
-        """One batch of prepared images of one shape."""
+    def stack(self, rows: list[Prepared]) -> Prepared:
+        """Makes one batch of prepared images of one shape."""
         return torch.stack(rows)
 
-    def trial(self, batch: int = 1) -> None:
+    def run_trial(self, batch: int = 1) -> None:
         """Answers a made-up picture, `batch` times at once, from bytes to labels: raises what a request would raise.
 
         Also the warm-up: the first call of a size is the slow one.
@@ -92,12 +103,12 @@ class Predictor:
             raise BadWeights(f"{self.card.model} version {self.card.version}: expected {len(self.card.classes)} "
                              f"probabilities for {batch} images, got the shape {rows.shape}.")
 
-    def probabilities(self, batch: Tensor) -> np.ndarray:
-        """[n, 3, H, W] to float32 [n, classes], rows sum to 1; NotFinite when the network gives no finite number.
+    def probabilities(self, batch: Prepared) -> np.ndarray:
+        """Computes float32 [n, classes], rows sum to 1, of [n, 3, H, W]; NotFinite when the network gives NaN or infinity.
 
         In float32 a row's result does not depend on the batch it is in, to 1e-6 (kernels may add in another order).
         """
-        with self._turn, torch.inference_mode(), self._exact():
+        with self._turn, torch.inference_mode(), self._without_tf32():
             logits = self.network(batch.to(self.device, self.number_format, memory_format=self.layout)).to(torch.float32)
             result = torch.softmax(logits, dim=1).cpu().numpy()
         if not np.isfinite(result).all():
@@ -105,40 +116,46 @@ class Predictor:
                             f"infinity. The weights are damaged or overflow in {self.card.number_format}.")
         return result
 
-    def _exact(self) -> AbstractContextManager:
-        """TF32 would cost three digits on a GPU; "assessed is served" wants float32 to mean float32."""
+    def _without_tf32(self) -> AbstractContextManager:
+        """Turns TF32 off, which would cost three digits on a GPU: float32 is to mean float32 wherever a version is assessed."""
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if self.device.type == "cuda" else nullcontext()
 
     def top(self, row: np.ndarray, k: int) -> list[tuple[str, float]]:
-        """The k most probable (label, probability), best first, ties by class order; all classes when k is larger."""
+        """Returns the k most probable (label, probability) of a row [classes], best first, ties by class order.
+
+        All classes when k is larger.
+        """
         order = np.argsort(-row, kind="stable")[:k]
         return [(self.card.classes[i], float(row[i])) for i in order]
 
 
-def gpu() -> bool:
-    """Whether there is a GPU that torch can use."""
+def has_gpu() -> bool:
+    """Says whether there is a GPU that torch can use."""
     return torch.cuda.is_available()
 
 
-def cores() -> int:
-    """How many threads a network computes with in the calling thread."""
+def count_threads() -> int:
+    """Returns how many threads a network computes with when the calling thread runs it."""
     return torch.get_num_threads()
 
 
-def use_cores(threads: int) -> None:
-    """The calling thread computes with so many from now on; OpenMP keeps this for each thread."""
+def set_threads(threads: int) -> None:
+    """Lets the calling thread compute with `threads` threads from now on.
+
+    OpenMP keeps this for each calling thread.
+    """
     torch.set_num_threads(threads)
 
 
-def input_size(p: Preprocess) -> tuple[int, int] | None:
-    """Height and width of what the network gets; None when they depend on the picture."""
+def find_input_size(p: Preprocess) -> tuple[int, int] | None:
+    """Returns (height, width) in pixels of what the network gets; None when they depend on the picture."""
     if p.crop is not None:
         return p.crop, p.crop
     return (p.resize[0], p.resize[-1]) if isinstance(p.resize, list) and len(p.resize) == 2 else None
 
 
-def frozen(network: nn.Module, shape: tuple[int, ...]) -> Any:
-    """A network in eval mode as TorchScript for inputs [n, *shape]: traced, frozen, optimised for this device."""
+def trace_and_freeze(network: nn.Module, shape: tuple[int, ...]) -> torch.jit.ScriptModule:
+    """Makes TorchScript of a network in eval mode, for inputs [n, *shape]: traced, frozen, optimised for its device."""
     device = next(network.parameters()).device
     # Batches of two: a size of one can be taken for a constant.
     example = torch.zeros(2, *shape, device=device)

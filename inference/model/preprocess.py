@@ -38,8 +38,8 @@ DECODING = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Ty
 
 
 @dataclass(frozen=True)
-class Info:
-    """What the header says: width and height in pixels as encoded (before orientation), EXIF orientation 1 to 8."""
+class ImageInfo:
+    """What an image's header says: width and height in pixels as encoded (before orientation), EXIF orientation 1 to 8."""
 
     format: str  # jpeg, png or webp
     width: int
@@ -47,17 +47,23 @@ class Info:
     orientation: int
 
 
-def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> Info:
+def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Reads the header only. BadImage: no image, another format, more than `max_pixels`, or a side over 65,535."""
     image = _open(data)
     width, height = image.size
     if width * height > max_pixels or max(width, height) > LONGEST_SIDE:
         raise BadImage(f"expected at most {max_pixels:,} pixels and {LONGEST_SIDE:,} a side, got {width} x {height}. "
                        f"Send a smaller image.")
-    return Info(FORMATS[image.format], width, height, orientation(image))
+    return ImageInfo(_format_of(image), width, height, read_orientation(image))
+
+
+def _format_of(image: Image.Image) -> str:
+    """Returns jpeg, png or webp: `_open` lets nothing else through."""
+    return FORMATS[image.format or ""]
 
 
 def _open(data: bytes) -> Image.Image:
+    """Reads the header; BadImage when it is none of the formats, or damaged."""
     try:
         return Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
     except UnidentifiedImageError:
@@ -67,78 +73,83 @@ def _open(data: bytes) -> Image.Image:
         raise BadImage(f"the image's header cannot be read: {error}.") from error
 
 
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged, as viewers do."""
+def read_orientation(image: Image.Image) -> int:
+    """Returns the EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged, as viewers do."""
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow's EXIF parser raises whatever the damaged bytes lead it to
         return 1
-    return found if found in FLIPS else 1
+    return orientation if orientation in FLIPS else 1
 
 
 def to_tensor(data: bytes, p: Preprocess) -> Tensor:
-    """float32 [3, H, W], normalised: what the network gets for these bytes. Deterministic; BadImage as `to_uint8`."""
+    """Makes float32 [3, H, W], normalised: what the network gets for these bytes.
+
+    Deterministic; BadImage as `to_uint8`.
+    """
     return normalise(to_uint8(data, p), p)
 
 
 def to_uint8(data: bytes, p: Preprocess) -> Tensor:
-    """uint8 [3, H, W]: decoded, oriented, as RGB, resized and cropped.
+    """Makes uint8 [3, H, W]: decoded, oriented, as RGB, resized and cropped.
 
     Transparency is dropped and 16 bits are cut to their upper 8, as torchvision's image folders do. BadImage when the
     bytes cannot be decoded to the end.
     """
     import torch
 
-    return center(torch.from_numpy(resized(data, p)).permute(2, 0, 1), p.crop).contiguous()
+    return crop_center(torch.from_numpy(decode_and_resize(data, p)).permute(2, 0, 1), p.crop).contiguous()
 
 
-def resized(data: bytes, p: Preprocess, scratch: ndarray | None = None) -> ndarray:
-    """uint8 [H, W, 3] as `to_uint8` makes it before it crops.
+def decode_and_resize(data: bytes, p: Preprocess, scratch: ndarray | None = None) -> ndarray:
+    """Makes uint8 [H, W, 3], as `to_uint8` does before it crops. BadImage as there.
 
-    `scratch`: uint8 memory of the caller's in which the pixels may be laid, good until it is used again.
+    `scratch`: uint8 memory of the caller that the result may use: it is good until the caller writes there again.
     """
-    image = _pixels(data, scratch)
+    image = _decode_upright(data, scratch)
     if p.grey:
-        image = _image(image).convert("L").convert("RGB")
+        image = _to_image(image).convert("L").convert("RGB")
     if p.resize is not None:
         image = _resize(image, p)
-    return _array(image)
+    return _to_array(image)
 
 
-def center(pixels: Tensor, crop: int | None) -> Tensor:
-    """The middle `crop` x `crop` of [..., H, W], black where it is smaller; all of it for None."""
+def crop_center(pixels: Tensor, crop: int | None) -> Tensor:
+    """Cuts the middle `crop` x `crop` pixels out of [..., H, W], black where it is smaller; returns all of it for None."""
     if crop is None:
         return pixels
-    lazy_torchvision.ready()
+    lazy_torchvision.load()
     from torchvision.transforms import functional as f  # v2 gives the same numbers, and imports torch's compiler
 
     return f.center_crop(pixels, [crop, crop])
 
 
 def decode(data: bytes) -> Image.Image:
-    """The whole image as RGB, upright. BadImage when it is truncated or damaged."""
-    return _image(_pixels(data))
+    """Decodes the whole image as RGB, upright. BadImage when it is truncated or damaged."""
+    return _to_image(_decode_upright(data))
 
 
-def _pixels(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarray:
-    """As `decode`; as an array [H, W, 3] where that costs nothing."""
-    upright = _has_no_orientation(data)
-    if upright and (found := _turbo(data, scratch)) is not None:
-        return found
+def _decode_upright(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarray:
+    """Decodes as `decode` does, to an array [H, W, 3] where that saves a copy."""
+    upright = _is_jpeg_without_orientation(data)
+    if upright and (decoded := _decode_turbo(data, scratch)) is not None:
+        return decoded
     image = _open(data)
-    turns = FLIPS.get(orientation(image), ())
-    found = None if upright or FORMATS[image.format] != "jpeg" else _turbo(data, scratch)
-    if found is not None and not turns:
-        return found
-    image = _load(image) if found is None else Image.fromarray(found)
+    turns = FLIPS.get(read_orientation(image), ())
+    decoded = None if upright or _format_of(image) != "jpeg" else _decode_turbo(data, scratch)
+    if decoded is not None and not turns:
+        return decoded
+    image = _load_rgb(image) if decoded is None else Image.fromarray(decoded)
     for turn in turns:
         image = image.transpose(turn)
     return image
 
 
-def _has_no_orientation(data: bytes) -> bool:
-    """Whether these are a JPEG's markers up to its pixels, with no APP1 block, which is where an orientation stands (EXIF
-    or XMP): Pillow need not be asked for it, which takes longer than all else but the decoding."""
+def _is_jpeg_without_orientation(data: bytes) -> bool:
+    """Says whether these are a JPEG's markers up to its pixels without an APP1 block, which would hold an orientation.
+
+    Then Pillow need not be asked for it, which takes longer than all else but the decoding.
+    """
     if data[:2] != b"\xff\xd8":
         return False
     at = 2
@@ -152,8 +163,8 @@ def _has_no_orientation(data: bytes) -> bool:
     return False
 
 
-def _turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
-    """The pixels of a JPEG in half of Pillow's time; None where it is not surely flawless: Pillow decides then."""
+def _decode_turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
+    """Decodes a JPEG in half of Pillow's time; None where it may have a flaw: Pillow decides then."""
     import simplejpeg
 
     try:
@@ -166,25 +177,25 @@ def _turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
         return None
 
 
-def _load(image: Image.Image) -> Image.Image:
+def _load_rgb(image: Image.Image) -> Image.Image:
     try:
         image.load()
-        return _rgb(image)
+        return _to_rgb(image)
     except DECODING as error:
         raise BadImage(f"the image is damaged or truncated: {error}. Send it again.") from error
 
 
-def _image(pixels: Image.Image | ndarray) -> Image.Image:
+def _to_image(pixels: Image.Image | ndarray) -> Image.Image:
     return pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
 
 
-def _array(pixels: Image.Image | ndarray) -> ndarray:
+def _to_array(pixels: Image.Image | ndarray) -> ndarray:
     import numpy as np
 
     return np.array(pixels) if isinstance(pixels, Image.Image) else pixels
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         import numpy as np
 
@@ -193,8 +204,12 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarray:
+    """Resizes to `p.resize`: the shorter side, or [height, width].
+
+    BadImage when the result would have too many pixels.
+    """
     height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
-    size = [p.resize] if isinstance(p.resize, int) else list(p.resize)
+    size = [p.resize] if isinstance(p.resize, int) else list(p.resize or ())
     if len(size) == 1:
         short, long = sorted((width, height))
         if size[0] * size[0] * long // short > MAX_PIXELS:
@@ -202,33 +217,36 @@ def _resize(image: Image.Image | ndarray, p: Preprocess) -> Image.Image | ndarra
                            f"{size[0]}, got {width} x {height}: it is too narrow.")
     if size in ([height, width], [min(height, width)]):
         return image
-    lazy_torchvision.ready()
+    lazy_torchvision.load()
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as f
 
-    mode, picture = InterpolationMode(p.interpolation), _image(image)
+    mode, picture = InterpolationMode(p.interpolation), _to_image(image)
     if p.antialias or p.interpolation == "nearest":
         return f.resize(picture, size, interpolation=mode)
     return f.resize(f.pil_to_tensor(picture), size, interpolation=mode, antialias=False).permute(1, 2, 0).numpy()
 
 
 def normalise(batch: Tensor, p: Preprocess, out: Tensor | None = None) -> Tensor:
-    """uint8 (or float of 0 to 255) [..., 3, H, W] to float32: scaled to 0-1, less the mean, over the standard deviation,
-    per channel. Lies in memory as `batch` does; `out`: memory of that shape and layout to fill."""
+    """Makes float32 of uint8 (or float of 0 to 255) [..., 3, H, W], in the memory layout of `batch`.
+
+    Per channel: scaled to 0-1, less the mean, over the standard deviation. `out`: memory of that shape and layout to
+    fill instead of new memory.
+    """
     import torch
 
-    made = torch.empty_like(batch, dtype=torch.float32) if out is None else out
-    mean, std = (torch.tensor(v, dtype=torch.float32, device=made.device) for v in (p.mean, p.std))
-    pairs = [(batch, made)]
+    filled = torch.empty_like(batch, dtype=torch.float32) if out is None else out
+    mean, std = (torch.tensor(v, dtype=torch.float32, device=filled.device) for v in (p.mean, p.std))
+    pairs = [(batch, filled)]
     if batch.device.type == "cpu" and batch.dim() > 3:
         # Picture by picture, so that the three passes find it in the cache: 18 times faster than the batch at once.
-        pairs = list(zip(batch.flatten(0, -4), made.flatten(0, -4), strict=True))
+        pairs = list(zip(batch.flatten(0, -4), filled.flatten(0, -4), strict=True))
     if all(t.dim() == 3 and t.permute(1, 2, 0).is_contiguous() for pair in pairs for t in pair):
         # A mean for each value of a row: nothing to broadcast inside a pixel.
-        mean, std = (v.repeat(made.shape[-1]) for v in (mean, std))
-        pairs = [tuple(t.permute(1, 2, 0).flatten(1) for t in pair) for pair in pairs]
+        mean, std = (v.repeat(filled.shape[-1]) for v in (mean, std))
+        pairs = [(pixels.permute(1, 2, 0).flatten(1), out.permute(1, 2, 0).flatten(1)) for pixels, out in pairs]
     else:
         mean, std = (v.view(3, 1, 1) for v in (mean, std))
     for pixels, out in pairs:
         torch.div(pixels, 255, out=out).sub_(mean).div_(std)
-    return made
+    return filled

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from contract.errors import BadImage
-from inference.model.preprocess import ORIENTATION, Info, inspect
+from inference.model.preprocess import ORIENTATION, ImageInfo, inspect
 
 KINDS = {"jpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "webp": ("webp", "image/webp")}
 
@@ -26,14 +26,14 @@ SOI, EOI, SOS, APP0, APP1, APP2, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xE
 JPEG_KEPT = {0xDB, 0xC4, 0xCC, 0xDD, 0xDC} | set(range(0xC0, 0xD0)) - {0xC8}
 
 
-def strip(data: bytes, info: Info | None = None) -> tuple[bytes, str, str]:
-    """(bytes without metadata, file extension, media type). Stripped again, the bytes stay the same.
+def strip_metadata(data: bytes, info: ImageInfo | None = None) -> tuple[bytes, str, str]:
+    """Returns (bytes without metadata, file extension, media type). Stripped again, the bytes stay the same.
 
-    `info`: what `inspect` said of the data, when the caller has it. BadImage: truncated, animated WebP, or an image
+    `info`: the result of `inspect(data)`, when the caller has it. BadImage: truncated, animated WebP, or an image
     that would not read the same afterwards.
     """
     info = info or inspect(data)
-    parts = {"jpeg": _jpeg, "png": _png, "webp": _webp}[info.format]
+    parts = {"jpeg": _strip_jpeg, "png": _strip_png, "webp": _strip_webp}[info.format]
     try:
         stripped = b"".join(parts(data, info.orientation))
     except (struct.error, IndexError):
@@ -43,29 +43,29 @@ def strip(data: bytes, info: Info | None = None) -> tuple[bytes, str, str]:
     return stripped, *KINDS[info.format]
 
 
-def exif(orientation: int) -> bytes:
-    """The smallest EXIF block: one entry, the orientation."""
+def make_exif(orientation: int) -> bytes:
+    """Makes the smallest EXIF block: one entry, the orientation (1 to 8)."""
     return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
 
 
-def _jpeg(data: bytes, orientation: int) -> Iterator[bytes]:
+def _strip_jpeg(data: bytes, orientation: int) -> Iterator[bytes]:
     yield b"\xff\xd8"
-    turned = b"" if orientation == 1 else _segment(APP1, b"Exif\0\0" + exif(orientation))
-    for marker, payload, following in _segments(data):
+    turned = b"" if orientation == 1 else _make_segment(APP1, b"Exif\0\0" + make_exif(orientation))
+    for marker, payload, following in _split_jpeg(data):
         if turned and marker != APP0:  # JFIF wants to be first
             yield turned
             turned = b""
         if marker == EOI:
             yield b"\xff\xd9"
             return
-        kept = _jpeg_kept(marker, payload)
+        kept = _filter_segment(marker, payload)
         if kept is not None:
-            yield _segment(marker, kept)
+            yield _make_segment(marker, kept)
         yield following
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """(marker, payload, entropy-coded bytes that follow); EOI has neither."""
+def _split_jpeg(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yields (marker, payload, entropy-coded bytes that follow); EOI has neither."""
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -80,13 +80,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         end = at + 2 + length
         if length < 2 or end > len(data):
             raise BadImage("the jpeg file ends in the middle of a segment: it is truncated. Send it again.")
-        stop = _entropy_end(data, end) if marker == SOS else end
+        stop = _find_entropy_end(data, end) if marker == SOS else end
         yield marker, data[at + 4 : end], data[end:stop]
         at = stop
 
 
-def _entropy_end(data: bytes, at: int) -> int:
-    """Where the next marker begins: an 0xFF that is neither stuffing (00), a restart (D0-D7) nor a fill byte."""
+def _find_entropy_end(data: bytes, at: int) -> int:
+    """Finds where the next marker begins: an 0xFF that is neither stuffing (00), a restart (D0-D7) nor a fill byte."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0:
@@ -100,7 +100,7 @@ def _entropy_end(data: bytes, at: int) -> int:
             return at
 
 
-def _jpeg_kept(marker: int, payload: bytes) -> bytes | None:
+def _filter_segment(marker: int, payload: bytes) -> bytes | None:
     if marker in JPEG_KEPT or marker == SOS:
         return payload
     if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
@@ -112,11 +112,11 @@ def _jpeg_kept(marker: int, payload: bytes) -> bytes | None:
     return None
 
 
-def _segment(marker: int, payload: bytes) -> bytes:
+def _make_segment(marker: int, payload: bytes) -> bytes:
     return bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload
 
 
-def _png(data: bytes, orientation: int) -> Iterator[bytes]:
+def _strip_png(data: bytes, orientation: int) -> Iterator[bytes]:
     yield PNG_SIGNATURE
     at, turned = 8, orientation != 1
     while True:
@@ -125,7 +125,7 @@ def _png(data: bytes, orientation: int) -> Iterator[bytes]:
         if end > len(data):
             raise IndexError
         if turned and kind == b"IDAT":
-            yield _png_chunk(b"eXIf", exif(orientation))
+            yield _make_png_chunk(b"eXIf", make_exif(orientation))
             turned = False
         if kind in PNG_KEPT:
             yield data[at:end]
@@ -134,20 +134,20 @@ def _png(data: bytes, orientation: int) -> Iterator[bytes]:
         at = end
 
 
-def _png_chunk(kind: bytes, payload: bytes) -> bytes:
+def _make_png_chunk(kind: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
 
 
-def _webp(data: bytes, orientation: int) -> Iterator[bytes]:
-    chunks = [(kind, payload) for kind, payload in _webp_chunks(data) if kind in WEBP_KEPT]
+def _strip_webp(data: bytes, orientation: int) -> Iterator[bytes]:
+    chunks = [(kind, payload) for kind, payload in _split_webp(data) if kind in WEBP_KEPT]
     if orientation != 1:
-        chunks.append((b"EXIF", exif(orientation)))
-    body = b"".join(_webp_chunk(kind, _webp_flags(payload, orientation) if kind == b"VP8X" else payload)
+        chunks.append((b"EXIF", make_exif(orientation)))
+    body = b"".join(_make_webp_chunk(kind, _set_webp_flags(payload, orientation) if kind == b"VP8X" else payload)
                     for kind, payload in chunks)
     yield b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _split_webp(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     (size,) = struct.unpack_from("<I", data, 4)
     if size + 8 > len(data):
         raise IndexError
@@ -160,12 +160,12 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + length + length % 2
 
 
-def _webp_flags(payload: bytes, orientation: int) -> bytes:
+def _set_webp_flags(payload: bytes, orientation: int) -> bytes:
     if payload[0] & WEBP_FLAG_ANIMATION:
         raise BadImage("the WebP file is animated: expected one picture. Send a single frame.")
     flags = payload[0] & ~(WEBP_FLAG_EXIF | WEBP_FLAG_XMP)
     return bytes((flags | (WEBP_FLAG_EXIF if orientation != 1 else 0),)) + payload[1:]
 
 
-def _webp_chunk(kind: bytes, payload: bytes) -> bytes:
+def _make_webp_chunk(kind: bytes, payload: bytes) -> bytes:
     return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)

@@ -19,7 +19,7 @@ Job = Callable[[], Any]
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection whose commits survive a power cut, and whose deletions overwrite what they delete."""
+    """Opens a connection whose commits survive a power cut, and whose deletions overwrite what they delete."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # NORMAL would sync at checkpoints only, and could lose rows that were acknowledged.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
@@ -38,13 +38,19 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, job: Job) -> Future:
-        """The job's result once it is durable, or what it raised (then it changed nothing)."""
+        """Queues a job.
+
+        The future gets its result once that is durable, or what it raised (then it changed nothing).
+        """
         future: Future = Future()
         self._jobs.put((job, future))
         return future
 
     def truncate_log(self) -> None:
-        """For a job that deletes: after its commit the log is emptied, so that what it deleted is in no file."""
+        """Empties the log after the next commit.
+
+        A job that deletes calls it, so that what it deleted is in no file.
+        """
         self._truncate = True
 
     def close(self) -> None:
@@ -82,7 +88,7 @@ class GroupCommit:
             future.set_result(result)
 
     def _run(self, job: Job, future: Future, results: list[tuple[Future, Any]]) -> None:
-        """One job; what it did is undone when it raises, and the others of its group go on."""
+        """Runs one job; what it did is undone when it raises, and the others of its group go on."""
         self.db.execute("SAVEPOINT job")
         try:
             results.append((future, job()))

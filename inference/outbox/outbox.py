@@ -12,17 +12,20 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 from contract import clock, ids, layout
 from contract.errors import TrueupError, UsageError
+from inference.outbox import tables
 from inference.outbox.group_commit import GroupCommit, connect
+from inference.outbox.room import OutboxFull, Room
+from inference.outbox.tables import Cut, Depth, Image, Waiting
+
+Result = TypeVar("Result")
 
 # An id may be brought for a day (service.py), so its answer is kept for longer: no id can get two answers here.
 # Ids that the service made come back by mistake only; their answers go after an hour.
@@ -30,105 +33,43 @@ BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
 # More rows than these are made elsewhere than on the event loop, on which other requests wait.
 MANY = 50
-# Shipping writes, too: on a disk without room it could not make room. Requests are refused while this is left.
-RESERVE_BYTES, RESERVE_SHARE = 64 << 20, 0.1
-FREE_S = 0.05  # an answer about free space is good for so long; SQLite refuses what a small disk does not take meanwhile
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, day TEXT NOT NULL,
-    recorded_us INTEGER NOT NULL, body TEXT NOT NULL, size INTEGER NOT NULL, image TEXT, cut INTEGER);
-CREATE INDEX IF NOT EXISTS rows_open ON rows (tbl, day, seq) WHERE cut IS NULL;
-CREATE INDEX IF NOT EXISTS rows_cut ON rows (cut) WHERE cut IS NOT NULL;
-CREATE INDEX IF NOT EXISTS rows_image ON rows (image) WHERE image IS NOT NULL;
-CREATE TABLE IF NOT EXISTS images (sha256 TEXT PRIMARY KEY, extension TEXT NOT NULL, size INTEGER NOT NULL, data BLOB);
-CREATE INDEX IF NOT EXISTS images_waiting ON images (sha256) WHERE data IS NOT NULL;
-CREATE TABLE IF NOT EXISTS cuts (id INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, day TEXT NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, rows_sha256 TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (prediction_id TEXT PRIMARY KEY, body_hash TEXT NOT NULL, answer TEXT NOT NULL,
-    until_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS answers_until ON answers (until_us);
-"""
-
-
-class OutboxFull(TrueupError):
-    """The outbox holds as much as it may, or its disk is full: refuse rather than forget."""
 
 
 class OtherBody(TrueupError):
     """The prediction id was answered already, for another image."""
 
 
-@dataclass(frozen=True)
-class Image:
-    """An image to be stored: the hash of its stripped bytes, their extension, and the bytes."""
-
-    sha256: str
-    extension: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A file to be: its table, day, sequence numbers, how many rows, and their hash."""
-
-    id: int
-    table: str
-    day: str
-    first: int
-    last: int
-    count: int
-    rows_sha256: str
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What is not yet cut of one table and day: rows, their bytes, and when the oldest was recorded."""
-
-    table: str
-    day: str
-    rows: int
-    bytes: int
-    oldest_us: int
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How much is not yet in the bucket: rows, bytes (with images), and when the oldest row was recorded."""
-
-    rows: int
-    bytes: int
-    oldest_us: int | None
-
-
 class Outbox:
-    """One folder, one process. Methods that are not `async` block: call them in any thread but the event loop's."""
+    """The outbox in one folder, open in one process.
+
+    Methods that are not `async` block: call them in any thread but the event loop's.
+    """
 
     def __init__(self, folder: Path | str, root: str, limit_bytes: int) -> None:
         """Opens or makes it. UsageError when another process has it open, or it holds rows of another root."""
-        self.folder, self.limit_bytes = Path(folder), limit_bytes
+        self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
         file = self.folder / "outbox.sqlite3"
-        self._db, self._reader, self._reading = connect(file), connect(file), threading.Lock()
-        self._db.executescript(SCHEMA)
+        self._db, self._reader = connect(file), connect(file)
+        self._reading = threading.Lock()
+        self._db.executescript(tables.SCHEMA)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
-        self.writer = self._meta("writer", os.urandom(6).hex())
-        self._free, self._free_until = 0, 0.0
-        self._reserve = min(RESERVE_BYTES, int(shutil.disk_usage(self.folder).total * RESERVE_SHARE))
-        self._bytes, self._entering, self._counting = self.depth().bytes, 0, threading.Lock()
-        self._same_root(root)
+        self.writer = self._keep_meta("writer", os.urandom(6).hex())
+        self.room = Room(self.folder, limit_bytes, self.measure_depth().bytes)
+        self._check_root(root)
         self._commits = GroupCommit(self._db)
         self._forget_rows()  # of a life that ended between the two steps of forget_cut
 
-    def _meta(self, key: str, value: str) -> str:
+    def _keep_meta(self, key: str, value: str) -> str:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
         return self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
 
-    def _same_root(self, root: str) -> None:
-        found = self._meta("root", root)
-        if found != root and self.depth().rows:
+    def _check_root(self, root: str) -> None:
+        earlier = self._keep_meta("root", root)
+        if earlier != root and self.measure_depth().rows:
             self._lock.close()
-            raise UsageError(f"outbox {self.folder}: holds rows of the root {found!r}; this service has {root!r}. "
+            raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {root!r}. "
                              f"Start it once with the old root so that it ships them, or name another --outbox.")
         self._db.execute("UPDATE meta SET value = ? WHERE key = 'root'", (root,))
 
@@ -144,143 +85,125 @@ class Outbox:
         day, body, size = _encode(row)
 
         def job() -> dict[str, Any]:
-            stored = self._stored(self._db, row["prediction_id"], body_hash)
+            stored = self._find_stored_answer(self._db, row["prediction_id"], body_hash)
             if stored is not None:
                 return stored
-            now, kept = clock.now_us(), BROUGHT_KEPT_S if brought else OWN_KEPT_S
+            now = clock.now_us()
+            until = now + (BROUGHT_KEPT_S if brought else OWN_KEPT_S) * 1_000_000
             self._store_image(image)
-            self._db.execute(INSERT_ROW, (layout.PREDICTIONS, day, now, body, size, image.sha256 if image else None))
-            self._count(size)
-            self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", (
-                row["prediction_id"], body_hash, json.dumps(answer, ensure_ascii=False), now + kept * 1_000_000))
+            sha256 = image.sha256 if image else None
+            self._db.execute(tables.INSERT_ROW, (layout.PREDICTIONS, day, now, body, size, sha256))
+            self.room.add(size)
+            self._db.execute(tables.INSERT_ANSWER, (
+                row["prediction_id"], body_hash, json.dumps(answer, ensure_ascii=False), until))
             return answer
 
-        return await self._enter(job, size + (len(image.data) if image else 0))
+        return await self._commit_within_room(job, size + (len(image.data) if image else 0))
 
     async def append_labels(self, rows: list[dict[str, Any]]) -> None:
         """Makes label rows durable, all or none. OutboxFull."""
-        made = await asyncio.to_thread(_encoded, rows) if len(rows) > MANY else _encoded(rows)
-        size = sum(row[2] for row in made)
+        encoded = await asyncio.to_thread(_encode_all, rows) if len(rows) > MANY else _encode_all(rows)
+        size = sum(row[2] for row in encoded)
 
         def job() -> None:
             now = clock.now_us()
-            self._db.executemany(INSERT_ROW, [(layout.LABELS, day, now, body, size, None) for day, body, size in made])
-            self._count(size)
+            self._db.executemany(tables.INSERT_ROW, [(layout.LABELS, day, now, body, size, None)
+                                                     for day, body, size in encoded])
+            self.room.add(size)
 
-        await self._enter(job, size)
+        await self._commit_within_room(job, size)
 
-    async def answered(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
-        """The stored answer of an id, None when there is none. OtherBody when it was for another image."""
-        return await asyncio.to_thread(self._read, lambda: self._stored(self._reader, prediction_id, body_hash))
+    async def find_answer(self, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
+        """Finds the stored answer of an id, None when there is none. OtherBody when it was for another image."""
 
-    def full(self) -> bool:
-        """Whether the next row would be refused."""
-        return self._bytes + self._entering >= self.limit_bytes or self._disk_is_full(self._entering)
+        def find() -> dict[str, Any] | None:
+            return self._find_stored_answer(self._reader, prediction_id, body_hash)
 
-    def _disk_is_full(self, entering: int) -> bool:
-        """Asks the disk at most every FREE_S: some take as long to say as a row takes to write."""
-        if clock.monotonic() >= self._free_until:
-            self._free, self._free_until = shutil.disk_usage(self.folder).free, clock.monotonic() + FREE_S
-        return self._free - entering < self._reserve
+        return await asyncio.to_thread(self._read_alone, find)
 
-    async def _enter(self, job: Callable[[], Any], size: int) -> Any:
-        with self._counting:
-            used = self._bytes + self._entering
-            if used + size > self.limit_bytes:
-                raise OutboxFull(f"the outbox holds {used:,} of {self.limit_bytes:,} bytes: the bucket does not take "
-                                 f"rows as fast as they come. Try again later.")
-            if self._disk_is_full(self._entering + size):
-                raise OutboxFull(f"the disk of the outbox {self.folder} is full: less than {self._reserve >> 20} MB are left. "
-                                 f"Make room; what was acknowledged stays.")
-            self._entering += size
-        try:
-            return await asyncio.wrap_future(self._commits.submit(job))
-        except sqlite3.OperationalError as error:
-            self._commits.submit(self._recount)
-            raise OutboxFull(f"outbox {self.folder}: {error}. Look at its disk; what was acknowledged stays.") from error
-        finally:
-            with self._counting:
-                self._entering -= size
+    async def _commit_within_room(self, job: Callable[[], Result], size: int) -> Result:
+        """Commits a job that adds `size` bytes, and returns its result once it is durable.
+
+        OutboxFull when it would not fit, or did not.
+        """
+        with self.room.reserve(size):
+            try:
+                return await asyncio.wrap_future(self._commits.submit(job))
+            except sqlite3.OperationalError as error:
+                self._commits.submit(self._recount)
+                raise OutboxFull(f"outbox {self.folder}: {error}. Look at its disk; what was acknowledged "
+                                 f"stays.") from error
 
     def _store_image(self, image: Image | None) -> None:
         if image:
             done = self._db.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?)",
                                     (image.sha256, image.extension, len(image.data), image.data))
-            self._count(len(image.data) if done.rowcount else 0)
+            self.room.add(len(image.data) if done.rowcount else 0)
 
     def _recount(self) -> None:
-        """After a failed commit: what its jobs had counted is not there."""
-        ((size,),) = self._db.execute("SELECT (SELECT coalesce(sum(size), 0) FROM rows) + "
-                                      "(SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL)").fetchall()
-        with self._counting:
-            self._bytes = size
+        """Counts anew after a failed commit: what its jobs had counted is not there."""
+        ((size,),) = self._db.execute(tables.BYTES_HELD).fetchall()
+        self.room.set_used(size)
 
-    def _count(self, change: int) -> None:
-        with self._counting:
-            self._bytes += change
-
-    def _stored(self, db: sqlite3.Connection, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
-        found = db.execute("SELECT body_hash, answer FROM answers WHERE prediction_id = ?", (prediction_id,)).fetchone()
-        if found and found[0] != body_hash:
+    def _find_stored_answer(self, db: sqlite3.Connection, prediction_id: str, body_hash: str) -> dict[str, Any] | None:
+        stored = db.execute("SELECT body_hash, answer FROM answers WHERE prediction_id = ?", (prediction_id,)).fetchone()
+        if stored and stored[0] != body_hash:
             raise OtherBody(f"prediction {prediction_id} was answered already, for another image. Use a new id.")
-        return json.loads(found[1]) if found else None
+        return json.loads(stored[1]) if stored else None
 
     # -- shipping ---------------------------------------------------------------------------------------------------
 
-    def waiting(self) -> list[Waiting]:
-        """What is not yet cut, by table and day."""
-        return [Waiting(*row) for row in self._all(
-            "SELECT tbl, day, count(*), sum(size), min(recorded_us) FROM rows WHERE cut IS NULL "
-            "GROUP BY tbl, day ORDER BY tbl, day")]
+    def list_waiting(self) -> list[Waiting]:
+        """Lists what is not yet cut, by table and day."""
+        return [Waiting(*row) for row in self._fetch_all(tables.UNCUT_BY_DAY)]
 
     def cut(self, table: str, day: str, max_bytes: int) -> Cut | None:
         """Commits the next file of a table and day: its oldest rows, up to `max_bytes`. None when there are none."""
 
         def job() -> Cut | None:
-            seqs = self._next_rows(table, day, max_bytes)
+            seqs = self._pick_rows(table, day, max_bytes)
             if not seqs:
                 return None
-            id_ = self._db.execute("INSERT INTO cuts (tbl, day, first, last, count, rows_sha256) VALUES (?,?,?,?,?,'')",
-                                   (table, day, seqs[0], seqs[-1], len(seqs))).lastrowid
-            self._db.execute("UPDATE rows SET cut = ? WHERE cut IS NULL AND tbl = ? AND day = ? AND seq <= ?",
-                             (id_, table, day, seqs[-1]))
-            digest = _digest(self._db.execute(ROWS_OF_A_CUT, (id_,)).fetchall())
+            first, last, count = seqs[0], seqs[-1], len(seqs)
+            id_ = self._db.execute(tables.INSERT_CUT, (table, day, first, last, count)).lastrowid
+            assert id_ is not None  # it is for any INSERT
+            self._db.execute(tables.CUT_ROWS, (id_, table, day, last))
+            digest = _hash_rows(self._db.execute(tables.ROWS_OF_A_CUT, (id_,)).fetchall())
             self._db.execute("UPDATE cuts SET rows_sha256 = ? WHERE id = ?", (digest, id_))
-            return Cut(id_, table, day, seqs[0], seqs[-1], len(seqs), digest)
+            return Cut(id_, table, day, first, last, count, digest)
 
         return self._commits.submit(job).result()
 
-    def _next_rows(self, table: str, day: str, max_bytes: int) -> list[int]:
+    def _pick_rows(self, table: str, day: str, max_bytes: int) -> list[int]:
+        """Returns the sequence numbers of the oldest uncut rows: as many as `max_bytes` hold, but at least one."""
         taken: list[int] = []
         total = 0
-        for seq, size in self._db.execute("SELECT seq, size FROM rows WHERE cut IS NULL AND tbl = ? AND day = ? "
-                                          "ORDER BY seq LIMIT ?", (table, day, MOST_ROWS_OF_A_FILE)):
+        for seq, size in self._db.execute(tables.UNCUT_ROWS, (table, day, MOST_ROWS_OF_A_FILE)):
             total += size
             if taken and total > max_bytes:
                 break
             taken.append(seq)
         return taken
 
-    def cuts(self) -> list[Cut]:
-        """Files that are cut and not yet known to be in the bucket, oldest first."""
-        return [Cut(*row) for row in self._all(
-            "SELECT id, tbl, day, first, last, count, rows_sha256 FROM cuts ORDER BY id")]
+    def list_cuts(self) -> list[Cut]:
+        """Lists the files that are cut and not yet known to be in the bucket, oldest first."""
+        return [Cut(*row) for row in self._fetch_all(tables.ALL_CUTS)]
 
-    def rows(self, cut: Cut) -> list[dict[str, Any]]:
-        """The rows of a cut, in order, with `recorded_at`; times as microseconds since 1970."""
-        return [json.loads(body) | {"recorded_at": recorded} for recorded, body in self._all(ROWS_OF_A_CUT, cut.id)]
+    def read_rows(self, cut: Cut) -> list[dict[str, Any]]:
+        """Reads the rows of a cut, in order, with `recorded_at`; times as microseconds since 1970."""
+        recorded_bodies = self._fetch_all(tables.ROWS_OF_A_CUT, cut.id)
+        return [json.loads(body) | {"recorded_at": recorded} for recorded, body in recorded_bodies]
 
-    def images(self, cut: Cut | None = None) -> list[tuple[str, str]]:
-        """(sha256, extension) of up to 64 images that wait; with `cut`, of all that its rows name."""
+    def list_images(self, cut: Cut | None = None) -> list[tuple[str, str]]:
+        """Lists (sha256, extension) of up to 64 images that wait; with `cut`, of all that its rows name."""
         if cut is None:
-            return self._all("SELECT sha256, extension FROM images WHERE data IS NOT NULL LIMIT 64")
-        return self._all("SELECT DISTINCT sha256, extension FROM images JOIN rows ON image = sha256 "
-                         "WHERE data IS NOT NULL AND cut = ?", cut.id)
+            return self._fetch_all(tables.WAITING_IMAGES)
+        return self._fetch_all(tables.IMAGES_OF_A_CUT, cut.id)
 
-    def image(self, sha256: str) -> bytes | None:
-        """The bytes of an image that waits, None when they have gone."""
-        found = self._all("SELECT data FROM images WHERE sha256 = ?", sha256)
-        return found[0][0] if found else None
+    def read_image(self, sha256: str) -> bytes | None:
+        """Reads the bytes of an image that waits; None when they were forgotten."""
+        rows = self._fetch_all("SELECT data FROM images WHERE sha256 = ?", sha256)
+        return rows[0][0] if rows else None
 
     def forget_images(self, sha256s: list[str]) -> None:
         """Drops the bytes of images: they are in the bucket, or erased."""
@@ -290,8 +213,8 @@ class Outbox:
                 freed = self._db.execute("SELECT size FROM images WHERE sha256 = ? AND data IS NOT NULL", (sha256,))
                 freed_bytes = sum(size for (size,) in freed)
                 self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
-                self._count(-freed_bytes)
-            self._db.execute(UNNAMED_IMAGES)
+                self.room.add(-freed_bytes)
+            self._db.execute(tables.DELETE_UNNAMED_IMAGES)
             self._commits.truncate_log()
 
         if sha256s:
@@ -308,30 +231,29 @@ class Outbox:
         self._forget_rows()
 
     def _forget_rows(self) -> None:
-        """Rows whose cut is gone are in the bucket. In small steps: requests wait for the same commits."""
+        """Drops rows whose cut is gone: they are in the bucket. In small steps, for requests wait for the same commits."""
 
         def job() -> int:
-            some = self._db.execute("SELECT seq, size FROM rows WHERE cut IS NOT NULL AND cut NOT IN "
-                                    "(SELECT id FROM cuts) LIMIT 1000").fetchall()
+            some = self._db.execute(tables.SHIPPED_ROWS).fetchall()
             self._db.executemany("DELETE FROM rows WHERE seq = ?", [(seq,) for seq, _ in some])
             if not some:
-                self._db.execute(UNNAMED_IMAGES)
-            self._count(-sum(size for _, size in some))
+                self._db.execute(tables.DELETE_UNNAMED_IMAGES)
+            self.room.add(-sum(size for _, size in some))
             return len(some)
 
         while self._commits.submit(job).result():
             pass
 
-    def depth(self) -> Depth:
-        """How much is not yet in the bucket."""
-        ((rows, size, oldest),) = self._all("SELECT count(*), coalesce(sum(size), 0), min(recorded_us) FROM rows")
-        ((images,),) = self._all("SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL")
+    def measure_depth(self) -> Depth:
+        """Counts what is not yet in the bucket."""
+        ((rows, size, oldest),) = self._fetch_all("SELECT count(*), coalesce(sum(size), 0), min(recorded_us) FROM rows")
+        ((images,),) = self._fetch_all("SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL")
         return Depth(rows, size + images, oldest)
 
-    def _all(self, text: str, *values: Any) -> list[Any]:
-        return self._read(lambda: self._reader.execute(text, values).fetchall())
+    def _fetch_all(self, text: str, *values: Any) -> list[Any]:
+        return self._read_alone(lambda: self._reader.execute(text, values).fetchall())
 
-    def _read(self, question: Callable[[], Any]) -> Any:
+    def _read_alone(self, question: Callable[[], Result]) -> Result:
         with self._reading:
             return question()
 
@@ -344,13 +266,8 @@ class Outbox:
         self._lock.close()
 
 
-INSERT_ROW = "INSERT INTO rows (tbl, day, recorded_us, body, size, image) VALUES (?, ?, ?, ?, ?, ?)"
-ROWS_OF_A_CUT = "SELECT recorded_us, body FROM rows WHERE cut = ? ORDER BY seq"
-# Bytes are gone and no row here names it: the bucket is where it is looked for.
-UNNAMED_IMAGES = "DELETE FROM images WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256)"
-
-
-def _lock(folder: Path) -> Any:
+def _lock(folder: Path) -> IO[str]:
+    """Opens the lock file, held until it is closed. UsageError when another process holds it."""
     file = open(folder / "lock", "a+")  # noqa: SIM115  (held as long as the outbox is open)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -362,7 +279,7 @@ def _lock(folder: Path) -> Any:
 
 
 def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
-    """Day, text and bytes of a row."""
+    """Returns the day, the JSON text and its size in bytes of a row. UsageError for an id that is no UUIDv7."""
     day = ids.day_of(row["prediction_id"])
     if day is None:
         raise UsageError(f"expected a prediction id that is a UUIDv7, got {row['prediction_id']!r}.")
@@ -370,9 +287,9 @@ def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
     return day, body, len(body.encode())
 
 
-def _encoded(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+def _encode_all(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     return [_encode(row) for row in rows]
 
 
-def _digest(rows: list[tuple[int, str]]) -> str:
+def _hash_rows(rows: list[tuple[int, str]]) -> str:
     return hashlib.sha256("\n".join(f"{recorded} {body}" for recorded, body in rows).encode()).hexdigest()

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
 from contract.errors import AlreadyExists, Mismatch
 from contract.records import LABEL, PREDICTION
 from contract.stores.store import Storage
-from inference.outbox.outbox import Cut, Outbox, Waiting
+from inference.outbox.outbox import Outbox
+from inference.outbox.tables import Cut, Waiting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +40,7 @@ class Shipper:
         self.ship_seconds, self.ship_bytes = ship_seconds, ship_bytes
         self.failures = 0
         self._stop = threading.Event()
-        self._one = threading.Lock()
+        self._one_round = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -57,14 +59,17 @@ class Shipper:
             self.ship(everything=False)
 
     def ship(self, everything: bool) -> bool:
-        """One round: what is due, or everything. Whether it all succeeded; failures are reported, never raised."""
-        with self._one:
+        """Ships what is due, or everything, once; says whether all succeeded.
+
+        Failures are reported, never raised.
+        """
+        with self._one_round:
             good = self._try("images", self._ship_images)
-            for cut in self.outbox.cuts():  # of earlier rounds and earlier lives
-                good &= self._try(cut.table, lambda cut=cut: self._ship_cut(cut))
-            for waiting in self.outbox.waiting():
-                if everything or self._due(waiting):
-                    good &= self._try(waiting.table, lambda w=waiting: self._ship_waiting(w))
+            for cut in self.outbox.list_cuts():  # of earlier rounds and earlier lives
+                good &= self._try(cut.table, partial(self._ship_cut, cut))
+            for waiting in self.outbox.list_waiting():
+                if everything or self._is_due(waiting):
+                    good &= self._try(waiting.table, partial(self._ship_waiting, waiting))
             self.failures = 0 if good else self.failures + 1
             return good
 
@@ -76,7 +81,7 @@ class Shipper:
             self.report("ship failed", table=what, error=f"{type(error).__name__}: {error}", failures=self.failures + 1)
             return False
 
-    def _due(self, waiting: Waiting) -> bool:
+    def _is_due(self, waiting: Waiting) -> bool:
         age = (clock.now_us() - waiting.oldest_us) / 1e6
         over = waiting.table == layout.PREDICTIONS and waiting.day < clock.day_of(clock.now())
         limit = min(self.ship_seconds, DAY_OVER_S) if over else self.ship_seconds
@@ -90,18 +95,18 @@ class Shipper:
             self._ship_cut(cut)
 
     def _ship_images(self) -> None:
-        while found := self.outbox.images():
-            self._upload_images(found)
+        while waiting := self.outbox.list_images():
+            self._upload_images(waiting)
 
-    def _upload_images(self, found: list[tuple[str, str]]) -> None:
+    def _upload_images(self, images: list[tuple[str, str]]) -> None:
         with ThreadPoolExecutor(UPLOADS, "uploads") as pool:
-            list(pool.map(lambda image: self._upload_image(*image), found))
-        self.outbox.forget_images([sha256 for sha256, _ in found])
+            list(pool.map(lambda image: self._upload_image(*image), images))
+        self.outbox.forget_images([sha256 for sha256, _ in images])
 
     def _upload_image(self, sha256: str, extension: str) -> None:
         """Uploads one image, unless it was erased. An erasure that is written meanwhile is seen after the upload, and undone."""
         key, erased = layout.image(sha256, extension), layout.erasure(sha256)
-        data = self.outbox.image(sha256)
+        data = self.outbox.read_image(sha256)
         if data is None or self.storage.exists(erased):
             return
         if not self.storage.exists(key):
@@ -113,38 +118,41 @@ class Shipper:
             self.storage.delete(key)
 
     def _ship_cut(self, cut: Cut) -> None:
-        self._upload_images(self.outbox.images(cut))
+        self._upload_images(self.outbox.list_images(cut))
         key = layout.row_file(cut.table, cut.day, self.outbox.writer, cut.first, cut.last)
-        data = parquet_bytes(cut.table, self.outbox.rows(cut), cut.rows_sha256)
+        data = write_parquet(cut.table, self.outbox.read_rows(cut), cut.rows_sha256)
         try:
             self.storage.create(key, data)
         except AlreadyExists:
-            self._same(key, cut, data)
+            self._check_same_rows(key, cut, data)
         self.outbox.forget_cut(cut)
         self.report("shipped", key=key, rows=cut.count, bytes=len(data))
 
-    def _same(self, key: str, cut: Cut, data: bytes) -> None:
-        """An earlier attempt wrote it. Another release may have written other bytes for the same rows."""
-        found = self.storage.read(key)
-        if found != data and _rows_sha256(found) != cut.rows_sha256:
-            raise Mismatch(f"{self.storage.uri(key)}: expected rows {cut.rows_sha256}, found {_rows_sha256(found)}. "
+    def _check_same_rows(self, key: str, cut: Cut, data: bytes) -> None:
+        """Raises Mismatch unless the file that an earlier attempt wrote holds the rows of this cut.
+
+        The bytes may differ: another release may have written them.
+        """
+        stored = self.storage.read(key)
+        if stored != data and _read_rows_sha256(stored) != cut.rows_sha256:
+            raise Mismatch(f"{self.storage.uri(key)}: expected rows {cut.rows_sha256}, found {_read_rows_sha256(stored)}. "
                            f"Two outboxes must not share a writer id: was this one copied? Its rows stay here.")
 
 
-def parquet_bytes(table: str, rows: list[dict[str, Any]], rows_sha256: str) -> bytes:
-    """The rows as a Parquet file with the record's schema; the same rows give the same bytes."""
+def write_parquet(table: str, rows: list[dict[str, Any]], rows_sha256: str) -> bytes:
+    """Writes rows as a Parquet file with the schema of `table`; the same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = RECORDS[table].arrow()
     schema = schema.with_metadata({**schema.metadata, ROWS_KEY: rows_sha256.encode()})
-    columns = [_column([row.get(field.name) for row in rows], field.type) for field in schema]
+    columns = [_make_column([row.get(field.name) for row in rows], field.type) for field in schema]
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=schema), out, compression="zstd")
     return out.getvalue().to_pybytes()
 
 
-def _column(values: list[Any], type_: pa.DataType) -> pa.Array:
+def _make_column(values: list[Any], type_: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
     if pa.types.is_map(type_):
@@ -152,7 +160,7 @@ def _column(values: list[Any], type_: pa.DataType) -> pa.Array:
     return pa.array(values, type_)
 
 
-def _rows_sha256(data: bytes) -> str:
+def _read_rows_sha256(data: bytes) -> str:
     import io
 
     import pyarrow.parquet as pq

@@ -6,19 +6,19 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from inference.auth import Caller, require
-from inference.pages.site import Site, in_thread
-from inference.pages.visitor import said_name
+from inference.pages.site import Site, run_in_thread
+from inference.pages.visitor import read_name
 
 
-def routes(site: Site) -> APIRouter:
-    """The start page."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the route of the start page."""
     router = APIRouter()
 
     @router.get("/")
     async def classify(request: Request, caller: Caller = Depends(require("predict"))) -> Response:
-        names = await in_thread(site.model_names)
-        classes = await in_thread(site.classes, site.service.default_model)
+        names = await run_in_thread(site.list_models)
+        classes = await run_in_thread(site.list_classes, site.service.default_model)
         return site.render(request, "classify.html", caller, models=names, may_label=caller.may("label"),
-                           classes=classes, labeler=said_name(request, caller) or "")
+                           classes=classes, labeler=read_name(request, caller) or "")
 
     return router

@@ -18,8 +18,8 @@ from inference.pages.site import Site
 METHODS = ("get", "post")
 
 
-def routes(site: Site) -> APIRouter:
-    """The page, open to everybody: it says nothing of this installation but its address."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the route of the page, open to everybody: it says nothing of this installation but its address."""
     router = APIRouter()
 
     @router.get("/docs")
@@ -27,25 +27,25 @@ def routes(site: Site) -> APIRouter:
         address = str(request.base_url).rstrip("/")
         document = request.app.openapi()
         return site.render(request, "docs.html", None, info=document["info"], address=address,
-                           operations=list(operations(document, address)))
+                           operations=list(list_operations(document, address)))
 
     return router
 
 
-def operations(document: dict[str, Any], address: str) -> Iterator[dict[str, Any]]:
-    """Each operation as the page shows it."""
+def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str, Any]]:
+    """Yields each operation as the page shows it."""
     for path, methods in document["paths"].items():
         for method in (m for m in METHODS if m in methods):
             operation = methods[method]
             yield {"id": f"{method}{path.replace('/', '-')}", "method": method.upper(), "path": path,
                    "summary": operation.get("summary", ""), "needs_key": bool(operation.get("security")),
-                   "parameters": list(map(_parameter, operation.get("parameters", ()))),
+                   "parameters": list(map(_describe_parameter, operation.get("parameters", ()))),
                    "bodies": list(operation.get("requestBody", {}).get("content", ())),
-                   "curls": list(_curls(method, address + path, operation)),
-                   "answers": [_answer(status, said) for status, said in operation["responses"].items()]}
+                   "curls": list(_make_curls(method, address + path, operation)),
+                   "answers": [_describe_answer(status, answer) for status, answer in operation["responses"].items()]}
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, str]:
+def _describe_parameter(parameter: dict[str, Any]) -> dict[str, str]:
     schema = parameter.get("schema", {})
     kinds = [s.get("type", "") for s in schema.get("anyOf", [schema])]
     return {"name": parameter["name"], "in": parameter["in"], "description": parameter.get("description", ""),
@@ -54,8 +54,8 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, str]:
             "example": str(parameter.get("example", ""))}
 
 
-def _curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[str]:
-    """A command for each kind of body that has an example; one without a body otherwise."""
+def _make_curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[str]:
+    """Yields a command for each kind of body that has an example; one without a body otherwise."""
     start = f"curl {url}" + (" \\\n  -H 'Authorization: Bearer KEY'" if operation.get("security") else "")
     content = operation.get("requestBody", {}).get("content", {})
     if not content:
@@ -70,8 +70,8 @@ def _curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[str]:
             yield f"{start} \\\n  -H 'Content-Type: {kind}' -d '{json.dumps(example)}'"
 
 
-def _answer(status: str, said: dict[str, Any]) -> dict[str, str]:
-    content = said.get("content", {}).get("application/json", {})
-    name = said.get("description") or (HTTPStatus(int(status)).phrase if status.isdigit() else "")
+def _describe_answer(status: str, answer: dict[str, Any]) -> dict[str, str]:
+    content = answer.get("content", {}).get("application/json", {})
+    name = answer.get("description") or (HTTPStatus(int(status)).phrase if status.isdigit() else "")
     example = json.dumps(content["example"], indent=1, ensure_ascii=False) if "example" in content else ""
     return {"status": status, "description": name, "example": example}

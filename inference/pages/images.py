@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
-from inference.pages.site import Site, in_thread
+from inference.pages.site import Site, run_in_thread
 
 # Pillow's format -> media type; anything else that lies there is not shown.
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp",
@@ -20,16 +20,16 @@ HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-
            "Cache-Control": "private, max-age=300"}  # short: an erased image must go
 
 
-def routes(site: Site) -> APIRouter:
-    """The stored images, for those who label or read."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the route of the stored images, for those who label or read."""
     router = APIRouter()
 
     @router.get("/images/{sha256}")
     async def image(sha256: str, caller: Caller = Depends(require("label", "read"))) -> Response:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
-        data = await in_thread(_find, site.storage, sha256)
-        media_type = await in_thread(_type_of, data) if data else None
+        data = await run_in_thread(_find, site.storage, sha256)
+        media_type = await run_in_thread(_detect_type, data) if data else None
         if media_type is None:
             raise Refused(404, "no_image", "there is no such image; it was not stored, or was erased.")
         return Response(data, media_type=media_type, headers=HEADERS)
@@ -42,7 +42,7 @@ def _find(storage: Storage, sha256: str) -> bytes | None:
     return storage.read(entry.key) if entry else None
 
 
-def _type_of(data: bytes) -> str | None:
+def _detect_type(data: bytes) -> str | None:
     from PIL import Image
 
     try:

@@ -8,40 +8,50 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from inference.auth import NAME_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Refused, form_of, identify, new_session
-from inference.pages.site import Site, allowed, as_refusal
-from inference.pages.visitor import YEAR, said_name, set_cookie
+from inference.auth import (
+    NAME_COOKIE,
+    SESSION_COOKIE,
+    SESSION_SECONDS,
+    NoAuth,
+    Refused,
+    identify,
+    read_form,
+    sign_session,
+)
+from inference.keys import KeyRing
+from inference.pages.site import Site, list_allowed_pages, refuse_errors
+from inference.pages.visitor import YEAR, read_name, set_cookie
 
 
-def routes(site: Site) -> APIRouter:
-    """The login form and what it posts to."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the routes of the login form and of what it posts to."""
     router = APIRouter()
 
     @router.get("/login")
     async def form(request: Request) -> Response:
-        return await _form(site, request)
+        return await _show_form(site, request)
 
     @router.post("/login")
     async def login(request: Request) -> Response:
-        _same_origin(request)
-        fields = await form_of(request)
-        if site.open_to_all:
-            return _named(request, fields)
+        _refuse_other_origin(request)
+        fields = await read_form(request)
+        if isinstance(site.keyring, NoAuth):
+            return _remember_name(request, fields)
         token = fields.get("key", "").strip()
         caller = await asyncio.to_thread(site.keyring.check, token)
         if caller is None:
-            return await _form(site, request, 401, "That key is unknown or was revoked.", fields.get("next", "/"))
-        to = local(fields.get("next", "/"))
-        first = next((address for address, _ in allowed(caller)), "/")
-        return await _logged_in(site, request, caller.id, first if to == "/" else to)
+            return await _show_form(site, request, 401, "That key is unknown or was revoked.", fields.get("next", "/"))
+        to = keep_local(fields.get("next", "/"))
+        first = next((address for address, _ in list_allowed_pages(caller)), "/")
+        return await _log_in(site.keyring, request, caller.id, first if to == "/" else to)
 
     @router.post("/login/first")
     async def first(request: Request) -> Response:
-        _same_origin(request)
-        fields = await form_of(request)
+        _refuse_other_origin(request)
+        fields = await read_form(request)
         name = fields.get("name", "").strip() or "admin"
-        token = None if site.open_to_all else await asyncio.to_thread(
-            site.keyring.accept, fields.get("invite", ""), name[:100])
+        token = None if isinstance(site.keyring, NoAuth) else await asyncio.to_thread(
+            site.keyring.accept_invitation, fields.get("invite", ""), name[:100])
         if token is None:
             raise Refused(410, "used_up", "this link was used, is older than a day, or a key exists already. Make a "
                           "key with `trueup keys add NAME --role admin`.")
@@ -57,27 +67,28 @@ def routes(site: Site) -> APIRouter:
     return router
 
 
-async def _form(site: Site, request: Request, status: int = 200, error: str = "", next_: str = "") -> Response:
+async def _show_form(site: Site, request: Request, status: int = 200, error: str = "", next_: str = "") -> Response:
     caller = await identify(request) if request.method == "GET" and "authorization" not in request.headers else None
-    with as_refusal():
-        name = said_name(request, caller) or ""
+    with refuse_errors():
+        name = read_name(request, caller) or ""
     return site.render(request, "login.html", caller, status, error=error, name=name,
-                       next=local(next_ or request.query_params.get("next", "/")),
+                       next=keep_local(next_ or request.query_params.get("next", "/")),
                        invite=request.query_params.get("invite", ""))
 
 
-async def _logged_in(site: Site, request: Request, key_id: str, to: str) -> Response:
-    secret = await asyncio.to_thread(site.keyring.session_secret)
+async def _log_in(keyring: KeyRing, request: Request, key_id: str, to: str) -> Response:
+    """Starts a session of that key, and leads on to the address `to`."""
+    secret = await asyncio.to_thread(keyring.session_secret)
     response = RedirectResponse(to, 303)
-    set_cookie(request, response, SESSION_COOKIE, new_session(secret, key_id), SESSION_SECONDS)
+    set_cookie(request, response, SESSION_COOKIE, sign_session(secret, key_id), SESSION_SECONDS)
     return response
 
 
-def _named(request: Request, fields: dict[str, str]) -> Response:
-    """Without keys: the name under which judgements are kept."""
-    with as_refusal():
-        name = said_name(request, None, fields.get("name", "").strip()) or ""
-    response = RedirectResponse(local(fields.get("next", "/")), 303)
+def _remember_name(request: Request, fields: dict[str, str]) -> Response:
+    """Keeps, where there are no keys, the name under which judgements are kept, in a cookie."""
+    with refuse_errors():
+        name = read_name(request, None, fields.get("name", "").strip()) or ""
+    response = RedirectResponse(keep_local(fields.get("next", "/")), 303)
     if name:
         set_cookie(request, response, NAME_COOKIE, name, YEAR)
     else:
@@ -85,15 +96,15 @@ def _named(request: Request, fields: dict[str, str]) -> Response:
     return response
 
 
-def local(address: str) -> str:
-    """The address if it lies on this site, else '/': a login must not send people elsewhere."""
+def keep_local(address: str) -> str:
+    """Returns the address if it is one of this site, else '/': a login must not send people elsewhere."""
     parts = urlsplit(address)
     safe = address.startswith("/") and not address.startswith("//") and "\\" not in address
     return address if safe and not parts.scheme and not parts.netloc and address.isprintable() else "/"
 
 
-def _same_origin(request: Request) -> None:
-    """There is no session yet whose token could be shown, so the browser's own word must do."""
+def _refuse_other_origin(request: Request) -> None:
+    """Refuses (403) a form of another site. No session has a token yet, so the browser's own word must do."""
     origin = request.headers.get("origin")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
             origin and urlsplit(origin).netloc != request.headers.get("host")):

@@ -10,33 +10,33 @@ from fastapi.responses import Response
 from contract.documents.card import Card
 from contract.registry import HistoryEntry, Registry
 from inference.auth import Caller, require
-from inference.pages.site import Site, in_thread
+from inference.pages.site import Site, run_in_thread
 
 
-def routes(site: Site) -> APIRouter:
-    """The models page."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the route of the models page."""
     router = APIRouter()
 
     @router.get("/models")
     async def models(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-        names = await in_thread(site.model_names)
+        names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
-        found = await in_thread(_facts, site, name)
-        return site.render(request, "models.html", caller, names=names, name=name, **found)
+        facts = await run_in_thread(_read_facts, site, name)
+        return site.render(request, "models.html", caller, names=names, name=name, **facts)
 
     return router
 
 
-def _facts(site: Site, name: str) -> dict[str, Any]:
+def _read_facts(site: Site, name: str) -> dict[str, Any]:
     registry = Registry(site.storage, name)
     newest = registry.newest()
     return {"live": newest.state.live if newest else None,
-            "versions": [_version(registry.card(v)) for v in reversed(registry.versions())],
-            "history": [_record(r) for r in reversed(registry.history())],
+            "versions": [_describe_version(registry.card(v)) for v in reversed(registry.versions())],
+            "history": [_describe_change(r) for r in reversed(registry.history())],
             "thresholds": sorted(newest.state.thresholds.items()) if newest else []}
 
 
-def _version(card: Card) -> dict[str, Any]:
+def _describe_version(card: Card) -> dict[str, Any]:
     facts = {"Network": card.network, "Number format": f"{card.number_format}, {card.runtime}",
              "Classes": f"{len(card.classes)}: {', '.join(card.classes[:12])}{', …' if len(card.classes) > 12 else ''}",
              "Input": f"{card.preprocess.crop or card.preprocess.resize or 'any size'} px"
@@ -45,24 +45,24 @@ def _version(card: Card) -> dict[str, Any]:
              else "no version of this model", "Dataset": card.dataset or "unknown",
              "Weights": f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256[:12]}…"}
     return {"version": card.version, "created_at": card.created_at, "facts": facts,
-            "assessment": sorted(_flat(card.metrics))}
+            "assessment": sorted(_flatten(card.metrics))}
 
 
-def _flat(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested figures as (name, text) pairs; long lists stay out of a page."""
-    found: list[tuple[str, str]] = []
+def _flatten(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Returns nested figures as (name, text) pairs; long lists are left out of the page."""
+    pairs: list[tuple[str, str]] = []
     for key, value in metrics.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, dict):
-            found += _flat(value, f"{name} · ")
+            pairs += _flatten(value, f"{name} · ")
         elif isinstance(value, float):
-            found.append((name, f"{value:.4g}"))
+            pairs.append((name, f"{value:.4g}"))
         elif isinstance(value, str | int):
-            found.append((name, str(value)))
-    return found
+            pairs.append((name, str(value)))
+    return pairs
 
 
-def _record(record: HistoryEntry) -> dict[str, Any]:
-    change = record.change
-    return {"at": record.at, "live": record.state.live, "kind": str(change.get("kind", "change")),
+def _describe_change(entry: HistoryEntry) -> dict[str, Any]:
+    change = entry.change
+    return {"at": entry.at, "live": entry.state.live, "kind": str(change.get("kind", "change")),
             "by": str(change.get("by", "")), "reason": str(change.get("reason", ""))}

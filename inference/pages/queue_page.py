@@ -14,9 +14,9 @@ from contract import clock
 from contract.errors import UsageError
 from inference.auth import LARGEST_FORM, Caller, Refused
 from inference.labelling.documents import Batch, BatchHolder
-from inference.labelling.queue import Queue, days_with_sample, parse_answers
-from inference.pages.site import HEADERS, Site, as_refusal, in_thread
-from inference.pages.visitor import holder_of, may_answer
+from inference.labelling.queue import Queue, list_days_with_sample, parse_answers
+from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
+from inference.pages.visitor import identify_holder, may_answer
 
 DAYS_SHOWN = 30
 MOST_ITEMS = 200
@@ -34,54 +34,59 @@ class Choice:
 
 
 async def choose(site: Site, request: Request, kind: str) -> Choice:
-    """The model and day of the query; without a day the newest one where something waits."""
+    """Chooses the model and day of the query; without a day the newest one where something waits."""
     model = request.query_params.get("model") or site.service.default_model
-    return await in_thread(_choose, site, model, request.query_params.get("day"), kind)
+    return await run_in_thread(_choose, site, model, request.query_params.get("day"), kind)
 
 
 def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
-    days = days_with_sample(site.storage, model, kind)[:DAYS_SHOWN]
+    days = list_days_with_sample(site.storage, model, kind)[:DAYS_SHOWN]
     if day:
         chosen = clock.parse_day(day)
-        return Choice(model, kind, days, chosen, site.queue(model, chosen, kind))
+        return Choice(model, kind, days, chosen, site.find_queue(model, chosen, kind))
     for candidate in days:
-        queue = site.queue(model, candidate, kind)
-        if queue and queue.progress()["waiting"]:
+        queue = site.find_queue(model, candidate, kind)
+        if queue and queue.count_progress()["waiting"]:
             return Choice(model, kind, days, candidate, queue)
-    return Choice(model, kind, days, days[0] if days else None, site.queue(model, days[0], kind) if days else None)
+    if not days:
+        return Choice(model, kind, days, None, None)
+    return Choice(model, kind, days, days[0], site.find_queue(model, days[0], kind))
 
 
-async def batch_as_json(site: Site, request: Request, caller: Caller, choice: Choice, size: int) -> JSONResponse:
-    """A new batch for a program; an empty one (batch null) when nothing waits."""
+async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Choice, size: int) -> JSONResponse:
+    """Hands a new batch of `size` items to a program; an empty one (batch null) when nothing waits.
+
+    Refused (404, 422).
+    """
     if choice.queue is None:
         raise Refused(404, "no_sample", f"no {choice.kind} sample of {choice.model!r} was drawn"
                       + (f" on {choice.day}" if choice.day else "") + ". Draw one with `trueup review sample`.")
-    with as_refusal():
-        holder = holder_of(request, caller)
-    given = await in_thread(choice.queue.hand_out, holder, size_of(request, size))
-    classes = await in_thread(site.classes, choice.model)
+    with refuse_errors():
+        holder = identify_holder(request, caller)
+    given = await run_in_thread(choice.queue.hand_out, holder, read_size(request, size))
+    classes = await run_in_thread(site.list_classes, choice.model)
     SystemRandom().shuffle(classes)
     n, batch = given or (None, None)
-    return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.csrf(request),
-                         "classes": classes, "items": _items(batch),
+    return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.find_csrf_token(request),
+                         "classes": classes, "items": _list_items(batch),
                          **({"predicted": batch.predicted} if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
 
 
-def _items(batch: Batch | None) -> list[dict[str, str]]:
+def _list_items(batch: Batch | None) -> list[dict[str, str]]:
     return [{"prediction_id": i.prediction_id, "image": f"/images/{i.image}"} for i in batch.items] if batch else []
 
 
-def size_of(request: Request, default: int) -> int:
-    """Items of a batch: `size`, 1 to MOST_ITEMS."""
+def read_size(request: Request, default: int) -> int:
+    """Reads how many items a batch is to have: `size` in the address, 1 to MOST_ITEMS. Refused (422)."""
     text = request.query_params.get("size", str(default))
     if not text.isdigit() or not 1 <= int(text) <= MOST_ITEMS:
         raise Refused(422, "bad_size", f"expected a size of 1 to {MOST_ITEMS}, got {text!r}.")
     return int(text)
 
 
-async def json_of(request: Request) -> dict[str, Any]:
-    """The JSON object of a body of at most LARGEST_FORM bytes."""
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """Reads the JSON object of a body of at most LARGEST_FORM bytes. Refused (413, 422)."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -96,51 +101,52 @@ async def json_of(request: Request) -> dict[str, Any]:
     return document
 
 
-async def take(site: Site, caller: Caller, kind: str, document: dict[str, Any],
-               answers: dict[str, str | None]) -> int:
+async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str, Any],
+                       answers: dict[str, str | None]) -> int:
     """Makes the answers of a batch durable as labels; returns how many were new.
 
     Kind, probability, strategy and labeler come from the batch that the server handed out, never from the form.
     """
-    queue, n = await _batch_of(site, kind, document)
-    batch: Batch = await in_thread(queue.batch, n)
+    queue, n = await _find_batch(site, kind, document)
+    batch: Batch = await run_in_thread(queue.find_batch, n)
     if not may_answer(batch, caller):
         raise Refused(403, "not_your_batch", f"batch {n} was handed out to somebody else.")
-    with as_refusal():
-        groups = queue.judgements(n, answers)
+    with refuse_errors():
+        groups = queue.group_judgements(n, answers)
         written = 0
         for group in groups:
             written += len(await site.service.label(
-                group.judgements, caller=caller, origin=kind, labeler_default=_labeler(batch.holder, document),
+                group.judgements, caller=caller, origin=kind, labeler_default=_choose_labeler(batch.holder, document),
                 strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review"))
-    await in_thread(queue.record, n, answers)
+    await run_in_thread(queue.save_answers, n, answers)
     return written
 
 
-def _labeler(holder: BatchHolder, document: dict[str, Any]) -> str:
-    """Who the batch was given to; a nameless visitor may say a name with the answers."""
-    said = document.get("labeler")
-    return str(said) if holder.visitor and said else holder.labeler
+def _choose_labeler(holder: BatchHolder, document: dict[str, Any]) -> str:
+    """Returns who the batch was given to; a nameless visitor may say a name with the answers."""
+    name = document.get("labeler")
+    return str(name) if holder.visitor and name else holder.labeler
 
 
-async def _batch_of(site: Site, kind: str, document: dict[str, Any]) -> tuple[Queue, int]:
+async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[Queue, int]:
     model, day, n = document.get("model") or site.service.default_model, document.get("day"), document.get("batch")
     if not isinstance(model, str) or not isinstance(day, str) or not str(n).isdigit():
         raise Refused(422, "bad_batch", 'expected "model", "day" and the number of a "batch" that was handed out.')
-    with as_refusal():
+    with refuse_errors():
         chosen = clock.parse_day(day)
-    queue = await in_thread(site.queue, model, chosen, kind)
+    queue = await run_in_thread(site.find_queue, model, chosen, kind)
     if queue is None:
         raise Refused(404, "no_sample", f"no {kind} sample of {model!r} was drawn on {day}.")
     return queue, int(str(n))
 
 
-async def take_json(site: Site, request: Request, caller: Caller, kind: str) -> JSONResponse:
-    """`POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label"}]}."""
-    document = await json_of(request)
-    with as_refusal():
+async def take_json_answers(site: Site, request: Request, caller: Caller, kind: str) -> JSONResponse:
+    """Answers the `POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label"}]}."""
+    document = await read_json_object(request)
+    with refuse_errors():
         answers = parse_answers(document.get("answers"))
     if not answers:
-        with as_refusal():
+        with refuse_errors():
             raise UsageError("expected at least one answer, got none.")
-    return JSONResponse({"accepted": await take(site, caller, kind, document, answers)}, 201, headers=HEADERS)
+    accepted = await take_answers(site, caller, kind, document, answers)
+    return JSONResponse({"accepted": accepted}, 201, headers=HEADERS)

@@ -13,7 +13,7 @@ from contract.errors import NotFound
 from contract.report_script import csp_source
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
-from inference.pages.site import HEADERS, Site, in_thread
+from inference.pages.site import HEADERS, Site, run_in_thread
 
 SHOWN = 30
 FILES = {"html": "text/html; charset=utf-8", "json": "application/json", "parquet": "application/octet-stream"}
@@ -24,16 +24,17 @@ REPORT_CSP = (f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sc
               "sandbox allow-scripts allow-top-navigation-by-user-activation")
 
 
-def routes(site: Site) -> APIRouter:
-    """The list and the files of each evaluation."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the routes of the list and of the files of each evaluation."""
     router = APIRouter()
 
     @router.get("/reports")
     async def reports(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-        names = await in_thread(site.model_names)
+        names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
-        found = await in_thread(_evaluations, site.storage, name)
-        return site.render(request, "reports.html", caller, names=names, name=name, evaluations=found, shown=SHOWN)
+        evaluations = await run_in_thread(_list_evaluations, site.storage, name)
+        return site.render(request, "reports.html", caller, names=names, name=name, evaluations=evaluations,
+                           shown=SHOWN)
 
     @router.get("/reports/{model}/{evaluation}/{file}")
     async def report(model: str, evaluation: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
@@ -41,34 +42,34 @@ def routes(site: Site) -> APIRouter:
         named = re.fullmatch(r"[\w.:+-]+", evaluation) and re.fullmatch(r"\w[\w.-]*", file) and ".." not in evaluation
         if not named or extension not in FILES:
             raise Refused(404, "no_report", "there is no such report.")
-        data = await in_thread(site.storage.read, layout.evaluation(model, evaluation) + file)
+        data = await run_in_thread(site.storage.read, layout.evaluation(model, evaluation) + file)
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
 
 
-def _evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
-    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)[:SHOWN]
-    return [found for name in names if (found := _summary(storage, model, name)) is not None]
+def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
+    names: list[str] = sorted(storage.folders(layout.evaluations(model)), reverse=True)[:SHOWN]
+    return [summary for name in names if (summary := _summarise(storage, model, name)) is not None]
 
 
-def _summary(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    """What the list says of an evaluation; None while its document is not there."""
+def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
+    """Returns what the list says of an evaluation; None while its document is not there."""
     folder = layout.evaluation(model, name)
     try:
         document = jsonio.loads(storage.read(folder + "evaluation.json"))
     except NotFound:
         return None
-    verdict, judged = _verdict(storage, folder)
+    verdict, judged = _read_verdict(storage, folder)
     versions = document.get("versions", {})
     order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
     return {"id": name, "as_of": document.get("as_of", ""), "window": document.get("window", {}),
-            "versions": [_figures(v, versions[v]) for v in order],
+            "versions": [_format_figures(v, versions[v]) for v in order],
             "reason": document.get("reason", ""), "verdict": verdict, "judged": judged,
             "report": storage.exists(folder + "report.html")}
 
 
-def _figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
+def _format_figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
     estimate = figures.get("estimate") or {}
     value, low, high = (estimate.get(k) for k in ("value", "low", "high"))
     known = None not in (value, low, high)
@@ -77,8 +78,8 @@ def _figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
             "origin": estimate.get("origin") or "", "reason": estimate.get("reason") or "not known"}
 
 
-def _verdict(storage: Storage, folder: str) -> tuple[str, str]:
-    """The verdict and the version that it is of; empty where nothing was decided."""
+def _read_verdict(storage: Storage, folder: str) -> tuple[str, str]:
+    """Reads the verdict and the version that it is of; empty where nothing was decided."""
     try:
         decision = jsonio.loads(storage.read(folder + "decision.json"))
     except NotFound:

@@ -7,70 +7,70 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from inference.auth import Caller, form_of, require
+from inference.auth import Caller, read_form, require
 from inference.labelling.documents import Batch
 from inference.labelling.queue import parse_answers
 from inference.pages import queue_page
 from inference.pages.queue_page import Choice
-from inference.pages.site import Site, as_refusal, in_thread, shows_page
-from inference.pages.visitor import holder_of, may_answer, remember
+from inference.pages.site import Site, refuse_errors, run_in_thread, shows_page
+from inference.pages.visitor import identify_holder, may_answer, remember_visitor
 
 KIND, BATCH = "review", 25
 
 
-def routes(site: Site) -> APIRouter:
-    """GET shows a grid or, as JSON, hands out a batch; POST takes the answers of a whole batch."""
+def make_router(site: Site) -> APIRouter:
+    """Makes the routes: GET shows a grid or, as JSON, hands out a batch; POST takes the answers of a whole batch."""
     router = APIRouter()
 
     @router.get("/review")
     async def show(request: Request, caller: Caller = Depends(require("label"))) -> Response:
         choice = await queue_page.choose(site, request, KIND)
         if not shows_page(request):
-            return await queue_page.batch_as_json(site, request, caller, choice, BATCH)
-        return await _page(site, request, caller, choice)
+            return await queue_page.hand_out_json(site, request, caller, choice, BATCH)
+        return await _show_page(site, request, caller, choice)
 
     @router.post("/review")
     async def answer(request: Request, caller: Caller = Depends(require("label"))) -> Response:
         if request.headers.get("content-type", "").startswith("application/json"):
-            return await queue_page.take_json(site, request, caller, KIND)
-        form = await form_of(request)
-        with as_refusal():
-            answers = parse_answers(_answers(form))
-        taken = await queue_page.take(site, caller, KIND, dict(form), answers)
+            return await queue_page.take_json_answers(site, request, caller, KIND)
+        form = await read_form(request)
+        with refuse_errors():
+            answers = parse_answers(_read_answers(form))
+        taken = await queue_page.take_answers(site, caller, KIND, dict(form), answers)
         query = {"model": form.get("model", ""), "day": form.get("day", ""), "taken": taken}
         return RedirectResponse(f"/review?{urlencode(query)}", 303)
 
     return router
 
 
-def _answers(form: dict[str, str]) -> list[dict[str, str | None]]:
-    """A named class wins; else a marked picture has the predicted label; else the person could not name its class."""
-    found: list[dict[str, str | None]] = []
+def _read_answers(form: dict[str, str]) -> list[dict[str, str | None]]:
+    """Reads the answers of a form: the class that was named, else of a marked picture the predicted label, else null."""
+    answers: list[dict[str, str | None]] = []
     for i in form.get("items", "").split():
         named, marked = form.get(f"class-{i}", "").strip(), f"ok-{i}" in form
-        found.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else None)})
-    return found
+        answers.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else None)})
+    return answers
 
 
-async def _page(site: Site, request: Request, caller: Caller, choice: Choice) -> Response:
+async def _show_page(site: Site, request: Request, caller: Caller, choice: Choice) -> Response:
     if choice.queue is None:
         return site.render(request, "no_sample.html", caller, choice=choice)
-    with as_refusal():
-        holder = holder_of(request, caller)
+    with refuse_errors():
+        holder = identify_holder(request, caller)
     n = request.query_params.get("batch")
     if n and n.isdigit():
-        batch: Batch = await in_thread(choice.queue.batch, int(n))
-        if may_answer(batch, caller) and len(choice.queue.answered(int(n))) < len(batch.items):
-            classes = await in_thread(site.classes, choice.model)
-            progress = await in_thread(choice.queue.progress)
+        batch: Batch = await run_in_thread(choice.queue.find_batch, int(n))
+        if may_answer(batch, caller) and len(choice.queue.find_answers(int(n))) < len(batch.items):
+            classes = await run_in_thread(site.list_classes, choice.model)
+            progress = await run_in_thread(choice.queue.count_progress)
             return site.render(request, "review.html", caller, choice=choice, batch=int(n), items=batch.items,
                                predicted=batch.predicted, classes=classes, progress=progress,
                                taken=request.query_params.get("taken"))
-    given = await in_thread(lambda q: q.mine(holder) or q.hand_out(holder, BATCH), choice.queue)
+    given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)
     if given is None:
-        progress = await in_thread(choice.queue.progress)
+        progress = await run_in_thread(choice.queue.count_progress)
         return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)
     query = {"model": choice.model, "day": choice.day, "batch": given[0]}
     if "taken" in request.query_params:
         query["taken"] = request.query_params["taken"]
-    return remember(request, RedirectResponse(f"/review?{urlencode(query)}", 303), holder)
+    return remember_visitor(request, RedirectResponse(f"/review?{urlencode(query)}", 303), holder)

@@ -3,21 +3,19 @@
     add_pages(app, service, keyring)      # /, /audit, /review, /models, /reports, /login, /images/<sha256>, /static
 """
 
-from typing import Any
-
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from inference.auth import Refused
+from inference.auth import Keys, Refused
 from inference.pages import audit, classify, docs, images, login, models, reports, review
 from inference.pages.site import HERE, Service, Site
 
 
-def add_pages(app: FastAPI, service: Service, keyring: Any) -> Site:
+def add_pages(app: FastAPI, service: Service, keyring: Keys) -> Site:
     """Adds all pages to an application on which `inference.auth.install` was called."""
     site = Site(service, keyring)
-    app.add_exception_handler(Refused, site.refusal)
+    app.add_exception_handler(Refused, site.show_refusal)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for page in (classify, audit, review, models, reports, login, images, docs):
-        app.include_router(page.routes(site), include_in_schema=False)
+        app.include_router(page.make_router(site), include_in_schema=False)
     return site

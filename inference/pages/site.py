@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
 from fastapi import Request
@@ -19,9 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from contract import errors, samples
 from contract.registry import Registry, models
 from contract.stores.store import Storage
-from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, NoAuth, Refused, csrf_of, refusal
+from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
 from inference.labelling.queue import Queue
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
 HERE = Path(__file__).parent
 QUEUES = 32
 CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -50,7 +52,7 @@ class Service(Protocol):
 class Site:
     """The pages of one service."""
 
-    def __init__(self, service: Service, keyring: Any) -> None:
+    def __init__(self, service: Service, keyring: Keys) -> None:
         self.service, self.keyring = service, keyring
         self.templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True,
                                      undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -67,24 +69,27 @@ class Site:
         """Whether there are no keys (--no-auth)."""
         return isinstance(self.keyring, NoAuth)
 
-    def csrf(self, request: Request) -> str:
-        """The CSRF token of the request's session, '' without one."""
+    def find_csrf_token(self, request: Request) -> str:
+        """Makes the CSRF token of the request's session, '' without one."""
         cookie = request.cookies.get(SESSION_COOKIE)
-        return csrf_of(self.keyring.session_secret(), cookie) if cookie and not self.open_to_all else ""
+        if not cookie or isinstance(self.keyring, NoAuth):
+            return ""
+        return make_csrf_token(self.keyring.session_secret(), cookie)
 
     def render(self, request: Request, template: str, caller: Caller | None, status: int = 200,
                **context: Any) -> HTMLResponse:
-        """A page, with the headers that keep it from being framed, sniffed or scripted from elsewhere."""
+        """Renders a page, with the headers that keep it from being framed, sniffed or scripted from elsewhere."""
         text = self.templates.get_template(template).render(
-            navigation=allowed(caller), path=request.url.path, caller=caller, csrf=self.csrf(request),
+            navigation=list_allowed_pages(caller), path=request.url.path, caller=caller,
+            csrf=self.find_csrf_token(request),
             open_to_all=self.open_to_all, given_name=unquote(request.cookies.get(NAME_COOKIE, "")), **context)
         return HTMLResponse(text, status, headers=HEADERS)
 
-    async def refusal(self, request: Request, error: Exception) -> Response:
-        """A refusal as JSON for programs, as a page for people; the unknown are led to the login."""
+    async def show_refusal(self, request: Request, error: Exception) -> Response:
+        """Shows a refusal as JSON to programs, as a page to people; the unknown are led to the login."""
         assert isinstance(error, Refused)
-        if not for_people(request):
-            return await refusal(request, error)
+        if not wants_page(request):
+            return await answer_refusal(request, error)
         if error.status == HTTPStatus.UNAUTHORIZED:
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?next={quote(here if request.method == 'GET' else '/', safe='')}", 303)
@@ -93,21 +98,21 @@ class Site:
 
     # -- what pages ask for -----------------------------------------------------------------------------------------
 
-    def model_names(self) -> list[str]:
-        """Models under the root, the default one first."""
+    def list_models(self) -> list[str]:
+        """Lists the models under the root, the default one first."""
         first = self.service.default_model
         return [first, *[m for m in models(self.storage) if m != first]]
 
-    def classes(self, model: str) -> list[str]:
-        """The class list of what is live; empty for a model that is in no registry."""
+    def list_classes(self, model: str) -> list[str]:
+        """Reads the class list of what is live; empty for a model that is in no registry."""
         registry = Registry(self.storage, model)
         try:
             return registry.card(registry.live()).classes
         except (errors.NoSuchModel, errors.NoSuchVersion):
             return []
 
-    def queue(self, model: str, day: str, kind: str) -> Queue | None:
-        """The review queue of a sample; None when that sample was never drawn."""
+    def find_queue(self, model: str, day: str, kind: str) -> Queue | None:
+        """Finds the review queue of a sample; None when that sample was never drawn."""
         key = (model, day, kind)
         if key not in self._queues:
             sample = samples.read(self.storage, model, day, kind)
@@ -119,13 +124,13 @@ class Site:
         return self._queues[key]
 
 
-def allowed(caller: Caller | None) -> list[tuple[str, str]]:
-    """The pages that a caller may open, as (address, name); all of them for somebody not known yet."""
+def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
+    """Lists the pages that a caller may open, as (address, name); all of them for somebody not known yet."""
     return [(address, name) for address, name, role in NAVIGATION if caller is None or caller.may(role)]
 
 
-def for_people(request: Request) -> bool:
-    """Whether a browser wants a page: programs ask for JSON, show a key, or call /v1/."""
+def wants_page(request: Request) -> bool:
+    """Says whether a browser wants a page: programs ask for JSON, show a key, or call /v1/."""
     wants_json = request.query_params.get("format") == "json" or "authorization" in request.headers
     sends_json = request.headers.get("content-type", "").startswith("application/json")
     accepts = "text/html" in request.headers.get("accept", "")
@@ -133,9 +138,9 @@ def for_people(request: Request) -> bool:
 
 
 def shows_page(request: Request) -> bool:
-    """Whether GET of a page's address means the page: always, but for a program that says that it is one."""
+    """Says whether GET of a page's address means the page: always, but for a program that says that it is one."""
     accept = request.headers.get("accept", "")
-    return for_people(request) or not (request.query_params.get("format") == "json" or "application/json" in accept)
+    return wants_page(request) or not (request.query_params.get("format") == "json" or "application/json" in accept)
 
 
 def code_of(error: Exception) -> str:
@@ -144,8 +149,8 @@ def code_of(error: Exception) -> str:
 
 
 @contextmanager
-def as_refusal() -> Iterator[None]:
-    """Errors of the library as HTTP refusals."""
+def refuse_errors() -> Iterator[None]:
+    """Turns errors of the library into HTTP refusals."""
     try:
         yield
     except errors.TrueupError as error:
@@ -155,7 +160,7 @@ def as_refusal() -> Iterator[None]:
         raise Refused(status, code_of(error), str(error)) from error
 
 
-async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Runs something that reads the store beside the event loop; its errors become refusals."""
-    with as_refusal():
-        return await asyncio.to_thread(function, *arguments)
+async def run_in_thread(function: Callable[P, Result], *arguments: P.args, **options: P.kwargs) -> Result:
+    """Runs a function that reads the store beside the event loop; its errors become refusals."""
+    with refuse_errors():
+        return await asyncio.to_thread(function, *arguments, **options)

@@ -20,8 +20,8 @@ VISITOR_COOKIE = "trueup_visitor"
 YEAR = 365 * 24 * 3600
 
 
-def said_name(request: Request, caller: Caller | None, given: str | None = None) -> str | None:
-    """The person that a request names: `given`, or `labeler` in its address, or, without keys, the name form's cookie.
+def read_name(request: Request, caller: Caller | None, given: str | None = None) -> str | None:
+    """Reads the person that a request names: `given`, or `labeler` in its address, or, without keys, the name form's cookie.
 
     BadLabel for an impossible name.
     """
@@ -31,21 +31,24 @@ def said_name(request: Request, caller: Caller | None, given: str | None = None)
     return normalise(text) if text.strip() else None
 
 
-def holder_of(request: Request, caller: Caller, given: str | None = None) -> BatchHolder:
-    """Who gets a batch. Nameless visitors without a cookie are each somebody else."""
-    name = said_name(request, caller, given)
+def identify_holder(request: Request, caller: Caller, given: str | None = None) -> BatchHolder:
+    """Says who gets a batch. Nameless visitors without a cookie are each somebody else."""
+    name = read_name(request, caller, given)
     visitor = ""
     if caller.id == ANONYMOUS and not name:
         visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_hex(8)
-    return BatchHolder(actor=caller.id, labeler=caller.labeler(name), visitor=visitor)
+    return BatchHolder(actor=caller.id, labeler=caller.name_labeler(name), visitor=visitor)
 
 
 def may_answer(batch: Batch, caller: Caller) -> bool:
-    """Whether the batch is this caller's. Without keys nobody can prove who they are, so the number is enough."""
+    """Says whether the batch is this caller's.
+
+    Without keys nobody can prove who they are, so the number is enough.
+    """
     return batch.holder.actor == caller.id
 
 
-def remember(request: Request, response: Response, holder: BatchHolder) -> Response:
+def remember_visitor(request: Request, response: Response, holder: BatchHolder) -> Response:
     """Gives a nameless browser its cookie."""
     if holder.visitor and request.cookies.get(VISITOR_COOKIE) != holder.visitor:
         set_cookie(request, response, VISITOR_COOKIE, holder.visitor, YEAR)
@@ -53,6 +56,6 @@ def remember(request: Request, response: Response, holder: BatchHolder) -> Respo
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    """A cookie that scripts cannot read and other sites cannot use."""
+    """Sets a cookie for `seconds` that scripts cannot read and other sites cannot use."""
     response.set_cookie(name, quote(value, safe=":="), max_age=seconds, path="/", httponly=True, samesite="lax",
                         secure=request.url.scheme == "https")

@@ -114,14 +114,14 @@ def done_key(model: str, version: str, plan: int, first: int) -> str:
 def picture(storage: Storage, job: Job, model: Any, uri: str, etag: str, size: int) -> Picture:
     """Fetched, stripped of metadata and prepared as the service does, and stored under its hash if settings say so."""
     from inference.model.preprocess import inspect
-    from inference.model.strip_metadata import strip
+    from inference.model.strip_metadata import strip_metadata
 
     try:
         data = _read(storage, uri) if size <= job.max_bytes else b""
         if max(size, len(data)) > job.max_bytes:
             raise BadImage(f"expected at most {job.max_bytes:,} bytes, got {max(size, len(data)):,}")
         info = inspect(data, job.max_pixels)
-        stripped, extension, _ = strip(data, info)
+        stripped, extension, _ = strip_metadata(data, info)
         sha256, prepared = hashlib.sha256(stripped).hexdigest(), model.prepare(stripped)
         if storage.exists(layout.erasure(sha256)):
             raise BadImage("it was erased on request (trueup forget)")
@@ -144,15 +144,16 @@ def _read(storage: Storage, uri: str) -> bytes:
 
 def answered(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
     """The rows of one batch."""
-    from inference.model.prediction_row import logged_classes, prediction_row
+    from inference.model.prediction_row import count_logged_classes, make_prediction_row
 
     if not pictures:
         return
-    now, k = clock.now_us(), logged_classes(model, job.log_all_classes)
+    now, k = clock.now_us(), count_logged_classes(model, job.log_all_classes)
     answers = model.probabilities(model.stack([p.prepared for p in pictures]))
     for p, answer in zip(pictures, answers, strict=True):
-        row = prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, p.extension if job.store_images else None,
-                             prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
+        extension = p.extension if job.store_images else None
+        row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
+                                  prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
         yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri}
 
 

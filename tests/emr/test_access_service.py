@@ -23,7 +23,7 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
     with serving(root, tmp_path / "outbox", keyring=KeyRing(open_root(root))) as client:
         camera, ada = ({"Authorization": f"Bearer {token}"} for token in tokens.values())
         made = [client.post("/v1/predictions", content=picture(n), headers=camera | IMAGE).json() for n in range(8)]
-        until(lambda: not client.service.outbox.depth().rows)
+        until(lambda: not client.service.outbox.measure_depth().rows)
         client.headers.update(ada)
         label = {"prediction_id": made[0]["prediction_id"], "label": "b"}
         assert client.post("/v1/labels", json=label).status_code == 201
@@ -34,5 +34,5 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
         client.headers.pop("Authorization")
         login = client.post("/login", data={"key": tokens["ada"]}, headers={"Accept": "text/html"}, follow_redirects=True)
         assert login.is_success, login.text
-        until(lambda: not client.service.outbox.depth().rows)
+        until(lambda: not client.service.outbox.measure_depth().rows)
     check(SERVICE, root, server.asked)

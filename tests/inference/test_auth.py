@@ -10,7 +10,7 @@ from contract import clock, layout
 from contract.errors import UsageError
 from contract.storage import open_root
 from inference import auth, keys
-from inference.auth import NoAuth, csrf_of, new_session
+from inference.auth import NoAuth, make_csrf_token, sign_session
 from inference.keys import KeyRing
 from tests.inference.small_service import SmallService, application, serving
 
@@ -83,29 +83,29 @@ def test_without_a_good_key_nobody_enters(ring, header):
 
 def test_a_session_needs_its_csrf_token_to_change_something(ring):
     secret = ring.session_secret()
-    cookie = new_session(secret, ring.add("ada", ["label"]).partition(".")[0])
+    cookie = sign_session(secret, ring.add("ada", ["label"]).partition(".")[0])
     with site(ring, Cookie=f"{auth.SESSION_COOKIE}={cookie}") as client:
         assert client.post("/v1/labels", json=JUDGEMENT).json()["error"]["code"] == "csrf"
         wrong = client.post("/v1/labels", json=JUDGEMENT, headers={"X-CSRF-Token": "\u00e9".encode("latin-1")})
         assert wrong.status_code == 403
-        right = {"X-CSRF-Token": csrf_of(secret, cookie)}
+        right = {"X-CSRF-Token": make_csrf_token(secret, cookie)}
         assert client.post("/v1/labels", json=JUDGEMENT, headers=right).status_code == 201
 
 
 def test_sessions_are_shared_by_replicas_end_with_their_key_and_cannot_be_forged(ring):
     token = ring.add("ada", ["label"])
     id_ = token.partition(".")[0]
-    cookie = new_session(ring.session_secret(), id_)
+    cookie = sign_session(ring.session_secret(), id_)
     replica = KeyRing(open_root(ring.storage.root), cache_seconds=0.0)
     assert auth.open_session(replica.session_secret(), cookie)["key"] == id_
     assert auth.open_session(b"another secret", cookie) is None
     assert auth.open_session(ring.session_secret(), "A" + cookie[1:]) is None
     ring.revoke(id_)
-    assert replica.caller(id_) is None
+    assert replica.find_caller(id_) is None
 
 
 def test_a_session_ends_after_a_week(ring, monkeypatch, tmp_path):
-    cookie = new_session(ring.session_secret(), "ada-000000")
+    cookie = sign_session(ring.session_secret(), "ada-000000")
     (tmp_path / "clock").write_text(str(auth.SESSION_SECONDS + 1))
     monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "clock"))
     assert auth.open_session(ring.session_secret(), cookie) is None
@@ -133,21 +133,21 @@ def test_a_key_with_a_rate_is_told_to_wait(ring):
 def test_nobody_speaks_for_the_people_of_another_key():
     ada = auth.Caller("ada-000001", "ada", frozenset({"label"}))
     bob = auth.Caller("bob-000002", "bob", frozenset({"label"}))
-    assert ada.labeler() == "ada-000001" and bob.labeler("ada-000001") == "bob-000002/ada-000001"
+    assert ada.name_labeler() == "ada-000001" and bob.name_labeler("ada-000001") == "bob-000002/ada-000001"
 
 
 def test_the_invitation_makes_one_administrator(ring):
     invitation = ring.invite()
-    assert ring.invited(invitation) and not ring.invited(invitation[:-1] + "?")
-    token = ring.accept(invitation, "first")
+    assert ring.is_invited(invitation) and not ring.is_invited(invitation[:-1] + "?")
+    token = ring.accept_invitation(invitation, "first")
     assert ring.check(token).may("predict")
-    assert ring.accept(invitation, "second") is None and ring.invite() is None
+    assert ring.accept_invitation(invitation, "second") is None and ring.invite() is None
 
 
 def test_an_invitation_is_void_once_a_key_exists(ring):
     invitation = ring.invite()
     ring.add("ada", ["admin"])
-    assert not ring.invited(invitation) and ring.accept(invitation, "late") is None
+    assert not ring.is_invited(invitation) and ring.accept_invitation(invitation, "late") is None
 
 
 def test_the_command_adds_lists_and_revokes(tmp_root, capsys):

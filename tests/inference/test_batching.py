@@ -53,12 +53,12 @@ def test_a_batch_waits_for_those_that_are_being_prepared_and_for_nobody_else():
 
     async def work(batcher):
         await batcher.submit(network, np.ones(1))  # nobody is coming
-        with batcher.coming():
+        with batcher.announce():
             first = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
             await asyncio.sleep(0.1)
             assert network.batches == [1]
         await asyncio.gather(first, batcher.submit(network, np.ones(1)))
-        with pytest.raises(ValueError), batcher.coming():
+        with pytest.raises(ValueError), batcher.announce():
             alone = asyncio.ensure_future(batcher.submit(network, np.ones(1)))
             await asyncio.sleep(0.1)
             raise ValueError("this one was no picture")
@@ -93,7 +93,7 @@ def test_batches_run_side_by_side_and_a_lone_one_is_told_that_it_is_alone():
         rows = await asyncio.gather(*asked)
         return [int(row[0]) for row in rows] + [int((await batcher.submit(network, np.array([10])))[0])]
 
-    assert run(work, lanes=2, share=shares.append) == [2 * n for n in range(11)]
+    assert run(work, lanes=2, set_share=shares.append) == [2 * n for n in range(11)]
     assert sorted(network.batches) == [1, 2, 4, 4] and len(shares) == 4 and shares[-1]
 
 
@@ -101,7 +101,7 @@ def test_a_lane_computes_on_its_part_of_the_cores():
     cores, found = Cores(lanes=2), []
 
     def lane(alone: bool) -> None:
-        cores.share(alone)
+        cores.set_share(alone)
         found.append(torch.get_num_threads())
 
     for alone in (True, False):
@@ -109,7 +109,7 @@ def test_a_lane_computes_on_its_part_of_the_cores():
         thread.start()
         thread.join()
     assert found == [cores.cores, cores.cores // cores.lanes] and torch.get_num_threads() == cores.cores
-    assert cores.decoders().submit(torch.get_num_threads).result() == 1 and Cores(lanes=99).lanes == cores.cores
+    assert cores.start_decoders().submit(torch.get_num_threads).result() == 1 and Cores(lanes=99).lanes == cores.cores
 
 
 def test_a_batch_that_fails_fails_its_requests_alone():

@@ -5,7 +5,7 @@ import pytest
 from contract import clock
 from contract.errors import RootError
 from contract.storage import open_root
-from inference.clock_skew import StoreClock
+from inference.clock_skew import ClockSkew
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
@@ -22,9 +22,9 @@ def test_a_store_tells_its_time_and_keeps_no_trace_of_it(request, kind):
 def test_a_clock_that_is_wrong_by_more_than_a_minute_is_not_ready(tmp_root, tmp_path, monkeypatch):
     publish_tiny(tmp_root)
     with serving(tmp_root, tmp_path / "outbox") as client:
-        watch = client.service.store_clock
-        until(lambda: watch.ahead is not None)
-        assert client.get("/health/ready").status_code == 200 and abs(watch.ahead) < 3
+        watch = client.service.clock_skew
+        until(lambda: watch.seconds_ahead is not None)
+        assert client.get("/health/ready").status_code == 200 and abs(watch.seconds_ahead) < 3
         for ahead, status in ((75, 503), (-75, 503), (50, 200)):
             with monkeypatch.context() as patch:
                 patch.setattr(clock, "machine", lambda ahead=ahead: time.time() + ahead)
@@ -38,13 +38,13 @@ def test_a_clock_that_is_wrong_by_more_than_a_minute_is_not_ready(tmp_root, tmp_
 def test_the_shifted_clock_of_a_demo_is_no_wrong_clock(tmp_root, tmp_path, monkeypatch):
     (tmp_path / "clock").write_text("-300000")
     monkeypatch.setenv("TRUEUP_CLOCK_FILE", str(tmp_path / "clock"))
-    watch = StoreClock(open_root(tmp_root, create=True))
+    watch = ClockSkew(open_root(tmp_root, create=True))
     watch.check()
-    assert watch.wrong() is None and abs(watch.ahead) < 3
+    assert watch.explain() is None and abs(watch.seconds_ahead) < 3
 
 
 def test_a_store_out_of_reach_leaves_what_was_known(monkeypatch, tmp_root):
-    watch = StoreClock(storage := open_root(tmp_root, create=True))
+    watch = ClockSkew(storage := open_root(tmp_root, create=True))
     monkeypatch.setattr(storage, "now", lambda: (_ for _ in ()).throw(RootError("gone")))
     watch.check()
-    assert watch.ahead is None and watch.wrong() is None
+    assert watch.seconds_ahead is None and watch.explain() is None

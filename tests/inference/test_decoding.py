@@ -21,7 +21,7 @@ def by_pillow(data):
 
 
 def quick(data, scratch=None):
-    return preprocess._turbo(data, scratch)
+    return preprocess._decode_turbo(data, scratch)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -54,7 +54,7 @@ def test_whatever_the_damage_pillow_has_the_last_word():
             assert quick(data) is None
             refused += 1
         else:
-            assert np.array_equal(np.asarray(preprocess._load(preprocess._open(data))), expected)
+            assert np.array_equal(np.asarray(preprocess._load_rgb(preprocess._open(data))), expected)
             found = quick(data)
             agreed += found is not None and np.array_equal(found, expected)
             assert found is None or np.array_equal(found, expected)
@@ -86,10 +86,10 @@ XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tif
 @pytest.mark.parametrize("block", [oriented(3), oriented(6), XMP])
 def test_a_block_that_may_turn_the_picture_is_left_to_pillow(block):
     data = with_app1(block)
-    assert not preprocess._has_no_orientation(data)
-    assert preprocess.orientation(preprocess._open(data)) != 1
-    upright = preprocess._pixels(encode(pixels(2)))
-    assert not np.array_equal(np.asarray(preprocess._pixels(data)), upright)
+    assert not preprocess._is_jpeg_without_orientation(data)
+    assert preprocess.read_orientation(preprocess._open(data)) != 1
+    upright = preprocess._decode_upright(encode(pixels(2)))
+    assert not np.array_equal(np.asarray(preprocess._decode_upright(data)), upright)
 
 
 def test_no_damage_makes_a_turned_picture_look_upright():
@@ -99,15 +99,15 @@ def test_no_damage_makes_a_turned_picture_look_upright():
         for _ in range(r.choice((0, 1, 2))):
             data[r.randrange(2, 120)] = r.randrange(256)
         data = bytes(data)
-        if not preprocess._has_no_orientation(data) or quick(data) is None:
+        if not preprocess._is_jpeg_without_orientation(data) or quick(data) is None:
             turned += 1
             continue
         upright += 1
-        assert preprocess.orientation(preprocess._open(data)) == 1
+        assert preprocess.read_orientation(preprocess._open(data)) == 1
     assert upright > 50 and turned > 50
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xda", b"\xff\xd8\xff\xdb\0\0" * 9,
                                   b"\x89PNG\r\n\x1a\n", b"\xff\xd8" + b"\xff" * 99])
 def test_markers_that_lead_nowhere_end_the_look(data):
-    assert not preprocess._has_no_orientation(data)
+    assert not preprocess._is_jpeg_without_orientation(data)

@@ -7,9 +7,9 @@ import torch
 
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.live import Live
+from inference.live import LiveModel
 from inference.model.predictor import Predictor
-from inference.model.strip_metadata import strip
+from inference.model.strip_metadata import strip_metadata
 from inference.telemetry import Metrics
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
@@ -61,7 +61,7 @@ def test_versions_are_swapped_under_load_and_every_answer_is_wholly_one_versions
         until(lambda: load.answers[-1][1]["model_version"] == "1")
     assert load.failed == [] and load.versions() == {"1", "2"} and load.rate > 5
     predictors = {v: Predictor(registry.card(v), registry.weights(v)) for v in ("1", "2")}
-    stripped = {n: strip(picture(n))[0] for n in range(10)}
+    stripped = {n: strip_metadata(picture(n))[0] for n in range(10)}
     for n, answer in load.answers[::7]:
         predictor = predictors[answer["model_version"]]
         expected = predictor.probabilities(torch.stack([predictor.prepare(stripped[n])]))[0]
@@ -85,7 +85,7 @@ def not_finite() -> bytes:
 def live(tmp_root):
     """What follows the model "m", with version 1 loaded."""
     publish_tiny(tmp_root)
-    made = Live(open_root(tmp_root), "m", 4, Metrics())
+    made = LiveModel(open_root(tmp_root), "m", 4, Metrics())
     made.follow()
     assert made.version == "1"
     return made

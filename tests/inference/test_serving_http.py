@@ -145,7 +145,7 @@ def test_bad_labels_are_refused_and_none_of_their_company_is_kept(client, judgem
     answer = client.post("/v1/labels", json={"labels": [good, judgement]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert "label 2" in answer.json()["error"]["message"]
-    waiting = client.service.outbox._all("SELECT count(*) FROM rows WHERE body LIKE ?", f"%{good['prediction_id']}%")
+    waiting = client.service.outbox._fetch_all("SELECT count(*) FROM rows WHERE body LIKE ?", f"%{good['prediction_id']}%")
     assert waiting == [(0,)]
 
 

@@ -47,14 +47,14 @@ def test_a_full_outbox_refuses_and_recovers_once_the_bucket_takes_rows(published
     sets = ("serve.outbox_bytes=1048576", "serve.ship_seconds=900", "serve.queue=1000")
     with serving(published, tmp_path / "o", *sets) as client:
         box = client.service.outbox
-        box._count(box.limit_bytes)  # as if that much waited
+        box.room.add(box.room.limit_bytes)  # as if that much waited
         refused = predict(client)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "outbox_full")
         assert int(refused.headers["Retry-After"]) > 0
         label = client.post("/v1/labels", json={"prediction_id": "0" * 36, "label": "a"})
         assert label.status_code == 422  # what is wrong is said even now
         assert client.get("/health/ready").status_code == 503
-        box._count(-box.limit_bytes)
+        box.room.add(-box.room.limit_bytes)
         assert predict(client).status_code == 200 and client.get("/health/ready").status_code == 200
 
 

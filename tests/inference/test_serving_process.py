@@ -75,7 +75,7 @@ def test_where_the_outbox_lies(tmp_path, monkeypatch):
     from command.load_settings import load
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert serve.outbox_folder(load(root=f"file://{tmp_path}/a%20b", env={})) == tmp_path / "a b-outbox"
-    of_s3 = [serve.outbox_folder(load(root=root, env={})) for root in ("s3://b/p", "s3://b/p/", "s3://b/q")]
+    assert serve.find_outbox_folder(load(root=f"file://{tmp_path}/a%20b", env={})) == tmp_path / "a b-outbox"
+    of_s3 = [serve.find_outbox_folder(load(root=root, env={})) for root in ("s3://b/p", "s3://b/p/", "s3://b/q")]
     assert of_s3[0] == of_s3[1] != of_s3[2] and of_s3[0].parent == tmp_path / "trueup"
-    assert str(serve.outbox_folder(load(root="s3://b", overrides=["serve.outbox=/o"], env={}))) == "/o"
+    assert str(serve.find_outbox_folder(load(root="s3://b", overrides=["serve.outbox=/o"], env={}))) == "/o"

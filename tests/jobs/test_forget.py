@@ -11,9 +11,10 @@ from contract import clock, ids, layout
 from contract.documents import manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
-from inference.model.strip_metadata import KINDS, strip
-from inference.outbox.outbox import Image, Outbox
+from inference.model.strip_metadata import KINDS, strip_metadata
+from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
+from inference.outbox.tables import Image
 from jobs import forget
 from jobs.forget import KEPT_OF_AN_ATTEMPT
 from pipeline import cli
@@ -27,7 +28,7 @@ DAY = "2026-11-20"
 
 
 def jpeg(seed: int) -> bytes:
-    return strip(encode(pixels(seed, 96, 72), quality=90))[0]
+    return strip_metadata(encode(pixels(seed, 96, 72), quality=90))[0]
 
 
 def traces(folder: Path, data: bytes) -> list[str]:

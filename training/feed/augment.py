@@ -81,7 +81,7 @@ def apply(images: Tensor, strength: Strength, uniforms: NDArray[np.float64]) -> 
 
 def _change(x: Tensor, strength: Strength, r: Sequence[float]) -> Tensor:
     """Changes float32 [3, H, W] in [0, 1] by the picture's own WORDS numbers in [-1, 1)."""
-    lazy_torchvision.ready(lazy_torchvision.AUGMENTATION)
+    lazy_torchvision.load(lazy_torchvision.AUGMENTATION)
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2 import functional as f
 

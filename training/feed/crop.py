@@ -22,9 +22,9 @@ _thread = threading.local()
 
 
 def decode_picture(image: bytes | memoryview, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Decodes and resizes an image to uint8 [H, W, 3] as inference.model.preprocess.resized does; the pixels are good until
+    """Decodes and resizes an image to uint8 [H, W, 3] as inference.model.preprocess.decode_and_resize does; the pixels are good until
     this thread decodes another one. BadImage: the image cannot be decoded."""
-    return shared.resized(image, preprocess, _scratch())  # type: ignore[arg-type]  # it reads any buffer
+    return shared.decode_and_resize(image, preprocess, _scratch())  # type: ignore[arg-type]  # it reads any buffer
 
 
 def crop_into(pixels: NDArray[np.uint8], window: Sequence[float] | NDArray[np.float64] | None,
@@ -42,7 +42,7 @@ def crop_into(pixels: NDArray[np.uint8], window: Sequence[float] | NDArray[np.fl
         np.copyto(out, torch.from_numpy(crop).flip(1).numpy() if window[2] >= MIRROR_FROM else crop)
         return
     picture = torch.from_numpy(pixels).permute(2, 0, 1)
-    cropped = shared.center(picture, side) if window is None else crop_picture(picture, side, *window)
+    cropped = shared.crop_center(picture, side) if window is None else crop_picture(picture, side, *window)
     torch.from_numpy(out).permute(2, 0, 1).copy_(cropped)
 
 
@@ -51,7 +51,7 @@ def crop_picture(pixels: Tensor, side: int, down: float, across: float, mirrored
     the last; `mirrored`: from 0.5 on it is mirrored. Of a picture that is smaller, the middle, black around it."""
     height, width = pixels.shape[1:]
     if min(height, width) < side:
-        crop = shared.center(pixels, side)
+        crop = shared.crop_center(pixels, side)
     else:
         y, x = find_corner(height, width, side, down, across)
         crop = pixels[:, y:y + side, x:x + side]

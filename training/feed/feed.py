@@ -153,7 +153,7 @@ def _import_for_workers() -> None:
     import simplejpeg  # noqa: F401
 
     reader.import_petastorm()
-    lazy_torchvision.ready()
+    lazy_torchvision.load()
 
 
 @dataclass

@@ -22,13 +22,13 @@ def grow(name: str, state: dict[str, Tensor], old: Sequence[str], new: Sequence[
         raise BadWeights(f"expected the dataset to keep the classes of the parent, it lacks {', '.join(missing)}. "
                          f"Classes are never taken out; train a first version (--parent none) for another class list.")
     if list(old) == list(new):
-        return network.fill(name, len(old), state)
+        return network.build_from_state(name, len(old), state)
     fresh = network.build(name, len(new))
-    head, _ = network.head(fresh)
+    head, _ = network.find_head(fresh)
     known = torch.tensor([list(new).index(label) for label in old])
     grown = {key: _grow_rows(key, value, fresh.state_dict()[key], known, seed) if key.startswith(f"{head}.") else value
              for key, value in state.items()}
-    return network.fill(name, len(new), grown)
+    return network.build_from_state(name, len(new), grown)
 
 
 def _grow_rows(key: str, old: Tensor, fresh: Tensor, known: Tensor, seed: int) -> Tensor:
@@ -46,8 +46,8 @@ def check(parent: nn.Module, child: nn.Module, old: Sequence[str], new: Sequence
     """Returns the largest difference between the known classes' logits of parent and child on random input of
     `size` (height, width). BadWeights: a known row or a logit moved."""
     known = torch.tensor([list(new).index(label) for label in old])
-    name, layer = network.head(child)
-    _, before = network.head(parent)
+    name, layer = network.find_head(child)
+    _, before = network.find_head(parent)
     if not torch.equal(layer.weight[known], before.weight):
         raise BadWeights(f"head {name}: expected the known rows to be the parent's bit for bit. Please report this.")
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))

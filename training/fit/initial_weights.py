@@ -17,7 +17,7 @@ def make_initial(job: Job, storage: Storage) -> tuple[nn.Module, str]:
     if job.start is not None:
         from safetensors.torch import load
 
-        net = network.fill(job.network, len(job.classes), load(storage.read(job.start)))
+        net = network.build_from_state(job.network, len(job.classes), load(storage.read(job.start)))
         return net, f"{job.network} starts from the weights brought in {job.start}"
     torch.manual_seed(job.train.seed)
     net = network.build(job.network, len(job.classes))

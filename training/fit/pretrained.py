@@ -33,7 +33,7 @@ def import_weights(storage: Storage, key: str, network_name: str, classes: int, 
 
     from inference.model import network
 
-    state = load_named(network_name, name) if name else network.without_auxiliary(weights_file.read(Path(file or "")))
+    state = load_named(network_name, name) if name else network.drop_auxiliary_heads(weights_file.read(Path(file or "")))
     fitted = replace_head(network_name, state, classes, seed)
     storage.put(key, save({key: value.detach().contiguous().clone() for key, value in sorted(fitted.items())}))
 
@@ -45,7 +45,7 @@ def load_named(network_name: str, name: str) -> "dict[str, Tensor]":
 
     from inference.model import network
 
-    if ":" in network_name or network_name not in network.names():
+    if ":" in network_name or network_name not in network.list_networks():
         raise UsageError(f"--weights-name {name}: expected a torchvision network beside it, got {network_name!r}.")
     available = models.get_model_weights(network_name)
     if name not in available.__members__:
@@ -53,7 +53,7 @@ def load_named(network_name: str, name: str) -> "dict[str, Tensor]":
     file = os.path.basename(available[name].url)
     folder = os.path.join(torch.hub.get_dir(), "checkpoints")
     try:
-        return network.without_auxiliary(available[name].get_state_dict(progress=False, check_hash=True))
+        return network.drop_auxiliary_heads(available[name].get_state_dict(progress=False, check_hash=True))
     except OSError as error:
         raise UsageError(f"--weights-name {name}: expected {file} in torch's cache {folder}, it is not there and cannot be "
                          f"fetched ({error}). Put it there from a machine with a network, or name a file: --weights "
@@ -68,7 +68,7 @@ def replace_head(network_name: str, state: "dict[str, Tensor]", classes: int, se
 
     torch.manual_seed(seed)
     fresh = network.build(network_name, classes)
-    head, _ = network.head(fresh)
+    head, _ = network.find_head(fresh)
     expected = fresh.state_dict()
     fitted = {key: expected[key] if key in expected and key.startswith(f"{head}.") and value.shape != expected[key].shape
               else value for key, value in state.items()}

@@ -42,7 +42,7 @@ class State:
 
     def _freeze(self) -> None:
         self.net.requires_grad_(not self.settings.freeze_backbone)
-        network.head(self.net)[1].requires_grad_(True)
+        network.find_head(self.net)[1].requires_grad_(True)
 
     def _flatten(self, device: torch.device) -> None:
         """Makes gradients and buffers views of `flat`, whose last elements are the scalars."""

@@ -29,7 +29,7 @@ def queue(storage, kind="audit", **options):
 
 def answer(q, holder, label="cat", size=100):
     n, batch = q.hand_out(holder, size)
-    q.record(n, {i.prediction_id: label for i in batch.items})
+    q.save_answers(n, {i.prediction_id: label for i in batch.items})
     return batch
 
 
@@ -60,7 +60,7 @@ def test_an_expired_batch_comes_back_and_its_answers_do_not(storage, monkeypatch
     ship(storage, 10)
     q = queue(storage)
     n, batch = q.hand_out(ADA, 10)
-    q.record(n, dict.fromkeys(ids_of(batch)[:4], "cat"))
+    q.save_answers(n, dict.fromkeys(ids_of(batch)[:4], "cat"))
     assert q.hand_out(BOB, 10) is None
     (tmp_path / "clock").write_text(str(60 * HOLD_MINUTES + 1))
     monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "clock"))
@@ -71,10 +71,10 @@ def test_one_goes_on_where_one_stopped(storage):
     ship(storage, 10)
     q = queue(storage)
     n, batch = q.hand_out(ADA, 5)
-    q.record(n, {ids_of(batch)[0]: "cat"})
-    assert q.mine(ADA) == (n, batch) and q.mine(BOB) is None
-    q.record(n, dict.fromkeys(ids_of(batch), "cat"))
-    assert q.mine(ADA) is None
+    q.save_answers(n, {ids_of(batch)[0]: "cat"})
+    assert q.find_open_batch(ADA) == (n, batch) and q.find_open_batch(BOB) is None
+    q.save_answers(n, dict.fromkeys(ids_of(batch), "cat"))
+    assert q.find_open_batch(ADA) is None
 
 
 def test_second_opinions_go_to_others_without_a_probability(storage):
@@ -94,14 +94,14 @@ def test_a_split_gets_a_third_opinion_and_no_fourth(storage):
     answer(q, ADA, "cat"), answer(q, BOB, "dog")
     answer(q, CY, "eel")
     assert q.hand_out(DEE, 10) is None
-    assert q.progress() == {"asked": 4, "answered": 4, "waiting": 0}
+    assert q.count_progress() == {"asked": 4, "answered": 4, "waiting": 0}
 
 
 def test_who_cannot_tell_passes_the_item_on(storage):
     ship(storage, 4)
     q = queue(storage)
     answer(q, ADA, None)
-    assert q.progress() == {"asked": 4, "answered": 0, "waiting": 4}
+    assert q.count_progress() == {"asked": 4, "answered": 0, "waiting": 4}
     assert q.hand_out(ADA, 10) is None
     assert {i.p for i in answer(q, BOB).items} == {1.0}  # the first opinion is the weighted one
 
@@ -117,11 +117,11 @@ def test_an_answer_sent_twice_is_written_once_and_a_correction_once_more(storage
     q = queue(storage)
     n, batch = q.hand_out(ADA, 3)
     first, second = ids_of(batch)[:2]
-    [group] = q.judgements(n, {first: "cat", second: None})
+    [group] = q.group_judgements(n, {first: "cat", second: None})
     assert (group.p, group.strategy, group.judgements) == (1.0, "random-audit", [{"prediction_id": first, "label": "cat"}])
-    q.record(n, {first: "cat", second: None})
-    assert q.judgements(n, {first: "cat", second: None}) == []
-    assert q.judgements(n, {first: "dog"})[0].judgements[0]["label"] == "dog"
+    q.save_answers(n, {first: "cat", second: None})
+    assert q.group_judgements(n, {first: "cat", second: None}) == []
+    assert q.group_judgements(n, {first: "dog"})[0].judgements[0]["label"] == "dog"
 
 
 def test_a_second_opinion_is_named_as_one(storage):
@@ -129,7 +129,7 @@ def test_a_second_opinion_is_named_as_one(storage):
     q = queue(storage, judges=2, second_share=1.0)
     answer(q, ADA)
     n, batch = q.hand_out(BOB, 2)
-    [group] = q.judgements(n, dict.fromkeys(ids_of(batch), "cat"))
+    [group] = q.group_judgements(n, dict.fromkeys(ids_of(batch), "cat"))
     assert (group.p, group.strategy) == (None, SECOND_OPINION)
 
 
@@ -138,9 +138,9 @@ def test_foreign_items_and_batches_are_refused(storage):
     q = queue(storage)
     n, _ = q.hand_out(ADA, 2)
     with pytest.raises(UsageError, match="does not hold the prediction 'x'"):
-        q.judgements(n, {"x": "cat"})
+        q.group_judgements(n, {"x": "cat"})
     with pytest.raises(NotFound, match="audit batch 7 .* was never handed out"):
-        q.batch(7)
+        q.find_batch(7)
     with pytest.raises(UsageError, match='expected "answers" as a list'):
         parse_answers({"a": "b"})
 
@@ -149,7 +149,7 @@ def test_erased_and_unstored_pictures_are_not_shown(storage):
     ship(storage, 3, images=False, writer="none")
     ship(storage, 4)
     q = queue(storage)
-    erased = q.waiting()[0][0].image_sha256
+    erased = q.list_waiting()[0][0].image_sha256
     storage.create(layout.erasure(erased), jsonio.dumps({"schema": "1"}))
     _, batch = q.hand_out(ADA, 10)
     assert len(batch.items) == 3 and erased not in {i.image for i in batch.items}
@@ -159,7 +159,7 @@ def test_replicas_agree_through_the_bucket(s3_root):
     storage = open_root(s3_root, create=True)
     ship(storage, 12, images=False)
     ship(storage, 6, writer="v")
-    assert len(queue(storage).waiting()) == 6
+    assert len(queue(storage).list_waiting()) == 6
     one, two = queue(storage), queue(open_root(s3_root))
     first = answer(one, ADA, size=4)
     _, second = two.hand_out(BOB, 10)

@@ -114,7 +114,7 @@ def test_cells_count_distinct_live_predictions_of_the_model(tmp_root):
     again = next(iter(storage.list("predictions/"))).key
     storage.create(again.replace("w-", "again-"), storage.read(again))
     ship(storage, 4, model="other", writer="o")
-    assert day_items.cells(storage, MODEL, DAY) == {Cell(c, 17): 2 for c in ("cat", "dog", "eel", "fox")}
+    assert day_items.count_cells(storage, MODEL, DAY) == {Cell(c, 17): 2 for c in ("cat", "dog", "eel", "fox")}
 
 
 # -- simulation: does the interval of the weighted accuracy cover the truth? -------------------------------------------
@@ -177,7 +177,7 @@ def test_one_window_through_http_weighs_its_answers(tmp_root, tmp_path):
     service = SmallService(tmp_root)
     publish(service.storage, tmp_path)
     ids = ship(service.storage, 60, confidence=0.93) + ship(service.storage, 60, confidence=0.41, writer="v")
-    cells = day_items.cells(service.storage, MODEL, DAY)
+    cells = day_items.count_cells(service.storage, MODEL, DAY)
     sample = draw(MODEL, DAY, "review", "uncertain-first", "salt", cells, items=50)
     samples.write(service.storage, sample)
     ring = KeyRing(service.storage)

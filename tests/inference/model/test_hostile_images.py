@@ -57,7 +57,7 @@ def test_what_hides_inside_a_picture_is_not_kept(site):
     jpeg = picture(4, comment=EVIL)
     assert EVIL in jpeg
     answer = site.post("/v1/predictions", content=jpeg, headers=IMAGE)
-    until(lambda: site.service.outbox.depth().rows == 0)
+    until(lambda: site.service.outbox.measure_depth().rows == 0)
     uri = [r["image_uri"] for r in table_rows(site.root, "predictions")
            if r["prediction_id"] == answer.json()["prediction_id"]][0]
     assert EVIL not in site.service.storage.read(uri)
@@ -100,7 +100,7 @@ def test_a_service_that_stores_no_pictures_keeps_none_anywhere(tmp_root, tmp_pat
     data = picture(5)
     with serving(tmp_root, tmp_path / "outbox", "serve.store_images=false", "serve.ship_seconds=900") as client:
         assert client.post("/v1/predictions", content=data, headers=IMAGE).status_code == 200
-        assert client.service.outbox.images() == []
+        assert client.service.outbox.list_images() == []
         kept = [p for p in (tmp_path / "outbox").rglob("*") if data[200:232] in p.read_bytes()]
     (row,) = table_rows(tmp_root, "predictions")
     assert kept == [] and len(row["image_sha256"]) == 64 and row["image_uri"] is None

@@ -30,10 +30,10 @@ def can_be_filled(name: str) -> None:
     """Built without memory: its head is found, and its state is all that it holds."""
     with torch.device("meta"):
         made = network.build(name, 7)
-    assert network.outputs(network.head(made)[1]) == 7, name
+    assert network.count_outputs(network.find_head(made)[1]) == 7, name
     held = {key for key, _ in [*made.named_parameters(), *made.named_buffers()]}
     assert held == set(made.state_dict()), f"{name} holds tensors outside its state"
-    network.fill(name, 7, made.state_dict())
+    network.build_from_state(name, 7, made.state_dict())
 
 
 def test_small_networks_of_many_families_can_be_filled():
@@ -43,7 +43,7 @@ def test_small_networks_of_many_families_can_be_filled():
 
 @pytest.mark.slow("networks")
 def test_every_torchvision_network_can_be_filled():
-    names = [name for name in network.names() if not name.startswith("regnet")]  # those need memory; see below
+    names = [name for name in network.list_networks() if not name.startswith("regnet")]  # those need memory; see below
     assert len(names) == 65
     for name in names:
         can_be_filled(name)
@@ -55,13 +55,13 @@ def test_every_torchvision_network_can_be_filled():
     ("convnext_tiny", "classifier.2"), ("inception_v3", "fc"), ("maxvit_t", "classifier.5")])
 def test_heads_by_name(name, where):
     with torch.device("meta"):
-        assert network.head(network.build(name, 5))[0] == where
+        assert network.find_head(network.build(name, 5))[0] == where
 
 
 def test_regnet_and_networks_of_others():
     made = network.build("regnet_y_400mf", 4)
-    assert network.head(made)[0] == "fc" and network.head(network.build(OWN, 4))[0] == "2"
-    assert network.fill("regnet_y_400mf", 4, made.state_dict())(torch.zeros(1, 3, 32, 32)).shape == (1, 4)
+    assert network.find_head(made)[0] == "fc" and network.find_head(network.build(OWN, 4))[0] == "2"
+    assert network.build_from_state("regnet_y_400mf", 4, made.state_dict())(torch.zeros(1, 3, 32, 32)).shape == (1, 4)
 
 
 @pytest.mark.parametrize(("name", "message"), [
@@ -82,7 +82,7 @@ def test_weights_that_do_not_fit_are_refused():
     with pytest.raises(BadWeights, match="expected safetensors"):
         network.load(card("squeezenet1_1"), data[:100])
     with pytest.raises(UsageError, match="expected a Linear or Conv2d"):
-        network.head(nn.Sequential(nn.ReLU()))
+        network.find_head(nn.Sequential(nn.ReLU()))
 
 
 def test_published_auxiliary_heads_are_left_out():
@@ -90,6 +90,6 @@ def test_published_auxiliary_heads_are_left_out():
 
     with torch.device("meta"):
         published = models.googlenet(weights=None, aux_logits=True, init_weights=False, num_classes=5).state_dict()
-    network.fill("googlenet", 5, network.without_auxiliary(published))
+    network.build_from_state("googlenet", 5, network.drop_auxiliary_heads(published))
     with pytest.raises(BadWeights, match="aux1"):
-        network.fill("googlenet", 5, published)
+        network.build_from_state("googlenet", 5, published)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.model.strip_metadata import strip
+from inference.model.strip_metadata import strip_metadata
 from jobs.datasets import images, petastorm_writer
 from tests.inference.pictures import encode, pixels
 from tests.inference.published import publish_tiny
@@ -55,5 +55,5 @@ def test_a_jpeg_turned_by_its_tag_alone_is_turned_for_all(tmp_root):
     for orientation in STORED:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        seen = to_uint8(strip(encode(pixels(4), exif=exif))[0], Preprocess(resize=None, crop=None))
+        seen = to_uint8(strip_metadata(encode(pixels(4), exif=exif))[0], Preprocess(resize=None, crop=None))
         assert (seen.shape == upright.shape) == (orientation < 5) and seen.equal(upright) == (orientation == 1)

@@ -41,9 +41,9 @@ def test_top_is_best_first_with_ties_in_class_order():
 
 
 def test_the_trial_goes_from_bytes_to_labels():
-    predictor().trial(3)
+    predictor().run_trial(3)
     with pytest.raises(NotFinite, match="expected finite probabilities"):
-        predictor(preprocess=Preprocess(resize=36, crop=32, std=[0.0, 1.0, 1.0])).trial()
+        predictor(preprocess=Preprocess(resize=36, crop=32, std=[0.0, 1.0, 1.0])).run_trial()
     with pytest.raises(BadImage, match="truncated"):
         predictor().prepare(picture()[:-100])
 
@@ -85,7 +85,7 @@ def test_torchscript_answers_as_torch_does():
     batch = torch.stack([slow.prepare(picture(n)) for n in range(5)])
     for size in (1, 2, 5):
         np.testing.assert_allclose(quick.probabilities(batch[:size]), slow.probabilities(batch[:size]), atol=1e-4)
-    quick.trial(16)
+    quick.run_trial(16)
 
 
 def test_torchscript_refuses_what_tracing_would_change_or_cannot_know(tmp_path, monkeypatch):

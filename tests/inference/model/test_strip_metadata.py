@@ -7,7 +7,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model.preprocess import inspect, to_uint8
-from inference.model.strip_metadata import strip
+from inference.model.strip_metadata import strip_metadata
 from tests.inference.pictures import encode, picture, pixels
 
 SECRET = b"SECRET-52.5200N"
@@ -38,7 +38,7 @@ def with_metadata(kind: str, orientation: int = 1) -> bytes:
 def test_metadata_go_and_pixels_orientation_and_colour_profile_stay(kind, orientation):
     data = with_metadata(kind, orientation) + b"<?php " + SECRET
     assert SECRET in data
-    stripped, extension, media_type = strip(data)
+    stripped, extension, media_type = strip_metadata(data)
     assert SECRET not in stripped and len(stripped) < len(data)
     assert inspect(stripped) == inspect(data) and inspect(data).orientation == orientation
     assert to_uint8(stripped, AS_IS).equal(to_uint8(data, AS_IS))
@@ -46,7 +46,7 @@ def test_metadata_go_and_pixels_orientation_and_colour_profile_stay(kind, orient
     assert after.info["icc_profile"] == before.info["icc_profile"]
     assert (extension, media_type) == {"JPEG": ("jpg", "image/jpeg"), "PNG": ("png", "image/png"),
                                        "WEBP": ("webp", "image/webp")}[kind]
-    assert strip(stripped)[0] == stripped
+    assert strip_metadata(stripped)[0] == stripped
 
 
 def test_the_eight_orientations_give_the_same_upright_picture():
@@ -56,25 +56,25 @@ def test_the_eight_orientations_give_the_same_upright_picture():
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = upright if turn is None else upright.transpose(turn)
-        data = strip(encode(stored, "PNG", exif=exif))[0]
+        data = strip_metadata(encode(stored, "PNG", exif=exif))[0]
         assert to_uint8(data, AS_IS).equal(to_uint8(encode(upright, "PNG"), AS_IS)), orientation
 
 
 def test_a_phones_second_picture_and_a_progressive_scan():
     second = pixels(5)
     phone = encode(pixels(4), "MPO", save_all=True, append_images=[second])
-    stripped = strip(phone)[0]
+    stripped = strip_metadata(phone)[0]
     assert inspect(phone).format == "jpeg" and len(stripped) < 0.7 * len(phone)
     progressive = picture(6, progressive=True, restart_marker_blocks=2)
-    assert to_uint8(strip(progressive)[0], AS_IS).equal(to_uint8(progressive, AS_IS))
+    assert to_uint8(strip_metadata(progressive)[0], AS_IS).equal(to_uint8(progressive, AS_IS))
 
 
 def test_thumbnails_in_jfif_are_cut():
     data = picture(7)
     assert data[2:4] == b"\xff\xe0"
     thumbnail = b"\xff\xe0" + (16 + 3).to_bytes(2, "big") + data[6:18] + b"\x01\x01" + b"abc"
-    stripped = strip(data[:2] + thumbnail + data[20:])[0]
-    assert b"\x01\x01abc" not in stripped and stripped == strip(data)[0]
+    stripped = strip_metadata(data[:2] + thumbnail + data[20:])[0]
+    assert b"\x01\x01abc" not in stripped and stripped == strip_metadata(data)[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,13 +82,13 @@ def test_every_truncation_is_refused_with_a_reason(kind):
     data = picture(8, kind)
     for end in range(0, len(data) - 1, 7):
         with pytest.raises(BadImage, match="expected|truncated|damaged|cannot be read|contradict"):
-            to_uint8(strip(data[:end])[0], AS_IS)
+            to_uint8(strip_metadata(data[:end])[0], AS_IS)
 
 
 def test_animated_webp_is_refused():
     data = encode(pixels(1), "WEBP", save_all=True, append_images=[pixels(2)])
     with pytest.raises(BadImage, match="animated"):
-        strip(data)
+        strip_metadata(data)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,7 +102,7 @@ def test_mutated_files_are_read_or_refused_and_nothing_else(kind):
             at = draw.randrange(len(data))
             data[at : at + draw.choice((0, 1, 1, 5))] = draw.randbytes(draw.choice((0, 1, 1, 4)))
         try:
-            to_uint8(strip(bytes(data))[0], AS_IS)
+            to_uint8(strip_metadata(bytes(data))[0], AS_IS)
         except BadImage:
             refused += 1
     assert 0 < refused < 300

@@ -6,7 +6,9 @@ import pytest
 
 from contract import ids
 from contract.errors import UsageError
-from inference.outbox.outbox import Image, OtherBody, Outbox, OutboxFull
+from inference.outbox.outbox import OtherBody, Outbox
+from inference.outbox.room import OutboxFull
+from inference.outbox.tables import Image
 from tests.inference.serving import until
 
 MEGABYTE = 1 << 20
@@ -40,10 +42,10 @@ def test_what_was_appended_is_there_after_a_restart_with_its_moment_of_durabilit
     writer = box.writer
     box.close()
     again = Outbox(tmp_path, "file:///r", MEGABYTE)
-    assert [(w.table, w.rows) for w in again.waiting()] == [("labels", 1), ("predictions", 1)]
-    assert again.writer == writer and again.image(kept.sha256) == kept.data
+    assert [(w.table, w.rows) for w in again.list_waiting()] == [("labels", 1), ("predictions", 1)]
+    assert again.writer == writer and again.read_image(kept.sha256) == kept.data
     cut = again.cut("predictions", ids.day_of(row["prediction_id"]), MEGABYTE)
-    (found,) = again.rows(cut)
+    (found,) = again.read_rows(cut)
     assert found.pop("recorded_at") > 1_700_000_000_000_000 and found == row
     again.close()
 
@@ -54,8 +56,8 @@ def test_the_same_id_and_body_again_gets_the_first_answer_and_another_body_is_re
     assert append(outbox, row, "one", answer={"n": 2}) == first == {"n": 1}
     with pytest.raises(OtherBody, match="answered already, for another image"):
         append(outbox, row, "two")
-    assert asyncio.run(outbox.answered(row["prediction_id"], "one")) == {"n": 1}
-    assert outbox.depth().rows == 1
+    assert asyncio.run(outbox.find_answer(row["prediction_id"], "one")) == {"n": 1}
+    assert outbox.measure_depth().rows == 1
 
 
 def test_many_at_once_share_commits_and_none_is_lost(outbox):
@@ -68,7 +70,7 @@ def test_many_at_once_share_commits_and_none_is_lost(outbox):
 
     answers = asyncio.run(together())
     assert [a["id"] for a in answers[:300]] == [r["prediction_id"] for r in rows]
-    assert outbox.depth().rows == 301
+    assert outbox.measure_depth().rows == 301
 
 
 def test_a_cut_is_committed_before_its_upload_and_is_the_same_after_a_restart(tmp_path):
@@ -78,10 +80,10 @@ def test_a_cut_is_committed_before_its_upload_and_is_the_same_after_a_restart(tm
         append(box, row)
     day = ids.day_of(rows[0]["prediction_id"])
     cut = box.cut("predictions", day, 1500)
-    before = box.rows(cut)
+    before = box.read_rows(cut)
     box.close()
     again = Outbox(tmp_path, "file:///r", MEGABYTE)
-    assert again.cuts() == [cut] and again.rows(cut) == before and 1 <= cut.count < 5
+    assert again.list_cuts() == [cut] and again.read_rows(cut) == before and 1 <= cut.count < 5
     rest = again.cut("predictions", day, MEGABYTE)
     assert (rest.first, rest.count) == (cut.last + 1, 5 - cut.count)
     again.close()
@@ -92,7 +94,7 @@ def test_days_and_tables_are_cut_apart(outbox):
     for row in (prediction(old), prediction(), prediction(old)):
         append(outbox, row)
     cut = outbox.cut("predictions", ids.day_of(old), MEGABYTE)
-    assert [r["prediction_id"] for r in outbox.rows(cut)] == [old] and cut.count == 1  # the third was the same id
+    assert [r["prediction_id"] for r in outbox.read_rows(cut)] == [old] and cut.count == 1  # the third was the same id
 
 
 def test_full_refuses_and_takes_again_once_rows_are_shipped(outbox):
@@ -104,7 +106,7 @@ def test_full_refuses_and_takes_again_once_rows_are_shipped(outbox):
     outbox.forget_images([kept.sha256])
     outbox.forget_cut(outbox.cut("predictions", ids.day_of(row["prediction_id"]), MEGABYTE))
     append(outbox, prediction(), image=image(600_000))
-    assert outbox.depth().rows == 1
+    assert outbox.measure_depth().rows == 1
 
 
 def test_a_failing_disk_is_an_outbox_that_is_full_and_forgets_nothing(outbox):
@@ -115,7 +117,7 @@ def test_a_failing_disk_is_an_outbox_that_is_full_and_forgets_nothing(outbox):
         append(outbox, prediction(), image=image(300_000))
     outbox._db.execute("PRAGMA max_page_count = 1000000")
     append(outbox, prediction(), image=image(300_000))
-    assert outbox.depth().rows == 2
+    assert outbox.measure_depth().rows == 2
 
 
 def test_bytes_of_a_forgotten_image_are_in_no_file_of_a_running_outbox(outbox):

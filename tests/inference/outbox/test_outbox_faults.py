@@ -51,7 +51,7 @@ def test_a_store_that_fails_while_rows_are_shipped_has_each_once(proxied, tmp_pa
     proxied.fault = fault
     ship = Shipper(box, storage, 900, 1 << 20, lambda *_, **__: None)
     until(lambda: ship.ship(everything=True))
-    assert proxied.seen[kind] == 2 and box.depth().rows == 0
+    assert proxied.seen[kind] == 2 and box.measure_depth().rows == 0
     assert sorted(r["prediction_id"] for r in table_rows(proxied.root, "predictions")) == sorted(made)
     assert len(list(storage.list("images/"))) == 3
     box.close()

@@ -9,8 +9,9 @@ from contract import clock, ids, layout
 from contract.errors import RootError
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
-from inference.outbox.outbox import Image, Outbox
-from inference.outbox.shipper import Shipper, parquet_bytes
+from inference.outbox.outbox import Outbox
+from inference.outbox.shipper import Shipper, write_parquet
+from inference.outbox.tables import Image
 from tests.inference.pictures import picture
 from tests.inference.serving import table_rows
 
@@ -61,16 +62,16 @@ def test_rows_and_images_land_once_and_the_outbox_is_empty(box, root):
     storage = open_root(root)
     assert {hashlib.sha256(storage.read(e.key)).hexdigest() for e in storage.list("images/")} == {
         r["image_sha256"] for r in rows}
-    assert box.depth().rows == box.depth().bytes == 0 and box.cuts() == []
+    assert box.measure_depth().rows == box.measure_depth().bytes == 0 and box.list_cuts() == []
 
 
 def test_a_crash_after_the_upload_is_repeated_without_harm(box, root):
     append(box)
-    day = box.waiting()[0].day
+    day = box.list_waiting()[0].day
     cut = box.cut("predictions", day, LIMIT)
     key = layout.row_file("predictions", day, box.writer, cut.first, cut.last)
     storage = open_root(root, create=True)
-    storage.create(key, parquet_bytes("predictions", box.rows(cut), cut.rows_sha256))
+    storage.create(key, write_parquet("predictions", box.read_rows(cut), cut.rows_sha256))
     append(box, 1)
     assert shipper(box, root).ship(everything=True)
     assert len(table_rows(root, "predictions")) == 4 and len(list(storage.list("predictions/"))) == 2
@@ -78,12 +79,12 @@ def test_a_crash_after_the_upload_is_repeated_without_harm(box, root):
 
 def test_another_file_under_the_name_is_an_error_and_the_rows_stay(box, tmp_root):
     append(box)
-    cut = box.cut("predictions", box.waiting()[0].day, LIMIT)
+    cut = box.cut("predictions", box.list_waiting()[0].day, LIMIT)
     key = layout.row_file("predictions", cut.day, box.writer, cut.first, cut.last)
-    open_root(tmp_root, create=True).create(key, parquet_bytes("predictions", box.rows(cut)[:1], "other"))
+    open_root(tmp_root, create=True).create(key, write_parquet("predictions", box.read_rows(cut)[:1], "other"))
     ship = shipper(box, tmp_root)
     assert not ship.ship(everything=True) and "Two outboxes must not share" in ship.heard[0][1]["error"]
-    assert box.depth().rows == 3
+    assert box.measure_depth().rows == 3
 
 
 class Refusing:
@@ -99,14 +100,14 @@ def test_a_store_that_refuses_only_delays(box, tmp_root):
     made = append(box)
     ship = shipper(box, tmp_root, storage=Refusing())
     assert not ship.ship(everything=True) and not ship.ship(everything=True) and ship.failures == 2
-    assert box.depth().rows == 3 and len(box.cuts()) == 1
+    assert box.measure_depth().rows == 3 and len(box.list_cuts()) == 1
     assert shipper(box, tmp_root).ship(everything=False)  # a cut is shipped whatever its age
     assert [r["prediction_id"] for r in table_rows(tmp_root, "predictions")] == made
 
 
 def test_an_erased_image_is_dropped_its_row_is_not(box, tmp_root):
     append(box, 1)
-    ((sha256, _),) = box.images()
+    ((sha256, _),) = box.list_images()
     open_root(tmp_root, create=True).create(layout.erasure(sha256), b"{}")
     assert shipper(box, tmp_root).ship(everything=True)
     assert list(open_root(tmp_root).list("images/")) == [] and len(table_rows(tmp_root, "predictions")) == 1
@@ -114,20 +115,20 @@ def test_an_erased_image_is_dropped_its_row_is_not(box, tmp_root):
 
 def test_due_by_age_by_size_and_soon_after_the_end_of_a_day(box, tmp_root, monkeypatch):
     append(box, 1)
-    (waiting,) = box.waiting()
-    assert not shipper(box, tmp_root)._due(waiting)
-    assert shipper(box, tmp_root, size=waiting.bytes)._due(waiting)
+    (waiting,) = box.list_waiting()
+    assert not shipper(box, tmp_root)._is_due(waiting)
+    assert shipper(box, tmp_root, size=waiting.bytes)._is_due(waiting)
     tomorrow = clock.now_us() + 24 * 3600 * 1_000_000
     monkeypatch.setattr(clock, "now_us", lambda: tomorrow)
-    assert shipper(box, tmp_root, seconds=1e9)._due(waiting)
+    assert shipper(box, tmp_root, seconds=1e9)._is_due(waiting)
 
 
 def test_the_same_rows_give_the_same_bytes_with_the_designs_schema(box):
     append(box)
-    cut = box.cut("predictions", box.waiting()[0].day, LIMIT)
-    one, two = (parquet_bytes("predictions", box.rows(cut), cut.rows_sha256) for _ in range(2))
+    cut = box.cut("predictions", box.list_waiting()[0].day, LIMIT)
+    one, two = (write_parquet("predictions", box.read_rows(cut), cut.rows_sha256) for _ in range(2))
     schema = pq.read_schema(io.BytesIO(one))
     assert one == two and schema.metadata[b"trueup.schema"] == b"1"
     assert schema.remove_metadata() == PREDICTION.arrow().remove_metadata()
-    labels = pq.read_schema(io.BytesIO(parquet_bytes("labels", [], "")))
+    labels = pq.read_schema(io.BytesIO(write_parquet("labels", [], "")))
     assert labels.remove_metadata() == LABEL.arrow().remove_metadata()

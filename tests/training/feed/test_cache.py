@@ -10,7 +10,7 @@ import torch
 
 from contract.documents.card import Preprocess
 from contract.errors import BadImage, Mismatch, UsageError
-from inference.model.preprocess import resized
+from inference.model.preprocess import decode_and_resize
 from tests.training.feed.test_feed import BOTH, Files, P, samples
 from training.errors import RankGone
 from training.feed import augment
@@ -62,7 +62,7 @@ def test_memory_that_cannot_be_had_names_its_setting(monkeypatch):
 def test_batches_are_those_that_are_decoded_anew(tmp_path, seed, room, forked):
     """Files in any order, any rows of them, steps of any size, cut anywhere or in the middle: whatever was kept before."""
     rng, found = random.Random(seed), Files(tmp_path, samples(60), 5, empty=seed == 2)
-    pixels = {row.image_sha256: torch.from_numpy(resized(row.image, P)).permute(2, 0, 1) for row in found.rows}
+    pixels = {row.image_sha256: torch.from_numpy(decode_and_resize(row.image, P)).permute(2, 0, 1) for row in found.rows}
     rows = dict(zip([file.key for file in found.files], [found.rows[n:n + 16] for n in range(0, 60, 16)], strict=True))
     with Feed(found.storage, P, 3, forked, room) as feed:
         for epoch in range(8):
@@ -99,7 +99,8 @@ def test_what_is_kept_is_not_read_again(tmp_path, forked):
 
 def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
     found, decoded = Files(tmp_path, samples(60)), []
-    monkeypatch.setattr("training.feed.decode.decode_picture", lambda data, how: decoded.append(1) or resized(data, how))
+    monkeypatch.setattr("training.feed.decode.decode_picture",
+                        lambda data, how: decoded.append(1) or decode_and_resize(data, how))
     with Feed(found.storage, P, 2, False, ALL) as feed:
         list(feed.batches(found.files, 3, [10, 10]))
         whole = list(feed.batches(found.files, 0, [30, 30]))
@@ -110,7 +111,7 @@ def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
 @BOTH
 def test_few_decoders_fill_the_room_of_many(tmp_path, forked):
     found = Files(tmp_path, samples(16), 8)  # two row groups, so two decoders of eight
-    pixels = sum(resized(row.image, P).size for row in found.rows)
+    pixels = sum(decode_and_resize(row.image, P).size for row in found.rows)
     with Feed(found.storage, P, 8, forked, 2 * pixels) as feed:
         list(feed.batches(found.files, 0, [16]))
         assert all(feed.cache.find((found.files[0].key, 0), 0, 8) + feed.cache.find((found.files[0].key, 1), 0, 8))
