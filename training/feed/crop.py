@@ -22,8 +22,10 @@ _thread = threading.local()
 
 
 def decode_picture(image: bytes | memoryview, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Decodes and resizes an image to uint8 [H, W, 3] as inference.model.preprocess.decode_and_resize does; the pixels are good until
-    this thread decodes another one. BadImage: the image cannot be decoded."""
+    """Decodes and resizes an image to uint8 [H, W, 3], as inference.model.preprocess.decode_and_resize does.
+
+    The pixels are good until this thread decodes another one. BadImage: the image cannot be decoded.
+    """
     return shared.decode_and_resize(image, preprocess, _scratch())  # type: ignore[arg-type]  # it reads any buffer
 
 
