@@ -14,8 +14,8 @@ from pydantic import Field
 from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
 from contract.documents.document import Document
-from contract.errors import AlreadyExists, Mismatch, NotFound
-from contract.stores.store import Storage
+from contract.errors import Mismatch, NotFound
+from contract.stores.store import Storage, create_if_absent
 
 
 class CountsDocument(Document):
@@ -75,21 +75,12 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
         if table.num_rows:
             data = to_parquet(table)
             tables[name] = f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-            _create(storage, document.folder + tables[name], data)
+            create_if_absent(storage, document.folder + tables[name], data)  # its name holds the hash of its content
     document = document.model_copy(update={"tables": tables})
     key = f"{document.folder}{document.known_through}.json"
-    try:
-        storage.create(key, document.to_bytes())
-    except AlreadyExists:
+    if not create_if_absent(storage, key, document.to_bytes()):
         _same(storage, CountsDocument.load(storage, key), document, counts)
     return document
-
-
-def _create(storage: Storage, key: str, data: bytes) -> None:
-    try:
-        storage.create(key, data)
-    except AlreadyExists:  # its name holds the hash of its content
-        pass
 
 
 def _same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:

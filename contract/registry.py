@@ -23,7 +23,7 @@ from contract.errors import (
     UsageError,
 )
 from contract.sequence import NumberedDocuments
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
@@ -205,12 +205,9 @@ class Registry:
         """Refuses a store on which two publishers could both win."""
         probe, body = layout.probe(self.model), jsonio.dumps({"probe": "conditional writes"})
         self.storage.put(probe, body)
-        try:
-            self.storage.create(probe, body)
-        except AlreadyExists:
-            return
-        raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of {probe} "
-                                  f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
+        if create_if_absent(self.storage, probe, body):
+            raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of {probe} "
+                                      f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
 
 
 def models(storage: Storage) -> list[str]:

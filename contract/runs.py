@@ -22,7 +22,7 @@ from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHel
 from contract.run_owner import RunOwner, gone, me
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 # A window that nobody named means "now": an open run older than this is another one.
 DEFAULT_WINDOW_HOLDS = 24 * 3600
@@ -143,10 +143,8 @@ class Run:
         return end
 
     def _create(self, name: str, document: dict[str, Any]) -> None:
-        try:
-            self.storage.create(f"{self.folder}{name}.json", jsonio.dumps(document))
-        except AlreadyExists:
-            raise RunLost(f"run {self.key}: {name}.json was written by another owner. Let that one finish.") from None
+        if not create_if_absent(self.storage, f"{self.folder}{name}.json", jsonio.dumps(document)):
+            raise RunLost(f"run {self.key}: {name}.json was written by another owner. Let that one finish.")
 
     def take(self, after: int) -> bool:
         """Becomes owner after + 1; False when somebody else was first."""
@@ -260,14 +258,12 @@ class Runs:
             n = self._sequence.append(plan.to_dict(), after=after)
         except AlreadyExists:
             return None
-        try:
-            # Other bytes that mean the same: a store that takes them has lost nothing.
-            self.storage.create(self._sequence.key(n), jsonio.dumps(plan.to_dict()) + b"\n")
-        except AlreadyExists:
-            return Run(self.storage, n, plan)
-        raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of "
-                                  f"{self._sequence.key(n)} (If-None-Match: *), it did not: two cycles could both win. "
-                                  f"Use a store that honours conditional writes.")
+        # Other bytes that mean the same: a store that takes them has lost nothing.
+        if create_if_absent(self.storage, self._sequence.key(n), jsonio.dumps(plan.to_dict()) + b"\n"):
+            raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of "
+                                      f"{self._sequence.key(n)} (If-None-Match: *), it did not: two cycles could both "
+                                      f"win. Use a store that honours conditional writes.")
+        return Run(self.storage, n, plan)
 
     def _taken(self, run: Run, plan: Plan, after: int) -> bool:
         if not run.take(after):

@@ -20,7 +20,7 @@ from contract import clock, layout
 from contract.counts import BINS, SMALLEST_P
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")
@@ -206,13 +206,11 @@ def opinions(sample: Sample, prediction_id: str) -> int:
 def write(storage: Storage, sample: Sample) -> None:
     """Creates the document; AlreadyExists says what the sample of that day is (it cannot be drawn again)."""
     key = sample_key(sample.model, sample.day, sample.kind)
-    try:
-        storage.create(key, sample.to_bytes())
-    except AlreadyExists:
+    if not create_if_absent(storage, key, sample.to_bytes()):
         there = Sample.load(storage, key)
         raise AlreadyExists(f"the {sample.kind} sample of {sample.model!r} on {sample.day} was drawn at "
                             f"{there.created_at} ({there.strategy}, mean p {there.default:g}): a second one would "
-                            f"change the probabilities of labels that exist. Choose another day or kind.") from None
+                            f"change the probabilities of labels that exist. Choose another day or kind.")
 
 
 def read(storage: Storage, model: str, day: str, kind: str) -> Sample | None:

@@ -15,7 +15,7 @@ from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 
 class Request(Document):
@@ -76,10 +76,7 @@ class Attempt:
 
     def put_reply(self, reply: Reply) -> None:
         """Writes the answer; when a twin was first, its answer stands."""
-        try:
-            self.storage.create(self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
-        except AlreadyExists:
-            pass
+        create_if_absent(self.storage, self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
 
     def cluster(self) -> str | None:
         """The id of its cluster; None when none was recorded."""
@@ -90,11 +87,9 @@ class Attempt:
 
     def claim(self, cluster: str) -> str:
         """Records a cluster as the attempt's own; returns the one that is, which may be another driver's."""
-        try:
-            self.storage.create(self._beside("cluster"), jsonio.dumps({"cluster": cluster}))
+        if create_if_absent(self.storage, self._beside("cluster"), jsonio.dumps({"cluster": cluster})):
             return cluster
-        except AlreadyExists:
-            return self.cluster() or cluster
+        return self.cluster() or cluster
 
     def _beside(self, name: str) -> str:
         return self.key.removesuffix("request.json") + f"{name}.json"

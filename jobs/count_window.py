@@ -17,12 +17,12 @@ from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
-from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError
+from contract.errors import ForeignSchema, NotFound, UsageError
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.samples import Sample
 from contract.settings import Settings
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question, Slice, weighted
@@ -197,10 +197,7 @@ def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> s
     folder = layout.evaluation(document["model"], f"{as_of}-{digest[:8]}")
     made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, window).items()}
     for name, data in {**made, "evaluation.json": written}.items():
-        try:
-            storage.create(folder + name, data)
-        except AlreadyExists:  # the same evaluation was written before
-            pass
+        create_if_absent(storage, folder + name, data)  # the same evaluation may have been written before
     return folder
 
 

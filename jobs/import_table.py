@@ -20,11 +20,11 @@ import click
 from command.command import Outcome, run, stage_command
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.days import prediction_days
-from contract.errors import AlreadyExists, ForeignSchema
+from contract.errors import ForeignSchema
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
 from jobs.imports import ground_truth
 from jobs.imports import rows as import_rows
@@ -108,10 +108,7 @@ def write(storage: Storage, table: str, day: str, rows: Sequence[Row]) -> str:
         rows = [_with_id(row) for row in rows]
     data = counts_store.to_parquet(pa.Table.from_pylist(list(rows), schema=RECORDS[table].arrow()))
     key = layout.row_file(table, day, f"import-{content[:16]}", 1, len(rows))
-    try:
-        storage.create(key, data)
-    except AlreadyExists:  # imported before
-        pass
+    create_if_absent(storage, key, data)  # named by its content: the same rows may have been imported before
     return key
 
 

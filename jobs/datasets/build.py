@@ -14,10 +14,10 @@ from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
 from contract.documents import manifest
 from contract.documents.manifest import Manifest, Table
-from contract.errors import AlreadyExists, LeakageFound, Mismatch, NoSuchModel
+from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
 from contract.settings import DatasetSettings
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at
@@ -43,11 +43,9 @@ def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], set
     made = _write(spark, storage, plan, settings, dataset=found, model=model, parent=parent.dataset if parent else None,
                   as_of=clock.iso(as_of), window=window)
     _check_erasures(storage, plan, made)
-    try:
-        storage.create(layout.manifest(found), made.to_bytes())
-    except AlreadyExists:  # somebody else made the same dataset meanwhile; theirs is named, so theirs is it
-        return manifest.load(storage, found)
-    return made
+    if create_if_absent(storage, layout.manifest(found), made.to_bytes()):
+        return made
+    return manifest.load(storage, found)  # somebody else made the same dataset meanwhile; its manifest names their files
 
 
 def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:

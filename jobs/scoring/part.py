@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from contract import clock, ids, layout
-from contract.errors import AlreadyExists, BadImage, NotFound
+from contract.errors import BadImage, NotFound
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jvm import task_store
 
 ERRORS = "errors/"  # below the version's scoring folder
@@ -169,7 +169,4 @@ def _create(storage: Storage, key: str, schema: Any, rows: list[dict[str, Any]])
     schema = schema or pa.schema([(n, pa.string()) for n in ("uri", "etag", "reason")])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="zstd")
-    try:
-        storage.create(key, out.getvalue())
-    except AlreadyExists:  # another run was carrying out the same part
-        pass
+    create_if_absent(storage, key, out.getvalue())  # another run may have carried out the same part
