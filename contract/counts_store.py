@@ -62,7 +62,7 @@ def find(storage: Storage, model: str, day: str, inputs: str, as_of: int) -> Cou
     names = (e.key[len(folder):] for e in storage.list(folder))
     numbers = sorted((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].lstrip("-").isdigit()), reverse=True)
     for number in (n for n in numbers if n <= as_of):
-        document = CountsDocument.load(storage, f"{folder}{number}.json")
+        document = CountsDocument.load(storage, layout.counts_document(model, day, f"{inputs}/{number}"))
         if document.is_good_at(as_of):
             return document
     return None
@@ -74,10 +74,10 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
     for name, table in counts.tables.items():
         if table.num_rows:
             data = to_parquet(table)
-            tables[name] = f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+            tables[name] = layout.counts_table(name, hashlib.sha256(data).hexdigest()[:16])
             create_if_absent(storage, document.folder + tables[name], data)  # its name holds the hash of its content
     document = document.model_copy(update={"tables": tables})
-    key = f"{document.folder}{document.known_through}.json"
+    key = layout.counts_document(document.model, document.day, document.name)
     if not create_if_absent(storage, key, document.to_bytes()):
         _same(storage, CountsDocument.load(storage, key), document, counts)
     return document
@@ -105,7 +105,7 @@ def read(storage: Storage, document: CountsDocument) -> DayCounts:
 
 def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
     """The counts that an evaluation names as `<inputs>/<known_through>` for a day."""
-    return read(storage, CountsDocument.load(storage, f"{layout.counts(model, day)}{name}.json"))
+    return read(storage, CountsDocument.load(storage, layout.counts_document(model, day, name)))
 
 
 def load_all(storage: Storage, evaluation: dict[str, Any]) -> list[DayCounts]:

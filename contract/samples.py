@@ -63,11 +63,6 @@ class Sample(Document):
         return {Cell(c.predicted, c.bin): c.p for c in self.p}
 
 
-def sample_key(model: str, day: str, kind: str) -> str:
-    """Where the sample document lies."""
-    return layout.sample(model, day, kind) + "sample.json"
-
-
 def uniform(salt: str, prediction_id: str) -> float:
     """u64(sha256(salt + prediction_id)) / 2^64, in [0, 1] (the quotient is rounded to a double)."""
     return int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big") / 2**64
@@ -205,7 +200,7 @@ def opinions(sample: Sample, prediction_id: str) -> int:
 
 def write(storage: Storage, sample: Sample) -> None:
     """Creates the document; AlreadyExists says what the sample of that day is (it cannot be drawn again)."""
-    key = sample_key(sample.model, sample.day, sample.kind)
+    key = layout.sample_document(sample.model, sample.day, sample.kind)
     if not create_if_absent(storage, key, sample.to_bytes()):
         there = Sample.load(storage, key)
         raise AlreadyExists(f"the {sample.kind} sample of {sample.model!r} on {sample.day} was drawn at "
@@ -216,6 +211,6 @@ def write(storage: Storage, sample: Sample) -> None:
 def read(storage: Storage, model: str, day: str, kind: str) -> Sample | None:
     """The sample of a day, None when none was drawn."""
     try:
-        return Sample.load(storage, sample_key(model, day, kind))
+        return Sample.load(storage, layout.sample_document(model, day, kind))
     except NotFound:
         return None

@@ -6,10 +6,10 @@ from urllib.parse import unquote, urlparse
 
 from contract import clock, jsonio
 from contract.errors import NotFound, RootError, UsageError
+from contract.layout import MARKER
 from contract.stores.store import Storage, create_if_absent
 
 SCHEMA = "1"
-MARKER = "trueup.json"
 
 
 def open_storage(root: str) -> Storage:

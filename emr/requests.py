@@ -59,13 +59,12 @@ class Attempt:
     @property
     def n(self) -> int:
         """Its number, from 1."""
-        return int(self.key.split("/")[-2])
+        return layout.step_of(self.key)[2]
 
     @property
     def name(self) -> str:
         """What its cluster is called; the same for a driver that was started again."""
-        model, _, rest = self.key.removeprefix("runs/").partition("/steps/")
-        return f"trueup {layout.unname(model)} {rest.removesuffix('/request.json').replace('/', ' ')}"
+        return "trueup {} {} {}".format(*layout.step_of(self.key))
 
     def reply(self) -> Reply | None:
         """The stage's answer; None while there is none."""
@@ -92,7 +91,7 @@ class Attempt:
         return self.cluster() or cluster
 
     def _beside(self, name: str) -> str:
-        return self.key.removesuffix("request.json") + f"{name}.json"
+        return layout.beside_step(self.key, name)
 
 
 def attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:

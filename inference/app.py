@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,8 +74,8 @@ async def refused(_: Request, error: Exception) -> JSONResponse:
 async def failed(_: Request, error: Exception) -> JSONResponse:
     """An error of the library that no handler expected."""
     status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
-    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    return error_answer(status, code, str(error))
+    assert isinstance(error, TrueupError)
+    return error_answer(status, error.http_code, str(error))
 
 
 async def broken(_: Request, error: Exception) -> JSONResponse:

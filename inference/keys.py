@@ -74,7 +74,7 @@ class KeyRing:
 
     def list(self) -> list[Key]:
         """All keys, revoked ones too, by id."""
-        ids = [e.key.removeprefix("keys/").removesuffix(".json") for e in self.storage.list("keys/")]
+        ids = [layout.document_name(e.key) for e in self.storage.list(layout.keys())]
         return [Key.load(self.storage, layout.key(i)) for i in ids if KEY_ID.fullmatch(i)]
 
     def revoke(self, key_id: str) -> Key:

@@ -62,7 +62,7 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
 
 def wished(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:
     """Kind, strategy and items that the decision on an evaluation asks for; UsageError when it asks for none."""
-    key = layout.evaluation(model, evaluation_id) + "decision.json"
+    key = layout.decision(model, evaluation_id)
     try:
         decision = read_json(storage, key)
     except NotFound:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from contract import ids, layout
 from contract.counts import BINS
-from contract.errors import ForeignSchema
+from contract.rows.listing import list_rows
+from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, drawn, uniform
 from contract.stores.store import Entry, Storage
 
@@ -31,8 +32,7 @@ class Item(NamedTuple):
 
 def files(storage: Storage, day: str) -> list[Entry]:
     """The Parquet files of a day's predictions."""
-    found = storage.list(layout.day_folder(layout.PREDICTIONS, day))
-    return [e for e in found if e.key.endswith(".parquet") and layout.holds_rows(e.key)]
+    return [e for e in list_rows(storage, layout.PREDICTIONS, day) if e.key.endswith(".parquet")]
 
 
 def cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
@@ -58,18 +58,8 @@ def items_of(storage: Storage, key: str, model: str, day: str) -> list[Item]:
 
 def _read(storage: Storage, key: str) -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    filesystem, base = storage.arrow()
-    try:
-        # The file alone: its folder's name would otherwise become a column of its own.
-        file = pq.ParquetFile(f"{base}/{key}", filesystem=filesystem)
-        table = file.read(columns=[c for c in COLUMNS if c in file.schema_arrow.names])
-    except pa.ArrowInvalid as error:
-        raise ForeignSchema(f"{storage.uri(key)}: expected a Parquet file of predictions, got: {error}.") from error
-    missing = [c for c in REQUIRED if c not in table.column_names]
-    if missing:
-        raise ForeignSchema(f"{storage.uri(key)}: expected the columns {', '.join(REQUIRED)}, {missing[0]} is missing.")
+    table = read_columns(storage, key, COLUMNS, REQUIRED)
     types = {"confidence": pa.float64()}
     return pa.table({c: table[c].cast(types.get(c, pa.string())) if c in table.column_names
                      else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -138,11 +137,6 @@ def shows_page(request: Request) -> bool:
     return for_people(request) or not (request.query_params.get("format") == "json" or "application/json" in accept)
 
 
-def code_of(error: Exception) -> str:
-    """The code that programs see: `NotFound` -> `not_found`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-
-
 @contextmanager
 def as_refusal() -> Iterator[None]:
     """Errors of the library as HTTP refusals."""
@@ -152,7 +146,7 @@ def as_refusal() -> Iterator[None]:
         status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), None)
         if status is None:
             raise
-        raise Refused(status, code_of(error), str(error)) from error
+        raise Refused(status, error.http_code, str(error)) from error
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:

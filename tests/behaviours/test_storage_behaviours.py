@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from contract.errors import AlreadyExists, NotFound, RootError, UsageError
-from contract.storage import MARKER, open_root, open_storage
+from contract.layout import MARKER
+from contract.storage import open_root, open_storage
 from contract.stores.store import Storage, create_if_absent
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import samples
+from contract import layout, samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
 from contract.samples import STRATEGIES, Cell, Sample, asked, confidence_bin, draw, drawn, spread
@@ -103,7 +103,7 @@ def test_the_command_writes_the_document(tmp_root, capsys):
     capsys.readouterr()
     assert review.main(review_) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "AlreadyExists"
-    document = read_json(open_root(tmp_root), samples.sample_key(MODEL, DAY, "review"))
+    document = read_json(open_root(tmp_root), layout.sample_document(MODEL, DAY, "review"))
     assert [c["predicted"] for c in document["p"]] == ["cat", "dog", "eel", "fox"]
     assert {c["bin"] for c in document["p"]} == {17} and document["p"][0]["p"] == pytest.approx(0.2)
 
