@@ -52,8 +52,8 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
         kind, strategy, items = wished(storage, name, wishes)
     chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
     needs_counts = items is not None or strategy != "random-audit"
-    sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16),
-                          cells(storage, name, chosen) if needs_counts else None, p, items, floor, judges, second_share)
+    design = samples.Design(strategy, salt or secrets.token_hex(16), p, items, floor, judges, second_share)
+    sample = samples.draw(name, chosen, kind, design, cells(storage, name, chosen) if needs_counts else None)
     samples.write(storage, sample)
     text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
             f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")

@@ -118,10 +118,6 @@ class Service:
         self.shipper.stop()
         return self.shipper.ship(everything=True)
 
-    async def ship_now(self) -> bool:
-        """Ships everything; whether it succeeded. What failed stays in the outbox and is tried again."""
-        return await asyncio.to_thread(self.shipper.ship, True)
-
     def _shipped(self, name: str, **fields: Any) -> None:
         failed = "error" in fields
         event(name, logging.ERROR if failed else logging.INFO, **fields)

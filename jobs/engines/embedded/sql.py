@@ -180,7 +180,6 @@ def votes(one_class: bool) -> str:
 # Rule 4: the votes for each label among the deciding ones.
 TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coalesce(w, {WEIGHT_SCALE})) AS weight,
     max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label"""
-FIRST_VOTE = f"(t, label_id IS NOT NULL, label_id, label, {LABEL_TIES})"
 
 
 def resolved(has_probability: bool) -> str:
