@@ -5,10 +5,12 @@ from setuptools import setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree.
+# Explicit, so that a stray folder is never shipped; tests/test_setup.py compares the list with the tree. A wheel puts these
+# names at the top of site-packages, where other projects may have a `jobs` or a `training` too: it wants an environment
+# of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.documents", "contract.stores"),
+    *("contract", "contract.documents", "contract.rows", "contract.stores"),
     *("emr", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),

@@ -19,6 +19,7 @@ import click
 
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
+from contract.settings import submitted
 
 
 @dataclass
@@ -75,7 +76,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: st
 
 def _document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
     """With --json nothing on stderr under spark-submit, which sends a program's stderr to its own stdout."""
-    if "--json" in arguments and "PYSPARK_GATEWAY_PORT" in os.environ:
+    if "--json" in arguments and submitted():
         return redirect_stderr(StringIO())
     return nullcontext()
 
@@ -89,7 +90,7 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
     except click.Abort:
         return _failed(arguments, ERROR, "Interrupted", "interrupted.")
     except TrueupError as error:
-        return _failed(arguments, error.exit_code, type(error).__name__, str(error))
+        return _failed(arguments, error.exit_code, error.error_code, str(error))
 
 
 def _failed(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:

@@ -12,6 +12,9 @@ from pathlib import Path
 from contract.errors import UsageError
 
 CLOCK_FILE = "TRUEUP_CLOCK_FILE"
+US_PER_HOUR = 3_600_000_000
+US_PER_DAY = 24 * US_PER_HOUR
+MS_PER_DAY = US_PER_DAY // 1000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -14,8 +14,8 @@ from pydantic import Field
 from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
 from contract.documents.document import Document
-from contract.errors import AlreadyExists, Mismatch, NotFound
-from contract.stores.store import Storage
+from contract.errors import Mismatch, NotFound
+from contract.stores.store import Storage, create_if_absent
 
 
 class CountsDocument(Document):
@@ -62,7 +62,7 @@ def find(storage: Storage, model: str, day: str, inputs: str, as_of: int) -> Cou
     names = (e.key[len(folder):] for e in storage.list(folder))
     numbers = sorted((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].lstrip("-").isdigit()), reverse=True)
     for number in (n for n in numbers if n <= as_of):
-        document = CountsDocument.load(storage, f"{folder}{number}.json")
+        document = CountsDocument.load(storage, layout.counts_document(model, day, f"{inputs}/{number}"))
         if document.is_good_at(as_of):
             return document
     return None
@@ -74,22 +74,13 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
     for name, table in counts.tables.items():
         if table.num_rows:
             data = to_parquet(table)
-            tables[name] = f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-            _create(storage, document.folder + tables[name], data)
+            tables[name] = layout.counts_table(name, hashlib.sha256(data).hexdigest()[:16])
+            create_if_absent(storage, document.folder + tables[name], data)  # its name holds the hash of its content
     document = document.model_copy(update={"tables": tables})
-    key = f"{document.folder}{document.known_through}.json"
-    try:
-        storage.create(key, document.to_bytes())
-    except AlreadyExists:
+    key = layout.counts_document(document.model, document.day, document.name)
+    if not create_if_absent(storage, key, document.to_bytes()):
         _same(storage, CountsDocument.load(storage, key), document, counts)
     return document
-
-
-def _create(storage: Storage, key: str, data: bytes) -> None:
-    try:
-        storage.create(key, data)
-    except AlreadyExists:  # its name holds the hash of its content
-        pass
 
 
 def _same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:
@@ -114,7 +105,7 @@ def read(storage: Storage, document: CountsDocument) -> DayCounts:
 
 def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
     """The counts that an evaluation names as `<inputs>/<known_through>` for a day."""
-    return read(storage, CountsDocument.load(storage, f"{layout.counts(model, day)}{name}.json"))
+    return read(storage, CountsDocument.load(storage, layout.counts_document(model, day, name)))
 
 
 def load_all(storage: Storage, evaluation: dict[str, Any]) -> list[DayCounts]:

@@ -1,13 +1,10 @@
 """Which days have rows, and which of them a run is about."""
 
-import re
 from datetime import date
 
 from contract import clock, layout
 from contract.errors import UsageError
 from contract.stores.store import Storage
-
-PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 
 
 def default_window(storage: Storage, first: str | None, last: str | None, today: str, days: int) -> tuple[str, str]:
@@ -37,8 +34,8 @@ def label_days(storage: Storage) -> list[str]:
 
 
 def _days(storage: Storage, table: str) -> list[str]:
-    found = (match[1] for folder in storage.folders(f"{table}/") if (match := PARTITION.fullmatch(folder)))
-    return sorted(day for day in found if _is_day(day))
+    named = (layout.day_of(folder) for folder in storage.folders(layout.table_folder(table)))
+    return sorted(day for day in named if day and _is_day(day))
 
 
 def _is_day(text: str) -> bool:

@@ -3,13 +3,30 @@
 The command line turns them into exit codes (command/command.py); libraries raise, and never exit.
 """
 
+import re
+from typing import ClassVar
+
 DONE, ERROR, USAGE, GATE_SAYS_NO, CANNOT_TELL = 0, 1, 2, 3, 4
 
 
 class TrueupError(Exception):
-    """Root of all errors that Trueup raises on purpose."""
+    """Root of all errors that Trueup raises on purpose.
+
+    Programs branch on `error_code`, the name of the class unless the class says otherwise: in the `error` of --json, and
+    as `http_code` in answers of the service.
+    """
 
     exit_code = ERROR
+    error_code: ClassVar[str] = "TrueupError"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.error_code = vars(cls).get("error_code", cls.__name__)
+
+    @property
+    def http_code(self) -> str:
+        """The code as HTTP answers spell it: `NotFound` -> `not_found`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.error_code).lower()
 
 
 class UsageError(TrueupError):
@@ -85,7 +102,7 @@ class Mismatch(TrueupError):
 class LeakageFound(TrueupError):
     """A row would stand on two sides of a split."""
 
-    code = "Leakage"  # what programs have branched on since before the class had this name
+    error_code = "Leakage"  # what programs have branched on since before the class had this name
 
 
 class TrialFailed(TrueupError):

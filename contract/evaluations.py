@@ -7,8 +7,6 @@ from contract.errors import NotFound
 from contract.storage import read_json
 from contract.stores.store import Storage
 
-DOCUMENT = "evaluation.json"
-
 
 def newest(storage: Storage, model: str) -> str:
     """The name of the newest evaluation that was finished, by its `as_of`; NotFound when there is none.
@@ -17,10 +15,10 @@ def newest(storage: Storage, model: str) -> str:
     """
     names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
     for _, same_second in groupby(names, key=lambda name: name.partition("-")[0]):
-        finished = [n for n in same_second if storage.exists(layout.evaluation(model, n) + DOCUMENT)]
+        finished = [n for n in same_second if storage.exists(layout.evaluation_document(model, n))]
         if len(finished) == 1:
             return finished[0]
         if finished:
-            return max(finished, key=lambda n: (read_json(storage, layout.evaluation(model, n) + DOCUMENT)["as_of"], n))
+            return max(finished, key=lambda n: (read_json(storage, layout.evaluation_document(model, n))["as_of"], n))
     raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
                    f"trueup evaluate --model {model}.")

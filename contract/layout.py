@@ -1,10 +1,22 @@
-"""Where everything lies in the bucket: every key comes from here (docs/design.md#the-bucket)."""
+"""Where everything lies in the bucket: every key comes from here (docs/design.md#the-bucket).
 
+What is named in the plural is a folder, or where it says so the pattern of numbered documents (contract.sequence).
+tests/contract/test_layout_is_the_only_place.py finds keys that are written anywhere else.
+"""
+
+import re
 from urllib.parse import quote, unquote
 
 from contract.errors import UsageError
 
-PREDICTIONS, LABELS = "predictions", "labels"
+PREDICTIONS = "predictions"
+LABELS = "labels"
+MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of ours
+# Endings of pictures in folders of other people, in lower case; ours are named by `image`.
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+# Every folder directly under a root.
+FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "keys/", "labels/", "logs/", "models/", "packages/",
+           "predictions/", "runs/", "samples/", "scoring/", "tables/")
 
 
 def name(text: str) -> str:
@@ -19,9 +31,25 @@ def unname(folder: str) -> str:
     return unquote(folder)
 
 
+def document_name(key: str) -> str:
+    """Returns what names a document in its folder: what stands between the last '/' of its key and its ending."""
+    return key.rpartition("/")[2].rpartition(".")[0]
+
+
+def day_of(folder: str) -> str | None:
+    """Returns the day in the name of a folder, `dt=<day>`; None for any other name."""
+    match = re.fullmatch(r"dt=(\d{4}-\d{2}-\d{2})", folder)
+    return match[1] if match else None
+
+
+def table_folder(table: str) -> str:
+    """The folder of a table of rows, predictions or labels, one folder `dt=<day>` below it for each day."""
+    return f"{table}/"
+
+
 def day_folder(table: str, day: str) -> str:
     """`predictions/dt=2026-11-20/`."""
-    return f"{table}/dt={day}/"
+    return f"{table_folder(table)}dt={day}/"
 
 
 def holds_rows(key: str) -> bool:
@@ -50,9 +78,49 @@ def sample(model: str, day: str, kind: str) -> str:
     return f"samples/{name(model)}/dt={day}/{kind}/"
 
 
+def sample_document(model: str, day: str, kind: str) -> str:
+    """The document that says how a day's sample was drawn."""
+    return f"{sample(model, day, kind)}sample.json"
+
+
+def batches(model: str, day: str, kind: str) -> str:
+    """The pattern of the batches that a sample's items were handed out in (contract.sequence)."""
+    return f"{sample(model, day, kind)}batch-{{}}.json"
+
+
+def answers(model: str, day: str, kind: str, batch: int) -> str:
+    """The pattern of the answers to one batch (contract.sequence)."""
+    return f"{sample(model, day, kind)}answer-{batch}-{{}}.json"
+
+
 def scoring(model: str, version: str) -> str:
     """The folder of a version's batch scoring: `items-<hash>.parquet` beside the plans (contract.sequence)."""
     return f"scoring/{name(model)}/{version}/"
+
+
+def scoring_plans(model: str, version: str) -> str:
+    """The pattern of the plans of a version's batch scoring (contract.sequence)."""
+    return f"{scoring(model, version)}plan-{{}}.json"
+
+
+def scoring_items(model: str, version: str, digest: str) -> str:
+    """The table of the items that a plan is about, named by its content."""
+    return f"{scoring(model, version)}items-{digest}.parquet"
+
+
+def scoring_errors(model: str, version: str) -> str:
+    """The folder of the images that a version could not score, one folder below it for each plan."""
+    return f"{scoring(model, version)}errors/"
+
+
+def scoring_parts(model: str, version: str, plan: int) -> str:
+    """The folder of a plan's parts that are done."""
+    return f"{scoring_errors(model, version)}plan-{plan}/"
+
+
+def scoring_done(model: str, version: str, plan: int, first: int) -> str:
+    """The errors table of a part, named by its first item; the part is done when it exists."""
+    return f"{scoring_parts(model, version, plan)}done-{first:09d}.parquet"
 
 
 def counts(model: str, day: str, inputs: str = "") -> str:
@@ -61,9 +129,24 @@ def counts(model: str, day: str, inputs: str = "") -> str:
     return f"{folder}{inputs}/" if inputs else folder
 
 
+def counts_table(table: str, digest: str) -> str:
+    """The name of a table of counts beside their document, by the hash of its content."""
+    return f"{table}-{digest}.parquet"
+
+
+def counts_document(model: str, day: str, name: str) -> str:
+    """The document of a day's counts, by the name `<inputs>/<known_through>` that an evaluation has for it."""
+    return f"{counts(model, day)}{name}.json"
+
+
+def evaluated() -> str:
+    """The folder of all evaluations, with one folder for each model below it."""
+    return "evaluations/"
+
+
 def evaluations(model: str) -> str:
     """The folder of all evaluations of a model."""
-    return f"evaluations/{name(model)}/"
+    return f"{evaluated()}{name(model)}/"
 
 
 def evaluation(model: str, evaluation_id: str) -> str:
@@ -71,19 +154,54 @@ def evaluation(model: str, evaluation_id: str) -> str:
     return f"{evaluations(model)}{evaluation_id}/"
 
 
+def evaluation_document(model: str, evaluation_id: str) -> str:
+    """The document of one evaluation, written last."""
+    return f"{evaluation(model, evaluation_id)}evaluation.json"
+
+
+def evaluation_table(model: str, evaluation_id: str, table: str) -> str:
+    """One of the tables beside an evaluation's document."""
+    return f"{evaluation(model, evaluation_id)}{table}.parquet"
+
+
+def decision(model: str, evaluation_id: str) -> str:
+    """The decision that the gate made on an evaluation."""
+    return f"{evaluation(model, evaluation_id)}decision.json"
+
+
+def report(model: str, evaluation_id: str) -> str:
+    """The page of one evaluation."""
+    return f"{evaluation(model, evaluation_id)}report.html"
+
+
+def comparison(model: str, evaluation_id: str, other: str) -> str:
+    """The page that compares an evaluation with another one."""
+    return f"{evaluation(model, evaluation_id)}compare-{other}.html"
+
+
 def report_index(model: str) -> str:
     """The page that lists all reports of a model."""
     return f"{evaluations(model)}index.html"
 
 
+def sql_tables(table: str) -> str:
+    """The folder of a table of all evaluations, as SQL engines are told it."""
+    return f"tables/{table}/"
+
+
 def sql_table(table: str, model: str, evaluation_id: str) -> str:
     """A table of one evaluation where SQL engines look for partitions."""
-    return f"tables/{table}/model={name(model)}/evaluation={evaluation_id}/rows.parquet"
+    return f"{sql_tables(table)}model={name(model)}/evaluation={evaluation_id}/rows.parquet"
+
+
+def datasets() -> str:
+    """The folder of all datasets."""
+    return "datasets/"
 
 
 def dataset(dataset_id: str) -> str:
     """The folder of a dataset."""
-    return f"datasets/{dataset_id}/"
+    return f"{datasets()}{dataset_id}/"
 
 
 def manifest(dataset_id: str) -> str:
@@ -91,9 +209,39 @@ def manifest(dataset_id: str) -> str:
     return f"{dataset(dataset_id)}manifest.json"
 
 
+def dataset_attempt(dataset_id: str, attempt: str) -> str:
+    """The folder of one attempt at a dataset; the manifest names the one that was finished."""
+    return f"{dataset(dataset_id)}{attempt}/"
+
+
+def dataset_index(attempt_folder: str) -> str:
+    """The rows of a dataset without their pictures, in an attempt's folder."""
+    return f"{attempt_folder}rows.parquet"
+
+
+def dataset_left_out(attempt_folder: str) -> str:
+    """The pictures that a dataset left out and why, in an attempt's folder."""
+    return f"{attempt_folder}left_out.json"
+
+
+def dataset_split(attempt_folder: str, split: str) -> str:
+    """The folder of a split's files, in an attempt's folder."""
+    return f"{attempt_folder}{split}/"
+
+
+def dataset_file(attempt_folder: str, split: str, number: int) -> str:
+    """One Petastorm file of a split."""
+    return f"{dataset_split(attempt_folder, split)}part-{number:05d}.parquet"
+
+
+def models() -> str:
+    """The folder of all models."""
+    return "models/"
+
+
 def versions(model: str) -> str:
     """The folder of a model's versions."""
-    return f"models/{name(model)}/versions/"
+    return f"{models()}{name(model)}/versions/"
 
 
 def version(model: str, number: str) -> str:
@@ -101,24 +249,34 @@ def version(model: str, number: str) -> str:
     return f"{versions(model)}{number}/"
 
 
-def claim(model: str) -> str:
-    """The pattern of the version claims (contract.sequence)."""
-    return f"{versions(model)}{{}}/claim.json"
+def card(model: str, number: str) -> str:
+    """The card of a version, written last."""
+    return f"{version(model, number)}card.json"
+
+
+def weights(model: str, number: str) -> str:
+    """The weights of a version."""
+    return f"{version(model, number)}weights.safetensors"
+
+
+def claim(model: str, number: str = "{}") -> str:
+    """The claim of a version; without a number the pattern of all claims (contract.sequence)."""
+    return f"{versions(model)}{number}/claim.json"
 
 
 def history(model: str) -> str:
     """The pattern of the history records (contract.sequence)."""
-    return f"models/{name(model)}/history/{{:08d}}.json"
+    return f"{models()}{name(model)}/history/{{:08d}}.json"
 
 
 def live(model: str) -> str:
     """A copy of the newest history record's state, for people and other programs."""
-    return f"models/{name(model)}/live.json"
+    return f"{models()}{name(model)}/live.json"
 
 
 def probe(model: str) -> str:
     """Written twice before the first write of the registry: a store must refuse the second, exclusive one."""
-    return f"models/{name(model)}/probe.json"
+    return f"{models()}{name(model)}/probe.json"
 
 
 def runs(model: str) -> str:
@@ -131,19 +289,70 @@ def run(model: str, n: int) -> str:
     return f"runs/{name(model)}/{n}/"
 
 
+def owner(model: str, n: int, number: int | str = "{}") -> str:
+    """An owner of a run; without a number the pattern of all its owners (contract.sequence)."""
+    return f"{run(model, n)}owner-{number}.json"
+
+
+def beat(model: str, n: int, owner: int) -> str:
+    """What an owner of a run puts again and again while it lives."""
+    return f"{run(model, n)}beat-{owner}.json"
+
+
+def stage(model: str, n: int, stage_name: str) -> str:
+    """The document of a finished stage of a run."""
+    return f"{run(model, n)}{stage_name}.json"
+
+
+def run_end(model: str, n: int) -> str:
+    """The document that closes a run."""
+    return f"{run(model, n)}end.json"
+
+
+def checkpoints(folder: str) -> str:
+    """The folder of the checkpoints of a training, in the folder of its run or of its version."""
+    return f"{folder}checkpoints/"
+
+
+def failure(checkpoint_folder: str, job: str) -> str:
+    """What a rank of a training job says when it fails."""
+    return f"{checkpoint_folder}{job}-failure.json"
+
+
+def keys() -> str:
+    """The folder of all API keys."""
+    return "keys/"
+
+
 def key(key_id: str) -> str:
     """The document of one API key."""
-    return f"keys/{key_id}.json"
+    return f"{keys()}{key_id}.json"
+
+
+def erasures() -> str:
+    """The folder of the documents of all erased images."""
+    return "erasures/"
 
 
 def erasure(sha256: str) -> str:
     """The document of one erased image."""
-    return f"erasures/{sha256}.json"
+    return f"{erasures()}{sha256}.json"
 
 
 def step(model: str, digest: str) -> str:
     """The pattern of the attempts at one stage on a cluster (contract.sequence); answers lie beside the requests."""
     return f"runs/{name(model)}/steps/{digest}/{{}}/request.json"
+
+
+def beside_step(request_key: str, document: str) -> str:
+    """What lies beside the request of an attempt at a stage: its `answer`, its `cluster`."""
+    return f"{request_key.rpartition('/')[0]}/{document}.json"
+
+
+def step_of(request_key: str) -> tuple[str, str, int]:
+    """The inverse of `step`: the model, the digest and the number of an attempt, from the key of its request."""
+    _, model, _, digest, number, _ = request_key.split("/")
+    return unname(model), digest, int(number)
 
 
 def package(file: str = "") -> str:

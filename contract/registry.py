@@ -6,6 +6,7 @@ win: a record is created under the next number, exclusively (contract.sequence).
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,7 @@ from contract.errors import (
     UsageError,
 )
 from contract.sequence import NumberedDocuments
-from contract.stores.store import Storage
-
-WEIGHTS, CARD = "weights.safetensors", "card.json"
+from contract.stores.store import Storage, create_if_absent
 
 
 class State(Document):
@@ -72,36 +71,55 @@ class Registry:
 
     def write_version(self, card: Card, weights: Path) -> None:
         """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists."""
-        folder = layout.version(self.model, card.version)
+        key = layout.card(self.model, card.version)
         found = file_sha256(weights)
         if found != card.weights_sha256:
             raise BadWeights(f"{weights}: its card says sha256 {card.weights_sha256}, the file has {found}. Make it again.")
-        if not self.storage.exists(folder + CARD):
-            self.storage.put_file(folder + WEIGHTS, weights)
+        if not self.storage.exists(key):
+            self.storage.put_file(layout.weights(self.model, card.version), weights)
         try:
-            self.storage.create(folder + CARD, card.to_bytes())
+            self.storage.create(key, card.to_bytes())
         except AlreadyExists:
-            if Card.load(self.storage, folder + CARD).weights_sha256 != card.weights_sha256:
+            if Card.load(self.storage, key).weights_sha256 != card.weights_sha256:
                 raise
 
     def versions(self) -> list[str]:
         """Versions that have a card, in order of their numbers."""
         names = self.storage.folders(layout.versions(self.model))
-        made = [n for n in names if n.isdigit() and self.storage.exists(layout.version(self.model, n) + CARD)]
+        made = [n for n in names if n.isdigit() and self.storage.exists(layout.card(self.model, n))]
         return sorted(made, key=int)
 
     def card(self, version: str) -> Card:
         """The card of a version; NoSuchVersion names those that there are."""
         try:
-            return Card.load(self.storage, layout.version(self.model, version) + CARD)
+            return Card.load(self.storage, layout.card(self.model, version))
         except NotFound:
             there = ", ".join(self.versions()) or "none"
             raise NoSuchVersion(f"model {self.model!r} has no version {version!r}; it has: {there}.") from None
 
+    def ancestors(self, *versions: str, missing_ok: bool = False) -> Iterator[Card]:
+        """Yields the cards of versions and of all that they descend from, each once: these first, then their parents.
+
+        NoSuchVersion: one of them has no card here (`missing_ok`: it ends the line).
+        """
+        waiting, seen = list(versions), set[str]()
+        there = set(self.versions()) if missing_ok else set()
+        while waiting:
+            version = waiting.pop(0)
+            if version in seen:
+                continue
+            seen.add(version)
+            if missing_ok and version not in there:
+                continue
+            card = self.card(version)
+            yield card
+            if card.parent is not None:
+                waiting.append(card.parent)
+
     def weights(self, version: str) -> bytes:
         """The safetensors bytes of a version, checked against the card's sha256."""
         card = self.card(version)
-        data = self.storage.read(layout.version(self.model, version) + WEIGHTS)
+        data = self.storage.read(layout.weights(self.model, version))
         found = hashlib.sha256(data).hexdigest()
         if found != card.weights_sha256:
             raise BadWeights(f"{self.model} version {version}: the card says sha256 {card.weights_sha256}, the weights "
@@ -191,7 +209,7 @@ class Registry:
         if version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
                                  {"deleted": sorted([*state.deleted, version], key=int)}, state.live)
-        self.storage.delete(layout.version(self.model, version) + WEIGHTS)
+        self.storage.delete(layout.weights(self.model, version))
         return newest
 
     def publish_copy(self) -> None:
@@ -205,17 +223,14 @@ class Registry:
         """Refuses a store on which two publishers could both win."""
         probe, body = layout.probe(self.model), jsonio.dumps({"probe": "conditional writes"})
         self.storage.put(probe, body)
-        try:
-            self.storage.create(probe, body)
-        except AlreadyExists:
-            return
-        raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of {probe} "
-                                  f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
+        if create_if_absent(self.storage, probe, body):
+            raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of {probe} "
+                                      f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
 
 
 def models(storage: Storage) -> list[str]:
     """Names of the models under a root."""
-    return [layout.unname(f) for f in storage.folders("models/")]
+    return [layout.unname(f) for f in storage.folders(layout.models())]
 
 
 def file_sha256(path: Path) -> str:

@@ -22,8 +22,9 @@ from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHel
 from contract.run_owner import RunOwner, gone, me
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
+AWAITING = "awaiting approval"  # the status of a run whose candidate passed, where people are to promote it
 # A window that nobody named means "now": an open run older than this is another one.
 DEFAULT_WINDOW_HOLDS = 24 * 3600
 
@@ -97,7 +98,7 @@ class Run:
 
     def owners(self) -> NumberedDocuments:
         """The sequence of its owners."""
-        return NumberedDocuments(self.storage, self.folder + "owner-{}.json")
+        return NumberedDocuments(self.storage, layout.owner(self.plan.model, self.n))
 
     def holder(self) -> tuple[int, RunOwner] | None:
         """The newest owner, if there is one yet."""
@@ -106,16 +107,17 @@ class Run:
 
     def end(self) -> End | None:
         """How it ended; None while it is open."""
-        found = self._document("end")
-        return End.parse(found, self.storage.uri(f"{self.folder}end.json")) if found else None
+        key = layout.run_end(self.plan.model, self.n)
+        found = self._document(key)
+        return End.parse(found, self.storage.uri(key)) if found else None
 
     def stage(self, name: str) -> dict[str, Any] | None:
         """The document of a finished stage, or None."""
-        return self._document(name)
+        return self._document(layout.stage(self.plan.model, self.n, name))
 
-    def _document(self, name: str) -> Any:
+    def _document(self, key: str) -> Any:
         try:
-            return read_json(self.storage, f"{self.folder}{name}.json")
+            return read_json(self.storage, key)
         except NotFound:
             return None
 
@@ -123,7 +125,7 @@ class Run:
         """Raises RunLost unless this process is the newest owner of a run that is open."""
         if self.owner is None:
             raise RunLost(f"run {self.key}: expected its owner, this process only looked at it. Start `trueup cycle`.")
-        newest = self._document(f"owner-{self.owner + 1}")
+        newest = self._document(self.owners().key(self.owner + 1))
         if newest is not None:
             raise RunLost(f"run {self.key}: this process stood still for so long that another one took over "
                           f"({RunOwner.parse(newest, self.folder)}). Let that one finish.")
@@ -133,20 +135,18 @@ class Run:
     def record(self, name: str, document: dict[str, Any]) -> None:
         """Marks a stage as finished, for good."""
         self.require()
-        self._create(name, document)
+        self._create(layout.stage(self.plan.model, self.n, name), document)
 
     def finish(self, status: str, exit_code: int, sentence: str) -> End:
         """Closes the run."""
         self.require()
         end = End(status=status, exit_code=exit_code, sentence=sentence, at=clock.iso(clock.now()))
-        self._create("end", end.to_dict())
+        self._create(layout.run_end(self.plan.model, self.n), end.to_dict())
         return end
 
-    def _create(self, name: str, document: dict[str, Any]) -> None:
-        try:
-            self.storage.create(f"{self.folder}{name}.json", jsonio.dumps(document))
-        except AlreadyExists:
-            raise RunLost(f"run {self.key}: {name}.json was written by another owner. Let that one finish.") from None
+    def _create(self, key: str, document: dict[str, Any]) -> None:
+        if not create_if_absent(self.storage, key, jsonio.dumps(document)):
+            raise RunLost(f"run {self.key}: {key.removeprefix(self.folder)} was written by another owner. Let that one finish.")
 
     def take(self, after: int) -> bool:
         """Becomes owner after + 1; False when somebody else was first."""
@@ -172,13 +172,13 @@ class Run:
         while not self.stop.wait(seconds):
             count += 1
             try:
-                self.storage.put(f"{self.folder}beat-{self.owner}.json", jsonio.dumps({"count": count}))
+                self.storage.put(layout.beat(self.plan.model, self.n, self.owner or 0), jsonio.dumps({"count": count}))
             except Exception:  # a store that is away for a moment; when it stays away, others take over
                 continue
 
     def beat(self, owner: int) -> int:
         """How far an owner's beat has come; 0 before its first."""
-        return (self._document(f"beat-{owner}") or {}).get("count", 0)
+        return (self._document(layout.beat(self.plan.model, self.n, owner)) or {}).get("count", 0)
 
 
 class Observer:
@@ -260,14 +260,12 @@ class Runs:
             n = self._sequence.append(plan.to_dict(), after=after)
         except AlreadyExists:
             return None
-        try:
-            # Other bytes that mean the same: a store that takes them has lost nothing.
-            self.storage.create(self._sequence.key(n), jsonio.dumps(plan.to_dict()) + b"\n")
-        except AlreadyExists:
-            return Run(self.storage, n, plan)
-        raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of "
-                                  f"{self._sequence.key(n)} (If-None-Match: *), it did not: two cycles could both win. "
-                                  f"Use a store that honours conditional writes.")
+        # Other bytes that mean the same: a store that takes them has lost nothing.
+        if create_if_absent(self.storage, self._sequence.key(n), jsonio.dumps(plan.to_dict()) + b"\n"):
+            raise NoConditionalWrites(f"{self.storage.root}: expected the store to refuse a second creation of "
+                                      f"{self._sequence.key(n)} (If-None-Match: *), it did not: two cycles could both "
+                                      f"win. Use a store that honours conditional writes.")
+        return Run(self.storage, n, plan)
 
     def _taken(self, run: Run, plan: Plan, after: int) -> bool:
         if not run.take(after):

@@ -12,6 +12,7 @@ p = 0, no weight could stand for it, and the weighted accuracy would leave it ou
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -20,7 +21,7 @@ from contract import clock, layout
 from contract.counts import BINS, SMALLEST_P
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound, UsageError
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")
@@ -61,11 +62,6 @@ class Sample(Document):
     def table(self) -> dict[Cell, float]:
         """The probabilities by cell."""
         return {Cell(c.predicted, c.bin): c.p for c in self.p}
-
-
-def sample_key(model: str, day: str, kind: str) -> str:
-    """Where the sample document lies."""
-    return layout.sample(model, day, kind) + "sample.json"
 
 
 def uniform(salt: str, prediction_id: str) -> float:
@@ -140,13 +136,29 @@ def spread(cells: Mapping[Cell, int], appeal: Mapping[Cell, float], items: float
     return {c: min(1.0, max(floor, high * appeal[c])) for c in cells}
 
 
-def draw(model: str, day: str, kind: str, strategy: str, salt: str, cells: Mapping[Cell, int] | None = None,
-         p: float | None = None, items: int | None = None, floor: float | None = None, judges: int = 1,
-         second_share: float = 0.0) -> Sample:
-    """The document of a sample: with a mean probability `p`, or an expected number of `items` of the day's `cells`.
+@dataclass(frozen=True)
+class Design:
+    """How a sample is to be drawn: by which strategy and salt, how many, and by how many people it is judged.
 
-    `cells` (the day's counts) may be None for a random audit by `p`. UsageError says which option is missing.
+    Its size is a mean probability `p` in (0, 1], or an expected number of `items`: exactly one of the two. `floor` is the
+    least probability of any cell (default: FLOOR_SHARE of the mean).
     """
+
+    strategy: str
+    salt: str
+    p: float | None = None
+    items: int | None = None
+    floor: float | None = None
+    judges: int = 1
+    second_share: float = 0.0
+
+
+def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, int] | None = None) -> Sample:
+    """Makes the document of a sample; `cells` are the day's counts, which a random audit by `p` can do without.
+
+    UsageError says which option is missing or does not fit.
+    """
+    strategy, p, items = design.strategy, design.p, design.items
     if kind not in KINDS or strategy not in STRATEGIES:
         raise UsageError(f"expected a kind among {', '.join(KINDS)} and a strategy among {', '.join(STRATEGIES)}, "
                          f"got {kind!r} and {strategy!r}.")
@@ -163,11 +175,11 @@ def draw(model: str, day: str, kind: str, strategy: str, salt: str, cells: Mappi
     if strategy == "random-audit":
         table, least = {}, mean
     else:
-        least = _in_range(floor if floor is not None else mean * FLOOR_SHARE)
+        least = _in_range(design.floor if design.floor is not None else mean * FLOOR_SHARE)
         table = spread(cells or {}, STRATEGIES[strategy](cells or {}), mean * total, least)
-    return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=salt,  # type: ignore[arg-type]
-                  created_at=clock.iso(clock.now()), floor=least, default=mean, judges=judges,
-                  second_share=second_share, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
+    return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=design.salt,  # type: ignore[arg-type]
+                  created_at=clock.iso(clock.now()), floor=least, default=mean, judges=design.judges,
+                  second_share=design.second_share, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
                                                 for c, v in sorted(table.items(), key=_order)])
 
 
@@ -205,19 +217,17 @@ def opinions(sample: Sample, prediction_id: str) -> int:
 
 def write(storage: Storage, sample: Sample) -> None:
     """Creates the document; AlreadyExists says what the sample of that day is (it cannot be drawn again)."""
-    key = sample_key(sample.model, sample.day, sample.kind)
-    try:
-        storage.create(key, sample.to_bytes())
-    except AlreadyExists:
+    key = layout.sample_document(sample.model, sample.day, sample.kind)
+    if not create_if_absent(storage, key, sample.to_bytes()):
         there = Sample.load(storage, key)
         raise AlreadyExists(f"the {sample.kind} sample of {sample.model!r} on {sample.day} was drawn at "
                             f"{there.created_at} ({there.strategy}, mean p {there.default:g}): a second one would "
-                            f"change the probabilities of labels that exist. Choose another day or kind.") from None
+                            f"change the probabilities of labels that exist. Choose another day or kind.")
 
 
 def read(storage: Storage, model: str, day: str, kind: str) -> Sample | None:
     """The sample of a day, None when none was drawn."""
     try:
-        return Sample.load(storage, sample_key(model, day, kind))
+        return Sample.load(storage, layout.sample_document(model, day, kind))
     except NotFound:
         return None

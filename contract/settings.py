@@ -3,6 +3,7 @@
 `command/load_settings.py` reads them from trueup.yaml, the environment and options.
 """
 
+import os
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -164,6 +165,11 @@ class EmrSettings(Section):
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
+
+
+def submitted() -> bool:
+    """Whether spark-submit started this process: then it brought the master, the static settings and the jars."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 class Settings(Section):

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from contract import clock, jsonio
-from contract.errors import AlreadyExists, NotFound, RootError, UsageError
-from contract.stores.store import Storage
+from contract.errors import NotFound, RootError, UsageError
+from contract.layout import MARKER
+from contract.stores.store import Storage, create_if_absent
 
 SCHEMA = "1"
-MARKER = "trueup.json"
 
 
 def open_storage(root: str) -> Storage:
@@ -64,9 +64,7 @@ def open_root(root: str, create: bool = False) -> Storage:
 
 
 def _mark(storage: Storage) -> None:
-    try:
-        storage.create(MARKER, jsonio.dumps({"schema": SCHEMA}))
-    except AlreadyExists:
+    if not create_if_absent(storage, MARKER, jsonio.dumps({"schema": SCHEMA})):
         open_root(storage.root)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from contract import layout
 from emr.needs import NOT_ON_SERVERLESS
 
-MARKER = "trueup.json"
 MODEL = "*"
 STEPS = f"runs/{MODEL}/steps/*"
 VERSIONS = f"models/{MODEL}/versions/*"
@@ -33,7 +32,7 @@ class Access:
 
 
 # What nodes do before and beside our code: bootstrap.sh, EMR's upload of logs, the step's request and answer.
-NODE_READS = (MARKER, layout.package("*"), STEPS)
+NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
@@ -51,11 +50,11 @@ ACCESS = {
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs its pages' sessions.
-    SERVICE: Access((MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
+    SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      layout.key("session-secret"))),
-    "driver": Access((MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
+    "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }

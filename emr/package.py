@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from contract import jsonio, layout
-from contract.errors import AlreadyExists, NotFound, TrueupError, UsageError
+from contract.errors import NotFound, TrueupError, UsageError
 from contract.storage import read_json
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from emr.cluster import Package
 from emr.requirements import requirements
 
@@ -69,17 +69,10 @@ def publish(storage: Storage, environment: str, source: Path = HERE,
             storage.put_file(key, archive)
     script = SCRIPT.read_bytes()
     bootstrap = layout.package(f"bootstrap-{hashlib.sha256(script).hexdigest()}.sh")
-    _create(storage, bootstrap, script)
+    create_if_absent(storage, bootstrap, script)
     document = {"schema": "1", "archive": key, "sha256": sha256, "bootstrap": bootstrap}
-    _create(storage, layout.package(f"{environment}-of-{fingerprint(source)}.json"), jsonio.dumps(document))
+    create_if_absent(storage, layout.package(f"{environment}-of-{fingerprint(source)}.json"), jsonio.dumps(document))
     return published(storage, environment, source)
-
-
-def _create(storage: Storage, key: str, data: bytes) -> None:
-    try:
-        storage.create(key, data)
-    except AlreadyExists:  # another machine packed the same tree
-        pass
 
 
 def fingerprint(source: Path = HERE) -> str:

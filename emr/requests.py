@@ -15,7 +15,7 @@ from contract.documents.document import Document
 from contract.errors import AlreadyExists, NotFound
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 
 class Request(Document):
@@ -59,13 +59,12 @@ class Attempt:
     @property
     def n(self) -> int:
         """Its number, from 1."""
-        return int(self.key.split("/")[-2])
+        return layout.step_of(self.key)[2]
 
     @property
     def name(self) -> str:
         """What its cluster is called; the same for a driver that was started again."""
-        model, _, rest = self.key.removeprefix("runs/").partition("/steps/")
-        return f"trueup {layout.unname(model)} {rest.removesuffix('/request.json').replace('/', ' ')}"
+        return "trueup {} {} {}".format(*layout.step_of(self.key))
 
     def reply(self) -> Reply | None:
         """The stage's answer; None while there is none."""
@@ -76,10 +75,7 @@ class Attempt:
 
     def put_reply(self, reply: Reply) -> None:
         """Writes the answer; when a twin was first, its answer stands."""
-        try:
-            self.storage.create(self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
-        except AlreadyExists:
-            pass
+        create_if_absent(self.storage, self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
 
     def cluster(self) -> str | None:
         """The id of its cluster; None when none was recorded."""
@@ -90,14 +86,12 @@ class Attempt:
 
     def claim(self, cluster: str) -> str:
         """Records a cluster as the attempt's own; returns the one that is, which may be another driver's."""
-        try:
-            self.storage.create(self._beside("cluster"), jsonio.dumps({"cluster": cluster}))
+        if create_if_absent(self.storage, self._beside("cluster"), jsonio.dumps({"cluster": cluster})):
             return cluster
-        except AlreadyExists:
-            return self.cluster() or cluster
+        return self.cluster() or cluster
 
     def _beside(self, name: str) -> str:
-        return self.key.removesuffix("request.json") + f"{name}.json"
+        return layout.beside_step(self.key, name)
 
 
 def attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:

@@ -17,7 +17,7 @@ from emr.cluster import role
 from emr.serverless.account import role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
-LABELLED = f"{layout.LABELS}/dt=2026-11-20/x.parquet"  # labels come from people, by the service
+LABELLED = f"{layout.day_folder(layout.LABELS, '2026-11-20')}x.parquet"  # labels come from people, by the service
 FORBIDDEN = (layout.package("train-0.tar.gz"), layout.key("x"))
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -76,8 +75,8 @@ async def answer_refused(_: Request, error: Exception) -> JSONResponse:
 async def answer_failed(_: Request, error: Exception) -> JSONResponse:
     """Answers an error of the library that no handler expected."""
     status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
-    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    return answer_error(status, code, str(error))
+    assert isinstance(error, TrueupError)
+    return answer_error(status, error.http_code, str(error))
 
 
 async def answer_broken(_: Request, error: Exception) -> JSONResponse:

@@ -18,10 +18,10 @@ import click
 from command.command import Outcome, run, stage_command
 from contract import clock, layout
 from contract.documents.document import Document
-from contract.errors import AlreadyExists, NotFound, UsageError
+from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from inference.auth import ROLES, Caller
 
 CACHE_SECONDS = 3.0
@@ -74,7 +74,7 @@ class KeyRing:
 
     def list_keys(self) -> list[Key]:
         """Reads all keys, revoked ones too, by id."""
-        ids = [e.key.removeprefix("keys/").removesuffix(".json") for e in self.storage.list("keys/")]
+        ids = [layout.document_name(e.key) for e in self.storage.list(layout.keys())]
         return [Key.load(self.storage, layout.key(i)) for i in ids if KEY_ID.fullmatch(i)]
 
     def revoke(self, key_id: str) -> Key:
@@ -142,10 +142,7 @@ class KeyRing:
         """Returns the bytes that sign page sessions: made once per root, shared by all replicas."""
         if self._session_secret is None:
             key = layout.key(SESSION)
-            try:
-                self.storage.create(key, _Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
-            except AlreadyExists:
-                pass
+            create_if_absent(self.storage, key, _Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
             self._session_secret = bytes.fromhex(_Secret.load(self.storage, key).secret)
         return self._session_secret
 
@@ -178,9 +175,8 @@ class KeyRing:
         """Uses an invitation up and returns the administrator's new token; None when it is no longer good."""
         if not self.is_invited(token):
             return None
-        try:
-            self.storage.create(layout.key(f"{INVITE}-{token.partition('.')[0]}-used"), b'{"schema": "1"}\n')
-        except AlreadyExists:
+        used = layout.key(f"{INVITE}-{token.partition('.')[0]}-used")
+        if not create_if_absent(self.storage, used, b'{"schema": "1"}\n'):
             return None
         return self.add(name, ["admin"])
 

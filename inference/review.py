@@ -53,8 +53,8 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
     chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
     needs_counts = items is not None or strategy != "random-audit"
     counts = count_cells(storage, name, chosen) if needs_counts else None
-    sample = samples.draw(name, chosen, kind, strategy, salt or secrets.token_hex(16), counts, p, items, floor, judges,
-                          second_share)
+    design = samples.Design(strategy, salt or secrets.token_hex(16), p, items, floor, judges, second_share)
+    sample = samples.draw(name, chosen, kind, design, counts)
     samples.write(storage, sample)
     text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
             f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")
@@ -66,7 +66,7 @@ def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tupl
 
     NotFound when there is no decision, UsageError when it asks for none.
     """
-    key = layout.evaluation(model, evaluation_id) + "decision.json"
+    key = layout.decision(model, evaluation_id)
     try:
         decision = read_json(storage, key)
     except NotFound:

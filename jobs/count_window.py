@@ -3,7 +3,6 @@
 `jobs/evaluate.py` is the command; this is what it, an evaluation of two files and the demo run.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,12 +16,12 @@ from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
-from contract.errors import AlreadyExists, ForeignSchema, NotFound, UsageError
+from contract.errors import ForeignSchema, NotFound, UsageError
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.samples import Sample
-from contract.settings import Settings
-from contract.stores.store import Storage
+from contract.settings import Settings, submitted
+from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
 from jobs.engines.prefetch import ahead
 from jobs.engines.question import DayFiles, Question, Slice, weighted
@@ -169,7 +168,7 @@ def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dic
     """Kind -> day -> the sample that was drawn; samples are of live predictions only."""
     if question.role != "live":
         return {}
-    drawn = {d.removeprefix("dt=") for d in storage.folders(layout.samples(question.model))} & set(days)
+    drawn = {layout.day_of(f) for f in storage.folders(layout.samples(question.model))} & set(days)
     found = {kind: {d: samples.read(storage, question.model, d, kind) for d in sorted(drawn)} for kind in samples.KINDS}
     return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
 
@@ -194,21 +193,19 @@ def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> s
 
     as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
     written, digest = jsonio.dumps_with_digest(document)
-    folder = layout.evaluation(document["model"], f"{as_of}-{digest[:8]}")
-    made = {f"{name}.parquet": counts_store.to_parquet(table) for name, table in tables(document, window).items()}
-    for name, data in {**made, "evaluation.json": written}.items():
-        try:
-            storage.create(folder + name, data)
-        except AlreadyExists:  # the same evaluation was written before
-            pass
-    return folder
+    model, evaluation_id = document["model"], f"{as_of}-{digest[:8]}"
+    made = {layout.evaluation_table(model, evaluation_id, name): counts_store.to_parquet(table)
+            for name, table in tables(document, window).items()}
+    for key, data in {**made, layout.evaluation_document(model, evaluation_id): written}.items():
+        create_if_absent(storage, key, data)  # the same evaluation may have been written before
+    return layout.evaluation(model, evaluation_id)
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
                spark_conf: Sequence[str]) -> Request:
     """The request that settings and options make."""
     chosen = settings.evaluate
-    engine = "spark" if _under_spark_submit() and "evaluate.engine" not in settings.origins else chosen.engine
+    engine = "spark" if submitted() and "evaluate.engine" not in settings.origins else chosen.engine
     if engine not in ENGINES:
         raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
     if runner and engine != "mapreduce":
@@ -231,10 +228,6 @@ def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
 
     made = spark_conf.collect_conf(settings, given)
     return {"spark_conf": spark_conf.with_s3a(settings.root or "", made, settings.spark.jars)}
-
-
-def _under_spark_submit() -> bool:
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import clock
+from contract import clock, layout
 from contract.settings import Settings
 from contract.storage import open_root
 from jobs.count_window import ENGINES, evaluate, request_of
@@ -58,7 +58,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
     document = {**document, "id": folder.rstrip("/").rpartition("/")[2]}
-    return outcome(document, storage.uri(folder + "evaluation.json"))
+    return outcome(document, storage.uri(layout.evaluation_document(document["model"], document["id"])))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

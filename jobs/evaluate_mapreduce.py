@@ -180,7 +180,7 @@ def as_key(*parts: Any) -> str:
 
 def split_day(day: str) -> int:
     """Days since 1970 of a partition's day."""
-    return clock.to_us(clock.parse_moment(day)) // rules.US_PER_DAY
+    return clock.to_us(clock.parse_moment(day)) // clock.US_PER_DAY
 
 
 def combined(table: str, values: Iterable[Iterable[int]]) -> list[int]:

@@ -24,13 +24,12 @@ from contract.errors import NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from jobs.datasets.build import INDEX_FILE, LISTED_FILE
 from jobs.erasing import find
 from jobs.erasing.find import Attempt, Rows
 
 HASH = re.compile("[0-9a-f]{64}")
 # They name pictures by hash and show none: the lineage, the leakage check and replay need them.
-KEPT_OF_AN_ATTEMPT = (INDEX_FILE, LISTED_FILE)
+KEPT_OF_AN_ATTEMPT = (layout.dataset_index(""), layout.dataset_left_out(""))
 EXTENSIONS = ("jpg", "png", "webp")  # of stored images (inference/model/strip_metadata.py)
 
 
@@ -89,7 +88,7 @@ def _erase_datasets(storage: Storage, sha256: str, held: Sequence[Attempt]) -> l
             if entry.key.removeprefix(attempt.folder) not in KEPT_OF_AN_ATTEMPT:
                 storage.erase(entry.key)
         for split in SPLITS:
-            storage.erase(f"{attempt.folder}{split}/")
+            storage.erase(layout.dataset_split(attempt.folder, split))
     return [attempt.folder for attempt in held]
 
 
@@ -104,7 +103,7 @@ def _mark(storage: Storage, sha256: str, attempt: Attempt) -> None:
 def _erase_reports(storage: Storage, sha256: str, rows: Rows) -> list[str]:
     """Pages that show a picture name its hash or its prediction. `trueup report` renders them again, without it."""
     names = [text.encode() for text in (sha256, *rows.prediction_ids)]
-    pages = [e.key for e in storage.list("evaluations/") if e.key.endswith(".html")]
+    pages = [e.key for e in storage.list(layout.evaluated()) if e.key.endswith(".html")]
     shown = [key for key in pages if any(name in data for data in [storage.read(key)] for name in names)]
     for key in shown:
         storage.erase(key)

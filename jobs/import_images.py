@@ -23,8 +23,6 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from jvm import spark_conf
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-
 
 @stage_command("images", help="Make a dataset of a folder of class folders (FOLDER/<class>/<picture>).")
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -42,7 +40,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     refused: list[dict[str, str]] = []
     rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
-        raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(PICTURES)}), found none.")
+        raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(layout.PICTURES)}), found none.")
     spark = session.get(spark_conf.collect_conf(settings))
     made = build(spark, storage, settings.need_model(), rows, settings.dataset, as_of, {})
     said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
@@ -58,7 +56,7 @@ def stored(storage: Storage, folder: Path, labeler: str, at: int,
     from inference.model.strip_metadata import strip_metadata
 
     for path in sorted(folder.glob("*/*")):
-        if path.suffix.lower() not in PICTURES or not path.is_file():
+        if path.suffix.lower() not in layout.PICTURES or not path.is_file():
             continue
         label = labels.normalise(path.parent.name)
         try:

@@ -20,12 +20,12 @@ import click
 from command.command import Outcome, run, stage_command
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.days import prediction_days
-from contract.errors import AlreadyExists, ForeignSchema
+from contract.errors import ForeignSchema
 from contract.records import LABEL, PREDICTION
+from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage
-from jobs.engines import day_files
+from contract.stores.store import Storage, create_if_absent
 from jobs.imports import ground_truth
 from jobs.imports import rows as import_rows
 from jobs.imports.rows import Row
@@ -82,19 +82,14 @@ def _day(table: str, row: Row, day: str | None) -> str | None:
 
 
 def _days_of(storage: Storage, wanted: Iterable[str]) -> dict[str, str]:
-    """The days of predictions by id, newest partitions first."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
-    left, found = set(wanted), {}
+    """Maps prediction ids to their days, newest partitions first. ForeignSchema: a file that cannot be read."""
+    left = set(wanted)
+    found: dict[str, str] = {}
     for day in reversed(prediction_days(storage)):
-        for file in day_files.list_day(storage, day).predictions if left else ():
-            column = pq.read_table(f"{base}/{file.key}", columns=["prediction_id"], filesystem=system,
-                                   partitioning=None)["prediction_id"].cast(pa.string())
-            here = column.filter(pc.is_in(column, pa.array(sorted(left), pa.string()))).unique().to_pylist()
-            found |= dict.fromkeys(here, day)
+        if not left:
+            break
+        rows = rows_where(storage, layout.PREDICTIONS, day, "prediction_id", left, ("prediction_id",), unreadable=None)
+        found |= {str(row["prediction_id"]): day for _, row in rows}
         left -= found.keys()
     return found
 
@@ -108,10 +103,7 @@ def write(storage: Storage, table: str, day: str, rows: Sequence[Row]) -> str:
         rows = [_with_id(row) for row in rows]
     data = counts_store.to_parquet(pa.Table.from_pylist(list(rows), schema=RECORDS[table].arrow()))
     key = layout.row_file(table, day, f"import-{content[:16]}", 1, len(rows))
-    try:
-        storage.create(key, data)
-    except AlreadyExists:  # imported before
-        pass
+    create_if_absent(storage, key, data)  # named by its content: the same rows may have been imported before
     return key
 
 

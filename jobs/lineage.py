@@ -17,15 +17,17 @@ from command.load_settings import with_options
 from contract import ids, layout
 from contract.documents import manifest
 from contract.documents.card import Card
-from contract.documents.manifest import Manifest
+from contract.documents.manifest import Manifest, read_index
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.registry import Registry, check_version, models
+from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")
+INDEX = ("image_sha256", "prediction_id", "day", "split", "label", "origin")
 Row = dict[str, Any]
 
 
@@ -66,22 +68,22 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
             "went_into": list(_holding(storage, prediction_id, first["image_sha256"]))}
 
 
-def of_version(registry: Registry, version: str | None) -> Iterator[Row]:
+def of_version(registry: Registry, version: str) -> Iterator[Row]:
     """A version and its ancestors, each with its dataset; one whose card is missing (logs of other services) ends it."""
-    while version is not None:
-        try:
-            card = registry.card(version)
-        except NoSuchVersion:
-            yield {"version": version, "made_from": "no card here", "dataset": None}
-            return
-        dataset = of_dataset(registry.storage, manifest.load(registry.storage, card.dataset)) if card.dataset else None
-        yield {"version": version, "parent": card.parent, "made_from": card.made_from, "dataset": dataset}
-        version = card.parent
+    following = version
+    try:
+        for card in registry.ancestors(version):
+            made = manifest.load(registry.storage, card.dataset) if card.dataset else None
+            yield {"version": card.version, "parent": card.parent, "made_from": card.made_from,
+                   "dataset": of_dataset(registry.storage, made) if made else None}
+            following = card.parent or ""
+    except NoSuchVersion:
+        yield {"version": following, "made_from": "no card here", "dataset": None}
 
 
 def of_dataset(storage: Storage, made: Manifest) -> Row:
     """The dataset's rows by split and day, the labels given to its predictions by labeler, the versions made from it."""
-    index = read_index(storage, made)
+    index = read_index(storage, made, INDEX).to_pylist()
     named = [row for row in index if row["prediction_id"] is not None]
     people: Counter[str] = Counter()
     for day in sorted({row["day"] for row in named}):
@@ -91,15 +93,6 @@ def of_dataset(storage: Storage, made: Manifest) -> Row:
             "days": dict(sorted(Counter(row["day"] for row in index).items())), "imported": len(index) - len(named),
             "labelers": dict(sorted(people.items())),
             "trained": [f"{card.model}/{card.version}" for card in cards(storage) if card.dataset == made.dataset]}
-
-
-def read_index(storage: Storage, made: Manifest) -> list[Row]:
-    """The rows of a dataset without their pictures."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = ["image_sha256", "prediction_id", "day", "split", "label", "origin"]
-    return pq.read_table(pa.BufferReader(storage.read(made.index.key)), columns=columns).to_pylist()
 
 
 def cards(storage: Storage) -> Iterator[Card]:
@@ -112,32 +105,19 @@ def cards(storage: Storage) -> Iterator[Card]:
 def _holding(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
     """Datasets that hold the prediction's picture, and the versions trained on them."""
     trained = list(cards(storage))
-    for name in storage.folders("datasets/"):
+    for name in storage.folders(layout.datasets()):
         if not storage.exists(layout.manifest(name)):
             continue
-        for row in read_index(storage, manifest.load(storage, name)):
+        for row in read_index(storage, manifest.load(storage, name), INDEX).to_pylist():
             if row["image_sha256"] == image_sha256 is not None or row["prediction_id"] == prediction_id:
                 yield {"dataset": name, "split": row["split"], "label": row["label"], "origin": row["origin"],
                        "trained": [f"{card.model}/{card.version}" for card in trained if card.dataset == name]}
 
 
 def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a day with one of these prediction ids; a column that a file lacks is null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
-    for entry in sorted(storage.list(layout.day_folder(table, day))):
-        if not layout.holds_rows(entry.key):
-            continue
-        with pq.ParquetFile(f"{base}/{entry.key}", filesystem=system) as file:
-            there = [name for name in columns if name in file.schema_arrow.names]
-            read = file.read(there)
-        mine = pc.is_in(read.column("prediction_id").cast(pa.string()), pa.array(wanted, pa.string()))
-        for row in read.filter(mine).to_pylist():
-            plain = {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()}
-            yield dict.fromkeys(columns) | plain | {"file": entry.key}
+    """Yields the rows of a day with one of these prediction ids, times as text, with the `file` that each is in."""
+    for key, row in rows_where(storage, table, day, "prediction_id", wanted, columns, unreadable=None):
+        yield {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()} | {"file": key}
 
 
 def lines(found: Row) -> Iterator[str]:

@@ -70,7 +70,7 @@ def write(storage: Storage, model: str, evaluation_id: str, settings: ReportSett
 
     evaluation, decision = load(storage, model, evaluation_id)
     found = sources(storage, evaluation, evaluation_id, decision, settings or ReportSettings())
-    key = layout.evaluation(model, evaluation_id) + "report.html"
+    key = layout.report(model, evaluation_id)
     storage.put(key, render(evaluation, decision, found).encode())
     return storage.uri(key)
 

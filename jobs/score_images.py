@@ -34,10 +34,9 @@ from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.store import Storage
-from jobs.scoring.part import ERRORS, Job, Part, done_key, score_parts
+from jobs.scoring.part import Job, Part, score_parts
 from jvm.spark_conf import collect_conf
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 PART = 512  # images that become one file of rows
 SHOWN = 5
 
@@ -76,7 +75,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     errors = [e for m in made for e in m["errors"]]
     return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),
             "errors": len(errors), "first_errors": errors[:SHOWN], "files": [m["file"] for m in made if m["file"]],
-            "errors_table": storage.uri(layout.scoring(registry.model, version) + ERRORS),
+            "errors_table": storage.uri(layout.scoring_errors(registry.model, version)),
             "workers": len({m["worker"] for m in made}), "model_loads": sum(m["loaded"] for m in made)}
 
 
@@ -109,7 +108,7 @@ def planned(storage: Storage, model: str, version: str, found: Sequence[Item], p
 
 def sequence(storage: Storage, model: str, version: str) -> NumberedDocuments:
     """The plans of one version."""
-    return NumberedDocuments(storage, layout.scoring(model, version) + "plan-{}.json")
+    return NumberedDocuments(storage, layout.scoring_plans(model, version))
 
 
 def plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Plan]]:
@@ -122,9 +121,8 @@ def plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Pla
 
 def parts_left(storage: Storage, n: int, plan: Plan) -> list[Part]:
     """The parts of a plan that are not done."""
-    folder = layout.scoring(plan.model, plan.version)
-    done = {e.key for e in storage.list(f"{folder}{ERRORS}plan-{n}/")}
-    left = [k for k in range(0, plan.count, plan.part) if done_key(plan.model, plan.version, n, k) not in done]
+    done = {e.key for e in storage.list(layout.scoring_parts(plan.model, plan.version, n))}
+    left = [k for k in range(0, plan.count, plan.part) if layout.scoring_done(plan.model, plan.version, n, k) not in done]
     items = items_of(storage, plan) if left else []
     return [Part(n, k, plan.at, plan.items, [tuple(i) for i in items[k:k + plan.part]]) for k in left]
 
@@ -135,7 +133,7 @@ def _write_items(storage: Storage, model: str, version: str, items: Sequence[Ite
 
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([i._asdict() for i in items]), out, compression="zstd")
-    key = f"{layout.scoring(model, version)}items-{hashlib.sha256(out.getvalue()).hexdigest()[:16]}.parquet"
+    key = layout.scoring_items(model, version, hashlib.sha256(out.getvalue()).hexdigest()[:16])
     storage.put(key, out.getvalue())
     return key
 
@@ -151,7 +149,7 @@ def items_of(storage: Storage, plan: Plan) -> list[Item]:
 def under(prefix: str) -> list[Item]:
     """The pictures under a folder or an s3:// prefix, by their names' endings."""
     storage = open_storage(prefix)
-    return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(PICTURES)]
+    return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(layout.PICTURES)]
 
 
 def in_table(path: Path) -> list[Item]:

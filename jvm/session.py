@@ -1,16 +1,23 @@
 """The one place that makes or gets a SparkSession.
 
 Under `spark-submit` (and in a process that has a Spark already) the master and all static settings are the user's.
-Elsewhere Spark runs in this process's own JVM on `local[n]`, n >= 2. Either way the SQL options that counting rests on
-are set in a session of our own, so nobody else's session changes.
+Elsewhere Spark runs in this process's own JVM on `local[n]`, n >= 2. `get` sets the SQL options that counting rests on
+in a session of our own, so nobody else's session changes; `get_or_start` is for a program that only hands out tasks and
+has options of its own (training/fit/launch.py).
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from contract.errors import UsageError
+from contract.settings import submitted
 from jvm import java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # What must hold for right counts; nobody may override these.
 MUST = {
@@ -40,32 +47,46 @@ HANDS_OUT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseS
 MOST_DRIVER_MB = 4096
 
 
-def get(conf: Mapping[str, str] | None = None, hands_out: bool = False) -> Any:
+def get(conf: Mapping[str, str] | None = None, hands_out: bool = False) -> SparkSession:
     """A session of our own with `conf` passed through; UsageError for a setting that comes too late.
 
     `hands_out`: the work is done in Python's workers; a Java that is started on this machine is started for that.
     """
     conf = dict(conf or {})
-    from pyspark.sql import SparkSession
-
-    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    if running is None or running.sparkContext._jsc is None:
-        running = _started(HANDS_OUT | conf if hands_out and not submitted else conf, submitted)
-        conf = conf if submitted else {k: v for k, v in conf.items() if k.startswith(("spark.sql.", "fs."))}
+    running = _running()
+    if running is None:
+        running = _start("trueup", conf, _local_settings() | (HANDS_OUT if hands_out else {}))
+        conf = conf if submitted() else {k: v for k, v in conf.items() if k.startswith(("spark.sql.", "fs."))}
     ours = running.newSession()
     for key, value in _sql_options(conf, running).items():
         ours.conf.set(key, value)
     return ours
 
 
-def _started(conf: dict[str, str], submitted: bool) -> Any:
+def get_or_start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> SparkSession:
+    """Returns the running session as it is, or starts Spark as the application `name` with `conf`.
+
+    `local` are settings below `conf` for a Spark on this machine, `spark.master` among them; under spark-submit they are
+    left out.
+    """
+    return _running() or _start(name, conf, local)
+
+
+def _running() -> SparkSession | None:
+    """The session of this process, unless its Java has been stopped."""
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("trueup")
-    settings = conf if submitted else _local_settings() | conf
-    if not submitted:
+    found = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    return None if found is None or found.sparkContext._jsc is None else found
+
+
+def _start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    settings = dict(conf) if submitted() else {**local, **conf}
+    if not submitted():
         java.prepare(settings["spark.master"])
+    builder = SparkSession.builder.appName(name)
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
@@ -78,7 +99,7 @@ def _local_settings() -> dict[str, str]:
                     "spark.sql.shuffle.partitions": str(2 * cores)}
 
 
-def _sql_options(conf: dict[str, str], running: Any) -> dict[str, str]:
+def _sql_options(conf: dict[str, str], running: SparkSession) -> dict[str, str]:
     """The options of our own session: the user's, then what must hold."""
     from pyspark.errors import AnalysisException
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import UsageError
-from contract.settings import Settings
+from contract.settings import Settings, submitted
 
 # Where `make jars` puts them in a checkout; the setting spark.jars names another folder.
 DEFAULT_JARS = Path(__file__).resolve().parents[1] / ".cache" / "jars"
@@ -37,11 +37,6 @@ def collect_conf(settings: Settings, given: Sequence[str] = ()) -> dict[str, str
 def text(value: Any) -> str:
     """A setting as Spark reads it; YAML makes `true` of its words."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def submitted() -> bool:
-    """Whether spark-submit started this process: then it brought the master, and the jars."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def with_s3a(root: str, wanted: Mapping[str, str], folder: str | None = None) -> dict[str, str]:

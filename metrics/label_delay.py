@@ -13,13 +13,12 @@ from contract import clock
 
 AFTER = (1, 2, 7, 14)
 ENOUGH = 0.9
-DAY_US = 86_400_000_000
 
 
 def age(day: str, as_of: int) -> int:
     """Whole days from the end of a UTC day to `as_of`: delays of up to this - 1 days show in full."""
     end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
-    return max((as_of - clock.to_us(end)) // DAY_US, 0)
+    return max((as_of - clock.to_us(end)) // clock.US_PER_DAY, 0)
 
 
 def histogram(table: Any) -> dict[int, int]:

@@ -9,6 +9,7 @@ them there). Partitions are projected, so nothing has to be registered when a da
 import sys
 from typing import Any
 
+from contract import layout
 from contract.counts import CELLS, CONFIDENCE_SCALE, DELAYS, PEOPLE, ROWS, SLICES, DayCounts, canonical, empty_tables
 from contract.records import LABEL, PREDICTION, TableSchema
 
@@ -37,11 +38,12 @@ def definitions() -> str:
     made = [HEAD]
     for record in (PREDICTION, LABEL):
         columns = [(f.name, TYPES.get(f.type, f.type), f.meaning) for f in record.fields]
-        made.append(statement(record.name, columns, [("dt", "string")], f"{ROOT}/{record.name}/", "dt=${dt}", DAYS))
+        location = f"{ROOT}/{layout.table_folder(record.name)}"
+        made.append(statement(record.name, columns, [("dt", "string")], location, "dt=${dt}", DAYS))
     for name, schema in evaluation_schemas().items():
         columns = [(field.name, ARROW[str(field.type)], "") for field in schema]
         made.append(statement(f"evaluation_{name}", columns, [("model", "string"), ("evaluation", "string")],
-                              f"{ROOT}/tables/{name}/", "model=${model}/evaluation=${evaluation}", EVALUATIONS))
+                              f"{ROOT}/{layout.sql_tables(name)}", "model=${model}/evaluation=${evaluation}", EVALUATIONS))
     return "\n".join(made)
 
 

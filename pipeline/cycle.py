@@ -22,7 +22,7 @@ from contract.days import default_window
 from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost, UsageError
 from contract.policy import GatePolicy
 from contract.registry import Registry
-from contract.runs import End, Plan, Run, Runs, Timing
+from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -32,7 +32,6 @@ from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, Stage
 
 # Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
 PASSING = {"RootError", "Interrupted"}
-AWAITING = "awaiting approval"
 
 
 @stage_command("cycle")

@@ -42,7 +42,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     evaluation_id = evaluation_id or newest(storage, name)
     decision = make(storage, settings, name, evaluation_id, version)
     if not dry_run:
-        decision = write(storage, layout.evaluation(name, evaluation_id) + "decision.json", decision)
+        decision = write(storage, layout.decision(name, evaluation_id), decision)
     return Outcome(decision["exit_code"], decision, text(decision))
 
 
@@ -50,7 +50,7 @@ def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
          version: str | None = None) -> dict[str, Any]:
     """The decision on an evaluation, with the moment at which it was made. NotFound, NoSuchModel, UsageError."""
     try:
-        evaluation = read_json(storage, layout.evaluation(model, evaluation_id) + "evaluation.json")
+        evaluation = read_json(storage, layout.evaluation_document(model, evaluation_id))
     except NotFound:
         there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
         raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
@@ -85,7 +85,7 @@ def retrainings(storage: Storage, model: str) -> list[str]:
     found = []
     for number in storage.folders(layout.versions(model)):
         try:
-            claim = read_json(storage, layout.version(model, number) + "claim.json")
+            claim = read_json(storage, layout.claim(model, number))
         except NotFound:
             continue
         if claim.get("run"):

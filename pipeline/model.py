@@ -21,7 +21,7 @@ from command.terminal import aligned
 from contract import clock, layout
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.registry import HistoryEntry, Registry, check_version, models
-from contract.runs import Run, Runs
+from contract.runs import AWAITING, Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
@@ -164,13 +164,13 @@ def previous(registry: Registry, live: str) -> str:
 def awaiting(storage: Storage, model: str, version: str) -> Run:
     """The run that ended with this version awaiting approval; UsageError when it did not."""
     try:
-        key = read_json(storage, layout.version(model, version) + "claim.json").get("run")
+        key = read_json(storage, layout.claim(model, version)).get("run")
     except NotFound:
         Registry(storage, model).card(version)
         key = None
     run_ = Runs(storage, model).get(int(key.rpartition("/")[2])) if key else None
     end = run_.end() if run_ else None
-    if end is None or end.status != "awaiting approval":
+    if end is None or end.status != AWAITING:
         raise UsageError(f"version {version} of model {model!r} awaits no approval "
                          f"({f'its run ended as {end.status!r}' if end else 'no finished run made it'}). "
                          f"To make it live all the same: trueup model promote {version} --reason WHY.")

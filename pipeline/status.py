@@ -38,7 +38,7 @@ def command(settings: Settings, model: str | None) -> Outcome:
 
 def known_models(storage: Storage) -> list[str]:
     """Models that were published or evaluated; foreign ones have evaluations only."""
-    evaluated = [layout.unname(folder) for folder in storage.folders("evaluations/")]
+    evaluated = [layout.unname(folder) for folder in storage.folders(layout.evaluated())]
     return sorted({*models(storage), *evaluated})
 
 
@@ -55,7 +55,7 @@ def of_model(storage: Storage, model: str) -> dict[str, Any]:
 
 def _decision(storage: Storage, model: str) -> dict[str, Any] | None:
     try:
-        return read_json(storage, layout.evaluation(model, newest(storage, model)) + "decision.json")
+        return read_json(storage, layout.decision(model, newest(storage, model)))
     except NotFound:
         return None
 

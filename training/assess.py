@@ -11,7 +11,7 @@ candidate and of all versions that it descends from.
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract.documents import manifest
 from contract.documents.card import Card
-from contract.documents.manifest import Manifest
-from contract.errors import EmptyData, LeakageFound, NotFound
+from contract.documents.manifest import Manifest, read_index
+from contract.errors import EmptyData, LeakageFound
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
@@ -84,7 +84,7 @@ def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: A
     """
     held = hashes(storage, made, "holdout")
     checked, unknown = [], []
-    for card in ancestry(registry, cards):
+    for card in registry.ancestors(*(card.version for card in cards)):
         if card.dataset is None:
             unknown.append(card.version)
             continue
@@ -97,30 +97,9 @@ def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: A
     return {"rows_in_training": 0, "checked": checked, "unknown_training_set": unknown}
 
 
-def ancestry(registry: Registry, cards: Any) -> Iterator[Card]:
-    """The cards and those of all versions that they descend from, each once."""
-    waiting, seen = list(cards), set()
-    while waiting:
-        card = waiting.pop(0)
-        if card.version in seen:
-            continue
-        seen.add(card.version)
-        yield card
-        if card.parent is not None:
-            waiting.append(registry.card(card.parent))
-
-
 def hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
     """Image hashes of a split, from the index; the split's own files stay closed."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        data = storage.read(made.index.key)
-    except NotFound:
-        raise NotFound(f"dataset {made.dataset}: its index {made.index.key} is gone, so nobody can tell what was trained "
-                       f"on. Restore it, or assess on another dataset.") from None
-    table = pq.read_table(pa.BufferReader(data), columns=["image_sha256", "split"])
+    table = read_index(storage, made, ("image_sha256", "split"))
     return {h for h, s in zip(*(c.to_pylist() for c in table.columns), strict=True) if s == split}
 
 

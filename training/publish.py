@@ -19,7 +19,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import clock, labels
+from contract import clock, labels, layout
 from contract.documents.card import Card, Preprocess
 from contract.errors import GATE_SAYS_NO, BadImage, BadLabel, BadWeights, EmptyData, NoSuchModel, UsageError
 from contract.registry import Registry, file_sha256
@@ -27,7 +27,6 @@ from contract.settings import Settings
 from contract.storage import open_root
 from training.fit import weights_file
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 BATCH = 32
 
 
@@ -183,7 +182,7 @@ def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
     from metrics.intervals import wilson
 
     files = [(path, labels.normalise(path.parent.name)) for path in sorted(folder.glob("*/*"))
-             if path.suffix.lower() in PICTURES]
+             if path.suffix.lower() in layout.PICTURES]
     unknown = sorted({label for _, label in files} - set(card.classes))
     if not files or unknown:
         raise EmptyData(f"--check {folder}: expected folders named by classes with pictures in them, got "

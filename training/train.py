@@ -25,7 +25,7 @@ from contract.documents import manifest
 from contract.documents.card import Card, Preprocess
 from contract.documents.manifest import Manifest
 from contract.errors import NoSuchModel, TrainingFailed, UsageError
-from contract.registry import CARD, Registry
+from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -95,7 +95,7 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     number = registry.claim("trueup train", run=run_key)
     job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought)
     points = _points(storage, job)
-    if run_key and storage.exists(layout.version(registry.model, number) + CARD):
+    if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
         return registry.card(number)
     if job.start and not storage.exists(job.start):
@@ -133,11 +133,11 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
 def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
     """Of run n (its key is `<model>/<n>`, or just n): in its folder. Else beside the version; empty when done."""
     if run_key is None:
-        return f"{layout.version(model, number)}checkpoints/"
+        return layout.checkpoints(layout.version(model, number))
     n = run_key.rpartition("/")[2]
     if not n.isdigit():
         raise UsageError(f"--run {run_key!r}: expected the key of a run, such as {model}/3.")
-    return f"{layout.run(model, int(n))}checkpoints/"
+    return layout.checkpoints(layout.run(model, int(n)))
 
 
 def _points(storage: Storage, job: Job) -> Checkpoints:

@@ -1,14 +1,12 @@
 """`decision.json` as typed models, and its published schema: what the gates said of one evaluation, and why.
 
-    python -m contract.documents.decision > docs/schemas/decision.schema.json
+    python -m contract.documents.schemas docs/schemas      writes its schema, and all others
 """
 
-import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contract import jsonio
 from contract.documents.document import Document
 
 Verdict = Literal["pass", "fail", "cannot tell", "not judged"]
@@ -140,13 +138,3 @@ class Decision(Document):
     retrain: Retrain
     wishes: Wishes | None = None
     sentence: str
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of `decision.json`."""
-    found = Decision.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(jsonio.dumps(schema()).decode())

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from contract import layout
 from contract.documents.document import Document
-from contract.errors import AlreadyExists
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 
 
 class Erasure(Document):
@@ -26,9 +25,5 @@ class Erasure(Document):
 
 
 def ask(storage: Storage, erasure: Erasure) -> bool:
-    """Writes the document; whether it is new."""
-    try:
-        storage.create(layout.erasure(erasure.image_sha256), erasure.to_bytes())
-        return True
-    except AlreadyExists:
-        return False
+    """Writes the document; returns whether it is new."""
+    return create_if_absent(storage, layout.erasure(erasure.image_sha256), erasure.to_bytes())

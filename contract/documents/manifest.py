@@ -1,13 +1,23 @@
-"""The manifest of a dataset: the document that makes it exist, written last; readers trust it and no listing."""
+"""The manifest of a dataset: the document that makes it exist, written last; readers trust it and no listing.
 
-from typing import Any, Literal
+Its index, all rows without their pictures, is read here too: only as the file whose hash the manifest names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from contract import layout
 from contract.documents.document import Document
-from contract.errors import NotFound
+from contract.errors import Mismatch, NotFound
 from contract.stores.store import Storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class DataFile(Document):
@@ -74,6 +84,34 @@ def load(storage: Storage, dataset: str) -> Manifest:
     try:
         return Manifest.load(storage, layout.manifest(dataset))
     except NotFound:
-        there = [d for d in storage.folders("datasets/") if storage.exists(layout.manifest(d))]
+        there = [d for d in storage.folders(layout.datasets()) if storage.exists(layout.manifest(d))]
         raise NotFound(f"{storage.root}: expected a dataset {dataset!r}, found: {', '.join(there) or 'none'}. "
                        f"Make one: trueup dataset.") from None
+
+
+def read_index(storage: Storage, made: Manifest, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads the index of a dataset (contract.dataset_record.INDEX), all columns or some.
+
+    NotFound: it is gone. Mismatch: it is not the file that the manifest names.
+    """
+    try:
+        return read_index_file(storage, made.index.key, made.index.sha256, columns)
+    except NotFound:
+        raise NotFound(f"dataset {made.dataset}: its index {made.index.key} is gone, so nobody can tell what was trained "
+                       f"on. Restore it, or go on with another dataset.") from None
+
+
+def read_index_file(storage: Storage, key: str, sha256: str | None, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads an index by its key; `sha256` is None only for an attempt that no manifest names, so that no hash is known."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = storage.read(key)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise Mismatch(f"{storage.uri(key)}: expected the sha256 {sha256} of its manifest, got another. "
+                       f"The file was damaged; make the dataset again.")
+    try:
+        return pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns))
+    except pa.ArrowException as error:
+        raise Mismatch(f"{storage.uri(key)}: expected the index of a dataset, got a file that cannot be read ({error}). "
+                       f"Remove its folder by hand, then start again.") from error

@@ -7,11 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from contract.errors import AlreadyExists, NotFound, RootError
 from contract.stores.store import Entry
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 # Names that begin with a dot are no data, so a temporary file is never listed.
 TEMPORARY = ".trueup-"
@@ -113,7 +116,7 @@ class LocalStorage:
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{quote(key)}" if key else self.root
 
-    def arrow(self) -> tuple[Any, str]:
+    def arrow(self) -> tuple[fs.FileSystem, str]:
         from pyarrow import fs
 
         return fs.LocalFileSystem(), str(self.folder)

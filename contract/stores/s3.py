@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RootError, UsageError
 from contract.stores.store import Entry
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 ATTEMPTS = 6
 ERASING = {"UploadId": "abort_multipart_upload", "VersionId": "delete_object"}
@@ -146,7 +149,7 @@ class S3Storage:
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else self.root
 
-    def arrow(self) -> tuple[Any, str]:
+    def arrow(self) -> tuple[fs.FileSystem, str]:
         from pyarrow import fs
 
         where = endpoint()

@@ -1,4 +1,8 @@
-"""What a store can do. The implementations are contract/stores/local.py and contract/stores/s3.py.
+"""What a store can do: twelve verbs. The implementations are contract/stores/local.py and contract/stores/s3.py.
+
+Four read (`read`, `exists`, `list`, `folders`), three write (`create`, `put`, `put_file`), two remove (`delete`,
+`erase`), and three describe the store itself (`now`, `uri`, `arrow`). Whatever else is wanted is written over these,
+once: `create_if_absent` below.
 
 Keys are relative to the root, with forward slashes. `create` is exclusive: it either makes a new object or raises
 AlreadyExists, and never shows a half-written one. `put` replaces. Listings are sorted by key.
@@ -9,7 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from contract.errors import AlreadyExists
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 
 @dataclass(frozen=True, order=True)
@@ -27,13 +36,16 @@ class Storage(Protocol):
     root: str
 
     def read(self, key: str) -> bytes:
-        """The bytes under a key; NotFound when there are none."""
+        """Returns the bytes under a key; NotFound when there are none."""
+
+    def exists(self, key: str) -> bool:
+        """Returns whether an object lies under the key."""
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """All objects whose key begins with `prefix`, by key."""
+        """Yields all objects whose key begins with `prefix`, by key."""
 
     def folders(self, prefix: str) -> list[str]:
-        """Names of the folders directly under `prefix` (which ends with '/'), sorted, without listing what is in them."""
+        """Lists the folders directly under `prefix` (which ends with '/'), by name, without listing what is in them."""
 
     def create(self, key: str, data: bytes) -> None:
         """Makes a new object; AlreadyExists when there is one. After a lost response it reads back and compares."""
@@ -52,13 +64,19 @@ class Storage(Protocol):
         uploads, and what writers that died left beside it. RootError when the store refuses."""
 
     def now(self) -> float:
-        """Seconds since 1970 by the store's own clock, to a second or better. RootError when it cannot be asked."""
+        """Returns seconds since 1970 by the store's own clock, to a second or better. RootError when it cannot be asked."""
 
     def uri(self, key: str = "") -> str:
-        """Where an object lies, for people and engines: a percent-encoded `file:///…`, or `s3://…`."""
+        """Returns where an object lies, for people and engines: a percent-encoded `file:///…`, or `s3://…`."""
 
-    def arrow(self) -> tuple[Any, str]:
-        """A pyarrow file system and the base path of the root in it."""
+    def arrow(self) -> tuple[fs.FileSystem, str]:
+        """Returns a pyarrow file system and the base path of the root in it."""
 
-    def exists(self, key: str) -> bool:
-        """Whether an object lies under the key."""
+
+def create_if_absent(storage: Storage, key: str, data: bytes) -> bool:
+    """Creates an object unless there is one: True when this call made it, False when one was there, which stays."""
+    try:
+        storage.create(key, data)
+    except AlreadyExists:
+        return False
+    return True

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
 from contract.counts import BINS
-from contract.errors import ForeignSchema
+from contract.rows.listing import list_rows
+from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, drawn, uniform
 from contract.stores.store import Entry, Storage
 
@@ -34,8 +35,7 @@ class Item(NamedTuple):
 
 def list_files(storage: Storage, day: str) -> list[Entry]:
     """Lists the Parquet files of a day's predictions."""
-    entries = storage.list(layout.day_folder(layout.PREDICTIONS, day))
-    return [e for e in entries if e.key.endswith(".parquet") and layout.holds_rows(e.key)]
+    return [e for e in list_rows(storage, layout.PREDICTIONS, day) if e.key.endswith(".parquet")]
 
 
 def count_cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
@@ -68,18 +68,8 @@ def _read_columns(storage: Storage, key: str) -> pa.Table:
     ForeignSchema when it is no file of predictions.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    filesystem, base = storage.arrow()
-    try:
-        # The file alone: its folder's name would otherwise become a column of its own.
-        file = pq.ParquetFile(f"{base}/{key}", filesystem=filesystem)
-        table = file.read(columns=[c for c in COLUMNS if c in file.schema_arrow.names])
-    except pa.ArrowInvalid as error:
-        raise ForeignSchema(f"{storage.uri(key)}: expected a Parquet file of predictions, got: {error}.") from error
-    missing = [c for c in REQUIRED if c not in table.column_names]
-    if missing:
-        raise ForeignSchema(f"{storage.uri(key)}: expected the columns {', '.join(REQUIRED)}, {missing[0]} is missing.")
+    table = read_columns(storage, key, COLUMNS, REQUIRED)
     types = {"confidence": pa.float64()}
     return pa.table({c: table[c].cast(types.get(c, pa.string())) if c in table.column_names
                      else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})

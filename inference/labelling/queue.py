@@ -48,7 +48,7 @@ class Queue:
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
-        self._batches = NumberedDocuments(storage, f"{self.folder}batch-{{}}.json")
+        self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Batch | Answers] = {}
 
@@ -196,7 +196,8 @@ class Queue:
         if not new:
             return
         document = Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new)
-        k = NumberedDocuments(self.storage, f"{self.folder}answer-{n}-{{}}.json").add(document.to_dict())
+        pattern = layout.answers(self.sample.model, self.sample.day, self.sample.kind, n)
+        k = NumberedDocuments(self.storage, pattern).add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
 
     def count_progress(self) -> dict[str, int]:
@@ -219,9 +220,8 @@ def _is_tied(named: list[str]) -> bool:
 
 def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
     """Lists the days that have a sample of this kind, newest first."""
-    prefix = f"samples/{layout.name(model)}/"
-    days = [f.removeprefix("dt=") for f in storage.folders(prefix) if f.startswith("dt=")]
-    return [d for d in sorted(days, reverse=True) if storage.exists(samples.sample_key(model, d, kind))]
+    days = [day for f in storage.folders(layout.samples(model)) if (day := layout.day_of(f))]
+    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind))]
 
 
 def parse_answers(answers: object) -> dict[str, str | None]:

@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
-from contract.errors import AlreadyExists, Mismatch
+from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from inference.outbox.outbox import Outbox
 from inference.outbox.tables import Cut, Waiting
 
@@ -110,10 +110,7 @@ class Shipper:
         if data is None or self.storage.exists(erased):
             return
         if not self.storage.exists(key):
-            try:
-                self.storage.create(key, data)
-            except AlreadyExists:
-                pass  # named by its content: another replica brought the same picture
+            create_if_absent(self.storage, key, data)  # named by its content: another replica may have brought it
         if self.storage.exists(erased):
             self.storage.delete(key)
 
@@ -121,9 +118,7 @@ class Shipper:
         self._upload_images(self.outbox.list_images(cut))
         key = layout.row_file(cut.table, cut.day, self.outbox.writer, cut.first, cut.last)
         data = write_parquet(cut.table, self.outbox.read_rows(cut), cut.rows_sha256)
-        try:
-            self.storage.create(key, data)
-        except AlreadyExists:
+        if not create_if_absent(self.storage, key, data):
             self._check_same_rows(key, cut, data)
         self.outbox.forget_cut(cut)
         self.report("shipped", key=key, rows=cut.count, bytes=len(data))

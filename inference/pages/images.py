@@ -8,6 +8,7 @@ import re
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from contract import layout
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import Site, run_in_thread
@@ -38,7 +39,7 @@ def make_router(site: Site) -> APIRouter:
 
 
 def _find(storage: Storage, sha256: str) -> bytes | None:
-    entry = next(iter(storage.list(f"images/{sha256[:2]}/{sha256}.")), None)
+    entry = next(iter(storage.list(layout.image(sha256, ""))), None)
     return storage.read(entry.key) if entry else None
 
 

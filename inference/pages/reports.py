@@ -55,18 +55,17 @@ def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
 
 def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
     """Returns what the list says of an evaluation; None while its document is not there."""
-    folder = layout.evaluation(model, name)
     try:
-        document = jsonio.loads(storage.read(folder + "evaluation.json"))
+        document = jsonio.loads(storage.read(layout.evaluation_document(model, name)))
     except NotFound:
         return None
-    verdict, judged = _read_verdict(storage, folder)
+    verdict, judged = _read_verdict(storage, model, name)
     versions = document.get("versions", {})
     order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
     return {"id": name, "as_of": document.get("as_of", ""), "window": document.get("window", {}),
             "versions": [_format_figures(v, versions[v]) for v in order],
             "reason": document.get("reason", ""), "verdict": verdict, "judged": judged,
-            "report": storage.exists(folder + "report.html")}
+            "report": storage.exists(layout.report(model, name))}
 
 
 def _format_figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +77,10 @@ def _format_figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
             "origin": estimate.get("origin") or "", "reason": estimate.get("reason") or "not known"}
 
 
-def _read_verdict(storage: Storage, folder: str) -> tuple[str, str]:
+def _read_verdict(storage: Storage, model: str, name: str) -> tuple[str, str]:
     """Reads the verdict and the version that it is of; empty where nothing was decided."""
     try:
-        decision = jsonio.loads(storage.read(folder + "decision.json"))
+        decision = jsonio.loads(storage.read(layout.decision(model, name)))
     except NotFound:
         return "", ""
     return str(decision.get("verdict", "")), str(decision.get("version", ""))

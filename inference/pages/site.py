@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,11 +142,6 @@ def shows_page(request: Request) -> bool:
     return wants_page(request) or not (request.query_params.get("format") == "json" or "application/json" in accept)
 
 
-def code_of(error: Exception) -> str:
-    """The code that programs see: `NotFound` -> `not_found`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-
-
 @contextmanager
 def refuse_errors() -> Iterator[None]:
     """Turns errors of the library into HTTP refusals."""
@@ -157,7 +151,7 @@ def refuse_errors() -> Iterator[None]:
         status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), None)
         if status is None:
             raise
-        raise Refused(status, code_of(error), str(error)) from error
+        raise Refused(status, error.http_code, str(error)) from error
 
 
 async def run_in_thread(function: Callable[P, Result], *arguments: P.args, **options: P.kwargs) -> Result:

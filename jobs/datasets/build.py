@@ -13,17 +13,15 @@ from typing import Any
 from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
 from contract.documents import manifest
-from contract.documents.manifest import Manifest, Table
-from contract.errors import AlreadyExists, LeakageFound, Mismatch, NoSuchModel
+from contract.documents.manifest import Manifest, Table, read_index
+from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
 from contract.settings import DatasetSettings
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at
 from jobs.datasets.plan import Plan, Row
-
-INDEX_FILE, LISTED_FILE = "rows.parquet", "left_out.json"
 
 
 def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
@@ -43,11 +41,9 @@ def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], set
     made = _write(spark, storage, plan, settings, dataset=found, model=model, parent=parent.dataset if parent else None,
                   as_of=clock.iso(as_of), window=window)
     _check_erasures(storage, plan, made)
-    try:
-        storage.create(layout.manifest(found), made.to_bytes())
-    except AlreadyExists:  # somebody else made the same dataset meanwhile; theirs is named, so theirs is it
-        return manifest.load(storage, found)
-    return made
+    if create_if_absent(storage, layout.manifest(found), made.to_bytes()):
+        return made
+    return manifest.load(storage, found)  # somebody else made the same dataset meanwhile; its manifest names their files
 
 
 def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
@@ -65,27 +61,15 @@ def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
     """The parent's index rows, ready to be rows of ours. Mismatch when the file is not the one of its manifest."""
     if parent is None:
         return []
-    rows = read_index(storage, parent)
+    rows = read_index(storage, parent).to_pylist()
     for row in rows:
         row["came_with"] = row["came_with"] or parent.dataset
     return rows
 
 
-def read_index(storage: Storage, of: Manifest) -> list[Row]:
-    """All rows of a dataset without their pictures (contract.dataset_record.INDEX), checked against its manifest."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    data = storage.read(of.index.key)
-    if hashlib.sha256(data).hexdigest() != of.index.sha256:
-        raise Mismatch(f"{storage.uri(of.index.key)}: expected the sha256 {of.index.sha256} of its manifest, got another. "
-                       f"The file was damaged; make the dataset again.")
-    return pq.read_table(pa.BufferReader(data)).to_pylist()
-
-
 def erased(storage: Storage) -> set[str]:
     """Hashes of the images that people asked to be removed."""
-    return {entry.key.removeprefix("erasures/").removesuffix(".json") for entry in storage.list("erasures/")}
+    return {layout.document_name(entry.key) for entry in storage.list(layout.erasures())}
 
 
 def check_leakage(plan: Plan) -> None:
@@ -98,16 +82,16 @@ def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
     """Whoever erased a picture while it was written here could not see this attempt's files yet."""
     gone = {row["image_sha256"] for row in plan.rows} & erased(storage)
     if gone:
-        storage.erase(f"{layout.dataset(made.dataset)}{made.attempt}/")
+        storage.erase(layout.dataset_attempt(made.dataset, made.attempt))
         raise Mismatch(f"{len(gone)} pictures, for example {min(gone)}, were erased on request while the dataset was made. "
                        f"It was removed; start again, they will be left out.")
 
 
 def _write(spark: Any, storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str, **facts: Any) -> Manifest:
     attempt = f"attempt-{os.urandom(4).hex()}"
-    folder = f"{layout.dataset(dataset)}{attempt}/"
-    index = _create(storage, folder + INDEX_FILE, _index_bytes(plan), len(plan.rows))
-    listed = _create(storage, folder + LISTED_FILE, jsonio.dumps(plan.listed), len(plan.listed))
+    folder = layout.dataset_attempt(dataset, attempt)
+    index = _create(storage, layout.dataset_index(folder), _index_bytes(plan), len(plan.rows))
+    listed = _create(storage, layout.dataset_left_out(folder), jsonio.dumps(plan.listed), len(plan.listed))
     places = [(*place, dataset_plan.row_digest(rows)) for place, rows in plan.files().items()]
     files, common_metadata = petastorm_writer.write(spark, storage, folder, index.key, places, settings.rows_per_group,
                                                     settings.max_side)

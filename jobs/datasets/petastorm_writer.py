@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from contract import layout
 from contract.dataset_record import ROW, SPLITS, unischema
 from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
@@ -33,7 +34,7 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
     one that the index names.
     """
     at = task_store.where(storage)
-    work = [(n, f"{folder}{split}/part-{file:05d}.parquet", split, digest)
+    work = [(n, layout.dataset_file(folder, split, file), split, digest)
             for n, (split, file, digest) in enumerate(places)]
     used = [split for split in SPLITS if any(split == w[2] for w in work)]
     with ExitStack() as stack:
@@ -42,7 +43,7 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
         context = spark.sparkContext
         tasks = context.parallelize(work, min(len(work), 4 * context.defaultParallelism))
         files = tasks.map(lambda w: _write_file(at, index_key, w, rows_per_group, max_side)).collect()
-    return files, {split: _digest_of_metadata(storage, f"{folder}{split}/") for split in used}
+    return files, {split: _digest_of_metadata(storage, layout.dataset_split(folder, split)) for split in used}
 
 
 def _digest_of_metadata(storage: Storage, folder: str) -> str:

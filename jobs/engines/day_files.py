@@ -15,6 +15,8 @@ from contract import layout
 from contract.days import label_days, prediction_days
 from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, TableSchema
+from contract.rows.listing import list_folder
+from contract.rows.reading import read_columns
 from contract.stores.store import Entry, Storage
 from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
 
@@ -94,7 +96,7 @@ def list_day(storage: Storage, day: str) -> DayFiles:
 def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
     """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
     folder = layout.day_folder(table, day)
-    entries = sorted(storage.list(folder))
+    entries = list_folder(storage, table, day)
     deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _hidden(e.key[len(folder):])]
     if deeper:
         log.warning("not counted: %s%s: files of rows lie in the day's folder itself, not below it.", deeper[0],
@@ -159,18 +161,14 @@ def _unreadable(storage: Storage, file: RawFile) -> str | None:
 
 def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
     """The models that have prediction rows on the newest of these days that has any readable file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
     for day in reversed(days):
         found: set[str] = set()
         for entry in _objects(storage, layout.PREDICTIONS, day):
             try:
-                column = pq.read_table(f"{base}/{entry.key}", columns=["model"], filesystem=system, partitioning=None)
-                found |= {m for m in column["model"].unique().to_pylist() if m}
-            except (OSError, pa.ArrowException, KeyError):
+                column = read_columns(storage, entry.key, ["model"], required=["model"])["model"]
+            except ForeignSchema:
                 continue  # named by whoever counts this day
+            found |= {m for m in column.unique().to_pylist() if m}
         if found:
             return sorted(map(str, found))
     return []

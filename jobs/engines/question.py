@@ -7,6 +7,7 @@ from typing import Any
 
 from contract import jsonio
 from contract.counts import RULES, WEIGHT_SCALE
+from contract.rows.listing import fingerprint
 from contract.settings import EvaluateSettings
 
 
@@ -39,7 +40,7 @@ class DayFiles:
 
     def fingerprint(self) -> list[list[str]]:
         """The sorted (key, size, etag) of both tables, for the `inputs` hash."""
-        return sorted([f.key, str(f.size), f.etag] for f in self.predictions + self.labels)
+        return fingerprint(self.predictions + self.labels)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from contract import ids
+from contract.clock import MS_PER_DAY, US_PER_DAY, US_PER_HOUR
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, WEIGHT_SCALE
 from contract.records import LABEL, PREDICTION
 from jobs.engines.question import Question, band
 
 Row = dict[str, Any]
 Record = tuple[str, tuple, tuple]  # table, key columns, value columns; records of one key add up
-US_PER_DAY, US_PER_HOUR, MS_PER_DAY = 86_400_000_000, 3_600_000_000, 86_400_000
 
 KEPT_FIRST = ("predicted_at", "model_version", "predicted_label", "confidence")
 LATER = ("labeled_at", "label_id", "label")

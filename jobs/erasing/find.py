@@ -8,12 +8,11 @@ from typing import Any
 from contract import ids, layout
 from contract.days import prediction_days
 from contract.documents import manifest
-from contract.documents.manifest import Manifest
-from contract.errors import Mismatch, NotFound
+from contract.documents.manifest import Manifest, read_index_file
+from contract.errors import NotFound
 from contract.registry import Registry, models
+from contract.rows.reading import rows_where
 from contract.stores.store import Storage
-from jobs.datasets.build import INDEX_FILE
-from jobs.engines import day_files
 
 COLUMNS = ("prediction_id", "image_sha256", "image_uri")
 
@@ -67,20 +66,9 @@ def inside(uri: str) -> bool:
 
 
 def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]) -> Iterator[tuple[Any, Any, Any]]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
-    for file in day_files.list_day(storage, day).predictions:
-        try:
-            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
-                there = [c for c in COLUMNS if c in parquet.schema_arrow.names]
-                for batch in parquet.iter_batches(1 << 17, columns=there) if column in there else ():
-                    part = batch.filter(pc.equal(batch[column].cast(pa.string()), value))
-                    yield from (tuple(row.get(c) for c in COLUMNS) for row in part.to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            unread.append(f"{file.key} ({error})")
+    found = rows_where(storage, layout.PREDICTIONS, day, column, [value], COLUMNS, unreadable=unread)
+    for _, row in found:
+        yield row["prediction_id"], row["image_sha256"], row["image_uri"]
 
 
 @dataclass(frozen=True)
@@ -95,26 +83,23 @@ class Attempt:
 def attempts(storage: Storage, sha256: str) -> list[Attempt]:
     """All attempts, named by a manifest or not, whose index has the image. An index is written before any picture."""
     found = []
-    for dataset in storage.folders("datasets/"):
+    for dataset in storage.folders(layout.datasets()):
         for attempt in storage.folders(layout.dataset(dataset)):
-            folder = f"{layout.dataset(dataset)}{attempt}/"
-            if sha256 in (splits := _index(storage, folder)) or not splits:
+            folder = layout.dataset_attempt(dataset, attempt)
+            if sha256 in (splits := _splits(storage, dataset, attempt)) or not splits:
                 found.append(Attempt(dataset, folder, splits.get(sha256)))
     return found
 
 
-def _index(storage: Storage, folder: str) -> dict[str, str]:
-    """Image hash -> split; empty when there is no index."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _splits(storage: Storage, dataset: str, attempt: str) -> dict[str, str]:
+    """Image hash -> split, by an attempt's index; empty when there is no index."""
+    made = manifest_of(storage, dataset)
+    sha256 = made.index.sha256 if made and made.attempt == attempt else None
+    key = layout.dataset_index(layout.dataset_attempt(dataset, attempt))
     try:
-        table = pq.read_table(pa.BufferReader(storage.read(folder + INDEX_FILE)), columns=["image_sha256", "split"])
+        table = read_index_file(storage, key, sha256, ("image_sha256", "split"))
     except NotFound:
         return {}
-    except pa.ArrowException as error:
-        raise Mismatch(f"{storage.uri(folder + INDEX_FILE)}: expected the index of a dataset, got a file that cannot be read "
-                       f"({error}). Remove the folder {folder} by hand, then start again.") from error
     return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from contract import layout
 from contract.days import prediction_days
 from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
+from contract.rows.reading import rows_where
 from contract.stores.store import Storage
-from jobs.engines import day_files
 from jobs.imports import rows
 from jobs.imports.rows import Row
 
@@ -88,20 +89,10 @@ def _sha256(line: dict[str, Any]) -> str | None:
 
 
 def _predictions(storage: Storage, wanted: set[str]) -> dict[str, set[str]]:
-    """The prediction ids of each of these images."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    system, base = storage.arrow()
-    found, columns = defaultdict(set), ["prediction_id", "image_sha256"]
+    """Maps each of these images to the ids of its predictions. ForeignSchema: a file that cannot be read."""
+    found = defaultdict(set)
+    columns = ("prediction_id", "image_sha256")
     for day in prediction_days(storage) if wanted else ():
-        for file in day_files.list_day(storage, day).predictions:
-            with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
-                if columns[1] not in parquet.schema_arrow.names:
-                    continue
-                table = parquet.read(columns=columns)
-            mine = pc.is_in(table[columns[1]].cast(pa.string()), pa.array(sorted(wanted), pa.string()))
-            for row in table.filter(mine).to_pylist():
-                found[row["image_sha256"]].add(row["prediction_id"])
+        for _, row in rows_where(storage, layout.PREDICTIONS, day, "image_sha256", wanted, columns, unreadable=None):
+            found[row["image_sha256"]].add(row["prediction_id"])
     return found

@@ -26,7 +26,7 @@ def write_comparison(storage: Storage, model: str, first: str, second: str) -> t
     sides = [side(storage, model, name) for name in (first, second)]
     sides = [one | {"file": file_of(storage, model, one["id"])} for one in sides]
     document = compare(*sides)
-    key = layout.evaluation(model, sides[1]["id"]) + f"compare-{_file(sides[0])}.html"
+    key = layout.comparison(model, sides[1]["id"], _file(sides[0]))
     storage.put(key, template("compare.html", {"c": document, "model": model, "most": MOST}).encode())
     return storage.uri(key), {"comparison": storage.uri(key), **document}
 
@@ -48,7 +48,7 @@ def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
 
 def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
     for name in reversed(storage.folders(layout.evaluations(model))):
-        evaluation = optional(storage, layout.evaluation(model, name) + "evaluation.json")
+        evaluation = optional(storage, layout.evaluation_document(model, name))
         if evaluation and version in evaluation["versions"]:
             return _side(name, evaluation, version)
     raise NotFound(f"{storage.root}: no evaluation of model {model!r} has a prediction of version {version}.")

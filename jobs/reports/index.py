@@ -25,12 +25,11 @@ def write(storage: Storage, model: str) -> str:
 
 
 def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    folder = layout.evaluation(model, name)
-    document = optional(storage, folder + "evaluation.json")
+    document = optional(storage, layout.evaluation_document(model, name))
     if document is None:
         return None
-    decision = optional(storage, folder + "decision.json")
+    decision = optional(storage, layout.decision(model, name))
     version = next(iter(newest_first(document, decision)), None)
     return {"id": name, "window": document["window"], "as_of": document["as_of"], "version": version,
             "figures": document["versions"].get(version), "verdict": decision and decision["verdict"],
-            "partial": bool(document["partial"]), "report": storage.exists(folder + "report.html")}
+            "partial": bool(document["partial"]), "report": storage.exists(layout.report(model, name))}

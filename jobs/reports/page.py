@@ -17,14 +17,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 def load(storage: Storage, model: str, evaluation_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """An evaluation and its decision (None: not judged); NotFound names the newest there are."""
-    folder = layout.evaluation(model, evaluation_id)
     try:
-        evaluation = read_json(storage, folder + "evaluation.json")
+        evaluation = read_json(storage, layout.evaluation_document(model, evaluation_id))
     except NotFound:
         there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
         raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
                        f"Make one: trueup evaluate --model {model}.") from None
-    return evaluation, optional(storage, folder + "decision.json")
+    return evaluation, optional(storage, layout.decision(model, evaluation_id))
 
 
 def render(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None = None,

@@ -38,11 +38,11 @@ def last_time(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: st
     """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
     model = evaluation["model"]
     names = [n for n in storage.folders(layout.evaluations(model)) if n < evaluation_id][:-LOOK_BACK - 1:-1]
-    judged = [n for n in names if storage.exists(layout.evaluation(model, n) + "decision.json")]
+    judged = [n for n in names if storage.exists(layout.decision(model, n))]
     for name in [*judged, *(n for n in names if n not in judged)] if order else ():
-        found = optional(storage, layout.evaluation(model, name) + "evaluation.json")
+        found = optional(storage, layout.evaluation_document(model, name))
         if found and found["versions"] and found["as_of"] < evaluation["as_of"]:
-            decision = optional(storage, layout.evaluation(model, name) + "decision.json")
+            decision = optional(storage, layout.decision(model, name))
             version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
             now, then = evaluation["versions"][order[0]], found["versions"][version]
             return {"id": name, "file": file_of(storage, model, name), "as_of": found["as_of"], "window": found["window"],
@@ -54,8 +54,9 @@ def last_time(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: st
 
 def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
     """What a link to an evaluation leads to: its report, or the document when none was rendered."""
-    there = storage.exists(layout.evaluation(model, evaluation_id) + "report.html")
-    return "report.html" if there else "evaluation.json"
+    report = layout.report(model, evaluation_id)
+    key = report if storage.exists(report) else layout.evaluation_document(model, evaluation_id)
+    return key.rpartition("/")[2]
 
 
 def optional(storage: Storage, key: str) -> dict[str, Any] | None:
@@ -68,19 +69,9 @@ def optional(storage: Storage, key: str) -> dict[str, Any] | None:
 
 def lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str, Any]]:
     """Version -> dataset -> labels, for the versions of the report and those they come from, newest first."""
-    registry, rows, queue, seen = Registry(storage, model), [], list(order), set(order)
-    there = set(registry.versions())
-    while queue:
-        name = queue.pop(0)
-        if name not in there:
-            continue
-        card = registry.card(name)
-        rows.append({"version": name, "created_at": card.created_at, "parent": card.parent, "network": card.network,
-                     "classes": len(card.classes), "made_from": card.made_from, "dataset": _dataset(storage, card.dataset)})
-        if card.parent and card.parent not in seen:
-            seen.add(card.parent)
-            queue.append(card.parent)
-    return rows
+    return [{"version": card.version, "created_at": card.created_at, "parent": card.parent, "network": card.network,
+             "classes": len(card.classes), "made_from": card.made_from, "dataset": _dataset(storage, card.dataset)}
+            for card in Registry(storage, model).ancestors(*order, missing_ok=True)]
 
 
 def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:

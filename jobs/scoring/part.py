@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from contract import clock, ids, layout
-from contract.errors import AlreadyExists, BadImage, NotFound
+from contract.errors import BadImage, NotFound
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
-from contract.stores.store import Storage
+from contract.stores.store import Storage, create_if_absent
 from jvm import task_store
 
-ERRORS = "errors/"  # below the version's scoring folder
 READERS = 4  # threads that fetch and decode while the network works
 _loaded: dict[tuple[str, str, str], Any] = {}
 
@@ -97,18 +96,13 @@ def score_part(storage: Storage, job: Job, model: Any, part: Part) -> dict[str, 
                           part.first + len(part.items))
     if rows:
         _create(storage, key, PREDICTION.arrow(), rows)
-    _create(storage, done_key(job.model, job.version, part.plan, part.first), None, errors)
+    _create(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), None, errors)
     return {"scored": len(rows), "errors": errors, "file": key if rows else None}
 
 
 def _writer(part: Part) -> str:
     """Names the plan: its number may repeat under another version, its list of items and moment do not."""
     return f"batch{hashlib.sha256(f'{part.listed} {part.plan} {part.at}'.encode()).hexdigest()[:12]}"
-
-
-def done_key(model: str, version: str, plan: int, first: int) -> str:
-    """The errors table of a part; the part is done when it exists."""
-    return f"{layout.scoring(model, version)}{ERRORS}plan-{plan}/done-{first:09d}.parquet"
 
 
 def picture(storage: Storage, job: Job, model: Any, uri: str, etag: str, size: int) -> Picture:
@@ -170,7 +164,4 @@ def _create(storage: Storage, key: str, schema: Any, rows: list[dict[str, Any]])
     schema = schema or pa.schema([(n, pa.string()) for n in ("uri", "etag", "reason")])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="zstd")
-    try:
-        storage.create(key, out.getvalue())
-    except AlreadyExists:  # another run was carrying out the same part
-        pass
+    create_if_absent(storage, key, out.getvalue())  # another run may have carried out the same part

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from contract import clock, samples
+from contract import clock, layout
 from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.registry import Registry
@@ -114,7 +114,7 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
 
 def draw(world: World, day: str, kind: str, *options: str) -> None:
     """`trueup review sample`, unless an earlier start drew it: a sample is drawn once."""
-    if not open_storage(str(world.root)).exists(samples.sample_key(MODEL, day, kind)):
+    if not open_storage(str(world.root)).exists(layout.sample_document(MODEL, day, kind)):
         world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", kind, *options)
 
 
@@ -125,7 +125,7 @@ def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) ->
     storage = open_storage(str(world.root))
     deadline = time.monotonic() + seconds
     while True:
-        files = [world.root / e.key for e in storage.list(f"predictions/dt={day}/")]
+        files = [world.root / e.key for e in storage.list(layout.day_folder(layout.PREDICTIONS, day))]
         found = sum(pq.read_metadata(f).num_rows for f in files)
         if found >= expected:
             return
@@ -245,9 +245,9 @@ def recovered(world: World) -> None:
 def second_cycle(world: World) -> None:
     """A second cycle finds the gates passing and changes nothing."""
     world.go_to("now")
-    before = read_json(open_storage(str(world.root)), f"models/{MODEL}/live.json")
+    before = read_json(open_storage(str(world.root)), layout.live(MODEL))
     code, document = world.run("pipeline.cycle", "--model", MODEL, answers=(DONE, GATE_SAYS_NO, CANNOT_TELL))
-    after = read_json(open_storage(str(world.root)), f"models/{MODEL}/live.json")
+    after = read_json(open_storage(str(world.root)), layout.live(MODEL))
     if code != DONE or before != after:
         raise StageFailed(f"expected the second cycle to change nothing, it says: {document.get('sentence')}", 1)
     world.facts["second_cycle"] = document

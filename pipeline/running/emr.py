@@ -14,8 +14,9 @@ from contract import layout
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.errors import UsageError
+from contract.rows.listing import list_day
 from contract.storage import open_root
-from contract.stores.store import Entry, Storage
+from contract.stores.store import Storage
 from emr import dispatch
 from emr.cluster import Package
 from emr.follow import ClusterFailed
@@ -98,13 +99,9 @@ def uncounted(storage: Storage, model: str, first: str | None, last: str | None)
     for day in prediction_days(storage):
         if (first and day < first) or (last and day > last):
             continue
-        files = [e for table in (layout.PREDICTIONS, layout.LABELS) for e in _rows(storage, layout.day_folder(table, day))]
-        if sorted([e.key, str(e.size), e.etag] for e in files) not in _counted(storage, model, day):
-            yield sum(e.size for e in files)
-
-
-def _rows(storage: Storage, folder: str) -> Iterator[Entry]:
-    return (e for e in storage.list(folder) if layout.holds_rows(e.key))
+        listing = list_day(storage, day)
+        if listing.fingerprint() not in _counted(storage, model, day):
+            yield listing.size
 
 
 def _counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:

@@ -5,7 +5,9 @@ import threading
 import pytest
 
 from contract.errors import AlreadyExists, NotFound, RootError, UsageError
-from contract.storage import MARKER, open_root, open_storage
+from contract.layout import MARKER
+from contract.storage import open_root, open_storage
+from contract.stores.store import Storage, create_if_absent
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -38,6 +40,29 @@ def test_create_is_exclusive_and_keeps_the_first(store):
     with pytest.raises(AlreadyExists, match="exists already"):
         store.create("a", b"second")
     assert store.read("a") == b"first"
+
+
+def test_create_if_absent_says_whether_it_made_the_object(store):
+    assert create_if_absent(store, "a", b"first") is True
+    assert create_if_absent(store, "a", b"second") is False
+    assert create_if_absent(store, "a", b"first") is False
+    assert store.read("a") == b"first"
+
+
+def test_create_if_absent_hides_no_other_error(store, monkeypatch):
+    def refuse(key, data):
+        raise RootError("no rights")
+
+    monkeypatch.setattr(store, "create", refuse)
+    with pytest.raises(RootError, match="no rights"):
+        create_if_absent(store, "a", b"first")
+
+
+def test_a_store_has_the_verbs_that_its_interface_counts(store):
+    verbs = {name for name in vars(Storage) if not name.startswith("_")}
+    assert len(verbs) == 12, "store.py and docs/decisions/0002 say twelve"
+    own = {name for name in dir(type(store)) if not name.startswith("_") and callable(getattr(type(store), name))}
+    assert verbs <= own
 
 
 def test_of_many_creations_at_once_exactly_one_wins(store):

@@ -33,7 +33,7 @@ def service(tmp_path):
     publish(made.storage, tmp_path, made.classes, made_from=HOSTILE, metrics={"accuracy": {"value": 0.93}})
     made.ids = ship(made.storage, 60, labels=made.classes)
     for kind in samples.KINDS:
-        samples.write(made.storage, samples.draw(MODEL, DAY, kind, "random-audit", kind, p=1.0))
+        samples.write(made.storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
     return made
 
 

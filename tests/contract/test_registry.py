@@ -23,12 +23,12 @@ def registry(tmp_path):
     return Registry(LocalStorage(tmp_path / "root"), "digits")
 
 
-def publish(registry, tmp_path, content=b"weights", run=None, live=True):
+def publish(registry, tmp_path, content=b"weights", run=None, live=True, parent=None):
     """A version with these bytes as weights; made live when asked."""
     file = tmp_path / "w"
     file.write_bytes(content)
     version = registry.claim(by="test", run=run)
-    card = Card(model="digits", version=version, created_at="t", network="resnet18", classes=["a"],
+    card = Card(model="digits", version=version, created_at="t", network="resnet18", classes=["a"], parent=parent,
                 preprocess=Preprocess(), weights_sha256=file_sha256(file), weights_bytes=len(content))
     registry.write_version(card, file)
     if live:
@@ -58,6 +58,20 @@ def test_a_version_that_is_not_there_is_an_error_that_names_those_there_are(regi
         registry.promote("7", by="x", reason="r", expected_live="1")
     with pytest.raises(NoSuchVersion, match="expected a version such as 3, got '01'"):
         check_version("01")
+
+
+def test_ancestors_come_once_the_versions_themselves_first(registry, tmp_path):
+    for parent in (None, "1", "1", "2", "9"):
+        publish(registry, tmp_path, live=False, parent=parent)
+
+    def ancestors(*versions, **options):
+        return [card.version for card in registry.ancestors(*versions, **options)]
+
+    assert ancestors("1") == ["1"] and ancestors("4") == ["4", "2", "1"]
+    assert ancestors("3", "4", "4") == ["3", "4", "1", "2"]
+    with pytest.raises(NoSuchVersion, match="no version '9'"):
+        ancestors("5")
+    assert ancestors("5", "../9", "3", missing_ok=True) == ["5", "3", "1"]
 
 
 def test_damaged_weights_are_refused(registry, tmp_path):

@@ -63,7 +63,7 @@ def trained_and_sampled(root):
     with tempfile.TemporaryDirectory() as folder:
         write_version(registry, registry.claim(by="test"), Path(folder), dataset="d1", parent="1")
     registry.promote("2", by="test", reason="better", expected_live="1")
-    samples.write(storage, samples.draw(MODEL, DAY, "audit", "random-audit", "salt", p=0.5))
+    samples.write(storage, samples.draw(MODEL, DAY, "audit", samples.Design("random-audit", "salt", p=0.5)))
     return root
 
 

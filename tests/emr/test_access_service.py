@@ -15,7 +15,7 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
     publish_tiny(root)
     storage, day = open_root(root), clock.day_of(clock.now())
     for kind in samples.KINDS:
-        samples.write(storage, samples.draw("m", day, kind, "random-audit", "salt", p=0.9))
+        samples.write(storage, samples.draw("m", day, kind, samples.Design("random-audit", "salt", p=0.9)))
     storage.put(layout.evaluation("m", "20261120T000000Z-00000000") + "report.html", b"a report")
     ring = KeyRing(storage)
     tokens = {who: ring.add(who, roles) for who, roles in {"camera": ["predict"], "ada": ["label", "read"]}.items()}

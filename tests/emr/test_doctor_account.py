@@ -7,7 +7,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from contract.storage import MARKER, open_storage
+from contract.layout import MARKER
+from contract.storage import open_storage
 from emr import account, stack
 from pipeline import doctor
 from pipeline.checks import machine

@@ -6,8 +6,9 @@ import click
 
 from command.command import Outcome, run, stage_command
 from contract import jsonio, layout
-from contract.errors import AlreadyExists, EmptyData
+from contract.errors import EmptyData
 from contract.storage import open_root
+from contract.stores.store import create_if_absent
 
 
 @stage_command("dataset")
@@ -19,10 +20,8 @@ def command(settings, model, first, last, as_of):
     if settings.dataset.class_floor == 1_000_000:  # how a test asks for an error
         raise EmptyData("expected 1000000 rows of every class, got fewer.")
     name = jsonio.digest([model, first, last, as_of])[:16]
-    try:
-        open_root(settings.need_root()).create(layout.manifest(name), jsonio.dumps({"dataset": name, "as_of": as_of}))
-    except AlreadyExists:
-        pass
+    document = jsonio.dumps({"dataset": name, "as_of": as_of})
+    create_if_absent(open_root(settings.need_root()), layout.manifest(name), document)
     return Outcome(document={"dataset": name, "more": "than the run records"})
 
 

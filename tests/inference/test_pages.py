@@ -33,7 +33,7 @@ def service(tmp_root, tmp_path):
     publish(made.storage, tmp_path, made_from=HOSTILE, metrics={"accuracy": {"value": 0.9375}})
     made.ids = ship(made.storage, 24)
     for kind in samples.KINDS:
-        samples.write(made.storage, samples.draw(MODEL, DAY, kind, "random-audit", kind, p=0.9))
+        samples.write(made.storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=0.9)))
     return made
 
 

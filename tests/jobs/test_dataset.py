@@ -10,11 +10,12 @@ from command.load_settings import load
 from contract import clock
 from contract.documents import manifest
 from contract.documents.card import Card, Preprocess
+from contract.documents.manifest import read_index
 from contract.errors import DONE, ERROR, EmptyData
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
 from jobs import dataset as dataset_job
-from jobs.datasets import build, petastorm_writer
+from jobs.datasets import petastorm_writer
 from tests.training.loop_root import LoopRoot, digits, jpeg, png
 
 AS_OF = clock.parse_moment("2026-11-25T00:00:00Z")
@@ -108,7 +109,7 @@ def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_o
 
 def test_a_damaged_and_a_missing_image_are_listed_and_stop_nothing(loop, spark):
     made = make(loop.root)
-    rows = build.read_index(loop.storage, made)
+    rows = read_index(loop.storage, made).to_pylist()
     loop.storage.put(rows[0]["image_uri"], b"other bytes")
     loop.storage.delete(rows[1]["image_uri"])
     again = make(loop.root)
@@ -135,8 +136,8 @@ def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop
     loop.day("2026-11-23", [jpeg(p) for p in pixels[200:240]], [str(int(label) % 3) for label in labels[200:240]])
     made = make(loop.root, first="2026-11-23", last="2026-11-23")
     assert made.parent == first.dataset and sum(made.replayed.values()) == 120 - sum(first.left_out.values())
-    sides = {r["image_sha256"]: r["split"] for r in build.read_index(loop.storage, made)}
-    before = {r["image_sha256"]: r["split"] for r in build.read_index(loop.storage, first)}
+    sides = {r["image_sha256"]: r["split"] for r in read_index(loop.storage, made).to_pylist()}
+    before = {r["image_sha256"]: r["split"] for r in read_index(loop.storage, first).to_pylist()}
     assert before.items() <= sides.items()
     assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
 

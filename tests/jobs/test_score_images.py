@@ -101,7 +101,7 @@ def test_a_run_that_died_is_finished_with_the_same_ids_and_files(root, folder):
     ((n, plan),) = plans(storage, "m", "1")
     first, second, third = parts_left(storage, n, plan)
     score_part.score_part(storage, job, score_part.predictor(storage, job), first)
-    storage.delete(score_part.done_key("m", "1", n, first.first))  # it died between rows and done
+    storage.delete(layout.scoring_done("m", "1", n, first.first))  # it died between rows and done
     before = rows_of(root)
     for part in (*parts_left(storage, n, plan), second):  # and another run does one part at the same time
         score_part.score_part(storage, job, score_part.predictor(storage, job), part)

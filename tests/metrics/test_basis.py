@@ -7,7 +7,7 @@ from tests.figures import DAY, cell, day, document
 
 
 def audit(p=0.5, when=DAY):
-    return samples.draw("m", when, "audit", "random-audit", "salt", p=p)
+    return samples.draw("m", when, "audit", samples.Design("random-audit", "salt", p=p))
 
 
 def estimated(*cells, drawn=None):
@@ -38,7 +38,7 @@ def test_without_a_sample_document_it_is_still_the_one_shown_and_says_so():
 
 
 def test_an_answered_review_comes_before_an_audit_that_nobody_answered():
-    review = samples.draw("m", DAY, "review", "by-class", "salt", {samples.Cell("a", None): 1000}, p=0.5)
+    review = samples.draw("m", DAY, "review", samples.Design("by-class", "salt", p=0.5), {samples.Cell("a", None): 1000})
     cells = [*answers(10), cell("a", "a", origin="review", p=0.5, n=500), cell("a", n=490)]
     drawn = {"audit": {DAY: audit()}, "review": {DAY: review}}
     found = document(day(cells), samples=drawn)["versions"]["1"]["estimate"]

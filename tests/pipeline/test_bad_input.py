@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from contract.layout import MARKER
 from contract.records import LABEL
-from contract.storage import MARKER, open_storage
+from contract.storage import open_storage
 from contract.stores.local import LocalStorage
 from pipeline import cycle
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows

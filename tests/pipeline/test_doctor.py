@@ -6,7 +6,8 @@ import pytest
 
 from command.load_settings import load
 from contract.errors import UsageError
-from contract.storage import MARKER, open_storage
+from contract.layout import MARKER
+from contract.storage import open_storage
 from jvm import spark_conf
 from pipeline import doctor
 from pipeline.checks import machine

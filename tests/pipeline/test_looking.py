@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from contract.storage import MARKER, open_storage
+from contract.layout import MARKER
+from contract.storage import open_storage
 from contract.stores.local import LocalStorage
 from pipeline import config, cycle, doctor, status
 from tests.pipeline.roots import MODEL, make_root

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from contract import errors, jsonio
+from contract import errors, jsonio, layout
 from contract.errors import NotFound, TrainingFailed, TrueupError
 from contract.storage import open_storage
 from contract.stores.store import Storage
@@ -19,7 +19,7 @@ COMMUNICATION = ("DistBackendError", "DistNetworkError", "DistStoreError")  # of
 
 
 def _report_key(job: Job) -> str:
-    return f"{job.folder}{job.digest()}-failure.json"
+    return layout.failure(job.folder, job.digest())
 
 
 @contextmanager

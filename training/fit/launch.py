@@ -14,7 +14,7 @@ from typing import Any
 
 from contract.errors import UsageError
 from contract.stores.store import Storage
-from jvm import java
+from jvm import session
 from training.errors import RankLost
 from training.fit import failure
 from training.fit.job import Job
@@ -105,26 +105,12 @@ def _make_rank_function() -> Callable[..., Any]:
 
 
 def _get_session(ranks: int, conf: dict[str, str]) -> Any:
-    """Returns the running session, or makes one: on spark-submit's master, or `local[ranks]`."""
-    from pyspark.sql import SparkSession
-
-    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
-    if running is not None and running.sparkContext._jsc is not None:
-        return _check_slots(running, ranks)
-    builder = SparkSession.builder.appName("trueup train")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        master = conf.get("spark.master", f"local[{max(ranks, 2)}]")
-        java.prepare(master)
-        # This JVM only starts processes: compiling its code a second time, better, never pays.
-        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
-                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-        builder = builder.master(master)
-        conf = quiet | conf
+    """Returns the running session, or one of our own: on spark-submit's master, or `local[ranks]`."""
     # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
     fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
-    for key, value in (fixed | conf).items():
-        builder = builder.config(key, value)
-    return _check_slots(builder.getOrCreate(), ranks)
+    local = session.HANDS_OUT | {"spark.master": f"local[{max(ranks, 2)}]", "spark.ui.enabled": "false",
+                                 "spark.ui.showConsoleProgress": "false"}
+    return _check_slots(session.get_or_start("trueup train", fixed | conf, local), ranks)
 
 
 def _check_slots(spark: Any, ranks: int) -> Any:

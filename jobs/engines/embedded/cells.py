@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
 from jobs.engines.embedded.arrays import NULL, added, as_array, in_order, numbers, pack, parts, starts_of, texts_of
-from jobs.engines.embedded.sql import DAY_US, OK
+from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import LabelGroups
 
 EDGES = np.arange(BINS + 1) / BINS
@@ -198,7 +199,7 @@ def delays(joined: Joined) -> Any:
 
     rows, votes = joined.groups.rows, np.flatnonzero(joined.our_votes)
     since = joined.rows.t[joined.row_of[joined.groups.of_row[votes]]] if len(votes) else votes
-    days, origin = (rows.t[votes] - since) // DAY_US, rows.origin[votes]
+    days, origin = (rows.t[votes] - since) // US_PER_DAY, rows.origin[votes]
     row, _, n = added([days - days.min(initial=0), ORIGIN_PLACE[origin]])
     return pa.table([pa.array(days[row].astype(np.int32)), _origins(origin[row]), pa.array(n)],
                     schema=TABLES["delays"].arrow())

@@ -21,7 +21,6 @@ from jobs.engines.question import Question
 # texts. With more than this many they stay texts.
 MOST_WORDS = 50_000
 OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
-DAY_US = 86_400_000_000
 HEX = "[0-9a-fA-F]"
 UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
 # A label's columns but its id, in the order of docs/design.md#label-rows.
@@ -54,13 +53,13 @@ def misfiled(column: str, day: str) -> str:
     number = (date.fromisoformat(day) - date(1970, 1, 1)).days
     return (f"CASE WHEN {column} >= '{low}' AND {column} < '{below}' THEN false WHEN {column} >= '{low}' AND {last} "
             f"THEN false WHEN regexp_full_match({column}, '{UUID7}') "
-            f"THEN {millisecond} // 86400000 <> {number} ELSE false END")
+            f"THEN {millisecond} // {clock.MS_PER_DAY} <> {number} ELSE false END")
 
 
 def _bounds(day: str) -> tuple[str, str, list[str], str]:
     """(the day's first text, the first after it, where capitals deceive below that, the first such place or the end)."""
     first = clock.to_us(clock.parse_moment(f"{day}T00:00:00")) // 1000
-    low, high = _head(first), _head(first + 86_400_000)
+    low, high = _head(first), _head(first + clock.MS_PER_DAY)
     letters = [high[:i] for i, c in enumerate(high) if c.isalpha() and high[:i + 1] > low[:i + 1]]
     return low, high, letters, f"{letters[0]}A" if letters else high
 
@@ -181,7 +180,6 @@ def votes(one_class: bool) -> str:
 # Rule 4: the votes for each label among the deciding ones.
 TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coalesce(w, {WEIGHT_SCALE})) AS weight,
     max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label"""
-FIRST_VOTE = f"(t, label_id IS NOT NULL, label_id, label, {LABEL_TIES})"
 
 
 def resolved(has_probability: bool) -> str:
@@ -234,7 +232,7 @@ WEIGHTS = """SELECT cell, count(*) AS n_weighted, sum(w)::DECIMAL(38, 0) AS sum_
 OUR_VOTES = """CREATE TEMP TABLE our_odd_votes AS SELECT v.labeler, v.class, v.label = r.label AS agrees, v.t, j.p_t
     FROM votes v JOIN our_odd j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
 PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_odd_votes GROUP BY labeler"
-DELAYS = f"""SELECT ({floor_div('t - p_t', DAY_US)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
+DELAYS = f"""SELECT ({floor_div('t - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
     FROM our_odd_votes GROUP BY ALL"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
         WHERE h IN (SELECT h FROM our_odd))

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from contract.clock import MS_PER_DAY
+
 NULL = -1  # code and number of a null
 UUID = 36  # bytes of a UUID's text
 UUID7 = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\z"
 PART = 20_000  # texts whose bytes stay in a core's cache while they are hashed
-MS_PER_DAY = 86_400_000
 SMALL = np.uint64(0x2020202020202020)  # a bit that digits and small letters have, and capitals have not
 
 

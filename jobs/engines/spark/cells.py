@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE, canonical
 from jobs.engines.spark.arrays import NULL, Words, places
 from jobs.engines.spark.votes import VOTE, Consensus, LabelRows, Tally, runs
 
 EDGES = np.arange(BINS + 1) / BINS
 HALF = 18  # bits: a weight is at most 2^36, so its square is added as three sums of halves
-US_PER_DAY = 86_400_000_000
 
 
 @dataclass

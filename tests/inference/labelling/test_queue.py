@@ -22,7 +22,7 @@ def storage(tmp_root):
 def queue(storage, kind="audit", **options):
     sample = samples.read(storage, MODEL, DAY, kind)
     if sample is None:
-        sample = samples.draw(MODEL, DAY, kind, "random-audit", "salt", p=options.pop("p", 1.0), **options)
+        sample = samples.draw(MODEL, DAY, kind, samples.Design("random-audit", "salt", p=options.pop("p", 1.0), **options))
         samples.write(storage, sample)
     return Queue(storage, sample)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import samples
+from contract import layout, samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
-from contract.samples import STRATEGIES, Cell, Sample, asked, confidence_bin, draw, drawn, spread
+from contract.samples import STRATEGIES, Cell, Design, Sample, asked, confidence_bin, draw, drawn, spread
 from contract.storage import open_root, read_json
 from inference import review
 from inference.keys import KeyRing
@@ -33,7 +33,7 @@ def test_the_rule_is_the_designs():
 
 @given(st.text(max_size=20), st.lists(st.text(min_size=1, max_size=40), unique=True), st.floats(2**-20, 1))
 def test_drawing_many_is_asking_each(salt, ids, p):
-    sample = draw(MODEL, DAY, "audit", "random-audit", salt, p=p)
+    sample = draw(MODEL, DAY, "audit", Design("random-audit", salt, p=p))
     found = [ids[i] for i, _ in drawn(sample, ((i, "a", 3) for i in ids))]
     assert found == [i for i in ids if asked(salt, i, p)]
 
@@ -49,7 +49,7 @@ def test_bins_compare_with_the_doubles(k):
 @given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=12), items=st.integers(1, 3000))
 def test_a_strategy_asks_as_many_as_wanted_and_keeps_every_cell_in_sight(strategy, sizes, items):
     cells = {Cell("ab"[i % 2], i): n for i, n in enumerate(sizes)}
-    sample = draw(MODEL, DAY, "review", strategy, "s", cells, items=items)
+    sample = draw(MODEL, DAY, "review", Design(strategy, "s", items=items), cells)
     table = sample.table()
     assert set(table) == set(cells) and all(sample.floor <= p <= 1 for p in table.values())
     assert samples.expected(sample, cells) == pytest.approx(min(items, sum(sizes)), rel=1e-6)
@@ -71,26 +71,26 @@ def test_the_strategies_prefer_what_their_names_say():
 ])
 def test_impossible_samples_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
-        draw(MODEL, DAY, "audit", "random-audit", "s", **options)
+        draw(MODEL, DAY, "audit", Design("random-audit", "s", **options))
 
 
 def test_an_audit_asks_about_everything_alike():
     with pytest.raises(UsageError, match="expected the strategy random-audit, got 'by-class'"):
-        draw(MODEL, DAY, "audit", "by-class", "s", CELLS, p=0.1)
+        draw(MODEL, DAY, "audit", Design("by-class", "s", p=0.1), CELLS)
 
 
 def test_a_day_is_drawn_once(tmp_root):
     storage = open_root(tmp_root, create=True)
-    first = draw(MODEL, DAY, "audit", "random-audit", "s", p=0.1)
+    first = draw(MODEL, DAY, "audit", Design("random-audit", "s", p=0.1))
     samples.write(storage, first)
     with pytest.raises(AlreadyExists, match="a second one would change the probabilities"):
-        samples.write(storage, draw(MODEL, DAY, "audit", "random-audit", "t", p=0.5))
+        samples.write(storage, draw(MODEL, DAY, "audit", Design("random-audit", "t", p=0.5)))
     assert samples.read(storage, MODEL, DAY, "audit") == first
     assert samples.read(storage, MODEL, DAY, "review") is None
 
 
 def test_a_document_with_p_of_nought_is_refused():
-    good = draw(MODEL, DAY, "review", "by-class", "s", CELLS, p=0.1).to_dict()
+    good = draw(MODEL, DAY, "review", Design("by-class", "s", p=0.1), CELLS).to_dict()
     with pytest.raises(Mismatch, match="greater than or equal to"):
         Sample.parse(good | {"p": [{"predicted": "a", "bin": 1, "p": 0}]}, "sample.json")
 
@@ -103,7 +103,7 @@ def test_the_command_writes_the_document(tmp_root, capsys):
     capsys.readouterr()
     assert review.main(review_) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "AlreadyExists"
-    document = read_json(open_root(tmp_root), samples.sample_key(MODEL, DAY, "review"))
+    document = read_json(open_root(tmp_root), layout.sample_document(MODEL, DAY, "review"))
     assert [c["predicted"] for c in document["p"]] == ["cat", "dog", "eel", "fox"]
     assert {c["bin"] for c in document["p"]} == {17} and document["p"][0]["p"] == pytest.approx(0.2)
 
@@ -142,7 +142,7 @@ def window(strategy, seed, floor=None, n=2000, items=300):
     for _, label, bin_ in rows:
         cells[Cell(label, bin_)] = cells.get(Cell(label, bin_), 0) + 1
     kind = "audit" if strategy == "random-audit" else "review"
-    sample = draw(MODEL, DAY, kind, strategy, f"salt{seed}", cells, items=items, floor=floor)
+    sample = draw(MODEL, DAY, kind, Design(strategy, f"salt{seed}", items=items, floor=floor), cells)
     answers = [(int(WEIGHT_SCALE / p), bool(right[i])) for i, p in drawn(sample, rows)]
     sums = sum((Sums(1, y, 1, w, w * w, w * y, w * w * y) for w, y in answers), Sums())
     return hajek(sums, 0.95)
@@ -178,7 +178,7 @@ def test_one_window_through_http_weighs_its_answers(tmp_root, tmp_path):
     publish(service.storage, tmp_path)
     ids = ship(service.storage, 60, confidence=0.93) + ship(service.storage, 60, confidence=0.41, writer="v")
     cells = day_items.count_cells(service.storage, MODEL, DAY)
-    sample = draw(MODEL, DAY, "review", "uncertain-first", "salt", cells, items=50)
+    sample = draw(MODEL, DAY, "review", Design("uncertain-first", "salt", items=50), cells)
     samples.write(service.storage, sample)
     ring = KeyRing(service.storage)
     head = {"Authorization": f"Bearer {ring.add('ada', ['label'])}"}
