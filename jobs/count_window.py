@@ -23,8 +23,8 @@ from contract.samples import Sample
 from contract.settings import Settings, submitted
 from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
-from jobs.engines.prefetch import ahead
-from jobs.engines.question import DayFiles, Question, Slice, weighted
+from jobs.engines.prefetch import prefetch
+from jobs.engines.question import DayFiles, Question, Slice, scale_weights
 from metrics.since_dataset import Learnt
 from metrics.window import WindowCounts
 
@@ -107,7 +107,7 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
         return (found, counts_store.read(storage, found)) if found else None
 
     missing = []
-    for day, found in zip(days, ahead(pool, stored, days, READS_AT_ONCE), strict=True):
+    for day, found in zip(days, prefetch(pool, stored, days, READS_AT_ONCE), strict=True):
         if found:
             counted.take(*found)
         else:
@@ -217,7 +217,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     if len(declared) > MOST_SLICES:
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
     options = {"runner": runner} if runner else _spark_options(settings, spark_conf) if engine == "spark" else {}
-    question = Question(settings.need_model(), moment, role, slices=declared, **weighted(chosen))
+    question = Question(settings.need_model(), moment, role, slices=declared, **scale_weights(chosen))
     return Request(question, engine=engine, options=options, days=chosen.days, accepted_ratio=chosen.accepted_ratio,
                    bucket_edges=tuple(chosen.bucket_edges) or None)
 

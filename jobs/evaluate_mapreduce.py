@@ -4,7 +4,7 @@
     python jobs/evaluate_mapreduce.py -r local --model M --as-of 2026-11-21T00:00:00Z splits/*.jsonl
 
 The first command lists the files of the days and writes `splits/*.jsonl`, at least two, balanced by bytes. Each line is
-JSON {root, table, day, key, row_groups, rows, columns}, which a mapper opens through storage and reads in batches.
+JSON {root, table, day, key, columns, row_groups}, which a mapper opens through storage and reads in batches.
 Runners: -r inline, local, spark, hadoop, emr. Every output line is an object with `table` (rows, known, or one of
 contract.counts.TABLES) and `day`; lines never repeat a key.
 
@@ -57,7 +57,7 @@ class MREvaluate(MRJob):
 
     @property
     def question(self) -> Question:
-        """What is counted, from the options."""
+        """The question, read from the options."""
         if not hasattr(self, "_question"):
             weights = json.loads(Path(self.options.labeler_weights).read_text()) if self.options.labeler_weights else {}
             slices = tuple(Slice(*text.split("=", 1)) for text in self.options.slices)
@@ -75,16 +75,16 @@ class MREvaluate(MRJob):
     # Step 1: rows by prediction id
 
     def read_rows(self, _: None, split: dict) -> Iterator[tuple[Any, Any]]:
-        """The rows of one split by (day, prediction id); rows that need no other row are counted at once."""
+        """Yields the rows of one split by (day, prediction id); counts at once those that need no other row."""
         from jobs.engines.mapreduce.splits import read
 
-        day_number = split_day(split["day"])
+        number = day_number(split["day"])
         by_table = self._prediction if split["table"] == "predictions" else self._label
         alone: dict[str, int] = defaultdict(int)
         for row in read(split):
             alone[READ] += 1
-            yield from by_table(row, split["day"], day_number, alone)
-        yield from ((as_key(split["day"], None), [name, n]) for name, n in alone.items())
+            yield from by_table(row, split["day"], number, alone)
+        yield from ((encode_key(split["day"], None), [name, n]) for name, n in alone.items())
 
     def _prediction(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
         status = rules.prediction_status(row, day_number, self.question)
@@ -93,8 +93,8 @@ class MREvaluate(MRJob):
         if status in ("ok", "future_predictions"):
             self._note(rules.known_at(row["predicted_at"], row.get("recorded_at")), alone)
         if status == "ok":
-            yield as_key(day, row["prediction_id"]), ["p", _encoded(row)]
-        elif ours:
+            yield encode_key(day, row["prediction_id"]), ["p", _encode(row)]
+        elif ours and status:
             alone[status] += 1
 
     def _label(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
@@ -103,7 +103,7 @@ class MREvaluate(MRJob):
             alone["invalid"] += 1
             alone["labels"] += 1
         else:
-            yield as_key(day, row["prediction_id"]), [status, _encoded(row)]
+            yield encode_key(day, row["prediction_id"]), [status, _encode(row)]
 
     def _note(self, known: int, alone: dict[str, int]) -> None:
         """Keeps the largest known time and the smallest that was too late."""
@@ -113,17 +113,17 @@ class MREvaluate(MRJob):
             alone[NEXT] = min(alone.get(NEXT, known), known)
 
     def start_adding(self) -> None:
-        """Sums of this reducer, handed on when they grow."""
+        """Starts this reducer's sums, which are handed on when they grow."""
         self.sums: dict[tuple, list[int]] = {}
 
     def apply_rules(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
-        """The rules for one prediction id; holds the rows of that id only."""
+        """Applies the rules to one prediction id; holds the rows of that id only."""
         day, prediction_id = json.loads(key)
         if prediction_id is None:
             for name, n in values:
                 self._add(day, (name, (), (n,)) if name in (KNOWN, NEXT) else (ROWS_COUNTED, (name,), (n,)))
             return
-        rows = [(kind, _decoded(row, prediction_id)) for kind, row in values]
+        rows = [(kind, _decode(row, prediction_id)) for kind, row in values]
         predictions = [row for kind, row in rows if kind == "p"]
         for record in rules.judge(predictions, [r for r in rows if r[0] != "p"], self.question):
             self._add(day, record)
@@ -135,62 +135,62 @@ class MREvaluate(MRJob):
         if table == KNOWN and values[0] > self.question.as_of:
             table = NEXT
         key = (table, day, *key)
-        self.sums[key] = list(combined(table, (self.sums[key], values))) if key in self.sums else list(values)
+        self.sums[key] = list(combine(table, (self.sums[key], values))) if key in self.sums else list(values)
 
     def flush(self) -> Iterator[tuple[Any, Any]]:
         """Hands the sums so far to step 2."""
-        yield from ((as_key(*key), values) for key, values in self.sums.items())
+        yield from ((encode_key(*key), values) for key, values in self.sums.items())
         self.sums = {}
 
     # Step 2: sums
 
     def add_up(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """Adds what one key has so far."""
-        yield key, combined(json.loads(key)[0], values)
+        yield key, combine(json.loads(key)[0], values)
 
     def write_sums(self, key: str, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
         """Adds what one key has, as a readable line."""
-        key = json.loads(key)
-        yield None, line(key, combined(key[0], values))
+        parts = json.loads(key)
+        yield None, make_line(parts, combine(parts[0], values))
 
     def add_values(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """Adds what one key has; a slice's records go to one reducer for that slice and day."""
-        key = json.loads(key)
-        yield as_key(*(key[:3] if key[0] == "slices" else key)), [key, combined(key[0], values)]
+        parts = json.loads(key)
+        yield encode_key(*(parts[:3] if parts[0] == "slices" else parts)), [parts, combine(parts[0], values)]
 
     # Step 3: the most frequent values of each slice
 
     def keep_top_values(self, _: str, values: Iterable[list]) -> Iterator[tuple[None, dict]]:
-        """At most 200 values of a slice on a day stay, the rest becomes 'other'."""
+        """Keeps at most 200 values of a slice on a day; the others become 'other'."""
         sums = [(key, value) for key, value in values]
-        kept = top_values(sums) if sums[0][0][0] == "slices" else None
+        kept = find_top_values(sums) if sums[0][0][0] == "slices" else None
         added: dict[tuple, list[int]] = {}
         for key, value in sums:
             if kept is not None and key[3] is not None and key[3] not in kept:
                 key[3] = OTHER
             before = added.get(tuple(key))
-            added[tuple(key)] = combined(key[0], (before, value)) if before else value
-        yield from ((None, line(list(key), value)) for key, value in added.items())
+            added[tuple(key)] = combine(key[0], (before, value)) if before else value
+        yield from ((None, make_line(list(key), value)) for key, value in added.items())
 
 
-def as_key(*parts: Any) -> str:
-    """Key parts as one text: the same parts give the same bytes, and every runner can hash and sort it."""
+def encode_key(*parts: Any) -> str:
+    """Joins key parts into one text: equal parts give equal bytes, and every runner can hash and sort it."""
     return json.dumps(parts)
 
 
-def split_day(day: str) -> int:
-    """Days since 1970 of a partition's day."""
+def day_number(day: str) -> int:
+    """Counts the days from 1970 to a partition's day."""
     return clock.to_us(clock.parse_moment(day)) // clock.US_PER_DAY
 
 
-def combined(table: str, values: Iterable[Iterable[int]]) -> list[int]:
-    """One list of values from several of one key: sums, but the largest known and the smallest late time."""
+def combine(table: str, values: Iterable[Iterable[int]]) -> list[int]:
+    """Combines the values of one key: sums, but of times the largest known and the smallest that was too late."""
     how = {KNOWN: max, NEXT: min}.get(table, sum)
     return [how(column) for column in zip(*values, strict=True)]
 
 
-def top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
-    """The 200 values of a slice with most predictions; ties go to the smaller bytes. Null is none of them."""
+def find_top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
+    """Finds the 200 values of a slice with most predictions; ties go to the smaller bytes. Null is none of them."""
     totals: dict[str, int] = defaultdict(int)
     for key, (n,) in sums:
         if key[3] is not None:
@@ -198,8 +198,8 @@ def top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
     return set(sorted(totals, key=lambda value: (-totals[value], value))[:MOST_SLICE_VALUES])
 
 
-def line(key: list, values: list[int]) -> dict[str, Any]:
-    """An output line: the table, the day, the key's columns and the sums, all by name."""
+def make_line(key: list, values: list[int]) -> dict[str, Any]:
+    """Makes an output line: the table, the day, the key's columns and the sums, all by name."""
     table, day, *rest = key
     if table in (KNOWN, NEXT):
         return {"table": "known", "day": day, {KNOWN: "known_through", NEXT: "next_future"}[table]: values[0]}
@@ -210,25 +210,25 @@ def line(key: list, values: list[int]) -> dict[str, Any]:
     return {"table": table, "day": day, **dict(zip(keys, rest, strict=True)), **dict(zip(sums, values, strict=True))}
 
 
-def _encoded(row: dict) -> dict:
-    """A row without its nulls and without what JSON cannot say: NaN and infinities become texts."""
-    return {k: _plain(v) for k, v in row.items() if v is not None and k != "prediction_id"}
+def _encode(row: dict) -> dict:
+    """Makes a row fit for JSON: leaves nulls out, writes NaN and infinities as texts."""
+    return {k: _encode_value(v) for k, v in row.items() if v is not None and k != "prediction_id"}
 
 
-def _plain(value: Any) -> Any:
+def _encode_value(value: Any) -> Any:
     if isinstance(value, dict):
         return {"map": list(value.items())}
     return {"float": str(value)} if isinstance(value, float) and value - value != 0 else value
 
 
-def _decoded(row: dict, prediction_id: str) -> dict:
-    """The inverse of `_encoded`; columns that are always looked at are there."""
-    found = {k: _value(v) for k, v in row.items()}
+def _decode(row: dict, prediction_id: str) -> dict:
+    """Restores a row from `_encode`; the columns that every rule looks at are there, null or not."""
+    found = {k: _decode_value(v) for k, v in row.items()}
     return dict.fromkeys(("model", "confidence", "label", "label_id", "labeler", "labeled_at")) | found | {
         "prediction_id": prediction_id}
 
 
-def _value(value: Any) -> Any:
+def _decode_value(value: Any) -> Any:
     if isinstance(value, dict):
         return dict(value["map"]) if "map" in value else float(value["float"])
     return value

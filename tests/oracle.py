@@ -50,27 +50,27 @@ def values(column):
     return column.to_pylist()
 
 
-def ordered(value):
+def sort_key(value):
     """A key for `sorted`: nulls first, numbers ascending, NaN last, strings by their bytes, lists by their elements."""
     if value is None:
         return (0,)
     if isinstance(value, str):
         return (1, value.encode())
     if isinstance(value, list | tuple):
-        return (1, [ordered(part) for part in value])
+        return (1, [sort_key(part) for part in value])
     return (2,) if value != value else (1, value)
 
 
-def by(row, first, schema):
+def row_key(row, first, schema):
     """The order by some columns, ties by the remaining ones in schema order."""
-    return [ordered(row[name]) for name in (*first, *(n for n in schema if n not in first))]
+    return [sort_key(row[name]) for name in (*first, *(n for n in schema if n not in first))]
 
 
 def known_at(row, event):
     return row[event] if row["recorded_at"] is None else max(row[event], row["recorded_at"])
 
 
-def misfiled(prediction_id, day):
+def is_misfiled(prediction_id, day):
     if not UUID7.fullmatch(prediction_id):
         return False
     ms = int(prediction_id.replace("-", "")[:12], 16)
@@ -83,7 +83,7 @@ def judge_predictions(rows, day, as_of):
         if row["prediction_id"] is None or row["predicted_at"] is None or not all(
                 (row["model"], row["model_version"], row["predicted_label"])):
             row["fate"] = "invalid_predictions"
-        elif misfiled(row["prediction_id"], day):
+        elif is_misfiled(row["prediction_id"], day):
             row["fate"] = "misfiled_predictions"
         elif known_at(row, "predicted_at") > as_of:
             row["fate"] = "future_predictions"
@@ -91,7 +91,7 @@ def judge_predictions(rows, day, as_of):
             row["fate"] = None
     first = {}
     order = ("predicted_at", "model_version", "predicted_label", "confidence")
-    for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: by(r, order, PREDICTION)):
+    for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: row_key(r, order, PREDICTION)):
         if row["prediction_id"] in first:
             row["fate"] = "duplicate_predictions"
         else:
@@ -107,14 +107,14 @@ def judge_labels(rows, distinct, model, day, as_of):
             row["fate"] = "other_model"
         elif row["prediction_id"] is None or row["labeled_at"] is None or not (row["label"] or row["withdraws"]):
             row["fate"] = "invalid"
-        elif misfiled(row["prediction_id"], day):
+        elif is_misfiled(row["prediction_id"], day):
             row["fate"] = "misfiled"
         elif known_at(row, "labeled_at") > as_of:
             row["fate"] = "future"
         else:
             row["fate"] = None
     seen = set()
-    for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: by(r, ("labeled_at", "label"), LABEL)):
+    for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: row_key(r, ("labeled_at", "label"), LABEL)):
         if row["label_id"] is not None:
             same = (row["prediction_id"], row["label_id"])
         else:
@@ -135,7 +135,7 @@ def judge_labels(rows, distinct, model, day, as_of):
 
 
 def newness(row):
-    return by(row, ("labeled_at", "label_id", "label"), LABEL)
+    return row_key(row, ("labeled_at", "label_id", "label"), LABEL)
 
 
 def origin_class(row):
@@ -143,13 +143,13 @@ def origin_class(row):
     return "review" if origin == "audit" and row["saw_prediction"] is not False else origin
 
 
-def deciding(votes):
+def deciding_votes(votes):
     """Rule 4: the votes of the highest class present."""
     highest = min((CLASSES.index(origin_class(v)) for v in votes), default=None)
     return [v for v in votes if CLASSES.index(origin_class(v)) == highest]
 
 
-def consensus(votes, weights):
+def choose_label(votes, weights):
     """The label with most votes; on a tie the one whose newest vote is newest, then the first by its bytes."""
     total, newest = Counter(), {}
     for vote in votes:
@@ -190,13 +190,13 @@ def slice_value(row, expression):
     if expression == "hour":
         return f"{row['predicted_at'] // 3_600_000_000 % 24:02}"
     if expression == "latency":
-        return banded("latency", row["latency_ms"])
+        return name_band("latency", row["latency_ms"])
     if expression == "image_size":
-        return banded("image_size", max((s for s in (row["width"], row["height"]) if s is not None), default=None))
+        return name_band("image_size", max((s for s in (row["width"], row["height"]) if s is not None), default=None))
     return row[expression]
 
 
-def banded(name, value):
+def name_band(name, value):
     edges = BANDS[name]
     if value is None or value != value:
         return None
@@ -207,7 +207,7 @@ def banded(name, value):
     return next(f"{low}-{high}" for low, high in zip(edges, edges[1:], strict=False) if low <= value < high)
 
 
-def shown_values(predictions, expression):
+def find_shown_values(predictions, expression):
     """At most 200 values of a slice, the rest is "other"; null is none of the 200."""
     found = Counter(slice_value(p, expression) for p in predictions)
     found.pop(None, None)
@@ -230,18 +230,18 @@ def count(root, day, model, as_of, role="live", slices=(), weights=None):
         if row["fate"] == "vote":
             votes.setdefault(row["prediction_id"], []).append(row)
     ours = [p for p in distinct.values() if p["model"] == model]
-    return {**tables(ours, votes, slices, weights or {}), "rows": row_counts(predictions, labels, model),
-            **known(predictions, labels, as_of)}
+    return {**count_tables(ours, votes, slices, weights or {}), "rows": count_rows(predictions, labels, model),
+            **known_times(predictions, labels, as_of)}
 
 
-def row_counts(predictions, labels, model):
+def count_rows(predictions, labels, model):
     mine = [p for p in predictions if p["model"] == model]
     found = Counter(r["fate"] for r in mine + labels)
     found["predictions"], found["labels"] = len(mine), sum(r["fate"] != "other_model" for r in labels)
     return {name: found[name] for name in ROWS}
 
 
-def known(predictions, labels, as_of):
+def known_times(predictions, labels, as_of):
     times = [known_at(p, "predicted_at") for p in predictions
              if p["fate"] not in ("invalid_predictions", "misfiled_predictions")]
     times += [known_at(r, "labeled_at") for r in labels if r["fate"] not in ("other_model", "invalid", "misfiled")]
@@ -249,13 +249,13 @@ def known(predictions, labels, as_of):
             "next_future": min((t for t in times if t > as_of), default=None)}
 
 
-def tables(predictions, votes, slices, weights):
+def count_tables(predictions, votes, slices, weights):
     cells, sliced, people, pairs, delays = {}, Counter(), {}, Counter(), Counter()
-    shown = {name: shown_values(predictions, expression) for name, expression in slices}
+    shown = {name: find_shown_values(predictions, expression) for name, expression in slices}
     for p in predictions:
         all_votes = votes.get(p["prediction_id"], [])
-        say = deciding(all_votes)
-        label = consensus(say, weights)
+        say = deciding_votes(all_votes)
+        label = choose_label(say, weights)
         origin = origin_class(say[0]) if say else None
         key = (p["model_version"], p["predicted_label"], confidence_bin(p["confidence"]), label, origin,
                saw_prediction(say) if say else None, rank(label, p["top_labels"]),

@@ -3,11 +3,10 @@
 Only label rows and the predictions that they name leave the files; the rules themselves are jobs/engines/rules.py.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from contract import layout
-from contract.counts import ORIGINS
 from contract.stores.store import Storage
 from jobs.engines import rules
 from jobs.engines.mapreduce import splits
@@ -111,29 +110,17 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
     kept = rules.in_order(predictions, rules.PREDICTION_ORDER)[0] if predictions else None
     if kept is None or kept["model"] != question.model:
         return
-    votes = _returned(rules._votes(kept, [("ok", row) for row in labels], question))
-    if not votes:
+    verdict = rules.decide(kept, [("ok", row) for row in labels], question)
+    if not verdict.votes:
         return
-    highest = min(ORIGINS.index(rules.origin_class(row)) for row in votes)
-    deciding = [row for row in votes if ORIGINS.index(rules.origin_class(row)) == highest]
-    yield {"day": key[0], "prediction_id": key[1], "origin": ORIGINS[highest],
-           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _decided(deciding, question)
+    yield {"day": key[0], "prediction_id": key[1], "origin": verdict.origin,
+           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _decided(verdict)
 
 
-def _decided(deciding: list[dict], question: Question) -> dict[str, Any]:
-    label = rules.consensus(deciding, question)
+def _decided(verdict: rules.Verdict) -> dict[str, Any]:
+    deciding, label = verdict.deciding, verdict.label
     agreeing = [row for row in deciding if row["label"] == label]
     return {"label": label, "votes": len(deciding), "agreeing": len(agreeing),
             "labelers": sorted({row["labeler"] or "" for row in agreeing}),
             "labeled_at": max(row["labeled_at"] for row in deciding),
             "selection_probability": rules.in_order(deciding, rules.LABEL_ORDER)[0].get("selection_probability")}
-
-
-def _returned(generator: Generator) -> Any:
-    """What a generator returns once all that it yields has been taken."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
-

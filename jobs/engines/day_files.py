@@ -8,7 +8,7 @@ import logging
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from command.progress import progress
 from contract import layout
@@ -19,6 +19,10 @@ from contract.rows.listing import list_folder
 from contract.rows.reading import read_columns
 from contract.stores.store import Entry, Storage
 from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 log = logging.getLogger(__name__)
 DEFAULT_DAYS = 30
@@ -117,13 +121,15 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
     """
     wanted = [(f, record) for d in days for f, record in _tagged(d)]
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        read = dict(pool.map(lambda w: (w[0].key, _checked(storage, *w, slices)), wanted))
-    bad = [r for r in (read[f.key] for f, _ in wanted) if isinstance(r, ForeignSchema)]
+        read = list(pool.map(lambda w: _check(storage, w[0], w[1], slices), wanted))
+    bad = {f.key: r for (f, _), r in zip(wanted, read, strict=True) if isinstance(r, ForeignSchema)}
     if bad and not quarantine:
-        raise bad[0]
-    left_out = {k: str(r) for k, r in read.items() if isinstance(r, ForeignSchema)}
-    kept = [without(d, left_out) for d in days]
-    return [DayFiles(d.day, *(tuple(read[f.key] for f in t) for t in (d.predictions, d.labels))) for d in kept], left_out
+        raise next(iter(bad.values()))
+    good = {r.key: r for r in read if isinstance(r, RawFile)}
+    kept = [without(d, bad) for d in days]
+    checked = [DayFiles(d.day, tuple(good[f.key] for f in d.predictions), tuple(good[f.key] for f in d.labels))
+               for d in kept]
+    return checked, {key: str(error) for key, error in bad.items()}
 
 
 def without(day: DayFiles, keys: Container[str]) -> DayFiles:
@@ -178,7 +184,7 @@ def _tagged(day: DayFiles) -> list[tuple[RawFile, TableSchema]]:
     return [(f, PREDICTION) for f in day.predictions] + [(f, LABEL) for f in day.labels]
 
 
-def _checked(storage: Storage, file: RawFile, record: TableSchema, slices: Sequence[Slice]) -> RawFile | ForeignSchema:
+def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequence[Slice]) -> RawFile | ForeignSchema:
     import pyarrow.parquet as pq
 
     where = f"{storage.root}: {file.key}"
@@ -197,16 +203,17 @@ def _checked(storage: Storage, file: RawFile, record: TableSchema, slices: Seque
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
     return RawFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
-                    _values(metadata, columns))
+                    _count_values(metadata, columns))
 
 
-def _values(metadata: Any, columns: Container[str]) -> int:
-    """How many values the columns hold."""
+def _count_values(metadata: "pq.FileMetaData", columns: Container[str]) -> int:
+    """Counts the values that the columns hold."""
     used = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path.partition(".")[0] in columns]
     return sum(metadata.row_group(g).column(n).num_values for g in range(metadata.num_row_groups) for n in used)
 
 
-def _columns(where: str, schema: Any, record: TableSchema, used: Sequence[str]) -> dict[str, Any]:
+def _columns(where: str, schema: "pa.Schema", record: TableSchema, used: Sequence[str]) -> dict[str, "pa.DataType"]:
+    """Returns the stored types of the used columns; ForeignSchema when one is missing or is not taken."""
     columns = {}
     for field in (record.field(n) for n in used):
         found = schema.get_all_field_indices(field.name)
@@ -221,7 +228,8 @@ def _columns(where: str, schema: Any, record: TableSchema, used: Sequence[str]) 
     return columns
 
 
-def _comparable(schema: Any, names: Sequence[str]) -> dict[str, Any]:
+def _comparable(schema: "pa.Schema", names: Sequence[str]) -> dict[str, "pa.DataType"]:
+    """Returns the stored types of those of the columns that are taken as they are."""
     found = {n: schema.get_all_field_indices(n) for n in names}
     types = {n: schema.field(at[0]).type for n, at in found.items() if len(at) == 1}
     return {n: t for n, t in types.items() if is_taken(PREDICTION.field(n), t)}
@@ -232,8 +240,8 @@ def _foreign(where: str, field: Field, came: str) -> ForeignSchema:
                          f"Write the file again in the schema of the documentation, or go on without it by --quarantine.")
 
 
-def is_taken(field: Field, found: Any) -> bool:
-    """Whether a column stored as this pyarrow type is read for the field (docs/design.md#label-rows)."""
+def is_taken(field: Field, found: "pa.DataType") -> bool:
+    """Says whether a column stored as this pyarrow type is read for the field (docs/design.md#label-rows)."""
     import pyarrow.types as t
 
     if t.is_null(found):
@@ -256,13 +264,13 @@ def is_taken(field: Field, found: Any) -> bool:
 UTC = ("UTC", "utc", "Etc/UTC", "+00:00", "Z")
 
 
-def _is_list(found: Any) -> bool:
+def _is_list(found: "pa.DataType") -> bool:
     import pyarrow.types as t
 
     return t.is_list(found) or t.is_large_list(found)
 
 
-def _is_text(found: Any) -> bool:
+def _is_text(found: "pa.DataType") -> bool:
     import pyarrow.types as t
 
     if t.is_dictionary(found):
@@ -270,7 +278,7 @@ def _is_text(found: Any) -> bool:
     return t.is_string(found) or t.is_large_string(found)
 
 
-def _is_whole(found: Any) -> bool:
+def _is_whole(found: "pa.DataType") -> bool:
     import pyarrow.types as t
 
     return t.is_integer(found) or (t.is_dictionary(found) and t.is_integer(found.value_type))

@@ -1,17 +1,23 @@
-"""Work done in threads a few items ahead of who takes it."""
+"""Results of a thread pool in the order of their items, computed a few items ahead of whoever takes them."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def ahead(pool: Executor, work: Callable[[Any], Any], items: Iterable[Any], most: int) -> Iterator[Any]:
-    """What `work` makes of each item, in order; at most `most` are begun and not taken, for they wait in memory."""
-    begun: deque[Future] = deque()
+def prefetch(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], limit: int) -> Iterator[Result]:
+    """Yields function(item) for each of the `items`, in order, computing at most `limit` (1 or more) ahead.
+
+    An error is raised in the place of the item that it is about. Results that nobody has taken yet stay in memory.
+    """
+    running: deque[Future[Result]] = deque()
     for item in items:
-        begun.append(pool.submit(work, item))
-        if len(begun) == most:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+        running.append(pool.submit(function, item))
+        if len(running) == limit:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()

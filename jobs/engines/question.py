@@ -3,21 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.counts import RULES, WEIGHT_SCALE
 from contract.rows.listing import fingerprint
 from contract.settings import EvaluateSettings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @dataclass(frozen=True)
 class RawFile:
     """One Parquet file of a day, already checked against its record (jobs/engines/day_files.py).
 
-    `columns` maps each column that the file has, and that we use, to its pyarrow type as stored; a used column that is
-    not in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
-    which engines that ignore case must not mix up. `values`: how many the used columns hold, lists by their elements.
+    `columns` maps each column that the file has, and that we use, to its stored pyarrow type; a used column that is not
+    in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
+    which engines that ignore case must not mix up. `values` counts the values in the used columns, of lists the elements.
     """
 
     key: str
@@ -25,7 +28,7 @@ class RawFile:
     etag: str
     rows: int
     row_groups: int
-    columns: Mapping[str, Any]
+    columns: Mapping[str, "pa.DataType"]
     clashing: bool = False
     values: int = 0
 
@@ -39,7 +42,7 @@ class DayFiles:
     labels: tuple[RawFile, ...]
 
     def fingerprint(self) -> list[list[str]]:
-        """The sorted (key, size, etag) of both tables, for the `inputs` hash."""
+        """Returns the sorted (key, size, etag) of both tables, for the `inputs` hash."""
         return fingerprint(self.predictions + self.labels)
 
 
@@ -74,21 +77,24 @@ class Question:
     fit: str | None = None  # where these weights are from; what is counted does not depend on the name
 
     def inputs(self, files: DayFiles) -> str:
-        """The `inputs` under which a day's counts lie: 16 hex digits of what they are made from, all but `as_of`."""
+        """Hashes everything but `as_of` that a day's counts are made from: the 16 hex digits they are stored under."""
         made_from = {"rules": RULES, "consensus": self.consensus, "weights": dict(self.labeler_weights),
                      "role": self.role, "slices": [[s.name, s.expression] for s in self.slices],
                      "files": files.fingerprint()}
         return jsonio.digest(made_from)[:16]
 
 
-def weighted(settings: EvaluateSettings) -> dict[str, Any]:
-    """The labelers' weights of the settings as a question has them, with the name of their fit."""
+def scale_weights(settings: EvaluateSettings) -> dict[str, Any]:
+    """Scales the settings' labeler weights to whole numbers; returns the arguments of `Question` that hold them."""
     fixed = {who: floor(w * WEIGHT_SCALE) for who, w in settings.labeler_weights.items()}
     return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit}
 
 
-def band(name: str, value: float | None) -> str | None:
-    """The text of a band, e.g. 300 pixels -> '256-512'; the three engines render the same texts."""
+def name_band(name: str, value: float | None) -> str | None:
+    """Returns the text of the band that the value falls in, e.g. 300 pixels -> '256-512'; None for null and NaN.
+
+    All three engines render the same texts.
+    """
     if value is None or value != value:
         return None
     edges = BANDS[name]

@@ -11,9 +11,9 @@ import pipeline.running.local
 from command.command import run, stage_command
 from contract import errors
 from contract.errors import TrueupError
-from inference.app import failed
+from inference.app import answer_failed
 from inference.auth import Refused
-from inference.pages.site import as_refusal
+from inference.pages.site import refuse_errors
 
 
 def test_a_code_is_the_name_of_its_class():
@@ -47,11 +47,11 @@ def test_the_command_line_says_the_code(capsys, error, code, exit_code):
     (errors.LeakageFound("a row on two sides"), "leakage"), (errors.NotFound("gone"), "not_found"),
     (errors.UsageError("no"), "usage_error"), (errors.BadLabel("empty"), "bad_label")])
 def test_the_service_says_the_code(error, code):
-    answer = asyncio.run(failed(None, error))
+    answer = asyncio.run(answer_failed(None, error))
     assert json.loads(answer.body)["error"]["code"] == code
 
 
 def test_refusals_of_pages_say_the_code():
-    with pytest.raises(Refused) as refused, as_refusal():
+    with pytest.raises(Refused) as refused, refuse_errors():
         raise errors.NoSuchVersion("9")
     assert refused.value.code == "no_such_version"

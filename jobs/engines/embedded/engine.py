@@ -1,34 +1,36 @@
 """The embedded engine: DuckDB over the Parquet files of a folder or a bucket. The default; needs no Java, no cluster.
 
-Days stand side by side, one thread each, because a row group of a million rows is read by one thread anyway; how one is
-counted stands in `embedded_day.py`. This is the only file that imports duckdb.
+Counts several days at a time, one thread each, because a row group of a million rows is read by one thread anyway; day.py
+counts one. This is the only file that imports duckdb.
 """
 
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
 
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
 from contract.stores.store import Storage
 from jobs.engines.day_files import unreadable
 from jobs.engines.embedded import sql
+from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.day import Day
-from jobs.engines.prefetch import ahead
+from jobs.engines.prefetch import prefetch
 from jobs.engines.question import DayFiles, Question
 
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
-HASH = "hash(id)"  # how rows meet
+HASH = "hash(id)"  # the key that rows of one id share
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question,
           progress: Callable[[str], None] | None = None) -> Iterator[DayCounts]:
-    """The counts of each day, in the order of `days`.
+    """Counts each day, in the order of `days`.
 
     Raises Mismatch when a file holds other than the rows its footer promises, ForeignSchema when one cannot be read.
     """
@@ -41,35 +43,33 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
     with (tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill,
           _duckdb().connect(config=config | {"temp_directory": spill}) as db, ThreadPoolExecutor(workers) as pool):
         _import_before_threads(db)
-        for counts in ahead(pool, lambda day: _count_day(db, storage, day, question), days, workers + 1):
+        for counts in prefetch(pool, lambda day: _count_day(db, storage, day, question), days, workers + 1):
             if progress:
                 progress(counts.day)
             yield counts
 
 
-def _count_day(db: Any, storage: Storage, day: DayFiles, question: Question) -> DayCounts:
-    """The counts of one day."""
+def _count_day(db: Connection, storage: Storage, day: DayFiles, question: Question) -> DayCounts:
+    """Counts one day; ForeignSchema when one of its files cannot be read through."""
     try:
         counts = Day(db, storage, day, question, HASH).count()
-        # Two ids with one hash: rows meet by numbers of the ids then, slower.
-        return counts or Day(db, storage, day, question, sql.NUMBER_OF_ID).count()
-    except (_duckdb().Error, *_arrows_errors()) as error:
+        if counts is None:  # two ids with one hash: rows meet by numbers given to the ids then, slower
+            counts = Day(db, storage, day, question, sql.NUMBER_OF_ID).count()
+    except (_duckdb().Error, OSError, pa.ArrowException) as error:
         reasons = list(unreadable(storage, [day]).values())
         if reasons:
             raise ForeignSchema(reasons[0]) from error
         raise
+    assert counts is not None, "ids have numbers of their own"
+    return counts
 
 
-def _arrows_errors() -> tuple[type[Exception], ...]:
-    import pyarrow as pa
+def _import_before_threads(db: Connection) -> None:
+    """Makes DuckDB import, now, the Python modules that it hands data to.
 
-    return OSError, pa.ArrowException
-
-
-def _import_before_threads(db: Any) -> None:
-    """DuckDB imports the Python modules that it hands data to at their first use, under a lock of its own: two threads
-    that do so at once wait for each other for ever (seen; "numpy import multithreading" among its known issues)."""
-    import pyarrow as pa
+    It does so at their first use under a lock of its own: two threads that do so at once wait for each other for ever
+    (seen; "numpy import multithreading" among its known issues).
+    """
     import pyarrow.dataset as ds
     import pyarrow.parquet  # noqa: F401  what words are read by
 
@@ -78,7 +78,7 @@ def _import_before_threads(db: Any) -> None:
     db.execute("SELECT a, 'b' AS b FROM ready LIMIT ?", [2]).fetchall()
 
 
-def _duckdb() -> Any:
+def _duckdb() -> ModuleType:
     import duckdb
 
     return duckdb

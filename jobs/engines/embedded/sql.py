@@ -1,11 +1,12 @@
-"""The rules of counting (docs/design.md#the-rules-of-counting) as DuckDB statements over one day; `embedded_day.py` runs them;
-the declared slices are in `embedded_slices.py`.
+"""The rules of counting (docs/design.md#the-rules-of-counting) as DuckDB statements over one day.
 
-Statements here read the rows with their state, and hold the full rules for ids that are `odd`: with a withdrawal, several
-rows by one person, anything invalid, misfiled or future. What most ids need is counted from numpy columns
-(`embedded_labels.py`, `embedded_cells.py`). Rows meet by `h`, the 64-bit hash of the prediction id, because numbers sort
-many times faster than texts; two ids with one hash are detected, and the day is then counted again with numbers that are
-given to the ids one by one.
+day.py runs them; the declared slices are in slices.py.
+
+Statements here read the rows with their state, and hold the full rules for the ids that are irregular: those with a
+withdrawal, several rows by one person, anything invalid, misfiled or future. What most ids need is counted from numpy
+columns (votes.py, cells.py). Rows meet by `h`, the 64-bit hash of the prediction id, because numbers sort many times
+faster than texts; two ids with one hash are detected, and the day is then counted again with numbers that are given to
+the ids one by one.
 
 Times are microseconds since 1970 as BIGINT, named `t`. Column names: p_* of the prediction, the others of the label.
 """
@@ -30,24 +31,24 @@ WORDS = ("label", "labeler")
 LABEL_TIES = "labeler, recorded, origin, saw, withdraws, probability, strategy, actor"
 
 
-def text(value: str) -> str:
-    """A string literal."""
+def literal(value: str) -> str:
+    """Quotes a string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def floor_div(value: str, by: int) -> str:
-    """Whole division that rounds down, also below zero (`//` truncates)."""
+    """Divides whole numbers, rounding down also below zero (`//` truncates)."""
     return f"(({value}) - ((({value}) % {by}) + {by}) % {by}) // {by}"
 
 
-def misfiled(column: str, day: str) -> str:
-    """Whether a text is a UUIDv7 of another day.
+def is_misfiled(column: str, day: str) -> str:
+    """Says whether a text is a UUIDv7 of another day.
 
     A text that lies between the day's bounds by its bytes is of the day, or no UUIDv7: comparisons, which the file's
     statistics often answer for all rows. The pattern is matched for the others only. Capitals can deceive only where
     the upper bound has a letter ('B' < 'a' by bytes, but not as digits), so those ranges are left to the pattern.
     """
-    low, high, letters, below = _bounds(day)
+    low, high, letters, below = _day_bounds(day)
     last = " AND ".join([f"{column} < '{high}'", *(f"NOT ({column} >= '{c}A' AND {column} < '{c}G')" for c in letters)])
     millisecond = f"CAST('0x' || substr({column}, 1, 8) || substr({column}, 10, 4) AS BIGINT)"
     number = (date.fromisoformat(day) - date(1970, 1, 1)).days
@@ -56,23 +57,29 @@ def misfiled(column: str, day: str) -> str:
             f"THEN {millisecond} // {clock.MS_PER_DAY} <> {number} ELSE false END")
 
 
-def _bounds(day: str) -> tuple[str, str, list[str], str]:
-    """(the day's first text, the first after it, where capitals deceive below that, the first such place or the end)."""
+def _day_bounds(day: str) -> tuple[str, str, list[str], str]:
+    """Returns the bounds of a day's ids, and where capitals deceive.
+
+    They are (the day's first text, the first after it, the texts below that where capitals deceive, the first such
+    place or the end).
+    """
     first = clock.to_us(clock.parse_moment(f"{day}T00:00:00")) // 1000
-    low, high = _head(first), _head(first + clock.MS_PER_DAY)
+    low, high = _uuid_head(first), _uuid_head(first + clock.MS_PER_DAY)
     letters = [high[:i] for i, c in enumerate(high) if c.isalpha() and high[:i + 1] > low[:i + 1]]
     return low, high, letters, f"{letters[0]}A" if letters else high
 
 
-def _plainly(day: str, as_of: int, time: str, recorded: str, texts: Sequence[str]) -> str:
-    """A condition that most rows meet and that makes a row OK: of the day, known in time, with all its texts. Far
-    cheaper than the rules one by one; a null makes it null, which is not true."""
-    low, _, _, below = _bounds(day)  # most ids of a day lie between these two
+def _surely_ok(day: str, as_of: int, time: str, recorded: str, texts: Sequence[str]) -> str:
+    """Returns a condition that most rows meet and that makes a row OK: of the day, known in time, with all its texts.
+
+    Far cheaper than the rules one by one; a null makes it null, which is not true.
+    """
+    low, _, _, below = _day_bounds(day)  # most ids of a day lie between these two
     return " AND ".join([f"id >= '{low}' AND id < '{below}'", f"{time} <= {as_of}",
                          f"({recorded} IS NULL OR {recorded} <= {as_of})", *(f"{t} <> ''" for t in texts)])
 
 
-def _head(ms: int) -> str:
+def _uuid_head(ms: int) -> str:
     digits = f"{max(ms, 0):012x}"
     return f"{digits[:8]}-{digits[8:]}"
 
@@ -82,22 +89,22 @@ WORD_AS_NUMBER = "CREATE TEMP TYPE word AS ENUM (SELECT word FROM words WHERE wo
 
 
 def prediction_state(question: Question, day: str) -> str:
-    """Rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE."""
-    role = f"role = {text(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
+    """Applies rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE."""
+    role = f"role = {literal(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
     texts = ("model", "version", "predicted")
     missing = " OR ".join(f"coalesce({c}, '') = ''" for c in ("id", *texts))
-    plainly = _plainly(day, question.as_of, "p_t", "p_recorded", texts)
-    return (f"CASE WHEN ({role}) AND {plainly} THEN {OK} WHEN NOT coalesce({role}, false) THEN {OTHER_ROLE} "
-            f"WHEN p_t IS NULL OR {missing} THEN {INVALID} WHEN {misfiled('id', day)} THEN {MISFILED} "
+    surely_ok = _surely_ok(day, question.as_of, "p_t", "p_recorded", texts)
+    return (f"CASE WHEN ({role}) AND {surely_ok} THEN {OK} WHEN NOT coalesce({role}, false) THEN {OTHER_ROLE} "
+            f"WHEN p_t IS NULL OR {missing} THEN {INVALID} WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(p_t, p_recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
 
 
 def label_state(question: Question, day: str) -> str:
-    """Rule 3 up to `future`: one of OK, INVALID, MISFILED, FUTURE."""
+    """Applies rule 3 up to `future`: one of OK, INVALID, MISFILED, FUTURE."""
     no_label = "(coalesce(label, '') = '' AND NOT coalesce(withdraws, false))"
-    plainly = _plainly(day, question.as_of, "t", "recorded", ("label",))
-    return (f"CASE WHEN {plainly} THEN {OK} WHEN id IS NULL OR t IS NULL OR {no_label} THEN {INVALID} "
-            f"WHEN {misfiled('id', day)} THEN {MISFILED} "
+    surely_ok = _surely_ok(day, question.as_of, "t", "recorded", ("label",))
+    return (f"CASE WHEN {surely_ok} THEN {OK} WHEN id IS NULL OR t IS NULL OR {no_label} THEN {INVALID} "
+            f"WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
 
 
@@ -106,21 +113,23 @@ ORIGIN_CLASS = """CASE origin WHEN 'audit' THEN CASE WHEN saw = false THEN 0 ELS
     WHEN 'import' THEN 2 ELSE CASE WHEN origin IS NULL THEN 2 ELSE 3 END END"""
 
 
-def origin(column: str) -> str:
-    """The word of an origin class."""
-    return f"[{', '.join(text(o) for o in ORIGINS)}][{column} + 1]"
+def origin_word(column: str) -> str:
+    """Returns the word of an origin class."""
+    return f"[{', '.join(literal(o) for o in ORIGINS)}][{column} + 1]"
 
 
-def repeated_predictions(rows: str, order: Sequence[str]) -> str:
-    """Of the ids that stand in `twice`, each row with its place; the first is the distinct prediction."""
+def create_repeated(rows: str, order: Sequence[str]) -> str:
+    """Creates table `repeated`: the rows of the ids in `twice`, each with its place; the first is the one that counts."""
     ties = ", ".join(f"{c} NULLS FIRST" for c in order)
     return (f"CREATE TEMP TABLE repeated AS SELECT *, row_number() OVER (PARTITION BY id ORDER BY {ties}) AS place "
             f"FROM ({rows}) WHERE state = {OK} AND h IN (SELECT h FROM twice)")
 
 
-def label_rows(source: str, question: Question, day: str, key: str, present: Sequence[str], texts: bool) -> str:
-    """Every label row with its hash and state, in the columns that any file has and that plain ids need; words only
-    with `texts`."""
+def select_label_rows(source: str, question: Question, day: str, key: str, present: Sequence[str], texts: bool) -> str:
+    """Selects every label row with its hash and state, in the columns that any file has and that regular ids need.
+
+    Words only with `texts`.
+    """
     columns = ["id", f"{key} AS h", *(WORDS if texts else ()), "t"]
     columns += ["greatest(t, recorded) AS known"] if "recorded" in present else []
     columns += [f"({ORIGIN_CLASS})::TINYINT AS class"] if "origin" in present else []
@@ -130,51 +139,51 @@ def label_rows(source: str, question: Question, day: str, key: str, present: Seq
     return f"SELECT {', '.join(columns)}, ({label_state(question, day)})::TINYINT AS state FROM ({source})"
 
 
-def odd(source: str, question: Question, day: str, key: str) -> str:
-    """Table `odd`: all that the label rows of `odd_hashes` hold."""
+def create_irregular(source: str, question: Question, day: str, key: str) -> str:
+    """Creates table `irregular`: all that the label rows of `irregular_hashes` hold."""
     columns = ", ".join(f"{c}::word AS {c}" if c in WORDS else c for c in LABEL_COLUMNS)
-    return (f"CREATE TEMP TABLE odd AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class, false AS duplicate, "
+    return (f"CREATE TEMP TABLE irregular AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class, false AS duplicate, "
             f"false AS superseded FROM (SELECT id, {key} AS h, {columns}, ({label_state(question, day)})::TINYINT AS state "
-            f"FROM ({source})) WHERE h IN (SELECT h FROM odd_hashes)")
+            f"FROM ({source})) WHERE h IN (SELECT h FROM irregular_hashes)")
 
 
-NUMBER_OF_ID = "enum_code(id::one_id)::UBIGINT"
+NUMBER_OF_ID = "enum_code(id::numbered_id)::UBIGINT"
 
 
-def one_id(predictions: str, labels: str) -> str:
-    """Type `one_id`: the ids numbered, for rows to meet by where two ids have one hash."""
-    return (f"CREATE TEMP TYPE one_id AS ENUM (SELECT DISTINCT id FROM (SELECT id FROM ({predictions}) UNION ALL "
+def create_numbered_id(predictions: str, labels: str) -> str:
+    """Creates type `numbered_id`: the ids numbered, for rows to meet by where two ids have one hash."""
+    return (f"CREATE TEMP TYPE numbered_id AS ENUM (SELECT DISTINCT id FROM (SELECT id FROM ({predictions}) UNION ALL "
             f"SELECT id FROM ({labels})) WHERE id IS NOT NULL)")
 
 
 # Rule 3, duplicates: with a label_id the first by (labeled_at, label); without, one of those equal in every column.
-DUPLICATES = f"""UPDATE odd SET duplicate = true WHERE rowid IN (
+DUPLICATES = f"""UPDATE irregular SET duplicate = true WHERE rowid IN (
     SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, label_id ORDER BY t, label NULLS FIRST,
             {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) AS place
-        FROM odd SEMI JOIN (SELECT h, label_id FROM odd WHERE state = {OK} AND label_id IS NOT NULL
+        FROM irregular SEMI JOIN (SELECT h, label_id FROM irregular WHERE state = {OK} AND label_id IS NOT NULL
             GROUP BY ALL HAVING count(*) > 1) USING (h, label_id) WHERE state = {OK})
     WHERE place > 1
     UNION ALL
     SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, t, label, {LABEL_TIES}) AS place
-        FROM odd WHERE state = {OK} AND label_id IS NULL AND h IN (SELECT h FROM odd
+        FROM irregular WHERE state = {OK} AND label_id IS NULL AND h IN (SELECT h FROM irregular
             WHERE state = {OK} AND label_id IS NULL GROUP BY h, t HAVING count(*) > 1))
     WHERE place > 1)"""
 # Rule 3, superseded: a person's later row on the same prediction in the same class takes its place.
-SUPERSEDED = f"""UPDATE odd SET superseded = true WHERE rowid IN (
+SUPERSEDED = f"""UPDATE irregular SET superseded = true WHERE rowid IN (
     SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, class, labeler ORDER BY t DESC,
             label_id DESC NULLS LAST, label DESC NULLS LAST, {LABEL_TIES.replace(",", " DESC NULLS LAST,")}
             DESC NULLS LAST) AS place
-        FROM odd WHERE state = {OK} AND NOT duplicate AND h IN (SELECT h FROM odd WHERE state = {OK} AND NOT duplicate
+        FROM irregular WHERE state = {OK} AND NOT duplicate AND h IN (SELECT h FROM irregular WHERE state = {OK} AND NOT duplicate
             GROUP BY h, class, labeler HAVING count(*) > 1))
     WHERE place > 1)"""
 IS_VOTE = f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws IS DISTINCT FROM true"
 
 
-def votes(one_class: bool) -> str:
-    """Table `votes`: what is left of the odd ids' rows, and which of them decide."""
+def create_votes(one_class: bool) -> str:
+    """Creates table `votes`: what is left of the irregular ids' rows, and which of them decide."""
     deciding = "true" if one_class else "min(class) OVER (PARTITION BY h) = class"
     return (f"CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, class, {deciding} AS deciding "
-            f"FROM odd WHERE {IS_VOTE}")
+            f"FROM irregular WHERE {IS_VOTE}")
 
 
 # Rule 4: the votes for each label among the deciding ones.
@@ -182,8 +191,8 @@ TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coale
     max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label"""
 
 
-def resolved(has_probability: bool) -> str:
-    """Table `resolved`: one line for each odd id, with its consensus, null without votes."""
+def create_resolved(has_probability: bool) -> str:
+    """Creates table `resolved`: one line for each irregular id, with its consensus, null without votes."""
     first = f"""(SELECT h, probability FROM votes WHERE deciding QUALIFY row_number() OVER (PARTITION BY h ORDER BY t,
         label_id NULLS FIRST, label NULLS FIRST, {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) = 1)"""
     probability = first if has_probability else "(SELECT NULL AS h, NULL::DOUBLE AS probability WHERE false)"
@@ -191,20 +200,20 @@ def resolved(has_probability: bool) -> str:
     WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label FROM tally GROUP BY h),
     said AS (SELECT h, any_value(class) AS class, bool_or(saw) AS any_saw, bool_or(saw IS NULL) AS unknown
         FROM votes WHERE deciding GROUP BY h),
-    found AS (SELECT DISTINCT h FROM odd)
+    found AS (SELECT DISTINCT h FROM irregular)
     SELECT found.h, best.label, best.split, said.class,
         CASE WHEN any_saw THEN true WHEN class IS NULL OR unknown THEN NULL ELSE false END AS saw, f.probability
     FROM found LEFT JOIN best USING (h) LEFT JOIN said USING (h) LEFT JOIN {probability} f USING (h)"""
 
 
-def with_state(source: str, question: Question, day: str, key: str) -> str:
-    """Every prediction row with its hash, its state (rule 2, all but duplicates) and whether it is this model's."""
+def select_with_state(source: str, question: Question, day: str, key: str) -> str:
+    """Selects every prediction row with its hash, its state (rule 2, all but duplicates) and whether it is this model's."""
     return (f"SELECT *, {key} AS h, ({prediction_state(question, day)})::TINYINT AS state, "
-            f"coalesce(model = {text(question.model)}, false) AS ours FROM ({source})")
+            f"coalesce(model = {literal(question.model)}, false) AS ours FROM ({source})")
 
 
-def prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked: bool, texts: bool) -> str:
-    """What is counted of prediction rows (of `with_state`); words only with `texts`.
+def select_prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked: bool, texts: bool) -> str:
+    """Selects what is counted of prediction rows (of `select_with_state`); words only with `texts`.
 
     With `ranked` also the place of the consensus, beside `consensus`, in any order; without `texts` then `row`, too, each
     row's number among `rows`.
@@ -221,31 +230,31 @@ def prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, ranked:
 
 
 def rank(top: str, label: str) -> str:
-    """Rule 6: the place of the label among the top labels, minus the list's length when it is not in it."""
+    """Applies rule 6: the place of the label among the top labels, minus the list's length when it is not in it."""
     place = f"coalesce(nullif(list_position({top}, {label}), 0), -len({top}))"
     return f"CASE WHEN {label} IS NULL OR {top} IS NULL OR len({top}) = 0 THEN NULL ELSE {place} END"
 
 
 WEIGHTS = """SELECT cell, count(*) AS n_weighted, sum(w)::DECIMAL(38, 0) AS sum_weight,
     sum(w::HUGEINT * w)::DECIMAL(38, 0) AS sum_weight_squared FROM weights_of_cells GROUP BY cell"""
-# Every vote on an odd prediction of ours, with what became the consensus.
-OUR_VOTES = """CREATE TEMP TABLE our_odd_votes AS SELECT v.labeler, v.class, v.label = r.label AS agrees, v.t, j.p_t
-    FROM votes v JOIN our_odd j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
-PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_odd_votes GROUP BY labeler"
-DELAYS = f"""SELECT ({floor_div('t - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin("class")} AS origin, count(*) AS n
-    FROM our_odd_votes GROUP BY ALL"""
+# Every vote on an irregular prediction of ours, with what became the consensus.
+OUR_VOTES = """CREATE TEMP TABLE our_irregular_votes AS SELECT v.labeler, v.class, v.label = r.label AS agrees, v.t, j.p_t
+    FROM votes v JOIN our_irregular j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
+PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_irregular_votes GROUP BY labeler"
+DELAYS = f"""SELECT ({floor_div('t - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin_word("class")} AS origin, count(*) AS n
+    FROM our_irregular_votes GROUP BY ALL"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
-        WHERE h IN (SELECT h FROM our_odd))
+        WHERE h IN (SELECT h FROM our_irregular))
     SELECT a.label, b.label AS other_label, a.votes::INTEGER AS votes,
         sum(CASE WHEN a.label = b.label THEN a.n * (a.n - 1) ELSE a.n * b.n END)::BIGINT AS n
     FROM ours a JOIN ours b ON a.h = b.h WHERE a.votes >= 2
         AND (a.label <> b.label OR a.n > 1) GROUP BY a.label, b.label, a.votes"""
-ENDINGS = {"rows": "true", "invalid": f"state = {INVALID}", "misfiled": f"state = {MISFILED}",
+ENDINGS = {"invalid": f"state = {INVALID}", "misfiled": f"state = {MISFILED}",
            "future": f"state = {FUTURE}", "duplicate": "duplicate", "superseded": "superseded", "vote": IS_VOTE,
            "withdrawn": f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws"}
 
 
-def endings(which: str) -> str:
-    """What became of the label rows of odd ids, counted over `which` (a condition on h)."""
+def count_endings(which: str) -> str:
+    """Counts how the label rows of irregular ids ended, of those that `which` (a condition on h) selects."""
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in ENDINGS.values())
-    return f"SELECT {counts} FROM odd WHERE {which}"
+    return f"SELECT {counts} FROM irregular WHERE {which}"

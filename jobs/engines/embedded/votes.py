@@ -1,30 +1,18 @@
-"""The label rows of a day, in groups by prediction: rules 3 and 4 for the plain ones, on numpy columns.
+"""The label rows of a day, in groups by prediction: rules 3 and 4 for the regular ones, on numpy columns.
 
-Plain is a prediction whose label rows are all valid and known, none withdrawn, none a duplicate or superseded: all of
-them are votes. What is odd about the rest (`LabelGroups.odd`) is left to the full rules in `embedded_sql.py`.
+A prediction is regular when its label rows are all valid and known, none withdrawn, none a duplicate or superseded:
+all of them are votes. The others are irregular (`LabelGroups.irregular`) and left to the full rules in sql.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from contract.counts import ORIGINS, WEIGHT_SCALE
-from jobs.engines.embedded.arrays import (
-    NULL,
-    Texts,
-    as_array,
-    in_order,
-    look_alike,
-    numbers,
-    pack,
-    same_ids,
-    sizes_of,
-    starts_of,
-    texts_of,
-    truths,
-)
+from jobs.engines.arrays import NULL, Words, numbers, pack, sizes_of, sort, starts_of, truths, whole
+from jobs.engines.embedded.arrays import find_possible_repeats, same_ids
 from jobs.engines.embedded.sql import OK
 
 IMPORT = ORIGINS.index("import")
@@ -34,59 +22,62 @@ IMPORT = ORIGINS.index("import")
 class LabelRows:
     """The label rows that have an id, a column each; `key` is what they meet by."""
 
-    ids: Any
-    key: Any
-    words: Texts
-    label: Any
-    labeler: Any
-    t: Any
-    known: Any
-    state: Any
-    origin: Any  # class
-    mark: Any  # a number that rows of one label_id share; rows without one share it when their times are equal
-    withdraws: Any
-    saw: Any = None
-    probability: Any = None
+    ids: pa.StringArray
+    key: np.ndarray  # uint64
+    words: Words  # of labels and labelers
+    label: np.ndarray  # code
+    labeler: np.ndarray  # code
+    t: np.ndarray  # us since 1970
+    known: np.ndarray  # us since 1970
+    state: np.ndarray
+    origin: np.ndarray  # class
+    mark: np.ndarray  # a number that rows of one label_id share; rows without one share it when their times are equal
+    withdraws: np.ndarray
+    saw: np.ndarray | None = None  # 1, 0, NULL; None: no file has the column
+    probability: np.ndarray | None = None  # NaN for null; None: no file has the column
 
     @classmethod
-    def of(cls, table: Any) -> "LabelRows":
-        """The rows of what `embedded_sql.label_rows` gave."""
-        words = texts_of(table["label"], table["labeler"])
+    def of(cls, table: pa.Table) -> "LabelRows":
+        """Takes the rows from what `sql.select_label_rows` gave."""
+        words = Words.of(table["label"], table["labeler"])
         size, names = table.num_rows, set(table.column_names)
         t = numbers(table["t"])
         return cls(
-            as_array(table["id"]), numbers(table["h"]).astype(np.uint64, copy=False), words, words.codes(table["label"]),
-            words.codes(table["labeler"]), t, numbers(table["known"]) if "known" in names else t, numbers(table["state"]),
-            numbers(table["class"]) if "class" in names else np.full(size, IMPORT, np.int8), numbers(table["mark"]),
-            numbers(table["withdraws"], False) if "withdraws" in names else np.zeros(size, bool),
-            truths(table["saw"]) if "saw" in names else None,
-            numbers(table["probability"], np.nan) if "probability" in names else None)
+            ids=whole(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), words=words,
+            label=words.codes(table["label"]), labeler=words.codes(table["labeler"]), t=t,
+            known=numbers(table["known"]) if "known" in names else t, state=numbers(table["state"]),
+            origin=numbers(table["class"]) if "class" in names else np.full(size, IMPORT, np.int8),
+            mark=numbers(table["mark"]),
+            withdraws=numbers(table["withdraws"], False) if "withdraws" in names else np.zeros(size, bool),
+            saw=truths(table["saw"]) if "saw" in names else None,
+            probability=numbers(table["probability"], np.nan) if "probability" in names else None)
 
 
 @dataclass
 class Consensus:
     """What the votes on each prediction came to; one more place at the end, for predictions without label rows."""
 
-    label: Any  # code; NULL without votes
-    origin: Any  # class; NULL without votes
-    split: Any  # int8; NULL without votes
-    saw: Any  # int8; NULL for null
-    probability: Any = None  # NaN for null
+    label: np.ndarray  # code; NULL without votes
+    origin: np.ndarray  # class; NULL without votes
+    split: np.ndarray  # int8; NULL without votes
+    saw: np.ndarray  # int8; NULL for null
+    probability: np.ndarray | None = None  # NaN for null; None: no file has the column
 
     @classmethod
     def empty(cls, groups: int, has_probability: bool) -> "Consensus":
-        """Nobody has voted."""
-        small = [np.full(groups + 1, NULL, np.int8) for _ in range(3)]
-        return cls(np.full(groups + 1, NULL, np.int32), *small, np.full(groups + 1, np.nan) if has_probability else None)
+        """Makes the consensus of so many groups without any vote."""
+        origin, split, saw = (np.full(groups + 1, NULL, np.int8) for _ in range(3))
+        probability = np.full(groups + 1, np.nan) if has_probability else None
+        return cls(np.full(groups + 1, NULL, np.int32), origin, split, saw, probability)
 
 
 @dataclass
 class Tally:
-    """Votes by (prediction, label) of the plain predictions with several rows, in this order."""
+    """Votes by (prediction, label) of the regular predictions with several rows, in this order."""
 
-    group: Any
-    label: Any
-    n: Any
+    group: np.ndarray
+    label: np.ndarray  # code
+    n: np.ndarray
 
 
 @dataclass
@@ -94,62 +85,67 @@ class LabelGroups:
     """Label rows of one prediction each, in the order of the key."""
 
     rows: LabelRows
-    key: Any
-    size: Any
-    first: Any  # a row of each
-    of_row: Any  # the group of each row
-    odd: Any
+    key: np.ndarray
+    size: np.ndarray
+    first: np.ndarray  # a row of each
+    of_row: np.ndarray  # the group of each row
+    irregular: np.ndarray  # which need the full rules
     consensus: Consensus
     tally: Tally = field(default_factory=lambda: Tally(*(np.zeros(0, np.int64) for _ in range(3))))
 
 
-def group(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
-    """The rows in groups, with the consensus of the plain ones; None when two ids share a key."""
-    order, ordered = in_order(rows.key)
+def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
+    """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key."""
+    order, ordered = sort(rows.key)
     starts = starts_of(ordered)
     size = sizes_of(starts, len(order))
     of_row = np.empty(len(order), np.int64)
     of_row[order] = np.repeat(np.arange(len(starts)), size)
-    odd = np.zeros(len(starts), bool)
-    odd[of_row[(rows.state != OK) | rows.withdraws]] = True
+    irregular = np.zeros(len(starts), bool)
+    irregular[of_row[(rows.state != OK) | rows.withdraws]] = True
     first = order[starts]
-    groups = LabelGroups(rows, ordered[starts], size, first, of_row, odd,
+    groups = LabelGroups(rows, ordered[starts], size, first, of_row, irregular,
                          Consensus.empty(len(starts), rows.probability is not None))
     several = order[np.repeat(size > 1, size)]
     if not same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
         return None
-    odd[of_row[_odd_rows(rows, several, of_row[several])]] = True
-    _single(groups)
-    _several(groups, several[~odd[of_row[several]]], weights)
+    irregular[of_row[_irregular_rows(rows, several, of_row[several])]] = True
+    _resolve_single(groups)
+    _resolve_several(groups, several[~irregular[of_row[several]]], weights)
     return groups
 
 
-def _odd_rows(rows: LabelRows, several: Any, group: Any) -> Any:
-    """Rows that may be duplicates, or superseded, or tie for the earliest deciding vote where that says something."""
-    same = [look_alike(group, rows.mark[several]),
-            look_alike(group, rows.origin[several] + 1, rows.labeler[several] + 1)]
+def _irregular_rows(rows: LabelRows, several: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Finds rows that may be duplicates, or superseded, or tie for the earliest deciding vote where that matters.
+
+    `several` are the rows that are not alone in their group, `group` is the group of each.
+    """
+    same = [find_possible_repeats(group, rows.mark[several]),
+            find_possible_repeats(group, rows.origin[several] + 1, rows.labeler[several] + 1)]
     if rows.probability is not None:
-        same.append(look_alike(group, rows.origin[several] + 1, rows.t[several]))
+        same.append(find_possible_repeats(group, rows.origin[several] + 1, rows.t[several]))
     return several[np.concatenate(same)]
 
 
-def _single(groups: LabelGroups) -> None:
-    """The consensus of one row is what it says."""
-    rows, found = groups.rows, groups.consensus
-    where = np.flatnonzero((groups.size == 1) & ~groups.odd)
+def _resolve_single(groups: LabelGroups) -> None:
+    """Sets the consensus where there is one vote: what it says."""
+    rows, consensus = groups.rows, groups.consensus
+    where = np.flatnonzero((groups.size == 1) & ~groups.irregular)
     row = groups.first[where]
-    found.label[where], found.origin[where], found.split[where] = rows.label[row], rows.origin[row], 0
+    consensus.label[where] = rows.label[row]
+    consensus.origin[where] = rows.origin[row]
+    consensus.split[where] = 0
     if rows.saw is not None:
-        found.saw[where] = rows.saw[row]
-    if rows.probability is not None:
-        found.probability[where] = rows.probability[row]
+        consensus.saw[where] = rows.saw[row]
+    if rows.probability is not None and consensus.probability is not None:
+        consensus.probability[where] = rows.probability[row]
 
 
-def _several(groups: LabelGroups, votes: Any, weights: Mapping[str, int]) -> None:
-    """Rule 4 where there are several votes; `votes` are rows, those of a group together."""
+def _resolve_several(groups: LabelGroups, votes: np.ndarray, weights: Mapping[str, int]) -> None:
+    """Sets the consensus where there are several votes (rule 4); `votes` are rows, those of a group together."""
     if not len(votes):
         return
-    rows, found = groups.rows, groups.consensus
+    rows, consensus = groups.rows, groups.consensus
     group = groups.of_row[votes]
     starts = starts_of(group)
     highest = np.minimum.reduceat(rows.origin[votes], starts)
@@ -158,27 +154,28 @@ def _several(groups: LabelGroups, votes: Any, weights: Mapping[str, int]) -> Non
         votes, group = votes[deciding], group[deciding]
         starts = starts_of(group)
     where = group[starts]
-    groups.tally, label = _majority(rows, votes, group, weights)
-    found.label[where], found.origin[where] = label, highest
-    found.split[where] = sizes_of(starts_of(groups.tally.group), len(groups.tally.group)) > 1
+    groups.tally, consensus.label[where] = _choose_labels(rows, votes, group, weights)
+    consensus.origin[where] = highest
+    consensus.split[where] = sizes_of(starts_of(groups.tally.group), len(groups.tally.group)) > 1
     if rows.saw is not None:
         saw = rows.saw[votes]
         some = np.where(np.minimum.reduceat(saw, starts) == NULL, NULL, 0)
-        found.saw[where] = np.where(np.maximum.reduceat(saw, starts) == 1, 1, some)
-    if rows.probability is not None:
+        consensus.saw[where] = np.where(np.maximum.reduceat(saw, starts) == 1, 1, some)
+    if rows.probability is not None and consensus.probability is not None:
         t = rows.t[votes]
         earliest = t == np.repeat(np.minimum.reduceat(t, starts), sizes_of(starts, len(votes)))
-        found.probability[group[earliest]] = rows.probability[votes[earliest]]
+        consensus.probability[group[earliest]] = rows.probability[votes[earliest]]
 
 
-def _majority(rows: LabelRows, votes: Any, group: Any, weights: Mapping[str, int]) -> tuple[Tally, Any]:
-    """The tally, and each group's label: most votes by weight, then the newest, then the first by its bytes."""
-    order, _ = in_order(pack([group, rows.label[votes]])[0])
+def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray,
+                   weights: Mapping[str, int]) -> tuple[Tally, np.ndarray]:
+    """Returns (the tally, each group's label: most votes by weight, then the newest, then the first by its bytes)."""
+    order, _ = sort(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
     first = np.union1d(starts_of(group), starts_of(label))
     n, newest = sizes_of(first, len(votes)), np.maximum.reduceat(rows.t[votes], first)
-    weight = n if not weights else np.add.reduceat(_weights(rows, weights)[rows.labeler[votes]], first)
+    weight = n if not weights else np.add.reduceat(_weights_by_code(rows, weights)[rows.labeler[votes]], first)
     tally = Tally(group[first], label[first], n)
     starts = starts_of(tally.group)
     size = sizes_of(starts, len(first))
@@ -189,17 +186,19 @@ def _majority(rows: LabelRows, votes: Any, group: Any, weights: Mapping[str, int
     return tally, tally.label[places[starts_of(tally.group[places])]]
 
 
-def _weights(rows: LabelRows, weights: Mapping[str, int]) -> Any:
-    """The weight of each labeler's code, and of nobody's at the end."""
-    found = [weights.get(name, WEIGHT_SCALE) for name in rows.words.words.to_pylist()]
+def _weights_by_code(rows: LabelRows, weights: Mapping[str, int]) -> np.ndarray:
+    """Returns the weight of each labeler's code, and at the end that of votes without a labeler."""
+    found = [weights.get(name, WEIGHT_SCALE) for name in rows.words.texts.to_pylist()]
     return np.array([*found, WEIGHT_SCALE], np.int64)
 
 
-def put_odd(groups: LabelGroups, resolved: Any) -> None:
-    """Takes over the consensus of the odd predictions: Arrow columns h, label, split, class, saw, probability, by h."""
-    found, where = groups.consensus, np.searchsorted(groups.key, numbers(resolved["h"]).astype(np.uint64, copy=False))
-    found.label[where] = groups.rows.words.codes(resolved["label"])
-    found.origin[where] = numbers(resolved["class"], NULL)
-    found.split[where], found.saw[where] = truths(resolved["split"]), truths(resolved["saw"])
-    if found.probability is not None:
-        found.probability[where] = numbers(resolved["probability"], np.nan)
+def put_irregular(groups: LabelGroups, resolved: pa.Table) -> None:
+    """Sets the consensus of the irregular predictions: columns h, label, split, class, saw, probability, by h."""
+    consensus = groups.consensus
+    where = np.searchsorted(groups.key, numbers(resolved["h"]).astype(np.uint64, copy=False))
+    consensus.label[where] = groups.rows.words.codes(resolved["label"])
+    consensus.origin[where] = numbers(resolved["class"], NULL)
+    consensus.split[where] = truths(resolved["split"])
+    consensus.saw[where] = truths(resolved["saw"])
+    if consensus.probability is not None:
+        consensus.probability[where] = numbers(resolved["probability"], np.nan)

@@ -22,6 +22,7 @@ from command.command import Outcome, run, stage_command
 from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
+from contract.settings import Settings
 from contract.stores.store import Storage
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question
@@ -32,31 +33,31 @@ AT_ONCE = 2_000  # output lines as Python objects
 HERE = Path(__file__).resolve().parents[3]
 
 
-def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable | None = None, *,
+def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None, *,
           runner: str = "local", mrjob_args: Sequence[str] = ()) -> Iterator[DayCounts]:
-    """The counts of each day, by one MapReduce job over all of them; `mrjob_args` are further options of mrjob.
+    """Counts each day, by one MapReduce job over all of them; `mrjob_args` are further options of mrjob.
 
     Raises Mismatch when the tasks together read other rows than the footers promise, UsageError for another runner.
     """
     if runner not in RUNNERS:
         raise UsageError(f"runner {runner!r}: expected one of {', '.join(RUNNERS)}.")
     if not any(day.predictions or day.labels for day in days):
-        return (collected(day, ()) for day in days)
-    return _counted(storage, days, question, runner, mrjob_args)
+        return (collect_day(day, ()) for day in days)
+    return _count_days(storage, days, question, runner, mrjob_args)
 
 
-def _counted(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
+def _count_days(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
              mrjob_args: Sequence[str]) -> Iterator[DayCounts]:
     with tempfile.TemporaryDirectory(prefix="trueup-mapreduce-") as temporary:
         folder = Path(temporary)
-        put_by_day(folder, _lines(folder, storage, days, question, runner, mrjob_args))
+        split_by_day(folder, _run_job(folder, storage, days, question, runner, mrjob_args))
         for day in days:
-            yield collected(day, lines_of(folder, day.day))
+            yield collect_day(day, read_lines(folder, day.day))
 
 
-def _lines(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
+def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
            mrjob_args: Sequence[str]) -> Iterator[dict]:
-    """Runs the job and reads what it says."""
+    """Runs the job over all days and yields its output lines."""
     from jobs.evaluate_mapreduce import MREvaluate
 
     paths = splits.write(folder / "splits", storage.root, days)
@@ -80,7 +81,7 @@ def _question_arguments(question: Question, folder: Path) -> list[str]:
 
 
 def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> list[str]:
-    """What mrjob must know to run our code. On EMR the packages are installed on the nodes (emr/)."""
+    """Returns the options by which mrjob runs our code. On EMR the packages are installed on the nodes (emr/)."""
     if runner == "emr":
         return ["-r", runner]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
@@ -96,8 +97,11 @@ def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> l
     return arguments
 
 
-def put_by_day(folder: Path, lines: Iterator[dict]) -> None:
-    """Puts each day's output lines into a file of its own: the days come mixed, and together they may not fit into memory."""
+def split_by_day(folder: Path, lines: Iterator[dict]) -> None:
+    """Writes each day's output lines to a file of its own.
+
+    The days come mixed, and together they may not fit into memory.
+    """
     while some := list(islice(lines, AT_ONCE)):
         found = defaultdict(list)
         for line in some:
@@ -107,38 +111,40 @@ def put_by_day(folder: Path, lines: Iterator[dict]) -> None:
                 file.writelines(texts)
 
 
-def lines_of(folder: Path, day: str) -> Iterator[dict]:
-    """The output lines of one day; a day of which nothing was said has none."""
+def read_lines(folder: Path, day: str) -> Iterator[dict]:
+    """Yields the output lines of one day; none when the job wrote none for it."""
     if _day_file(folder, day).exists():
         with _day_file(folder, day).open(encoding="utf-8") as file:
             yield from map(json.loads, file)
 
 
 def _day_file(folder: Path, day: str) -> Path:
-    return folder / f"said-{day}.jsonl"
+    return folder / f"lines-{day}.jsonl"
 
 
-def collected(files: DayFiles, lines: Iterable[dict]) -> DayCounts:
-    """One day's counts from its output lines."""
+def collect_day(files: DayFiles, lines: Iterable[dict]) -> DayCounts:
+    """Collects one day's counts from its output lines. Raises Mismatch when rows are missing."""
     import pyarrow as pa
 
-    rows, parts, known = dict.fromkeys((*ROWS, "read"), 0), defaultdict(list), {"known_through": 0, "next_future": None}
-    lines = iter(lines)
-    while some := list(islice(lines, AT_ONCE)):
+    rows = dict.fromkeys((*ROWS, "read"), 0)
+    known: dict[str, Any] = {"known_through": 0, "next_future": None}
+    parts: dict[str, list[pa.Table]] = defaultdict(list)
+    waiting = iter(lines)
+    while some := list(islice(waiting, AT_ONCE)):
         found = defaultdict(list)
         for line in some:
             found[line.pop("table")].append(line)
         rows |= {line["name"]: line["n"] for line in found.pop("rows", ())}
         known |= {name: value for line in found.pop("known", ()) for name, value in line.items()}
-        for name, those in found.items():
-            parts[name].append(pa.Table.from_pylist(those, TABLES[name].arrow()))
+        for name, lines_of_table in found.items():
+            parts[name].append(pa.Table.from_pylist(lines_of_table, TABLES[name].arrow()))
     check_rows(files, rows.pop("read"))
-    made = empty_tables() | {name: canonical(name, pa.concat_tables(of)) for name, of in parts.items()}
-    return DayCounts(files.day, made, rows, **known)
+    tables = {name: canonical(name, pa.concat_tables(of_table)) for name, of_table in parts.items()}
+    return DayCounts(files.day, empty_tables() | tables, rows, **known)
 
 
 def check_rows(files: DayFiles, read: int) -> None:
-    """Mismatch when not every row that the footers promise was read."""
+    """Raises Mismatch when other rows were read than the footers promise."""
     promised = sum(file.rows for file in files.predictions + files.labels)
     if read != promised:
         raise Mismatch(f"day {files.day}: expected {promised} rows by the files' footers, read {read}. "
@@ -150,12 +156,12 @@ def check_rows(files: DayFiles, read: int) -> None:
 @click.option("--from", "first", help="First prediction day. [default: the last 30]")
 @click.option("--to", "last", help="Last prediction day. [default: today]")
 @click.option("--splits", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the split lists.")
-def main(settings: Any, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
+def main(settings: Settings, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
     """Writes split lists and prints the command that counts them."""
     from contract.storage import open_root
     from jobs.engines.day_files import list_day, read_footers, window
 
-    storage, now = open_root(settings.root), clock.now()
+    storage, now = open_root(settings.need_root()), clock.now()
     days = [list_day(storage, day) for day in window(storage, first, last, clock.day_of(now))]
     paths = splits.write(folder, storage.root, read_footers(storage, days)[0])
     command = f"python jobs/evaluate_mapreduce.py -r local --model {model} --as-of {clock.iso(now)} {folder}/*.jsonl"

@@ -1,6 +1,6 @@
 """Split lists of the mapreduce engine: which row groups a mapper reads, and the rows that it gets from them.
 
-A split is one JSON line {root, table, day, key, row_groups, columns}; small text files of such lines are the input of
+A split is one JSON line {root, table, day, key, columns, row_groups}; small text files of such lines are the input of
 jobs/evaluate_mapreduce.py.
 """
 
@@ -9,12 +9,15 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.errors import Mismatch
 from contract.storage import open_storage
 from jobs.engines.question import DayFiles, RawFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BYTES_PER_SPLIT = 64 * 2**20
 BATCH_ROWS = 8192  # what a mapper holds of a row group
@@ -23,28 +26,28 @@ IDS = ("prediction_id", "label_id")  # an empty id counts as null
 
 def write(folder: Path, root: str, days: Sequence[DayFiles]) -> list[Path]:
     """Writes the split lists of these days, at least two, about equally many bytes each; returns their paths."""
-    pieces = [piece for day in days for table in (layout.PREDICTIONS, layout.LABELS)
-              for file in getattr(day, table) for piece in _pieces(root, table, day.day, file)]
-    wanted = max(2, math.ceil(sum(size for size, _ in pieces) / BYTES_PER_SPLIT))
+    groups = [group for day in days for table in (layout.PREDICTIONS, layout.LABELS)
+              for file in getattr(day, table) for group in _split_file(root, table, day.day, file)]
+    wanted = max(2, math.ceil(sum(size for size, _ in groups) / BYTES_PER_SPLIT))
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for n, split in enumerate(balanced(pieces, wanted)):
+    for n, split in enumerate(balance(groups, wanted)):
         paths.append(folder / f"split-{n:05d}.jsonl")
         paths[-1].write_text("".join(json.dumps(line) + "\n" for line in split))
     return paths
 
 
-def _pieces(root: str, table: str, day: str, file: RawFile) -> list[tuple[int, dict]]:
-    """(bytes, line) of each row group of a file."""
+def _split_file(root: str, table: str, day: str, file: RawFile) -> list[tuple[int, dict]]:
+    """Splits a file into its row groups: (bytes, line) of each."""
     line = {"root": root, "table": table, "day": day, "key": file.key, "columns": sorted(file.columns)}
     return [(file.size // file.row_groups, line | {"row_groups": [n]}) for n in range(file.row_groups)]
 
 
-def balanced(pieces: Sequence[tuple[int, dict]], wanted: int) -> list[list[dict]]:
-    """The pieces in `wanted` lists: the largest piece first, always to the list with the fewest bytes."""
+def balance(groups: Sequence[tuple[int, dict]], wanted: int) -> list[list[dict]]:
+    """Spreads (bytes, line) of row groups over `wanted` lists: the largest first, to the list with fewest bytes."""
     lists: list[list[dict]] = [[] for _ in range(wanted)]
     fill = [(0, n) for n in range(wanted)]
-    for size, line in sorted(pieces, key=lambda piece: -piece[0]):
+    for size, line in sorted(groups, key=lambda group: -group[0]):
         filled, n = heapq.heappop(fill)
         lists[n].append(line)
         heapq.heappush(fill, (filled + size, n))
@@ -52,7 +55,7 @@ def balanced(pieces: Sequence[tuple[int, dict]], wanted: int) -> list[list[dict]
 
 
 def read(split: dict) -> Iterator[dict[str, Any]]:
-    """The rows of a split as the rules want them; Mismatch when there are more or fewer than the footer says."""
+    """Yields the rows of a split as the rules want them; Mismatch when there are other rows than the footer says."""
     import pyarrow.parquet as pq
 
     system, base = open_storage(split["root"]).arrow()
@@ -69,8 +72,8 @@ def read(split: dict) -> Iterator[dict[str, Any]]:
                        f"got {rows}. The file changed while it was read: start again.")
 
 
-def values(name: str, array: Any) -> list:
-    """A column as Python values: text, whole microseconds for times, dicts for maps (a key's first value)."""
+def values(name: str, array: "pa.Array") -> list:
+    """Converts a column to Python values: text, whole microseconds for times, dicts for maps (a key's first value)."""
     import pyarrow as pa
     import pyarrow.types as t
 
@@ -86,8 +89,8 @@ def values(name: str, array: Any) -> list:
     return [value or None for value in found] if name in IDS else found
 
 
-def _microseconds(array: Any) -> list[int | None]:
-    """Microseconds since 1970 UTC of times in ms, us or ns; ns are rounded down, a time without zone is UTC."""
+def _microseconds(array: "pa.Array") -> list[int | None]:
+    """Converts times in ms, us or ns to microseconds since 1970 UTC; rounds ns down, takes times without zone as UTC."""
     import pyarrow as pa
 
     numbers = array.cast(pa.int64()).to_pylist()

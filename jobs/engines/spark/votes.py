@@ -1,4 +1,4 @@
-"""Rules 3 and 4 on the label rows of a piece of a day, as numpy columns (docs/design.md#the-rules-of-counting).
+"""Rules 3 and 4 on the label rows of a part of a day, as numpy columns (docs/design.md#the-rules-of-counting).
 
 A row that is alone on its prediction needs no order. The others are sorted once, by prediction and time, and ties of time
 by all other columns; then every rule is a comparison with the row before or after.
@@ -6,11 +6,11 @@ by all other columns; then every rule is a comparison with the row before or aft
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from jobs.engines.spark.arrays import NULL
+from jobs.engines.arrays import NULL
+from jobs.engines.spark.arrays import runs
 
 # What a label row ends as. The first four are known before its prediction's other rows are looked at.
 OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, SUPERSEDED, WITHDRAWN, VOTE = range(10)
@@ -22,111 +22,125 @@ ENDINGS = {"invalid": INVALID, "misfiled": MISFILED, "future": FUTURE, "other_mo
 class LabelRows:
     """Label rows, a column each; `number` says which prediction a row is on, NULL: none."""
 
-    number: Any
-    status: Any  # uint8
-    t: Any  # us since 1970
-    known: Any  # us since 1970
-    label: Any  # code
-    labeler: Any  # code
-    origin: Any  # place in ORIGINS
-    label_id: Callable[[Any], Any]  # rows -> numbers; NULL for null
-    withdraws: Any
-    saw: Any  # 1, 0, NULL
-    weight: Any  # of the labeler's vote
-    probability: Any  # NaN for null
-    columns: Sequence[Callable[[Any], Any]]  # rows -> ranks of another column, in the order that settles ties of time
+    number: np.ndarray
+    status: np.ndarray  # uint8
+    t: np.ndarray  # us since 1970
+    known: np.ndarray  # us since 1970
+    label: np.ndarray  # code
+    labeler: np.ndarray  # code
+    origin: np.ndarray  # place in ORIGINS
+    label_id: Callable[[np.ndarray], np.ndarray]  # rows -> numbers; NULL for null
+    withdraws: np.ndarray
+    saw: np.ndarray  # 1, 0, NULL
+    weight: np.ndarray  # of the labeler's vote
+    probability: np.ndarray  # NaN for null
+    # rows -> their ranks in another column; the columns in the order that settles ties of time
+    columns: Sequence[Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass
 class Consensus:
     """What the votes on each prediction came to, by its number; the last place is for a prediction without any."""
 
-    label: Any
-    origin: Any
-    split: Any
-    saw: Any
-    probability: Any
+    label: np.ndarray  # code; NULL without votes
+    origin: np.ndarray  # place in ORIGINS; NULL without votes
+    split: np.ndarray  # int8; NULL without votes
+    saw: np.ndarray  # int8; NULL for null
+    probability: np.ndarray  # NaN for null
 
     @classmethod
-    def empty(cls, many: int) -> "Consensus":
-        """Nobody has voted on any of so many predictions."""
-        return cls(np.full(many + 1, NULL, np.int32), *(np.full(many + 1, NULL, np.int8) for _ in range(3)),
-                   np.full(many + 1, np.nan))
+    def empty(cls, predictions: int) -> "Consensus":
+        """Makes the consensus of so many predictions without any vote."""
+        size = predictions + 1
+        origin, split, saw = (np.full(size, NULL, np.int8) for _ in range(3))
+        return cls(np.full(size, NULL, np.int32), origin, split, saw, np.full(size, np.nan))
 
-    def put(self, number: Any, label: Any, origin: Any, split: Any, saw: Any, probability: Any) -> None:
-        """Sets what is known of some predictions."""
-        for column, values in zip((self.label, self.origin, self.split, self.saw, self.probability),
-                                  (label, origin, split, saw, probability), strict=True):
-            column[number] = values
+    def put(self, number: np.ndarray, label: np.ndarray, origin: np.ndarray, split: np.ndarray | int, saw: np.ndarray,
+            probability: np.ndarray) -> None:
+        """Sets the consensus of the predictions with these numbers."""
+        self.label[number] = label
+        self.origin[number] = origin
+        self.split[number] = split
+        self.saw[number] = saw
+        self.probability[number] = probability
 
 
 @dataclass
 class Tally:
     """Deciding votes by prediction and label, in this order, of predictions with several candidates."""
 
-    number: Any
-    label: Any
-    n: Any
+    number: np.ndarray
+    label: np.ndarray  # code
+    n: np.ndarray
 
 
-def decide(rows: LabelRows, has_prediction: Any) -> tuple[Consensus, Tally]:
-    """Ends the status of every row that is OK yet, in place. `has_prediction` says it by number."""
+def decide(rows: LabelRows, has_prediction: np.ndarray) -> tuple[Consensus, Tally]:
+    """Decides how every row that is still OK ends, and the consensus; sets `rows.status` in place.
+
+    `has_prediction` says of each prediction number whether there is one.
+    """
     open_ = np.flatnonzero(rows.status == OK)
     several = np.bincount(rows.number[open_], minlength=len(has_prediction))[rows.number[open_]] > 1
     consensus = Consensus.empty(len(has_prediction))
-    _alone(rows, open_[~several], has_prediction, consensus)
-    return consensus, _together(rows, open_[several], has_prediction, consensus)
+    _resolve_single(rows, open_[~several], has_prediction, consensus)
+    return consensus, _resolve_several(rows, open_[several], has_prediction, consensus)
 
 
-def _alone(rows: LabelRows, of: Any, has_prediction: Any, consensus: Consensus) -> None:
-    ending = np.where(rows.withdraws[of], WITHDRAWN, VOTE)
-    rows.status[of] = np.where(has_prediction[rows.number[of]], ending, ORPHAN)
-    votes = of[rows.status[of] == VOTE]
+def _resolve_single(rows: LabelRows, at: np.ndarray, has_prediction: np.ndarray, consensus: Consensus) -> None:
+    """Decides the rows `at`, each of them alone on its prediction."""
+    ending = np.where(rows.withdraws[at], WITHDRAWN, VOTE)
+    rows.status[at] = np.where(has_prediction[rows.number[at]], ending, ORPHAN)
+    votes = at[rows.status[at] == VOTE]
     consensus.put(rows.number[votes], rows.label[votes], rows.origin[votes], 0, rows.saw[votes], rows.probability[votes])
 
 
-def _together(rows: LabelRows, of: Any, has_prediction: Any, consensus: Consensus) -> Tally:
-    of, tie = in_time(rows, of)
-    label_id = rows.label_id(of)
-    duplicate = _same_label_id(rows.number[of], label_id) | (_same_in_all(rows, of, tie) & (label_id == NULL))
-    rows.status[of[duplicate]] = DUPLICATE
-    of = of[~duplicate]
-    rows.status[of] = np.where(has_prediction[rows.number[of]], VOTE, ORPHAN)
-    of = of[rows.status[of] == VOTE]
-    later = _said_again(rows, of)
-    rows.status[of[later]] = SUPERSEDED
-    rows.status[of[~later & rows.withdraws[of]]] = WITHDRAWN
-    return _consensus(rows, of[rows.status[of] == VOTE], consensus)
+def _resolve_several(rows: LabelRows, at: np.ndarray, has_prediction: np.ndarray, consensus: Consensus) -> Tally:
+    """Decides the rows `at`, of predictions that have several."""
+    at, tie = sort_by_time(rows, at)
+    label_id = rows.label_id(at)
+    duplicate = _repeats_label_id(rows.number[at], label_id) | (_repeats_all(rows, at, tie) & (label_id == NULL))
+    rows.status[at[duplicate]] = DUPLICATE
+    at = at[~duplicate]
+    rows.status[at] = np.where(has_prediction[rows.number[at]], VOTE, ORPHAN)
+    at = at[rows.status[at] == VOTE]
+    superseded = _is_superseded(rows, at)
+    rows.status[at[superseded]] = SUPERSEDED
+    rows.status[at[~superseded & rows.withdraws[at]]] = WITHDRAWN
+    return _agree(rows, at[rows.status[at] == VOTE], consensus)
 
 
-def in_time(rows: LabelRows, of: Any) -> tuple[Any, Any]:
-    """(the rows by number, time and, where these are equal, all other columns; in that order the place among rows of
-    one number and time, 0 for a row that shares its with none; rows that are equal in everything share a place)."""
-    of = of[np.lexsort((rows.t[of], rows.number[of]))]
-    with_last = np.zeros(len(of), bool)
-    with_last[1:] = (rows.number[of[1:]] == rows.number[of[:-1]]) & (rows.t[of[1:]] == rows.t[of[:-1]])
-    tied = with_last.copy()
-    tied[:-1] |= with_last[1:]
-    place = np.zeros(len(of), np.int64)
-    at = np.flatnonzero(tied)
-    if len(at):
-        ranks = np.stack([column(of[at]) for column in rows.columns])
-        order = np.lexsort((*ranks[::-1], rows.t[of[at]], rows.number[of[at]]))
-        of[at], ranks = of[at[order]], ranks[:, order]
-        place[at] = 1 + np.cumsum(np.append(False, (ranks[:, 1:] != ranks[:, :-1]).any(axis=0)))
-    return of, place
+def sort_by_time(rows: LabelRows, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorts the rows `at` by number, time and, where these are equal, all other columns.
+
+    Returns (the rows in that order, each one's place among the rows of its number and time: 0 for a row that shares these
+    with none; rows that are equal in everything share a place).
+    """
+    at = at[np.lexsort((rows.t[at], rows.number[at]))]
+    with_last = np.zeros(len(at), bool)
+    with_last[1:] = (rows.number[at[1:]] == rows.number[at[:-1]]) & (rows.t[at[1:]] == rows.t[at[:-1]])
+    is_tied = with_last.copy()
+    is_tied[:-1] |= with_last[1:]
+    place = np.zeros(len(at), np.int64)
+    tied = np.flatnonzero(is_tied)
+    if len(tied):
+        ranks = np.stack([column(at[tied]) for column in rows.columns])
+        order = np.lexsort((*ranks[::-1], rows.t[at[tied]], rows.number[at[tied]]))
+        at[tied] = at[tied[order]]
+        ranks = ranks[:, order]
+        place[tied] = 1 + np.cumsum(np.append(False, (ranks[:, 1:] != ranks[:, :-1]).any(axis=0)))
+    return at, place
 
 
-def _same_label_id(number: Any, label_id: Any) -> Any:
-    """Which rows have the label_id of an earlier row on the same prediction."""
+def _repeats_label_id(number: np.ndarray, label_id: np.ndarray) -> np.ndarray:
+    """Says which rows have the label_id of an earlier row on the same prediction."""
     found = np.zeros(len(number), bool)
     with_id = np.flatnonzero(label_id != NULL)
-    found[with_id] = same_as_before(number[with_id], label_id[with_id])
+    found[with_id] = repeats(number[with_id], label_id[with_id])
     return found
 
 
-def same_as_before(*columns: Any) -> Any:
-    """Which rows have, in all columns, the values of an earlier row."""
+def repeats(*columns: np.ndarray) -> np.ndarray:
+    """Says which rows have, in all columns, the values of an earlier row."""
     order = np.lexsort(columns[::-1])
     same = np.ones(max(len(order) - 1, 0), bool)
     for column in columns:
@@ -136,56 +150,50 @@ def same_as_before(*columns: Any) -> Any:
     return found
 
 
-def _same_in_all(rows: LabelRows, of: Any, place: Any) -> Any:
-    """Which rows are equal to the row before in every column."""
-    found = np.zeros(len(of), bool)
+def _repeats_all(rows: LabelRows, at: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Says which of the rows `at` are equal to the row before in every column."""
+    found = np.zeros(len(at), bool)
     same = (place[1:] > 0) & (place[1:] == place[:-1])
-    found[1:] = same & (rows.number[of[1:]] == rows.number[of[:-1]]) & (rows.t[of[1:]] == rows.t[of[:-1]])
+    found[1:] = same & (rows.number[at[1:]] == rows.number[at[:-1]]) & (rows.t[at[1:]] == rows.t[at[:-1]])
     return found
 
 
-def _said_again(rows: LabelRows, of: Any) -> Any:
-    """Which rows are followed by one of the same person, prediction and origin class."""
-    back = of[::-1]
-    return same_as_before(rows.number[back], rows.origin[back], rows.labeler[back])[::-1]
+def _is_superseded(rows: LabelRows, at: np.ndarray) -> np.ndarray:
+    """Says which of the rows `at` are followed by one of the same person, prediction and origin class."""
+    back = at[::-1]
+    return repeats(rows.number[back], rows.origin[back], rows.labeler[back])[::-1]
 
 
-def _consensus(rows: LabelRows, votes: Any, consensus: Consensus) -> Tally:
-    """Rule 4, of votes in the order of `in_time`."""
+def _agree(rows: LabelRows, votes: np.ndarray, consensus: Consensus) -> Tally:
+    """Sets the consensus (rule 4) of votes in the order of `sort_by_time`."""
     starts, lengths = runs(rows.number[votes])
     highest = np.minimum.reduceat(rows.origin[votes], starts) if len(votes) else rows.origin[votes]
     votes = votes[rows.origin[votes] == np.repeat(highest, lengths)]
     starts, lengths = runs(rows.number[votes])
-    tally, label, split = _majority(rows, votes)
+    tally, label, split = _choose_labels(rows, votes)
     first = votes[starts]
-    consensus.put(rows.number[first], label, rows.origin[first], split, _saw(rows.saw[votes], starts), rows.probability[first])
+    saw = _any_saw(rows.saw[votes], starts)
+    consensus.put(rows.number[first], label, rows.origin[first], split, saw, rows.probability[first])
     return tally
 
 
-def _majority(rows: LabelRows, votes: Any) -> tuple[Tally, Any, Any]:
-    """(the tally, the label of each prediction, whether it is split), predictions in their order."""
+def _choose_labels(rows: LabelRows, votes: np.ndarray) -> tuple[Tally, np.ndarray, np.ndarray]:
+    """Returns (the tally, the label of each prediction, whether it is split), predictions in their order."""
     votes = votes[np.lexsort((rows.label[votes], rows.number[votes]))]
     starts, lengths = runs(rows.number[votes], rows.label[votes])
     tally = Tally(rows.number[votes[starts]], rows.label[votes[starts]], lengths)
     if not len(votes):
         return tally, tally.label, tally.n
-    weight, newest = np.add.reduceat(rows.weight[votes], starts), np.maximum.reduceat(rows.t[votes], starts)
+    weight = np.add.reduceat(rows.weight[votes], starts)
+    newest = np.maximum.reduceat(rows.t[votes], starts)
     best = np.lexsort((tally.label, ~newest, ~weight, tally.number))  # ~x falls as x grows, and never overflows
     starts, lengths = runs(tally.number)
     return tally, tally.label[best[starts]], (lengths > 1).astype(np.int8)
 
 
-def _saw(saw: Any, starts: Any) -> Any:
-    """True when any is true, else null when any is null, else false."""
+def _any_saw(saw: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Returns 1 for each run in which any is true, else NULL when any is null, else 0."""
     if not len(saw):
         return saw
     least = np.minimum.reduceat(saw, starts)
     return np.where(np.maximum.reduceat(saw, starts) == 1, 1, least).astype(np.int8)
-
-
-def runs(*columns: Any) -> tuple[Any, Any]:
-    """(where runs of equal rows begin, how long they are)."""
-    first = np.ones(len(columns[0]), bool)
-    first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    starts = np.flatnonzero(first)
-    return starts, np.diff(starts, append=len(first))

@@ -162,8 +162,8 @@ def test_a_word_that_is_no_text_names_the_file(tmp_root, column):
 
 def test_a_file_that_changes_between_its_two_readings_is_a_mismatch(tmp_root, monkeypatch):
     put(tmp_root, [prediction("a"), prediction("b")])
-    read = Sources.coded_predictions
-    monkeypatch.setattr(Sources, "coded_predictions", lambda self: {n: c.slice(1) for n, c in read(self).items()})
+    read = Sources.prediction_words
+    monkeypatch.setattr(Sources, "prediction_words", lambda self: {n: c.slice(1) for n, c in read(self).items()})
     with pytest.raises(Mismatch, match="2026-11-20: read 2 rows, then 1 of version. A file changed while it was read"):
         count(tmp_root)
 
@@ -183,4 +183,4 @@ def test_a_text_in_sql_cannot_end_its_literal(tmp_root):
     put(tmp_root, [prediction("a", model="it's", attributes=[("x'y", "1")])])
     question = Question("it's", QUESTION.as_of, slices=(Slice("q'", "attributes.x'y"),))
     counts = count(tmp_root, question)
-    assert counts.tables["slices"].to_pylist()[0]["value"] == "1" and sql.text("it's") == "'it''s'"
+    assert counts.tables["slices"].to_pylist()[0]["value"] == "1" and sql.literal("it's") == "'it''s'"

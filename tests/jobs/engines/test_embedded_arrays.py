@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.engines.embedded import arrays
+from jobs.engines import arrays
+from jobs.engines.embedded.arrays import same_ids
 
 
 def columns_of(rng, largest, rows=500):
@@ -25,21 +26,21 @@ def test_packed_numbers_sort_as_their_columns(largest):
 @pytest.mark.parametrize("rows", [0, 1, 2, 3000])
 def test_rows_in_the_order_of_their_key(largest, rows):
     key = np.random.default_rng(rows).integers(0, largest, rows, dtype=np.uint64, endpoint=True)
-    order, ordered = arrays.in_order(key)
+    order, ordered = arrays.sort(key)
     assert np.array_equal(ordered, np.sort(key)) and np.array_equal(key[order], ordered)
     assert sorted(order.tolist()) == list(range(rows))
 
 
 def test_keys_that_differ_in_their_low_bits_alone_are_sorted_too():
     key = np.uint64(2**63) + np.random.default_rng(1).permutation(5000).astype(np.uint64)
-    assert np.array_equal(arrays.in_order(key)[1], np.sort(key))
+    assert np.array_equal(arrays.sort(key)[1], np.sort(key))
 
 
 @pytest.mark.parametrize("sizes", [(3, 4), (900, 900, 900)])
 def test_sums_by_key(sizes):
     rng = np.random.default_rng(2)
     columns, values = columns_of(rng, sizes, 4000), rng.integers(0, 2**50, 4000)
-    row, (sums,), n = arrays.added(columns, values)
+    row, (sums,), n = arrays.sum_by_key(columns, values)
     expected = {}
     for *key, value in zip(*(c.tolist() for c in columns), values.tolist(), strict=True):
         total, count = expected.get(tuple(key), (0, 0))
@@ -52,6 +53,6 @@ def test_sums_by_key(sizes):
 def test_ids_are_compared_whole_in_every_part(rows):
     ids = [f"{n:036d}" for n in range(rows)]
     one, places = pa.array(ids), np.arange(rows)
-    assert arrays.same_ids(one, places, one, places)
-    assert not arrays.same_ids(one, places, pa.array([*ids[:-1], "x" * 36]), places)
-    assert not arrays.same_ids(one, places, pa.array([*ids[:-1], "short"]), places)
+    assert same_ids(one, places, one, places)
+    assert not same_ids(one, places, pa.array([*ids[:-1], "x" * 36]), places)
+    assert not same_ids(one, places, pa.array([*ids[:-1], "short"]), places)

@@ -5,21 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.engines.prefetch import ahead
+from jobs.engines.prefetch import prefetch
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 50])
 def test_in_order_and_no_further_ahead(most):
     begun = []
     with ThreadPoolExecutor(4) as pool:
-        for taken, found in enumerate(ahead(pool, lambda n: begun.append(n) or n * n, range(20), most)):
+        for taken, found in enumerate(prefetch(pool, lambda n: begun.append(n) or n * n, range(20), most)):
             assert found == taken * taken and len(begun) < taken + 1 + most
     assert sorted(begun) == list(range(20))
 
 
 def test_nothing_to_do():
     with ThreadPoolExecutor(1) as pool:
-        assert list(ahead(pool, str, [], 3)) == []
+        assert list(prefetch(pool, str, [], 3)) == []
 
 
 def test_an_error_comes_in_the_place_of_its_item():
@@ -29,7 +29,7 @@ def test_an_error_comes_in_the_place_of_its_item():
         return n
 
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, work, range(9), 3)
+        results = prefetch(pool, work, range(9), 3)
         assert [next(results), next(results)] == [0, 1]
         with pytest.raises(ValueError, match="two"):
             next(results)
@@ -38,6 +38,6 @@ def test_an_error_comes_in_the_place_of_its_item():
 def test_the_next_is_worked_on_while_one_is_taken():
     second = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        results = ahead(pool, lambda n: second.set() if n else None, range(2), 2)
+        results = prefetch(pool, lambda n: second.set() if n else None, range(2), 2)
         next(results)
         assert second.wait(10)

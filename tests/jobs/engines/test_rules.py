@@ -34,8 +34,8 @@ def test_confidence_bin_compares_with_the_doubles(confidence, bin_):
 
 
 def test_orders_put_nulls_first_and_nan_last():
-    assert sorted([math.nan, 2.0, None, -1.0], key=rules.order)[:3] == [None, -1.0, 2.0]
-    assert sorted(["\U0001f436", "\ufb01", "Z", None], key=rules.order) == [None, "Z", "\ufb01", "\U0001f436"]
+    assert sorted([math.nan, 2.0, None, -1.0], key=rules.sort_key)[:3] == [None, -1.0, 2.0]
+    assert sorted(["\U0001f436", "\ufb01", "Z", None], key=rules.sort_key) == [None, "Z", "\ufb01", "\U0001f436"]
 
 
 @pytest.mark.parametrize("origin, saw, class_", [(None, None, "import"), ("crowd", None, "feedback"), ("", None, "feedback"),
@@ -46,10 +46,10 @@ def test_origin_class(origin, saw, class_):
 
 
 def test_a_tie_goes_to_the_label_whose_newest_vote_is_newest_then_to_the_bytes():
-    assert rules.consensus([vote("b", 1), vote("a", 2, "bob")], QUESTION) == "a"
-    assert rules.consensus([vote("b", 2), vote("a", 2, "bob")], QUESTION) == "a"
+    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], QUESTION) == "a"
+    assert rules.choose_label([vote("b", 2), vote("a", 2, "bob")], QUESTION) == "a"
     weighted = Question("m", 1_000, labeler_weights={"ann": 2**17})
-    assert rules.consensus([vote("b", 1), vote("a", 2, "bob")], weighted) == "b"
+    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], weighted) == "b"
 
 
 def test_a_later_withdrawal_supersedes_and_is_no_vote():
@@ -89,3 +89,16 @@ def test_weight(p, weight):
 @pytest.mark.parametrize("tops, rank", [(["a", "cat"], 2), (["a", "b"], -2), ([], None), (None, None), ([None], -1)])
 def test_rank(tops, rank):
     assert rules.rank_of("cat", tops) == rank
+
+
+def test_a_verdict_holds_the_votes_the_deciding_ones_and_their_label():
+    rows = [vote("dog", 20, origin="audit", saw_prediction=False), vote("cat", 21, "bob"), vote("cat", 22, "bob")]
+    verdict = rules.decide(KEPT, [("ok", row) for row in rows], QUESTION)
+    assert (verdict.votes, verdict.deciding) == ([rows[0], rows[2]], rows[:1])
+    assert (verdict.label, verdict.origin, verdict.endings["superseded"]) == ("dog", "audit", 1)
+
+
+def test_without_votes_nothing_is_decided():
+    verdict = rules.decide(KEPT, [("future", vote("cat", 5_000))], QUESTION)
+    assert (verdict.votes, verdict.label, verdict.origin, verdict.endings["future"]) == ([], None, None, 1)
+    assert rules.decide(None, [("ok", vote("cat", 20))], QUESTION).endings["orphan"] == 1

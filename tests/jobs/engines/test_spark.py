@@ -30,15 +30,15 @@ def test_same_counts_as_mapreduce_on_awkward_logs(spark, tmp_path):
     assert spark_count(storage, days, awkward.QUESTION) == wanted
 
 
-def test_a_day_too_big_for_one_task_is_counted_in_pieces(spark, tmp_path, monkeypatch):
+def test_a_day_too_big_for_one_task_is_counted_in_parts(spark, tmp_path, monkeypatch):
     from jobs.engines.spark import tasks
 
     awkward.write(str(tmp_path), awkward.rows_of(12), 12)
     storage, days = awkward.day_files(str(tmp_path))
     wanted = [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner="inline")]
-    small = tasks.values_of(days[0])
+    small = tasks.count_values(days[0])
     monkeypatch.setattr(tasks, "MOST_HERE", small - 1)
-    monkeypatch.setattr(tasks, "whole", lambda *_: pytest.fail("read as a whole"))
+    monkeypatch.setattr(tasks, "count_whole_day", lambda *_: pytest.fail("read as a whole"))
     assert spark_count(storage, days, awkward.QUESTION) == wanted
 
 
@@ -50,7 +50,7 @@ def test_days_of_both_kinds_come_in_their_order(spark, tmp_path, monkeypatch):
         rows[day] = {name: of[:len(of) // (n + 1)] for name, of in rows[day].items()}
     awkward.write(str(tmp_path), rows, 13)
     storage, days = awkward.day_files(str(tmp_path))
-    monkeypatch.setattr(tasks, "MOST_HERE", tasks.values_of(days[0]) - 1)
+    monkeypatch.setattr(tasks, "MOST_HERE", tasks.count_values(days[0]) - 1)
     monkeypatch.setattr(tasks, "AT_ONCE", 2)
     asked = [days[1], days[0], days[1], days[1], days[1]]
     wanted = {c.day: awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner="inline")}
@@ -91,7 +91,7 @@ def test_rows_that_the_footers_promise_must_be_read(spark, tmp_path, monkeypatch
     storage, (day, *_) = awkward.day_files(root, question)
     more = tuple(dataclasses.replace(file, rows=file.rows + 1) for file in day.predictions)
     if most:
-        monkeypatch.setattr(tasks, "MOST_HERE", tasks.values_of(day) - 1)
+        monkeypatch.setattr(tasks, "MOST_HERE", tasks.count_values(day) - 1)
     with pytest.raises(Mismatch, match=said):
         spark_count(storage, [DayFiles(day.day, more, day.labels)], question)
 
@@ -104,7 +104,7 @@ def test_a_big_day_that_is_empty_by_now_is_told_as_such(spark, tmp_path, monkeyp
     for file in day.predictions + day.labels:
         path = storage.path(file.key)
         pq.write_table(pq.read_table(path, partitioning=None).slice(0, 0), path)
-    monkeypatch.setattr(tasks, "MOST_HERE", tasks.values_of(day) - 1)
+    monkeypatch.setattr(tasks, "MOST_HERE", tasks.count_values(day) - 1)
     with pytest.raises(Mismatch, match="Spark read 0"):
         spark_count(storage, [day], awkward.QUESTION)
 
@@ -120,17 +120,17 @@ def test_a_wave_that_nobody_will_take_is_stopped(spark, tmp_path, monkeypatch):
 
     ended = tmp_path / "ended"
 
-    def whole(at, day, question):
+    def count_serialized(at, day, question):
         if day == "bad":
-            return tasks.packed(Mismatch("changed"))
+            return tasks.serialize(Mismatch("changed"))
         time.sleep(30)
         return ended.touch()
 
-    monkeypatch.setattr(tasks, "_whole", whole)
+    monkeypatch.setattr(tasks, "_count_serialized", count_serialized)
     monkeypatch.setattr(tasks, "AT_ONCE", 1)
     context = spark.sparkContext
     wave = ["bad"] * context.defaultParallelism
-    counts = tasks._in_waves(context, None, [*wave, "slow"], None)
+    counts = tasks._count_in_waves(context, None, [*wave, "slow"], None)
     with pytest.raises(Mismatch, match="changed"):
         next(counts)
     assert not ended.exists() and not context.statusTracker().getActiveJobsIds()

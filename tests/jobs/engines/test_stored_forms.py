@@ -21,7 +21,7 @@ TIME = pa.timestamp("us", "UTC")
 
 def spark_task(storage, days, question):
     for day in days:
-        yield spark.day_counts(day, tasks.whole(storage, day, question))
+        yield spark.check_day(day, tasks.count_whole_day(storage, day, question))
 
 
 def embedded(storage, days, question):
