@@ -44,11 +44,9 @@ def words(command):
 
 @cache
 def command_of(name):
-    """The click command behind a verb, and the words that come before the user's."""
+    """The click command behind a verb."""
     verb = available()[name]
-    module = import_module(verb.module)
-    made = getattr(module, "group", None) or getattr(module, "command", None)
-    return made, verb.before
+    return getattr(import_module(verb.module), verb.attribute)
 
 
 def problem(given):
@@ -57,8 +55,7 @@ def problem(given):
     name = next((" ".join(given[:n]) for n in (2, 1) if " ".join(given[:n]) in verbs), None)
     if name is None:
         return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {given[0]}`"
-    command, before = command_of(name)
-    rest = [*before, *given[len(name.split()):]]
+    command, rest = command_of(name), given[len(name.split()):]
     while isinstance(command, click.Group):
         if not rest or rest[0].startswith("-"):
             return None

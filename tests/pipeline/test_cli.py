@@ -60,11 +60,11 @@ def test_no_verb_is_wrong_usage_and_prints_the_help(capsys):
 
 
 def test_a_package_that_is_not_installed_is_named(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "click", None)
-    for name in ("pipeline.config", "command.command"):
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    for name in ("pipeline.config", "command.load_settings", "contract.settings"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert cli.main(["config"]) == 1
-    assert "`trueup config` needs the Python package 'click', which is not installed" in capsys.readouterr().err
+    assert "`trueup config` needs the Python package 'pydantic', which is not installed" in capsys.readouterr().err
 
 
 def test_every_verb_has_help_that_names_it_and_documents_its_options():
