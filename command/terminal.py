@@ -14,7 +14,7 @@ NUMERIC = set("0123456789.,%+-() eto")
 WIDEST = 100_000  # columns of a table: never wrapped, for its lines are searched and cut by other tools
 
 
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def align(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lays a table out: columns as wide as their widest cell, numbers to the right, verdicts coloured.
 
     `command.command.emit` removes the colours where the output is no terminal.
@@ -39,7 +39,7 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _cell(text: str) -> "Text":
     from rich.text import Text
 
-    cell = Text(printable(text))
+    cell = Text(escape(text))
     if text in COLOURS:
         cell.stylize(f"bold {COLOURS[text]}")
     return cell
@@ -53,19 +53,19 @@ def _is_number(text: str) -> bool:
     return text in ("", "-") or (text[0].isdigit() or text[0] in "+-.") and set(text) <= NUMERIC
 
 
-def verdict(text: str) -> str:
+def colour_verdict(text: str) -> str:
     """Colours a verdict; other words stay as they are."""
     import click
 
     return click.style(text, fg=COLOURS[text], bold=True) if text in COLOURS else text
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     """Escapes the control characters of a text."""
     return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
 
 
-def figure(value: Mapping[str, Any]) -> str:
+def write_figure(value: Mapping[str, Any]) -> str:
     """Writes `0.931 (0.902 to 0.952)`, or a dash for a figure that could not be computed."""
     if value.get("value") is None:
         return "-"

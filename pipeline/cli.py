@@ -53,26 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
-        print(help_text())
+        print(write_help())
         return DONE if arguments else USAGE
     return _run(arguments)
 
 
-def available() -> dict[str, Verb]:
-    """The verbs whose module there is, in the order of the help."""
-    return {name: verb for group in GROUPS.values() for name, verb in group.items() if _there(verb.module)}
+def find_verbs() -> dict[str, Verb]:
+    """Finds the verbs whose module there is, in the order of the help."""
+    return {name: verb for group in GROUPS.values() for name, verb in group.items() if _exists(verb.module)}
 
 
-def _there(module: str) -> bool:
+def _exists(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # its package is missing
         return False
 
 
-def help_text() -> str:
-    """The verbs by group, with one line each."""
-    verbs = available()
+def write_help() -> str:
+    """Lists the verbs by group, with one line each."""
+    verbs = find_verbs()
     lines = ["Usage: trueup VERB [OPTIONS]      trueup VERB --help explains one",
              "", "Watches a deployed image classifier, and retrains it when the figures say so."]
     for title, group in GROUPS.items():
@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> int:
     from command.command import run
     from command.lazy_group import LazyGroup
 
-    group = LazyGroup("trueup", available)
+    group = LazyGroup("trueup", find_verbs)
     return run(click.version_option(package_name="trueup", message="%(version)s")(group), arguments, prog_name="trueup")
 
 

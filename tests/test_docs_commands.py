@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.cli import available
+from pipeline.cli import find_verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
@@ -45,13 +45,13 @@ def words(command):
 @cache
 def command_of(name):
     """The click command behind a verb."""
-    verb = available()[name]
+    verb = find_verbs()[name]
     return getattr(import_module(verb.module), verb.attribute)
 
 
 def problem(given):
     """What is wrong with a quoted command; None when it is one that the command line would take."""
-    verbs = available()
+    verbs = find_verbs()
     name = next((" ".join(given[:n]) for n in (2, 1) if " ".join(given[:n]) in verbs), None)
     if name is None:
         return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {given[0]}`"
