@@ -34,7 +34,7 @@ def text(records: Sequence[dict[str, Any]], instance: str = INSTANCE, prices: Pa
     """The table: a line for each figure, a column for each record."""
     from emr.estimate import PRICES, read_prices
 
-    hour = read_prices(prices or PRICES).hour((instance,), emr=False)
+    hour = read_prices(prices or PRICES).price_hour((instance,), emr=False)
     columns = [column(record, hour) for record in records]
     names = list(columns[0])
     widths = [max(len(name) for name in names), *(max(len(c[name]) for name in names) for c in columns)]

@@ -70,12 +70,12 @@ def emit(outcome: Outcome, as_json: bool) -> None:
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:
     """Runs a command and returns its exit code; never raises for an error that Trueup raised on purpose."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _document_alone(arguments):
+    with _keep_document_alone(arguments):
         return _run(command, arguments, prog_name)
 
 
-def _document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
-    """With --json nothing on stderr under spark-submit, which sends a program's stderr to its own stdout."""
+def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
+    """Silences stderr with --json under spark-submit, which sends a program's stderr to its own stdout."""
     if "--json" in arguments and submitted():
         return redirect_stderr(StringIO())
     return nullcontext()
@@ -86,14 +86,14 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         code = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
-        return _failed(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
+        return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
     except click.Abort:
-        return _failed(arguments, ERROR, "Interrupted", "interrupted.")
+        return _report_error(arguments, ERROR, "Interrupted", "interrupted.")
     except TrueupError as error:
-        return _failed(arguments, error.exit_code, error.error_code, str(error))
+        return _report_error(arguments, error.exit_code, error.error_code, str(error))
 
 
-def _failed(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:
+def _report_error(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:
     if "--json" in argv:
         print(json.dumps({"error": {"code": kind, "message": message}}, ensure_ascii=False, indent=1))
     show() if show else print(f"error: {message}", file=sys.stderr)

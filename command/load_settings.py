@@ -27,8 +27,8 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
     env = os.environ if env is None else env
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for source, pairs in (_from_file(path), ("environment", _from_env(env)),
-                          ("option", _from_options(root, model, overrides))):
+    for source, pairs in (_read_file(path), ("environment", _read_environment(env)),
+                          ("option", _read_options(root, model, overrides))):
         for key, value in pairs:
             _put(merged, key, value)
             origins[key] = source
@@ -42,7 +42,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
 
 
 def with_options(settings: Settings, **options: Any) -> Settings:
-    """The settings with some command-line options put over them, e.g. `model="digits", train__epochs=2`; None: unset."""
+    """Puts command-line options over the settings, e.g. `model="digits", train__epochs=2`; None: unset."""
     merged = settings.model_dump()
     origins = dict(settings.origins)
     for name, value in options.items():
@@ -56,7 +56,7 @@ def with_options(settings: Settings, **options: Any) -> Settings:
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}.") from None
 
 
-def _from_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
+def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
     import yaml
 
     file = Path(path or DEFAULT_FILE)
@@ -70,24 +70,24 @@ def _from_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
         raise UsageError(f"settings file {str(file)!r} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"settings file {str(file)!r}: expected `name: value` lines, got {type(content).__name__}.")
-    return str(file), list(_flat(content))
+    return str(file), list(_flatten(content))
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
         name = f"{prefix}{key}"
         section = Settings.model_fields.get(name)
         if isinstance(value, dict) and section is not None and isinstance(section.default, Section | GatePolicy):
-            yield from _flat(value, f"{name}.")
+            yield from _flatten(value, f"{name}.")
         else:
             yield name, value
 
 
-def _from_env(env: Mapping[str, str]) -> list[tuple[str, Any]]:
-    return [(key, _value(env[variable])) for key, variable in _variables() if variable in env]
+def _read_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
+    return [(key, _parse_value(env[variable])) for key, variable in _list_variables() if variable in env]
 
 
-def _variables() -> Iterator[tuple[str, str]]:
+def _list_variables() -> Iterator[tuple[str, str]]:
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, Section | GatePolicy):
             for inner in type(field.default).model_fields:
@@ -96,17 +96,17 @@ def _variables() -> Iterator[tuple[str, str]]:
             yield name, f"{ENV_PREFIX}{name}".upper()
 
 
-def _from_options(root: str | None, model: str | None, overrides: Sequence[str]) -> list[tuple[str, Any]]:
+def _read_options(root: str | None, model: str | None, overrides: Sequence[str]) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = [(k, v) for k, v in (("root", root), ("model", model)) if v]
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set {text!r}: expected KEY=VALUE, for example train.epochs=3.")
-        pairs.append((key, _value(value)))
+        pairs.append((key, _parse_value(value)))
     return pairs
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     import yaml
 
     try:

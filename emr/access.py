@@ -61,48 +61,48 @@ ACCESS = {
 STAGES = ("evaluate", "dataset", "train", "assess", "score")
 
 
-def bucket_and_prefix(root: str) -> tuple[str, str]:
-    """The bucket, and the prefix with its slash (empty for a root that is a whole bucket)."""
+def split_root(root: str) -> tuple[str, str]:
+    """Returns the bucket, and the prefix with its slash (empty for a root that is a whole bucket)."""
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
-def statements(of: str, root: str) -> list[dict[str, Any]]:
-    """The IAM statements of a role on the bucket."""
-    access, (bucket, prefix) = ACCESS[of], bucket_and_prefix(root)
+def make_statements(of: str, root: str) -> list[dict[str, Any]]:
+    """Makes the IAM statements of a role on the bucket."""
+    access, (bucket, prefix) = ACCESS[of], split_root(root)
     base = f"arn:aws:s3:::{bucket}"
 
     def on(keys: Sequence[str]) -> list[str]:
         return [f"{base}/{prefix}{key}" for key in dict.fromkeys(keys)]
 
-    made = [_allow("Read", ["s3:GetObject"], on(access.read)), _allow("Write", ["s3:PutObject"], on(access.write)),
+    statements = [_allow("Read", ["s3:GetObject"], on(access.read)), _allow("Write", ["s3:PutObject"], on(access.write)),
             # Names, not contents. Without it S3 says 403 where it should say 404, and that question has no prefix.
             _allow("List", ["s3:ListBucket"], [base], {"StringLikeIfExists": {"s3:prefix": [f"{prefix}*"]}})]
-    return [*made, _allow("Delete", ["s3:DeleteObject"], on(access.delete))] if access.delete else made
+    return [*statements, _allow("Delete", ["s3:DeleteObject"], on(access.delete))] if access.delete else statements
 
 
 def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
-    made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-    return made | ({"Condition": condition} if condition else {})
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return statement | ({"Condition": condition} if condition else {})
 
 
-def pictures(places: Sequence[str]) -> list[dict[str, Any]]:
-    """What scoring may read outside the root: the pictures under each s3://bucket/prefix."""
-    made = []
+def make_picture_statements(places: Sequence[str]) -> list[dict[str, Any]]:
+    """Allows scoring to read pictures outside the root, under each s3://bucket/prefix."""
+    statements = []
     for n, place in enumerate(places, 1):
-        bucket, prefix = bucket_and_prefix(place)
-        made += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"]),
+        bucket, prefix = split_root(place)
+        statements += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"]),
                  _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"],
                         {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
-    return made
+    return statements
 
 
-def serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws") -> list[dict[str, Any]]:
-    """What the driver may do in EMR Serverless: make applications with the stack's tag, and look at or end those."""
+def make_serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws") -> list[dict[str, Any]]:
+    """Allows the driver to make EMR Serverless applications with the stack's tag, and to look at or end those."""
     base = f"arn:{partition}:emr-serverless:*:{account}:/applications/*"
     ours = {"StringEquals": {"aws:ResourceTag/trueup:stack": stack}}
     roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES if name not in NOT_ON_SERVERLESS]
-    made = [
+    statements = [
         _allow("Applications", ["emr-serverless:ListApplications"], ["*"]),
         _allow("MakeApplications", ["emr-serverless:CreateApplication", "emr-serverless:TagResource"], ["*"],
                {"StringEquals": {"aws:RequestTag/trueup:stack": stack}}),
@@ -112,17 +112,17 @@ def serverless_statements(stack: str, account: str, image: str | None, partition
         _allow("PassServerless", ["iam:PassRole"], roles,
                {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}})]
     if image is None:
-        return made
+        return statements
     # Whoever makes an application with an image of ours is asked whether it may read that image.
     host, _, name = image.partition("/")
     owner, region = host.split(".")[0], (host.split(".") + ["", "", "*"])[3]
     repository = f"arn:{partition}:ecr:{region}:{owner}:repository/{name.partition('@')[0].rpartition(':')[0] or name}"
     reads = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
-    return [*made, _allow("Image", reads, [repository])]
+    return [*statements, _allow("Image", reads, [repository])]
 
 
-def emr_statements(stack: str, account: str, partition: str = "aws") -> list[dict[str, Any]]:
-    """What the driver may do in EMR: make clusters with the stages' roles, and look at or end those of its own stack."""
+def make_emr_statements(stack: str, account: str, partition: str = "aws") -> list[dict[str, Any]]:
+    """Allows the driver to make clusters with the stages' roles, and to look at or end those of its own stack."""
     cluster = f"arn:{partition}:elasticmapreduce:*:{account}:cluster/*"
     roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES]
     return [

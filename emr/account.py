@@ -34,7 +34,7 @@ class Uncertain(Exception):
 
 
 def connect(service: str = "emr") -> Any:
-    """A boto3 client. It never retries by itself: that would hide a lost response."""
+    """Makes a boto3 client. It never retries by itself: that would hide a lost response."""
     import boto3
     from botocore.config import Config
 
@@ -58,17 +58,17 @@ class Caller:
     service: str = "EMR"
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """A request that may be sent twice; throttling and lost responses are waited for."""
+        """Sends a request that may be sent twice; throttling and lost responses are waited for."""
         for attempt in range(ATTEMPTS):
             try:
-                return self._once(operation, **arguments)
+                return self._send(operation, **arguments)
             except Uncertain as error:
                 last = error
-                self._wait(attempt)
+                self._back_off(attempt)
         raise AccountError(f"{self.service} {operation}: gave up after {ATTEMPTS} attempts: {last}. Check the network and the "
                            f"region.")
 
-    def _once(self, operation: str, **arguments: Any) -> Any:
+    def _send(self, operation: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 
         try:
@@ -84,8 +84,8 @@ class Caller:
         except BotoCoreError as error:
             raise Uncertain(str(error)) from error
 
-    def _wait(self, attempt: int) -> None:
-        """Full jitter: many drivers that were throttled together do not come back together."""
+    def _back_off(self, attempt: int) -> None:
+        """Waits, with full jitter: many drivers that were throttled together do not come back together."""
         self.sleep(random.uniform(0.5, 1) * min(2.0 ** attempt, LONGEST_WAIT))
 
 
@@ -98,56 +98,56 @@ class Account(Caller):
     def create(self, request: Mapping[str, Any]) -> str:
         """Makes the cluster, or finds the one of that name that a lost response left; returns its id."""
         for attempt in range(ATTEMPTS):
-            found = self.find(request["Name"], looks=LOOKS if attempt else 1)
-            if found:
-                return found
+            cluster = self.find(request["Name"], looks=LOOKS if attempt else 1)
+            if cluster:
+                return cluster
             try:
-                return self._once("run_job_flow", **request)["JobFlowId"]
+                return self._send("run_job_flow", **request)["JobFlowId"]
             except Uncertain:
-                self._wait(attempt)
+                self._back_off(attempt)
         raise AccountError(f"RunJobFlow: gave up after {ATTEMPTS} attempts, none of which was answered. Check the network "
                            f"and `trueup emr status`, then start again: a cluster that was made is found.")
 
     def find(self, name: str, looks: int = 1) -> str | None:
-        """The id of the oldest living cluster of that name, or None after so many looks."""
+        """Returns the id of the oldest living cluster of that name, or None after so many looks."""
         for look in range(looks):
             if look:
-                self._wait(look)
-            if found := self.alive(name):
-                return found[0]
+                self._back_off(look)
+            if living := self.find_alive(name):
+                return living[0]
         return None
 
-    def alive(self, name: str) -> list[str]:
-        """Ids of the living clusters of that name, oldest first."""
-        return [cluster["Id"] for cluster in self.clusters() if cluster["Name"] == name]
+    def find_alive(self, name: str) -> list[str]:
+        """Returns ids of the living clusters of that name, oldest first."""
+        return [cluster["Id"] for cluster in self.list_clusters() if cluster["Name"] == name]
 
-    def clusters(self, states: tuple[str, ...] = ALIVE) -> list[dict[str, Any]]:
-        """Clusters in these states, oldest first."""
-        found = [c for page in self._pages("list_clusters", ClusterStates=list(states)) for c in page["Clusters"]]
-        return sorted(found, key=lambda c: (str(c["Status"].get("Timeline", {}).get("CreationDateTime", "")), c["Id"]))
+    def list_clusters(self, states: tuple[str, ...] = ALIVE) -> list[dict[str, Any]]:
+        """Returns clusters in these states, oldest first."""
+        clusters = [c for page in self._read_pages("list_clusters", ClusterStates=list(states)) for c in page["Clusters"]]
+        return sorted(clusters, key=lambda c: (str(c["Status"].get("Timeline", {}).get("CreationDateTime", "")), c["Id"]))
 
     def describe(self, cluster: str) -> dict[str, Any]:
-        """One cluster."""
+        """Describes one cluster."""
         return self.call("describe_cluster", ClusterId=cluster)["Cluster"]
 
-    def tag(self, cluster: str, key: str = STACK_TAG) -> str | None:
-        """A tag of a cluster."""
+    def read_tag(self, cluster: str, key: str = STACK_TAG) -> str | None:
+        """Returns a tag of a cluster."""
         return {t["Key"]: t["Value"] for t in self.describe(cluster).get("Tags", ())}.get(key)
 
-    def step(self, cluster: str) -> dict[str, Any] | None:
-        """The cluster's one step; None while EMR does not list it yet."""
-        steps = [s for page in self._pages("list_steps", ClusterId=cluster) for s in page["Steps"]]
+    def find_step(self, cluster: str) -> dict[str, Any] | None:
+        """Returns the cluster's one step; None while EMR does not list it yet."""
+        steps = [s for page in self._read_pages("list_steps", ClusterId=cluster) for s in page["Steps"]]
         return steps[-1] if steps else None
 
     def stop(self, cluster: str) -> None:
         """Cancels what runs, and ends the cluster. Nothing happens when it has ended."""
-        step = self.step(cluster)
+        step = self.find_step(cluster)
         if step and step["Status"]["State"] in ("PENDING", "RUNNING"):
             self.call("cancel_steps", ClusterId=cluster, StepIds=[step["Id"]],
                       StepCancellationOption="TERMINATE_PROCESS")
         self.call("terminate_job_flows", JobFlowIds=[cluster])
 
-    def _pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
+    def _read_pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
         while True:
             page = self.call(operation, **arguments)
             yield page

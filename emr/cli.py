@@ -47,21 +47,21 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
     from emr import estimate, plan
 
     settings = with_options(settings, model=model)
-    document = plan.plan(_s3(open_storage(settings.need_root())), settings, settings.need_model())
+    document = plan.plan(_require_s3(open_storage(settings.need_root())), settings, settings.need_model())
     if predictions_per_day:
         load = estimate.Load(predictions_per_day, labels_per_day, start_minutes)
         document["estimate"] = estimate.estimate(settings, load, estimate.read_recorded(recorded or estimate.RECORDED),
                                                  estimate.read_prices(prices or estimate.PRICES))
-    return Outcome(document=document, text=plan.text(document))
+    return Outcome(document=document, text=plan.write_text(document))
 
 
 @stage_command("template")
 def template_command(settings: Settings) -> Outcome:
     """Print the CloudFormation template of this root and these settings."""
-    from emr.template.whole import body, template
+    from emr.template.whole import make_template, write_body
 
-    document = template(_s3(open_storage(settings.need_root())).root, settings)
-    return Outcome(document=document, text=body(document))
+    document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
+    return Outcome(document=document, text=write_body(document))
 
 
 @stage_command("deploy")
@@ -69,14 +69,14 @@ def template_command(settings: Settings) -> Outcome:
 def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     """Create or update the stack, mark the root, build and upload the packages that are not there."""
     from emr import stack
-    from emr.follow import said
+    from emr.follow import print_line
     from emr.needs import COUNT, TRAIN
-    from emr.package import publish
+    from emr.package import publish_package
 
-    storage = _s3(open_storage(settings.need_root()))
-    state = stack.deploy(storage.root, settings, said)
+    storage = _require_s3(open_storage(settings.need_root()))
+    state = stack.deploy(storage.root, settings, print_line)
     open_root(storage.root, create=True)
-    packages = {} if no_packages else {e: publish(storage, e, say=said).archive for e in (COUNT, TRAIN)}
+    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in (COUNT, TRAIN)}
     document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
     lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
     return Outcome(document=document, text="\n".join(lines))
@@ -92,15 +92,15 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
     The same command again finds the same cluster or application, or the answer that it gave.
     """
     from emr import dispatch
-    from emr.follow import said
-    from emr.job import request_of
-    from emr.package import publish
+    from emr.follow import print_line
+    from emr.job import make_request
+    from emr.package import publish_package
 
     settings = with_options(settings, model=model)
-    name, storage = settings.need_model(), _s3(open_root(settings.need_root()))
+    name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
-    request = request_of(stage, ["--model", name, *arguments], saved)
-    reply = dispatch.carry(storage, name, request, lambda environment: publish(storage, environment, say=said))
+    request = make_request(stage, ["--model", name, *arguments], saved)
+    reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")
     return Outcome(reply.code or (ERROR if error else 0), document, error["message"] if error else f"{stage}: done")
@@ -112,9 +112,9 @@ def status_command(settings: Settings) -> Outcome:
     from emr import stack
     from emr.account import Account
 
-    applications = [{"id": a["id"], "name": a["name"], "state": a["state"]} for a in _applications(settings)]
-    document: dict[str, Any] = {"stack": settings.emr.stack, "state": stack.state(settings.emr.stack),
-                                "clusters": [_cluster(c) for c in Account().clusters() if _ours(c)],
+    applications = [{"id": a["id"], "name": a["name"], "state": a["state"]} for a in _list_applications(settings)]
+    document: dict[str, Any] = {"stack": settings.emr.stack, "state": stack.read_state(settings.emr.stack),
+                                "clusters": [_describe_cluster(c) for c in Account().list_clusters() if _is_ours(c)],
                                 "applications": applications}
     lines = [f"  {c['id']}  {c['state']:<13} {c['name']}" for c in [*document["clusters"], *applications]]
     return Outcome(document=document, text="\n".join([f"stack {document['stack']}: {document['state']}",
@@ -127,41 +127,41 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     """End all clusters of the stack and remove it. The bucket and what is in it stay."""
     from emr import stack
     from emr.account import Account
-    from emr.follow import said
+    from emr.follow import print_line
     from emr.serverless.account import ServerlessAccount
 
     if not yes:
         raise UsageError(f"expected --yes: this ends the clusters of stack {settings.emr.stack!r} and removes its roles, "
                          f"schedule and alarms. The bucket and its data stay.")
     account = Account()
-    clusters = [c["Id"] for c in account.clusters() if _ours(c) and account.tag(c["Id"]) == settings.emr.stack]
+    clusters = [c["Id"] for c in account.list_clusters() if _is_ours(c) and account.read_tag(c["Id"]) == settings.emr.stack]
     for cluster in clusters:
         account.stop(cluster)
-    applications = [a["id"] for a in _applications(settings)]
+    applications = [a["id"] for a in _list_applications(settings)]
     for application in applications:
         ServerlessAccount().end(application)
-    state = stack.remove(settings.emr.stack, said)
+    state = stack.remove(settings.emr.stack, print_line)
     ended = [*clusters, *applications]
     return Outcome(document={"stack": settings.emr.stack, "state": state, "ended": ended},
                    text=f"stack {settings.emr.stack}: {state}; {len(ended)} clusters and applications ended; the bucket stays")
 
 
-def _applications(settings: Settings) -> list[dict[str, Any]]:
+def _list_applications(settings: Settings) -> list[dict[str, Any]]:
     from emr.needs import SERVERLESS
     from emr.serverless.account import ServerlessAccount
 
-    return ServerlessAccount().of_stack(settings.emr.stack) if settings.emr.compute == SERVERLESS else []
+    return ServerlessAccount().list_of_stack(settings.emr.stack) if settings.emr.compute == SERVERLESS else []
 
 
-def _ours(cluster: dict[str, Any]) -> bool:
+def _is_ours(cluster: dict[str, Any]) -> bool:
     return cluster["Name"].startswith("trueup ")
 
 
-def _cluster(cluster: dict[str, Any]) -> dict[str, str]:
+def _describe_cluster(cluster: dict[str, Any]) -> dict[str, str]:
     return {"id": cluster["Id"], "name": cluster["Name"], "state": cluster["Status"]["State"]}
 
 
-def _s3(storage: Storage) -> Storage:
+def _require_s3(storage: Storage) -> Storage:
     if not storage.root.startswith("s3://"):
         raise UsageError(f"root {storage.root}: expected one that clusters can reach, s3://bucket/prefix.")
     return storage

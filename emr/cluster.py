@@ -39,7 +39,7 @@ class Step:
     command: Sequence[str]
 
     def to_request(self) -> dict[str, Any]:
-        """The step as RunJobFlow takes it."""
+        """Writes the step as RunJobFlow takes it."""
         return {"Name": self.name, "ActionOnFailure": "TERMINATE_CLUSTER",
                 "HadoopJarStep": {"Jar": "command-runner.jar", "Args": list(self.command)}}
 
@@ -58,16 +58,16 @@ class Cluster:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_request(self) -> dict[str, Any]:
-        """The arguments of RunJobFlow."""
+        """Writes the arguments of RunJobFlow."""
         settings = self.settings
         request = {
             "Name": self.name, "ReleaseLabel": settings.release, "LogUri": self.log_uri,
             "Applications": [{"Name": name} for name in self._applications()],
             "Instances": self._instances(), "Steps": [self.step.to_request()],
             "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
-            "Configurations": configurations(self.need, self.nodes, settings),
+            "Configurations": make_configurations(self.need, self.nodes, settings),
             "AutoTerminationPolicy": {"IdleTimeout": settings.idle_seconds},
-            "ServiceRole": role(settings, "service"), "JobFlowRole": role(settings, self.need.stage),
+            "ServiceRole": name_role(settings, "service"), "JobFlowRole": name_role(settings, self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(self._tags().items())],
         }
@@ -85,12 +85,12 @@ class Cluster:
 
     def _instances(self) -> dict[str, Any]:
         nodes = self.nodes
-        fleets = [fleet("MASTER", nodes.primary, on_demand=1)]
+        fleets = [make_fleet("MASTER", nodes.primary, on_demand=1)]
         if nodes.core:
-            fleets.append(fleet("CORE", nodes.core, on_demand=nodes.core_nodes))
+            fleets.append(make_fleet("CORE", nodes.core, on_demand=nodes.core_nodes))
         if nodes.spot_nodes:
             # The most from the start: the work is all there. Managed scaling removes nodes that wait.
-            fleets.append(fleet("TASK", nodes.core, spot=nodes.spot_nodes))
+            fleets.append(make_fleet("TASK", nodes.core, spot=nodes.spot_nodes))
         return {"InstanceFleets": fleets, "Ec2SubnetIds": list(self.settings.subnets),
                 "KeepJobFlowAliveWhenNoSteps": False, "TerminationProtected": False}
 
@@ -104,8 +104,8 @@ class Cluster:
         return {"Name": "unpack Trueup", "ScriptBootstrapAction": {"Path": self.package.bootstrap, "Args": arguments}}
 
 
-def fleet(kind: str, types: Sequence[str], on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
-    """One instance fleet; every type counts as one unit, so units are nodes."""
+def make_fleet(kind: str, types: Sequence[str], on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
+    """Makes one instance fleet; every type counts as one unit, so units are nodes."""
     disk = {"EbsBlockDeviceConfigs": [{"VolumeSpecification": {"VolumeType": "gp3", "SizeInGB": DISK_GB},
                                        "VolumesPerInstance": 1}]}
     request: dict[str, Any] = {
@@ -119,42 +119,42 @@ def fleet(kind: str, types: Sequence[str], on_demand: int = 0, spot: int = 0) ->
     return request
 
 
-def role(settings: EmrSettings, of: str) -> str:
-    """The name of a role or an instance profile that the template makes."""
+def name_role(settings: EmrSettings, of: str) -> str:
+    """Names a role or an instance profile as the template does."""
     return f"{settings.stack}-{of}"
 
 
-def configurations(need: Need, nodes: Nodes, settings: EmrSettings) -> list[dict[str, Any]]:
-    """EMR's configuration classifications of a stage's cluster."""
+def make_configurations(need: Need, nodes: Nodes, settings: EmrSettings) -> list[dict[str, Any]]:
+    """Makes EMR's configuration classifications of a stage's cluster."""
     python = {"PYTHONPATH": f"{HOME}:$PYTHONPATH", "PYSPARK_PYTHON": PYTHON, "PYSPARK_DRIVER_PYTHON": PYTHON}
     if need.engine == MAPREDUCE:
-        return [_exported("hadoop-env", {"PYTHONPATH": f"{HOME}:$PYTHONPATH"})]
-    made = [_exported("spark-env", python),
-            {"Classification": "spark-defaults", "Properties": spark_defaults(need, nodes, settings)}]
-    return made + (_gpu() if nodes.gpu else [])
+        return [_export_variables("hadoop-env", {"PYTHONPATH": f"{HOME}:$PYTHONPATH"})]
+    configurations = [_export_variables("spark-env", python),
+            {"Classification": "spark-defaults", "Properties": make_spark_defaults(need, nodes, settings)}]
+    return configurations + (_configure_gpus() if nodes.gpu else [])
 
 
-def spark_defaults(need: Need, nodes: Nodes, settings: EmrSettings) -> dict[str, str]:
-    """Spark's settings; barrier tasks and a changing number of executors exclude each other (SPARK-24942)."""
-    found = {"spark.pyspark.python": PYTHON, "spark.executorEnv.PYTHONPATH": HOME,
+def make_spark_defaults(need: Need, nodes: Nodes, settings: EmrSettings) -> dict[str, str]:
+    """Makes Spark's settings; barrier tasks and a changing number of executors exclude each other (SPARK-24942)."""
+    defaults = {"spark.pyspark.python": PYTHON, "spark.executorEnv.PYTHONPATH": HOME,
              "spark.yarn.appMasterEnv.PYTHONPATH": HOME, "spark.sql.session.timeZone": "UTC"}
     if need.barrier:
         cores = str(settings.executor_cores)
         # One task fills an executor, so that every rank has a node for itself.
-        found |= {"spark.dynamicAllocation.enabled": "false", "spark.executor.instances": str(nodes.core_nodes),
+        defaults |= {"spark.dynamicAllocation.enabled": "false", "spark.executor.instances": str(nodes.core_nodes),
                   "spark.executor.cores": cores, "spark.task.cpus": cores, "spark.stage.maxConsecutiveAttempts": "1"}
     if nodes.gpu:
-        found |= {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1",
+        defaults |= {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1",
                   "spark.executor.resource.gpu.discoveryScript": GPU_SCRIPT}
-    return found
+    return defaults
 
 
-def _exported(classification: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def _export_variables(classification: str, variables: Mapping[str, str]) -> dict[str, Any]:
     return {"Classification": classification, "Properties": {},
             "Configurations": [{"Classification": "export", "Properties": dict(variables)}]}
 
 
-def _gpu() -> list[dict[str, Any]]:
+def _configure_gpus() -> list[dict[str, Any]]:
     node = "yarn.nodemanager"
     executor = "org.apache.hadoop.yarn.server.nodemanager.LinuxContainerExecutor"
     calculator = "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator"

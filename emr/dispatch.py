@@ -4,37 +4,37 @@ from collections.abc import Callable
 from typing import Any
 
 from contract.stores.store import Storage
-from emr.cluster import Package, role
-from emr.follow import Follower
-from emr.job import cluster_of, emr_settings
-from emr.needs import need, on_serverless
+from emr.cluster import Package, name_role
+from emr.follow import ClusterFollower
+from emr.job import make_cluster, read_emr_settings
+from emr.needs import find_need, runs_on_serverless
 from emr.requests import Attempt, Reply, Request
 
 
-def carry(storage: Storage, model: str, request: Request, package: Callable[[str], Package]) -> Reply:
-    """The stage's answer. `package` looks up an environment's package, which only nodes of a cluster unpack.
+def run_stage(storage: Storage, model: str, request: Request, package: Callable[[str], Package]) -> Reply:
+    """Runs the stage to its answer. `package` looks up an environment's package, which only nodes of a cluster unpack.
 
     Raises ClusterFailed, Interrupted, AccountError, UsageError.
     """
-    settings = emr_settings(request.settings)
-    found = need(request.stage, settings)
-    if on_serverless(found, settings):
-        return _serverless(storage, model, request)
+    settings = read_emr_settings(request.settings)
+    need = find_need(request.stage, settings)
+    if runs_on_serverless(need, settings):
+        return _run_on_serverless(storage, model, request)
 
     def make(attempt: Attempt) -> dict[str, Any]:
-        return cluster_of(storage, request, attempt, package(found.environment)).to_request()
+        return make_cluster(storage, request, attempt, package(need.environment)).to_request()
 
-    return Follower(storage, poll=settings.poll_seconds).carry(model, request, make)
+    return ClusterFollower(storage, poll=settings.poll_seconds).run(model, request, make)
 
 
-def _serverless(storage: Storage, model: str, request: Request) -> Reply:
-    from emr.serverless.account import role_arn
+def _run_on_serverless(storage: Storage, model: str, request: Request) -> Reply:
+    from emr.serverless.account import find_role_arn
     from emr.serverless.follow import ServerlessFollower
-    from emr.serverless.jobs import Job, job_of
+    from emr.serverless.job import Job, make_job
 
-    settings = emr_settings(request.settings)
+    settings = read_emr_settings(request.settings)
 
     def make(attempt: Attempt) -> Job:
-        return job_of(storage, request, attempt, settings, role_arn(role(settings, request.stage)))
+        return make_job(storage, request, attempt, settings, find_role_arn(name_role(settings, request.stage)))
 
-    return ServerlessFollower(storage, poll=settings.poll_seconds).carry(model, request, make)
+    return ServerlessFollower(storage, poll=settings.poll_seconds).run(model, request, make)

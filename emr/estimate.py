@@ -15,7 +15,7 @@ from contract import jsonio
 from contract.documents.document import Document
 from contract.errors import NotFound, UsageError
 from contract.settings import Settings
-from emr.needs import TURN, Nodes, need, nodes
+from emr.needs import TURN, Nodes, choose_nodes, find_need
 
 RECORDED = Path(__file__).resolve().parents[1] / "benchmarks" / "recorded.json"
 PRICES = Path(__file__).with_name("prices.json")
@@ -41,8 +41,8 @@ class Prices(Document):
     ec2: dict[str, float]
     emr: dict[str, float]
 
-    def hour(self, kinds: tuple[str, ...], emr: bool = True) -> float:
-        """The dearest of the types that a fleet may start, with EMR on it; UsageError when the table lacks one."""
+    def price_hour(self, kinds: tuple[str, ...], emr: bool = True) -> float:
+        """Prices the dearest type that a fleet may start, with EMR on it; UsageError when the table lacks one."""
         missing = [kind for kind in kinds if kind not in self.ec2 or kind not in self.emr]
         if missing:
             raise UsageError(f"price table of {self.as_of}: expected a price of {', '.join(missing)}, found none. Add it, or "
@@ -60,7 +60,7 @@ class Load:
 
 
 def read_recorded(path: Path = RECORDED) -> Recorded:
-    """The recorded rates; NotFound names the command that records them."""
+    """Reads the recorded rates; NotFound names the command that records them."""
     if not path.exists():
         raise NotFound(f"{path}: expected rates that were measured, found no such file. Record them on this machine: "
                        f"make bench.")
@@ -68,16 +68,16 @@ def read_recorded(path: Path = RECORDED) -> Recorded:
 
 
 def read_prices(path: Path = PRICES) -> Prices:
-    """The price table."""
+    """Reads the price table."""
     return Prices.parse(jsonio.loads(path.read_bytes()), str(path))
 
 
 def estimate(settings: Settings, load: Load, recorded: Recorded, prices: Prices) -> dict[str, Any]:
-    """The document: stages with hours of work and dollars, and what a month costs at the most.
+    """Estimates hours of work and dollars of each stage, and what a month costs at the most.
 
     `hours` is what one node of the record's speed would take; `wall_hours` what the cluster takes, without its start.
     """
-    stages = {name: _stage(name, settings, load, recorded, prices) for name in TURN}
+    stages = {name: _estimate_stage(name, settings, load, recorded, prices) for name in TURN}
     turn = sum(stages[name]["dollars"] for name in TURN if name != "evaluate")
     turns = settings.gates.retrainings * DAYS / settings.gates.retraining_days
     month = DAYS * stages["evaluate"]["dollars"] + turns * turn
@@ -94,30 +94,30 @@ def estimate(settings: Settings, load: Load, recorded: Recorded, prices: Prices)
                     "no spot nodes; storage, requests and transfer are not in it"]}
 
 
-def rows_of(name: str, settings: Settings, load: Load) -> int | None:
-    """Rows that one run of a stage reads; None for a stage whose rate is not recorded."""
+def count_rows(name: str, settings: Settings, load: Load) -> int | None:
+    """Counts the rows that one run of a stage reads; None for a stage whose rate is not recorded."""
     if name == "evaluate":
         return load.predictions_per_day + load.labels_per_day
     return load.labels_per_day * settings.evaluate.days * settings.train.epochs if name == "train" else None
 
 
-def _stage(name: str, settings: Settings, load: Load, recorded: Recorded, prices: Prices) -> dict[str, Any]:
+def _estimate_stage(name: str, settings: Settings, load: Load, recorded: Recorded, prices: Prices) -> dict[str, Any]:
     rates = {"evaluate": recorded.evaluation_rows_per_s, "train": recorded.training_rows_per_s}
-    found = nodes(need(name, settings.emr), settings.emr, settings.train.model_dump())
-    rows = rows_of(name, settings, load)
+    chosen = choose_nodes(find_need(name, settings.emr), settings.emr, settings.train.model_dump())
+    rows = count_rows(name, settings, load)
     hours = None if rows is None else rows / rates[name] / 3600
-    wall = (hours or 0.0) / max(found.core_nodes, 1)
+    wall = (hours or 0.0) / max(chosen.core_nodes, 1)
     paid = wall + load.start_minutes / 60
-    return {"rows": rows, "hours": hours, "wall_hours": None if hours is None else wall, "nodes": node_counts(found),
-            "dollars": round(paid * _per_hour(found, prices), 4)}
+    return {"rows": rows, "hours": hours, "wall_hours": None if hours is None else wall, "nodes": count_nodes(chosen),
+            "dollars": round(paid * _price_nodes(chosen, prices), 4)}
 
 
-def _per_hour(found: Nodes, prices: Prices) -> float:
-    return prices.hour(found.primary) + (found.core_nodes * prices.hour(found.core) if found.core else 0.0)
+def _price_nodes(chosen: Nodes, prices: Prices) -> float:
+    return prices.price_hour(chosen.primary) + (chosen.core_nodes * prices.price_hour(chosen.core) if chosen.core else 0.0)
 
 
-def node_counts(found: Nodes) -> Mapping[str, int]:
-    """Nodes by instance type, the dearest choice of each fleet not yet made."""
-    core = {"/".join(found.core): found.core_nodes} if found.core else {}
-    primary = "/".join(found.primary)
+def count_nodes(chosen: Nodes) -> Mapping[str, int]:
+    """Counts nodes by instance type, the dearest choice of each fleet not yet made."""
+    core = {"/".join(chosen.core): chosen.core_nodes} if chosen.core else {}
+    primary = "/".join(chosen.primary)
     return {**core, primary: core.get(primary, 0) + 1}

@@ -44,14 +44,14 @@ TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle; `sco
 ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
 
 
-def need(stage: str, settings: EmrSettings) -> Need:
-    """What a stage needs under these settings; UsageError when it has no place on a cluster."""
+def find_need(stage: str, settings: EmrSettings) -> Need:
+    """Finds what a stage needs under these settings; UsageError when it has no place on a cluster."""
     if stage not in NEEDS:
         raise UsageError(f"stage {stage!r}: expected one that runs on a cluster: {', '.join(NEEDS)}.")
-    found = NEEDS[stage]
+    need = NEEDS[stage]
     if stage != "evaluate":
-        return found
-    return replace(found, arguments=ENGINES[settings.engine], engine=settings.engine)
+        return need
+    return replace(need, arguments=ENGINES[settings.engine], engine=settings.engine)
 
 
 CLUSTERS, SERVERLESS = "clusters", "serverless"  # emr.compute
@@ -63,14 +63,14 @@ NOT_ON_SERVERLESS = {
 NO_MAPREDUCE = "EMR Serverless runs Spark and no Hadoop streaming: counting as MapReduce gets a cluster"
 
 
-def why_a_cluster(need: Need) -> str | None:
-    """Why EMR Serverless cannot run the stage; None when it can."""
+def explain_cluster(need: Need) -> str | None:
+    """Says why EMR Serverless cannot run the stage; None when it can."""
     return NO_MAPREDUCE if need.engine == MAPREDUCE else NOT_ON_SERVERLESS.get(need.stage)
 
 
-def on_serverless(need: Need, settings: EmrSettings) -> bool:
-    """Whether the stage runs on EMR Serverless under these settings."""
-    return settings.compute == SERVERLESS and why_a_cluster(need) is None
+def runs_on_serverless(need: Need, settings: EmrSettings) -> bool:
+    """Tells whether the stage runs on EMR Serverless under these settings."""
+    return settings.compute == SERVERLESS and explain_cluster(need) is None
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Nodes:
 
     @property
     def fixed(self) -> bool:
-        """Whether the number of nodes never changes."""
+        """Tells whether the number of nodes never changes."""
         return not self.spot_nodes
 
 
-def nodes(need: Need, settings: EmrSettings, train: Mapping[str, object]) -> Nodes:
-    """The nodes that a stage gets; training has one core node per rank (`train` is the run's `train:` section)."""
+def choose_nodes(need: Need, settings: EmrSettings, train: Mapping[str, object]) -> Nodes:
+    """Chooses a stage's nodes; training has one core node per rank (`train`: the run's `train:` section)."""
     primary = tuple(settings.primary_types)
     if not need.workers:
         return Nodes(tuple(settings.core_types))

@@ -25,7 +25,7 @@ from contract.errors import NotFound, TrueupError, UsageError
 from contract.storage import read_json
 from contract.stores.store import Storage, create_if_absent
 from emr.cluster import Package
-from emr.requirements import requirements
+from emr.requirements import list_requirements
 
 HERE = Path(__file__).resolve().parents[1]
 SCRIPT = Path(__file__).with_name("bootstrap.sh")
@@ -42,27 +42,27 @@ class PackageError(TrueupError):
     """A package could not be built, or was not found where a cluster needs it."""
 
 
-def published(storage: Storage, environment: str, source: Path = HERE) -> Package:
-    """The package of this source tree as clusters reach it; PackageError when nobody uploaded it."""
-    key = layout.package(f"{environment}-of-{fingerprint(source)}.json")
+def find_package(storage: Storage, environment: str, source: Path = HERE) -> Package:
+    """Finds the package of this source tree as clusters reach it; PackageError when nobody uploaded it."""
+    key = layout.package(f"{environment}-of-{compute_fingerprint(source)}.json")
     try:
-        found = read_json(storage, key)
+        document = read_json(storage, key)
     except NotFound:
         raise PackageError(f"{storage.uri(key)}: expected the {environment} package of this version of Trueup, found none. "
                            f"Build and upload it: trueup emr deploy.") from None
-    return Package(storage.uri(found["archive"]), found["sha256"], storage.uri(found["bootstrap"]))
+    return Package(storage.uri(document["archive"]), document["sha256"], storage.uri(document["bootstrap"]))
 
 
-def publish(storage: Storage, environment: str, source: Path = HERE,
+def publish_package(storage: Storage, environment: str, source: Path = HERE,
             say: Callable[[str], None] = lambda line: None) -> Package:
     """Builds and uploads the package unless it is there."""
     try:
-        return published(storage, environment, source)
+        return find_package(storage, environment, source)
     except PackageError:
         say(f"building the {environment} package")
     with tempfile.TemporaryDirectory(prefix="trueup-package-") as folder:
         archive = build(environment, source, Path(folder))
-        sha256 = _sha256(archive)
+        sha256 = _hash_file(archive)
         key = layout.package(f"{environment}-{sha256}.tar.gz")
         if not storage.exists(key):
             say(f"uploading {archive.stat().st_size / 2**20:.0f} MiB to {storage.uri(key)}")
@@ -71,66 +71,67 @@ def publish(storage: Storage, environment: str, source: Path = HERE,
     bootstrap = layout.package(f"bootstrap-{hashlib.sha256(script).hexdigest()}.sh")
     create_if_absent(storage, bootstrap, script)
     document = {"schema": "1", "archive": key, "sha256": sha256, "bootstrap": bootstrap}
-    create_if_absent(storage, layout.package(f"{environment}-of-{fingerprint(source)}.json"), jsonio.dumps(document))
-    return published(storage, environment, source)
+    named = layout.package(f"{environment}-of-{compute_fingerprint(source)}.json")
+    create_if_absent(storage, named, jsonio.dumps(document))
+    return find_package(storage, environment, source)
 
 
-def fingerprint(source: Path = HERE) -> str:
-    """16 hex digits of the files that packages are made from; UsageError where there is no checkout."""
+def compute_fingerprint(source: Path = HERE) -> str:
+    """Hashes the files that packages are made from, to 16 hex digits; UsageError where there is no checkout."""
     if not (source / "setup.py").is_file():
         raise UsageError(f"{source}: expected a checkout of Trueup (setup.py), from which packages are built. Run this from "
                          f"the checkout, or in the container of the Dockerfile.")
     digest = hashlib.sha256()
-    for path in _tree(source):
-        digest.update(f"{path.relative_to(source).as_posix()}\0{_sha256(path)}\n".encode())
+    for path in _walk_sources(source):
+        digest.update(f"{path.relative_to(source).as_posix()}\0{_hash_file(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def packages(source: Path = HERE) -> list[str]:
-    """The folders that setup.py ships."""
+def list_folders(source: Path = HERE) -> list[str]:
+    """Lists the folders that setup.py ships."""
     return sorted(path.parent.name for path in source.glob("*/__init__.py")
                   if path.parent.name not in ("tests", "benchmarks", "notebooks", "tools"))
 
 
-def _tree(source: Path) -> Iterator[Path]:
+def _walk_sources(source: Path) -> Iterator[Path]:
     yield from (source / name for name in SOURCES)
-    for folder in packages(source):
+    for folder in list_folders(source):
         for path in sorted((source / folder).rglob("*")):
             if path.is_file() and not path.name.startswith(".") and not set(path.parts) & set(NOT_PACKED):
                 yield path
 
 
 def build(environment: str, source: Path, folder: Path) -> Path:
-    """The environment's archive in `folder`: everything its stages import, except Spark, which the cluster has."""
+    """Builds the environment's archive in `folder`: what its stages import, except Spark, which the cluster has."""
     target = folder / environment
     install(environment, source, "--no-compile", "--target", str(target))
-    _pip("install", "--no-deps", "--no-compile", "--target", str(target), str(wheel(source, folder)))
-    return archive(clean(target), folder / f"{environment}.tar.gz")
+    _run_pip("install", "--no-deps", "--no-compile", "--target", str(target), str(build_wheel(source, folder)))
+    return write_archive(clean(target), folder / f"{environment}.tar.gz")
 
 
 def install(environment: str, source: Path, *options: str) -> None:
-    """pip's install of what the environment requires, as wheels for a node; PackageError names one that there is not."""
-    pins = [f"{name}=={version}" for name, version in requirements(environment, source)]
+    """Installs by pip what the environment requires, as wheels for a node; PackageError names one that there is not."""
+    pins = [f"{name}=={version}" for name, version in list_requirements(environment, source)]
     platforms = [option for platform in PLATFORMS for option in ("--platform", platform)]
-    _pip("install", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp", *platforms,
+    _run_pip("install", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp", *platforms,
          *options, *pins)
 
 
-def wheel(source: Path, folder: Path) -> Path:
-    """Our wheel, from a copy of the sources (a checkout's `build/` may hold files of yesterday), repacked in order."""
+def build_wheel(source: Path, folder: Path) -> Path:
+    """Builds our wheel from a copy of the sources (a checkout's `build/` may hold old files), repacked in order."""
     copy = folder / "source"
-    for path in _tree(source):
+    for path in _walk_sources(source):
         there = copy / path.relative_to(source)
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, there)
-    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(copy))
-    (made,) = folder.glob("trueup-*.whl")
-    made.write_bytes(repacked(made.read_bytes()))
-    return made
+    _run_pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(copy))
+    (built,) = folder.glob("trueup-*.whl")
+    built.write_bytes(repack(built.read_bytes()))
+    return built
 
 
-def repacked(data: bytes) -> bytes:
-    """A zip file with the same content, sorted, without times, and with one mode for all files."""
+def repack(data: bytes) -> bytes:
+    """Writes a zip file anew with the same content, sorted, without times, and with one mode for all files."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in sorted(n for n in old.namelist() if not n.endswith("/")):
@@ -151,8 +152,8 @@ def clean(target: Path) -> Path:
     return target
 
 
-def archive(folder: Path, path: Path) -> Path:
-    """A tar.gz of a folder's content: sorted names, no times, no owners, two modes; the same content, the same bytes."""
+def write_archive(folder: Path, path: Path) -> Path:
+    """Writes a folder as tar.gz: sorted names, no times, no owners, two modes; the same content, the same bytes."""
     with open(path, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed, \
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
@@ -165,7 +166,7 @@ def archive(folder: Path, path: Path) -> Path:
     return path
 
 
-def _pip(*arguments: str) -> None:
+def _run_pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False,
                           env=os.environ | {"SOURCE_DATE_EPOCH": "315532800", "PYTHONWARNINGS": "ignore"})
@@ -173,7 +174,7 @@ def _pip(*arguments: str) -> None:
         raise PackageError(f"pip {arguments[0]} ended with code {done.returncode}: {done.stderr.strip()[-1500:]}")
 
 
-def _sha256(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -30,7 +30,7 @@ class Request(Document):
     engine: str = "spark"
 
     def digest(self) -> str:
-        """What the same request has in common: a retry of it finds the answer of the first."""
+        """Hashes what is asked: a retry of it finds the answer of the first."""
         return f"{self.stage}-{jsonio.digest(self.to_dict())[:16]}"
 
 
@@ -45,7 +45,7 @@ class Reply(Document):
 
     @property
     def final(self) -> bool:
-        """Whether asking again would give the same: an error may be gone next time, an answer stays."""
+        """Tells whether asking again would give the same: an error may be gone next time, an answer stays."""
         return self.document is not None and "error" not in self.document
 
 
@@ -58,27 +58,27 @@ class Attempt:
 
     @property
     def n(self) -> int:
-        """Its number, from 1."""
+        """Returns its number, from 1."""
         return layout.step_of(self.key)[2]
 
     @property
     def name(self) -> str:
-        """What its cluster is called; the same for a driver that was started again."""
+        """Returns the name of its cluster; the same for a driver that was started again."""
         return "trueup {} {} {}".format(*layout.step_of(self.key))
 
-    def reply(self) -> Reply | None:
-        """The stage's answer; None while there is none."""
+    def read_reply(self) -> Reply | None:
+        """Reads the stage's answer; None while there is none."""
         try:
             return Reply.load(self.storage, self._beside("answer"))
         except NotFound:
             return None
 
-    def put_reply(self, reply: Reply) -> None:
+    def write_reply(self, reply: Reply) -> None:
         """Writes the answer; when a twin was first, its answer stands."""
         create_if_absent(self.storage, self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
 
-    def cluster(self) -> str | None:
-        """The id of its cluster; None when none was recorded."""
+    def read_cluster(self) -> str | None:
+        """Reads the id of its cluster; None when none was recorded."""
         try:
             return read_json(self.storage, self._beside("cluster"))["cluster"]
         except NotFound:
@@ -88,31 +88,31 @@ class Attempt:
         """Records a cluster as the attempt's own; returns the one that is, which may be another driver's."""
         if create_if_absent(self.storage, self._beside("cluster"), jsonio.dumps({"cluster": cluster})):
             return cluster
-        return self.cluster() or cluster
+        return self.read_cluster() or cluster
 
     def _beside(self, name: str) -> str:
         return layout.beside_step(self.key, name)
 
 
-def attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:
-    """All attempts at a request, in order."""
+def open_attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:
+    """Opens all attempts at a request, in order."""
     return NumberedDocuments(storage, layout.step(model, request.digest()))
 
 
-def newest(storage: Storage, model: str, request: Request) -> Attempt | None:
-    """The last attempt at a request, or None."""
-    made = attempts(storage, model, request)
-    found = made.newest()
-    return Attempt(storage, made.key(found[0])) if found else None
+def find_newest(storage: Storage, model: str, request: Request) -> Attempt | None:
+    """Finds the last attempt at a request, or None."""
+    attempts = open_attempts(storage, model, request)
+    newest = attempts.newest()
+    return Attempt(storage, attempts.key(newest[0])) if newest else None
 
 
-def another(storage: Storage, model: str, request: Request) -> Attempt:
-    """A new attempt; when another driver makes it at the same moment, both have that one."""
-    made = attempts(storage, model, request)
-    found = made.newest()
-    n = found[0] if found else 0
+def add_attempt(storage: Storage, model: str, request: Request) -> Attempt:
+    """Adds a new attempt; when another driver makes it at the same moment, both have that one."""
+    attempts = open_attempts(storage, model, request)
+    newest = attempts.newest()
+    n = newest[0] if newest else 0
     try:
-        made.append(request.to_dict(), after=n)
+        attempts.append(request.to_dict(), after=n)
     except AlreadyExists:
         pass
-    return Attempt(storage, made.key(n + 1))
+    return Attempt(storage, attempts.key(n + 1))

@@ -21,44 +21,44 @@ NODE = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform
         "platform_python_implementation": "CPython"}
 
 
-def requirements(environment: str, source: Path) -> list[tuple[str, str]]:
-    """(name, version) of every package in the environment, sorted. UsageError for another environment."""
+def list_requirements(environment: str, source: Path) -> list[tuple[str, str]]:
+    """Lists (name, version) of every package in the environment, sorted. UsageError for another environment."""
     if environment not in EXTRAS:
         raise UsageError(f"environment {environment!r}: expected one of {', '.join(EXTRAS)}.")
-    pins = locked(source)
-    found: dict[str, str] = {}
+    pins = read_lock(source)
+    versions: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
-    waiting = [*_of_ours(EXTRAS[environment]), *((name, "") for name in MORE[environment])]
+    waiting = [*_list_ours(EXTRAS[environment]), *((name, "") for name in MORE[environment])]
     while waiting:
         name, extra = waiting.pop()
-        name = normal(name)
+        name = normalise(name)
         if (name, extra) in seen or name in ON_THE_CLUSTER:
             continue
         if name not in pins:
             raise UsageError(f"package {name}: expected a version in requirements.lock, found none. Run `make lock`.")
         seen.add((name, extra))
-        found[name] = pins[name]
-        waiting += _required(name, extra)
-    return sorted(found.items())
+        versions[name] = pins[name]
+        waiting += _list_required(name, extra)
+    return sorted(versions.items())
 
 
-def locked(source: Path) -> dict[str, str]:
-    """Name -> version of everything in the lock."""
+def read_lock(source: Path) -> dict[str, str]:
+    """Reads the lock: name -> version."""
     lines = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (source / "requirements.lock").read_text(), re.M)
-    return {normal(name): version for name, version in lines}
+    return {normalise(name): version for name, version in lines}
 
 
-def normal(name: str) -> str:
-    """A package's name as indexes compare it."""
+def normalise(name: str) -> str:
+    """Writes a package's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _of_ours(extras: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _list_ours(extras: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for extra in ("", *extras):
-        yield from _required("trueup", extra)
+        yield from _list_required("trueup", extra)
 
 
-def _required(name: str, extra: str) -> list[tuple[str, str]]:
+def _list_required(name: str, extra: str) -> list[tuple[str, str]]:
     """What an installed package, or one extra of it, requires on a node: (name, extra), the extra "" for the package itself.
     UsageError for one that is not installed here (CUDA, on a Mac), since nobody can then say what it requires."""
     from packaging.requirements import Requirement
@@ -68,6 +68,6 @@ def _required(name: str, extra: str) -> list[tuple[str, str]]:
     except PackageNotFoundError:
         raise UsageError(f"package {name}: expected it to be installed here, where packages for nodes are made. Run `make "
                          f"setup`; an environment with CUDA is made on Linux.") from None
-    made = map(Requirement, lines)
-    return [(r.name, e) for r in made if r.marker is None or r.marker.evaluate(NODE | {"extra": extra})
+    required = map(Requirement, lines)
+    return [(r.name, e) for r in required if r.marker is None or r.marker.evaluate(NODE | {"extra": extra})
             for e in ("", *sorted(r.extras))]

@@ -11,10 +11,10 @@ from typing import Any
 from contract import layout
 from contract.settings import EmrSettings
 from emr import account
-from emr.access import ACCESS, SERVICE, bucket_and_prefix
+from emr.access import ACCESS, SERVICE, split_root
 from emr.account import AccountError, Caller
-from emr.cluster import role
-from emr.serverless.account import role_arn
+from emr.cluster import name_role
+from emr.serverless.account import find_role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
 LABELLED = f"{layout.day_folder(layout.LABELS, '2026-11-20')}x.parquet"  # labels come from people, by the service
@@ -37,50 +37,50 @@ class Finding:
     def __str__(self) -> str:
         if self.error:
             return self.error
-        said = [f"refused: {', '.join(self.refused)}"] if self.refused else []
-        said += [f"allowed, and should not be: {', '.join(self.too_much)}"] if self.too_much else []
-        return "; ".join(said) or "may do what its stage needs, and moves no pointer that it should not"
+        complaints = [f"refused: {', '.join(self.refused)}"] if self.refused else []
+        complaints += [f"allowed, and should not be: {', '.join(self.too_much)}"] if self.too_much else []
+        return "; ".join(complaints) or "may do what its stage needs, and moves no pointer that it should not"
 
 
-def findings(root: str, settings: EmrSettings) -> Iterator[Finding]:
-    """One finding for each role of the stack."""
+def check_roles(root: str, settings: EmrSettings) -> Iterator[Finding]:
+    """Yields one finding for each role of the stack."""
     iam = Caller(account.connect("iam"), service="IAM")
     for of in ACCESS:
         try:
-            yield _finding(iam, of, root, settings)
+            yield _check_role(iam, of, root, settings)
         except AccountError as error:
             yield Finding(of, error=str(error))
 
 
-def _finding(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
-    access, arn = ACCESS[of], role_arn(role(settings, of))
+def _check_role(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
+    access, arn = ACCESS[of], find_role_arn(name_role(settings, of))
     wanted = {"s3:GetObject": access.read, "s3:PutObject": access.write, "s3:DeleteObject": access.delete}
     refused = [f"{action} {key}" for action, keys in wanted.items() if keys
-               for key, allowed in _simulated(iam, arn, root, action, keys).items() if not allowed]
+               for key, allowed in _simulate(iam, arn, root, action, keys).items() if not allowed]
     never = [*FORBIDDEN, *([] if of == SERVICE else [LABELLED]),
              *([] if of == "driver" else [layout.live(SOMETHING), layout.history(SOMETHING).format(1)])]
-    too_much = [f"s3:PutObject {key}" for key, allowed in _simulated(iam, arn, root, "s3:PutObject", never).items() if allowed]
+    too_much = [f"s3:PutObject {key}" for key, allowed in _simulate(iam, arn, root, "s3:PutObject", never).items() if allowed]
     return Finding(of, tuple(refused), tuple(too_much))
 
 
-def _simulated(iam: Caller, arn: str, root: str, action: str, keys: Sequence[str]) -> dict[str, bool]:
-    """Key (as the table has it) -> whether the role may do that to such an object."""
-    bucket, prefix = bucket_and_prefix(root)
+def _simulate(iam: Caller, arn: str, root: str, action: str, keys: Sequence[str]) -> dict[str, bool]:
+    """Asks IAM; returns key (as the table has it) -> whether the role may do that to such an object."""
+    bucket, prefix = split_root(root)
     of = {f"arn:aws:s3:::{bucket}/{prefix}{key.replace('*', SOMETHING)}": key for key in keys}
-    found: dict[str, bool] = {}
+    decisions: dict[str, bool] = {}
     arguments: dict[str, Any] = {"PolicySourceArn": arn, "ActionNames": [action], "ResourceArns": list(of)}
     while True:
         page = iam.call("simulate_principal_policy", **arguments)
         for result in page["EvaluationResults"]:
-            for name, decision in _decisions(result):
-                found[of.get(name, name)] = decision == "allowed"
+            for name, decision in _read_decisions(result):
+                decisions[of.get(name, name)] = decision == "allowed"
         if not page.get("IsTruncated"):
-            return found
+            return decisions
         arguments["Marker"] = page["Marker"]
 
 
-def _decisions(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """IAM tells each resource's decision beside or below the action's."""
+def _read_decisions(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields each resource's decision, which IAM tells beside or below the action's."""
     below = result.get("ResourceSpecificResults")
     if below:
         yield from ((r["EvalResourceName"], r["EvalResourceDecision"]) for r in below)

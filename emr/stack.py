@@ -5,7 +5,7 @@ from typing import Any
 
 from contract.errors import TrueupError
 from contract.settings import Settings
-from emr.template.whole import body, template
+from emr.template.whole import make_template, write_body
 
 NOT_THERE, NOTHING_TO_DO = "does not exist", "No updates are to be performed"
 LOOKS, SECONDS = 120, 15  # half an hour at the most
@@ -16,7 +16,7 @@ class StackError(TrueupError):
 
 
 def connect() -> Any:
-    """The boto3 client."""
+    """Makes the boto3 client."""
     import boto3
 
     from contract.stores.s3 import region
@@ -27,9 +27,9 @@ def connect() -> Any:
 def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     """Creates the stack, or updates it to the template of these settings; returns its state."""
     client, name = connect(), settings.emr.stack
-    text = body(template(root, settings))
+    text = write_body(make_template(root, settings))
     arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-    if state(name, client) is None:
+    if read_state(name, client) is None:
         say(f"stack {name}: creating")
         _call(client.create_stack, OnFailure="DELETE", **arguments)
         return _wait(client, name, "stack_create_complete")
@@ -39,22 +39,22 @@ def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     except StackError as error:
         if NOTHING_TO_DO not in str(error):
             raise
-        return state(name, client) or ""
+        return read_state(name, client) or ""
     return _wait(client, name, "stack_update_complete")
 
 
 def remove(name: str, say: Callable[[str], None]) -> str:
     """Deletes the stack; what its template retains stays."""
     client = connect()
-    if state(name, client) is None:
+    if read_state(name, client) is None:
         return "there is none"
     say(f"stack {name}: deleting")
     _call(client.delete_stack, StackName=name)
     return _wait(client, name, "stack_delete_complete")
 
 
-def state(name: str, client: Any = None) -> str | None:
-    """The stack's state, or None when there is none."""
+def read_state(name: str, client: Any = None) -> str | None:
+    """Returns the stack's state, or None when there is none."""
     try:
         return _call((client or connect()).describe_stacks, StackName=name)["Stacks"][0]["StackStatus"]
     except StackError as error:
@@ -71,7 +71,7 @@ def _wait(client: Any, name: str, what: str) -> str:
     except WaiterError as error:
         raise StackError(f"stack {name}: {error}. Its events say why: aws cloudformation describe-stack-events "
                          f"--stack-name {name}") from error
-    return state(name, client) or "deleted"
+    return read_state(name, client) or "deleted"
 
 
 def _call(operation: Callable[..., Any], **arguments: Any) -> Any:

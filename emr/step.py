@@ -33,37 +33,37 @@ def run(root: str, key: str) -> Reply:
     """Runs the stage that the request under `key` names, and records its answer."""
     storage = open_root(root)
     attempt = Attempt(storage, key)
-    if (done := attempt.reply()) is not None:  # EMR started the step again
+    if (done := attempt.read_reply()) is not None:  # EMR started the step again
         return done
-    reply = answer(root, Request.load(storage, key))
-    attempt.put_reply(reply)
+    reply = run_request(root, Request.load(storage, key))
+    attempt.write_reply(reply)
     return reply
 
 
-def answer(root: str, request: Request) -> Reply:
-    """What the stage says; a crash is an answer, too, with the traceback as its last words."""
-    said = io.StringIO()
+def run_request(root: str, request: Request) -> Reply:
+    """Runs the stage; a crash is an answer, too, with the traceback as its last words."""
+    output = io.StringIO()
     try:
-        with _files(request) as config, contextlib.redirect_stdout(said):
+        with _write_files(request) as config, contextlib.redirect_stdout(output):
             arguments = ["--root", root, *request.argv, "--config", config, "--json"]
             code = importlib.import_module(request.module).main(arguments)
     except BaseException:  # whatever it is, the driver should show it
         traceback.print_exc()
         return Reply(code=1, document=None, said=traceback.format_exc()[-LAST_WORDS:])
-    return Reply(code=code, document=_document(said.getvalue()), said=said.getvalue()[-LAST_WORDS:] if code else "")
+    return Reply(code=code, document=_parse_document(output.getvalue()), said=output.getvalue()[-LAST_WORDS:] if code else "")
 
 
-def _document(said: str) -> dict[str, Any] | None:
+def _parse_document(output: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(said)
+        document = json.loads(output)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 @contextlib.contextmanager
-def _files(request: Request) -> Iterator[str]:
-    """The run's settings as a file; and for mrjob which Python its tasks run, since the nodes' `python3` is 3.9."""
+def _write_files(request: Request) -> Iterator[str]:
+    """Writes the run's settings as a file; and for mrjob which Python its tasks run: the nodes' `python3` is 3.9."""
     with tempfile.TemporaryDirectory(prefix="trueup-step-") as folder:
         config, mrjob = Path(folder, "trueup.yaml"), Path(folder, "mrjob.conf")
         config.write_text(json.dumps(request.settings))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from command.command import Outcome
-from command.terminal import aligned, printable
+from command.terminal import align, escape
 
 
 def outcome(document: dict[str, Any], where: str) -> Outcome:
@@ -14,15 +14,15 @@ def outcome(document: dict[str, Any], where: str) -> Outcome:
 def as_text(document: dict[str, Any], where: str) -> str:
     """A table of the versions, what was counted, and where the document lies."""
     window = document["window"]
-    head = f"{printable(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
+    head = f"{escape(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
     body = _versions(document) if document["versions"] else _nothing(document)
-    left_out = [printable(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
+    left_out = [escape(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
     return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, where])
 
 
 def _nothing(document: dict[str, Any]) -> str:
     models = document.get("models_with_rows") or []
-    named = ", ".join(map(printable, models))
+    named = ", ".join(map(escape, models))
     there = f"Models that have rows: {named}." if models else "The root has no prediction rows at all."
     return f"{document['reason']}: no prediction of {document['model']!r} in this window. {there}"
 
@@ -34,7 +34,7 @@ def _versions(document: dict[str, Any]) -> str:
         estimate, macro = figures["estimate"], figures.get("macro", {}).get("f1")
         rows.append((version, f"{figures['predictions']:,}", f"{figures['labelled']:,}", _figure(figures["accuracy"]),
                      _figure(estimate), estimate.get("origin") or "-", _figure(macro)))
-    return aligned(head, rows)
+    return align(head, rows)
 
 
 def _figure(figure: dict[str, Any] | None) -> str:

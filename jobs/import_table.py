@@ -141,9 +141,11 @@ def _command(table: str, help_text: str) -> click.Command:
     return stage_command(table)(function)
 
 
-group = click.Group("import", help="Bring rows that were made elsewhere into the root.", commands={
-    "predictions": _command("predictions", "Predictions of another service, from CSV, JSON lines or Parquet."),
-    "labels": _command("labels", "Human labels, from CSV, JSON lines, Parquet or a Ground Truth output manifest.")})
+predictions_command = _command("predictions", "Predictions of another service, from CSV, JSON lines or Parquet.")
+labels_command = _command("labels", "Human labels, from CSV, JSON lines, Parquet or a Ground Truth output manifest.")
+group = click.Group("import", help="Bring rows that were made elsewhere into the root.",
+                    commands={"predictions": predictions_command, "labels": labels_command})
+
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,30 +1,15 @@
 """The command line: `trueup <verb> …` (also `python -m pipeline.cli`).
 
-Every verb is a module with `main(argv) -> exit code`, imported by its name only when it is run, so that `trueup --help`
-loads nothing but this file. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell.
+Every verb is a click command in a module of its own, which is imported only when the verb runs, so that `trueup --help`
+loads no engine. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell.
 """
 
-import difflib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 
-from contract.errors import DONE, ERROR, USAGE
-
-# Our own packages: any other module that is missing at import belongs to an extra that was not installed.
-OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training")
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One command: what starts it, the arguments that come before the user's, and its line in the help."""
-
-    module: str
-    line: str
-    before: tuple[str, ...] = ()
-
+from command.verb import Verb
+from contract.errors import DONE, USAGE
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "Start here": {
@@ -44,20 +29,20 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "report": Verb("jobs.report", "show an evaluation as a page"),
     },
     "Models": {
-        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete"),
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete", "group"),
         "lineage": Verb("jobs.lineage", "from a prediction to version, dataset, labels and people, and back"),
-        "rollback": Verb("pipeline.model", "make the previous version live again", ("rollback",)),
+        "rollback": Verb("pipeline.model", "make the previous version live again", "rollback_command"),
     },
     "Data and people": {
         "import images": Verb("jobs.import_images", "a folder of class folders becomes a dataset"),
-        "import labels": Verb("jobs.import_table", "labels from CSV, JSON lines or Parquet", ("labels",)),
-        "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", ("predictions",)),
-        "review": Verb("inference.review", "draw the samples that people are asked"),
+        "import labels": Verb("jobs.import_table", "labels from CSV, JSON lines or Parquet", "labels_command"),
+        "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", "predictions_command"),
+        "review": Verb("inference.review", "draw the samples that people are asked", "group"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
-        "keys": Verb("inference.keys", "add, list and revoke API keys"),
+        "keys": Verb("inference.keys", "add, list and revoke API keys", "group"),
     },
     "This installation": {
-        "emr": Verb("emr.cli", "the loop on Amazon EMR: plan, template, deploy, run, status, destroy"),
+        "emr": Verb("emr.cli", "the loop on Amazon EMR: plan, template, deploy, run, status, destroy", "group"),
         "config": Verb("pipeline.config", "print every setting and where it came from"),
         "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
     },
@@ -68,33 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
-        print(help_text())
+        print(write_help())
         return DONE if arguments else USAGE
-    if arguments[0] == "--version":
-        return _version()
-    verbs = available()
-    words = 2 if any(v.startswith(f"{arguments[0]} ") for v in verbs) else 1
-    name = " ".join(arguments[:words])
-    if name not in verbs:
-        return _unknown(name, verbs)
-    return _run(name, verbs[name], arguments[words:])
+    return _run(arguments)
 
 
-def available() -> dict[str, Verb]:
-    """The verbs whose module there is, in the order of the help."""
-    return {name: verb for group in GROUPS.values() for name, verb in group.items() if _there(verb.module)}
+def find_verbs() -> dict[str, Verb]:
+    """Finds the verbs whose module there is, in the order of the help."""
+    return {name: verb for group in GROUPS.values() for name, verb in group.items() if _exists(verb.module)}
 
 
-def _there(module: str) -> bool:
+def _exists(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # its package is missing
         return False
 
 
-def help_text() -> str:
-    """The verbs by group, with one line each."""
-    verbs = available()
+def write_help() -> str:
+    """Lists the verbs by group, with one line each."""
+    verbs = find_verbs()
     lines = ["Usage: trueup VERB [OPTIONS]      trueup VERB --help explains one",
              "", "Watches a deployed image classifier, and retrains it when the figures say so."]
     for title, group in GROUPS.items():
@@ -105,33 +83,14 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _run(name: str, verb: Verb, rest: list[str]) -> int:
-    try:
-        module = import_module(verb.module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in OURS:
-            raise
-        print(f"error: `trueup {name}` needs the Python package {error.name!r}, which is not installed. "
-              f"`make setup` installs everything; setup.py names the extras.", file=sys.stderr)
-        return ERROR
-    # Usage lines begin with it; a word that is handed on, such as `labels`, is added by the group that takes it.
-    sys.argv = [f"trueup {name}".removesuffix("".join(f" {word}" for word in verb.before)), *rest]
-    return module.main([*verb.before, *rest])
+def _run(arguments: list[str]) -> int:
+    import click
 
+    from command.command import run
+    from command.lazy_group import LazyGroup
 
-def _unknown(name: str, verbs: dict[str, Verb]) -> int:
-    near = difflib.get_close_matches(name, verbs, 1)
-    below = [v for v in verbs if v.startswith(f"{name.split()[0]} ")]
-    hint = f" Did you mean `trueup {near[0]}`?" if near else f" There are: {', '.join(below)}." if below else ""
-    print(f"error: there is no `trueup {name}`.{hint} `trueup --help` lists all verbs.", file=sys.stderr)
-    return USAGE
-
-
-def _version() -> int:
-    from importlib.metadata import version
-
-    print(version("trueup"))
-    return DONE
+    group = LazyGroup("trueup", find_verbs)
+    return run(click.version_option(package_name="trueup", message="%(version)s")(group), arguments, prog_name="trueup")
 
 
 if __name__ == "__main__":

@@ -11,28 +11,31 @@ from pydantic import BaseModel
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import ENV_PREFIX
-from command.terminal import aligned
+from command.terminal import align
 from contract.settings import Settings
 
 
 @stage_command("config")
 def command(settings: Settings) -> Outcome:
     """Print every setting and where its value came from."""
-    rows = list(entries(settings))
-    table = aligned(("setting", "value", "from", "meaning"),
+    rows = list(list_entries(settings))
+    table = align(("setting", "value", "from", "meaning"),
                     [(r["setting"], str(r["value"]), r["from"], r["meaning"]) for r in rows])
-    said = (f"{table}\n\ntrain.epochs is `train: {{epochs: 3}}` in trueup.yaml, {ENV_PREFIX}TRAIN_EPOCHS=3, "
+    text = (f"{table}\n\ntrain.epochs is `train: {{epochs: 3}}` in trueup.yaml, {ENV_PREFIX}TRAIN_EPOCHS=3, "
             f"or --set train.epochs=3.")
-    return Outcome(document={"settings": rows}, text=said)
+    return Outcome(document={"settings": rows}, text=text)
 
 
-def entries(settings: BaseModel, prefix: str = "", origins: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    """One entry a setting, in the order in which they are defined."""
-    origins = settings.origins if origins is None else origins
+def list_entries(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yields one entry a setting, in the order in which they are defined."""
+    return _list_entries(settings, "", settings.origins)
+
+
+def _list_entries(settings: BaseModel, prefix: str, origins: dict[str, str]) -> Iterator[dict[str, Any]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
-            yield from entries(value, f"{prefix}{name}.", origins)
+            yield from _list_entries(value, f"{prefix}{name}.", origins)
         elif not field.exclude:
             yield {"setting": prefix + name, "value": value, "from": origins.get(prefix + name, "default"),
                    "meaning": field.description or ""}

@@ -47,12 +47,12 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     """Evaluate, gate and, when the gate says so, retrain, compare and publish."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    document = cycle(storage, settings, runner_of(runner, storage, in_process), first, last, wait)
-    return Outcome(document["exit_code"], document, _text(document))
+    document = run_cycle(storage, settings, choose_runner(runner, storage, in_process), first, last, wait)
+    return Outcome(document["exit_code"], document, _write_text(document))
 
 
-def runner_of(name: str, storage: Storage, in_process: bool = False) -> Runner:
-    """The runner of that name; UsageError for EMR on a root that clusters cannot reach."""
+def choose_runner(name: str, storage: Storage, in_process: bool = False) -> Runner:
+    """Makes the runner of that name; UsageError for EMR on a root that clusters cannot reach."""
     if name == "local":
         return InProcessRunner() if in_process else ProcessRunner()
     if not storage.root.startswith("s3://"):
@@ -62,7 +62,7 @@ def runner_of(name: str, storage: Storage, in_process: bool = False) -> Runner:
     return EmrRunner(InProcessRunner() if in_process else ProcessRunner())
 
 
-def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | None = None, last: str | None = None,
+def run_cycle(storage: Storage, settings: Settings, runner: Runner, first: str | None = None, last: str | None = None,
           wait: bool = False) -> dict[str, Any]:
     """Carries one run of the model to its end and returns how it ended.
 
@@ -70,22 +70,24 @@ def cycle(storage: Storage, settings: Settings, runner: Runner, first: str | Non
     """
     timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
     runs = Runs(storage, settings.need_model())
-    found = runs.acquire(lambda: make_plan(storage, settings, first, last), timing, wait, _say)
-    if found.owner is None:
-        return _document(found, found.end())
-    runner.begin(found.key)
-    with found.beating(timing.beat):
-        return _document(found, Turn(found, runner).carry_on())
+    acquired = runs.acquire(lambda: make_plan(storage, settings, first, last), timing, wait, _say)
+    if acquired.owner is None:
+        return _make_document(acquired, acquired.end())
+    runner.begin(acquired.key)
+    with acquired.beating(timing.beat):
+        return _make_document(acquired, Turn(acquired, runner).carry_on())
 
 
 def make_plan(storage: Storage, settings: Settings, first: str | None, last: str | None) -> Plan:
-    """What a run is given: the days, the moment, what is live, the settings. Fixed when the run is created."""
-    model, as_of = settings.need_model(), clock.now()
+    """Fixes what a run is given when it is created: the days, the moment, what is live, the settings."""
+    model = settings.need_model()
+    as_of = clock.now()
     registry = Registry(storage, model)
-    live = registry.live()
+    live = registry.live()  # NoSuchModel where there is no record
+    newest = registry.newest()
     days = default_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     return Plan(model=model, window={"from": days[0], "to": days[1]}, default_window=not (first or last),
-                as_of=clock.iso(as_of), live=live, live_seq=registry.newest().seq,
+                as_of=clock.iso(as_of), live=live, live_seq=newest.seq if newest else 0,
                 settings=settings.model_dump(mode="json", exclude={"root", "model"}))
 
 
@@ -98,7 +100,7 @@ class Turn:
     values: dict[str, str] = field(default_factory=dict)
 
     def carry_on(self) -> End:
-        """From wherever the run stands to its end."""
+        """Carries the run from wherever it stands to its end."""
         plan = self.run.plan
         _say(f"run {self.run.key}: {plan.days}, as of {plan.as_of}"
              + ("" if self.run.owner == 1 else f", taken over as owner {self.run.owner}"))
@@ -118,21 +120,22 @@ class Turn:
         for stage in stages.JUDGING:
             decision = self._stage(stage)
         if decision["retrain"]["fires"]:
-            waiting = self._awaiting()
+            waiting = self._find_waiting()
             return self._retrain() if waiting is None else self.run.finish(AWAITING, DONE, waiting)
         if decision["exit_code"] == DONE:
             return self.run.finish("healthy", DONE, decision["sentence"])
         why = f" No retraining: {decision['retrain']['reason']}." if decision["exit_code"] == GATE_SAYS_NO else ""
         return self.run.finish("cannot tell", CANNOT_TELL, decision["sentence"] + why)
 
-    def _awaiting(self) -> str | None:
-        """Whether the run before this one made a candidate that a person may still approve: another would be no better."""
+    def _find_waiting(self) -> str | None:
+        """Finds why to wait: the run before made a candidate that a person may still approve, and no better can come."""
         if self.run.n == 1:
             return None
         before = Runs(self.run.storage, self.run.plan.model).get(self.run.n - 1)
         end = before.end()
-        same = end is not None and end.status == AWAITING and before.plan.live == self.run.plan.live
-        return end.sentence if same else None
+        if end is None or end.status != AWAITING or before.plan.live != self.run.plan.live:
+            return None
+        return end.sentence
 
     def _retrain(self) -> End:
         for stage in stages.RETRAINING:
@@ -158,15 +161,15 @@ class Turn:
 
     def _stage(self, stage: stages.Stage) -> dict[str, Any]:
         def work() -> dict[str, Any]:
-            argv = ["--root", self.run.storage.root, *stage.argv(self.values)]
-            return stage.kept(self.runner.run(stage, argv, self.run.plan.settings).document)
+            argv = ["--root", self.run.storage.root, *stage.fill_arguments(self.values)]
+            return stage.pick_record(self.runner.run(stage, argv, self.run.plan.settings).document)
 
         answer = self._step(stage.name, work)
-        self.values |= stage.given(answer)
+        self.values |= stage.pick_values(answer)
         return answer
 
     def _step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The recorded document of a step, or that of doing it now."""
+        """Returns the recorded document of a step, or that of doing it now."""
         if (done := self.run.stage(name)) is not None:
             _say(f"  {name:<10} done before")
             return done
@@ -178,17 +181,17 @@ class Turn:
         return document
 
 
-def _document(found: Run, end: End | None) -> dict[str, Any]:
+def _make_document(run_: Run, end: End | None) -> dict[str, Any]:
     if end is None:
-        raise RunLost(f"run {found.key}: its end.json is missing. Start `trueup cycle` again.")
-    done = {name: found.stage(name) for name in ("evaluate", "gate", "dataset", "train", "assess", "promotion", "publish")}
-    return {"run": found.key, "window": found.plan.window, "as_of": found.plan.as_of, "live_at_start": found.plan.live,
+        raise RunLost(f"run {run_.key}: its end.json is missing. Start `trueup cycle` again.")
+    done = {name: run_.stage(name) for name in ("evaluate", "gate", "dataset", "train", "assess", "promotion", "publish")}
+    return {"run": run_.key, "window": run_.plan.window, "as_of": run_.plan.as_of, "live_at_start": run_.plan.live,
             "stages": {name: document for name, document in done.items() if document is not None},
             "candidate": (done["train"] or {}).get("version"), "published": (done["publish"] or {}).get("version"),
             **end.to_dict()}
 
 
-def _text(document: dict[str, Any]) -> str:
+def _write_text(document: dict[str, Any]) -> str:
     return f"{document['status']}: {document['sentence']}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
-from command.terminal import aligned
+from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
 from pipeline.checks import machine
@@ -24,33 +24,33 @@ from pipeline.checks.machine import BAD, OK, Check
 @click.option("--account", is_flag=True, help="Look at the AWS account, too: the stack, its roles, the packages.")
 def command(settings: Settings, account: bool) -> Outcome:
     """Check Java, Spark, the root, the clock, the disk and the GPU."""
-    found = [checked(name, check, settings) for name, check in machine.CHECKS.items()]
+    rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
     if account:
         from pipeline.checks import account as doctor_account
 
-        found += [_row(*row) for row in doctor_account.rows(settings)]
-    code = ERROR if any(row["state"] == BAD for row in found) else DONE
-    return Outcome(code, {"checks": found, "ok": code == DONE}, text(found))
+        rows += [_make_row(*row) for row in doctor_account.check_account(settings)]
+    code = ERROR if any(row["state"] == BAD for row in rows) else DONE
+    return Outcome(code, {"checks": rows, "ok": code == DONE}, write_text(rows))
 
 
-def checked(name: str, check: Check, settings: Settings) -> dict[str, Any]:
-    """The result of one check; its error is the finding."""
+def run_check(name: str, check: Check, settings: Settings) -> dict[str, Any]:
+    """Runs one check; its error is the finding."""
     try:
         state, found = check.look(settings)
     except (TrueupError, RuntimeError, OSError) as error:
         state, found = BAD, str(error)
-    return _row(name, state, found, "" if state == OK else check.do)
+    return _make_row(name, state, found, "" if state == OK else check.do)
 
 
-def _row(name: str, state: str, found: str, do: str) -> dict[str, Any]:
-    """`do` is what to do about it; null where there is nothing to do."""
+def _make_row(name: str, state: str, found: str, do: str) -> dict[str, Any]:
+    """Makes a row; `do` is what to do about it, null where there is nothing to do."""
     return {"check": name, "state": state, "found": found, "do": do or None}
 
 
-def text(found: Sequence[dict[str, Any]]) -> str:
-    """The table; below it, what to do about what is wrong."""
-    table = aligned(("check", "state", "found"), [(row["check"], row["state"], row["found"]) for row in found])
-    cures = [f"{row['check']}: {row['do']}" for row in found if row["state"] == BAD and row["do"]]
+def write_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Writes the table; below it, what to do about what is wrong."""
+    table = align(("check", "state", "found"), [(row["check"], row["state"], row["found"]) for row in rows])
+    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] == BAD and row["do"]]
     return "\n".join([table, *(["", "To do:", *(f"  {cure}" for cure in cures)] if cures else [])])
 
 

@@ -13,7 +13,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from command.terminal import aligned, figure, printable, verdict
+from command.terminal import align, colour_verdict, escape, write_figure
 from contract import clock, jsonio, layout
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
@@ -40,15 +40,15 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
     evaluation_id = evaluation_id or newest(storage, name)
-    decision = make(storage, settings, name, evaluation_id, version)
+    decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
-        decision = write(storage, layout.decision(name, evaluation_id), decision)
-    return Outcome(decision["exit_code"], decision, text(decision))
+        decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
+    return Outcome(decision["exit_code"], decision, write_text(decision))
 
 
-def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
+def make_decision(storage: Storage, settings: Settings, model: str, evaluation_id: str,
          version: str | None = None) -> dict[str, Any]:
-    """The decision on an evaluation, with the moment at which it was made. NotFound, NoSuchModel, UsageError."""
+    """Decides on an evaluation, and says when that was. Raises NotFound, NoSuchModel, UsageError."""
     try:
         evaluation = read_json(storage, layout.evaluation_document(model, evaluation_id))
     except NotFound:
@@ -56,20 +56,20 @@ def make(storage: Storage, settings: Settings, model: str, evaluation_id: str,
         raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
                        f"Make one: trueup evaluate --model {model}.") from None
     registry = Registry(storage, model)
-    judged = version or judged_version(registry, evaluation)
+    judged = version or choose_version(registry, evaluation)
     days = load_all(storage, evaluation)
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
-                      newest.state.overrides if newest else (), retrainings(storage, model))
+                      newest.state.overrides if newest else (), list_retrainings(storage, model))
     decision |= {"decided_at": clock.iso(clock.now())}
     Decision.parse(decision, f"decision on {evaluation_id}")
     return decision
 
 
-def judged_version(registry: Registry, evaluation: dict[str, Any]) -> str:
-    """The live version; for a model that is in no registry the only one of the evaluation."""
+def choose_version(registry: Registry, evaluation: dict[str, Any]) -> str:
+    """Returns the live version; for a model that is in no registry the only one of the evaluation."""
     try:
         return registry.live()
     except NoSuchModel:
@@ -80,20 +80,20 @@ def judged_version(registry: Registry, evaluation: dict[str, Any]) -> str:
         return versions[0]
 
 
-def retrainings(storage: Storage, model: str) -> list[str]:
-    """When versions were claimed by runs of the cycle, published or not."""
-    found = []
+def list_retrainings(storage: Storage, model: str) -> list[str]:
+    """Lists when versions were claimed by runs of the cycle, published or not."""
+    moments = []
     for number in storage.folders(layout.versions(model)):
         try:
             claim = read_json(storage, layout.claim(model, number))
         except NotFound:
             continue
         if claim.get("run"):
-            found.append(claim["at"])
-    return sorted(found)
+            moments.append(claim["at"])
+    return sorted(moments)
 
 
-def write(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any]:
+def write_decision(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any]:
     """Creates the document; the same decision again keeps the first, another one is AlreadyExists."""
     try:
         storage.create(key, jsonio.dumps(decision))
@@ -106,22 +106,23 @@ def write(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any
                             f"history. See what today's would be with --dry-run, or evaluate again.") from None
 
 
-def named(gate: dict[str, Any]) -> str:
-    """The gate as a person calls it: "accuracy (7 days)"."""
+def name_gate(gate: dict[str, Any]) -> str:
+    """Names the gate as a person does: "accuracy (7 days)"."""
     return gate["gate"].replace("_", " ") + (f" ({gate['days']} days)" if "days" in gate else "")
 
 
-def text(decision: dict[str, Any]) -> str:
-    """The decision as an aligned table and a sentence."""
-    rows = [(named(gate), gate["verdict"], figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
+def write_text(decision: dict[str, Any]) -> str:
+    """Writes the decision as an aligned table and a sentence."""
+    rows = [(name_gate(gate), gate["verdict"], write_figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
              str(gate.get("n", "")), gate.get("reason", "") or ("overridden" if "override" in gate else ""))
             for gate in decision["gates"]]
-    table = aligned(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
-    return "\n".join([table, *_wish_lines(decision), "", f"{verdict(decision['verdict'])}: {printable(decision['sentence'])}"])
+    table = align(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
+    sentence = f"{colour_verdict(decision['verdict'])}: {escape(decision['sentence'])}"
+    return "\n".join([table, *_write_wishes(decision), "", sentence])
 
 
-def _wish_lines(decision: dict[str, Any]) -> list[str]:
-    """What to ask people for, when more labels would decide."""
+def _write_wishes(decision: dict[str, Any]) -> list[str]:
+    """Says what to ask people for, when more labels would decide."""
     wanted = decision["wishes"]
     if not wanted["rows"] or decision["verdict"] != UNDECIDED:
         return []
@@ -129,7 +130,7 @@ def _wish_lines(decision: dict[str, Any]) -> list[str]:
              (row["labels"], row["items"]))) for row in wanted["rows"][:MOST_WISHES]]
     ask = wanted["ask"]
     how = [f"Ask for them: trueup review sample --wishes {decision['evaluation']}"] if ask else []
-    return ["", aligned(("would decide", "class", "more labels", "predictions to ask"), rows), *how]
+    return ["", align(("would decide", "class", "more labels", "predictions to ask"), rows), *how]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

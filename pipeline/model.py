@@ -17,7 +17,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from command.terminal import aligned
+from command.terminal import align
 from contract import clock, layout
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.registry import HistoryEntry, Registry, check_version, models
@@ -41,8 +41,8 @@ def group() -> None:
 def list_command(settings: Settings) -> Outcome:
     """List the models under the root."""
     storage = open_root(settings.need_root())
-    rows = [_summary(Registry(storage, name)) for name in models(storage)]
-    table = aligned(("model", "live", "versions", "since"), [tuple(map(str, row.values())) for row in rows])
+    rows = [_summarise(Registry(storage, name)) for name in models(storage)]
+    table = align(("model", "live", "versions", "since"), [tuple(map(str, row.values())) for row in rows])
     return Outcome(document={"models": rows}, text=table)
 
 
@@ -51,25 +51,25 @@ def list_command(settings: Settings) -> Outcome:
 @click.argument("version", required=False)
 def show_command(settings: Settings, model: str | None, version: str | None) -> Outcome:
     """Show the card of a version. [default: the live one]"""
-    registry = _registry(settings, model)
+    registry = _open_registry(settings, model)
     card = registry.card(check_version(version) if version else registry.live()).to_dict()
     state = registry.newest()
     document = {"card": card, "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    rows = [(name, _short(value)) for name, value in card.items() if value not in (None, {}, "")]
-    return Outcome(document=document, text=aligned(("field", "value"), rows))
+    rows = [(name, _shorten(value)) for name, value in card.items() if value not in (None, {}, "")]
+    return Outcome(document=document, text=align(("field", "value"), rows))
 
 
 @stage_command("history")
 @MODEL
 def history_command(settings: Settings, model: str | None) -> Outcome:
     """List every change, oldest first."""
-    registry = _registry(settings, model)
+    registry = _open_registry(settings, model)
     registry.live()  # a name that was never published is an error, not an empty table
     records = registry.history()
     rows = [(str(r.seq), r.at[:19] + "Z", r.change["kind"], str(r.state.live), str(r.change.get("by", "")),
              str(r.change.get("reason", ""))) for r in records]
-    table = aligned(("seq", "at", "change", "live", "by", "reason"), rows)
+    table = align(("seq", "at", "change", "live", "by", "reason"), rows)
     return Outcome(document={"history": [r.to_dict() for r in records]}, text=table)
 
 
@@ -82,10 +82,10 @@ def history_command(settings: Settings, model: str | None) -> Outcome:
 def promote_command(settings: Settings, model: str | None, version: str, by: str, reason: str,
                     expect: str | None) -> Outcome:
     """Make a version live."""
-    registry = _registry(settings, model)
+    registry = _open_registry(settings, model)
     newest = registry.newest()
     expected = expect or (newest.state.live if newest else None)
-    return _changed(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
+    return _report_change(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
 
 
 @stage_command("approve")
@@ -94,11 +94,12 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
 @BY
 def approve_command(settings: Settings, model: str | None, version: str, by: str) -> Outcome:
     """Make live what a run with `cycle.approval: manual` ended with."""
-    registry = _registry(settings, model)
-    waiting = awaiting(registry.storage, registry.model, check_version(version))
+    registry = _open_registry(settings, model)
+    waiting = find_awaiting(registry.storage, registry.model, check_version(version))
     decision = waiting.stage("promotion")
-    return _changed(registry.promote(version, by=by, reason=f"Approved. {decision['sentence']}",
-                                     expected_live=waiting.plan.live, run=waiting.key))
+    reason = f"Approved. {decision['sentence']}" if decision else "Approved."
+    record = registry.promote(version, by=by, reason=reason, expected_live=waiting.plan.live, run=waiting.key)
+    return _report_change(record)
 
 
 @stage_command("delete")
@@ -108,7 +109,7 @@ def approve_command(settings: Settings, model: str | None, version: str, by: str
 @click.option("--reason", required=True, help="Why, for the history.")
 def delete_command(settings: Settings, model: str | None, version: str, by: str, reason: str) -> Outcome:
     """Remove the weights of a version that is not live; its card stays."""
-    record = _registry(settings, model).delete(check_version(version), by, reason)
+    record = _open_registry(settings, model).delete(check_version(version), by, reason)
     return Outcome(document=record.to_dict(), text=f"the weights of version {version} are gone, its card stays")
 
 
@@ -120,13 +121,16 @@ def delete_command(settings: Settings, model: str | None, version: str, by: str,
 @click.option("--until", required=True, metavar="T", help="A moment or a day (its end), UTC; then the gate decides again.")
 def override_command(settings: Settings, model: str | None, by: str, gate: str, reason: str, until: str) -> Outcome:
     """Let a gate pass for a while, by a person's word."""
-    registry, now, end = _registry(settings, model), clock.now(), clock.parse_moment(until)
+    registry = _open_registry(settings, model)
+    now = clock.now()
+    end = clock.parse_moment(until)
     if end <= now:
         raise UsageError(f"--until {until}: expected a moment after now ({clock.iso(now)}). Name a later one.")
     live = registry.live()
     override = {"gate": gate, "by": by, "reason": reason, "until": clock.iso(end), "at": clock.iso(now)}
-    kept = registry.newest().state.overrides
-    return _changed(registry.change({"kind": "override", **override}, {"overrides": [*kept, override]}, live))
+    newest = registry.newest()
+    kept = newest.state.overrides if newest else []
+    return _report_change(registry.change({"kind": "override", **override}, {"overrides": [*kept, override]}, live))
 
 
 @stage_command("rollback")
@@ -136,14 +140,14 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
 @click.option("--reason", default="rolled back", show_default=True, help="Why, for the history.")
 def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str) -> Outcome:
     """Make the previous version live again."""
-    registry = _registry(settings, model)
+    registry = _open_registry(settings, model)
     live = registry.live()
-    target = check_version(to) if to else previous(registry, live)
-    return _changed(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
+    target = check_version(to) if to else find_previous(registry, live)
+    return _report_change(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
 
 
-def previous(registry: Registry, live: str) -> str:
-    """The version that `live` replaced when it was last promoted; NoSuchVersion when it was the first.
+def find_previous(registry: Registry, live: str) -> str:
+    """Finds the version that `live` replaced when it was last promoted; NoSuchVersion when it was the first.
 
     A rollback is itself a change of what is live, but not a step forward: going back twice goes back two versions.
     """
@@ -161,8 +165,8 @@ def previous(registry: Registry, live: str) -> str:
     return before[-2]
 
 
-def awaiting(storage: Storage, model: str, version: str) -> Run:
-    """The run that ended with this version awaiting approval; UsageError when it did not."""
+def find_awaiting(storage: Storage, model: str, version: str) -> Run:
+    """Finds the run that ended with this version awaiting approval; UsageError when it did not."""
     try:
         key = read_json(storage, layout.claim(model, version)).get("run")
     except NotFound:
@@ -170,33 +174,33 @@ def awaiting(storage: Storage, model: str, version: str) -> Run:
         key = None
     run_ = Runs(storage, model).get(int(key.rpartition("/")[2])) if key else None
     end = run_.end() if run_ else None
-    if end is None or end.status != AWAITING:
+    if run_ is None or end is None or end.status != AWAITING:
         raise UsageError(f"version {version} of model {model!r} awaits no approval "
                          f"({f'its run ended as {end.status!r}' if end else 'no finished run made it'}). "
                          f"To make it live all the same: trueup model promote {version} --reason WHY.")
     return run_
 
 
-def _registry(settings: Settings, model: str | None) -> Registry:
+def _open_registry(settings: Settings, model: str | None) -> Registry:
     settings = with_options(settings, model=model)
     return Registry(open_root(settings.need_root()), settings.need_model())
 
 
-def _summary(registry: Registry) -> dict[str, Any]:
+def _summarise(registry: Registry) -> dict[str, Any]:
     newest = registry.newest()
     moves = [r for r in registry.history() if r.change["kind"] in ("promote", "rollback")]
     return {"model": registry.model, "live": newest.state.live if newest else None,
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
 
-def _changed(record: HistoryEntry) -> Outcome:
+def _report_change(record: HistoryEntry) -> Outcome:
     change = record.change
-    said = f"version {record.state.live} is live" if change["kind"] != "override" else \
+    result = f"version {record.state.live} is live" if change["kind"] != "override" else \
         f"gate {change['gate']} passes until {change['until']}"
-    return Outcome(document=record.to_dict(), text=f"{said} (record {record.seq}, by {change['by']}: {change['reason']})")
+    return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
 
 
-def _short(value: Any, most: int = 100) -> str:
+def _shorten(value: Any, most: int = 100) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= most else f"{text[:most]}…"
 

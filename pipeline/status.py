@@ -11,7 +11,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from command.terminal import aligned, printable
+from command.terminal import align, escape
 from contract import layout
 from contract.days import prediction_days
 from contract.errors import NotFound
@@ -29,22 +29,24 @@ def command(settings: Settings, model: str | None) -> Outcome:
     """Show what is live, the newest decision, and who is at work."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    names = [settings.model] if settings.model else known_models(storage)
+    names = [settings.model] if settings.model else list_models(storage)
     days = prediction_days(storage)
-    found = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
-             "models": [of_model(storage, name) for name in names]}
-    return Outcome(document=found, text=text(found))
+    document = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
+             "models": [describe_model(storage, name) for name in names]}
+    return Outcome(document=document, text=write_text(document))
 
 
-def known_models(storage: Storage) -> list[str]:
-    """Models that were published or evaluated; foreign ones have evaluations only."""
+def list_models(storage: Storage) -> list[str]:
+    """Lists models that were published or evaluated; foreign ones have evaluations only."""
     evaluated = [layout.unname(folder) for folder in storage.folders(layout.evaluated())]
     return sorted({*models(storage), *evaluated})
 
 
-def of_model(storage: Storage, model: str) -> dict[str, Any]:
-    """What can be said of one model; null where there is nothing yet."""
-    newest, decision, last = Registry(storage, model).newest(), _decision(storage, model), Runs(storage, model).newest()
+def describe_model(storage: Storage, model: str) -> dict[str, Any]:
+    """Describes one model; null where there is nothing yet."""
+    newest = Registry(storage, model).newest()
+    decision = _read_decision(storage, model)
+    last = Runs(storage, model).newest()
     end = last.end() if last else None
     held = last.holder() if last and not end else None
     return {"model": model, "live": newest.state.live if newest else None, "changed": newest.at if newest else None,
@@ -53,24 +55,25 @@ def of_model(storage: Storage, model: str) -> dict[str, Any]:
                              "holder": held and held[1].to_dict()}}
 
 
-def _decision(storage: Storage, model: str) -> dict[str, Any] | None:
+def _read_decision(storage: Storage, model: str) -> dict[str, Any] | None:
     try:
         return read_json(storage, layout.decision(model, newest(storage, model)))
     except NotFound:
         return None
 
 
-def text(found: dict[str, Any]) -> str:
-    """One line a model, then the newest decisions in words."""
+def write_text(document: dict[str, Any]) -> str:
+    """Writes one line a model, then the newest decisions in words."""
     rows = [(m["model"], m["live"] or "-", (m["decision"] or {}).get("verdict", "-"),
-             f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _who(m["run"])) for m in found["models"]]
-    said = [f"{m['model']}: {m['decision']['sentence']}" for m in found["models"] if m["decision"]]
-    head = f"{found['root']}: {found['prediction_days']} prediction days, newest {found['newest_prediction_day'] or '-'}"
-    return "\n".join([printable(head), "", aligned(("model", "live", "verdict", "run", "held by"), rows),
-                      *([""] if said else []), *map(printable, said)])
+             f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
+            for m in document["models"]]
+    sentences = [f"{m['model']}: {m['decision']['sentence']}" for m in document["models"] if m["decision"]]
+    head = f"{document['root']}: {document['prediction_days']} prediction days, newest {document['newest_prediction_day'] or '-'}"
+    return "\n".join([escape(head), "", align(("model", "live", "verdict", "run", "held by"), rows),
+                      *([""] if sentences else []), *map(escape, sentences)])
 
 
-def _who(run_: dict[str, Any] | None) -> str:
+def _describe_holder(run_: dict[str, Any] | None) -> str:
     holder = run_ and run_["holder"]
     return f"{holder['host']} process {holder['pid']} since {holder['since'][:19]}Z" if holder else "-"
 

@@ -57,7 +57,7 @@ def predictor(root: Path, version: str) -> Predictor:
 def clean_accuracy(root: Path, version: str, seed: int) -> float:
     """On digits that were neither sent nor trained on."""
     model = predictor(root, version)
-    pictures = list(digits.part("clean_holdout", seed))
+    pictures = list(digits.make_part("clean_holdout", seed))
     import torch
 
     rows = model.probabilities(torch.stack([model.prepare(p.data) for p in pictures]))

@@ -16,7 +16,7 @@ from pipeline.running.local import StageFailed
 
 
 def hashes(part, seed=1):
-    return {hashlib.sha256(p.data).hexdigest() for p in digits.part(part, seed)}
+    return {hashlib.sha256(p.data).hexdigest() for p in digits.make_part(part, seed)}
 
 
 def test_no_picture_of_the_first_training_set_is_sent():
@@ -43,7 +43,7 @@ def test_the_interval_holds_the_truth_though_labelers_err(judges, missed):
 
 def seen_as_right(right, labelers):
     """Whether the majority of labelers gives the class that was predicted, "1" (which it is, or else it is "2")."""
-    votes = Counter(labeler.says("1" if right else "2") for labeler in labelers)
+    votes = Counter(labeler.judge("1" if right else "2") for labeler in labelers)
     return votes.most_common(1)[0][0] == "1"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.cli import available
+from pipeline.cli import find_verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
@@ -44,21 +44,18 @@ def words(command):
 
 @cache
 def command_of(name):
-    """The click command behind a verb, and the words that come before the user's."""
-    verb = available()[name]
-    module = import_module(verb.module)
-    made = getattr(module, "group", None) or getattr(module, "command", None)
-    return made, verb.before
+    """The click command behind a verb."""
+    verb = find_verbs()[name]
+    return getattr(import_module(verb.module), verb.attribute)
 
 
 def problem(given):
     """What is wrong with a quoted command; None when it is one that the command line would take."""
-    verbs = available()
+    verbs = find_verbs()
     name = next((" ".join(given[:n]) for n in (2, 1) if " ".join(given[:n]) in verbs), None)
     if name is None:
         return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {given[0]}`"
-    command, before = command_of(name)
-    rest = [*before, *given[len(name.split()):]]
+    command, rest = command_of(name), given[len(name.split()):]
     while isinstance(command, click.Group):
         if not rest or rest[0].startswith("-"):
             return None

@@ -14,60 +14,61 @@ from contract.storage import open_storage
 from emr.follow import LAST_LINES, ClusterFailed, Follower
 from emr.requests import Attempt, Reply
 from emr.serverless.account import GONE, JOB_ENDED, ServerlessAccount
-from emr.serverless.jobs import Job, name_of
+from emr.serverless.job import Job, name_application
 
 
 @dataclass
-class ServerlessFollower(Follower):
-    """Carries requests to applications and answers back."""
+class ServerlessFollower(Follower[Job]):
+    """Runs a stage on an application of its own."""
 
     account: ServerlessAccount = field(default_factory=ServerlessAccount)
 
-    def _over(self, attempt: Attempt) -> bool:
-        if attempt.reply() is not None:
+    def _is_over(self, attempt: Attempt) -> bool:
+        if attempt.read_reply() is not None:
             return True
-        known = attempt.cluster()
+        known = attempt.read_cluster()
         if known is None:
             return False
-        if self.account.state(known) == GONE:
+        if self.account.read_state(known) == GONE:
             return True
-        job = self.account.job(known)
+        job = self.account.find_job(known)
         return job is not None and job["state"] in JOB_ENDED
 
-    def _cluster(self, attempt: Attempt, make: Callable[[Attempt], Job]) -> str:
-        """The attempt's application, its job started; the same tokens give the same ones."""
-        asked, known = make(attempt), attempt.cluster()
+    def _start_or_attach(self, attempt: Attempt, make: Callable[[Attempt], Job]) -> str:
+        """Returns the attempt's application with its job started; the same tokens give the same ones."""
+        asked = make(attempt)
+        known = attempt.read_cluster()
         application = known or self.account.create(asked.application)
         if known is None and (counts := attempt.claim(application)) != application:  # another driver's, of an older token
             self.account.end(application)
             application = counts
         self.say(f"    application {application}: {'attached' if known else attempt.name}")
-        if self.account.job(application) is None:
+        if self.account.find_job(application) is None:
             self.account.start(application, asked.job)
         return application
 
-    def _followed(self, attempt: Attempt, application: str) -> Reply:
+    def _follow(self, attempt: Attempt, application: str) -> Reply:
         seen = ""
         while True:
-            job = self.account.job(application) or {"state": "not listed yet", "stateDetails": ""}
+            job = self.account.find_job(application) or {"state": "not listed yet", "stateDetails": ""}
             if (now := job["state"]) != seen:
                 self.say(f"    application {application}: job {now}")
                 seen = now
             if now in JOB_ENDED:
-                reply = attempt.reply()
+                reply = attempt.read_reply()
                 if reply is None:
-                    raise ClusterFailed(self._said(application, job), attempt.n)
+                    raise ClusterFailed(self._explain_end(application, job), attempt.n)
                 return reply
             self.account.sleep(self.poll)
 
-    def _said(self, application: str, job: dict[str, Any]) -> str:
-        """What EMR says of the end, and the driver's own last words."""
-        words = self._words(application, job)
+    def _explain_end(self, application: str, job: dict[str, Any]) -> str:
+        """Writes what EMR says of the end, and the driver's own last words."""
+        words = self._read_last_words(application, job)
         shown = f" The driver's last words:\n{words}" if words else " The driver left no log."
         return (f"job {job['jobRunId']} of application {application} ended as {job['state']} without an answer of the stage "
                 f"({job.get('stateDetails', '')}).{shown}")
 
-    def _words(self, application: str, job: dict[str, Any]) -> str | None:
+    def _read_last_words(self, application: str, job: dict[str, Any]) -> str | None:
         monitoring = job.get("configurationOverrides", {}).get("monitoringConfiguration", {})
         uri = monitoring.get("s3MonitoringConfiguration", {}).get("logUri", "").rstrip("/")
         if not uri:
@@ -80,5 +81,5 @@ class ServerlessFollower(Follower):
         return "\n".join(gzip.decompress(data).decode(errors="replace").splitlines()[-LAST_LINES:])
 
     def _clean(self, attempt: Attempt) -> None:
-        for application in self.account.alive(name_of(attempt)):
+        for application in self.account.find_alive(name_application(attempt)):
             self.account.end(application)

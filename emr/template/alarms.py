@@ -16,42 +16,42 @@ PATTERNS = {
 }
 
 
-def resources(settings: EmrSettings) -> dict[str, Resource]:
-    """The topic, the metrics made of the driver's log, the alarms."""
+def make_resources(settings: EmrSettings) -> dict[str, Resource]:
+    """Makes the topic, the metrics made of the driver's log, the alarms."""
     topic: dict[str, Any] = {"TopicName": f"{settings.stack}-alarms"}
     if settings.notify:
         topic["Subscription"] = [{"Protocol": "email", "Endpoint": settings.notify}]
-    made = {"Topic": Resource("AWS::SNS::Topic", topic), "OutboxAge": _outbox(settings)}
+    resources = {"Topic": Resource("AWS::SNS::Topic", topic), "OutboxAge": _make_outbox_alarm(settings)}
     if settings.driver_image is None:
-        return made
+        return resources
     for name, pattern in PATTERNS.items():
-        made[f"{name}Metric"] = Resource("AWS::Logs::MetricFilter", {
+        resources[f"{name}Metric"] = Resource("AWS::Logs::MetricFilter", {
             "LogGroupName": ref("DriverLogs"), "FilterPattern": pattern, "MetricTransformations": [
-                {"MetricNamespace": NAMESPACE, "MetricName": _metric(settings, name), "MetricValue": "1"}]})
-    made["GateFailed"] = _counted(settings, "GateFailed", "The gate says that the live version no longer holds.")
-    made["CycleFailed"] = _counted(settings, "CycleFailed", "A cycle ended with an error; its log says which.")
-    made["NoLabels"] = Resource("AWS::CloudWatch::Alarm", {
-        "AlarmName": f"{settings.stack}-no-labels", "MetricName": _metric(settings, "Verdict"), "Namespace": NAMESPACE,
+                {"MetricNamespace": NAMESPACE, "MetricName": _name_metric(settings, name), "MetricValue": "1"}]})
+    resources["GateFailed"] = _make_alarm(settings, "GateFailed", "The gate says that the live version no longer holds.")
+    resources["CycleFailed"] = _make_alarm(settings, "CycleFailed", "A cycle ended with an error; its log says which.")
+    resources["NoLabels"] = Resource("AWS::CloudWatch::Alarm", {
+        "AlarmName": f"{settings.stack}-no-labels", "MetricName": _name_metric(settings, "Verdict"), "Namespace": NAMESPACE,
         "AlarmDescription": "No verdict in a week: too few labels arrive, or the schedule does not run.",
         "Statistic": "Sum", "Period": DAY, "EvaluationPeriods": 7, "DatapointsToAlarm": 7, "Threshold": 1,
         "ComparisonOperator": "LessThanThreshold", "TreatMissingData": "breaching", "AlarmActions": [ref("Topic")]})
-    return made
+    return resources
 
 
-def _metric(settings: EmrSettings, name: str) -> str:
+def _name_metric(settings: EmrSettings, name: str) -> str:
     return f"{settings.stack}-{name}"
 
 
-def _counted(settings: EmrSettings, name: str, said: str) -> Resource:
+def _make_alarm(settings: EmrSettings, name: str, description: str) -> Resource:
     return Resource("AWS::CloudWatch::Alarm", {
-        "AlarmName": f"{settings.stack}-{name}", "AlarmDescription": said, "MetricName": _metric(settings, name),
+        "AlarmName": f"{settings.stack}-{name}", "AlarmDescription": description, "MetricName": _name_metric(settings, name),
         "Namespace": NAMESPACE, "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1, "Threshold": 1,
         "ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching",
         "AlarmActions": [ref("Topic")]})
 
 
-def _outbox(settings: EmrSettings) -> Resource:
-    """The service's own gauge, brought by the CloudWatch agent beside it (docs/deploy.md)."""
+def _make_outbox_alarm(settings: EmrSettings) -> Resource:
+    """Watches the service's own gauge, brought by the CloudWatch agent beside it (docs/deploy.md)."""
     return Resource("AWS::CloudWatch::Alarm", {
         "AlarmName": f"{settings.stack}-outbox-age", "MetricName": "trueup_outbox_age_seconds", "Namespace": NAMESPACE,
         "AlarmDescription": "Answered predictions wait in an outbox for more than an hour.", "Statistic": "Maximum",

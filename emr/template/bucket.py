@@ -4,7 +4,7 @@ from typing import Any
 
 from contract import layout
 from contract.settings import EmrSettings
-from emr.access import bucket_and_prefix
+from emr.access import split_root
 from emr.template.parts import Resource, ref
 
 LOG_DAYS, UPLOAD_DAYS = 60, 7
@@ -14,29 +14,29 @@ EXPIRES = {layout.logs(): LOG_DAYS}
 NEVER = tuple(folder for folder in layout.FOLDERS if not any(gone.startswith(folder) for gone in EXPIRES))
 
 
-def resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
-    """The bucket and its policy; none when the bucket is somebody else's."""
+def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
+    """Makes the bucket and its policy; none when the bucket is somebody else's."""
     if not settings.create_bucket:
         return {}
-    bucket, prefix = bucket_and_prefix(root)
+    bucket, prefix = split_root(root)
     everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    made = Resource("AWS::S3::Bucket", {
+    bucket_resource = Resource("AWS::S3::Bucket", {
         "BucketName": bucket,
         "BucketEncryption": {"ServerSideEncryptionConfiguration": [
             {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
         "PublicAccessBlockConfiguration": {name: True for name in (
             "BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")},
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-        "LifecycleConfiguration": {"Rules": rules(prefix)}}, keep=True)
+        "LifecycleConfiguration": {"Rules": make_lifecycle_rules(prefix)}}, keep=True)
     policy = Resource("AWS::S3::BucketPolicy", {"Bucket": ref("Bucket"), "PolicyDocument": {
         "Version": "2012-10-17", "Statement": [{
             "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything,
             "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}}, keep=True)
-    return {"Bucket": made, "BucketPolicy": policy}
+    return {"Bucket": bucket_resource, "BucketPolicy": policy}
 
 
-def rules(prefix: str) -> list[dict[str, Any]]:
-    """The lifecycle: uploads that were never finished, and what EXPIRES names."""
+def make_lifecycle_rules(prefix: str) -> list[dict[str, Any]]:
+    """Makes the lifecycle: uploads that were never finished, and what EXPIRES names."""
     uploads = {"Id": "unfinished-uploads", "Status": "Enabled",
                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UPLOAD_DAYS}}
     old = [{"Id": f"old-{folder.strip('/').replace('/', '-')}", "Status": "Enabled", "Prefix": f"{prefix}{folder}",

@@ -17,41 +17,41 @@ class Resource:
     after: Sequence[str] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the template."""
-        made: dict[str, Any] = {"Type": self.kind, "Properties": dict(self.properties)}
+        """Writes it as it stands in the template."""
+        document: dict[str, Any] = {"Type": self.kind, "Properties": dict(self.properties)}
         if self.keep:
-            made |= {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
-        return made | ({"DependsOn": list(self.after)} if self.after else {})
+            document |= {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+        return document | ({"DependsOn": list(self.after)} if self.after else {})
 
 
 def ref(name: str) -> dict[str, str]:
-    """`Ref`."""
+    """Writes `Ref`."""
     return {"Ref": name}
 
 
 def arn(name: str) -> dict[str, list[str]]:
-    """The ARN of a resource of this template."""
+    """Writes the ARN of a resource of this template."""
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
 def sub(text: str) -> dict[str, str]:
-    """`Fn::Sub`, for texts with ${AWS::AccountId} in them."""
+    """Writes `Fn::Sub`, for texts with ${AWS::AccountId} in them."""
     return {"Fn::Sub": text}
 
 
-def role(name: str, service: str, statements: Sequence[Mapping[str, Any]], managed: Sequence[Any] = (),
+def make_role(name: str, service: str, statements: Sequence[Mapping[str, Any]], managed: Sequence[Any] = (),
          condition: Mapping[str, Any] | None = None, also: Sequence[Mapping[str, Any]] = ()) -> Resource:
-    """A role that one service may take, with one inline policy; `also`: further statements on who may take it."""
+    """Makes a role that one service may take, with one inline policy; `also`: further statements on who may take it."""
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     properties: dict[str, Any] = {"RoleName": name, "AssumeRolePolicyDocument": {
         "Version": "2012-10-17", "Statement": [trust | ({"Condition": condition} if condition else {}), *also]}}
     if statements:
-        document = {"Version": "2012-10-17", "Statement": [_with_subs(dict(s)) for s in statements]}
+        document = {"Version": "2012-10-17", "Statement": [_substitute(dict(s)) for s in statements]}
         properties["Policies"] = [{"PolicyName": "access", "PolicyDocument": document}]
     return Resource("AWS::IAM::Role", properties | ({"ManagedPolicyArns": list(managed)} if managed else {}))
 
 
-def _with_subs(statement: dict[str, Any]) -> dict[str, Any]:
+def _substitute(statement: dict[str, Any]) -> dict[str, Any]:
     resources = statement["Resource"]
     if isinstance(resources, list):
         statement["Resource"] = [sub(r) if isinstance(r, str) and "${" in r else r for r in resources]
@@ -59,6 +59,6 @@ def _with_subs(statement: dict[str, Any]) -> dict[str, Any]:
 
 
 def allow(actions: Sequence[str], resources: Sequence[Any], condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """One statement."""
-    made = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
-    return made | ({"Condition": dict(condition)} if condition else {})
+    """Writes one statement."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return statement | ({"Condition": dict(condition)} if condition else {})

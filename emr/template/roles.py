@@ -1,9 +1,16 @@
 """The roles: one for each stage's nodes, one for EMR itself, one for the driver, one for the inference service."""
 
 from contract.settings import EmrSettings
-from emr.access import SERVICE, STAGES, emr_statements, pictures, serverless_statements, statements
+from emr.access import (
+    SERVICE,
+    STAGES,
+    make_emr_statements,
+    make_picture_statements,
+    make_serverless_statements,
+    make_statements,
+)
 from emr.needs import NOT_ON_SERVERLESS, SERVERLESS
-from emr.template.parts import ACCOUNT, Resource, allow, role, sub
+from emr.template.parts import ACCOUNT, Resource, allow, make_role, sub
 
 ACCOUNT_TEXT = "${AWS::AccountId}"
 # EMR Serverless takes a stage's role only for jobs of this account.
@@ -11,23 +18,25 @@ SERVERLESS_TRUST = ({"Effect": "Allow", "Principal": {"Service": "emr-serverless
                      "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}},)
 
 
-def resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
-    """Roles and instance profiles; their names are what emr/cluster.py asks for."""
-    stack, made, serverless = settings.stack, {}, settings.compute == SERVERLESS
+def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
+    """Makes roles and instance profiles; their names are what emr/cluster.py asks for."""
+    stack = settings.stack
+    serverless = settings.compute == SERVERLESS
+    made: dict[str, Resource] = {}
     for stage in STAGES:
         name = f"{stage.capitalize()}Role"
-        more = pictures(settings.score_from) if stage == "score" else []
-        made[name] = role(f"{stack}-{stage}", "ec2.amazonaws.com", [*statements(stage, root), *more],
+        more = make_picture_statements(settings.score_from) if stage == "score" else []
+        made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root), *more],
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
     nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role/{stack}-{stage}") for stage in STAGES]
-    made["ServiceRole"] = role(
+    made["ServiceRole"] = make_role(
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
         [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}})],
         [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2")])
-    made["ServeRole"] = role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", statements(SERVICE, root))
-    made["DriverRole"] = role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
-        *statements("driver", root), *emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
-        *(serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else [])])
+    made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", make_statements(SERVICE, root))
+    made["DriverRole"] = make_role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
+        *make_statements("driver", root), *make_emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
+        *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else [])])
     return made

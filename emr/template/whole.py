@@ -11,16 +11,16 @@ from emr.template import alarms, bucket, roles, schedule
 from emr.template.parts import arn, ref
 
 
-def template(root: str, settings: Settings) -> dict[str, Any]:
-    """The CloudFormation template of an installation. UsageError when settings contradict each other."""
+def make_template(root: str, settings: Settings) -> dict[str, Any]:
+    """Makes the CloudFormation template of an installation. UsageError when settings contradict each other."""
     chosen = settings.emr
-    made = {**bucket.resources(root, chosen), **roles.resources(root, chosen), **alarms.resources(chosen),
-            **schedule.resources(root, settings)}
+    resources = {**bucket.make_resources(root, chosen), **roles.make_resources(root, chosen), **alarms.make_resources(chosen),
+            **schedule.make_resources(root, settings)}
     outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}}
     return {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Trueup on {root}",
-            "Resources": {name: made[name].to_dict() for name in sorted(made)}, "Outputs": outputs}
+            "Resources": {name: resources[name].to_dict() for name in sorted(resources)}, "Outputs": outputs}
 
 
-def body(document: dict[str, Any]) -> str:
-    """The template as text, sorted: the same settings, the same bytes."""
+def write_body(document: dict[str, Any]) -> str:
+    """Writes the template as text, sorted: the same settings, the same bytes."""
     return json.dumps(document, indent=1, sort_keys=True)

@@ -31,19 +31,19 @@ class Check:
     do: str
 
 
-def python(_: Settings) -> Finding:
-    """Python 3.11: Spark 3.5 and pyarrow 14 run on no newer one."""
+def check_python(_: Settings) -> Finding:
+    """Checks for Python 3.11: Spark 3.5 and pyarrow 14 run on no newer one."""
     version = sys.version.split()[0]
     return (OK if sys.version_info[:2] == (3, 11) else BAD), f"{version}, {sys.executable}"
 
 
-def java_found(_: Settings) -> Finding:
-    """The Java that Spark would run on."""
+def check_java(_: Settings) -> Finding:
+    """Finds the Java that Spark would run on."""
     return OK, java.java_home()
 
 
-def spark_found(_: Settings) -> Finding:
-    """Whether pyspark imports, in a process of its own (it takes seconds), and is the Spark of SPARK_HOME."""
+def check_spark(_: Settings) -> Finding:
+    """Checks whether pyspark imports, in a process of its own (it takes seconds), and is the Spark of SPARK_HOME."""
     if find_spec("pyspark") is None:
         return ABSENT, "pyspark is not installed; the embedded engine needs none"
     code = "import pyspark.sql; print(pyspark.__version__)"
@@ -56,8 +56,8 @@ def spark_found(_: Settings) -> Finding:
     return OK, f"pyspark {version}, Hadoop {spark_conf.hadoop_version()}"
 
 
-def s3a(settings: Settings) -> Finding:
-    """Whether the jars with which Spark reads s3:// are there and of Spark's Hadoop."""
+def check_s3a(settings: Settings) -> Finding:
+    """Checks whether the jars with which Spark reads s3:// are there and of Spark's Hadoop."""
     given = [name for name in spark_conf.BROUGHT if name in settings.spark.conf]
     if given:
         return OK, f"brought by {', '.join(given)} of spark.conf, not looked at"
@@ -68,17 +68,17 @@ def s3a(settings: Settings) -> Finding:
         return (BAD if needed else ABSENT), str(error)
 
 
-def root_readable(settings: Settings) -> Finding:
-    """Whether the root is there and of our schema."""
+def check_root(settings: Settings) -> Finding:
+    """Checks whether the root is there and of our schema."""
     if not settings.root:
         return ABSENT, "none named; --root or TRUEUP_ROOT"
     storage = open_root(settings.root)
     return OK, f"{storage.root}, {len(storage.folders(''))} folders"
 
 
-def root_writable(settings: Settings) -> Finding:
-    """Whether objects can be written, read back and removed."""
-    storage = _root(settings)
+def check_writing(settings: Settings) -> Finding:
+    """Checks whether objects can be written, read back and removed."""
+    storage = _open_root(settings)
     if storage is None:
         return ABSENT, "no root that can be read"
     key, body = f"doctor-{os.getpid()}.json", jsonio.dumps({"written": "by trueup doctor"})
@@ -90,9 +90,9 @@ def root_writable(settings: Settings) -> Finding:
     return (OK, "a probe was written, read and removed") if same else (BAD, "a probe was read back with other bytes")
 
 
-def conditional_writes(settings: Settings) -> Finding:
-    """Whether a second exclusive creation is refused; two publishers could both win otherwise."""
-    storage = _root(settings)
+def check_conditional_writes(settings: Settings) -> Finding:
+    """Checks whether a second exclusive creation is refused; two publishers could both win otherwise."""
+    storage = _open_root(settings)
     if storage is None:
         return ABSENT, "no root that can be read"
     key = f"doctor-{os.getpid()}.json"
@@ -106,36 +106,37 @@ def conditional_writes(settings: Settings) -> Finding:
     return BAD, f"{storage.root} took a second creation of one object (If-None-Match: *). Publishing is refused there."
 
 
-def _root(settings: Settings) -> Storage | None:
+def _open_root(settings: Settings) -> Storage | None:
     try:
         return open_root(settings.root) if settings.root else None
     except TrueupError:
         return None
 
 
-def clock_right(settings: Settings) -> Finding:
-    """The moment that rows would get, and how far the store's clock is from it."""
+def check_clock(settings: Settings) -> Finding:
+    """Says which moment rows would get, and how far the store's clock is from it."""
     shifted = f", shifted by {clock.offset():g} s ({clock.CLOCK_FILE})" if os.environ.get(clock.CLOCK_FILE) else ""
-    said, storage = clock.iso(clock.now()) + shifted, _root(settings)
+    moment = clock.iso(clock.now()) + shifted
+    storage = _open_root(settings)
     if storage is None:
-        return OK, said
+        return OK, moment
     skew = clock.machine() - storage.now()
-    return (OK if abs(skew) <= MOST_SKEW else BAD), f"{said}; {skew:+.0f} s from the store's"
+    return (OK if abs(skew) <= MOST_SKEW else BAD), f"{moment}; {skew:+.0f} s from the store's"
 
 
-def disk(settings: Settings) -> Finding:
-    """Free space where Spark works, and under a root that is a folder."""
+def check_disk(settings: Settings) -> Finding:
+    """Measures free space where Spark works, and under a root that is a folder."""
     places = [Path(tempfile.gettempdir())]
     if settings.root and not settings.root.startswith("s3://"):
         open_storage(settings.root)  # another scheme than a folder is an error
         places.append(next(p for p in (local_path(settings.root), *local_path(settings.root).parents) if p.exists()))
     free = {str(place): shutil.disk_usage(place).free for place in places}
-    said = ", ".join(f"{size / 2**30:.1f} GiB free in {place}" for place, size in free.items())
-    return (OK, said) if min(free.values()) >= LEAST_DISK else (BAD, f"{said}; expected {LEAST_DISK >> 30} GiB or more")
+    free_text = ", ".join(f"{size / 2**30:.1f} GiB free in {place}" for place, size in free.items())
+    return (OK, free_text) if min(free.values()) >= LEAST_DISK else (BAD, f"{free_text}; expected {LEAST_DISK >> 30} GiB or more")
 
 
-def gpu(_: Settings) -> Finding:
-    """The GPUs that the driver names. torch itself is not loaded."""
+def check_gpu(_: Settings) -> Finding:
+    """Asks the driver for its GPUs. torch itself is not loaded."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ABSENT, "none; training runs on the CPU"
@@ -145,14 +146,15 @@ def gpu(_: Settings) -> Finding:
 
 
 CHECKS = {
-    "python": Check(python, "`make setup` finds a Python 3.11 or says how to get one"),
-    "java": Check(java_found, "install Java 17, or `make setup`, which brings one"),
-    "spark": Check(spark_found, "`make setup`, and unset SPARK_HOME"),
-    "s3a": Check(s3a, "`make jars`, or name a folder that has them: spark.jars"),
-    "root": Check(root_readable, "check the name and the rights; `trueup emr deploy`, `trueup serve` and imports make a root"),
-    "root writable": Check(root_writable, "give the caller s3:PutObject, s3:GetObject and s3:DeleteObject under the root"),
-    "conditional writes": Check(conditional_writes, "use a store that honours If-None-Match, or a newer version of this one"),
-    "clock": Check(clock_right, "let NTP set this machine's clock (chronyc tracking)"),
-    "disk": Check(disk, "make room, or let TMPDIR name a larger disk"),
-    "gpu": Check(gpu, "reinstall the NVIDIA driver, until `nvidia-smi` answers"),
+    "python": Check(check_python, "`make setup` finds a Python 3.11 or says how to get one"),
+    "java": Check(check_java, "install Java 17, or `make setup`, which brings one"),
+    "spark": Check(check_spark, "`make setup`, and unset SPARK_HOME"),
+    "s3a": Check(check_s3a, "`make jars`, or name a folder that has them: spark.jars"),
+    "root": Check(check_root, "check the name and the rights; `trueup emr deploy`, `trueup serve` and imports make a root"),
+    "root writable": Check(check_writing, "give the caller s3:PutObject, s3:GetObject and s3:DeleteObject under the root"),
+    "conditional writes": Check(check_conditional_writes,
+                                "use a store that honours If-None-Match, or a newer version of this one"),
+    "clock": Check(check_clock, "let NTP set this machine's clock (chronyc tracking)"),
+    "disk": Check(check_disk, "make room, or let TMPDIR name a larger disk"),
+    "gpu": Check(check_gpu, "reinstall the NVIDIA driver, until `nvidia-smi` answers"),
 }

@@ -26,61 +26,61 @@ class Picture:
     truth: str
 
 
-def part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
-    """The pictures of one part of `PARTS`; `drifted` and `recovered` are seen by the drifted camera.
+def make_part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
+    """Yields the pictures of one part of `PARTS`; `drifted` and `recovered` are seen by the drifted camera.
 
     `size` scales every part but keeps them disjoint (0 < size <= 1).
     """
-    images, labels = _digits()
+    images, labels = _load_digits()
     order = np.random.default_rng([seed, 0]).permutation(len(images))
     start = sum(n for k, n in PARTS.items() if list(PARTS).index(k) < list(PARTS).index(name))
     for i in order[start : start + max(1, int(PARTS[name] * size))]:
         rng = np.random.default_rng([seed, 1, int(i)])
         drifted = name in ("drifted", "recovered")
-        data = drifted_camera(images[i], rng) if drifted else clean_camera(images[i])
+        data = take_drifted(images[i], rng) if drifted else take_clean(images[i])
         yield Picture(f"{name}-{i:04d}.jpg", data, str(labels[i]))
 
 
-def clean_camera(digit: Any) -> bytes:
-    """The 8 x 8 digit (0-16), enlarged and stored as a JPEG."""
-    return _jpeg(_enlarged(digit))
+def take_clean(digit: Any) -> bytes:
+    """Takes the 8 x 8 digit (0-16) by the clean camera: enlarged and stored as a JPEG."""
+    return _encode_jpeg(_enlarge(digit))
 
 
-def drifted_camera(digit: Any, rng: np.random.Generator) -> bytes:
-    """The same scene after somebody knocked the camera: tilted, lower in contrast, noisier."""
-    return _jpeg(noisier(lower_contrast(tilted(_enlarged(digit), rng), rng), rng))
+def take_drifted(digit: Any, rng: np.random.Generator) -> bytes:
+    """Takes the same after somebody knocked the camera: tilted, lower in contrast, noisier."""
+    return _encode_jpeg(add_noise(lower_contrast(tilt(_enlarge(digit), rng), rng), rng))
 
 
-def tilted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Turned by 32 to 44 degrees, all the same way: a mount that slipped."""
+def tilt(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Turns by 32 to 44 degrees, all the same way: a mount that slipped."""
     return image.rotate(float(rng.uniform(32, 44)), Image.Resampling.BILINEAR, fillcolor=0)
 
 
 def lower_contrast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Contrast scaled to 45-65% around a raised black level."""
+    """Scales contrast to 45-65% around a raised black level."""
     return image.point(lambda v, s=float(rng.uniform(0.45, 0.65)): int(v * s + 50))
 
 
-def noisier(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Gaussian noise of standard deviation 12 grey levels."""
+def add_noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Adds Gaussian noise of standard deviation 12 grey levels."""
     noise = rng.normal(0, 12, (SIDE, SIDE))
     return Image.fromarray(np.clip(np.asarray(image, dtype=float) + noise, 0, 255).astype(np.uint8))
 
 
-def _enlarged(digit: Any) -> Image.Image:
+def _enlarge(digit: Any) -> Image.Image:
     small = Image.fromarray(np.clip(digit * 16, 0, 255).astype(np.uint8))
     return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def _encode_jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=92)
     return out.getvalue()
 
 
 @cache
-def _digits() -> tuple[Any, Any]:
+def _load_digits() -> tuple[Any, Any]:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return found.images, found.target
+    dataset = load_digits()
+    return dataset.images, dataset.target

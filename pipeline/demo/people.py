@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 
 from contract.errors import TrueupError
-from pipeline.demo.traffic import Answer, authorization
+from pipeline.demo.traffic import Answer, make_authorization
 
 CLASSES = [str(d) for d in range(10)]
 # Share of their judgements that are wrong. All three judge each item of the audit: the majority counts, and how often they
@@ -29,14 +29,14 @@ class Labeler:
     wrong: float
     rng: np.random.Generator
 
-    def says(self, truth: str) -> str:
-        """The truth, or with probability `wrong` another class."""
+    def judge(self, truth: str) -> str:
+        """Returns the truth, or with probability `wrong` another class."""
         if self.rng.random() >= self.wrong:
             return truth
         return str(self.rng.choice([c for c in CLASSES if c != truth]))
 
 
-def audit(url: str, labelers: Iterable[Labeler], model: str, day: str, truths: Mapping[str, str],
+def answer_audit(url: str, labelers: Iterable[Labeler], model: str, day: str, truths: Mapping[str, str],
           most: int | None = None) -> int:
     """Lets the labelers answer a day's blind audit in turn, until nothing waits or `most` items were answered.
 
@@ -47,36 +47,36 @@ def audit(url: str, labelers: Iterable[Labeler], model: str, day: str, truths: M
     with httpx.Client(base_url=url, timeout=30) as client:
         while waiting and (most is None or answered < most):
             for labeler in list(waiting.values()):
-                given = _one_batch(client, labeler, model, day, truths)
+                given = _answer_batch(client, labeler, model, day, truths)
                 if not given:
                     del waiting[labeler.name]
                 answered += given
     return answered
 
 
-def _one_batch(client: httpx.Client, labeler: Labeler, model: str, day: str, truths: Mapping[str, str]) -> int:
+def _answer_batch(client: httpx.Client, labeler: Labeler, model: str, day: str, truths: Mapping[str, str]) -> int:
     asked = client.get("/audit", params={"format": "json", "model": model, "day": day, "size": 20},
-                       headers=authorization(labeler.key))
-    batch = _checked(asked, 200)
+                       headers=make_authorization(labeler.key))
+    batch = _check(asked, 200)
     if not batch["items"]:
         return 0
-    answers = [{"prediction_id": i["prediction_id"], "label": labeler.says(truths[i["prediction_id"]])}
+    answers = [{"prediction_id": i["prediction_id"], "label": labeler.judge(truths[i["prediction_id"]])}
                for i in batch["items"]]
     body = {"model": model, "day": day, "batch": batch["batch"], "answers": answers}
-    _checked(client.post("/audit", json=body, headers=authorization(labeler.key)), 201)
+    _check(client.post("/audit", json=body, headers=make_authorization(labeler.key)), 201)
     return len(answers)
 
 
-def feedback(url: str, key: str, answers: Iterable[Answer], rng: np.random.Generator) -> int:
-    """Users correct some wrong answers and confirm few right ones: a biased sample. Returns the number of labels."""
-    said = [{"prediction_id": a.prediction_id, "label": a.truth, "labeler": "a-user", "saw_prediction": True}
+def send_feedback(url: str, key: str, answers: Iterable[Answer], rng: np.random.Generator) -> int:
+    """Lets users correct some wrong answers and confirm few right ones, a biased sample; returns how many."""
+    labels = [{"prediction_id": a.prediction_id, "label": a.truth, "labeler": "a-user", "saw_prediction": True}
             for a in answers if rng.random() < (CONFIRMS_RIGHT if a.right else CORRECTS_WRONG)]
-    if said:
-        _checked(httpx.post(f"{url}/v1/labels", json={"labels": said}, headers=authorization(key), timeout=30), 201)
-    return len(said)
+    if labels:
+        _check(httpx.post(f"{url}/v1/labels", json={"labels": labels}, headers=make_authorization(key), timeout=30), 201)
+    return len(labels)
 
 
-def _checked(response: httpx.Response, expected: int) -> dict:
+def _check(response: httpx.Response, expected: int) -> dict:
     if response.status_code != expected:
         raise LabelsRefused(f"{response.request.method} {response.request.url.path}: expected {expected}, "
                             f"got {response.status_code}: {response.text[:300]}")

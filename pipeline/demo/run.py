@@ -31,69 +31,69 @@ def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
     world = open_world(settings.root or DEFAULT_ROOT, seed, size, fresh)
     budget = sum(step.budget for step in story.STEPS)
     say(f"Trueup demo in {world.root} (seed {seed}). Budget: {budget} s on 2 cores, and the start of the service.")
-    story.play(world, announce, finished)
-    return Outcome(document=summary(world), text=closing(world))
+    story.play(world, announce_step, report_step)
+    return Outcome(document=summarise(world), text=write_closing(world))
 
 
-def announce(step: story.Step) -> None:
-    """Before a step."""
+def announce_step(step: story.Step) -> None:
+    """Says what the step does, before it."""
     number = story.STEPS.index(step) + 1
     say(f"[{number}/{len(story.STEPS)}] {step.name}: {step.says}")
 
 
-def finished(step: story.Step, took: float) -> None:
-    """After a step: what it took and what it may take."""
+def report_step(step: story.Step, took: float) -> None:
+    """Says what the step took and what it may take, after it."""
     say(f"    {took:.1f} s (budget {step.budget} s)")
 
 
-def summary(world: World) -> dict[str, Any]:
-    """The demo's outcome for programs: rows of the closing table, swap, seconds per step."""
+def summarise(world: World) -> dict[str, Any]:
+    """Returns the demo's outcome for programs: rows of the closing table, swap, seconds per step."""
     facts = world.facts
-    return {"root": str(world.root), "seed": world.seed, "table": rows(world), "swap": facts["swap"],
+    return {"root": str(world.root), "seed": world.seed, "table": make_rows(world), "swap": facts["swap"],
             "cycle": facts["cycle"], "second_cycle": facts["second_cycle"], "report": facts["report"],
             "seconds": facts["done"], "days": {n: world.day(n) for n in ("clean", "drifted", "late", "recovered")}}
 
 
-def rows(world: World) -> list[dict[str, Any]]:
-    """One row per kind of traffic: what was estimated from labels, and the truth that only the demo knows."""
-    found = []
+def make_rows(world: World) -> list[dict[str, Any]]:
+    """Makes one row per kind of traffic: what was estimated from labels, and the truth that only the demo knows."""
+    table = []
     for name, traffic in (("clean", "clean"), ("drifted", "drifted"), ("recovered", "drifted, fresh")):
         version = world.facts["second" if name == "recovered" else "first"]
         figures = world.facts[f"evaluated_{name}"]["versions"][version]
         sent = world.facts[f"sent_{name}"]
-        found.append({"version": version, "traffic": traffic, "day": world.day(name), "estimate": figures["estimate"],
+        table.append({"version": version, "traffic": traffic, "day": world.day(name), "estimate": figures["estimate"],
                       "labelled": figures["labelled"], "predictions": figures["predictions"],
                       "truth": sent["right"] / sent["n"]})
-    return found
+    return table
 
 
-def verdict(world: World, row: dict[str, Any]) -> str:
-    """In a word: does this row hold the policy's bound?"""
+def judge_row(world: World, row: dict[str, Any]) -> str:
+    """Says in a word whether this row holds the policy's bound."""
     bound = Settings().gates.min_accuracy
     estimate = row["estimate"]
     return "holds" if estimate["low"] >= bound else "fails" if estimate["high"] < bound else "cannot tell"
 
 
-def closing(world: World) -> str:
-    """The short table at the end, and what to do next."""
+def write_closing(world: World) -> str:
+    """Writes the short table at the end, and what to do next."""
     lines = ["", f"{'version':<9}{'traffic':<16}{'accuracy [95%]':<24}{'labels':>7}  {'truth':<8}verdict"]
-    for row in rows(world):
+    for row in make_rows(world):
         e = row["estimate"]
         share = f"{e['value']:.1%} [{e['low']:.1%}, {e['high']:.1%}]"
         lines.append(f"{row['version']:<9}{row['traffic']:<16}{share:<24}{row['labelled']:>7}  {row['truth']:<8.1%}"
-                     f"{verdict(world, row)}")
+                     f"{judge_row(world, row)}")
     swap = world.facts["swap"]
     lines += ["", f"While version {world.facts['second']} went live, {swap['n']} requests were answered, none failed.",
               f"Took {sum(world.facts['done'].values()):.0f} s.",
               f"Report: {world.facts['report']}",
               "Next:   open the pages, with real items waiting for review:",
-              f"        .venv/bin/trueup serve --root {near(world.root)} --model digits --no-auth",
+              f"        .venv/bin/trueup serve --root {shorten_path(world.root)} --model digits --no-auth",
               "        and look at http://127.0.0.1:8080/review"]
     return "\n".join(lines)
 
 
-def near(folder: Path) -> Path:
-    """The folder as one would type it from here."""
+def shorten_path(folder: Path) -> Path:
+    """Writes the folder as one would type it from here."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 

@@ -24,7 +24,7 @@ class ServiceFailed(TrueupError):
 
 
 @contextmanager
-def serving(root: str, model: str, work: Path, port: int = 0) -> Iterator[str]:
+def run_service(root: str, model: str, work: Path, port: int = 0) -> Iterator[str]:
     """Runs `trueup serve` on a free port; yields its address; stops it cleanly, so that its outbox is shipped."""
     ready, log = work / "ready.json", work / "service.log"
     ready.unlink(missing_ok=True)
@@ -36,38 +36,38 @@ def serving(root: str, model: str, work: Path, port: int = 0) -> Iterator[str]:
         process = subprocess.Popen([sys.executable, "-m", "inference.serve", *arguments], stderr=output, stdout=output,
                                    env=env, preexec_fn=end_with_parent)
     try:
-        yield _address(process, ready, log)
+        yield _wait_for_address(process, ready, log)
     finally:
         _stop(process, log)
 
 
 def end_with_parent() -> None:
-    """In a child: be stopped (SIGTERM) when the demo dies, however it dies. Linux can do this, others cannot."""
+    """Asks in a child to be stopped (SIGTERM) when the demo dies, however it dies. Linux can do this, others cannot."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _address(process: subprocess.Popen, ready: Path, log: Path) -> str:
+def _wait_for_address(process: subprocess.Popen, ready: Path, log: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServiceFailed(f"the service did not start (exit code {process.poll()}). The end of {log}:\n{_end(log)}")
+            raise ServiceFailed(f"the service did not start (exit code {process.poll()}). The end of {log}:\n{_read_end(log)}")
         time.sleep(0.05)
     return json.loads(ready.read_text())["url"]
 
 
 def _stop(process: subprocess.Popen, log: Path) -> None:
     if process.poll() is not None:
-        raise ServiceFailed(f"the service ended by itself (exit code {process.returncode}). {log} ends:\n{_end(log)}")
+        raise ServiceFailed(f"the service ended by itself (exit code {process.returncode}). {log} ends:\n{_read_end(log)}")
     process.terminate()
     try:
         code = process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise ServiceFailed(f"the service did not stop within {STOP_SECONDS:.0f} s. {log} ends:\n{_end(log)}") from None
+        raise ServiceFailed(f"the service did not stop within {STOP_SECONDS:.0f} s. {log} ends:\n{_read_end(log)}") from None
     if code not in (0, -15):
-        raise ServiceFailed(f"the service stopped with exit code {code}. {log} ends:\n{_end(log)}")
+        raise ServiceFailed(f"the service stopped with exit code {code}. {log} ends:\n{_read_end(log)}")
 
 
-def _end(log: Path) -> str:
+def _read_end(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

@@ -22,9 +22,9 @@ from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from pipeline.demo import digits, people, traffic
-from pipeline.demo.service import end_with_parent, serving
+from pipeline.demo.service import end_with_parent, run_service
 from pipeline.demo.world import MODEL, World, say
-from pipeline.running.local import StageFailed, environment
+from pipeline.running.local import StageFailed, make_environment
 
 RATE = 80.0  # requests a second of a day's traffic: below what one core answers
 SWAP_RATE = 25.0  # while training uses the machine and the version changes
@@ -42,18 +42,18 @@ class Step:
     play: Callable[[World], None]
 
 
-def first_version(world: World) -> None:
-    """Class folders -> dataset -> version 1, live; meanwhile the keys of people and programs are made."""
+def publish_first_version(world: World) -> None:
+    """Makes of class folders a dataset and version 1, live; meanwhile the keys of people and programs are made."""
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(keys, world)
+        making = pool.submit(make_keys, world)
         _train_first(world)
-        world.facts["keys"] = made.result()
+        world.facts["keys"] = making.result()
 
 
 def _train_first(world: World) -> None:
     folder = world.work / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
-    for picture in digits.part("first_training", world.seed, world.size):
+    for picture in digits.make_part("first_training", world.seed, world.size):
         path = folder / picture.truth / picture.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.data)
@@ -68,32 +68,32 @@ def _train_first(world: World) -> None:
     say(f"  version {trained['version']} of {MODEL!r}: resnet18 on {rows} pictures, live")
 
 
-def keys(world: World) -> dict[str, str]:
-    """API keys of the people and programs that will call the service, by name."""
+def make_keys(world: World) -> dict[str, str]:
+    """Makes API keys for the people and programs that will call the service, by name."""
     wanted = {"camera": "predict", "website": "label"} | dict.fromkeys(people.LABELERS, "label")
     return {name: world.run("inference.keys", "add", name, "--role", role)[1]["token"] for name, role in wanted.items()}
 
 
 def send_day(name: str) -> Callable[[World], None]:
-    """The step that sends one day's traffic, users' feedback to it, and the draw of its audit sample."""
+    """Makes the step that sends one day's traffic, users' feedback to it, and draws its audit sample."""
 
     def play(world: World) -> None:
         world.go_to(name)
         keys_ = world.facts["keys"]
-        pictures = list(digits.part(name, world.seed, world.size))
+        pictures = list(digits.make_part(name, world.seed, world.size))
         answers = traffic.send(world.url, keys_["camera"], pictures, RATE, f"{name} traffic", world.moment(name))
-        said = people.feedback(world.url, keys_["website"], answers, np.random.default_rng([world.seed, 7]))
+        corrections = people.send_feedback(world.url, keys_["website"], answers, np.random.default_rng([world.seed, 7]))
         right = sum(a.right for a in answers)
-        world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": said,
+        world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": corrections,
                                        "truths": {a.prediction_id: a.truth for a in answers},
                                        "versions": sorted({a.version for a in answers})}
-        say(f"  {world.day(name)}: {len(answers)} pictures, {said} corrections by users")
+        say(f"  {world.day(name)}: {len(answers)} pictures, {corrections} corrections by users")
 
     return play
 
 
 def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[World], None]:
-    """The step in which people answer the audit of a day: all of it, or a share and the rest on a later day."""
+    """Makes the step in which people answer the audit of a day: all of it, or a share and the rest on a later day."""
 
     def play(world: World) -> None:
         day, truths = world.day(name), world.facts[f"sent_{name}"]["truths"]
@@ -105,7 +105,7 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
         labelers = [people.Labeler(n, world.facts["keys"][n], w, np.random.default_rng([world.seed, 8, i, late]))
                     for i, (n, w) in enumerate(people.LABELERS.items())]
         most = int(share * AUDIT_P * JUDGES * len(truths)) if share < 1 else None
-        given = people.audit(world.url, labelers, MODEL, day, truths, most)
+        given = people.answer_audit(world.url, labelers, MODEL, day, truths, most)
         world.facts.setdefault("audit_labels", {})[f"{name}{'_late' if late else ''}"] = given
         say(f"  {given} blind judgements by {len(labelers)} people" + (", a day late" if late else ""))
 
@@ -113,7 +113,7 @@ def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[Wo
 
 
 def draw(world: World, day: str, kind: str, *options: str) -> None:
-    """`trueup review sample`, unless an earlier start drew it: a sample is drawn once."""
+    """Runs `trueup review sample`, unless an earlier start drew it: a sample is drawn once."""
     if not open_storage(str(world.root)).exists(layout.sample_document(MODEL, day, kind)):
         world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", kind, *options)
 
@@ -126,29 +126,29 @@ def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) ->
     deadline = time.monotonic() + seconds
     while True:
         files = [world.root / e.key for e in storage.list(layout.day_folder(layout.PREDICTIONS, day))]
-        found = sum(pq.read_metadata(f).num_rows for f in files)
-        if found >= expected:
+        arrived = sum(pq.read_metadata(f).num_rows for f in files)
+        if arrived >= expected:
             return
         if time.monotonic() > deadline:
-            raise Mismatch(f"expected {expected} predictions of {day} in the bucket within {seconds:.0f} s, got {found}.")
+            raise Mismatch(f"expected {expected} predictions of {day} in the bucket within {seconds:.0f} s, got {arrived}.")
         time.sleep(0.1)
 
 
-def evaluate(world: World, name: str, *options: str, last: str | None = None) -> dict[str, Any]:
-    """`trueup evaluate` over one of the demo's days (or from it to `last`)."""
+def evaluate_days(world: World, name: str, *options: str, last: str | None = None) -> dict[str, Any]:
+    """Runs `trueup evaluate` over one of the demo's days (or from it to `last`)."""
     _, document = world.run("jobs.evaluate", "--model", MODEL, "--from", world.day(name), "--to", world.day(last or name),
                             *options)
     return document
 
 
-def before_and_after(world: World) -> None:
-    """The embedded engine counts each day, and both together, which Spark and MapReduce will count once more."""
+def evaluate_both_days(world: World) -> None:
+    """Counts each day by the embedded engine, and both together, which Spark and MapReduce will count once more."""
     time.sleep(1.5)  # the shipper brings the last labels
     world.facts["as_of"] = clock.iso(world.now())
-    questions = [("clean", None), ("drifted", None), ("clean", "drifted")]
-    with ThreadPoolExecutor(len(questions)) as pool:  # each mostly waits for a process of its own to start
-        clean, drifted, both = pool.map(lambda days: count(world, *days, "embedded"), questions)
-    world.facts |= {"evaluated_clean": brief(clean), "evaluated_drifted": brief(drifted),
+    firsts, lasts = ("clean", "drifted", "clean"), (None, None, "drifted")
+    with ThreadPoolExecutor(len(firsts)) as pool:  # each mostly waits for a process of its own to start
+        clean, drifted, both = pool.map(lambda first, last: count(world, first, last, "embedded"), firsts, lasts)
+    world.facts |= {"evaluated_clean": summarise(clean), "evaluated_drifted": summarise(drifted),
                     "counted": {part: both[part] for part in COMPARED}}
     for name in ("clean", "drifted"):
         e = world.facts[f"evaluated_{name}"]["versions"][world.facts["first"]]["estimate"]
@@ -156,13 +156,13 @@ def before_and_after(world: World) -> None:
 
 
 def count(world: World, first: str, last: str | None, engine: str) -> dict[str, Any]:
-    """What an engine counts of these days, as known when the first evaluation asked."""
-    return evaluate(world, first, "--engine", engine, "--full", "--as-of", world.facts["as_of"], last=last)
+    """Lets an engine count these days, as known when the first evaluation asked."""
+    return evaluate_days(world, first, "--engine", engine, "--full", "--as-of", world.facts["as_of"], last=last)
 
 
 @contextmanager
-def counted_once_more(world: World) -> Iterator[None]:
-    """Spark and MapReduce count the files that the embedded engine counted, beside what the body does."""
+def count_once_more(world: World) -> Iterator[None]:
+    """Lets Spark and MapReduce count the files that the embedded engine counted, beside what the body does."""
     with ThreadPoolExecutor(2) as pool:
         others = [pool.submit(count, world, "clean", "drifted", engine) for engine in ("spark", "mapreduce")]
         yield
@@ -170,7 +170,7 @@ def counted_once_more(world: World) -> Iterator[None]:
 
 
 def compare_engines(embedded: dict[str, Any], *others: dict[str, Any]) -> None:
-    """Counts must agree to the unit; Mismatch names the first figure that does not."""
+    """Checks that counts agree to the unit; Mismatch names the first figure that does not."""
     for other in others:
         for part in COMPARED:
             if other[part] != embedded[part]:
@@ -181,19 +181,19 @@ def compare_engines(embedded: dict[str, Any], *others: dict[str, Any]) -> None:
 
 
 def retrain(world: World) -> None:
-    """`trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
-    with counted_once_more(world):
+    """Runs `trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
+    with count_once_more(world):
         _retrain(world)
 
 
 def _retrain(world: World) -> None:
-    pictures = list(digits.part("drifted", world.seed + 1000, world.size))
+    pictures = list(digits.make_part("drifted", world.seed + 1000, world.size))
     url, key = world.url, world.facts["keys"]["camera"]
-    with _cycle(world) as process:
+    with _start_cycle(world) as process:
         _wait_for_candidate(world, process)
         with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
-            said, _ = process.communicate()
-            document = _cycle_answer(world, process.returncode, said)
+            output, _ = process.communicate()
+            document = _read_cycle_answer(world, process.returncode, output)
             steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
     world.facts |= {"second": document["published"], "cycle": document,
                     "swap": {"n": len(steady.answers), "failed": 0,
@@ -207,9 +207,9 @@ def _retrain(world: World) -> None:
 
 
 @contextmanager
-def _cycle(world: World) -> Iterator[subprocess.Popen]:
+def _start_cycle(world: World) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json"]
-    env = environment() | {CLOCK_FILE: str(world.work / "clock")}
+    env = make_environment() | {CLOCK_FILE: str(world.work / "clock")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=end_with_parent)
     try:
         yield process
@@ -218,10 +218,10 @@ def _cycle(world: World) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def _cycle_answer(world: World, code: int, said: str) -> dict[str, Any]:
+def _read_cycle_answer(world: World, code: int, output: str) -> dict[str, Any]:
     if code not in (DONE, GATE_SAYS_NO, CANNOT_TELL):
         raise StageFailed(f"the cycle ended with exit code {code}; its error stands above.", code or 1)
-    document = json.loads(said)
+    document = json.loads(output)
     live = Registry(open_storage(str(world.root)), MODEL).live()
     if live != world.facts["first"]:  # published, if not by this start then by an earlier one that was killed after it
         return document | {"published": live}
@@ -236,14 +236,14 @@ def _wait_for_candidate(world: World, process: subprocess.Popen) -> None:
         time.sleep(0.2)
 
 
-def recovered(world: World) -> None:
-    """Fresh drifted traffic was labelled: is the accuracy back?"""
+def check_recovery(world: World) -> None:
+    """Evaluates fresh drifted traffic, which was labelled: is the accuracy back?"""
     time.sleep(1.5)
-    world.facts["evaluated_recovered"] = brief(evaluate(world, "recovered"))
+    world.facts["evaluated_recovered"] = summarise(evaluate_days(world, "recovered"))
 
 
-def second_cycle(world: World) -> None:
-    """A second cycle finds the gates passing and changes nothing."""
+def run_second_cycle(world: World) -> None:
+    """Runs a second cycle, which finds the gates passing and changes nothing."""
     world.go_to("now")
     before = read_json(open_storage(str(world.root)), layout.live(MODEL))
     code, document = world.run("pipeline.cycle", "--model", MODEL, answers=(DONE, GATE_SAYS_NO, CANNOT_TELL))
@@ -255,15 +255,15 @@ def second_cycle(world: World) -> None:
 
 
 def leave_work(world: World) -> None:
-    """A review sample with items that wait for whoever opens the pages, and the report of the newest evaluation."""
+    """Leaves a review sample with items for whoever opens the pages, and the report of the newest evaluation."""
     with ThreadPoolExecutor(1) as pool:
         rendered = pool.submit(world.run, "jobs.report", "--model", MODEL)
         draw(world, world.day("recovered"), "review", "--strategy", "uncertain-first", "--items", "60")
         world.facts["report"] = rendered.result()[1]["report"]
 
 
-def brief(document: dict[str, Any]) -> dict[str, Any]:
-    """What the closing table needs of an evaluation."""
+def summarise(document: dict[str, Any]) -> dict[str, Any]:
+    """Picks what the closing table needs of an evaluation."""
     versions = {v: {k: d[k] for k in ("predictions", "labelled", "accuracy", "estimate")}
                 for v, d in document["versions"].items()}
     return {"id": document["id"], "window": document["window"], "versions": versions}
@@ -271,19 +271,19 @@ def brief(document: dict[str, Any]) -> dict[str, Any]:
 
 # Seconds on 2 cores; their sum is the demo's budget of 3 minutes. `trueup demo` prints what each step took.
 STEPS = (
-    Step("first version", "train a first version on a part of the digits and publish it", 28, first_version),
+    Step("first version", "train a first version on a part of the digits and publish it", 28, publish_first_version),
     Step("clean day", "send clean traffic to the running service", 5, send_day("clean")),
     Step("clean labels", "people judge a random sample, blind", 2, label_day("clean")),
     Step("drifted day", "somebody knocks the camera: tilted, lower in contrast, noisier", 8, send_day("drifted")),
     Step("drifted labels", "people judge a random sample of that day too", 2, label_day("drifted", share=0.75)),
     Step("late labels", "the rest of the labels come a day late", 2, label_day("drifted", late=True)),
-    Step("evaluate", "how good was version 1 before and after?", 6, before_and_after),
+    Step("evaluate", "how good was version 1 before and after?", 6, evaluate_both_days),
     Step("cycle", "gate, dataset, two ranks of training, comparison, publication; Spark and MapReduce count once more", 100,
          retrain),
     Step("recovered day", "send fresh drifted traffic", 7, send_day("recovered")),
     Step("recovered labels", "people judge a random sample of it", 2, label_day("recovered")),
-    Step("evaluate again", "is the accuracy back?", 4, recovered),
-    Step("second cycle", "the gates pass, nothing changes", 4, second_cycle),
+    Step("evaluate again", "is the accuracy back?", 4, check_recovery),
+    Step("second cycle", "the gates pass, nothing changes", 4, run_second_cycle),
     Step("leave work", "draw items for review, render the report", 3, leave_work),
 )
 
@@ -292,16 +292,16 @@ def play(world: World, announce: Callable[[Step], None], finished: Callable[[Ste
     """Plays all steps that are not done, with the service running throughout."""
     todo = [s for s in STEPS if not world.done(s.name)]
     while todo and todo[0].name == "first version":
-        _one(world, todo.pop(0), announce, finished)
+        _play_step(world, todo.pop(0), announce, finished)
     if not todo:
         return
-    with serving(str(world.root), MODEL, world.work) as url:
+    with run_service(str(world.root), MODEL, world.work) as url:
         world.url = url
         for step in todo:
-            _one(world, step, announce, finished)
+            _play_step(world, step, announce, finished)
 
 
-def _one(world: World, step: Step, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
+def _play_step(world: World, step: Step, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
     announce(step)
     start = time.monotonic()
     step.play(world)

@@ -30,11 +30,11 @@ class Answer:
 
     @property
     def right(self) -> bool:
-        """Whether the first label is the truth."""
+        """Tells whether the first label is the truth."""
         return self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, for the demo's state."""
+        """Returns it for JSON, in the demo's state."""
         return asdict(self)
 
 
@@ -55,7 +55,7 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, do
                 stop: threading.Event | None = None, at: datetime | None = None) -> list[Answer]:
     start = time.monotonic()
     limits = httpx.Limits(max_connections=32)
-    async with httpx.AsyncClient(base_url=url, headers=authorization(key), timeout=30, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=url, headers=make_authorization(key), timeout=30, limits=limits) as client:
 
         async def one(i: int, picture: Picture) -> Answer:
             await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
@@ -65,15 +65,15 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, do
             done(answer)
             return answer
 
-        found = await asyncio.gather(*(one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
-    for answer in found:
+        results = await asyncio.gather(*(one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
+    for answer in results:
         if isinstance(answer, Exception):
             raise answer
-    return [a for a in found if isinstance(a, Answer)]
+    return [a for a in results if isinstance(a, Answer)]
 
 
 async def ask(client: httpx.AsyncClient, picture: Picture, at: datetime | None = None) -> Answer:
-    """One request; TrafficFailed with the service's own message when it is not answered with 200."""
+    """Sends one request; TrafficFailed with the service's own message when it is not answered with 200."""
     headers = {"Content-Type": "image/jpeg", "X-Request-Id": picture.name, "X-Attributes": '{"camera": "door-1"}'}
     if at is not None:
         headers["X-Prediction-Id"] = uuid7(at, hashlib.sha256(picture.data).digest()[:10])
@@ -83,13 +83,13 @@ async def ask(client: httpx.AsyncClient, picture: Picture, at: datetime | None =
         raise TrafficFailed(f"{picture.name}: no answer ({type(error).__name__}: {error}).") from error
     if response.status_code != 200:
         raise TrafficFailed(f"{picture.name}: expected 200, got {response.status_code}: {response.text[:300]}")
-    said = response.json()
-    return Answer(picture.name, picture.truth, said["prediction_id"], said["model_version"],
-                  said["predictions"][0]["label"], said["predictions"])
+    document = response.json()
+    return Answer(picture.name, picture.truth, document["prediction_id"], document["model_version"],
+                  document["predictions"][0]["label"], document["predictions"])
 
 
-def authorization(key: str) -> dict[str, str]:
-    """The header that carries an API key."""
+def make_authorization(key: str) -> dict[str, str]:
+    """Makes the header that carries an API key."""
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -98,7 +98,8 @@ class Steady:
 
     def __init__(self, url: str, key: str, pictures: Sequence[Picture], rate: float) -> None:
         self.answers: list[Answer] = []
-        self._stop, self._error = threading.Event(), None
+        self._stop = threading.Event()
+        self._error: Exception | None = None
         self._arguments = (url, key, pictures, rate)
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
 

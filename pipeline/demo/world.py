@@ -16,7 +16,7 @@ from typing import Any
 from contract import clock
 from contract.errors import UsageError
 from contract.storage import local_path
-from pipeline.running.local import answer, environment
+from pipeline.running.local import make_environment, read_answer
 from pipeline.running.stages import Stage
 
 MODEL = "digits"
@@ -37,7 +37,7 @@ class World:
 
     @property
     def work(self) -> Path:
-        """The demo's own folder: state, clock, pictures, outbox, the service's log."""
+        """Returns the demo's own folder: state, clock, pictures, outbox, the service's log."""
         return self.root / "_demo"
 
     def save(self) -> None:
@@ -48,16 +48,16 @@ class World:
         os.replace(aside, self.work / "state.json")
 
     def done(self, step: str) -> bool:
-        """Whether a step was finished by this or an earlier start."""
+        """Tells whether a step was finished by this or an earlier start."""
         return step in self.facts.get("done", {})
 
     def day(self, name: str) -> str:
-        """The UTC day, `YYYY-MM-DD`, of one of DAYS."""
+        """Returns the UTC day, `YYYY-MM-DD`, of one of DAYS."""
         today = datetime.fromisoformat(self.facts["today"])
         return (today - timedelta(days=DAYS[name])).date().isoformat()
 
     def moment(self, name: str, hour: int = OPENS) -> datetime:
-        """An hour of one of DAYS."""
+        """Returns an hour of one of DAYS."""
         return datetime.fromisoformat(self.day(name)).replace(tzinfo=UTC) + timedelta(hours=hour)
 
     def go_to(self, name: str, hour: int = OPENS) -> None:
@@ -72,23 +72,23 @@ class World:
         os.replace(aside, self.work / "clock")
 
     def now(self) -> datetime:
-        """The moment that the service and all commands believe it to be."""
+        """Returns the moment that the service and all commands believe it to be."""
         return _machine_now() + timedelta(seconds=float((self.work / "clock").read_text()))
 
     def run(self, module: str, *arguments: str, answers: tuple[int, ...] = (0,)) -> tuple[int, dict[str, Any]]:
-        """`python -m module … --root … --json` at the demo's clock: its exit code and document.
+        """Runs `python -m module … --root … --json` at the demo's clock; returns its exit code and document.
 
         Raises StageFailed with the command's own error and exit code.
         """
         command = [sys.executable, "-m", module, *arguments, "--root", str(self.root), "--json"]
-        env = environment() | {clock.CLOCK_FILE: str(self.work / "clock")}
+        env = make_environment() | {clock.CLOCK_FILE: str(self.work / "clock")}
         done = subprocess.run(command, stdout=subprocess.PIPE, env=env, text=True, check=False)
-        found = answer(Stage(module.rpartition(".")[2], module, (), answers), done.returncode, done.stdout)
-        return found.code, found.document
+        reply = read_answer(Stage(module.rpartition(".")[2], module, (), answers), done.returncode, done.stdout)
+        return reply.code, reply.document
 
 
 def open_world(root: str, seed: int, size: float, fresh: bool) -> World:
-    """The demo under a root: a new one, or the one that was begun there with the same seed and size."""
+    """Opens the demo under a root: a new one, or the one that was begun there with the same seed and size."""
     if root.startswith("s3"):
         raise UsageError(f"root {root!r}: the demo shifts its clock, so it runs on a folder only. Name a folder.")
     folder = local_path(root)
@@ -98,15 +98,15 @@ def open_world(root: str, seed: int, size: float, fresh: bool) -> World:
     elif folder.exists() and any(folder.iterdir()) and not (folder / "_demo").exists():
         raise UsageError(f"{folder} is not empty and holds no demo. Name another folder with --root.")
     if state.exists():
-        found = json.loads(state.read_text())
-        if (found["seed"], found["size"]) != (seed, size):
-            raise UsageError(f"{folder} holds a demo with seed {found['seed']} and size {found['size']}, asked was "
+        saved = json.loads(state.read_text())
+        if (saved["seed"], saved["size"]) != (seed, size):
+            raise UsageError(f"{folder} holds a demo with seed {saved['seed']} and size {saved['size']}, asked was "
                              f"{seed} and {size}. Start over with --fresh.")
-        return World(folder, seed, size, found["facts"])
-    return _begin(World(folder, seed, size))
+        return World(folder, seed, size, saved["facts"])
+    return _begin_world(World(folder, seed, size))
 
 
-def _begin(world: World) -> World:
+def _begin_world(world: World) -> World:
     # The demo's present may itself be shifted (a test starts at 23:59:50); its days are counted back from there.
     world.facts |= {"today": clock.now().isoformat(), "offset": clock.offset(), "done": {}}
     world.save()
@@ -115,7 +115,7 @@ def _begin(world: World) -> World:
 
 
 def say(text: str) -> None:
-    """A line for the person who watches; standard output belongs to the answer."""
+    """Prints a line for the person who watches; standard output belongs to the answer."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -20,11 +20,11 @@ from contract.stores.store import Storage
 from emr import dispatch
 from emr.cluster import Package
 from emr.follow import ClusterFailed
-from emr.job import emr_settings, request_of
+from emr.job import make_request, read_emr_settings
 from emr.needs import NEEDS
-from emr.package import published
+from emr.package import find_package
 from emr.requests import Reply
-from pipeline.running.local import Answer, ProcessRunner, Runner, StageFailed, StageKilled, answer
+from pipeline.running.local import Answer, ProcessRunner, Runner, StageFailed, StageKilled, read_answer
 from pipeline.running.stages import Stage
 
 # So often a stage may crash on its cluster before its run ends: the next ones would crash, too, and be paid for.
@@ -37,7 +37,7 @@ class EmrRunner:
     The cycle only looks packages up: who may write them decides what every role runs, so `trueup emr deploy` does.
     """
 
-    def __init__(self, here: Runner | None = None, package: Callable[[Storage, str], Package] = published) -> None:
+    def __init__(self, here: Runner | None = None, package: Callable[[Storage, str], Package] = find_package) -> None:
         self.here: Runner = here or ProcessRunner()
         self.package = package
         self.key: str | None = None
@@ -50,33 +50,33 @@ class EmrRunner:
         """Runs a stage to its end. Raises StageFailed, StageKilled, and what emr/follow.py raises."""
         root, rest, model = _split(argv)
         storage = open_root(root)
-        limit = emr_settings(settings).here_bytes
-        if stage.name not in NEEDS or (stage.name == "evaluate" and _little(storage, rest, model, limit)):
+        limit = read_emr_settings(settings).here_bytes
+        if stage.name not in NEEDS or (stage.name == "evaluate" and _is_little(storage, rest, model, limit)):
             return self.here.run(stage, argv, settings)
-        request = request_of(stage.name, rest, settings, self.key, stage.module)
+        request = make_request(stage.name, rest, settings, self.key, stage.module)
         try:
-            reply = dispatch.carry(storage, model, request, lambda environment: self.package(storage, environment))
+            reply = dispatch.run_stage(storage, model, request, lambda environment: self.package(storage, environment))
         except ClusterFailed as error:
-            raise _dead(stage, str(error), error.attempt) from error
-        return _answered(stage, reply)
+            raise _make_error(stage, str(error), error.attempt) from error
+        return _read_answer(stage, reply)
 
 
-def _answered(stage: Stage, reply: Reply) -> Answer:
+def _read_answer(stage: Stage, reply: Reply) -> Answer:
     if reply.document is None:
-        raise _dead(stage, f"it ended with code {reply.code} and no answer. Its last words:\n{reply.said}", reply.attempt)
-    return answer(stage, reply.code, json.dumps(reply.document))
+        raise _make_error(stage, f"it ended with code {reply.code} and no answer. Its last words:\n{reply.said}", reply.attempt)
+    return read_answer(stage, reply.code, json.dumps(reply.document))
 
 
-def _dead(stage: Stage, why: str, attempt: int) -> Exception:
-    """A stage without an answer leaves the run open, but not for ever."""
-    said = f"{stage.name} ({stage.module}) on EMR: {why}"
+def _make_error(stage: Stage, why: str, attempt: int) -> Exception:
+    """Makes the error of a stage without an answer, which leaves the run open, but not for ever."""
+    message = f"{stage.name} ({stage.module}) on EMR: {why}"
     if attempt >= MOST_ATTEMPTS:
-        return StageFailed(f"{said}\nThis was attempt {attempt}; the run ends here.", 1, "ClusterFailed")
-    return StageKilled(f"{said}\nStart `trueup cycle` again: it continues with this stage.")
+        return StageFailed(f"{message}\nThis was attempt {attempt}; the run ends here.", 1, "ClusterFailed")
+    return StageKilled(f"{message}\nStart `trueup cycle` again: it continues with this stage.")
 
 
 def _split(argv: Sequence[str]) -> tuple[str, list[str], str]:
-    """The root, the stage's other arguments, and the model."""
+    """Splits off the root; returns it, the stage's other arguments, and the model."""
     rest = list(argv)
     place = rest.index("--root")
     root = rest[place + 1]
@@ -86,26 +86,26 @@ def _split(argv: Sequence[str]) -> tuple[str, list[str], str]:
     return root, rest, rest[rest.index("--model") + 1]
 
 
-def _little(storage: Storage, argv: Sequence[str], model: str, limit: int) -> bool:
-    """Whether no more than `limit` bytes lie in the days whose counts are not there yet."""
+def _is_little(storage: Storage, argv: Sequence[str], model: str, limit: int) -> bool:
+    """Tells whether no more than `limit` bytes lie in the days whose counts are not there yet."""
     options = dict(zip(argv[::2], argv[1::2], strict=False))
-    total = sum(uncounted(storage, model, options.get("--from"), options.get("--to")))
+    total = sum(measure_uncounted(storage, model, options.get("--from"), options.get("--to")))
     print(f"    {total / 2**20:,.0f} MiB to count", file=sys.stderr, flush=True)
     return total <= limit
 
 
-def uncounted(storage: Storage, model: str, first: str | None, last: str | None) -> Iterator[int]:
-    """The bytes of each day of a window whose files are not those that its counts were made from."""
+def measure_uncounted(storage: Storage, model: str, first: str | None, last: str | None) -> Iterator[int]:
+    """Yields the bytes of each day of a window whose files are not those that its counts were made from."""
     for day in prediction_days(storage):
         if (first and day < first) or (last and day > last):
             continue
         listing = list_day(storage, day)
-        if listing.fingerprint() not in _counted(storage, model, day):
+        if listing.fingerprint() not in _list_counted(storage, model, day):
             yield listing.size
 
 
-def _counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:
-    """The files that each counts document of a day was made from, newest first."""
+def _list_counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:
+    """Yields the files that each counts document of a day was made from, newest first."""
     folder = layout.counts(model, day)
     for entry in sorted(storage.list(folder), reverse=True):
         if entry.key.endswith(".json"):

@@ -55,10 +55,10 @@ class ProcessRunner:
         """Processes here need no name."""
 
     def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
-        with settings_file(settings) as path:
+        with write_settings(settings) as path:
             command = [sys.executable, "-m", stage.module, *argv, "--config", path, "--json"]
-            done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), text=True, check=False)
-        return answer(stage, done.returncode, done.stdout)
+            done = subprocess.run(command, stdout=subprocess.PIPE, env=make_environment(), text=True, check=False)
+        return read_answer(stage, done.returncode, done.stdout)
 
 
 class InProcessRunner:
@@ -68,30 +68,30 @@ class InProcessRunner:
         """As above."""
 
     def run(self, stage: Stage, argv: Sequence[str], settings: Mapping[str, Any]) -> Answer:
-        said = io.StringIO()
-        with settings_file(settings) as path, _without_settings(), contextlib.redirect_stdout(said):
+        output = io.StringIO()
+        with write_settings(settings) as path, _hide_settings(), contextlib.redirect_stdout(output):
             code = importlib.import_module(stage.module).main([*argv, "--config", path, "--json"])
-        return answer(stage, code, said.getvalue())
+        return read_answer(stage, code, output.getvalue())
 
 
 @contextlib.contextmanager
-def settings_file(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The run's settings as a file for `--config`: a stage uses them, whatever the file or environment says today."""
+def write_settings(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Writes the run's settings for `--config`: a stage uses them, whatever the file or environment says today."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         path = Path(folder, "trueup.yaml")
         path.write_text(json.dumps(settings))  # JSON is YAML
         yield str(path)
 
 
-def environment() -> dict[str, str]:
-    """Our environment without settings, which the run has fixed, and with this checkout on the path."""
+def make_environment() -> dict[str, str]:
+    """Returns our environment without settings, which the run has fixed, and with this checkout on the path."""
     kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     here = str(Path(__file__).resolve().parents[2])
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
 
 
 @contextlib.contextmanager
-def _without_settings() -> Iterator[None]:
+def _hide_settings() -> Iterator[None]:
     hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_setting(name)}
     try:
         yield
@@ -103,10 +103,10 @@ def _is_setting(name: str) -> bool:
     return name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS
 
 
-def answer(stage: Stage, code: int, said: str) -> Answer:
-    """The stage's answer from its exit code and standard output."""
+def read_answer(stage: Stage, code: int, output: str) -> Answer:
+    """Reads the stage's answer from its exit code and standard output."""
     try:
-        document = json.loads(said)
+        document = json.loads(output)
     except ValueError:
         document = None
     if code in stage.answers and isinstance(document, dict):

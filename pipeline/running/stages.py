@@ -26,16 +26,16 @@ class Stage:
     gives: tuple[tuple[str, str], ...] = ()
     keep: tuple[str, ...] | None = None
 
-    def kept(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """What the run records of the answer."""
+    def pick_record(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Picks what the run records of the answer."""
         return dict(answer) if self.keep is None else {name: answer[name] for name in self.keep}
 
-    def argv(self, values: Mapping[str, str]) -> list[str]:
-        """The arguments with every placeholder filled in."""
+    def fill_arguments(self, values: Mapping[str, str]) -> list[str]:
+        """Fills in every placeholder of the arguments."""
         return [argument.format_map(values) for argument in self.arguments]
 
-    def given(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        """What later stages may use of this one's answer."""
+    def pick_values(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        """Picks what later stages may use of this one's answer."""
         return {placeholder: str(answer[field]) for placeholder, field in self.gives}
 
 

@@ -4,32 +4,32 @@ import click
 from click.testing import CliRunner
 
 from command.command import Outcome, stage_command
-from command.terminal import aligned, figure, printable, verdict
+from command.terminal import align, colour_verdict, escape, write_figure
 
 
 def test_columns_are_aligned_and_numbers_stand_to_the_right():
-    text = aligned(("class", "labels", "note"), [("猫", "7", "x"), ("guinea pig", "1,234", "y")])
+    text = align(("class", "labels", "note"), [("猫", "7", "x"), ("guinea pig", "1,234", "y")])
     assert text.splitlines() == ["class       labels  note", "猫               7  x", "guinea pig   1,234  y"]
 
 
 def test_a_coloured_verdict_takes_the_room_of_its_word():
-    plain = click.unstyle(aligned(("gate", "verdict", "n"), [("accuracy", "pass", "1"), ("drift", "cannot tell", "2")]))
+    plain = click.unstyle(align(("gate", "verdict", "n"), [("accuracy", "pass", "1"), ("drift", "cannot tell", "2")]))
     assert plain.splitlines()[1:] == ["accuracy  pass         1", "drift     cannot tell  2"]
-    assert verdict("fail") != "fail" and verdict("failing") == "failing"
+    assert colour_verdict("fail") != "fail" and colour_verdict("failing") == "failing"
 
 
 def test_names_cannot_move_the_cursor():
-    assert "\x1b" not in aligned(("label",), [("\x1b[2J\x07evil",)])
-    assert printable("a\nb") == "a\\nb"
+    assert "\x1b" not in align(("label",), [("\x1b[2J\x07evil",)])
+    assert escape("a\nb") == "a\\nb"
 
 
 def test_figures_without_interval_or_value():
-    assert figure({"value": None}) == "-" and figure({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert figure({"value": 0.5, "low": 0.4, "high": 0.6}) == "0.500 (0.400 to 0.600)"
+    assert write_figure({"value": None}) == "-" and write_figure({"value": 0.5, "low": None, "high": None}) == "0.500"
+    assert write_figure({"value": 0.5, "low": 0.4, "high": 0.6}) == "0.500 (0.400 to 0.600)"
 
 
 def test_colours_only_on_a_terminal(monkeypatch):
-    command = stage_command("x")(lambda settings: Outcome(text=f"so: {verdict('fail')}"))
+    command = stage_command("x")(lambda settings: Outcome(text=f"so: {colour_verdict('fail')}"))
     assert CliRunner().invoke(command).output == "so: fail\n"
     assert "\x1b[31m" in CliRunner().invoke(command, color=True).output
     monkeypatch.setenv("NO_COLOR", "1")

@@ -21,7 +21,7 @@ def put_packages(root):
     storage = open_root(root)
     document = {"archive": "packages/x.tar.gz", "sha256": "0" * 64, "bootstrap": "packages/bootstrap.sh"}
     for environment in ("count", "train"):
-        key = layout.package(f"{environment}-of-{package.fingerprint()}.json")
+        key = layout.package(f"{environment}-of-{package.compute_fingerprint()}.json")
         storage.put(key, jsonio.dumps(document))
     return root
 
@@ -32,7 +32,7 @@ def emr(monkeypatch):
     fake = FakeEmr(run_step)
     monkeypatch.setattr(account, "connect", lambda: fake)
     monkeypatch.setattr(account, "pause", fake.sleep)
-    monkeypatch.setattr(package, "fingerprint", lambda *_: "f" * 16)
+    monkeypatch.setattr(package, "compute_fingerprint", lambda *_: "f" * 16)
     return fake
 
 
@@ -47,7 +47,7 @@ def serverless(emr, monkeypatch):
     fake, clusters = FakeServerless(run_job), account.connect
     monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr-serverless" else clusters())
     monkeypatch.setattr(account, "pause", fake.sleep)
-    monkeypatch.setattr(serverless_account, "role_arn", lambda role: f"arn:aws:iam::123456789012:role/{role}")
+    monkeypatch.setattr(serverless_account, "find_role_arn", lambda role: f"arn:aws:iam::123456789012:role/{role}")
     return fake
 
 

@@ -14,7 +14,7 @@ from contract.errors import DONE
 from contract.registry import Registry
 from contract.storage import open_root
 from emr import access, step
-from emr.requests import Request, another
+from emr.requests import Request, add_attempt
 from pipeline import cycle
 from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
@@ -46,13 +46,13 @@ def root(server, monkeypatch):
 def recorded(server, root, stage, argv, module):
     """What a stage's step asks of S3 on its cluster, what EMR and bootstrap.sh do beside it included; and its answer."""
     request = Request(stage=stage, module=module, argv=argv, settings=SETTINGS, engine="none")
-    attempt = another(open_root(root), argv[1], request)
+    attempt = add_attempt(open_root(root), argv[1], request)
     server.asked.clear()
-    assert step.main(["--root", root, "--request", attempt.key]) == 0, attempt.reply()
+    assert step.main(["--root", root, "--request", attempt.key]) == 0, attempt.read_reply()
     base = f"arn:aws:s3:::{root.removeprefix('s3://')}/"
     beside = {Asked("s3:GetObject", f"{base}{layout.package('count-0.tar.gz')}"),
               Asked("s3:PutObject", f"{base}{layout.logs()}j-1/steps/s-1/stderr.gz")}
-    return set(server.asked) | beside, attempt.reply().document
+    return set(server.asked) | beside, attempt.read_reply().document
 
 
 def trained_and_sampled(root):
@@ -69,7 +69,7 @@ def trained_and_sampled(root):
 
 def check(of, root, requests):
     """Every request is allowed, every resource of every statement is used."""
-    statements = access.statements(of, root)
+    statements = access.make_statements(of, root)
     by = {request: allowing(statements, request) for request in requests}
     assert [request for request, found in by.items() if not found] == []
     used = {pair for found in by.values() for pair in found}
@@ -108,7 +108,7 @@ def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
 
 
 def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):
-    statements = access.emr_statements("trueup", "123456789012")
+    statements = access.make_emr_statements("trueup", "123456789012")
     allowed = {action for s in statements for action in s["Action"]}
     from tests.emr.test_emr_cycle import test_a_stop_cancels_the_step_and_ends_the_cluster as stopped
 
@@ -130,7 +130,7 @@ def test_only_the_driver_moves_the_pointer():
     root, base = "s3://my-bucket/pre", "arn:aws:s3:::my-bucket/pre/"
     moves = [Asked("s3:PutObject", f"{base}{layout.history(MODEL).format(7)}"),
              Asked("s3:PutObject", f"{base}{layout.live(MODEL)}")]
-    may = {of for of in access.ACCESS if any(allowing(access.statements(of, root), m) for m in moves)}
+    may = {of for of in access.ACCESS if any(allowing(access.make_statements(of, root), m) for m in moves)}
     assert may == {"driver"}
 
 
@@ -139,11 +139,11 @@ def test_only_the_driver_moves_the_pointer():
     ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", [])])
 def test_keys_and_packages_are_written_by_none_and_rows_by_few(key, who):
     request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{key}")
-    assert [of for of in access.ACCESS if allowing(access.statements(of, "s3://my-bucket/pre"), request)] == who
+    assert [of for of in access.ACCESS if allowing(access.make_statements(of, "s3://my-bucket/pre"), request)] == who
 
 
 def test_scoring_may_read_the_prefixes_that_it_was_given():
-    found = access.pictures(["s3://camera/new pictures"])
+    found = access.make_picture_statements(["s3://camera/new pictures"])
     assert allowing(found, Asked("s3:GetObject", "arn:aws:s3:::camera/new pictures/1.jpg"))
     assert allowing(found, Asked("s3:ListBucket", "arn:aws:s3:::camera", "new pictures/"))
     assert not allowing(found, Asked("s3:GetObject", "arn:aws:s3:::camera/others/1.jpg"))
@@ -154,7 +154,7 @@ def test_the_driver_asks_emr_serverless_what_its_role_allows(serverless, tmp_roo
     from tests.emr.test_serverless import IMAGE
     from tests.emr.test_serverless import test_a_stop_cancels_the_job_and_deletes_the_application as stopped
 
-    statements = access.serverless_statements("trueup", "123456789012", IMAGE)
+    statements = access.make_serverless_statements("trueup", "123456789012", IMAGE)
     allowed = {action for s in statements for action in s["Action"]}
     stopped(serverless, tmp_root, 15)
     asked = {f"emr-serverless:{operation}" for operation, _ in serverless.requests}
@@ -169,7 +169,7 @@ def test_the_driver_asks_emr_serverless_what_its_role_allows(serverless, tmp_roo
 
 def test_another_prefix_of_the_bucket_is_closed():
     for of in access.ACCESS:
-        found = access.statements(of, "s3://my-bucket/pre")
+        found = access.make_statements(of, "s3://my-bucket/pre")
         assert not allowing(found, Asked("s3:GetObject", "arn:aws:s3:::my-bucket/other/runs/x"))
         assert not allowing(found, Asked("s3:ListBucket", "arn:aws:s3:::my-bucket", "other/"))
 
@@ -185,8 +185,8 @@ def test_a_retraining_asks_what_its_roles_allow(server, root):
     wrong = []
     score = Stage("score", "jobs.score_images", ("--model", "{model}", "--images", f"{root}/images"))
     for stage in (DATASET, TRAIN, ASSESS, score):
-        requests, answer = recorded(server, root, stage.name, stage.argv(values), stage.module)
-        values |= stage.given(answer)
+        requests, answer = recorded(server, root, stage.name, stage.fill_arguments(values), stage.module)
+        values |= stage.pick_values(answer)
         try:
             check(stage.name, root, requests)
         except AssertionError as error:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from emr import cli, needs, package, stack
-from emr.package import archive
+from emr.package import write_archive
 from tests.pipeline.roots import DAY, MODEL, make_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def quick(environment, source, folder):
     """A package in no time."""
     (folder / "x").mkdir()
     (folder / "x/a.py").write_text(environment)
-    return archive(folder / "x", folder / "x.tar.gz")
+    return write_archive(folder / "x", folder / "x.tar.gz")
 
 
 @pytest.fixture
@@ -92,4 +92,4 @@ def test_a_folder_is_refused(tmp_root, capsys):
 def test_the_containers_hold_what_packages_are_made_from(recipe):
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / recipe).read_text(), re.M)
     names = {name.rstrip("/") for line in copied for name in line.split()}
-    assert names == {*package.SOURCES, *package.packages()}
+    assert names == {*package.SOURCES, *package.list_folders()}

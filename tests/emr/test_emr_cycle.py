@@ -29,7 +29,7 @@ BAD, GOOD, FEW = {"right": 120, "n": 200}, {"right": 197, "n": 200}, {"right": 1
 def turn(root, *more):
     """One cycle, by the runner that `--runner emr` takes."""
     settings = load(root=root, model=MODEL, env={}, overrides=["emr.subnets=[subnet-1]", "cycle.takeover_seconds=0", *more])
-    return cycle.cycle(open_root(root), settings, EmrRunner(InProcessRunner()))
+    return cycle.run_cycle(open_root(root), settings, EmrRunner(InProcessRunner()))
 
 
 def names(emr):
@@ -135,9 +135,9 @@ def test_throttling_is_ridden_out(emr, tmp_root, operation):
 
 def test_a_driver_that_died_is_continued_on_the_same_cluster(emr, tmp_root, monkeypatch, driver_dies):
     put_packages(make_root(tmp_root, **BAD))
-    driver_dies("emr.follow.Follower", lambda: turn(tmp_root))
+    driver_dies("emr.follow.ClusterFollower", lambda: turn(tmp_root))
     (cluster,), said = emr.alive, []
-    monkeypatch.setattr("emr.follow.said", said.append)
+    monkeypatch.setattr("emr.follow.print_line", said.append)
     assert turn(tmp_root)["status"] == "published"
     assert f"    {cluster.id}: attached" in said and emr.alive == []
     assert names(emr) == ["dataset", "train", "assess"]

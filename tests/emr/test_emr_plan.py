@@ -29,7 +29,7 @@ def test_the_arithmetic_is_rows_over_rate():
     found = of(Load(3_600_000, 0, start_minutes=0))
     assert found["stages"]["evaluate"]["hours"] == 1.0
     prices = read_prices()
-    hour = prices.hour(("m5.xlarge",)) + 2 * max(prices.hour(("m5.2xlarge",)), prices.hour(("m5a.2xlarge",)))
+    hour = prices.price_hour(("m5.xlarge",)) + 2 * max(prices.price_hour(("m5.2xlarge",)), prices.price_hour(("m5a.2xlarge",)))
     assert found["stages"]["evaluate"]["dollars"] == pytest.approx(hour / 2, abs=1e-4)  # two nodes, half an hour
 
 
@@ -41,12 +41,12 @@ def test_training_reads_the_windows_labels_once_an_epoch():
 def test_a_price_that_is_missing_is_named():
     table = Prices(source="x", as_of="2026-01", ec2={"m5.xlarge": 1.0}, emr={"m5.xlarge": 0.1})
     with pytest.raises(UsageError, match="expected a price of p4d.24xlarge, found none"):
-        table.hour(("m5.xlarge", "p4d.24xlarge"))
+        table.price_hour(("m5.xlarge", "p4d.24xlarge"))
 
 
 def test_every_default_type_has_a_price():
     chosen, prices = load(env={}).emr, read_prices()
-    assert prices.hour((*chosen.primary_types, *chosen.core_types, *chosen.gpu_types)) > 0
+    assert prices.price_hour((*chosen.primary_types, *chosen.core_types, *chosen.gpu_types)) > 0
 
 
 def test_the_plan_says_the_very_requests(emr, s3_root, capsys):

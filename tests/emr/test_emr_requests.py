@@ -8,8 +8,8 @@ from contract.errors import UsageError
 from contract.settings import EmrSettings, TrainSettings
 from contract.storage import open_storage
 from emr.cluster import Package
-from emr.job import cluster_of, request_of
-from emr.requests import another
+from emr.job import make_cluster, make_request
+from emr.requests import add_attempt
 
 PACKAGE = Package("s3://b/packages/count-0.tar.gz", "0" * 64, "s3://b/packages/bootstrap-0.sh")
 SHAPE = botocore.session.get_session().get_service_model("emr").operation_model("RunJobFlow").input_shape
@@ -20,9 +20,9 @@ def made(tmp_path, stage, ranks=4, **chosen):
     settings = {"emr": EmrSettings(**{"subnets": ["subnet-1"], **chosen}).model_dump(mode="json"),
                 "train": TrainSettings(ranks=ranks).model_dump(mode="json")}
     storage = open_storage(str(tmp_path))
-    request = request_of(stage, ["--model", "digits"], settings, "digits/3")
-    attempt = another(storage, "digits", request)
-    sent = cluster_of(storage, request, attempt, PACKAGE).to_request()
+    request = make_request(stage, ["--model", "digits"], settings, "digits/3")
+    attempt = add_attempt(storage, "digits", request)
+    sent = make_cluster(storage, request, attempt, PACKAGE).to_request()
     assert not (report := ParamValidator().validate(sent, SHAPE)).has_errors(), report.generate_report()
     return sent
 

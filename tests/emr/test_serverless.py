@@ -13,9 +13,9 @@ from contract.settings import EmrSettings
 from contract.storage import open_root, open_storage
 from emr import dispatch, needs
 from emr.follow import Interrupted
-from emr.job import request_of
-from emr.needs import need, on_serverless
-from emr.requests import newest
+from emr.job import make_request
+from emr.needs import find_need, runs_on_serverless
+from emr.requests import find_newest
 from pipeline import cycle
 from pipeline.running.emr import EmrRunner
 from pipeline.running.local import InProcessRunner, StageKilled
@@ -32,7 +32,7 @@ CHOSEN = ["emr.compute=serverless", f"emr.serverless_image={IMAGE}", "emr.subnet
 
 def turn(root, *more):
     settings = load(root=root, model=MODEL, env={}, overrides=[*CHOSEN, *more])
-    return cycle.cycle(open_root(root), settings, EmrRunner(InProcessRunner()))
+    return cycle.run_cycle(open_root(root), settings, EmrRunner(InProcessRunner()))
 
 
 def stages(fake):
@@ -63,10 +63,10 @@ def test_an_application_is_bounded_stops_by_itself_and_is_tagged(serverless, tmp
 
 def test_evaluations_go_there_too_but_not_as_mapreduce():
     chosen = {"compute": "serverless"}
-    there = {name: on_serverless(need(name, EmrSettings(**chosen)), EmrSettings(**chosen)) for name in needs.NEEDS}
+    there = {name: runs_on_serverless(find_need(name, EmrSettings(**chosen)), EmrSettings(**chosen)) for name in needs.NEEDS}
     assert there == {"evaluate": True, "dataset": True, "score": True, "train": False, "assess": False}
     mapreduce = EmrSettings(**chosen, engine="mapreduce")
-    assert not on_serverless(need("evaluate", mapreduce), mapreduce)
+    assert not runs_on_serverless(find_need("evaluate", mapreduce), mapreduce)
 
 
 @pytest.mark.parametrize("operation", ["create_application", "start_job_run", "delete_application"])
@@ -75,7 +75,7 @@ def test_a_lost_response_makes_nothing_twice(serverless, tmp_root, operation):
     serverless.faults = [(operation, "after", lost())] if operation != "delete_application" else [
         (operation, "before", throttle(operation))] * 3
     assert turn(tmp_root)["status"] == "published"
-    assert len(serverless.applications) == len(serverless.jobs) == 1 and serverless.alive == []
+    assert len(serverless.applications) == len(serverless.job) == 1 and serverless.alive == []
 
 
 def test_a_job_that_fails_is_told_and_the_next_start_goes_on(serverless, tmp_root):
@@ -115,12 +115,12 @@ def test_a_driver_that_died_is_continued_on_the_same_application(serverless, tmp
 def test_a_driver_that_failed_in_between_does_not_meet_its_deleted_application(serverless, tmp_root):
     storage = open_root(make_root(tmp_root, **BAD))
     settings = load(root=tmp_root, model=MODEL, env={}, overrides=CHOSEN).model_dump(mode="json", exclude={"root", "model"})
-    request = request_of("dataset", ["--model", MODEL], settings, module="tests.fakes.fake_dataset")
+    request = make_request("dataset", ["--model", MODEL], settings, module="tests.fakes.fake_dataset")
     serverless.faults = [("create_application", "after", KeyError("a bug"))]
     with pytest.raises(KeyError):
-        dispatch.carry(storage, MODEL, request, None)
-    assert dispatch.carry(storage, MODEL, request, None).code == 0
-    assert len(serverless.applications) == 2 and serverless.alive == [] and newest(storage, MODEL, request).n == 1
+        dispatch.run_stage(storage, MODEL, request, None)
+    assert dispatch.run_stage(storage, MODEL, request, None).code == 0
+    assert len(serverless.applications) == 2 and serverless.alive == [] and find_newest(storage, MODEL, request).n == 1
 
 
 def test_without_an_image_the_error_says_what_to_do(serverless, tmp_root):

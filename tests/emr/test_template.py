@@ -9,8 +9,8 @@ from command.load_settings import load
 from contract.errors import UsageError
 from emr import cli
 from emr.template.bucket import EXPIRES, NEVER
-from emr.template.schedule import definition
-from emr.template.whole import body, template
+from emr.template.schedule import define_machine
+from emr.template.whole import make_template, write_body
 
 ROOT = "s3://my-bucket/a/prefix"
 WITH_DRIVER = ["emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/trueup:1", "emr.notify=a@b.example",
@@ -18,7 +18,7 @@ WITH_DRIVER = ["emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/tr
 
 
 def made(*overrides):
-    return template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
+    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
 
 
 SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/workers:1",
@@ -27,13 +27,13 @@ SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.e
 
 @pytest.mark.parametrize("more", [[], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"], ["emr.create_bucket=false"], SERVERLESS])
 def test_cfn_lint_finds_nothing(more):
-    assert [f"{m.rule.id} {m.message}" for m in lint(body(made(*more)), None, ["us-east-1"])] == []
+    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(made(*more)), None, ["us-east-1"])] == []
 
 
 def test_cfn_lint_would_find_something():
     broken = made()
     del broken["Resources"]["TrainRole"]["Properties"]["AssumeRolePolicyDocument"]
-    assert lint(body(broken), None, ["us-east-1"])
+    assert lint(write_body(broken), None, ["us-east-1"])
 
 
 def test_only_stages_that_run_there_trust_emr_serverless():
@@ -82,7 +82,7 @@ def test_the_driver_runs_the_cycle_with_the_settings_that_were_chosen():
 
 
 def test_the_machine_tells_the_codes_apart():
-    states = definition(load(model="digits", env={}, overrides=WITH_DRIVER))["States"]
+    states = define_machine(load(model="digits", env={}, overrides=WITH_DRIVER))["States"]
     assert set(states) == {"Run", "Choose", "Notify", "Quiet"}
     quiet, refused = states["Choose"]["Choices"]
     assert quiet["Condition"] == "{% $states.input.code = 0 or $states.input.code = 4 %}" and quiet["Next"] == "Quiet"
@@ -99,7 +99,7 @@ def test_the_alarms_rest_on_what_the_cycle_prints():
 
 def test_a_schedule_without_a_model_is_refused():
     with pytest.raises(UsageError, match="expected emr.subnets and a model"):
-        template(ROOT, load(root=ROOT, env={}, overrides=WITH_DRIVER))
+        make_template(ROOT, load(root=ROOT, env={}, overrides=WITH_DRIVER))
 
 
 def test_the_same_settings_give_the_same_bytes(capsys):

@@ -25,8 +25,8 @@ def test_help_lists_the_verbs_and_answers_in_under_half_a_second():
         said = trueup("--help")
         took.append(time.monotonic() - began)
     assert said.returncode == 0 and min(took) < 0.5
-    assert len(cli.available()) >= 12
-    for verb, entry in cli.available().items():
+    assert len(cli.find_verbs()) >= 12
+    for verb, entry in cli.find_verbs().items():
         assert f"  {verb:<20}{entry.line}\n" in said.stdout
 
 
@@ -39,7 +39,7 @@ def test_help_loads_nothing_heavy():
 
 def test_a_verb_whose_module_is_not_there_is_not_listed(monkeypatch):
     monkeypatch.setitem(cli.GROUPS["The loop"], "dream", cli.Verb("jobs.dream", "not yet"))
-    assert "dream" not in cli.available() and "dream" not in cli.help_text()
+    assert "dream" not in cli.find_verbs() and "dream" not in cli.write_help()
     assert cli.main(["dream"]) == 2
 
 
@@ -49,7 +49,7 @@ def test_a_verb_whose_module_is_not_there_is_not_listed(monkeypatch):
     (["xyzzy"], "`trueup --help` lists all verbs"),
 ])
 def test_a_wrong_verb_is_wrong_usage_with_a_hint(capsys, monkeypatch, arguments, message):
-    monkeypatch.setattr(cli, "_there", lambda module: True)
+    monkeypatch.setattr(cli, "_exists", lambda module: True)
     assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
 
@@ -60,15 +60,15 @@ def test_no_verb_is_wrong_usage_and_prints_the_help(capsys):
 
 
 def test_a_package_that_is_not_installed_is_named(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "click", None)
-    for name in ("pipeline.config", "command.command"):
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    for name in ("pipeline.config", "command.load_settings", "contract.settings"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert cli.main(["config"]) == 1
-    assert "`trueup config` needs the Python package 'click', which is not installed" in capsys.readouterr().err
+    assert "`trueup config` needs the Python package 'pydantic', which is not installed" in capsys.readouterr().err
 
 
 def test_every_verb_has_help_that_names_it_and_documents_its_options():
-    verbs = [verb for verb, entry in cli.available().items() if entry.module.startswith("pipeline.")]
+    verbs = [verb for verb, entry in cli.find_verbs().items() if entry.module.startswith("pipeline.")]
     assert len(verbs) >= 7
     for verb in verbs:
         said = trueup(*verb.split(), "--help")

@@ -114,4 +114,4 @@ def test_retrainings_are_the_claims_of_runs(tmp_root):
     registry = Registry(open_storage(tmp_root), MODEL)
     registry.claim(by="train", run="digits/1")
     registry.claim(by="somebody")
-    assert len(gate.retrainings(registry.storage, MODEL)) == 1
+    assert len(gate.list_retrainings(registry.storage, MODEL)) == 1

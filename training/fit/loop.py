@@ -29,7 +29,7 @@ from training.fit.checkpoint import FINAL, Checkpoint, Checkpoints
 from training.fit.job import Job
 from training.fit.metrics_log import MetricsLog
 from training.fit.process_group import ProcessGroup, join_process_group
-from training.fit.progress import Progress
+from training.fit.progress import TrainingProgress
 from training.fit.state import State, lr_at
 
 
@@ -71,7 +71,8 @@ class Loop:
         """Trains from the newest checkpoint, or the start, to the final document."""
         epoch, step = self._resume()
         steps = self.world.steps
-        self.progress = Progress(self.settings.epochs * steps, epoch * steps + step, silent=not self.process_group.is_first)
+        self.progress = TrainingProgress(self.settings.epochs * steps, epoch * steps + step,
+                                         silent=not self.process_group.is_first)
         self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
         self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self._updates(epoch, step))
         try:

@@ -6,7 +6,7 @@ from contract.counts_store import CountsDocument
 from contract.rows.listing import list_day
 from contract.storage import open_storage
 from jobs.engines import day_files
-from pipeline.running.emr import uncounted
+from pipeline.running.emr import measure_uncounted
 
 DAY = "2026-11-20"
 NOT_ROWS = ("predictions/dt=2026-11-20/_tmp/a.parquet", "predictions/dt=2026-11-20/deeper/a.parquet",
@@ -32,14 +32,14 @@ def test_the_engines_and_the_driver_name_a_day_alike(store):
 
 
 def test_the_driver_finds_what_an_engine_counted(store):
-    assert list(uncounted(store, "m", None, None)) == [30]
+    assert list(measure_uncounted(store, "m", None, None)) == [30]
     files = day_files.list_day(store, DAY).fingerprint()
     document = CountsDocument(model="m", day=DAY, role="live", inputs="0" * 16, known_through=1, next_future=None, rows={},
                               files=files, tables={})
     store.create(f"{document.folder}1.json", document.to_bytes())
-    assert list(uncounted(store, "m", None, None)) == []
+    assert list(measure_uncounted(store, "m", None, None)) == []
     store.put("labels/dt=2026-11-20/z2.parquet", b"newer")
-    assert list(uncounted(store, "m", None, None)) == [35]
+    assert list(measure_uncounted(store, "m", None, None)) == [35]
 
 
 def test_files_below_a_day_are_said_to_be_left_out(store, caplog):

@@ -11,9 +11,9 @@ from pipeline.running.local import (
     ProcessRunner,
     StageFailed,
     StageKilled,
-    answer,
-    environment,
-    settings_file,
+    make_environment,
+    read_answer,
+    write_settings,
 )
 from pipeline.running.stages import GATE, Stage
 
@@ -38,24 +38,24 @@ def test_a_stage_gets_the_settings_of_the_run_and_no_others(runner, monkeypatch,
 def test_what_is_no_setting_stays_in_the_environment(monkeypatch):
     for name in ("TRUEUP_CLOCK_FILE", "AWS_ENDPOINT_URL", "TRUEUP_ROOT"):
         monkeypatch.setenv(name, "x")
-    found = environment()
+    found = make_environment()
     assert found["TRUEUP_CLOCK_FILE"] == found["AWS_ENDPOINT_URL"] == "x" and "TRUEUP_ROOT" not in found
 
 
 def test_saved_settings_are_gone_after_the_stage():
-    with settings_file({"train": {"epochs": 3}}) as path:
+    with write_settings({"train": {"epochs": 3}}) as path:
         assert load(path=path, env={}).train.epochs == 3
     assert not os.path.exists(path)
 
 
 def test_an_answering_exit_code_is_no_error():
-    assert answer(GATE, 3, '{"verdict": "fail"}').document == {"verdict": "fail"}
+    assert read_answer(GATE, 3, '{"verdict": "fail"}').document == {"verdict": "fail"}
 
 
 def test_an_error_of_the_stage_keeps_its_message_and_exit_code():
     said = json.dumps({"error": {"code": "EmptyData", "message": "expected rows"}})
     with pytest.raises(StageFailed, match=r"gate \(pipeline.gate\): expected rows") as error:
-        answer(GATE, 1, said)
+        read_answer(GATE, 1, said)
     assert (error.value.exit_code, error.value.kind) == (1, "EmptyData")
 
 
@@ -64,10 +64,10 @@ def test_an_error_of_the_stage_keeps_its_message_and_exit_code():
     (0, "not json", "ended with code 0 and no JSON answer"), (0, "[1]", "no JSON answer")])
 def test_an_end_without_an_answer_is_told_from_an_error(code, said, message):
     with pytest.raises(StageKilled, match=message):
-        answer(GATE, code, said)
+        read_answer(GATE, code, said)
 
 
 def test_arguments_are_filled_in_by_name():
     stage = Stage("x", "m", ("--as-of", "{as_of}", "--model", "{model}"), gives=(("dataset", "id"),), keep=("id",))
-    assert stage.argv({"as_of": "T", "model": "a {b}"}) == ["--as-of", "T", "--model", "a {b}"]
-    assert stage.given({"id": 7}) == {"dataset": "7"} and stage.kept({"id": 7, "more": 1}) == {"id": 7}
+    assert stage.fill_arguments({"as_of": "T", "model": "a {b}"}) == ["--as-of", "T", "--model", "a {b}"]
+    assert stage.pick_values({"id": 7}) == {"dataset": "7"} and stage.pick_record({"id": 7, "more": 1}) == {"id": 7}

@@ -29,26 +29,27 @@ class Job:
     job: dict[str, Any]  # without applicationId, which is known when the application is there
 
 
-def job_of(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str) -> Job:
-    """The requests of an attempt. UsageError without an image. `role`: the ARN of the stage's role."""
+def make_job(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str) -> Job:
+    """Makes the requests of an attempt. UsageError without an image. `role`: the ARN of the stage's role."""
     if not settings.serverless_image:
         raise UsageError("emr.compute is serverless: expected emr.serverless_image, the image of its workers, got none. Build it "
                          "from emr/serverless.Dockerfile (docs/deploy.md), or set emr.compute to clusters.")
     tags = {STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
     token = hashlib.sha256(f"{storage.root} {attempt.key}".encode()).hexdigest()
-    return Job(_application(attempt, settings, token, tags), _job(storage, request, attempt, settings, role, token, tags))
+    application = _make_application(attempt, settings, token, tags)
+    return Job(application, _make_job_run(storage, request, attempt, settings, role, token, tags))
 
 
-def name_of(attempt: Attempt) -> str:
-    """What the attempt's application is called (names are short there, and have no spaces)."""
+def name_application(attempt: Attempt) -> str:
+    """Names the attempt's application (names are short there, and have no spaces)."""
     stage = attempt.key.rsplit("/", 3)[-3].partition("-")[0]
     return f"trueup-{stage}-{hashlib.sha256(attempt.name.encode()).hexdigest()[:16]}"
 
 
-def _application(attempt: Attempt, settings: EmrSettings, token: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def _make_application(attempt: Attempt, settings: EmrSettings, token: str, tags: Mapping[str, str]) -> dict[str, Any]:
     workers = settings.serverless_workers + 1  # and the driver
     return {
-        "name": name_of(attempt), "releaseLabel": settings.release, "type": "SPARK", "clientToken": token,
+        "name": name_application(attempt), "releaseLabel": settings.release, "type": "SPARK", "clientToken": token,
         "architecture": "X86_64", "tags": dict(tags), "imageConfiguration": {"imageUri": settings.serverless_image},
         "autoStartConfiguration": {"enabled": True},
         "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": max(1, settings.idle_seconds // 60)},
@@ -56,27 +57,28 @@ def _application(attempt: Attempt, settings: EmrSettings, token: str, tags: Mapp
                             "disk": f"{workers * DISK_GB} GB"}}
 
 
-def _job(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
+def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
          tags: Mapping[str, str]) -> dict[str, Any]:
     wanted = request.settings.get("spark", {}).get("conf", {})
+    defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted)}
     return {
         "clientToken": token, "name": attempt.name[:256], "executionRoleArn": role, "mode": "BATCH", "tags": dict(tags),
         "executionTimeoutMinutes": settings.serverless_minutes, "retryPolicy": {"maxAttempts": 1},
         "jobDriver": {"sparkSubmit": {"entryPoint": f"local://{HOME}/emr/step.py",
                                       "entryPointArguments": ["--root", storage.root, "--request", attempt.key]}},
         "configurationOverrides": {
-            "applicationConfiguration": [{"classification": "spark-defaults", "properties": spark_defaults(settings, wanted)}],
+            "applicationConfiguration": [defaults],
             "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": storage.uri(layout.logs())}}}}
 
 
-def spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str, str]:
-    """Spark's settings on EMR Serverless, then those of `spark.conf`; its master is its own."""
+def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Writes Spark's settings on EMR Serverless, then those of `spark.conf`; its master is its own."""
     variables = {"PYSPARK_PYTHON": PYTHON, "PYTHONPATH": HOME}
-    found = {f"spark.emr-serverless.driverEnv.{name}": value
+    defaults = {f"spark.emr-serverless.driverEnv.{name}": value
              for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
-    found |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
+    defaults |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
     for part in ("driver", "executor"):
-        found |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
+        defaults |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
                   f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}
-    found |= {"spark.sql.session.timeZone": "UTC", "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
-    return found | {name: spark_conf.text(value) for name, value in wanted.items() if name != "spark.master"}
+    defaults |= {"spark.sql.session.timeZone": "UTC", "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
+    return defaults | {name: spark_conf.text(value) for name, value in wanted.items() if name != "spark.master"}
