@@ -220,8 +220,9 @@ def _is_tied(named: list[str]) -> bool:
 def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
     """Lists the days that have a sample of this kind, newest first."""
     prefix = f"samples/{layout.name(model)}/"
-    days = [f.removeprefix("dt=") for f in storage.folders(prefix) if f.startswith("dt=")]
-    return [d for d in sorted(days, reverse=True) if storage.exists(samples.sample_key(model, d, kind))]
+    folders: list[str] = sorted(storage.folders(prefix), reverse=True)
+    days = [folder.removeprefix("dt=") for folder in folders if folder.startswith("dt=")]
+    return [day for day in days if storage.exists(samples.sample_key(model, day, kind))]
 
 
 def parse_answers(answers: object) -> dict[str, str | None]:
