@@ -14,6 +14,7 @@ from pydantic import Field
 from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
 from contract.documents.document import Document
+from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, Mismatch, NotFound
 from contract.stores.store import Storage
 
@@ -117,7 +118,7 @@ def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
     return read(storage, CountsDocument.load(storage, f"{layout.counts(model, day)}{name}.json"))
 
 
-def load_all(storage: Storage, evaluation: dict[str, Any]) -> list[DayCounts]:
+def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
     """The counts of every day that an evaluation document names, by day."""
     return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
 

@@ -24,9 +24,10 @@ from command.load_settings import with_options
 from contract import clock
 from contract.settings import Settings
 from contract.storage import open_root
-from jobs.count_window import ENGINES, evaluate, request_of
+from jobs.count_window import evaluate
 from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
+from jobs.evaluation_request import ENGINES, request_of
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -57,8 +58,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
-    document = {**document, "id": folder.rstrip("/").rpartition("/")[2]}
-    return outcome(document, storage.uri(folder + "evaluation.json"))
+    evaluation_id = folder.rstrip("/").rpartition("/")[2]
+    return outcome(document, storage.uri(folder + "evaluation.json"), evaluation_id)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -66,14 +66,14 @@ def evaluation_schemas() -> dict[str, Any]:
     that some evaluations lack (a reader by name sees null)."""
     import pyarrow as pa
 
-    from metrics import evaluation
+    from metrics.evaluation import Background, Scope, build
     from metrics.tables import tables
+    from metrics.version import Rules
     from metrics.window import WindowCounts
 
     day = example_day()
     window = WindowCounts.of([day])
-    document = evaluation.build(model="m", window=(day.day, day.day), as_of=0, engine="embedded", role="live", counts={},
-                                window_counts=window, classes={})
+    document = build(Scope("m", (day.day, day.day), 0, "embedded", "live", {}), window, Background(), Rules())
     found = {name: table.schema for name, table in sorted(tables(document, window).items())}
     return {name: schema if "reason" in schema.names or name not in REASONED else schema.append(
         pa.field("reason", pa.string())) for name, schema in found.items()}

@@ -4,7 +4,7 @@ Every figure becomes three columns: `<name>`, `<name>_low`, `<name>_high`. The c
 document holds its 10,000 largest cells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from metrics.window import WindowCounts
@@ -77,7 +77,7 @@ def _scalar(name: str, value: Any) -> bool:
     return name in FIGURES or not isinstance(value, list | dict)
 
 
-def _flat(row: Mapping[str, Any], without: set[str] = frozenset()) -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], without: Set[str] = frozenset()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in row.items():
         if name in FIGURES and isinstance(value, dict):
