@@ -6,7 +6,7 @@ Engines (jobs/engines/) make them, `metrics.version` divides them. Sums are inte
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from contract.records import Field, TableSchema
 
@@ -15,7 +15,8 @@ CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
 SMALLEST_P = 2.0**-20
 BINS = 20
 MOST_SLICE_VALUES, OTHER = 200, "other"
-ORIGINS = ("audit", "review", "import", "feedback")  # highest class first
+Origin = Literal["audit", "review", "import", "feedback"]
+ORIGINS: tuple[Origin, ...] = ("audit", "review", "import", "feedback")  # highest class first
 
 ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_predictions", "duplicate_predictions",
         "labels", "other_model", "invalid", "misfiled", "future", "duplicate", "orphan", "superseded", "withdrawn",

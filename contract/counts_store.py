@@ -14,6 +14,7 @@ from pydantic import Field
 from contract import jsonio, layout
 from contract.counts import RULES, TABLES, DayCounts, empty_tables
 from contract.documents.document import Document
+from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound
 from contract.stores.store import Storage, create_if_absent
 
@@ -108,7 +109,7 @@ def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
     return read(storage, CountsDocument.load(storage, layout.counts_document(model, day, name)))
 
 
-def load_all(storage: Storage, evaluation: dict[str, Any]) -> list[DayCounts]:
+def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
     """The counts of every day that an evaluation document names, by day."""
     return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
 

@@ -3,12 +3,11 @@
 `jobs/evaluate.py` is the command; this is what it, an evaluation of two files and the demo run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
 
 from command.progress import progress
 from contract import clock, counts_store, jsonio, layout, samples
@@ -16,38 +15,22 @@ from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
-from contract.errors import ForeignSchema, NotFound, UsageError
-from contract.records import PREDICTION
+from contract.documents.evaluation import Evaluation
+from contract.errors import ForeignSchema, NotFound
 from contract.registry import Registry
 from contract.samples import Sample
-from contract.settings import Settings, submitted
 from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
 from jobs.engines.prefetch import prefetch
-from jobs.engines.question import DayFiles, Question, Slice, scale_weights
+from jobs.engines.question import DayFiles, Question
+from jobs.evaluation_request import ENGINES, Request
+from metrics import evaluation
+from metrics.evaluation import Background, Scope
 from metrics.since_dataset import Learnt
+from metrics.tables import tables
 from metrics.window import WindowCounts
 
-# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
-ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
 READS_AT_ONCE = 16
-MOST_SLICES = 8
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be evaluated, and how."""
-
-    question: Question
-    first: str | None = None
-    last: str | None = None
-    engine: str = "embedded"
-    options: dict[str, Any] = field(default_factory=dict)  # of the engine
-    full: bool = False
-    quarantine: bool = False
-    days: int = day_files.DEFAULT_DAYS
-    accepted_ratio: float = 0.1
-    bucket_edges: tuple[float, ...] | None = None
 
 
 @dataclass
@@ -67,7 +50,7 @@ class Counted:
         self.window.add(counts)
 
 
-def evaluate(storage: Storage, request: Request) -> tuple[dict[str, Any], str]:
+def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
     question = request.question
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
@@ -116,7 +99,7 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
 
 
 def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
-          counted: Counted) -> Iterator[tuple[DayFiles, DayCounts]]:
+          counted: Counted) -> Generator[tuple[DayFiles, DayCounts], None, None]:
     """Each day with the engine's counts; a day whose data cannot be read through is counted without those files."""
     if not days:
         return
@@ -140,19 +123,16 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
             yield from _made(storage, request, [day_files.without(d, bad) for d in left], counted)
 
 
-def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> dict[str, Any]:
-    """The document of the evaluation."""
-    from metrics import evaluation
-
+def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> Evaluation:
+    """Builds the document of the evaluation."""
     question = request.question
-    document = evaluation.build(
-        model=question.model, window=(window.first, window.last), as_of=question.as_of, engine=request.engine,
-        role=question.role, counts={d: c.name for d, c in counted.documents.items()}, window_counts=counted.window,
-        classes=classes_of(storage, question.model, counted.window),
-        partial=[{"file": k, "reason": r} for k, r in sorted(counted.left_out.items())],
-        accepted_ratio=request.accepted_ratio, bucket_edges=request.bucket_edges,
-        fit=question.fit, labeler_weights=question.labeler_weights,
-        samples=samples_of(storage, question, window.days), learnt=learnt_by_live(storage, question.model))
+    scope = Scope(question.model, (window.first, window.last), question.as_of, request.engine, question.role,
+                  counts={day: document.name for day, document in counted.documents.items()},
+                  partial=[{"file": key, "reason": reason} for key, reason in sorted(counted.left_out.items())],
+                  fit=question.fit, labeler_weights=question.labeler_weights or {})
+    background = Background(classes_of(storage, question.model, counted.window),
+                            samples_of(storage, question, window.days), learnt_by_live(storage, question.model))
+    document = evaluation.build(scope, counted.window, background, request.rules)
     if not document["versions"]:
         document["models_with_rows"] = day_files.models_in(storage, prediction_days(storage))
     return document
@@ -187,10 +167,8 @@ def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
     return Learnt(newest.state.live, dataset, last)
 
 
-def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> str:
+def write(storage: Storage, document: Evaluation, window: WindowCounts) -> str:
     """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
-    from metrics.tables import tables
-
     as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
     written, digest = jsonio.dumps_with_digest(document)
     model, evaluation_id = document["model"], f"{as_of}-{digest[:8]}"
@@ -199,48 +177,3 @@ def write(storage: Storage, document: dict[str, Any], window: WindowCounts) -> s
     for key, data in {**made, layout.evaluation_document(model, evaluation_id): written}.items():
         create_if_absent(storage, key, data)  # the same evaluation may have been written before
     return layout.evaluation(model, evaluation_id)
-
-
-def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
-               spark_conf: Sequence[str]) -> Request:
-    """The request that settings and options make."""
-    chosen = settings.evaluate
-    engine = "spark" if submitted() and "evaluate.engine" not in settings.origins else chosen.engine
-    if engine not in ENGINES:
-        raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
-    if runner and engine != "mapreduce":
-        raise UsageError(f"--runner {runner} is for --engine mapreduce, got engine {engine}.")
-    if spark_conf and engine != "spark":
-        raise UsageError(f"--spark-conf is for --engine spark, got engine {engine}.")
-    moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
-    declared = tuple(_slice(*pair) for pair in {**chosen.slices, **dict(map(_pair, slices))}.items())
-    if len(declared) > MOST_SLICES:
-        raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
-    options = {"runner": runner} if runner else _spark_options(settings, spark_conf) if engine == "spark" else {}
-    question = Question(settings.need_model(), moment, role, slices=declared, **scale_weights(chosen))
-    return Request(question, engine=engine, options=options, days=chosen.days, accepted_ratio=chosen.accepted_ratio,
-                   bucket_edges=tuple(chosen.bucket_edges) or None)
-
-
-def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
-    """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
-    from jvm import spark_conf
-
-    made = spark_conf.collect_conf(settings, given)
-    return {"spark_conf": spark_conf.with_s3a(settings.root or "", made, settings.spark.jars)}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise UsageError(f"{text!r}: expected NAME=VALUE.")
-    return name, value
-
-
-def _slice(name: str, expression: str) -> Slice:
-    texts = [f.name for f in PREDICTION.fields if f.type == "string"]
-    known = expression in ("hour", "image_size", "latency", *texts)
-    if not known and not expression.removeprefix("attributes.") != expression:
-        raise UsageError(f"slice {name}={expression}: expected a text column of the predictions ({', '.join(texts)}), "
-                         f"attributes.NAME, hour, image_size or latency.")
-    return Slice(name, expression)

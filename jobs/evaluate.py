@@ -24,9 +24,10 @@ from command.load_settings import with_options
 from contract import clock, layout
 from contract.settings import Settings
 from contract.storage import open_root
-from jobs.count_window import ENGINES, evaluate, request_of
+from jobs.count_window import evaluate
 from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
+from jobs.evaluation_request import ENGINES, request_of
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -60,8 +61,9 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
-    document = {**document, "id": folder.rstrip("/").rpartition("/")[2]}
-    return outcome(document, storage.uri(layout.evaluation_document(document["model"], document["id"])))
+    evaluation_id = folder.rstrip("/").rpartition("/")[2]
+    where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
+    return outcome(document, where, evaluation_id)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,9 +15,10 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from jobs.count_window import evaluate, request_of
+from jobs.count_window import evaluate
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome
+from jobs.evaluation_request import request_of
 from jobs.import_table import import_file
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column

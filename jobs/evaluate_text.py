@@ -4,15 +4,22 @@ from typing import Any
 
 from command.command import Outcome
 from command.terminal import align, escape
+from contract.documents.evaluation import Evaluation, Figure, Rows
+
+ALWAYS_SHOWN = {"predictions", "labels", "vote"}  # other counts of rows only when they are not 0
 
 
-def outcome(document: dict[str, Any], where: str) -> Outcome:
-    """How the command ends: always 0, the figures are the gate's business."""
-    return Outcome(document=document, text=as_text(document, where))
+def outcome(document: Evaluation, where: str, evaluation_id: str | None = None) -> Outcome:
+    """Says how the command ends: always with 0, the figures are the gate's business.
+
+    `where` names the document for people; `evaluation_id` is the folder that it was stored in, None when it was not.
+    """
+    shown: dict[str, Any] = {**document, "id": evaluation_id} if evaluation_id else {**document}
+    return Outcome(document=shown, text=as_text(document, where))
 
 
-def as_text(document: dict[str, Any], where: str) -> str:
-    """A table of the versions, what was counted, and where the document lies."""
+def as_text(document: Evaluation, where: str) -> str:
+    """Renders a table of the versions, what was counted, and where the document lies."""
     window = document["window"]
     head = f"{escape(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
     body = _versions(document) if document["versions"] else _nothing(document)
@@ -20,31 +27,30 @@ def as_text(document: dict[str, Any], where: str) -> str:
     return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, where])
 
 
-def _nothing(document: dict[str, Any]) -> str:
+def _nothing(document: Evaluation) -> str:
     models = document.get("models_with_rows") or []
     named = ", ".join(map(escape, models))
     there = f"Models that have rows: {named}." if models else "The root has no prediction rows at all."
-    return f"{document['reason']}: no prediction of {document['model']!r} in this window. {there}"
+    return f"{document.get('reason')}: no prediction of {document['model']!r} in this window. {there}"
 
 
-def _versions(document: dict[str, Any]) -> str:
+def _versions(document: Evaluation) -> str:
     head = ("version", "predictions", "labelled", "accuracy (95%)", "estimate (95%)", "rests on", "macro F1")
     rows = []
     for version, figures in document["versions"].items():
-        estimate, macro = figures["estimate"], figures.get("macro", {}).get("f1")
+        estimate = figures["estimate"]
         rows.append((version, f"{figures['predictions']:,}", f"{figures['labelled']:,}", _figure(figures["accuracy"]),
-                     _figure(estimate), estimate.get("origin") or "-", _figure(macro)))
+                     _figure(estimate), estimate["origin"] or "-", _figure(figures["macro"]["f1"])))
     return align(head, rows)
 
 
-def _figure(figure: dict[str, Any] | None) -> str:
-    if not figure or figure["value"] is None:
+def _figure(figure: Figure) -> str:
+    if figure["value"] is None:
         return "-"
     low, high = figure["low"], figure["high"]
     between = f" ({low:.4f}-{high:.4f})" if low is not None and high is not None else ""
     return f"{figure['value']:.4f}{between}"
 
 
-def _rows(rows: dict[str, int]) -> str:
-    zero = {"predictions", "labels", "vote"}
-    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in rows.items() if n or name in zero)
+def _rows(rows: Rows) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in rows.items() if n or name in ALWAYS_SHOWN)

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from contract.documents.evaluation import Alpha, Labeler
 from metrics.figure import shares
 
 
-def alpha(table: Any) -> dict[str, Any]:
+def alpha(table: Any) -> Alpha:
     """Krippendorff's alpha for nominal labels (Krippendorff 2011), from the `coincidences` table.
 
     An item with m votes adds its ordered pairs of votes, each 1 / (m - 1). {"value", "votes", "labels"}: `votes` =
@@ -22,15 +23,15 @@ def alpha(table: Any) -> dict[str, Any]:
     pairs = n / (m - 1)
     of_label = np.bincount(first, pairs, len(names))
     total = of_label.sum()
-    found = {"votes": round(float(total)), "labels": len(names)}
+    found: Alpha = {"value": None, "votes": round(float(total)), "labels": len(names)}
     expected = total * total - (of_label**2).sum()
     if len(names) < 2:
-        return {"value": None, **found, "reason": "all votes name the same label"}
+        return {**found, "reason": "all votes name the same label"}
     observed = pairs[first != second].sum()
-    return {"value": float(1 - (total - 1) * observed / expected), **found}
+    return {**found, "value": float(1 - (total - 1) * observed / expected)}
 
 
-def labelers(table: Any, confidence: float) -> list[dict[str, Any]]:
+def labelers(table: Any, confidence: float) -> list[Labeler]:
     """Each labeler's votes and agreement with the consensus; null: votes that name nobody. In the table's order."""
     votes, agreements = (table.column(c).to_numpy() for c in ("votes", "agreements"))
     figures = shares(agreements, votes, confidence, "no votes")

@@ -7,10 +7,12 @@ Intervals come from a Poisson bootstrap over the cells of the confusion. With ve
 delta method: a cell's count has its own size as variance) gives the same in milliseconds.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 
+from contract.documents.evaluation import Averages, Figure
 from metrics.figure import missing
 from metrics.intervals import SMALLEST_SUPPORT, poisson_bootstrap, z_of
 from metrics.per_class import Confusion
@@ -20,19 +22,32 @@ NAMES = ("balanced_accuracy", *(f"macro_{s}" for s in SCORES), *(f"weighted_{s}"
 MOST_BOOTSTRAP_CELLS = 5_000  # beyond it the linear limit
 
 
-def averages(found: Confusion, confidence: float) -> dict[str, Any]:
+class AllAverages(TypedDict):
+    """The averages of one version, by the names that they have in its document."""
+
+    balanced_accuracy: Figure
+    macro: Averages
+    weighted: Averages
+
+
+def averages(found: Confusion, confidence: float) -> AllAverages:
     """`balanced_accuracy`, `macro` and `weighted`; intervals are null below 30 labels."""
     total = int(found.count.sum())
     if not total:
-        empty = {s: missing("no labels") for s in SCORES}
-        return {"balanced_accuracy": missing("no labels"), "macro": {**empty, "classes": 0}, "weighted": empty}
+        empty = missing("no labels")
+        none: Averages = {"precision": empty, "recall": empty, "f1": empty}
+        return {"balanced_accuracy": empty, "macro": {**none, "classes": 0}, "weighted": none}
     values = statistics(*found.per_class())
     bounds = _bounds(found, values, confidence) if total >= SMALLEST_SUPPORT else None
     figure = {name: _figure(i, values, bounds) for i, name in enumerate(NAMES)}
     _, support, predicted = found.per_class()
-    made = {kind: {s: figure[f"{kind}_{s}"] for s in SCORES} for kind in ("macro", "weighted")}
-    made["macro"]["classes"] = int(((support + predicted) > 0).sum())
-    return {"balanced_accuracy": figure["balanced_accuracy"], **made}
+    classes = int(((support + predicted) > 0).sum())
+    return {"balanced_accuracy": figure["balanced_accuracy"],
+            "macro": {**_of_kind("macro", figure), "classes": classes}, "weighted": _of_kind("weighted", figure)}
+
+
+def _of_kind(kind: str, figure: Mapping[str, Figure]) -> Averages:
+    return {"precision": figure[f"{kind}_precision"], "recall": figure[f"{kind}_recall"], "f1": figure[f"{kind}_f1"]}
 
 
 def statistics(right: Any, support: Any, predicted: Any) -> Any:
@@ -45,7 +60,7 @@ def statistics(right: Any, support: Any, predicted: Any) -> Any:
                      *((s * support).sum(-1) / total for s in scores)], -1)
 
 
-def _figure(i: int, values: Any, bounds: tuple[Any, Any] | None) -> dict[str, Any]:
+def _figure(i: int, values: Any, bounds: tuple[Any, Any] | None) -> Figure:
     value = float(values[i])
     if bounds is None:
         return {**missing(f"support below {SMALLEST_SUPPORT}"), "value": value}

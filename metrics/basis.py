@@ -7,7 +7,7 @@ The shortfall that chance alone explains (one-sided 95%) is forgiven: a sample a
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from contract.samples import KINDS, Cell, Sample, expected
@@ -25,10 +25,6 @@ class Basis:
     unbiased: bool
     rests_on: str
     response_rate: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields of an estimate."""
-        return asdict(self)
 
 
 def basis_of(origin: str, samples: Mapping[str, Sample], days: Sequence[DayFigures]) -> Basis:

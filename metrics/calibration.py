@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE
+from contract.documents.evaluation import Bucket, Calibration, ClassCalibration, Reliability
 from contract.errors import UsageError
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import share
@@ -17,7 +18,7 @@ from metrics.intervals import SEED, SMALLEST_SUPPORT
 FINEST = tuple(k / BINS for k in range(BINS + 1))
 ACCEPTED_RATIO = 0.1
 REPLICATES = 400
-NO_CONFIDENCE = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence"}
+NO_CONFIDENCE: ClassCalibration = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence"}
 
 
 def edges_of(given: Sequence[float] | None) -> list[float]:
@@ -47,7 +48,7 @@ def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[Any, Any]:
     return count.astype(np.int64), wrong.astype(np.int64)
 
 
-def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]) -> list[dict[str, Any]]:
+def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]) -> list[Bucket]:
     """One row for every predicted class and bucket that has rows."""
     who, place = np.nonzero(count)
     return [{"predicted": names[i], "low": edges[b], "high": edges[b + 1], "count": c, "wrong": w}
@@ -77,14 +78,14 @@ def thresholds(count: Any, wrong: Any, edges: Sequence[float], ratio: float) -> 
             support.tolist())
 
 
-def calibration(cells: Cells, confidence: float) -> dict[str, Any]:
+def calibration(cells: Cells, confidence: float) -> Calibration:
     """Expected calibration error over the 20 bins, its 95% value for a calibrated model, and the reliability curve."""
     cells = known(cells)
     count, right, said = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
     total = int(count.sum())
     if not total:
         return {**NO_CONFIDENCE, "count": 0, "reliability": []}
-    curve = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
+    curve: list[Reliability] = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
               "confidence": float(said[0, b] / count[0, b]),
               "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
     return {"ece": float(np.abs(right - said).sum() / total), "ece_95_if_calibrated": _null_ece(count[0], said[0]),
@@ -98,7 +99,7 @@ def _null_ece(count: Any, said: Any) -> float:
     return float(np.quantile(np.abs(drawn - said).sum(1) / count.sum(), 0.95))
 
 
-def class_calibration(cells: Cells) -> list[dict[str, Any]]:
+def class_calibration(cells: Cells) -> list[ClassCalibration]:
     """Per predicted name the ECE and its 95% value if calibrated; null with a reason without and below 30 rows."""
     cells = known(cells)
     count, right, said = _bins(cells, cells.predicted, len(cells.names))
@@ -108,9 +109,9 @@ def class_calibration(cells: Cells) -> list[dict[str, Any]]:
             zip(error.tolist(), _null_class_ece(count, said).tolist(), total.tolist(), strict=True)]
 
 
-def _class_row(error: float, expected: float, total: float) -> dict[str, Any]:
+def _class_row(error: float, expected: float, total: float) -> ClassCalibration:
     if not total:
-        return dict(NO_CONFIDENCE)
+        return NO_CONFIDENCE
     if total < SMALLEST_SUPPORT:
         return {"ece": error, "ece_95_if_calibrated": None, "reason": f"fewer than {SMALLEST_SUPPORT} rows"}
     return {"ece": error, "ece_95_if_calibrated": expected}

@@ -5,24 +5,32 @@ bins. Each stands beside its 95% value when nothing changed at these sizes, simu
 the 200 most frequent are one, half a count is added to each for PSI (rare classes would make it infinite).
 """
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from contract.counts import BINS
+from contract.documents.evaluation import Divergence
 from metrics.intervals import SEED
 
 MOST_CLASSES, REPLICATES = 200, 400
 
 
-def drift(reference: Any, current: Any) -> dict[str, Any]:
+class Divergences(TypedDict):
+    """The divergence of what was predicted and of how confident that was, by the names that they have in a document."""
+
+    predicted: Divergence
+    confidence: Divergence
+
+
+def drift(reference: Any, current: Any) -> Divergences:
     """`predicted` and `confidence`: {"psi", "psi_95", "js", "js_95"} between two Arrow tables of cells, or of what these have
     in the columns (predicted, confidence_bin, n)."""
     return {"predicted": compare(*_paired(*(_by_class(t) for t in (reference, current)))),
             "confidence": compare(_by_bin(reference), _by_bin(current))}
 
 
-def compare(reference: Any, current: Any) -> dict[str, Any]:
+def compare(reference: Any, current: Any) -> Divergence:
     """PSI and JS of two rows of counts over the same categories; null with a reason when one is empty."""
     sizes = int(reference.sum()), int(current.sum())
     if not all(sizes):

@@ -9,8 +9,9 @@ added across origins.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from contract.counts import Origin
+from contract.documents.evaluation import Estimate, Figure, OfOrigin, Weighted
 from metrics.basis import Basis
 from metrics.figure import missing, share
 from metrics.intervals import effective_size, wilson
@@ -20,23 +21,23 @@ NO_LABELS = "no labels"
 NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
 
 
-def accuracy(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
+def accuracy(origins: dict[str, Sums], confidence: float) -> Figure:
     """The plain share of all consensus labels, whatever their origin."""
     total = sum(labelled_sums(origins).values(), Sums())
     return share(total.right, total.n, confidence, NO_LABELS)
 
 
-def by_origin(origins: dict[str, Sums], confidence: float) -> dict[str, Any]:
+def by_origin(origins: dict[str, Sums], confidence: float) -> dict[Origin, OfOrigin]:
     """Per origin: how many, the plain share, and the weighted one of the rows whose weights are known."""
     return {o: {"labelled": s.n, "accuracy": share(s.right, s.n, confidence, NO_LABELS),
                 "weighted": hajek(s, confidence)} for o, s in labelled_sums(origins).items()}
 
 
-def hajek(sums: Sums, confidence: float) -> dict[str, Any]:
+def hajek(sums: Sums, confidence: float) -> Weighted:
     """The share weighted by 1/p, over the rows whose p is known: those that were asked without a probability (second
     opinions, a gate's wishes) stay out. Null with a reason when none is known."""
     if not sums.n_weighted:
-        return missing("no row has a known selection probability", n_effective=None)
+        return {**missing("no row has a known selection probability"), "n_effective": None}
     size = effective_size(sums.weight, sums.weight_squared)
     value = sums.weight_right / sums.weight
     low, high = wilson(value * (n := linearised_size(sums)), n, confidence)
@@ -56,7 +57,7 @@ def linearised_size(sums: Sums) -> float:
     return value * (1 - value) / variance if variance else effective_size(sums.weight, sums.weight_squared)
 
 
-def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Basis] | None = None) -> dict[str, Any]:
+def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[Origin, Basis] | None = None) -> Estimate:
     """The accuracy to believe: of the highest origin class that is known to be unbiased, else of the highest that has
     labels (audit when there is one).
 
@@ -66,12 +67,15 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[str, Ba
     """
     labelled = labelled_sums(origins)
     if not labelled:
-        return {"origin": None, **missing(NO_LABELS, n_effective=0.0), "weighted": False, **NOT_KNOWN.to_dict(),
-                "rests_on": NO_LABELS}
+        return {"origin": None, **missing(NO_LABELS), "n_effective": 0.0, "weighted": False, "unbiased": False,
+                "rests_on": NO_LABELS, "response_rate": None}
     origin = next((o for o in labelled if (bases or {}).get(o, NOT_KNOWN).unbiased), next(iter(labelled)))
-    sums, basis = labelled[origin], (bases or {}).get(origin, NOT_KNOWN).to_dict()
+    sums, basis = labelled[origin], (bases or {}).get(origin, NOT_KNOWN)
+    figure: Figure
     if sums.weighted:
-        return {"origin": origin, **hajek(sums, confidence), "weighted": True, **basis,
-                "rests_on": basis["rests_on"] + left_out(sums)}
-    plain = share(sums.right, sums.n, confidence, NO_LABELS)
-    return {"origin": origin, **plain, "n_effective": float(sums.n), "weighted": False, **basis}
+        figure, n_effective = hajek(sums, confidence), effective_size(sums.weight, sums.weight_squared)
+    else:
+        figure, n_effective = share(sums.right, sums.n, confidence, NO_LABELS), float(sums.n)
+    return {"origin": origin, **figure, "n_effective": n_effective, "weighted": sums.weighted,
+            "unbiased": basis.unbiased, "rests_on": basis.rests_on + (left_out(sums) if sums.weighted else ""),
+            "response_rate": basis.response_rate}

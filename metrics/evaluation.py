@@ -1,89 +1,140 @@
 """The evaluation of one model over a window of days: from the days' counts to `evaluation.json` (docs/design.md#evaluationjson).
 
-Pure: the same counts give the same document. jobs/evaluate.py writes it.
+Pure: the same counts give the same document. jobs/count_window.py writes it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from contract import clock
-from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, summed
+from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, Origin, summed
+from contract.documents.evaluation import (
+    Consensus,
+    Delay,
+    Drift,
+    Evaluation,
+    LeftOut,
+    Rows,
+    SliceValue,
+    TrendPoint,
+    Version,
+)
 from contract.samples import Sample
 from metrics import label_delay
 from metrics.agreement import alpha, labelers
-from metrics.basis import basis_of
+from metrics.basis import Basis, basis_of
 from metrics.drift import drift
 from metrics.estimate import accuracy, by_origin, estimate
 from metrics.origin_sums import labelled_sums, sums_by_origin
 from metrics.since_dataset import Learnt, since_dataset
 from metrics.unlabelled import check_on_later, unlabelled_estimate
-from metrics.version import Margins, Rules, margins_by_version, of_version
+from metrics.version import Rules, margins_by_version, of_version
 from metrics.window import DayFigures, WindowCounts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NO_DATA = "no data"
 
 
-def build(*, model: str, window: tuple[str, str], as_of: int, engine: str, role: str, counts: Mapping[str, str],
-          window_counts: WindowCounts, classes: Mapping[str, list[str] | None], partial: Sequence[Any] = (),
-          accepted_ratio: float = 0.1, bucket_edges: Sequence[float] | None = None, confidence: float = 0.95,
-          samples: Mapping[str, Mapping[str, Sample]] | None = None, learnt: Learnt | None = None,
-          fit: str | None = None, labeler_weights: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """The document of one evaluation.
+@dataclass(frozen=True)
+class Scope:
+    """What an evaluation is of and how its days were counted, as it stands in the document.
 
-    `window` names its first and last day, `as_of` is in microseconds since 1970, `counts` says where each day's counts
-    lie ("<inputs>/<known_through>"), `window_counts` are those counts, `classes` is the class list of each version that
-    has a card, and `partial` lists the files that were left out (an empty list: nothing was). `samples`: kind (audit,
-    review) -> day -> the sample that was drawn; `learnt`: what the live version was made from. `labeler_weights` are
-    whole numbers, WEIGHT_SCALE is 1, and `fit` names where they are from.
+    `window` is its first and last day, `as_of` in microseconds since 1970 UTC. `counts` says where each day's counts lie
+    ("<inputs>/<known_through>"), `partial` which files were left out (an empty list: none was). `labeler_weights` are
+    whole numbers, WEIGHT_SCALE is 1; `fit` names where they are from.
     """
-    rules = Rules(accepted_ratio, tuple(bucket_edges) if bucket_edges else None, confidence)
-    days, origins = window_counts.days, window_counts.origins
-    history = {day.day: day.delays for day in days}
-    bases = {o: basis_of(o, (samples or {}).get(o, {}), days) for o in ORIGINS}
-    found, drifts = margins_by_version(window_counts), newest_day_drift(days)
-    versions = {v: of_version(of_all, origins[v], classes.get(v), rules, bases) for v, of_all in found.items()}
-    _check_unlabelled(versions, found, days, drifts, confidence)
-    document = {
-        "schema": "1", "model": model, "window": {"from": window[0], "to": window[1]},
-        "as_of": clock.iso(clock.from_us(as_of)), "engine": engine, "role": role, "rules": RULES,
-        "consensus": {"rule": "majority", "fit": fit,
-                      "labeler_weights": {who: w / WEIGHT_SCALE for who, w in sorted((labeler_weights or {}).items())}},
-        "partial": list(partial), "counts": dict(sorted(counts.items())), "rows": window_counts.rows, "versions": versions,
-        "confidence": confidence, "accepted_ratio": accepted_ratio,
-        "trend": trend(days, history, as_of, confidence, samples or {}), "drift": drifts,
-        "since_dataset": since_dataset(learnt, days),
-        "slices": slice_rows(window_counts.total("slices"), confidence),
-        "labelers": labelers(window_counts.total("people"), confidence), "alpha": alpha(window_counts.total("coincidences")),
-        "delays": {**label_delay.summary(history, as_of), "labels": delay_rows(window_counts.total("delays"))},
+
+    model: str
+    window: tuple[str, str]
+    as_of: int
+    engine: str
+    role: str
+    counts: Mapping[str, str]
+    partial: Sequence[LeftOut] = ()
+    fit: str | None = None
+    labeler_weights: Mapping[str, int] = field(default_factory=dict)
+
+    def consensus(self) -> Consensus:
+        """Returns how several votes became one label."""
+        weights = {who: weight / WEIGHT_SCALE for who, weight in sorted(self.labeler_weights.items())}
+        return {"rule": "majority", "fit": self.fit, "labeler_weights": weights}
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a root knows beside the counts.
+
+    `classes`: version -> the class list of its card, for versions that have one; `samples`: kind (audit, review) -> day ->
+    the sample that was drawn; `learnt`: what the live version was made from.
+    """
+
+    classes: Mapping[str, list[str]] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)
+    learnt: Learnt | None = None
+
+    def bases(self, days: Sequence[DayFigures]) -> dict[Origin, Basis]:
+        """Returns what the labels of each origin class rest on, over these days."""
+        wanted = {day.day for day in days}
+        return {o: basis_of(o, {d: s for d, s in self.samples.get(o, {}).items() if d in wanted}, days) for o in ORIGINS}
+
+
+def build(scope: Scope, counted: WindowCounts, background: Background, rules: Rules) -> Evaluation:
+    """Builds the document of one evaluation from the counts of its days."""
+    days = counted.days
+    delays = {day.day: day.delays for day in days}
+    drifts = newest_day_drift(days)
+    versions = build_versions(counted, background, rules, drifts)
+    document: Evaluation = {
+        "schema": "1", "model": scope.model, "window": {"from": scope.window[0], "to": scope.window[1]},
+        "as_of": clock.iso(clock.from_us(scope.as_of)), "engine": scope.engine, "role": scope.role, "rules": RULES,
+        "consensus": scope.consensus(), "partial": list(scope.partial), "counts": dict(sorted(scope.counts.items())),
+        "rows": cast(Rows, counted.rows), "versions": versions,  # the names of contract.counts.ROWS
+        "confidence": rules.confidence, "accepted_ratio": rules.accepted_ratio,
+        "trend": trend(days, label_delay.arrived(delays, scope.as_of), scope.as_of, background, rules.confidence),
+        "drift": drifts, "since_dataset": since_dataset(background.learnt, days),
+        "slices": slice_rows(counted.total("slices"), rules.confidence),
+        "labelers": labelers(counted.total("people"), rules.confidence), "alpha": alpha(counted.total("coincidences")),
+        "delays": label_delay.summary(delays, scope.as_of, delay_rows(counted.total("delays"))),
     }
     return document if versions else {**document, "reason": NO_DATA}
 
 
-def _check_unlabelled(versions: dict[str, Any], margins: Mapping[str, Margins], days: Sequence[DayFigures],
-                      drifts: Mapping[str, Any], confidence: float) -> None:
-    """Each version's estimate for unlabelled predictions, with its check against later labels."""
-    for version, of_all in margins.items():
-        check = check_on_later([(d.day, d.bins[version]) for d in days if version in d.bins], confidence)
-        versions[version]["unlabelled_estimate"] = unlabelled_estimate(of_all.bins, confidence, drifts, check)
+def build_versions(counted: WindowCounts, background: Background, rules: Rules, drifts: Drift) -> dict[str, Version]:
+    """Builds the figures of each version; the estimate for unlabelled predictions with its check against later labels."""
+    days, origins, bases = counted.days, counted.origins, background.bases(counted.days)
+    versions: dict[str, Version] = {}
+    for name, margins in margins_by_version(counted).items():
+        figures = of_version(margins, origins[name], background.classes.get(name), rules, bases)
+        check = check_on_later([(day.day, day.bins[name]) for day in days if name in day.bins], rules.confidence)
+        figures["unlabelled_estimate"] = unlabelled_estimate(margins.bins, rules.confidence, drifts, check)
+        versions[name] = figures
+    return versions
 
 
-def trend(days: Sequence[DayFigures], history: Mapping[str, dict[int, int]], as_of: int, confidence: float,
-          samples: Mapping[str, Mapping[str, Sample]]) -> list[dict[str, Any]]:
-    """Day by day and version by version. A day is `provisional` until 90% of its labels are expected to have come."""
-    learnt, rows = label_delay.arrived(history, as_of), []
+def trend(days: Sequence[DayFigures], arrived: list[float], as_of: int, background: Background,
+          confidence: float) -> list[TrendPoint]:
+    """Builds a point for each day and version. A day is `provisional` until 90% of its labels are expected to have come.
+
+    `arrived` is what `label_delay.arrived` learnt of all days, `as_of` in microseconds since 1970 UTC.
+    """
+    points: list[TrendPoint] = []
     for day in days:
-        arriving = label_delay.arriving(day.day, as_of, learnt)
-        bases = {o: basis_of(o, {d: s for d, s in samples.get(o, {}).items() if d == day.day}, [day]) for o in ORIGINS}
+        arriving, bases = label_delay.arriving(day.day, as_of, arrived), background.bases([day])
         for version, origins in sorted(day.origins.items()):
-            labelled = sum(s.n for s in labelled_sums(origins).values())
-            rows.append({"day": day.day, "version": version, "predictions": sum(s.n for s in origins.values()),
-                         "labelled": labelled, "accuracy": accuracy(origins, confidence),
-                         "estimate": estimate(origins, confidence, bases), **arriving})
-    return rows
+            points.append({"day": day.day, "version": version, "predictions": sum(s.n for s in origins.values()),
+                           "labelled": sum(s.n for s in labelled_sums(origins).values()),
+                           "accuracy": accuracy(origins, confidence),
+                           "estimate": estimate(origins, confidence, bases), **arriving})
+    return points
 
 
-def newest_day_drift(days: Sequence[DayFigures]) -> dict[str, Any]:
-    """Drift of the newest day that has predictions against the days of the window before it."""
+def newest_day_drift(days: Sequence[DayFigures]) -> Drift:
+    """Returns the drift of the newest day that has predictions against the days of the window before it."""
     filled = [day for day in days if day.predictions.num_rows]
     names = [day.day for day in filled]
     if len(filled) < 2:
@@ -94,36 +145,35 @@ def newest_day_drift(days: Sequence[DayFigures]) -> dict[str, Any]:
     return {"current": names[-1:], "reference": [names[0], names[-2]], **drift(before, filled[-1].predictions)}
 
 
-def slice_rows(table: Any, confidence: float) -> list[dict[str, Any]]:
-    """Per declared slice, value and version: predictions, labelled, accuracy by all labels and by origin."""
-    if not table.num_rows:
+def slice_rows(slices: pa.Table, confidence: float) -> list[SliceValue]:
+    """Builds a row for each declared slice, value and version; `slices` has the columns of contract.counts.SLICES."""
+    if not slices.num_rows:
         return []
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    none = pa.nulls(table.num_rows, pa.decimal128(38, 0))
-    found = []
-    for name, value in _pairs(table):
-        chosen = pc.and_(pc.equal(table["slice"], name),
-                         pc.is_null(table["value"]) if value is None else pc.equal(table["value"], value))
-        part = table.filter(pc.fill_null(chosen, False))
-        cells = part.append_column("n_weighted", pa.nulls(part.num_rows, pa.int64()))
+    unweighted = pa.nulls(slices.num_rows, pa.decimal128(38, 0))
+    rows: list[SliceValue] = []
+    for name, value in _slice_values(slices):
+        has_value = pc.is_null(slices["value"]) if value is None else pc.equal(slices["value"], value)
+        chosen = slices.filter(pc.fill_null(pc.and_(pc.equal(slices["slice"], name), has_value), False))
+        cells = chosen.append_column("n_weighted", pa.nulls(chosen.num_rows, pa.int64()))
         for column in ("sum_weight", "sum_weight_squared"):
-            cells = cells.append_column(column, none[:part.num_rows])
+            cells = cells.append_column(column, unweighted[:chosen.num_rows])
         for version, origins in sorted(sums_by_origin(cells).items()):
-            found.append({"slice": name, "value": value, "version": version,
-                          "predictions": sum(s.n for s in origins.values()),
-                          "labelled": sum(s.n for s in labelled_sums(origins).values()),
-                          "accuracy": accuracy(origins, confidence),
-                          "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()}})
-    return found
+            rows.append({"slice": name, "value": value, "version": version,
+                         "predictions": sum(s.n for s in origins.values()),
+                         "labelled": sum(s.n for s in labelled_sums(origins).values()),
+                         "accuracy": accuracy(origins, confidence),
+                         "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()}})
+    return rows
 
 
-def _pairs(table: Any) -> list[tuple[str, str | None]]:
-    pairs = summed(table, ["slice", "value"])
+def _slice_values(slices: pa.Table) -> list[tuple[str, str | None]]:
+    pairs = summed(slices, ["slice", "value"])
     return list(zip(pairs["slice"].to_pylist(), pairs["value"].to_pylist(), strict=True))
 
 
-def delay_rows(table: Any) -> list[dict[str, Any]]:
-    """Votes by days between prediction and label, and origin class."""
-    return table.select(["days", "origin", "n"]).to_pylist()
+def delay_rows(delays: pa.Table) -> list[Delay]:
+    """Returns votes by days between prediction and label, and origin class."""
+    return delays.select(["days", "origin", "n"]).to_pylist()

@@ -5,14 +5,23 @@ d days is learnt as for reporting delays (Lawless 1994): the product over later 
 j) / (labels with delay <= j), each over the days that are old enough to show delay j.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from contract import clock
+from contract.documents.evaluation import Delay, Delays
 
 AFTER = (1, 2, 7, 14)
 ENOUGH = 0.9
+
+
+class Arriving(TypedDict):
+    """How much of a day is still to come, by the names that it has in a point of the trend."""
+
+    labels_expected_so_far: float | None
+    provisional: bool
+    reason: NotRequired[str | None]
 
 
 def age(day: str, as_of: int) -> int:
@@ -45,16 +54,19 @@ def arrived(days: Mapping[str, dict[int, int]], as_of: int) -> list[float]:
     return found[::-1]
 
 
-def summary(days: Mapping[str, dict[int, int]], as_of: int) -> dict[str, Any]:
-    """`share_within`: of a day's labels, those that came within 1, 2, 7 and 14 days; null with a reason if unknown."""
+def summary(days: Mapping[str, dict[int, int]], as_of: int, labels: Sequence[Delay]) -> Delays:
+    """`share_within`: of a day's labels, those that came within 1, 2, 7 and 14 days; null with a reason if unknown.
+
+    `days`: day -> histogram; `labels`: the same votes as they stand in the document.
+    """
     learnt = arrived(days, as_of)
     if not learnt:
         reason = "no label on a day that ended 24 hours before as_of or earlier"
-        return {"share_within": {str(d): None for d in AFTER}, "reason": reason}
-    return {"share_within": {str(d): learnt[min(d, len(learnt)) - 1] for d in AFTER}}
+        return {"share_within": {str(d): None for d in AFTER}, "reason": reason, "labels": list(labels)}
+    return {"share_within": {str(d): learnt[min(d, len(learnt)) - 1] for d in AFTER}, "labels": list(labels)}
 
 
-def arriving(day: str, as_of: int, learnt: list[float]) -> dict[str, Any]:
+def arriving(day: str, as_of: int, learnt: list[float]) -> Arriving:
     """Share of the day's labels that is expected to have come by `as_of`, and whether the day is provisional."""
     if age(day, as_of) < 1:
         reason = "the day ended less than 24 hours before as_of"

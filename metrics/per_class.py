@@ -1,16 +1,17 @@
 """Per-class figures and confusion of one version, from its cells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from contract.documents.evaluation import ClassCalibration, Figure, OfClass, Pair
+from metrics.calibration import NO_CONFIDENCE
 from metrics.cells import Cells
 from metrics.figure import figures, missing, shares
 from metrics.intervals import SMALLEST_SUPPORT, wilson
 
-CLASS_COLUMNS = ("label", "support", "predicted", "right", "split", "predictions", "coverage", "precision", "recall",
-                 "f1")
 MOST_CONFUSION, MOST_CONFUSED = 10_000, 20
 
 
@@ -46,23 +47,23 @@ def confusion(cells: Cells) -> Confusion:
     return Confusion(cells.names, pairs[order] // size, pairs[order] % size, count[order])
 
 
-def confusion_rows(found: Confusion, only: Any = None, most: int = MOST_CONFUSION) -> list[dict[str, Any]]:
+def confusion_rows(found: Confusion, only: Any = None, most: int = MOST_CONFUSION) -> list[Pair]:
     """The largest cells as rows; `only` is a mask of the pairs wanted."""
     pick = np.arange(len(found.count)) if only is None else np.flatnonzero(only)
     return [{"label": found.names[a], "predicted": found.names[b], "count": c} for a, b, c in
             zip(*(x[pick[:most]].tolist() for x in (found.label, found.predicted, found.count)), strict=True)]
 
 
-def most_confused(found: Confusion) -> list[dict[str, Any]]:
+def most_confused(found: Confusion) -> list[Pair]:
     """The most frequent mistakes: label, what was predicted instead, how often."""
     return confusion_rows(found, ~found.diagonal, MOST_CONFUSED)
 
 
-def per_class(cells: Cells, split: dict[str, int], found: Confusion, classes: list[str] | None,
-              confidence: float) -> list[dict[str, Any]]:
+def per_class(cells: Cells, split: Mapping[str, int], calibrated: Mapping[str, ClassCalibration], found: Confusion,
+              classes: list[str] | None, confidence: float) -> list[OfClass]:
     """One row for every class: of the card, or without one every label and prediction; by the bytes of the label.
 
-    `split`: predicted label -> its predictions whose labels differ.
+    `split`: predicted label -> its predictions whose labels differ; `calibrated`: predicted label -> its calibration.
     """
     names = cells.names if classes is None else sorted(set(classes))
     right, support, predicted, predictions = (spread(x, cells.names, names) for x in (
@@ -71,9 +72,12 @@ def per_class(cells: Cells, split: dict[str, int], found: Confusion, classes: li
     precision = shares(right, predicted, confidence, "no labelled prediction names this class")
     coverage = shares(predicted, predictions, confidence, "no prediction names this class")
     f1 = f1_scores(right, support, predicted, confidence)
-    columns = (names, *(x.tolist() for x in (support, predicted, right)), [split.get(name, 0) for name in names],
-               predictions.tolist(), coverage, precision, recall, f1)
-    return [dict(zip(CLASS_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+    counts = (x.tolist() for x in (support, predicted, right, predictions))
+    return [{"label": name, "support": s, "predicted": p, "right": r, "split": split.get(name, 0), "predictions": n,
+             "coverage": of_coverage, "precision": of_precision, "recall": of_recall, "f1": of_f1,
+             "calibration": calibrated.get(name, NO_CONFIDENCE)}
+            for name, s, p, r, n, of_coverage, of_precision, of_recall, of_f1
+            in zip(names, *counts, coverage, precision, recall, f1, strict=True)]
 
 
 def split_of(cells: Cells) -> dict[str, int]:
@@ -94,7 +98,7 @@ def spread(values: Any, names: list[str], wanted: list[str]) -> Any:
     return np.append(values, 0)[at]
 
 
-def f1_scores(right: Any, support: Any, predicted: Any, confidence: float) -> list[dict[str, Any]]:
+def f1_scores(right: Any, support: Any, predicted: Any, confidence: float) -> list[Figure]:
     """F1 of each class with its interval, which is null below a support of 30.
 
     F1 = 2J / (1 + J) with J = right / (right + missed + wrongly named), a plain share given its denominator. So the

@@ -5,8 +5,8 @@ It rests on the counted days after the dataset's window, so it is a sum of cells
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from contract.documents.evaluation import SinceDataset
 from metrics.window import DayFigures
 
 
@@ -19,7 +19,7 @@ class Learnt:
     last_day: str | None
 
 
-def since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> dict[str, Any] | None:
+def since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> SinceDataset | None:
     """{"version", "dataset", "after", "labelled", "mismatches", "per_class": [{"label", "labelled", "mismatches"}]}.
 
     Without a known dataset all counted days are new, and `reason` says so; None when no version is live.
@@ -32,7 +32,8 @@ def since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> dict[str
             counts = new.setdefault(row["label"], [0, 0])
             counts[0] += row["n"]
             counts[1] += row["n"] - row["right"]
-    made = {"version": learnt.version, "dataset": learnt.dataset, "after": learnt.last_day,
-            "labelled": sum(n for n, _ in new.values()), "mismatches": sum(m for _, m in new.values()),
-            "per_class": [{"label": x, "labelled": n, "mismatches": m} for x, (n, m) in sorted(new.items())]}
+    made: SinceDataset = {
+        "version": learnt.version, "dataset": learnt.dataset, "after": learnt.last_day,
+        "labelled": sum(n for n, _ in new.values()), "mismatches": sum(m for _, m in new.values()),
+        "per_class": [{"label": x, "labelled": n, "mismatches": m} for x, (n, m) in sorted(new.items())]}
     return made if learnt.dataset else {**made, "reason": "the live version's dataset is not known: all days count as new"}

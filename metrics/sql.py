@@ -6,12 +6,17 @@ Predictions and labels are partitioned by day, the tables of evaluations by mode
 them there). Partitions are projected, so nothing has to be registered when a day or an evaluation comes.
 """
 
+from __future__ import annotations
+
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.counts import CELLS, CONFIDENCE_SCALE, DELAYS, PEOPLE, ROWS, SLICES, DayCounts, canonical, empty_tables
 from contract.records import LABEL, PREDICTION, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TYPES = {"timestamp": "timestamp", "int32": "int", "int64": "bigint", "bool": "boolean", "list<string>": "array<string>",
          "list<float>": "array<float>", "map<string,string>": "map<string,string>"}
@@ -34,7 +39,7 @@ REASONED = ("top_k", "trend")
 
 
 def definitions() -> str:
-    """All CREATE TABLE statements."""
+    """Writes all CREATE TABLE statements."""
     made = [HEAD]
     for record in (PREDICTION, LABEL):
         columns = [(f.name, TYPES.get(f.type, f.type), f.meaning) for f in record.fields]
@@ -49,7 +54,10 @@ def definitions() -> str:
 
 def statement(name: str, columns: list[tuple[str, str, str]], partitions: list[tuple[str, str]], location: str,
               template: str, properties: dict[str, str]) -> str:
-    """One CREATE EXTERNAL TABLE over Parquet files."""
+    """Writes one CREATE EXTERNAL TABLE over Parquet files.
+
+    `columns` are (name, SQL type, meaning), `partitions` (name, SQL type); `template` is the partition's folder.
+    """
     lines = ",\n".join(f"  `{column}` {kind}" + (f" COMMENT '{_quoted(meaning)}'" if meaning else "")
                        for column, kind, meaning in columns)
     keys = ", ".join(f"`{column}` {kind}" for column, kind in partitions)
@@ -63,27 +71,30 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def evaluation_schemas() -> dict[str, Any]:
-    """Table -> Arrow schema of an evaluation's tables: those of a small evaluation in which each has a row, with the columns
-    that some evaluations lack (a reader by name sees null)."""
+def evaluation_schemas() -> dict[str, pa.Schema]:
+    """Returns table -> Arrow schema of an evaluation's tables.
+
+    They are those of a small evaluation in which each has a row, with the columns that some evaluations lack (a reader by
+    name sees null).
+    """
     import pyarrow as pa
 
-    from metrics import evaluation
+    from metrics.evaluation import Background, Scope, build
     from metrics.tables import tables
+    from metrics.version import Rules
     from metrics.window import WindowCounts
 
     day = example_day()
     window = WindowCounts.of([day])
-    document = evaluation.build(model="m", window=(day.day, day.day), as_of=0, engine="embedded", role="live", counts={},
-                                window_counts=window, classes={})
+    document = build(Scope("m", (day.day, day.day), 0, "embedded", "live", {}), window, Background(), Rules())
     found = {name: table.schema for name, table in sorted(tables(document, window).items())}
     return {name: schema if "reason" in schema.names or name not in REASONED else schema.append(
         pa.field("reason", pa.string())) for name, schema in found.items()}
 
 
 def example_day() -> DayCounts:
-    """A day with a row in every table of counts that evaluations show."""
-    def rows(record: TableSchema, *given: dict[str, Any]) -> Any:
+    """Makes a day with a row in every table of counts that evaluations show."""
+    def rows(record: TableSchema, *given: dict[str, Any]) -> pa.Table:
         import pyarrow as pa
 
         return canonical(record.name, pa.Table.from_pylist(list(given), record.arrow()))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.documents.evaluation import Check, Promised, UnlabelledEstimate
 from metrics import calibration as conf
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import missing, share
@@ -21,7 +22,7 @@ NOTHING = "no unlabelled row in a bin that has labels"
 
 
 def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | None = None,
-                        check: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                        check: Check | None = None) -> UnlabelledEstimate:
     """{"value", "low", "high", "count", "covered", "valid", "check"} of one version; null with a reason.
 
     `count` unlabelled rows have a bin, `covered` of them one that has labels. `valid` is False under drift or when the
@@ -29,11 +30,13 @@ def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | N
     """
     open_ = cells.where(~cells.labelled & (cells.bin != NO_BIN))
     waiting = np.bincount(open_.bin, open_.n, conf.BINS)
-    made = carried_over(*labelled_bins(cells), waiting, level) | {"count": int(waiting.sum()), "check": check}
+    known, right = labelled_bins(cells)
+    why = drifted(drift or {}) or (check["failed"] if check else None)
+    made: UnlabelledEstimate = {**carried_over(known, right, waiting, level), "count": int(waiting.sum()), "check": check,
+                                "valid": why is None}
     if made["value"] is None:
         return {**made, "valid": False}
-    why = drifted(drift or {}) or (check or {}).get("failed")
-    return {**made, "valid": why is None, **({"reason": f"not valid under drift: {why}"} if why else {})}
+    return {**made, "reason": f"not valid under drift: {why}"} if why else made
 
 
 def labelled_bins(cells: Cells) -> tuple[Any, Any]:
@@ -57,7 +60,7 @@ def bins_by_version(table: Any) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def carried_over(n: Any, right: Any, rows: Any, level: float) -> dict[str, Any]:
+def carried_over(n: Any, right: Any, rows: Any, level: float) -> Promised:
     """What `right` of `n` in each bin promises for `rows`: the share right, with its interval.
 
     The interval is of a mean of independent shares; a share's own spread is taken with Agresti and Coull's two rows more
@@ -66,7 +69,7 @@ def carried_over(n: Any, right: Any, rows: Any, level: float) -> dict[str, Any]:
     covered = np.where(n > 0, rows, 0)
     total = covered.sum()
     if not total:
-        return missing(NOTHING, covered=0)
+        return {**missing(NOTHING), "covered": 0}
     part, smooth = covered / total, (right + 2) / (n + 4)
     value = float((part * right / np.maximum(n, 1)).sum())
     half = z_of(level) * math.sqrt(float((part**2 * smooth * (1 - smooth) / np.maximum(n, 1)).sum()))
@@ -82,7 +85,7 @@ def drifted(drift: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_on_later(days: Sequence[tuple[str, tuple[Any, Any]]], level: float) -> dict[str, Any] | None:
+def check_on_later(days: Sequence[tuple[str, tuple[Any, Any]]], level: float) -> Check | None:
     """What the labels of the earlier half of the days promised for the later half, and what labels there say.
 
     `days`: (day, `labelled_bins` of one version), oldest first. None with fewer than two days that have labels with a bin, or
@@ -93,12 +96,14 @@ def check_on_later(days: Sequence[tuple[str, tuple[Any, Any]]], level: float) ->
     if not half:
         return None
     earlier, later = (np.sum([bins for _, bins in part], axis=0) for part in (judged[:half], judged[half:]))
-    promised = carried_over(*earlier, later[0], level)
-    if promised["value"] is None:
+    promised = carried_over(earlier[0], earlier[1], later[0], level)
+    if promised["low"] is None or promised["high"] is None:
         return None
     # Only rows of bins that the earlier days know: of the others nothing was promised.
     met = earlier[0] > 0
     said = share(later[1][met].sum(), later[0][met].sum(), level, NOTHING)
+    if said["low"] is None or said["high"] is None:
+        return None
     apart = promised["low"] > said["high"] or promised["high"] < said["low"]
     failed = f"it promised {promised['value']:.3f} from {judged[half][0]} on, labels say {said['value']:.3f}"
     return {"learnt_until": judged[half - 1][0], "checked_from": judged[half][0], "promised": promised, "labels": said,

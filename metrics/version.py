@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from contract.counts import Origin
+from contract.documents.evaluation import LabelCount, Threshold, TopK, Version
 from metrics import calibration as conf
 from metrics.averages import averages
 from metrics.basis import Basis
@@ -49,7 +51,7 @@ def margins_by_version(window: WindowCounts) -> dict[str, Margins]:
 
 
 def of_version(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
-               bases: Mapping[str, Basis] | None = None) -> dict[str, Any]:
+               bases: Mapping[Origin, Basis] | None = None) -> Version:
     """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card; `bases` says
     what the labels of each origin class rest on, where that was looked up."""
     pairs, bins, ranks = margins.pairs, margins.bins, margins.ranks
@@ -59,12 +61,13 @@ def of_version(margins: Margins, origins: dict[str, Sums], classes: list[str] | 
     count, wrong = conf.bucket_counts(bins, edges)
     labelled = int(pairs.n[pairs.labelled].sum())
     predictions = int(pairs.n.sum())
+    calibrated = dict(zip(bins.names, conf.class_calibration(bins), strict=True))
     return {
         "predictions": predictions, "labelled": labelled, "split": int(ranks.n[ranks.split].sum()),
         "coverage": share(labelled, predictions, level, "no predictions"),
         "accuracy": accuracy(origins, level), "estimate": estimate(origins, level, bases),
         "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(ranks, len(listed), level),
-        "per_class": _with_calibration(per_class(pairs, split_of(ranks), found, classes, level), bins, listed),
+        "per_class": per_class(pairs, split_of(ranks), calibrated, found, classes, level),
         "class_list": "labels and predictions seen" if classes is None else "card",
         "new_labels": new_labels(pairs, listed),
         "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
@@ -75,9 +78,9 @@ def of_version(margins: Margins, origins: dict[str, Sums], classes: list[str] | 
     }
 
 
-def top_k(cells: Cells, classes: int, level: float) -> list[dict[str, Any]]:
+def top_k(cells: Cells, classes: int, level: float) -> list[TopK]:
     """Top-k accuracy for k = 1, 3, 5 over the rows whose rank can tell; `count` says how many those are."""
-    rows = []
+    rows: list[TopK] = []
     for k in TOP:
         length = -cells.rank
         tells = cells.labelled & ((cells.rank >= 1) | (length >= k) | ((length >= classes) & (cells.rank != NO_RANK)))
@@ -88,7 +91,7 @@ def top_k(cells: Cells, classes: int, level: float) -> list[dict[str, Any]]:
 
 
 def threshold_rows(names: list[str], listed: list[str], count: Any, wrong: Any, edges: list[float],
-                   ratio: float) -> list[dict[str, Any]]:
+                   ratio: float) -> list[Threshold]:
     """One row for each class of the list and each predicted label with rows, by the bytes of the label."""
     at, supported, support = conf.thresholds(count, wrong, edges, ratio)
     found = dict(zip(names, zip(at, supported, support, strict=True), strict=True))
@@ -97,14 +100,8 @@ def threshold_rows(names: list[str], listed: list[str], count: Any, wrong: Any, 
             for t, s, n in [found.get(name, (None, None, 0))]]
 
 
-def new_labels(cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
+def new_labels(cells: Cells, listed: list[str]) -> list[LabelCount]:
     """Consensus labels that the class list does not have, with how many predictions they name."""
     support = np.bincount(cells.label[cells.labelled], cells.n[cells.labelled], len(cells.names)).astype(int).tolist()
     known = set(listed)
     return [{"label": x, "count": n} for x, n in zip(cells.names, support, strict=True) if n and x not in known]
-
-
-def _with_calibration(rows: list[dict[str, Any]], cells: Cells, listed: list[str]) -> list[dict[str, Any]]:
-    found = dict(zip(cells.names, conf.class_calibration(cells), strict=True))
-    return [{**row, "calibration": found.get(name, conf.NO_CONFIDENCE)}
-            for row, name in zip(rows, listed, strict=True)]

@@ -17,8 +17,9 @@ from command.terminal import align, colour_verdict, escape, write_figure
 from contract import clock, jsonio, layout
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
+from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
-from contract.evaluations import newest
+from contract.evaluations import newest, read_evaluation
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root, read_json
@@ -49,12 +50,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
 def make_decision(storage: Storage, settings: Settings, model: str, evaluation_id: str,
          version: str | None = None) -> dict[str, Any]:
     """Decides on an evaluation, and says when that was. Raises NotFound, NoSuchModel, UsageError."""
-    try:
-        evaluation = read_json(storage, layout.evaluation_document(model, evaluation_id))
-    except NotFound:
-        there = ", ".join(storage.folders(layout.evaluations(model))[-3:]) or "none"
-        raise NotFound(f"{storage.root}: model {model!r} has no evaluation {evaluation_id!r}; the newest are: {there}. "
-                       f"Make one: trueup evaluate --model {model}.") from None
+    evaluation = read_evaluation(storage, model, evaluation_id)
     registry = Registry(storage, model)
     judged = version or choose_version(registry, evaluation)
     days = load_all(storage, evaluation)
@@ -68,7 +64,7 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     return decision
 
 
-def choose_version(registry: Registry, evaluation: dict[str, Any]) -> str:
+def choose_version(registry: Registry, evaluation: Evaluation) -> str:
     """Returns the live version; for a model that is in no registry the only one of the evaluation."""
     try:
         return registry.live()

@@ -5,7 +5,8 @@ import random
 import pyarrow as pa
 
 from contract.counts import CELLS, CONFIDENCE_SCALE, ROWS, TABLES, WEIGHT_SCALE, DayCounts, canonical, empty_tables
-from metrics import evaluation
+from metrics.evaluation import Background, Scope, build
+from metrics.version import Rules
 from metrics.window import WindowCounts
 
 DAY, AS_OF = "2026-11-20", 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
@@ -36,13 +37,16 @@ def day(cells, name=DAY, **others):
     return DayCounts(name, empty_tables() | made, rows)
 
 
-def document(*days, **options):
-    """evaluation.json of these days."""
+def document(*days, window_counts=None, **options):
+    """evaluation.json of these days; `options` are fields of Scope, Background and Rules."""
     days = {d.day: d for d in days}
     window = (min(days, default=DAY), max(days, default=DAY))
     given = {"model": "m", "window": window, "as_of": AS_OF, "engine": "embedded", "role": "live",
-             "counts": {d: f"{'0' * 16}/1" for d in days}, "window_counts": WindowCounts.of(days.values()), "classes": {}}
-    return evaluation.build(**given | options)
+             "counts": {d: f"{'0' * 16}/1" for d in days}} | options
+    scope, background, rules = (kind(**{name: given.pop(name) for name in kind.__dataclass_fields__.keys() & given.keys()})
+                                for kind in (Scope, Background, Rules))
+    assert not given, f"nobody knows {', '.join(given)}"
+    return build(scope, window_counts or WindowCounts.of(days.values()), background, rules)
 
 
 def random_cells(seed, classes=4, n=500, labelled=0.8, **same):

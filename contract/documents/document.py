@@ -31,11 +31,16 @@ class Document(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "document"
-            raise Mismatch(f"{where}: expected a {cls.__name__} document; {field}: {first['msg']}.") from error
+            raise mismatch(where, cls.__name__, error) from error
 
     @classmethod
     def load(cls, storage: Storage, key: str) -> Self:
         """Reads and checks the document under a key; NotFound when there is none."""
         return cls.parse(jsonio.loads(storage.read(key)), storage.uri(key))
+
+
+def mismatch(where: str, kind: str, error: ValidationError) -> Mismatch:
+    """What is said of an object that is no document of its kind: where it lies, and its first wrong field."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "document"
+    return Mismatch(f"{where}: expected a {kind} document; {field}: {first['msg']}.")

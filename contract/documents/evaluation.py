@@ -1,34 +1,39 @@
-"""`evaluation.json` as typed models (docs/design.md#evaluationjson), and its published schema.
+"""`evaluation.json` as types (docs/design.md#evaluationjson): what metrics/ builds, readers read and the schema says.
 
-    python -m contract.documents.evaluation > docs/schemas/evaluation.schema.json
+They are types of plain dictionaries, which mypy checks and which cost nothing at run time. A field with a default was
+added later: it is always written, and read as its default from older documents. `NotRequired` ones are not always there.
 """
 
-import sys
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Literal, NotRequired, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from Python 3.12 on only
 
-from contract import jsonio
-from contract.counts import RULES
-from contract.documents.document import Document
+from contract.counts import RULES, Origin
+from contract.documents.document import mismatch
 
-Origin = Literal["audit", "review", "import", "feedback"]
+F = TypeVar("F", bound=Mapping[str, object])
 Count = Annotated[int, Field(ge=0)]
 
 
-class Figure(Document):
+def _require_reason(figure: F) -> F:
+    if None in (figure["value"], figure["low"], figure["high"]) and not figure.get("reason"):
+        raise ValueError("a null value or bound needs a reason")
+    return figure
+
+
+Reasoned = Annotated[F, AfterValidator(_require_reason)]  # a figure in which no null stands without its reason
+
+
+class Figure(TypedDict):
     """A value with its interval. What could not be computed is null, and then `reason` says why."""
 
     value: float | None
     low: float | None
     high: float | None
-    reason: str | None = None
-
-    @model_validator(mode="after")
-    def _reasoned(self) -> Self:
-        if None in (self.value, self.low, self.high) and not self.reason:
-            raise ValueError("a null value or bound needs a reason")
-        return self
+    reason: NotRequired[str | None]
 
 
 class Estimate(Figure):
@@ -37,9 +42,9 @@ class Estimate(Figure):
     origin: Origin | None
     n_effective: float
     weighted: bool
-    unbiased: bool = False  # a documented sample, answered to 90%
-    rests_on: str = ""
-    response_rate: float | None = None
+    unbiased: Annotated[bool, Field(default=False)]  # a documented sample, answered to 90%
+    rests_on: Annotated[str, Field(default="")]
+    response_rate: Annotated[float | None, Field(default=None)]
 
 
 class Weighted(Figure):
@@ -48,23 +53,23 @@ class Weighted(Figure):
     n_effective: float | None
 
 
-class OfOrigin(Document):
+class OfOrigin(TypedDict):
     """The labels of one origin class."""
 
     labelled: Count
-    accuracy: Figure
-    weighted: Weighted
+    accuracy: Reasoned[Figure]
+    weighted: Reasoned[Weighted]
 
 
-class ClassCalibration(Document):
+class ClassCalibration(TypedDict):
     """Expected calibration error beside the 95% value that a calibrated model would show at these sizes."""
 
     ece: float | None
     ece_95_if_calibrated: float | None
-    reason: str | None = None
+    reason: NotRequired[str | None]
 
 
-class OfClass(Document):
+class OfClass(TypedDict):
     """One class. `support`, `predicted` and the ratios rest on labelled predictions, `predictions` on all.
 
     Of those that predicted this class, `right` were confirmed, and of `split` the deciding votes disagree.
@@ -76,14 +81,14 @@ class OfClass(Document):
     right: Count
     split: Count
     predictions: Count
-    coverage: Figure
-    precision: Figure
-    recall: Figure
-    f1: Figure
+    coverage: Reasoned[Figure]
+    precision: Reasoned[Figure]
+    recall: Reasoned[Figure]
+    f1: Reasoned[Figure]
     calibration: ClassCalibration
 
 
-class Pair(Document):
+class Pair(TypedDict):
     """Labelled predictions of one label and predicted class."""
 
     label: str
@@ -91,7 +96,7 @@ class Pair(Document):
     count: Count
 
 
-class Bucket(Document):
+class Bucket(TypedDict):
     """Labelled predictions of one class with a confidence in [low, high), the last bucket with its upper edge."""
 
     predicted: str
@@ -101,7 +106,7 @@ class Bucket(Document):
     wrong: Count
 
 
-class Threshold(Document):
+class Threshold(TypedDict):
     """From which confidence a class's predictions may be accepted unseen; null when no bucket is good enough."""
 
     predicted: str
@@ -118,23 +123,23 @@ class TopK(Figure):
     count: Count
 
 
-class Averages(Document):
+class Averages(TypedDict):
     """Precision, recall and F1 averaged over classes."""
 
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    classes: int | None = None
+    precision: Reasoned[Figure]
+    recall: Reasoned[Figure]
+    f1: Reasoned[Figure]
+    classes: NotRequired[int | None]
 
 
-class Reliability(Document):
+class Reliability(TypedDict):
     """One bin of the reliability curve: what was said on average, and what share was right."""
 
     low: float
     high: float
     count: Count
     confidence: float
-    accuracy: Figure
+    accuracy: Reasoned[Figure]
 
 
 class Calibration(ClassCalibration):
@@ -150,13 +155,13 @@ class Promised(Figure):
     covered: Count
 
 
-class Check(Document):
+class Check(TypedDict):
     """The promise of the earlier half of the days for the later half, beside what the labels there say."""
 
     learnt_until: str
     checked_from: str
-    promised: Promised
-    labels: Figure
+    promised: Reasoned[Promised]
+    labels: Reasoned[Figure]
     failed: str | None
 
 
@@ -165,30 +170,30 @@ class UnlabelledEstimate(Promised):
 
     count: Count
     valid: bool
-    check: Check | None = None
+    check: Annotated[Check | None, Field(default=None)]
 
 
-class LabelCount(Document):
+class LabelCount(TypedDict):
     """A label and how many predictions it names."""
 
     label: str
     count: Count
 
 
-class Version(Document):
+class Version(TypedDict):
     """All figures of one model version."""
 
     predictions: Count
     labelled: Count
     split: Count
-    coverage: Figure
-    accuracy: Figure
-    estimate: Estimate
+    coverage: Reasoned[Figure]
+    accuracy: Reasoned[Figure]
+    estimate: Reasoned[Estimate]
     by_origin: dict[Origin, OfOrigin]
-    balanced_accuracy: Figure
+    balanced_accuracy: Reasoned[Figure]
     macro: Averages
     weighted: Averages
-    top_k: list[TopK]
+    top_k: list[Reasoned[TopK]]
     per_class: list[OfClass]
     class_list: Literal["card", "labels and predictions seen"]
     new_labels: list[LabelCount]
@@ -198,17 +203,19 @@ class Version(Document):
     confidence_buckets: list[Bucket]
     confidence_thresholds: list[Threshold]
     calibration: Calibration
-    unlabelled_estimate: UnlabelledEstimate
+    unlabelled_estimate: Reasoned[UnlabelledEstimate]
 
 
-class Window(Document):
+_From = TypedDict("_From", {"from": str})  # a word of Python, so no class can have it
+
+
+class Window(_From):
     """Prediction days, both included."""
 
-    from_: str = Field(alias="from")
     to: str
 
 
-class Rows(Document):
+class Rows(TypedDict):
     """What became of every row that was read (docs/design.md#rule-2-prediction-rows, #rule-3-label-rows)."""
 
     predictions: Count
@@ -228,41 +235,41 @@ class Rows(Document):
     vote: Count
 
 
-class TrendPoint(Document):
+class TrendPoint(TypedDict):
     """One version on one day; provisional until 90% of the day's labels are expected to have come."""
 
     day: str
     version: str
     predictions: Count
     labelled: Count
-    accuracy: Figure
-    estimate: Estimate
+    accuracy: Reasoned[Figure]
+    estimate: Reasoned[Estimate]
     labels_expected_so_far: float | None
     provisional: bool
-    reason: str | None = None
+    reason: NotRequired[str | None]
 
 
-class Divergence(Document):
+class Divergence(TypedDict):
     """PSI and Jensen-Shannon (bits), each beside its 95% value when nothing changed at these sizes."""
 
     psi: float | None
     psi_95: float | None
     js: float | None
     js_95: float | None
-    reason: str | None = None
+    reason: NotRequired[str | None]
 
 
-class Drift(Document):
+class Drift(TypedDict):
     """The newest day against the days before it."""
 
     current: list[str]
     reference: list[str]
-    predicted: Divergence | None = None
-    confidence: Divergence | None = None
-    reason: str | None = None
+    predicted: NotRequired[Divergence]
+    confidence: NotRequired[Divergence]
+    reason: NotRequired[str | None]
 
 
-class NewOfClass(Document):
+class NewOfClass(TypedDict):
     """Labelled predictions of one label, and those among them that were predicted otherwise."""
 
     label: str
@@ -270,7 +277,7 @@ class NewOfClass(Document):
     mismatches: Count
 
 
-class SinceDataset(Document):
+class SinceDataset(TypedDict):
     """What has come since the live version's dataset was made, of prediction days `after` its window."""
 
     version: str
@@ -279,10 +286,10 @@ class SinceDataset(Document):
     labelled: Count
     mismatches: Count
     per_class: list[NewOfClass]
-    reason: str | None = None
+    reason: NotRequired[str | None]
 
 
-class SliceValue(Document):
+class SliceValue(TypedDict):
     """One value of a declared slice, for one version."""
 
     slice: str
@@ -290,29 +297,29 @@ class SliceValue(Document):
     version: str
     predictions: Count
     labelled: Count
-    accuracy: Figure
-    by_origin: dict[Origin, Figure]
+    accuracy: Reasoned[Figure]
+    by_origin: dict[Origin, Reasoned[Figure]]
 
 
-class Labeler(Document):
+class Labeler(TypedDict):
     """One labeler's votes and agreement with the consensus; null: votes that name nobody."""
 
     labeler: str | None
     votes: Count
     agreements: Count
-    agreement: Figure
+    agreement: Reasoned[Figure]
 
 
-class Alpha(Document):
+class Alpha(TypedDict):
     """Krippendorff's alpha over the votes of predictions that have two or more."""
 
     value: float | None
     votes: Count
     labels: Count
-    reason: str | None = None
+    reason: NotRequired[str | None]
 
 
-class Consensus(Document):
+class Consensus(TypedDict):
     """How several votes on a prediction become one label: most votes, weighted where a fit says how much whose counts."""
 
     rule: Literal["majority"]
@@ -320,7 +327,7 @@ class Consensus(Document):
     labeler_weights: dict[str, float]
 
 
-class Delay(Document):
+class Delay(TypedDict):
     """Votes that came so many days after the prediction."""
 
     days: int
@@ -328,46 +335,57 @@ class Delay(Document):
     n: Count
 
 
-class Delays(Document):
+class Delays(TypedDict):
     """How late labels come: the share that has come within 1, 2, 7 and 14 days, and the counts."""
 
     share_within: dict[str, float | None]
-    reason: str | None = None
+    reason: NotRequired[str | None]
     labels: list[Delay]
 
 
-class Evaluation(Document):
+class LeftOut(TypedDict):
+    """A file that could not be read, and why."""
+
+    file: str
+    reason: str
+
+
+class Evaluation(TypedDict):
     """`evaluation.json`: one model over one window of prediction days."""
 
-    schema_: Literal["1"] = Field(alias="schema")
+    schema: Literal["1"]
     model: str
     window: Window
     as_of: str
     engine: str
     role: str
-    rules: Literal[RULES]
-    consensus: Consensus | None = None
-    partial: list[Any]
+    rules: Annotated[str, Field(json_schema_extra={"const": RULES})]
+    consensus: Annotated[Consensus | None, Field(default=None)]
+    partial: list[LeftOut]
     counts: dict[str, str]
     rows: Rows
     versions: dict[str, Version]
-    reason: str | None = None
+    reason: NotRequired[str | None]
+    models_with_rows: NotRequired[list[str]]
     confidence: float
     accepted_ratio: float
     trend: list[TrendPoint]
     drift: Drift
-    since_dataset: SinceDataset | None = None
+    since_dataset: Annotated[SinceDataset | None, Field(default=None)]
     slices: list[SliceValue]
     labelers: list[Labeler]
     alpha: Alpha
     delays: Delays
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of `evaluation.json`."""
-    found = Evaluation.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+@cache
+def _adapter() -> TypeAdapter[Evaluation]:
+    return TypeAdapter(Evaluation)
 
 
-if __name__ == "__main__":
-    sys.stdout.write(jsonio.dumps(schema()).decode())
+def parse(data: bytes, where: str) -> Evaluation:
+    """The evaluation in JSON, without fields that it does not know; Mismatch names `where` and the first wrong field."""
+    try:
+        return _adapter().validate_json(data)
+    except ValidationError as error:
+        raise mismatch(where, "Evaluation", error) from error

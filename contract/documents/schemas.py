@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.documents.card import Card
 from contract.documents.decision import Decision
-from contract.documents.document import Document
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
 from contract.documents.manifest import Manifest
@@ -20,8 +21,8 @@ from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
 
-# name of the file -> the model, and where such documents lie
-PUBLISHED: dict[str, tuple[type[Document], str]] = {
+# name of the file -> its type, and where such documents lie
+PUBLISHED: dict[str, tuple[type, str]] = {
     "card": (Card, "models/<model>/versions/<version>/card.json"),
     "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
@@ -38,7 +39,7 @@ PUBLISHED: dict[str, tuple[type[Document], str]] = {
 
 def schema(name: str) -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of one kind of document."""
-    found = PUBLISHED[name][0].model_json_schema(by_alias=True)
+    found = TypeAdapter(PUBLISHED[name][0]).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 

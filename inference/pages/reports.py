@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract import jsonio, layout
+from contract.documents.evaluation import Version
 from contract.errors import NotFound
+from contract.evaluations import find_evaluation
 from contract.report_script import csp_source
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
@@ -55,26 +57,27 @@ def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
 
 def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
     """Returns what the list says of an evaluation; None while its document is not there."""
-    try:
-        document = jsonio.loads(storage.read(layout.evaluation_document(model, name)))
-    except NotFound:
+    evaluation = find_evaluation(storage, model, name)
+    if evaluation is None:
         return None
     verdict, judged = _read_verdict(storage, model, name)
-    versions = document.get("versions", {})
+    versions = evaluation["versions"]
     order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
-    return {"id": name, "as_of": document.get("as_of", ""), "window": document.get("window", {}),
+    return {"id": name, "as_of": evaluation["as_of"], "window": evaluation["window"],
             "versions": [_format_figures(v, versions[v]) for v in order],
-            "reason": document.get("reason", ""), "verdict": verdict, "judged": judged,
+            "reason": evaluation.get("reason") or "", "verdict": verdict, "judged": judged,
             "report": storage.exists(layout.report(model, name))}
 
 
-def _format_figures(version: str, figures: dict[str, Any]) -> dict[str, Any]:
-    estimate = figures.get("estimate") or {}
-    value, low, high = (estimate.get(k) for k in ("value", "low", "high"))
-    known = None not in (value, low, high)
-    return {"version": version, "predictions": figures.get("predictions", 0), "labelled": figures.get("labelled", 0),
-            "accuracy": f"{value:.1%}" if known else None, "interval": f"{low:.1%} – {high:.1%}" if known else None,
-            "origin": estimate.get("origin") or "", "reason": estimate.get("reason") or "not known"}
+def _format_figures(version: str, figures: Version) -> dict[str, Any]:
+    estimate = figures["estimate"]
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    accuracy = interval = None
+    if value is not None and low is not None and high is not None:
+        accuracy, interval = f"{value:.1%}", f"{low:.1%} – {high:.1%}"
+    return {"version": version, "predictions": figures["predictions"], "labelled": figures["labelled"],
+            "accuracy": accuracy, "interval": interval, "origin": estimate["origin"] or "",
+            "reason": estimate.get("reason") or "not known"}
 
 
 def _read_verdict(storage: Storage, model: str, name: str) -> tuple[str, str]:

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import layout
+from contract.documents.evaluation import Evaluation, Figure, OfOrigin, Version
 from contract.errors import NotFound
+from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
 from jobs.reports import view
 from jobs.reports.page import load, template
-from jobs.reports.sources import file_of, optional
+from jobs.reports.sources import file_of
 from metrics.decomposition import change
 from metrics.intervals import newcombe
 
@@ -48,13 +50,13 @@ def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
 
 def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
     for name in reversed(storage.folders(layout.evaluations(model))):
-        evaluation = optional(storage, layout.evaluation_document(model, name))
+        evaluation = find_evaluation(storage, model, name)
         if evaluation and version in evaluation["versions"]:
             return _side(name, evaluation, version)
     raise NotFound(f"{storage.root}: no evaluation of model {model!r} has a prediction of version {version}.")
 
 
-def _side(name: str, evaluation: Mapping[str, Any], version: str) -> dict[str, Any]:
+def _side(name: str, evaluation: Evaluation, version: str) -> dict[str, Any]:
     return {"id": name, "version": version, "window": evaluation["window"], "as_of": evaluation["as_of"],
             "confidence": evaluation["confidence"], "figures": evaluation["versions"][version]}
 
@@ -66,8 +68,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     """
     confidence = first["confidence"]
     a, b = first["figures"], second["figures"]
-    origins = [{"origin": o, "difference": _difference(*((s["by_origin"][o]["accuracy"]["value"], s["by_origin"][o]["labelled"])
-                                                         for s in (a, b)), confidence)}
+    origins = [{"origin": o, "difference": _difference(_labelled(a["by_origin"][o]), _labelled(b["by_origin"][o]), confidence)}
                for o in a["by_origin"] if o in b["by_origin"]]
     classes = _classes(a, b, confidence)
     return {"sides": [{k: v for k, v in one.items() if k != "figures"} | {
@@ -77,10 +78,14 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
             "changed": [row["label"] for row in classes if row["clear"]]}
 
 
-def _rows(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _rows(figures: Version) -> dict[str, Figure]:
     """The figures that stand one below the other."""
     return {"Balanced accuracy": figures["balanced_accuracy"], "Macro F1": figures["macro"]["f1"],
             **{f"Label among the first {top['k']}": top for top in figures["top_k"]}}
+
+
+def _labelled(of_origin: OfOrigin) -> tuple[float, int]:
+    return of_origin["accuracy"]["value"] or 0.0, of_origin["labelled"]
 
 
 def _difference(before: tuple[float, int], after: tuple[float, int], confidence: float) -> dict[str, Any]:
@@ -89,15 +94,15 @@ def _difference(before: tuple[float, int], after: tuple[float, int], confidence:
     return {"value": after[0] - before[0], "low": low, "high": high}
 
 
-def _classes(a: Mapping[str, Any], b: Mapping[str, Any], confidence: float) -> list[dict[str, Any]]:
+def _classes(a: Version, b: Version, confidence: float) -> list[dict[str, Any]]:
     """Classes that both have labels of, by the size of the difference of their recall, the clear ones first."""
     left, right = ({row["label"]: row for row in s["per_class"] if row["support"]} for s in (a, b))
     both = sorted(left.keys() & right.keys())
     shared, rows = 1 - (1 - confidence) / max(len(both), 1), []
     for label in both:
-        sides = [(row["recall"]["value"], row["support"]) for row in (left[label], right[label])]
-        wide = _difference(*sides, shared)
+        before, after = ((row["recall"]["value"] or 0.0, row["support"]) for row in (left[label], right[label]))
+        wide = _difference(before, after, shared)
         rows.append({"label": label, "before": left[label]["recall"], "after": right[label]["recall"],
-                     "support": [n for _, n in sides], "difference": _difference(*sides, confidence),
+                     "support": [before[1], after[1]], "difference": _difference(before, after, confidence),
                      "clear": not wide["low"] <= 0 <= wide["high"]})
     return sorted(rows, key=lambda row: (not row["clear"], -abs(row["difference"]["value"]), row["label"]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from contract import clock, layout
 from contract.counts import WEIGHT_SCALE
+from contract.documents.evaluation import Evaluation
 from contract.errors import NotFound
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
@@ -20,7 +21,7 @@ from jobs.engines.question import Question
 SIDE, QUALITY = 72, 80
 
 
-def examples(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
+def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
     """[{"label", "predicted", "count", "images": [{"sha256", "data", "day"}]}] of the most frequent mistakes."""
     cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
@@ -34,12 +35,13 @@ def examples(storage: Storage, evaluation: Mapping[str, Any], version: str, want
     return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
 
 
-def _rows(storage: Storage, evaluation: Mapping[str, Any], version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
+def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
     """Labelled predictions of the version with a stored picture, newest day first."""
-    weights = (evaluation.get("consensus") or {}).get("labeler_weights", {})
+    consensus = evaluation["consensus"]
+    weights = consensus["labeler_weights"] if consensus else {}
     question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                         labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
-    left_out = {f["file"] for f in evaluation["partial"] if isinstance(f, Mapping)}
+    left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         listed = day_files.without(day_files.list_day(storage, name), left_out)
         (day,), _ = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)

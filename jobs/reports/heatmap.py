@@ -1,38 +1,42 @@
 """The confusion as a square: which classes, in which order, how dark.
 
 Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused, with
-the leaves in their best order. Beyond 25 classes the square holds those of the most frequent
-mistakes, and the rest is one column.
+the leaves in their best order. Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is
+one column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from contract.documents.evaluation import Pair
 
 MOST = 25
-OTHERS = "others"
 
 
-def heat_map(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def heat_map(pairs: Sequence[Pair]) -> dict[str, Any]:
     """{"names", "rows": [{"label", "cells": [(count, share of the row, right)], "others", "total"}], "turned", "omitted"}."""
-    known = {pair[side] for pair in pairs for side in ("label", "predicted")}
+    known = {name for pair in pairs for name in (pair["label"], pair["predicted"])}
     chosen = _chosen(pairs, known)
-    place = {name: i for i, name in enumerate(sorted(chosen))}
-    table, others = np.zeros((len(place), len(place)), np.int64), np.zeros(len(place), np.int64)
+    names = sorted(chosen)
+    place = {name: i for i, name in enumerate(names)}
+    table = np.zeros((len(names), len(names)), np.int64)
+    others = np.zeros(len(names), np.int64)
     for pair in pairs:
         row, column = place.get(pair["label"]), place.get(pair["predicted"])
         if row is not None and column is not None:
             table[row, column] += pair["count"]
         elif row is not None:
             others[row] += pair["count"]
-    names, order = sorted(chosen), clustered(table)
+    order = clustered(table)
     rows = [_row(names[i], table[i, order].tolist(), int(others[i]), order.index(i)) for i in order]
     return {"names": [names[i] for i in order], "rows": rows, "omitted": len(known) - len(chosen),
             "others": bool(others.any()), "turned": max(map(len, names), default=0) > 3}
 
 
-def _chosen(pairs: Sequence[Mapping[str, Any]], known: set[str]) -> list[str]:
+def _chosen(pairs: Sequence[Pair], known: set[str]) -> list[str]:
     """All classes, or the first 25 that the most frequent mistakes name."""
     if len(known) <= MOST:
         return sorted(known)
@@ -50,8 +54,11 @@ def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str,
     return {"label": label, "cells": cells, "others": others, "total": total}
 
 
-def clustered(table: Any) -> list[int]:
-    """An order of the classes in which confused ones are neighbours; as it is for fewer than four."""
+def clustered(table: NDArray[np.int64]) -> list[int]:
+    """Orders the classes so that confused ones are neighbours; fewer than four stay as they are.
+
+    `table`: counts of shape (labels, predicted), over the same classes in the same order.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 

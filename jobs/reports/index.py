@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract import layout
+from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
 from jobs.reports.page import template
-from jobs.reports.sources import optional
+from jobs.reports.sources import find_decision
 from jobs.reports.view import newest_first
 
 MOST = 500
@@ -25,11 +26,11 @@ def write(storage: Storage, model: str) -> str:
 
 
 def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    document = optional(storage, layout.evaluation_document(model, name))
-    if document is None:
+    evaluation = find_evaluation(storage, model, name)
+    if evaluation is None:
         return None
-    decision = optional(storage, layout.decision(model, name))
-    version = next(iter(newest_first(document, decision)), None)
-    return {"id": name, "window": document["window"], "as_of": document["as_of"], "version": version,
-            "figures": document["versions"].get(version), "verdict": decision and decision["verdict"],
-            "partial": bool(document["partial"]), "report": storage.exists(layout.report(model, name))}
+    decision = find_decision(storage, model, name)
+    order = newest_first(evaluation, decision)
+    return {"id": name, "window": evaluation["window"], "as_of": evaluation["as_of"], "version": order[0] if order else None,
+            "figures": evaluation["versions"][order[0]] if order else None, "verdict": decision and decision["verdict"],
+            "partial": bool(evaluation["partial"]), "report": storage.exists(layout.report(model, name))}

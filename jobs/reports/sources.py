@@ -9,7 +9,9 @@ from typing import Any
 from contract import layout
 from contract.counts_store import load_all
 from contract.documents import manifest
+from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound
+from contract.evaluations import find_evaluation
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.storage import read_json
@@ -23,7 +25,7 @@ from metrics.window import by_class
 LOOK_BACK = 50
 
 
-def sources(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: str, decision: Mapping[str, Any] | None,
+def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
     """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
@@ -33,16 +35,16 @@ def sources(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: str,
             "examples": examples(storage, evaluation, order[0], settings) if order else []}
 
 
-def last_time(storage: Storage, evaluation: Mapping[str, Any], evaluation_id: str,
+def last_time(storage: Storage, evaluation: Evaluation, evaluation_id: str,
               order: Sequence[str]) -> dict[str, Any] | None:
     """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
     model = evaluation["model"]
     names = [n for n in storage.folders(layout.evaluations(model)) if n < evaluation_id][:-LOOK_BACK - 1:-1]
     judged = [n for n in names if storage.exists(layout.decision(model, n))]
     for name in [*judged, *(n for n in names if n not in judged)] if order else ():
-        found = optional(storage, layout.evaluation_document(model, name))
+        found = find_evaluation(storage, model, name)
         if found and found["versions"] and found["as_of"] < evaluation["as_of"]:
-            decision = optional(storage, layout.decision(model, name))
+            decision = find_decision(storage, model, name)
             version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
             now, then = evaluation["versions"][order[0]], found["versions"][version]
             return {"id": name, "file": file_of(storage, model, name), "as_of": found["as_of"], "window": found["window"],
@@ -59,10 +61,10 @@ def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
     return key.rpartition("/")[2]
 
 
-def optional(storage: Storage, key: str) -> dict[str, Any] | None:
-    """A JSON document, None when it is not there."""
+def find_decision(storage: Storage, model: str, evaluation_id: str) -> dict[str, Any] | None:
+    """Reads the decision on an evaluation; None while it is not judged."""
     try:
-        return read_json(storage, key)
+        return read_json(storage, layout.decision(model, evaluation_id))
     except NotFound:
         return None
 
@@ -85,9 +87,9 @@ def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:
             "labels": made.label_sources, "erased": len(made.erased)}
 
 
-def _days(storage: Storage, evaluation: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
+def _days(storage: Storage, evaluation: Evaluation) -> dict[str, dict[str, list[tuple[str, int, int]]]]:
     """Version -> label -> (day, right, labels); empty when counts that the evaluation names are gone."""
     try:
-        return class_days({c.day: by_class(c.tables["cells"]) for c in load_all(storage, dict(evaluation))})
+        return class_days({c.day: by_class(c.tables["cells"]) for c in load_all(storage, evaluation)})
     except (NotFound, Mismatch):
         return {}

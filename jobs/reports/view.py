@@ -6,6 +6,14 @@ The template (templates/report.html) only places it. Nothing is computed here th
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from contract.documents.evaluation import (
+    Delay,
+    Evaluation,
+    Figure,
+    OfClass,
+    SinceDataset,
+    Version,
+)
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
 
@@ -20,17 +28,17 @@ ORIGIN_TEXT = {"audit": "a random audit, answered blind", "review": "reviewed it
                "feedback": "feedback from users"}
 
 
-def percent(figure: Mapping[str, Any]) -> str:
-    """A share in percent, with as many decimals as its interval deserves; a dash when it has no value."""
+def percent(figure: Figure) -> str:
+    """Writes a share in percent, with as many decimals as its interval deserves; a dash when it has no value."""
     if figure["value"] is None:
         return "–"
     return f"{100 * figure['value']:.{_decimals(figure)}f}%"
 
 
-def interval(figure: Mapping[str, Any]) -> str:
-    """`90.2–95.1%`; why there is none, when there is none."""
-    if figure["low"] is None:
-        return figure.get("reason", "")
+def interval(figure: Figure) -> str:
+    """Writes `90.2–95.1%`; why there is none, when there is none."""
+    if figure["low"] is None or figure["high"] is None:
+        return figure.get("reason") or ""
     places = _decimals(figure)
     return f"{100 * figure['low']:.{places}f}–{100 * figure['high']:.{places}f}%"
 
@@ -87,14 +95,14 @@ FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": e
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 
-def newest_first(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None) -> list[str]:
+def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
     """The versions of an evaluation, the judged one first, then by number."""
     order = sorted(evaluation["versions"], key=_version_order, reverse=True)
     judged = decision and decision.get("version")
     return sorted(order, key=lambda version: version != judged)
 
 
-def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None,
+def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
          sources: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything that the template places; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
@@ -110,13 +118,13 @@ def page(evaluation: Mapping[str, Any], decision: Mapping[str, Any] | None,
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
-        "since": _since(evaluation.get("since_dataset")), "before": _before(beside["before"]), "lineage": beside["lineage"],
+        "since": _since(evaluation["since_dataset"]), "before": _before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
     }
 
 
-def _since(since: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _since(since: SinceDataset | None) -> dict[str, Any] | None:
     """What has come since the live version's dataset, with the classes that have most mismatches."""
     if since is None:
         return None
@@ -137,12 +145,12 @@ def _version_order(name: str) -> tuple[int, str]:
     return (int(name) if name.isascii() and name.isdigit() else -1, name)
 
 
-def _rows(rows: Mapping[str, int]) -> dict[str, Any]:
+def _rows(rows: Mapping[str, Any]) -> dict[str, Any]:
     return {"predictions": [(text, rows[name]) for name, text in PREDICTION_ROWS.items()],
             "labels": [(text, rows[name]) for name, text in LABEL_ROWS.items()]}
 
 
-def _version(name: str, figures: Mapping[str, Any], days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
+def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
     classes = figures["per_class"]
     shown = classes if len(classes) <= MOST_CLASSES else _most_mistaken(classes, MOST_CLASSES)
     sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
@@ -151,16 +159,16 @@ def _version(name: str, figures: Mapping[str, Any], days: Mapping[str, Sequence[
             "curve": charts.reliability(figures["calibration"]["reliability"])}
 
 
-def _most_mistaken(classes: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+def _most_mistaken(classes: Sequence[OfClass], most: int) -> list[OfClass]:
     """The classes with most mistakes of either kind, in the order of their labels."""
     worst = sorted(classes, key=lambda r: (2 * r["right"] - r["support"] - r["predicted"], r["label"]))[:most]
     return sorted(worst, key=lambda r: r["label"])
 
 
-def _quality(figures: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+def _quality(figures: Version, labels: Sequence[str]) -> dict[str, Any]:
     """The table that checks labels: per predicted class how many were confirmed, in all and by confidence."""
     buckets = list(zip(QUALITY_EDGES, QUALITY_EDGES[1:], strict=False))
-    found = {row["label"]: [row["predicted"], row["predicted"] - row["right"], row["split"]]
+    found = {row["label"]: (row["predicted"], row["predicted"] - row["right"], row["split"])
              for row in figures["per_class"]}
     by_bucket: dict[str, list[list[int]]] = {}
     for row in figures["confidence_buckets"]:
@@ -170,7 +178,8 @@ def _quality(figures: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any
     thresholds = {row["predicted"]: row for row in figures["confidence_thresholds"]}
     empty = [[0, 0] for _ in buckets]
     rows = {name: _quality_row(name, *sums, by_bucket.get(name, empty)) for name, sums in found.items()}
-    whole = [sum(column) for column in zip(*found.values(), strict=True)] or [0, 0, 0]
+    whole = (sum(total for total, _, _ in found.values()), sum(wrong for _, wrong, _ in found.values()),
+             sum(split for _, _, split in found.values()))
     columns = [[sum(r["buckets"][i][j] for r in rows.values()) for j in (0, 1)] for i in range(len(buckets))]
     return {"buckets": buckets, "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
             "total": _quality_row("All", *whole, columns), "average": _average(list(rows.values()))}
@@ -193,7 +202,7 @@ def _average(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                                                                    for i in places]}
 
 
-def _delays(labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _delays(labels: Sequence[Delay]) -> list[dict[str, Any]]:
     """Labels by how late they came, in five steps."""
     steps = [("the same 24 hours", 0, 0), ("1 day", 1, 1), ("2–6 days", 2, 6), ("7–13 days", 7, 13),
              ("14 days or more", 14, 10**9)]

@@ -89,7 +89,7 @@ def _put(shares: dict[str, Share], key: str, share: Share) -> None:
     shares[key] = shares.get(key, Share()) + share
 
 
-def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str, str], version: str,
+def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str, Any], version: str,
              classes: Sequence[str] = ()) -> Tally:
     """All that the policy judges, from the counts of the evaluation's days. UsageError for a baseline that is neither."""
     tables, trusted = add(days)[0], policy.trusted_origins

@@ -12,6 +12,7 @@ from contract import ids, jsonio, layout, samples
 from contract.report_script import csp_source
 from inference.auth import NoAuth
 from inference.keys import KeyRing
+from tests import figures
 from tests.inference.small_service import (
     CLASSES,
     DAY,
@@ -272,11 +273,17 @@ def test_models_show_what_is_live_and_escape_it(service):
     assert HOSTILE not in page.text and html.escape(HOSTILE, quote=False)[:8] in page.text
 
 
+def evaluation_of(*versions):
+    """evaluation.json of these versions, each with an estimate of 75% (50 to 90%) by an audit."""
+    made = figures.document(figures.day([figures.cell("a", "a", version=v, origin="audit") for v in versions]))
+    for version in made["versions"].values():
+        version["estimate"] |= {"value": 0.75, "low": 0.5, "high": 0.9}
+    return jsonio.dumps(made)
+
+
 def test_reports_are_listed_and_shown_with_no_script_but_their_own(service):
     folder = layout.evaluation(MODEL, "20261121T080000Z-0123abcd")
-    figures = {"predictions": 40, "labelled": 12, "estimate": {"origin": "audit", "value": 0.75, "low": 0.5, "high": 0.9}}
-    service.storage.put(folder + "evaluation.json", jsonio.dumps(
-        {"as_of": "2026-11-21T08:00:00Z", "window": {"from": DAY, "to": DAY}, "versions": {HOSTILE: figures}}))
+    service.storage.put(folder + "evaluation.json", evaluation_of(HOSTILE))
     service.storage.put(folder + "report.html", b"<h1>Report</h1>")
     service.storage.put(folder + "decision.json", jsonio.dumps({"verdict": "cannot tell"}))
     with browser(service) as client:
@@ -293,9 +300,7 @@ def test_reports_are_listed_and_shown_with_no_script_but_their_own(service):
 
 def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
     folder = layout.evaluation(MODEL, "20261121T080000Z-0123abcd")
-    figures = {"predictions": 40, "labelled": 12, "estimate": {"origin": "audit", "value": 0.75, "low": 0.5, "high": 0.9}}
-    service.storage.put(folder + "evaluation.json", jsonio.dumps(
-        {"as_of": "", "window": {"from": DAY, "to": DAY}, "versions": {v: figures for v in ("1", "10", "9", "2")}}))
+    service.storage.put(folder + "evaluation.json", evaluation_of("1", "10", "9", "2"))
     service.storage.put(folder + "decision.json", jsonio.dumps({"verdict": "pass", "version": "9"}))
     with browser(service) as client:
         page = client.get("/reports").text

@@ -16,6 +16,7 @@ from contract.storage import open_storage
 from jobs import count_window, evaluate
 from jobs.engines.embedded import engine as embedded
 from jobs.engines.question import Question
+from jobs.evaluation_request import Request
 from metrics.window import WindowCounts
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
@@ -88,7 +89,7 @@ def test_full_counts_all_and_finds_the_same(root, capsys, counted):
 
 
 def test_two_runs_at_once_store_the_same_counts_once(root, capsys):
-    request = count_window.Request(Question("m", NOW))
+    request = Request(Question("m", NOW))
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(count_window.evaluate, open_storage(root), request) for _ in range(2)]
         (one, folder), (two, same) = (a.result() for a in asked)

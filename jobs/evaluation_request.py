@@ -1,0 +1,91 @@
+"""What `trueup evaluate` is asked for: a request, made of settings and options.
+
+jobs/count_window.py answers it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import clock
+from contract.errors import UsageError
+from contract.records import PREDICTION
+from contract.settings import Settings, submitted
+from jobs.engines import day_files
+from jobs.engines.question import Question, Slice, scale_weights
+from metrics.version import Rules
+
+# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
+ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
+MOST_SLICES = 8
+COMPUTED = ("hour", "image_size", "latency")  # what a slice may be beside a text column or an attribute
+ATTRIBUTE = "attributes."
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated, and how.
+
+    `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
+    `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
+    without files that cannot be read.
+    """
+
+    question: Question
+    first: str | None = None
+    last: str | None = None
+    engine: str = "embedded"
+    options: dict[str, Any] = field(default_factory=dict)
+    full: bool = False
+    quarantine: bool = False
+    days: int = day_files.DEFAULT_DAYS
+    rules: Rules = Rules()
+
+
+def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
+               spark_conf: Sequence[str]) -> Request:
+    """Makes the request of settings and options; UsageError for options that do not go together.
+
+    `slices` are texts NAME=EXPRESSION, `spark_conf` KEY=VALUE; both go before what the settings say.
+    """
+    chosen = settings.evaluate
+    engine = "spark" if submitted() and "evaluate.engine" not in settings.origins else chosen.engine
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
+    if runner and engine != "mapreduce":
+        raise UsageError(f"--runner {runner} is for --engine mapreduce, got engine {engine}.")
+    if spark_conf and engine != "spark":
+        raise UsageError(f"--spark-conf is for --engine spark, got engine {engine}.")
+    moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
+    declared = tuple(_slice(name, what) for name, what in {**chosen.slices, **dict(map(_pair, slices))}.items())
+    if len(declared) > MOST_SLICES:
+        raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
+    options: dict[str, Any] = {"runner": runner} if runner else {}
+    if engine == "spark":
+        options = _spark_options(settings, spark_conf)
+    question = Question(settings.need_model(), moment, role, slices=declared, **scale_weights(chosen))
+    rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
+    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules)
+
+
+def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
+    """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
+    from jvm import spark_conf
+
+    made = spark_conf.collect_conf(settings, given)
+    return {"spark_conf": spark_conf.with_s3a(settings.root or "", made, settings.spark.jars)}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError(f"{text!r}: expected NAME=VALUE.")
+    return name, value
+
+
+def _slice(name: str, expression: str) -> Slice:
+    texts = [field.name for field in PREDICTION.fields if field.type == "string"]
+    if not expression.startswith(ATTRIBUTE) and expression not in (*COMPUTED, *texts):
+        raise UsageError(f"slice {name}={expression}: expected a text column of the predictions ({', '.join(texts)}), "
+                         f"attributes.NAME, hour, image_size or latency.")
+    return Slice(name, expression)
