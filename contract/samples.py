@@ -79,13 +79,6 @@ def asked(salt: str, prediction_id: str, p: float) -> bool:
     return u64 < math.ldexp(p, 64)
 
 
-def confidence_bin(confidence: float | None) -> int | None:
-    """The largest k of 0-19 with k/20 <= confidence, 1.0 in 19; None for NaN, None or outside [0, 1] (rule 5)."""
-    if confidence is None or not 0 <= confidence <= 1:
-        return None
-    return max(k for k in range(BINS) if k / BINS <= confidence)
-
-
 # -- strategies -------------------------------------------------------------------------------------------------------
 
 

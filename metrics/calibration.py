@@ -17,6 +17,7 @@ from metrics.intervals import SEED, SMALLEST_SUPPORT
 FINEST = tuple(k / BINS for k in range(BINS + 1))
 ACCEPTED_RATIO = 0.1
 REPLICATES = 400
+MARGIN_REPLICATES = 1000
 NO_CONFIDENCE = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence"}
 
 
@@ -89,6 +90,30 @@ def calibration(cells: Cells, confidence: float) -> dict[str, Any]:
               "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
     return {"ece": float(np.abs(right - said).sum() / total), "ece_95_if_calibrated": _null_ece(count[0], said[0]),
             "count": total, "reliability": curve}
+
+
+def error_and_margin(cells: Cells, level: float) -> dict[str, Any]:
+    """Returns {"ece", "margin", "n"} of one version's cells, or nulls with a reason where no labelled row has a bin.
+
+    The margin is the quantile at `level` of the sampling noise sum_b w_b |seen_b - true_b|. By the triangle inequality
+    the true error lies within the margin of the one seen, on both sides: the error seen is biased upwards, so an
+    interval around it by a bootstrap would not do.
+    """
+    cells = known(cells)
+    if not len(cells.n):
+        return {"ece": None, "margin": None, "n": 0, "reason": NO_CONFIDENCE["reason"]}
+    tables = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
+    count, right, said = (table[0, tables[0][0] > 0] for table in tables)
+    share, total = (right + 0.5) / (count + 1), count.sum()
+    drawn = np.random.default_rng(SEED).binomial(count.astype(np.int64), share, (MARGIN_REPLICATES, len(count)))
+    noise = np.abs(drawn - count * share).sum(1) / total
+    return {"ece": float(np.abs(right - said).sum() / total), "n": int(total),
+            "margin": float(np.quantile(noise, level))}
+
+
+def error_figure(ece: float, margin: float) -> dict[str, float]:
+    """Returns the figure of a calibration error with the margin of its sampling noise."""
+    return {"value": ece, "low": max(ece - margin, 0.0), "high": ece + margin}
 
 
 def _null_ece(count: Any, said: Any) -> float:

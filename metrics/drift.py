@@ -5,14 +5,17 @@ bins. Each stands beside its 95% value when nothing changed at these sizes, simu
 the 200 most frequent are one, half a count is added to each for PSI (rare classes would make it infinite).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from contract.counts import BINS
+from contract.counts import BINS, DayCounts, add
 from metrics.intervals import SEED
 
-MOST_CLASSES, REPLICATES = 200, 400
+MOST_CLASSES = 200
+REPLICATES = 400
+ONE_DAY = "fewer than two days have predictions of it"
 
 
 def drift(reference: Any, current: Any) -> dict[str, Any]:
@@ -32,6 +35,28 @@ def compare(reference: Any, current: Any) -> dict[str, Any]:
     a, b = (rng.multinomial(n, pooled, REPLICATES) for n in sizes)
     return {"psi": float(psi(reference, current)), "psi_95": float(np.quantile(psi(a, b), 0.95)),
             "js": float(jensen_shannon(reference, current)), "js_95": float(np.quantile(jensen_shannon(a, b), 0.95))}
+
+
+def divergence_figure(js: float, js_95: float) -> dict[str, float]:
+    """Returns the figure of a Jensen-Shannon divergence: what it may be when chance alone moves it by up to `js_95`.
+
+    The square root of the divergence is a distance, so chance moves that by its own at most (triangle inequality).
+    """
+    distance, chance = js**0.5, js_95**0.5
+    return {"value": js, "low": max(distance - chance, 0.0) ** 2, "high": (distance + chance) ** 2}
+
+
+def newest_day_of(days: Sequence[DayCounts], version: str) -> dict[str, Any]:
+    """Returns the drift of the predicted classes of a version's newest `day` from its days before, or a reason."""
+    import pyarrow.compute as pc
+
+    cells = [day.tables["cells"].filter(pc.equal(day.tables["cells"]["model_version"], version)) for day in days]
+    filled = [i for i, table in enumerate(cells) if table.num_rows]
+    if len(filled) < 2:
+        return {"js": None, "js_95": None, "reason": ONE_DAY}
+    before = add(days[i] for i in filled[:-1])[0]["cells"]
+    before = before.filter(pc.equal(before["model_version"], version))
+    return drift(before, cells[filled[-1]])["predicted"] | {"day": days[filled[-1]].day}
 
 
 def psi(a: Any, b: Any) -> Any:

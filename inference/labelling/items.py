@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from contract import ids, layout
-from contract.counts import BINS
+from contract.confidence import NO_BIN, confidence_bins
 from contract.errors import ForeignSchema
 from contract.samples import Cell, Sample, drawn, uniform
 from contract.stores.store import Entry, Storage
@@ -76,14 +76,8 @@ def _read(storage: Storage, key: str) -> Any:
 
 
 def _bins(confidence: Any) -> list[int | None]:
-    """Rule 5 of counting for a whole column: compared with the doubles k/20, never multiplied."""
-    import numpy as np
-
-    values = confidence.to_numpy(zero_copy_only=False)
-    edges = np.array([k / BINS for k in range(1, BINS)])
-    bins = np.searchsorted(edges, values, side="right")
-    known = (values >= 0) & (values <= 1)
-    return [int(b) if k else None for b, k in zip(bins, known, strict=True)]
+    """The confidence bin of each value of an Arrow column, None without one."""
+    return [None if k == NO_BIN else k for k in confidence_bins(confidence.to_numpy(zero_copy_only=False)).tolist()]
 
 
 class DrawnItems:

@@ -16,7 +16,8 @@ from jobs.reports import view
 from jobs.reports.page import load, template
 from jobs.reports.sources import file_of, optional
 from metrics.decomposition import change
-from metrics.intervals import newcombe
+from metrics.figure import independent_difference
+from metrics.significance.exact_tests import shared_level
 
 MOST = 200
 
@@ -85,15 +86,16 @@ def _rows(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 def _difference(before: tuple[float, int], after: tuple[float, int], confidence: float) -> dict[str, Any]:
     """after - before of two shares of independent rows, with its interval."""
-    low, high = newcombe(round(after[0] * after[1]), after[1], round(before[0] * before[1]), before[1], confidence)
-    return {"value": after[0] - before[0], "low": low, "high": high}
+    (share_before, n_before), (share_after, n_after) = before, after
+    return independent_difference((round(share_after * n_after), n_after), (round(share_before * n_before), n_before),
+                                  confidence)
 
 
 def _classes(a: Mapping[str, Any], b: Mapping[str, Any], confidence: float) -> list[dict[str, Any]]:
     """Classes that both have labels of, by the size of the difference of their recall, the clear ones first."""
     left, right = ({row["label"]: row for row in s["per_class"] if row["support"]} for s in (a, b))
     both = sorted(left.keys() & right.keys())
-    shared, rows = 1 - (1 - confidence) / max(len(both), 1), []
+    shared, rows = 1 - shared_level(1 - confidence, len(both)), []
     for label in both:
         sides = [(row["recall"]["value"], row["support"]) for row in (left[label], right[label])]
         wide = _difference(*sides, shared)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics.figure import ratio
+
 MOST = 25
 OTHERS = "others"
 
@@ -46,7 +48,7 @@ def _chosen(pairs: Sequence[Mapping[str, Any]], known: set[str]) -> list[str]:
 
 def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str, Any]:
     total = sum(counts) + others
-    cells = [(n, n / total if total else 0.0, i == diagonal) for i, n in enumerate(counts)]
+    cells = [(n, ratio(n, total), i == diagonal) for i, n in enumerate(counts)]
     return {"label": label, "cells": cells, "others": others, "total": total}
 
 
