@@ -17,6 +17,7 @@ from metrics.per_class import Confusion
 
 SCORES = ("precision", "recall", "f1")
 NAMES = ("balanced_accuracy", *(f"macro_{s}" for s in SCORES), *(f"weighted_{s}" for s in SCORES))
+Arrays = tuple[np.ndarray, ...]
 MOST_BOOTSTRAP_CELLS = 5_000  # beyond it the linear limit
 
 
@@ -30,12 +31,12 @@ def averages(found: Confusion, confidence: float) -> dict[str, Any]:
     bounds = _bounds(found, values, confidence) if total >= SMALLEST_SUPPORT else None
     figure = {name: _figure(i, values, bounds) for i, name in enumerate(NAMES)}
     _, support, predicted = found.per_class()
-    made = {kind: {s: figure[f"{kind}_{s}"] for s in SCORES} for kind in ("macro", "weighted")}
+    made: dict[str, dict[str, Any]] = {kind: {s: figure[f"{kind}_{s}"] for s in SCORES} for kind in ("macro", "weighted")}
     made["macro"]["classes"] = int(((support + predicted) > 0).sum())
     return {"balanced_accuracy": figure["balanced_accuracy"], **made}
 
 
-def statistics(right: Any, support: Any, predicted: Any) -> Any:
+def statistics(right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """All of NAMES along the last axis, from counts of shape (…, classes)."""
     scores = (right / np.maximum(predicted, 1), right / np.maximum(support, 1),
               2 * right / np.maximum(support + predicted, 1))
@@ -45,21 +46,21 @@ def statistics(right: Any, support: Any, predicted: Any) -> Any:
                      *((s * support).sum(-1) / total for s in scores)], -1)
 
 
-def _figure(i: int, values: Any, bounds: tuple[Any, Any] | None) -> dict[str, Any]:
+def _figure(i: int, values: np.ndarray, bounds: Arrays | None) -> dict[str, Any]:
     value = float(values[i])
     if bounds is None:
         return {**missing(f"support below {SMALLEST_SUPPORT}"), "value": value}
     return {"value": value, "low": min(float(bounds[0][i]), value), "high": max(float(bounds[1][i]), value)}
 
 
-def _bounds(found: Confusion, values: Any, confidence: float) -> tuple[Any, Any]:
+def _bounds(found: Confusion, values: np.ndarray, confidence: float) -> Arrays:
     if len(found.count) <= MOST_BOOTSTRAP_CELLS:
         return poisson_bootstrap(found.count, lambda draws: statistics(*_per_class(found, draws)), confidence)
     half = z_of(confidence) * np.sqrt(linear_variance(found))
     return np.maximum(values - half, 0), np.minimum(values + half, 1)
 
 
-def _per_class(found: Confusion, draws: Any) -> tuple[Any, Any, Any]:
+def _per_class(found: Confusion, draws: np.ndarray) -> Arrays:
     """(right, support, predicted) of every replicate: (r, cells) -> three times (r, classes)."""
     from scipy.sparse import csr_matrix
 
@@ -70,14 +71,14 @@ def _per_class(found: Confusion, draws: Any) -> tuple[Any, Any, Any]:
     return draws @ right, draws @ support, draws @ predicted
 
 
-def linear_variance(found: Confusion) -> Any:
+def linear_variance(found: Confusion) -> np.ndarray:
     """Variance of each of NAMES when every cell's count varies with its own size as variance, to first order."""
     by_right, by_support, by_predicted = _gradients(*found.per_class())
     slope = by_support[:, found.label] + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
     return (slope**2 * found.count).sum(-1)
 
 
-def _gradients(right: Any, support: Any, predicted: Any) -> tuple[Any, Any, Any]:
+def _gradients(right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> Arrays:
     """Derivatives of `statistics` by each class's right, support and predicted, each of shape (7, classes)."""
     s, p, total = np.maximum(support, 1), np.maximum(predicted, 1), support.sum()
     both, none = np.maximum(support + predicted, 1), np.zeros(len(right))

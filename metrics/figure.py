@@ -47,7 +47,7 @@ def figures(value: np.ndarray, low: np.ndarray, high: np.ndarray, reasons: list[
             for v, a, b, why in zip(value.tolist(), low.tolist(), high.tolist(), reasons, strict=True)]
 
 
-def independent_difference(a: tuple[float, float], b: tuple[float, float], confidence: float) -> dict[str, Any]:
+def independent_difference(a: tuple[int, int], b: tuple[int, int], confidence: float) -> dict[str, Any]:
     """Returns the figure of share a - share b of independent rows, each given as (right, n), with Newcombe's interval."""
     low, high = intervals.newcombe(*a, *b, confidence)
     return {"value": a[0] / a[1] - b[0] / b[1], "low": low, "high": high}

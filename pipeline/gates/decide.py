@@ -67,9 +67,9 @@ def accuracy_gates(policy: GatePolicy, tally: Tally, arriving: bool = False) -> 
     """The retraining gate: over the evaluation's window, or one for each window of the policy."""
     if policy.min_accuracy is None:
         return []
-    if not policy.window_days:
-        return [accuracy_gate(policy, tally, arriving)]
-    return [accuracy_gate(policy, tally.windows[days], arriving) | {"days": days} for days in policy.window_days]
+    windows = [(tally.windows[days], {"days": days}) for days in policy.window_days] or [(tally, {})]
+    gates = [(accuracy_gate(policy, of_window, arriving), days) for of_window, days in windows]
+    return [gate | days for gate, days in gates if gate is not None]
 
 
 def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Tally:
         return sum((self.origins.get(o, Share()) for o in origins), Share())
 
 
-def tally(cells: Any, version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
+def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
     """The tally of one version from Arrow cells (contract.counts.CELLS); `classes` are listed even without rows."""
     origins: dict[str, Share] = {}
     recall, precision = ({name: Share() for name in classes} for _ in range(2))
@@ -74,7 +77,7 @@ def tally(cells: Any, version: str, trusted: Sequence[str], classes: Sequence[st
     return Tally(predictions, origins, recall, precision)
 
 
-def _rows(cells: Any, version: str) -> list[dict[str, Any]]:
+def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     ours = cells.filter(pc.equal(cells["model_version"], version))
@@ -118,7 +121,7 @@ def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     return [d for d in days if first <= d.day <= last]
 
 
-def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
+def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
     """Right and labelled by (slice, value); rows without a value are no group of their own."""
     import pyarrow.compute as pc
 
@@ -132,7 +135,7 @@ def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple
     return found
 
 
-def calibration(cells: Any, version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
+def calibration(cells: "pa.Table", version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
     """{"ece", "margin", "n"} over the trusted labels of one version (metrics.calibration), or a reason."""
     ours = by_version(cells).get(version)
     if ours is None:
