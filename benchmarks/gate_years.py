@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from metrics.intervals import p_at_least, wilson
+from metrics.intervals import wilson
+from metrics.significance.exact_tests import p_at_least
 
 WINDOWS = ((7,), (28,), (7, 28))
 DROPS = ((0.93, 0.88), (0.91, 0.86), (0.95, 0.85))

@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import datetime
+from typing import TypeGuard
 
 from contract import clock
 
@@ -20,9 +21,9 @@ def uuid7(at: datetime | None = None, entropy: bytes | None = None) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def is_uuid7(text: str | None) -> bool:
+def is_uuid7(text: str | None) -> TypeGuard[str]:
     """Whether the text is a UUIDv7 with hyphens."""
-    return bool(text) and UUID7.fullmatch(text) is not None
+    return text is not None and UUID7.fullmatch(text) is not None
 
 
 def moment_of(uuid: str) -> datetime:

@@ -206,7 +206,7 @@ class Registry:
         state = newest.state if newest else State()
         if state.live == version:
             raise UsageError(f"{self.model} version {version} is live. Make another version live first: trueup model promote.")
-        if version not in state.deleted:
+        if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
                                  {"deleted": sorted([*state.deleted, version], key=int)}, state.live)
         self.storage.delete(layout.weights(self.model, version))

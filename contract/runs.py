@@ -276,6 +276,9 @@ class Runs:
         return False
 
     def _held(self, run: Run) -> str:
-        number, holder = run.holder()
+        held = run.holder()
+        if held is None:  # its first owner is just being written
+            return f"run {run.key} of {run.plan.days} is just being started by somebody else."
+        number, holder = held
         return (f"run {run.key} of {run.plan.days} is held by {holder} (owner {number}), which is "
                 f"at work.")

@@ -75,13 +75,6 @@ def asked(salt: str, prediction_id: str, p: float) -> bool:
     return u64 < math.ldexp(p, 64)
 
 
-def confidence_bin(confidence: float | None) -> int | None:
-    """The largest k of 0-19 with k/20 <= confidence, 1.0 in 19; None for NaN, None or outside [0, 1] (rule 5)."""
-    if confidence is None or not 0 <= confidence <= 1:
-        return None
-    return max(k for k in range(BINS) if k / BINS <= confidence)
-
-
 # -- strategies -------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +170,7 @@ def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, i
     else:
         least = _in_range(design.floor if design.floor is not None else mean * FLOOR_SHARE)
         table = spread(cells or {}, STRATEGIES[strategy](cells or {}), mean * total, least)
-    return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=design.salt,  # type: ignore[arg-type]
+    return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=design.salt,
                   created_at=clock.iso(clock.now()), floor=least, default=mean, judges=design.judges,
                   second_share=design.second_share, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
                                                 for c, v in sorted(table.items(), key=_order)])

@@ -148,7 +148,8 @@ def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dic
     """Kind -> day -> the sample that was drawn; samples are of live predictions only."""
     if question.role != "live":
         return {}
-    drawn = {layout.day_of(f) for f in storage.folders(layout.samples(question.model))} & set(days)
+    folders = storage.folders(layout.samples(question.model))
+    drawn = {day for folder in folders if (day := layout.day_of(folder)) in days and day}
     found = {kind: {d: samples.read(storage, question.model, d, kind) for d in sorted(drawn)} for kind in samples.KINDS}
     return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
 

@@ -125,7 +125,8 @@ def _with_id(row: Row) -> Row:
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out, and list them.")
 def _import(settings: Settings, table: str, file: Path, model: str | None, model_version: str | None, day: str | None,
             skip_bad: bool) -> Outcome:
-    fill = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
+    named = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
+    fill = {column: value for column, value in named.items() if value is not None}
     done = import_file(open_root(settings.need_root(), create=True), table, file, fill, day, skip_bad)
     lines = [f"left out: {line}" for line in done["bad"]]
     lines.append(f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out")

@@ -85,7 +85,7 @@ def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf:
 
     at, context = task_store.where(storage), session.get(spark_conf, hands_out=True).sparkContext
     slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
-    return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, parts)).collect()
+    return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, iter(parts))).collect()
 
 
 def planned(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
@@ -124,7 +124,7 @@ def parts_left(storage: Storage, n: int, plan: Plan) -> list[Part]:
     done = {e.key for e in storage.list(layout.scoring_parts(plan.model, plan.version, n))}
     left = [k for k in range(0, plan.count, plan.part) if layout.scoring_done(plan.model, plan.version, n, k) not in done]
     items = items_of(storage, plan) if left else []
-    return [Part(n, k, plan.at, plan.items, [tuple(i) for i in items[k:k + plan.part]]) for k in left]
+    return [Part(n, k, plan.at, plan.items, [(i.uri, i.etag, i.size) for i in items[k:k + plan.part]]) for k in left]
 
 
 def _write_items(storage: Storage, model: str, version: str, items: Sequence[Item]) -> str:
@@ -180,11 +180,14 @@ def in_table(path: Path) -> list[Item]:
 def command(settings: Settings, model: str | None, version: str | None, images: str | None, uris: Path | None, batch: int,
             spark_conf: tuple[str, ...]) -> Outcome:
     """Classify the new images under a prefix, in batches on Spark; rows of role batch."""
-    if (images is None) == (uris is None):
+    if images is not None and uris is None:
+        found = under(images)
+    elif uris is not None and images is None:
+        found = in_table(uris)
+    else:
         raise UsageError("expected one of --images (a folder or s3:// prefix) and --uris (a table).")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    found = under(images) if images else in_table(uris)
     document = score(storage, settings, version, found, batch, collect_conf(settings, spark_conf))
     return Outcome(document=document, text=as_text(document))
 

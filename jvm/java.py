@@ -40,8 +40,9 @@ def prepare(master: str | None = None, environ: MutableMapping[str, str] = os.en
 def java_home(environ: MutableMapping[str, str] = os.environ) -> str:
     """The first of JAVA_HOME, the `java` on the PATH and the packaged JRE that Spark runs on."""
     on_path = shutil.which("java", path=environ.get("PATH", os.defpath))
-    homes = {"JAVA_HOME": environ.get("JAVA_HOME"), "PATH": on_path and str(Path(on_path).resolve().parents[1])}
-    found = {where: _version(home) for where, home in homes.items() if home}
+    candidates = {"JAVA_HOME": environ.get("JAVA_HOME"), "PATH": on_path and str(Path(on_path).resolve().parents[1])}
+    homes = {where: home for where, home in candidates.items() if home}
+    found = {where: _version(home) for where, home in homes.items()}
     for where, version in found.items():
         if version in USABLE:
             return homes[where]

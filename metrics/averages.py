@@ -8,7 +8,7 @@ delta method: a cell's count has its own size as variance) gives the same in mil
 """
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from metrics.per_class import Confusion
 
 SCORES = ("precision", "recall", "f1")
 NAMES = ("balanced_accuracy", *(f"macro_{s}" for s in SCORES), *(f"weighted_{s}" for s in SCORES))
+Arrays = tuple[np.ndarray, ...]
 MOST_BOOTSTRAP_CELLS = 5_000  # beyond it the linear limit
 
 
@@ -50,7 +51,7 @@ def _of_kind(kind: str, figure: Mapping[str, Figure]) -> Averages:
     return {"precision": figure[f"{kind}_precision"], "recall": figure[f"{kind}_recall"], "f1": figure[f"{kind}_f1"]}
 
 
-def statistics(right: Any, support: Any, predicted: Any) -> Any:
+def statistics(right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """All of NAMES along the last axis, from counts of shape (…, classes)."""
     scores = (right / np.maximum(predicted, 1), right / np.maximum(support, 1),
               2 * right / np.maximum(support + predicted, 1))
@@ -60,21 +61,21 @@ def statistics(right: Any, support: Any, predicted: Any) -> Any:
                      *((s * support).sum(-1) / total for s in scores)], -1)
 
 
-def _figure(i: int, values: Any, bounds: tuple[Any, Any] | None) -> Figure:
+def _figure(i: int, values: np.ndarray, bounds: Arrays | None) -> Figure:
     value = float(values[i])
     if bounds is None:
         return {**missing(f"support below {SMALLEST_SUPPORT}"), "value": value}
     return {"value": value, "low": min(float(bounds[0][i]), value), "high": max(float(bounds[1][i]), value)}
 
 
-def _bounds(found: Confusion, values: Any, confidence: float) -> tuple[Any, Any]:
+def _bounds(found: Confusion, values: np.ndarray, confidence: float) -> Arrays:
     if len(found.count) <= MOST_BOOTSTRAP_CELLS:
         return poisson_bootstrap(found.count, lambda draws: statistics(*_per_class(found, draws)), confidence)
     half = z_of(confidence) * np.sqrt(linear_variance(found))
     return np.maximum(values - half, 0), np.minimum(values + half, 1)
 
 
-def _per_class(found: Confusion, draws: Any) -> tuple[Any, Any, Any]:
+def _per_class(found: Confusion, draws: np.ndarray) -> Arrays:
     """(right, support, predicted) of every replicate: (r, cells) -> three times (r, classes)."""
     from scipy.sparse import csr_matrix
 
@@ -85,14 +86,14 @@ def _per_class(found: Confusion, draws: Any) -> tuple[Any, Any, Any]:
     return draws @ right, draws @ support, draws @ predicted
 
 
-def linear_variance(found: Confusion) -> Any:
+def linear_variance(found: Confusion) -> np.ndarray:
     """Variance of each of NAMES when every cell's count varies with its own size as variance, to first order."""
     by_right, by_support, by_predicted = _gradients(*found.per_class())
     slope = by_support[:, found.label] + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
     return (slope**2 * found.count).sum(-1)
 
 
-def _gradients(right: Any, support: Any, predicted: Any) -> tuple[Any, Any, Any]:
+def _gradients(right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> Arrays:
     """Derivatives of `statistics` by each class's right, support and predicted, each of shape (7, classes)."""
     s, p, total = np.maximum(support, 1), np.maximum(predicted, 1), support.sum()
     both, none = np.maximum(support + predicted, 1), np.zeros(len(right))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.confidence import EDGES
 from contract.counts import BINS, CONFIDENCE_SCALE
 from contract.documents.evaluation import Bucket, Calibration, ClassCalibration, Reliability
 from contract.errors import UsageError
@@ -15,9 +16,10 @@ from metrics.cells import NO_BIN, Cells
 from metrics.figure import share
 from metrics.intervals import SEED, SMALLEST_SUPPORT
 
-FINEST = tuple(k / BINS for k in range(BINS + 1))
+FINEST = EDGES
 ACCEPTED_RATIO = 0.1
 REPLICATES = 400
+MARGIN_REPLICATES = 1000
 NO_CONFIDENCE: ClassCalibration = {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence"}
 
 
@@ -38,7 +40,7 @@ def known(cells: Cells) -> Cells:
     return cells.where(cells.labelled & (cells.bin != NO_BIN))
 
 
-def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[Any, Any]:
+def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """(count, wrong) of shape (names, buckets), over labelled rows with a bin."""
     cells, size = known(cells), (len(cells.names), len(edges) - 1)
     place = np.searchsorted([round(e * BINS) for e in edges], cells.bin, side="right") - 1
@@ -48,7 +50,7 @@ def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[Any, Any]:
     return count.astype(np.int64), wrong.astype(np.int64)
 
 
-def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]) -> list[Bucket]:
+def bucket_rows(names: list[str], count: np.ndarray, wrong: np.ndarray, edges: Sequence[float]) -> list[Bucket]:
     """One row for every predicted class and bucket that has rows."""
     who, place = np.nonzero(count)
     return [{"predicted": names[i], "low": edges[b], "high": edges[b + 1], "count": c, "wrong": w}
@@ -56,7 +58,8 @@ def bucket_rows(names: list[str], count: Any, wrong: Any, edges: Sequence[float]
                                   wrong[who, place].tolist(), strict=True)]
 
 
-def thresholds(count: Any, wrong: Any, edges: Sequence[float], ratio: float) -> tuple[list, list, list]:
+def thresholds(count: np.ndarray, wrong: np.ndarray, edges: Sequence[float],
+               ratio: float) -> tuple[list[float | None], list[float | None], list[int]]:
     """(threshold, supported_from, support) of every class, by the rule of docs/design.md#evaluationjson.
 
     Walks down from the highest bucket while wrong / right <= ratio (none right fails), over empty buckets.
@@ -92,7 +95,31 @@ def calibration(cells: Cells, confidence: float) -> Calibration:
             "count": total, "reliability": curve}
 
 
-def _null_ece(count: Any, said: Any) -> float:
+def error_and_margin(cells: Cells, level: float) -> dict[str, Any]:
+    """Returns {"ece", "margin", "n"} of one version's cells, or nulls with a reason where no labelled row has a bin.
+
+    The margin is the quantile at `level` of the sampling noise sum_b w_b |seen_b - true_b|. By the triangle inequality
+    the true error lies within the margin of the one seen, on both sides: the error seen is biased upwards, so an
+    interval around it by a bootstrap would not do.
+    """
+    cells = known(cells)
+    if not len(cells.n):
+        return {"ece": None, "margin": None, "n": 0, "reason": NO_CONFIDENCE["reason"]}
+    tables = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
+    count, right, said = (table[0, tables[0][0] > 0] for table in tables)
+    share, total = (right + 0.5) / (count + 1), count.sum()
+    drawn = np.random.default_rng(SEED).binomial(count.astype(np.int64), share, (MARGIN_REPLICATES, len(count)))
+    noise = np.abs(drawn - count * share).sum(1) / total
+    return {"ece": float(np.abs(right - said).sum() / total), "n": int(total),
+            "margin": float(np.quantile(noise, level))}
+
+
+def error_figure(ece: float, margin: float) -> dict[str, float]:
+    """Returns the figure of a calibration error with the margin of its sampling noise."""
+    return {"value": ece, "low": max(ece - margin, 0.0), "high": ece + margin}
+
+
+def _null_ece(count: np.ndarray, said: np.ndarray) -> float:
     """The 95% value of the ECE when each bin is right as often as it says: simulated with a fixed seed."""
     rng = np.random.default_rng(SEED)
     drawn = rng.binomial(count.astype(np.int64), np.clip(said / np.maximum(count, 1), 0, 1), (REPLICATES, len(count)))
@@ -117,7 +144,7 @@ def _class_row(error: float, expected: float, total: float) -> ClassCalibration:
     return {"ece": error, "ece_95_if_calibrated": expected}
 
 
-def _null_class_ece(count: Any, said: Any) -> Any:
+def _null_class_ece(count: np.ndarray, said: np.ndarray) -> np.ndarray:
     """As `_null_ece`, for many classes at once: binomials as normals, and only where there are 30 rows."""
     total = count.sum(1)
     found, big = np.zeros(len(total)), total >= SMALLEST_SUPPORT
@@ -131,8 +158,11 @@ def _null_class_ece(count: Any, said: Any) -> Any:
     return found
 
 
-def _bins(cells: Cells, group: Any, groups: int) -> tuple[Any, Any, Any]:
-    """(count, right, sum of confidence) of shape (groups, 20)."""
-    at, size = group * BINS + cells.bin, groups * BINS
-    tables = (cells.n, np.where(cells.right, cells.n, 0), cells.sum_confidence / CONFIDENCE_SCALE)
-    return tuple(np.bincount(at, weight, size).reshape(groups, BINS) for weight in tables)
+def _bins(cells: Cells, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (count, right, sum of confidence) of shape (groups, 20); `group` is each cell's."""
+    at = group * BINS + cells.bin
+
+    def added(weight: np.ndarray) -> np.ndarray:
+        return np.bincount(at, weight, groups * BINS).reshape(groups, BINS)
+
+    return added(cells.n), added(np.where(cells.right, cells.n, 0)), added(cells.sum_confidence / CONFIDENCE_SCALE)

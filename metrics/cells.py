@@ -4,14 +4,18 @@ Labels are codes into `names`, which stand in the order of their UTF-8 bytes, so
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.confidence import NO_BIN
 from contract.counts import ORIGINS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["NO_BIN", "NO_RANK", "UNLABELLED", "Cells", "by_version", "coded_pair"]
 UNLABELLED = -1
-NO_BIN = -1
 NO_RANK = 0  # a rank is 1, 2, … or minus the length of a list that is not empty
 
 
@@ -20,29 +24,29 @@ class Cells:
     """One version's cells, a row each; see contract.counts.CELLS for what the columns mean."""
 
     names: list[str]
-    predicted: Any  # code
-    label: Any  # code; UNLABELLED
-    bin: Any  # 0…19; NO_BIN
-    origin: Any  # index into ORIGINS; UNLABELLED
-    rank: Any  # NO_RANK
-    split: Any  # bool
-    n: Any  # int64
-    sum_confidence: Any  # int64, of CONFIDENCE_SCALE
-    n_weighted: Any  # int64
-    sum_weight: Any  # float64, of WEIGHT_SCALE
-    sum_weight_squared: Any  # float64
+    predicted: np.ndarray  # code
+    label: np.ndarray  # code; UNLABELLED
+    bin: np.ndarray  # 0…19; NO_BIN
+    origin: np.ndarray  # index into ORIGINS; UNLABELLED
+    rank: np.ndarray  # NO_RANK
+    split: np.ndarray  # bool
+    n: np.ndarray  # int64
+    sum_confidence: np.ndarray  # int64, of CONFIDENCE_SCALE
+    n_weighted: np.ndarray  # int64
+    sum_weight: np.ndarray  # float64, of WEIGHT_SCALE
+    sum_weight_squared: np.ndarray  # float64
 
     @property
-    def labelled(self) -> Any:
+    def labelled(self) -> np.ndarray:
         """Which cells have a consensus label."""
         return self.label != UNLABELLED
 
     @property
-    def right(self) -> Any:
+    def right(self) -> np.ndarray:
         """Which cells were predicted as labelled."""
         return self.label == self.predicted
 
-    def where(self, mask: Any) -> "Cells":
+    def where(self, mask: np.ndarray) -> "Cells":
         """The cells that the mask names."""
         return Cells(self.names, *(getattr(self, c)[mask] for c in COLUMNS))
 
@@ -50,7 +54,7 @@ class Cells:
 COLUMNS = [c for c in Cells.__dataclass_fields__ if c != "names"]
 
 
-def by_version(table: Any) -> dict[str, Cells]:
+def by_version(table: "pa.Table") -> dict[str, Cells]:
     """Arrow cells (contract.counts.CELLS) -> the cells of each version, versions in the order of their bytes."""
     versions, of_version = _coded(table.column("model_version"))
     names, predicted, label = coded_pair(table.column("predicted"), table.column("label"))
@@ -71,7 +75,7 @@ def _compact(cells: Cells) -> Cells:
     return Cells([cells.names[i] for i in used], **columns)
 
 
-def coded_pair(first: Any, second: Any) -> tuple[list[str], Any, Any]:
+def coded_pair(first: "pa.ChunkedArray", second: "pa.ChunkedArray") -> tuple[list[str], np.ndarray, np.ndarray]:
     """Two Arrow columns as codes into the same sorted names; null is -1."""
     import pyarrow as pa
 
@@ -79,7 +83,7 @@ def coded_pair(first: Any, second: Any) -> tuple[list[str], Any, Any]:
     return names, codes[:len(first)], codes[len(first):]
 
 
-def _coded(column: Any, names: list[str] | None = None) -> tuple[list[str], Any]:
+def _coded(column: "pa.ChunkedArray", names: list[str] | None = None) -> tuple[list[str], np.ndarray]:
     """Values as codes: into `names` when given, else into the sorted values; null and unknown are -1."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -89,13 +93,13 @@ def _coded(column: Any, names: list[str] | None = None) -> tuple[list[str], Any]
     return names, codes.to_numpy().astype(np.int64)
 
 
-def _numbers(table: Any, name: str, null: int) -> Any:
+def _numbers(table: "pa.Table", name: str, null: int) -> np.ndarray:
     import pyarrow.compute as pc
 
     return pc.fill_null(table.column(name).cast("int64"), null).to_numpy()
 
 
-def _doubles(table: Any, name: str) -> Any:
+def _doubles(table: "pa.Table", name: str) -> np.ndarray:
     import pyarrow.compute as pc
 
     return pc.fill_null(table.column(name).cast("double"), 0.0).to_numpy()

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from math import fsum
 from typing import Any
 
-from metrics.figure import missing
-from metrics.intervals import newcombe
+from metrics.figure import independent_difference, missing
 
 NAMED = 3
 
@@ -31,8 +30,7 @@ def change(before: Mapping[str, Any], after: Mapping[str, Any], confidence: floa
     rows = [_parts(label, first.get(label, (0, 0)), second.get(label, (0, 0)), sizes, middle)
             for label in sorted(first.keys() | second.keys())]
     rows.sort(key=lambda row: (-abs(row["mix"] + row["accuracy"]), row["label"]))
-    low, high = newcombe(rights[1], sizes[1], rights[0], sizes[0], confidence)
-    total = {"value": rights[1] / sizes[1] - rights[0] / sizes[0], "low": low, "high": high}
+    total = independent_difference((rights[1], sizes[1]), (rights[0], sizes[0]), confidence)
     return {"total": total, "mix": fsum(r["mix"] for r in rows), "accuracy": fsum(r["accuracy"] for r in rows),
             "labels": sizes, "classes": rows}
 

@@ -1,7 +1,12 @@
-"""Intervals and exact tests for counted shares.
+"""Intervals for counted shares and their differences.
 
-Shares: Wilson (1927), on the effective sample size where rows are weighted. Gates: exact binomial tails, Holm (1979),
-McNemar's exact test. Statistics without a closed form: a Poisson bootstrap over cells with a fixed seed.
+Shares: Wilson (1927), on the effective sample size where rows are weighted. Differences: Newcombe (1998). Statistics
+without a closed form: a Poisson bootstrap over cells with a fixed seed.
+
+Wilson's formula is written out, though scipy.stats has it (binomtest(…).proportion_ci): that takes one share of whole
+counts at a time, and an evaluation asks for ten thousand classes and for effective sizes that are not whole; and
+importing scipy.stats takes more than a second. scipy.stats.bootstrap resamples rows, and there are none, only counts.
+tests/metrics/test_intervals.py compares both with scipy.stats.
 """
 
 from collections.abc import Callable
@@ -15,8 +20,13 @@ REPLICATES, SEED = 400, 20_260_101
 SMALLEST_SUPPORT = 30  # below it the bootstrap's interval does not hold, so none is given
 
 
+def tail_of(confidence: float) -> float:
+    """Returns what a two-sided interval leaves out on each side: 0.025 for 0.95."""
+    return (1 - confidence) / 2
+
+
 def z_of(confidence: float) -> float:
-    """The two-sided normal quantile, 1.96 for 0.95."""
+    """Returns the two-sided normal quantile, 1.96 for 0.95, from Python's own library: every command can afford that."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
@@ -60,51 +70,6 @@ def paired_difference(both: int, only_a: int, only_b: int, neither: int,
     return float(low), float(a - b + np.sqrt(max(up[0] ** 2 - 2 * phi * up[0] * up[1] + up[1] ** 2, 0)))
 
 
-def p_at_least(right: Any, n: Any, bound: Any) -> Any:
-    """Exact one-sided p of "the share is >= bound": P(X <= right) for X ~ Binomial(n, bound); small speaks against."""
-    from scipy.special import bdtr
-
-    return bdtr(np.asarray(right, float), np.asarray(n, np.int64), np.asarray(bound, float))
-
-
-def p_at_most(right: Any, n: Any, bound: Any) -> Any:
-    """Exact one-sided p of "the share is <= bound": P(X >= right) for X ~ Binomial(n, bound); small speaks against."""
-    from scipy.special import bdtrc
-
-    right = np.asarray(right, float)
-    return np.where(right <= 0, 1.0, bdtrc(np.maximum(right - 1, 0), np.asarray(n, np.int64), np.asarray(bound, float)))
-
-
-def clopper_pearson(right: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact two-sided interval of a share (Clopper and Pearson 1934)."""
-    from scipy.special import betaincinv
-
-    tail = (1 - confidence) / 2
-    low = 0.0 if right <= 0 else float(betaincinv(right, n - right + 1, tail))
-    return low, 1.0 if right >= n else float(betaincinv(right + 1, n - right, 1 - tail))
-
-
-def holm(p_values: Any) -> Any:
-    """Holm's adjusted p values, in the order given: reject where <= alpha, and the family's error is <= alpha."""
-    p = np.asarray(p_values, float)
-    order = np.argsort(p, kind="stable")
-    steps = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    adjusted = np.empty_like(p)
-    adjusted[order] = steps
-    return adjusted
-
-
-def mcnemar(only_a: int, only_b: int) -> dict[str, float]:
-    """McNemar's exact test on the rows that only one of two models got right.
-
-    `two_sided`: p of "no difference"; `a_worse`, `b_worse`: one-sided p of "that one is not worse", small speaks for
-    worse.
-    """
-    n = only_a + only_b
-    a_worse, b_worse = float(p_at_least(only_a, n, 0.5)), float(p_at_least(only_b, n, 0.5))
-    return {"two_sided": min(2 * min(a_worse, b_worse), 1.0), "a_worse": a_worse, "b_worse": b_worse}
-
-
 def poisson_bootstrap(counts: Any, statistic: Callable[[Any], Any], confidence: float = CONFIDENCE,
                       replicates: int = REPLICATES, seed: int = SEED) -> tuple[Any, Any]:
     """Percentile intervals when each cell's count varies as Poisson(count).
@@ -117,5 +82,5 @@ def poisson_bootstrap(counts: Any, statistic: Callable[[Any], Any], confidence: 
     rows = max(1, 2_000_000 // max(len(counts), 1))  # 16 MB of draws at a time
     parts = [statistic(rng.poisson(counts, (min(rows, replicates - start), len(counts))))
              for start in range(0, replicates, rows)]
-    tail = (1 - confidence) / 2
+    tail = tail_of(confidence)
     return tuple(np.quantile(np.concatenate(parts), [tail, 1 - tail], axis=0))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,21 +19,22 @@ class Confusion:
     """Labelled predictions by (label, predicted), as codes into `names`; count > 0, largest first."""
 
     names: list[str]
-    label: Any
-    predicted: Any
-    count: Any
+    label: np.ndarray
+    predicted: np.ndarray
+    count: np.ndarray
 
     @property
-    def diagonal(self) -> Any:
+    def diagonal(self) -> np.ndarray:
         """Which pairs are right."""
         return self.label == self.predicted
 
-    def per_class(self) -> tuple[Any, Any, Any]:
-        """(right, support, predicted) of every name."""
-        size = len(self.names)
-        right = np.where(self.diagonal, self.count, 0)
-        return tuple(np.bincount(code, weight, size).astype(np.int64) for code, weight in
-                     ((self.label, right), (self.label, self.count), (self.predicted, self.count)))
+    def per_class(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns (right, support, predicted) of every name."""
+        right = self._by_name(self.label, np.where(self.diagonal, self.count, 0))
+        return right, self._by_name(self.label, self.count), self._by_name(self.predicted, self.count)
+
+    def _by_name(self, code: np.ndarray, count: np.ndarray) -> np.ndarray:
+        return np.bincount(code, count, len(self.names)).astype(np.int64)
 
 
 def confusion(cells: Cells) -> Confusion:
@@ -47,7 +47,7 @@ def confusion(cells: Cells) -> Confusion:
     return Confusion(cells.names, pairs[order] // size, pairs[order] % size, count[order])
 
 
-def confusion_rows(found: Confusion, only: Any = None, most: int = MOST_CONFUSION) -> list[Pair]:
+def confusion_rows(found: Confusion, only: np.ndarray | None = None, most: int = MOST_CONFUSION) -> list[Pair]:
     """The largest cells as rows; `only` is a mask of the pairs wanted."""
     pick = np.arange(len(found.count)) if only is None else np.flatnonzero(only)
     return [{"label": found.names[a], "predicted": found.names[b], "count": c} for a, b, c in
@@ -86,19 +86,19 @@ def split_of(cells: Cells) -> dict[str, int]:
     return {cells.names[i]: int(n[i]) for i in np.flatnonzero(n)}
 
 
-def class_predictions(cells: Cells) -> Any:
+def class_predictions(cells: Cells) -> np.ndarray:
     """Predictions of every name, labelled or not."""
     return np.bincount(cells.predicted, cells.n, len(cells.names)).astype(np.int64)
 
 
-def spread(values: Any, names: list[str], wanted: list[str]) -> Any:
+def spread(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray:
     """Values of `names` in the order of `wanted`, 0 where a name is not known."""
     place = {n: i for i, n in enumerate(names)}
     at = np.array([place.get(n, len(names)) for n in wanted], np.int64)
     return np.append(values, 0)[at]
 
 
-def f1_scores(right: Any, support: Any, predicted: Any, confidence: float) -> list[Figure]:
+def f1_scores(right: np.ndarray, support: np.ndarray, predicted: np.ndarray, confidence: float) -> list[Figure]:
     """F1 of each class with its interval, which is null below a support of 30.
 
     F1 = 2J / (1 + J) with J = right / (right + missed + wrongly named), a plain share given its denominator. So the

@@ -1,5 +1,8 @@
 """Accuracy of predictions that nobody has labelled, estimated from their confidence: an estimate, and marked as one.
 
+This is NannyML's CBPE (confidence-based performance estimation, github.com/NannyML/nannyml), with the confidence bins of
+the counts as calibrator.
+
 Of labelled predictions in a confidence bin some share was right; unlabelled ones of the bin are taken to be right as
 often. That holds while confidence means what it meant, so it is said to be not valid under drift, and it is checked:
 what the earlier half of the days would have said of the later half stands beside what the labels there say.
@@ -7,16 +10,21 @@ what the earlier half of the days would have said of the later half stands besid
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contract.counts import BINS
 from contract.documents.evaluation import Check, Promised, UnlabelledEstimate
 from metrics import calibration as conf
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import missing, share
 from metrics.intervals import z_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Bins = tuple[np.ndarray, np.ndarray]  # (rows, right) of each of the 20 confidence bins
 DRIFTED_PSI = 0.1  # what practice calls a moderate shift; in a large log every day differs from the last to a test
 NOTHING = "no unlabelled row in a bin that has labels"
 
@@ -29,7 +37,7 @@ def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | N
     check failed; `reason` says so then.
     """
     open_ = cells.where(~cells.labelled & (cells.bin != NO_BIN))
-    waiting = np.bincount(open_.bin, open_.n, conf.BINS)
+    waiting = np.bincount(open_.bin, open_.n, BINS)
     known, right = labelled_bins(cells)
     why = drifted(drift or {}) or (check["failed"] if check else None)
     made: UnlabelledEstimate = {**carried_over(known, right, waiting, level), "count": int(waiting.sum()), "check": check,
@@ -39,28 +47,30 @@ def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | N
     return {**made, "reason": f"not valid under drift: {why}"} if why else made
 
 
-def labelled_bins(cells: Cells) -> tuple[Any, Any]:
-    """(rows, right) of the labelled rows in each of the 20 bins."""
+def labelled_bins(cells: Cells) -> Bins:
+    """Returns (rows, right) of the labelled rows in each of the 20 bins."""
     known = conf.known(cells)
-    return tuple(np.bincount(known.bin, w, conf.BINS) for w in (known.n, np.where(known.right, known.n, 0)))
+    right = np.where(known.right, known.n, 0)
+    return np.bincount(known.bin, known.n, BINS), np.bincount(known.bin, right, BINS)
 
 
-def bins_by_version(table: Any) -> dict[str, tuple[Any, Any]]:
+def bins_by_version(table: "pa.Table") -> dict[str, Bins]:
     """Arrow cells -> what `labelled_bins` says of each version, without the rest of its columns."""
     import pyarrow.compute as pc
 
     known = pc.and_(pc.is_valid(table.column("label")), pc.is_valid(table.column("confidence_bin")))
     part = table.filter(known).combine_chunks()
-    right = np.where(pc.equal(part.column("label"), part.column("predicted")).to_numpy(), n := part.column("n").to_numpy(), 0)
-    found = {}
+    n = part.column("n").to_numpy()
+    right = np.where(pc.equal(part.column("label"), part.column("predicted")).to_numpy(), n, 0)
+    found: dict[str, Bins] = {}
     for version in pc.unique(part.column("model_version")).to_pylist():
         mine = pc.equal(part.column("model_version"), version).to_numpy()
         place = part.column("confidence_bin").to_numpy()[mine]
-        found[version] = tuple(np.bincount(place, w[mine], conf.BINS) for w in (n, right))
+        found[version] = (np.bincount(place, n[mine], BINS), np.bincount(place, right[mine], BINS))
     return found
 
 
-def carried_over(n: Any, right: Any, rows: Any, level: float) -> Promised:
+def carried_over(n: np.ndarray, right: np.ndarray, rows: np.ndarray, level: float) -> Promised:
     """What `right` of `n` in each bin promises for `rows`: the share right, with its interval.
 
     The interval is of a mean of independent shares; a share's own spread is taken with Agresti and Coull's two rows more
@@ -85,7 +95,7 @@ def drifted(drift: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_on_later(days: Sequence[tuple[str, tuple[Any, Any]]], level: float) -> Check | None:
+def check_on_later(days: Sequence[tuple[str, Bins]], level: float) -> Check | None:
     """What the labels of the earlier half of the days promised for the later half, and what labels there say.
 
     `days`: (day, `labelled_bins` of one version), oldest first. None with fewer than two days that have labels with a bin, or

@@ -1,6 +1,6 @@
-"""Counts of one model version -> its figures: the one module that divides (docs/design.md#counts).
+"""Counts of one model version -> its figures (docs/design.md#counts).
 
-Engines, the assessment after training, reports and notebooks all come through here, so they cannot disagree.
+An evaluation and the assessment after training (metrics/held_out.py) both come through here, so they cannot disagree.
 """
 
 from collections.abc import Mapping

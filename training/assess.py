@@ -11,7 +11,7 @@ candidate and of all versions that it descends from.
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
     return _document(made, sides, rows, leakage) | {"trial": tried}
 
 
-def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: Any) -> dict[str, Any]:
+def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: Iterable[Card]) -> dict[str, Any]:
     """No held-out row may stand in a training set of either version or of what they descend from.
 
     Versions brought from outside have an unknown training set, and are named.
@@ -104,7 +104,7 @@ def hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
 
 
 class Side:
-    """One version being asked, through the class that serves; its answers are collected as dataset class numbers."""
+    """One version being asked, through the class that serves; its answers are collected."""
 
     def __init__(self, card: Card, weights: bytes, classes: Sequence[str]) -> None:
         from inference.model.predictor import Predictor
@@ -113,8 +113,8 @@ class Side:
         place = {label: n for n, label in enumerate(classes)}
         self.place = np.array([place.get(label, -1) for label in card.classes])
         self.bytes = len(weights)
-        self.named: list[Any] = []
-        self.confidence: list[Any] = []
+        self.named: list[np.ndarray] = []  # of each batch: places in the version's own classes
+        self.confidence: list[np.ndarray] = []
         self.milliseconds: list[float] = []
         self.first: list[tuple[str, float]] = []  # label and probability of the first batch's answers
 
@@ -126,7 +126,7 @@ class Side:
         best = rows.argmax(1)
         if not self.first:
             self.first = [(self.card.classes[n], float(row[n])) for n, row in zip(best, rows, strict=True)]
-        self.named.append(self.place[best])
+        self.named.append(best)
         self.confidence.append(rows[np.arange(len(rows)), best].astype(float))
 
     def time(self, images: Sequence[bytes]) -> None:
@@ -141,21 +141,22 @@ class Side:
 
     def answers(self) -> Answers:
         """All answers so far."""
-        return Answers(np.concatenate(self.named), np.concatenate(self.confidence))
+        named = np.concatenate(self.named)
+        return Answers(self.place[named], np.concatenate(self.confidence), named, self.card.classes)
 
 
 @dataclass
 class Rows:
     """What is known of the held-out rows, in order."""
 
-    truth: Any
+    truth: np.ndarray  # places in the dataset's classes
     origin: list[str]
     day: list[str]
-    p: Any
-    samples: list[bytes]
+    p: np.ndarray  # selection probabilities, NaN where unknown
+    samples: list[bytes]  # the first images, encoded
 
 
-def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
+def _ask(storage: Storage, made: Manifest, sides: Collection[Side]) -> Rows:
     files = made.split("holdout")
     truth, origin, day, p = [], [], [], []
     first: list[bytes] = []
@@ -176,18 +177,21 @@ def _ask(storage: Storage, made: Manifest, sides: Any) -> Rows:
     return Rows(np.array(truth), origin, day, np.array(p, float), first)
 
 
-def _ask_all(sides: Any, batch: Sequence[bytes]) -> None:
+def _ask_all(sides: Collection[Side], batch: Sequence[bytes]) -> None:
     for side in sides:
         side.ask(batch)
 
 
 def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[str, Any]) -> dict[str, Any]:
-    live, candidate = sides["live"].answers(), sides["candidate"].answers()
+    answers = {name: side.answers() for name, side in sides.items()}
+    live, candidate = answers["live"], answers["candidate"]
     newest = np.asarray(rows.day, object) == max(rows.day)
     by_origin = compare.groups(rows.truth, live, candidate, rows.origin)
+    figures = {name: compare.figures(rows.truth, answers[name], made.classes, rows.origin, rows.p, side.card.version)
+               for name, side in sides.items()}
     return {
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
-        "versions": {side: _side(rows.truth, s) for side, s in sides.items()},
+        "versions": {name: _side(side, figures[name]) for name, side in sides.items()},
         "overall": compare.paired(rows.truth, live, candidate),
         "weighted_difference": compare.weighted(rows.truth, live, candidate, rows.p),
         "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
@@ -198,12 +202,12 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
     }
 
 
-def _side(truth: Any, side: Side) -> dict[str, Any]:
+def _side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
     card = side.card
     return {"version": card.version, "weights_sha256": card.weights_sha256, "weights_bytes": side.bytes,
             "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
-            "calibration_error": compare.calibration_error(truth, side.answers()),
-            "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None}
+            "calibration_error": figures["calibration"]["ece"],
+            "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None, **figures}
 
 
 def text(found: dict[str, Any]) -> str:

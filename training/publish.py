@@ -179,7 +179,8 @@ def _three(option: str, text: str | None) -> list[float] | None:
 def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
     """Accuracy on a folder of class folders. A folder that names no class is an error; a damaged picture counts wrong."""
     from inference.model.predictor import Predictor
-    from metrics.intervals import wilson
+    from metrics.figure import share
+    from metrics.intervals import CONFIDENCE
 
     files = [(path, labels.normalise(path.parent.name)) for path in sorted(folder.glob("*/*"))
              if path.suffix.lower() in layout.PICTURES]
@@ -189,8 +190,9 @@ def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
                         f"{'the unknown class ' + repr(unknown[0]) if unknown else 'no picture'}.")
     predictor = Predictor(card, weights)
     right = sum(_right(predictor, files[at:at + BATCH]) for at in range(0, len(files), BATCH))
-    low, high = wilson(right, len(files))
-    return {"accuracy": right / len(files), "low": float(low), "high": float(high), "right": right, "images": len(files)}
+    accuracy = share(right, len(files), CONFIDENCE, "no picture")
+    return {"accuracy": accuracy["value"], "low": accuracy["low"], "high": accuracy["high"], "right": right,
+            "images": len(files)}
 
 
 def _right(predictor: Any, files: Sequence[tuple[Path, str]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import shutil
@@ -58,7 +59,7 @@ class LocalStorage:
                     continue  # removed while we looked
                 yield Entry(path.relative_to(self.folder).as_posix(), status.st_size, str(status.st_mtime_ns))
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> builtins.list[str]:
         try:
             with os.scandir(self.folder / prefix) as found:
                 return sorted(e.name for e in found if e.is_dir())

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import os
 import threading
@@ -70,7 +71,7 @@ class S3Storage:
                 if not key.endswith("/"):  # markers that consoles make for "folders"
                     yield Entry(key, item["Size"], item["ETag"].strip('"'))
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> builtins.list[str]:
         full = self.prefix + prefix
         pages = self._pages("list_objects_v2", Prefix=full, Delimiter="/")
         found = [item["Prefix"][len(full):].rstrip("/") for page in pages for item in page.get("CommonPrefixes", ())]

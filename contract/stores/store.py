@@ -10,6 +10,7 @@ AlreadyExists, and never shows a half-written one. `put` replaces. Listings are 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Storage(Protocol):
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Yields all objects whose key begins with `prefix`, by key."""
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> builtins.list[str]:
         """Lists the folders directly under `prefix` (which ends with '/'), by name, without listing what is in them."""
 
     def create(self, key: str, data: bytes) -> None:

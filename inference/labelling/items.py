@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
-from contract.counts import BINS
+from contract.confidence import NO_BIN, confidence_bins
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, drawn, uniform
@@ -76,14 +76,8 @@ def _read_columns(storage: Storage, key: str) -> pa.Table:
 
 
 def _bin_confidences(confidence: pa.ChunkedArray) -> list[int | None]:
-    """Applies rule 5 of counting to a whole column: compared with the doubles k/20, never multiplied."""
-    import numpy as np
-
-    values = confidence.to_numpy(zero_copy_only=False)
-    edges = np.array([k / BINS for k in range(1, BINS)])
-    bins = np.searchsorted(edges, values, side="right")
-    known = (values >= 0) & (values <= 1)
-    return [int(b) if k else None for b, k in zip(bins, known, strict=True)]
+    """Finds the confidence bin of each value of an Arrow column, None without one."""
+    return [None if k == NO_BIN else k for k in confidence_bins(confidence.to_numpy(zero_copy_only=False)).tolist()]
 
 
 class DrawnItems:

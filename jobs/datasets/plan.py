@@ -195,7 +195,8 @@ def _capped(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> l
     """At most `cap` training rows of a class: those whose hash's second half is smallest."""
     if cap is None:
         return rows
-    kept, seen = [], Counter()
+    kept: list[Row] = []
+    seen: Counter[str] = Counter()
     for row in sorted(rows, key=lambda r: r["image_sha256"][32:]):
         seen[row["label"]] += row["split"] == "train"
         if row["split"] == "train" and seen[row["label"]] > cap:
@@ -216,7 +217,7 @@ def _check_floor(rows: list[Row], classes: list[str], floor: int | None) -> None
 
 
 def _placed(rows: list[Row], settings: DatasetSettings) -> list[Row]:
-    size = Counter()
+    size: Counter[str] = Counter()
     for row in rows:
         size[row["split"]] += row["bytes"]
     files = {split: max(settings.files if split == "train" else 1, math.ceil(size[split] / FILE_BYTES))

@@ -38,14 +38,15 @@ def named_by(storage: Storage, sha256: str) -> Rows:
 
 def images_of(storage: Storage, prediction_id: str) -> set[str]:
     """Hashes of a prediction's picture (of several, when the id was used twice). NotFound: no such row, or no picture."""
-    day, unread = ids.day_of(prediction_id), []
+    unread: list[str] = []
+    day = ids.day_of(prediction_id)
     days = [day] if day else prediction_days(storage)
     rows = [row for d in days for row in _rows(storage, d, "prediction_id", prediction_id, unread)]
     if not rows:
         more = f" Files that cannot be read: {', '.join(unread)}." if unread else ""
         raise NotFound(f"{storage.root}: expected a prediction {prediction_id!r}, found none. If it was answered just now it "
                        f"may still be in an outbox: try again once it was shipped, or name the picture by --image.{more}")
-    hashes = {sha256 or _hash_at(storage, uri) for _, sha256, uri in rows} - {None}
+    hashes = {found for _, sha256, uri in rows if (found := sha256 or _hash_at(storage, uri))}
     if not hashes:
         raise NotFound(f"{storage.root}: the picture of prediction {prediction_id!r} was not stored: there is nothing to "
                        f"forget.")

@@ -18,7 +18,8 @@ from jobs.reports import view
 from jobs.reports.page import load, template
 from jobs.reports.sources import file_of
 from metrics.decomposition import change
-from metrics.intervals import newcombe
+from metrics.figure import independent_difference
+from metrics.significance.exact_tests import shared_level
 
 MOST = 200
 
@@ -88,21 +89,27 @@ def _labelled(of_origin: OfOrigin) -> tuple[float, int]:
     return of_origin["accuracy"]["value"] or 0.0, of_origin["labelled"]
 
 
-def _difference(before: tuple[float, int], after: tuple[float, int], confidence: float) -> dict[str, Any]:
+def _leaves_out_zero(difference: Figure) -> bool:
+    low, high = difference["low"], difference["high"]
+    return low is not None and high is not None and not low <= 0 <= high
+
+
+def _difference(before: tuple[float, int], after: tuple[float, int], confidence: float) -> Figure:
     """after - before of two shares of independent rows, with its interval."""
-    low, high = newcombe(round(after[0] * after[1]), after[1], round(before[0] * before[1]), before[1], confidence)
-    return {"value": after[0] - before[0], "low": low, "high": high}
+    (share_before, n_before), (share_after, n_after) = before, after
+    return independent_difference((round(share_after * n_after), n_after), (round(share_before * n_before), n_before),
+                                  confidence)
 
 
 def _classes(a: Version, b: Version, confidence: float) -> list[dict[str, Any]]:
     """Classes that both have labels of, by the size of the difference of their recall, the clear ones first."""
     left, right = ({row["label"]: row for row in s["per_class"] if row["support"]} for s in (a, b))
     both = sorted(left.keys() & right.keys())
-    shared, rows = 1 - (1 - confidence) / max(len(both), 1), []
+    shared, rows = 1 - shared_level(1 - confidence, len(both)), []
     for label in both:
         before, after = ((row["recall"]["value"] or 0.0, row["support"]) for row in (left[label], right[label]))
         wide = _difference(before, after, shared)
         rows.append({"label": label, "before": left[label]["recall"], "after": right[label]["recall"],
                      "support": [before[1], after[1]], "difference": _difference(before, after, confidence),
-                     "clear": not wide["low"] <= 0 <= wide["high"]})
+                     "clear": _leaves_out_zero(wide)})
     return sorted(rows, key=lambda row: (not row["clear"], -abs(row["difference"]["value"]), row["label"]))

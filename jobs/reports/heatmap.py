@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.documents.evaluation import Pair
+from metrics.figure import ratio
 
 MOST = 25
 
@@ -50,7 +51,7 @@ def _chosen(pairs: Sequence[Pair], known: set[str]) -> list[str]:
 
 def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str, Any]:
     total = sum(counts) + others
-    cells = [(n, n / total if total else 0.0, i == diagonal) for i, n in enumerate(counts)]
+    cells = [(n, ratio(n, total), i == diagonal) for i, n in enumerate(counts)]
     return {"label": label, "cells": cells, "others": others, "total": total}
 
 

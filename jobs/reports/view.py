@@ -16,6 +16,7 @@ from contract.documents.evaluation import (
 )
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
+from metrics.figure import ratio
 
 MOST_CLASSES, MOST_ROWS, MOST_PAIRS, NAMED = 200, 200, 10, 3
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
@@ -187,15 +188,15 @@ def _quality(figures: Version, labels: Sequence[str]) -> dict[str, Any]:
 
 def _quality_row(name: str, total: int, wrong: int, split: int, buckets: Sequence[Sequence[int]]) -> dict[str, Any]:
     return {"label": name, "total": total, "confirmed": total - wrong, "wrong": wrong, "split": split,
-            "share": (total - wrong) / total if total else None,
-            "buckets": [(n, bad, (n - bad) / n if n else None) for n, bad in buckets]}
+            "share": ratio(total - wrong, total, None),
+            "buckets": [(n, bad, ratio(n - bad, n, None)) for n, bad in buckets]}
 
 
 def _average(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean over classes of the share that is correct, in all and per bucket, where a class has rows."""
     def mean(values: list[float | None]) -> float | None:
         known = [v for v in values if v is not None]
-        return sum(known) / len(known) if known else None
+        return ratio(sum(known), len(known), None)
 
     places = range(len(QUALITY_EDGES) - 1)
     return {"share": mean([r["share"] for r in rows]), "buckets": [mean([r["buckets"][i][2] for r in rows])
@@ -208,4 +209,6 @@ def _delays(labels: Sequence[Delay]) -> list[dict[str, Any]]:
              ("14 days or more", 14, 10**9)]
     total = sum(r["n"] for r in labels)
     counts = [sum(r["n"] for r in labels if low <= max(r["days"], 0) <= high) for _, low, high in steps]
-    return [{"text": text, "n": n, "share": n / total} for (text, _, _), n in zip(steps, counts, strict=True)] if total else []
+    if not total:
+        return []
+    return [{"text": text, "n": n, "share": ratio(n, total)} for (text, _, _), n in zip(steps, counts, strict=True)]

@@ -86,7 +86,9 @@ def predictor(storage: Storage, job: Job) -> Any:
 
 def score_part(storage: Storage, job: Job, model: Any, part: Part) -> dict[str, Any]:
     """Rows first, then the errors table, which says that the part is done."""
-    rows, errors, items = [], [], iter(part.items)
+    rows: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    items = iter(part.items)
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(items, job.batch)):
             pictures = list(pool.map(lambda item: picture(storage, job, model, *item), batch))

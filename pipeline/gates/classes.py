@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.policy import GatePolicy
-from metrics.intervals import holm
+from metrics.significance.exact_tests import holm
 from pipeline.gates.tally import Share, Tally
 from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
 

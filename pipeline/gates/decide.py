@@ -3,8 +3,8 @@
 Three answers: pass, fail, cannot tell. The accuracy gate is looked at every day, so its error is stated per year: it
 fails when the exact one-sided p of "accuracy >= bound" is at most a / 365 (docs/design.md#gates), shared by its windows
 when there are several. It passes when the whole interval lies at or above the bound. Classes and slices are one family
-(gates_family.py); the other gates are in gates_more.py. `cannot tell` says how many more labels would decide
-(wishes.py). The same inputs give the same decision.
+(classes.py); the gates that a policy may add are in optional.py. `cannot tell` says how many more labels would decide
+(labels_needed.py). The same inputs give the same decision.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 
 from contract import clock
 from contract.policy import GatePolicy
+from metrics.significance.exact_tests import shared_level
 from pipeline.gates import labels_needed
 from pipeline.gates.classes import class_gate, family_gates
 from pipeline.gates.optional import more_gates
@@ -36,6 +37,7 @@ from pipeline.gates.verdicts import (
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide", "some"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
          "drift", "coverage", "audit_labels")
+LOOKS_PER_YEAR = 365
 SAID = {PASS: "it holds the bound", FAIL: "it is below the bound", UNDECIDED: "more labels would decide"}
 
 
@@ -65,9 +67,9 @@ def accuracy_gates(policy: GatePolicy, tally: Tally, arriving: bool = False) -> 
     """The retraining gate: over the evaluation's window, or one for each window of the policy."""
     if policy.min_accuracy is None:
         return []
-    if not policy.window_days:
-        return [accuracy_gate(policy, tally, arriving)]
-    return [accuracy_gate(policy, tally.windows[days], arriving) | {"days": days} for days in policy.window_days]
+    windows = [(tally.windows[days], {"days": days}) for days in policy.window_days] or [(tally, {})]
+    gates = [(accuracy_gate(policy, of_window, arriving), days) for of_window, days in windows]
+    return [gate | days for gate, days in gates if gate is not None]
 
 
 def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> dict[str, Any] | None:
@@ -75,7 +77,8 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     bound = policy.min_accuracy
     if bound is None:
         return None
-    share, level = tally.of(policy.trusted_origins), policy.false_alarms_per_year / 365 / max(len(policy.window_days), 1)
+    share = tally.of(policy.trusted_origins)
+    level = shared_level(shared_level(policy.false_alarms_per_year, LOOKS_PER_YEAR), len(policy.window_days))
     row = {"gate": "accuracy", "bound": bound, "level": level, **figures([share], bound, policy.confidence)[0]}
     if not tally.predictions:
         return row | {"verdict": UNDECIDED, "reason": NO_DATA, "sentence": "No prediction of it lies in the window."}

@@ -4,10 +4,14 @@ Their intervals are at the policy's confidence for one look; only the accuracy g
 it starts a retraining.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from contract.policy import GatePolicy
-from metrics.intervals import newcombe, paired_difference
+from metrics.calibration import error_figure
+from metrics.drift import divergence_figure
+from metrics.figure import independent_difference, ratio
+from metrics.significance.paired import Paired
 from pipeline.gates.tally import Share, Tally
 from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
 
@@ -33,8 +37,8 @@ def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
                               f"evaluated days. Name another (gates.baseline) or evaluate a longer window (--from).")
     if not ours.n:
         return row | _unknown(TOO_FEW, "It has no trusted label to compare with the baseline.")
-    low, high = newcombe(ours.right, ours.n, theirs.right, theirs.n, policy.confidence)
-    return _judged(row, ours.right / ours.n - theirs.right / theirs.n, low, high, "Accuracy minus the baseline's")
+    difference = independent_difference((ours.right, ours.n), (theirs.right, theirs.n), policy.confidence)
+    return _judged(row, difference, "Accuracy minus the baseline's")
 
 
 def trivial_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -47,10 +51,10 @@ def trivial_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return row | _unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
     label = min(tally.recall, key=lambda name: (-tally.recall[name].n, name))
     top = tally.recall[label]
-    pairs = (top.right, whole.right - top.right, top.n - top.right, whole.n - whole.right - top.n + top.right)
-    low, high = paired_difference(*pairs, policy.confidence)
-    row |= {"trivial_label": label, "only_model": pairs[1], "only_trivial": pairs[2]}
-    return _judged(row, (pairs[1] - pairs[2]) / whole.n, low, high, f"Accuracy minus that of always answering {label!r}")
+    pairs = Paired(both=top.right, only_live=top.n - top.right, only_candidate=whole.right - top.right,
+                   neither=whole.n - whole.right - top.n + top.right)  # "live" is the trivial model here
+    row |= {"trivial_label": label, "only_model": pairs.only_candidate, "only_trivial": pairs.only_live}
+    return _judged(row, pairs.difference(policy.confidence), f"Accuracy minus that of always answering {label!r}")
 
 
 def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -60,19 +64,17 @@ def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     found, row = tally.calibration, {"gate": "calibration", "bound": policy.max_calibration_error}
     if found.get("ece") is None:
         return row | {"n": 0} | _unknown(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
-    return _at_most(row | {"n": found["n"]}, found["ece"], max(found["ece"] - found["margin"], 0.0),
-                    found["ece"] + found["margin"], "The calibration error")
+    return _at_most(row | {"n": found["n"]}, error_figure(found["ece"], found["margin"]), "The calibration error")
 
 
 def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
-    """The divergence of predicted classes. Its square root is a distance, so chance moves it by at most chance's own."""
+    """The divergence of predicted classes, with what chance may have moved it by."""
     if policy.max_drift is None:
         return None
     found, row = tally.drift, {"gate": "drift", "bound": policy.max_drift}
     if found.get("js") is None:
         return row | _unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
-    near, chance = found["js"] ** 0.5, found["js_95"] ** 0.5
-    return _at_most(row, found["js"], max(near - chance, 0.0) ** 2, (near + chance) ** 2,
+    return _at_most(row, divergence_figure(found["js"], found["js_95"]),
                     f"The drift of predicted classes on {found.get('day', 'the newest day')}")
 
 
@@ -81,7 +83,7 @@ def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     if policy.min_coverage is None:
         return None
     n, total = tally.of(policy.trusted_origins).n, tally.predictions
-    share = n / total if total else 0.0
+    share = ratio(n, total)
     row = {"gate": "coverage", "bound": policy.min_coverage, "n": n, "predictions": total, "value": share, "low": share,
            "high": share}
     said = f"{n} of {total} predictions have a trusted label ({share:.1%}), the bound is {policy.min_coverage:.1%}."
@@ -103,15 +105,17 @@ def _unknown(reason: str, sentence: str) -> dict[str, Any]:
     return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
 
 
-def _judged(row: dict[str, Any], value: float, low: float, high: float, what: str) -> dict[str, Any]:
-    verdict = by_interval(low, high, row["bound"])
+def _judged(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
+    verdict = by_interval(figure["low"], figure["high"], row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
-    return row | {"value": value, "low": low, "high": high, "verdict": verdict, **reason, "sentence":
-                  f"{what} is {value:+.3f} ({low:+.3f} to {high:+.3f}), the bound is {row['bound']:+g}: {WORDS[verdict]}."}
+    sentence = (f"{what} is {figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f}), the bound is "
+                f"{row['bound']:+g}: {WORDS[verdict]}.")
+    return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}
 
 
-def _at_most(row: dict[str, Any], value: float, low: float, high: float, what: str) -> dict[str, Any]:
-    verdict = by_interval(-high, -low, -row["bound"])
+def _at_most(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
+    verdict = by_interval(-figure["high"], -figure["low"], -row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
-    return row | {"value": value, "low": low, "high": high, "verdict": verdict, **reason, "sentence":
-                  f"{what} is {value:.3f} ({low:.3f} to {high:.3f}), the bound is {row['bound']:g}: {WORDS[verdict]}."}
+    sentence = (f"{what} is {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}), the bound is "
+                f"{row['bound']:g}: {WORDS[verdict]}.")
+    return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}

@@ -8,32 +8,13 @@ Promotion needs an overall pass and no class that fails; undecided classes are l
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from contract.policy import GatePolicy
-from metrics.intervals import holm, mcnemar, paired_difference
+from metrics.intervals import tail_of
+from metrics.significance.exact_tests import holm
+from metrics.significance.paired import Paired
 from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Rows that both versions answered, by who was right."""
-
-    both: int
-    only_live: int
-    only_candidate: int
-    neither: int
-
-    @property
-    def n(self) -> int:
-        """All rows."""
-        return self.both + self.only_live + self.only_candidate + self.neither
-
-    @classmethod
-    def of(cls, counts: Mapping[str, Any]) -> "Paired":
-        """The four counts of a document."""
-        return cls(*(int(counts[name]) for name in ("both", "only_live", "only_candidate", "neither")))
 
 
 def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired]) -> dict[str, Any]:
@@ -60,8 +41,8 @@ def overall_row(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
         return {"n": 0, "value": None, "low": None, "high": None, "bound": -policy.max_drop, "p_live_not_worse": None,
                 "verdict": UNDECIDED, "reason": "no rows"}
     row = _difference(counts, -policy.max_drop, policy.confidence)
-    row["p_live_not_worse"] = mcnemar(counts.only_candidate, counts.only_live)["b_worse"]
-    better = row["p_live_not_worse"] <= (1 - policy.confidence) / 2
+    row["p_live_not_worse"] = counts.mcnemar()["live_worse"]
+    better = row["p_live_not_worse"] <= tail_of(policy.confidence)
     row["verdict"] = PASS if better or row["low"] >= row["bound"] else FAIL if row["high"] < row["bound"] else UNDECIDED
     return row
 
@@ -69,7 +50,7 @@ def overall_row(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
 def class_rows(policy: GatePolicy, classes: Mapping[str, Paired]) -> list[dict[str, Any]]:
     """The same by class; a class fails by a significant drop that is larger than the policy allows."""
     rows = [{"label": label, "verdict": NOT_JUDGED, **_difference(counts, -policy.max_class_drop, policy.confidence),
-             "p": mcnemar(counts.only_candidate, counts.only_live)["a_worse"]}
+             "p": counts.mcnemar()["candidate_worse"]}
             for label, counts in sorted(classes.items()) if counts.n]
     judged = [row for row in rows if row["n"] >= policy.min_class_support]
     for row, p in zip(judged, holm([row["p"] for row in judged]).tolist(), strict=True):
@@ -79,10 +60,8 @@ def class_rows(policy: GatePolicy, classes: Mapping[str, Paired]) -> list[dict[s
 
 
 def _difference(counts: Paired, bound: float, confidence: float) -> dict[str, Any]:
-    low, high = paired_difference(counts.both, counts.only_candidate, counts.only_live, counts.neither, confidence)
-    return {"n": counts.n, "live": (counts.both + counts.only_live) / counts.n,
-            "candidate": (counts.both + counts.only_candidate) / counts.n,
-            "value": (counts.only_candidate - counts.only_live) / counts.n, "low": low, "high": high, "bound": bound}
+    return {"n": counts.n, "live": counts.live()["value"], "candidate": counts.candidate()["value"],
+            **counts.difference(confidence), "bound": bound}
 
 
 def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy: GatePolicy) -> str:

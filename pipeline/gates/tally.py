@@ -6,20 +6,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from contract.counts import ORIGINS, DayCounts, add, summed
 from contract.errors import UsageError
 from contract.policy import GatePolicy
-from metrics import calibration as confidence
-from metrics import drift
+from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
-from metrics.intervals import SEED
+from metrics.drift import newest_day_of
 
-REPLICATES = 1000
-ONE_DAY = "fewer than two days have predictions of it"
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Tally:
         return sum((self.origins.get(o, Share()) for o in origins), Share())
 
 
-def tally(cells: Any, version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
+def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
     """The tally of one version from Arrow cells (contract.counts.CELLS); `classes` are listed even without rows."""
     origins: dict[str, Share] = {}
     recall, precision = ({name: Share() for name in classes} for _ in range(2))
@@ -78,7 +77,7 @@ def tally(cells: Any, version: str, trusted: Sequence[str], classes: Sequence[st
     return Tally(predictions, origins, recall, precision)
 
 
-def _rows(cells: Any, version: str) -> list[dict[str, Any]]:
+def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     ours = cells.filter(pc.equal(cells["model_version"], version))
@@ -102,7 +101,7 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
         slices=slice_shares(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {},
         baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
         calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
-        drift=drift_of(days, version) if policy.max_drift is not None else {})
+        drift=newest_day_of(days, version) if policy.max_drift is not None else {})
 
 
 def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tally:
@@ -122,7 +121,7 @@ def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     return [d for d in days if first <= d.day <= last]
 
 
-def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
+def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
     """Right and labelled by (slice, value); rows without a value are no group of their own."""
     import pyarrow.compute as pc
 
@@ -136,38 +135,10 @@ def slice_shares(table: Any, version: str, trusted: Sequence[str]) -> dict[tuple
     return found
 
 
-def calibration(cells: Any, version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
-    """{"ece", "margin", "n"} over the trusted labels, or a reason.
-
-    The margin is the quantile (at the policy's confidence) of the sampling noise sum_b w_b |seen_b - true_b|. By the
-    triangle inequality the true error lies within the margin of the one seen, on both sides: the error seen is biased
-    upwards, so an interval around it by a bootstrap would not do.
-    """
+def calibration(cells: "pa.Table", version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
+    """{"ece", "margin", "n"} over the trusted labels of one version (metrics.calibration), or a reason."""
     ours = by_version(cells).get(version)
-    known = confidence.known(ours) if ours is not None else None
-    if known is not None:
-        known = known.where(np.isin(known.origin, [ORIGINS.index(o) for o in trusted if o in ORIGINS]))
-    if known is None or not len(known.n):
-        return {"ece": None, "margin": None, "n": 0, "reason": confidence.NO_CONFIDENCE["reason"]}
-    curve = confidence.calibration(known, policy.confidence)["reliability"]
-    count = np.array([b["count"] for b in curve], np.int64)
-    right, said = (np.array(side) * count for side in ([b["accuracy"]["value"] for b in curve],
-                                                       [b["confidence"] for b in curve]))
-    share, total = (right + 0.5) / (count + 1), count.sum()
-    drawn = np.random.default_rng(SEED).binomial(count, share, (REPLICATES, len(count)))
-    noise = np.abs(drawn - count * share).sum(1) / total
-    return {"ece": float(np.abs(right - said).sum() / total), "n": int(total),
-            "margin": float(np.quantile(noise, policy.confidence))}
-
-
-def drift_of(days: Sequence[DayCounts], version: str) -> dict[str, Any]:
-    """Divergence of the predicted classes of the version's newest day from its days before, or a reason."""
-    import pyarrow.compute as pc
-
-    cells = [d.tables["cells"].filter(pc.equal(d.tables["cells"]["model_version"], version)) for d in days]
-    filled = [i for i, table in enumerate(cells) if table.num_rows]
-    if len(filled) < 2:
-        return {"js": None, "js_95": None, "reason": ONE_DAY}
-    before = add(days[i] for i in filled[:-1])[0]["cells"]
-    before = before.filter(pc.equal(before["model_version"], version))
-    return drift.drift(before, cells[filled[-1]])["predicted"] | {"day": days[filled[-1]].day}
+    if ours is None:
+        return {"ece": None, "margin": None, "n": 0, "reason": NO_CONFIDENCE["reason"]}
+    believed = np.isin(ours.origin, [ORIGINS.index(o) for o in trusted if o in ORIGINS])
+    return error_and_margin(ours.where(believed), policy.confidence)

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
-from metrics.intervals import p_at_least, wilson
+from metrics.significance.exact_tests import shares_against
 from pipeline.gates.tally import Share
 
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
@@ -16,15 +14,9 @@ NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining 
 
 
 def figures(shares: Sequence[Share], bound: float, confidence: float) -> list[dict[str, Any]]:
-    """Value, interval and p of "at least the bound" of each share; null where there is no row."""
-    right, n = (np.array([getattr(share, name) for share in shares], float) for name in ("right", "n"))
-    size = np.where(n > 0, n, 1)
-    low, high = wilson(right, size, confidence)
-    columns = (right / size, low, high, p_at_least(right, size, bound))
-    found = [dict(zip(("value", "low", "high", "p"), row, strict=True)) for row in zip(*map(list, columns), strict=True)]
-    nothing = dict.fromkeys(("value", "low", "high", "p"))
-    return [{"right": share.right, "n": share.n, **({k: float(v) for k, v in row.items()} if share.n else nothing)}
-            for share, row in zip(shares, found, strict=True)]
+    """Counts, value, interval and p of "at least the bound" of each share; null where there is no row."""
+    rows = shares_against(bound, [share.right for share in shares], [share.n for share in shares], confidence)
+    return [{"right": share.right, "n": share.n, **row} for share, row in zip(shares, rows, strict=True)]
 
 
 def by_interval(low: float, high: float, least: float) -> str:

@@ -1,4 +1,3 @@
-import itertools
 from math import comb
 
 import numpy as np
@@ -25,34 +24,6 @@ def test_wilson_covers_at_its_level_over_truths_from_half_to_one(n):
     p = np.array([[comb(n, k) * t**k * (1 - t) ** (n - k) for k in range(n + 1)] for t in truth])
     covered = (p * ((low <= truth[:, None]) & (truth[:, None] <= high))).sum(1).mean()
     assert 0.93 <= covered <= 0.97
-
-
-def test_exact_tails_equal_sums_of_the_binomial():
-    for n, bound in itertools.product((1, 7, 40), (0.1, 0.9)):
-        p = [comb(n, k) * bound**k * (1 - bound) ** (n - k) for k in range(n + 1)]
-        for right in range(n + 1):
-            assert float(intervals.p_at_least(right, n, bound)) == pytest.approx(sum(p[:right + 1]))
-            assert float(intervals.p_at_most(right, n, bound)) == pytest.approx(sum(p[right:]))
-
-
-def test_clopper_pearson_equals_scipy():
-    for right, n in [(0, 5), (4, 5), (5, 5), (270, 300)]:
-        expected = binomtest(right, n).proportion_ci(0.9, method="exact")
-        assert intervals.clopper_pearson(right, n, 0.9) == pytest.approx((expected.low, expected.high))
-
-
-def test_holm_by_its_definition():
-    found = intervals.holm([0.04, 0.001, 0.03, 0.5])
-    assert found.tolist() == pytest.approx([0.09, 0.004, 0.09, 0.5])
-    assert intervals.holm([]).tolist() == []
-
-
-def test_mcnemar_equals_the_sign_test():
-    found = intervals.mcnemar(3, 12)
-    assert found["two_sided"] == pytest.approx(binomtest(3, 15).pvalue)
-    assert found["a_worse"] == pytest.approx(binomtest(3, 15, alternative="less").pvalue)
-    assert found["b_worse"] == pytest.approx(binomtest(12, 15, alternative="less").pvalue)
-    assert intervals.mcnemar(0, 0)["two_sided"] == 1.0
 
 
 @pytest.mark.parametrize("paired", [True, False])

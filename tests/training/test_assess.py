@@ -12,9 +12,19 @@ from training.assess import Side, assess, hashes
 from training.compare import Answers
 from training.trial import Trial
 
+CLASSES = ["a", "b"]
+
 
 def answers(named):
-    return Answers(np.array(named), np.full(len(named), 0.75))
+    return told(named, np.full(len(named), 0.75))
+
+
+def told(named, confidence):
+    return Answers(np.array(named), np.asarray(confidence), np.array(named), CLASSES)
+
+
+def figures(truth, answers):
+    return compare.figures(truth, answers, CLASSES, ["audit"] * len(truth), np.full(len(truth), np.nan), "1")
 
 
 def test_paired_counts_difference_and_mcnemar():
@@ -40,8 +50,38 @@ def test_weights_count_rows_by_their_selection():
 
 
 def test_calibration_error_of_answers_that_are_always_half_sure():
-    truth = np.array([0, 0, 0, 0])
-    assert compare.calibration_error(truth, Answers(np.array([0, 0, 0, 1]), np.full(4, 0.5))) == pytest.approx(0.25)
+    found = figures(np.array([0, 0, 0, 0]), told([0, 0, 0, 1], np.full(4, 0.5)))
+    assert found["calibration"]["ece"] == pytest.approx(0.25)
+
+
+def test_a_confidence_just_below_an_edge_is_in_the_bin_below_it():
+    """Half of the rows say 0.45 and are wrong, half say the double before it and are right: two bins, each 0.5 off."""
+    below = np.nextafter(0.45, 0)
+    named, confidence = [0] * 100, np.repeat([below, 0.45], 50)
+    found = figures(np.repeat([0, 1], 50), told(named, confidence))["calibration"]
+    assert found["ece"] == pytest.approx(0.5, abs=1e-8)
+    assert found["ece"] == pytest.approx(by_hand(np.repeat([True, False], 50), confidence), abs=1e-8)
+    assert [(b["low"], b["accuracy"]["value"]) for b in found["reliability"]] == [(0.4, 1.0), (0.45, 0.0)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_calibration_error_is_that_of_a_count_by_hand(seed):
+    rng = np.random.default_rng(seed)
+    edges = np.concatenate([[k / 20, np.nextafter(k / 20, 0)] for k in range(1, 21)])
+    confidence = np.concatenate([edges, rng.random(60)])
+    named = rng.integers(0, 2, len(confidence))
+    found = figures(np.zeros(len(confidence), int), told(named, confidence))
+    assert found["calibration"]["ece"] == pytest.approx(by_hand(named == 0, confidence), abs=1e-8)
+
+
+def by_hand(right, confidence):
+    """Expected calibration error (Naeini et al. 2015), bin by bin, each bin found by comparing with the doubles k/20."""
+    gaps = 0.0
+    for k in range(20):
+        mine = [(r, c) for r, c in zip(right, confidence, strict=True)
+                if max(j for j in range(20) if j / 20 <= c) == k]
+        gaps += abs(sum(bool(r) for r, _ in mine) - sum(c for _, c in mine))
+    return gaps / len(right)
 
 
 def test_both_versions_are_asked_the_same_rows(world):
@@ -53,6 +93,11 @@ def test_both_versions_are_asked_the_same_rows(world):
     assert found["versions"]["candidate"]["weights_sha256"] == candidate.weights_sha256
     assert {c["version"] for c in found["leakage"]["checked"]} == {"1", "2"}
     assert found["trial"]["images"] == 5 and found["trial"]["largest_difference"] < 1e-4
+    for side, figures in found["versions"].items():
+        assert figures["accuracy"] == found["overall"][side]
+        assert figures["calibration_error"] == figures["calibration"]["ece"]
+        recalls = {row["label"]: row["recall"] for row in figures["per_class"]}
+        assert all(recalls[row["label"]] == row[side] for row in found["per_class"])
 
 
 def test_a_version_is_assessed_and_served_in_the_number_format_of_its_card(world):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contract import layout, samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
-from contract.samples import STRATEGIES, Cell, Design, Sample, asked, confidence_bin, draw, drawn, spread
+from contract.samples import STRATEGIES, Cell, Design, Sample, asked, draw, drawn, spread
 from contract.storage import open_root, read_json
 from inference import review
 from inference.keys import KeyRing
@@ -36,13 +36,6 @@ def test_drawing_many_is_asking_each(salt, ids, p):
     sample = draw(MODEL, DAY, "audit", Design("random-audit", salt, p=p))
     found = [ids[i] for i, _ in drawn(sample, ((i, "a", 3) for i in ids))]
     assert found == [i for i in ids if asked(salt, i, p)]
-
-
-@pytest.mark.parametrize("k", range(20))
-def test_bins_compare_with_the_doubles(k):
-    assert confidence_bin(k / 20) == k
-    assert confidence_bin(np.nextafter(k / 20, -1)) == (k - 1 if k else None)
-    assert confidence_bin(1.0) == 19 and confidence_bin(float("nan")) is None
 
 
 @pytest.mark.parametrize("strategy", [s for s in STRATEGIES if s != "random-audit"])

@@ -1,0 +1,34 @@
+"""The bin that a confidence falls into (docs/design.md#rule-5-confidence-bins), for a value and for a whole column.
+
+What draws samples, what assesses a candidate and what evaluates the log must put a row into the same bin, so all of
+them call this module. The engines count by code of their own, so that each checks the others; a test holds them to it.
+"""
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from contract.counts import BINS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NO_BIN = -1
+# The doubles k / 20 for k = 0 … 20. A confidence is compared with them and never multiplied: 20 * 0.44999999999999996,
+# the largest double below 0.45, rounds to 9.0, and the row would land one bin too high.
+EDGES = tuple(k / BINS for k in range(BINS + 1))
+
+
+def confidence_bin(confidence: float | None) -> int | None:
+    """Returns the largest k of 0 … 19 with k/20 <= confidence; None for None, NaN and values outside [0, 1]."""
+    if confidence is None or not 0 <= confidence <= 1:
+        return None
+    return min(bisect_right(EDGES, confidence) - 1, BINS - 1)
+
+
+def confidence_bins(confidence: "np.ndarray") -> "np.ndarray":
+    """Returns `confidence_bin` of each element as int64; NO_BIN (-1) for NaN (a null) and values outside [0, 1]."""
+    import numpy as np
+
+    values = np.asarray(confidence, np.float64)
+    bins = np.minimum(np.searchsorted(EDGES, values, side="right") - 1, BINS - 1)
+    return np.where((values >= 0) & (values <= 1), bins, NO_BIN)

@@ -1,0 +1,217 @@
+"""Engines count, metrics/ divides: every other division in the source is named here, with what it divides.
+
+Read from the syntax tree: `/`, `//` and their assignments, divmod, and calls such as np.divide and x.mean(). A path joined
+by `/` is told by its operands. SQL in texts is not read.
+"""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("command", "contract", "emr", "inference", "jobs", "jvm", "pipeline", "tools", "training")
+AT_LEAST = 220  # source files when this was last raised: an empty or half-read tree must not pass
+
+# What is divided outside metrics/, and where: "file function" -> nothing else in that function may be a figure.
+ELSEWHERE = {
+    "units of time, or moments within a day": """
+        contract/clock.py <module>
+        contract/clock.py now_us
+        contract/clock.py to_us
+        contract/ids.py uuid7
+        contract/runs.py Timing.poll
+        emr/estimate.py _estimate_stage
+        emr/serverless/job.py _make_application
+        inference/api.py make_router.metrics
+        inference/auth.py limit_rate
+        inference/auth.py sign_session
+        inference/auth.py open_session
+        inference/clock_skew.py ClockSkew.check
+        inference/outbox/shipper.py Shipper._is_due
+        inference/outbox/shipper.py Shipper._work
+        inference/service.py Service.start
+        jobs/engines/embedded/cells.py count_delays
+        jobs/engines/embedded/read.py convert
+        jobs/engines/embedded/sql.py _day_bounds
+        jobs/engines/mapreduce/splits.py _microseconds
+        jobs/engines/rules.py _count_prediction
+        jobs/engines/rules.py is_misfiled
+        jobs/engines/rules.py slice_value
+        jobs/engines/spark/cells.py count_delays
+        jobs/engines/spark/slices.py slice_values
+        jobs/engines/spark/tasks.py _microseconds
+        jobs/evaluate_mapreduce.py day_number
+        pipeline/demo/traffic.py _send.one
+        """,
+    "bytes, in units or for each part": """
+        emr/package.py publish_package
+        inference/pages/models.py _describe_version
+        jobs/datasets/plan.py _placed
+        jobs/engines/mapreduce/splits.py _split_file
+        jobs/engines/mapreduce/splits.py write
+        jvm/session.py _local_settings
+        pipeline/checks/machine.py check_disk
+        pipeline/running/emr.py _is_little
+        tools/preflight.py main
+        tools/preflight.py problems
+        training/assess.py text
+        training/feed/cache.py PictureCache.__init__
+        """,
+    "progress and rates of a running command": """
+        command/progress.py Progress.line
+        emr/estimate.py estimate
+        training/fit/progress.py TrainingProgress.step
+        """,
+    "work shared among tasks, cores, ranks or steps": """
+        inference/cores.py Cores.set_share
+        jobs/datasets/images.py look_at
+        jobs/datasets/petastorm_writer.py _write_file
+        jobs/engines/spark/tasks.py count_days
+        training/feed/world.py World.span
+        training/feed/world.py World.step
+        training/fit/loop.py Loop._updates
+        training/train.py job_of
+        """,
+    "pixels, of pictures and of charts": """
+        inference/model/preprocess.py _resize
+        jobs/datasets/near_duplicates.py <module>
+        jobs/datasets/near_duplicates.py _parts
+        jobs/datasets/petastorm_writer.py shrunk
+        jobs/reports/charts.py _grid
+        jobs/reports/charts.py _line
+        jobs/reports/charts.py reliability
+        jobs/reports/charts.py sparks
+        jobs/reports/charts.py trend
+        jobs/reports/charts.py trend.x
+        jobs/reports/charts.py trend.y
+        training/feed/augment.py _change
+        training/feed/augment.py apply
+        """,
+    "the order of the confusion's rows, which is not shown as a number": """
+        jobs/reports/heatmap.py clustered
+        """,
+    "a hash as a number in [0, 1)": """
+        contract/samples.py uniform
+        jobs/datasets/plan.py split_of
+        training/feed/augment.py draw_uniforms
+        """,
+    "probabilities with which items are asked, before there is an answer": """
+        contract/samples.py _evenly
+        contract/samples.py draw
+        contract/samples.py spread
+        contract/samples.py uncertain_first
+        """,
+    "the doubles k/20 and floor(2^16 / p) of the rules of counting: keys and scales of counts": """
+        contract/confidence.py <module>
+        jobs/engines/embedded/cells.py <module>
+        jobs/engines/embedded/cells.py _weights_of_cells
+        jobs/engines/rules.py confidence_bin
+        jobs/engines/rules.py weight_of
+        jobs/engines/spark/cells.py <module>
+        jobs/engines/spark/cells.py weights_of
+        """,
+    "packed keys, taken apart": """
+        jobs/engines/arrays.py uuid_words
+        jobs/engines/spark/cells.py count_coincidences
+        """,
+    "gradients, learning rates, weights and the running loss of training, which rest on no log": """
+        training/fit/grow_head.py _grow_rows
+        training/fit/loop.py Loop._apply
+        training/fit/loop.py Loop._end_epoch
+        training/fit/loop.py Loop._update
+        training/fit/loop.py Loop._validate
+        training/fit/loop.py _weigh_classes
+        training/fit/state.py State.take_buffers
+        training/fit/state.py State.update
+        training/fit/state.py lr_at
+        """,
+    "nothing: its own `mean` asks metrics.figure.ratio": """
+        jobs/reports/view.py _average
+        """,
+    "the truth of the demonstration's own traffic, which no log has": """
+        pipeline/demo/run.py make_rows
+        """,
+}
+BELONGS = ("divides outside metrics/. Where it divides counts, or makes an interval or a test of them, it belongs to metrics/ "
+           "(a plain share: metrics.figure.ratio), so that two places cannot disagree; where it divides something else, "
+           "name it in ELSEWHERE of tests/metrics/test_only_metrics_divides.py under what that is")
+
+PATH_NAMES = ("path", "folder", "dir", "root", "here", "home", "parent", "source", "venv", "jars", "aside", "prefix")
+PATH_CALLS = ("Path", "resolve", "relative_to", "with_suffix", "expanduser")
+DIVIDING = ("divide", "true_divide", "floor_divide", "divmod", "mean", "nanmean", "fmean", "average")
+
+
+def is_path(node):
+    """Whether an operand of `/` looks like a path: a text, a name such as `folder`, Path(…), or a path joined before."""
+    if isinstance(node, ast.JoinedStr):
+        return True
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str)
+    if isinstance(node, ast.Name | ast.Attribute):
+        return last_name(node).lower().endswith(PATH_NAMES)
+    if isinstance(node, ast.Call):
+        return last_name(node.func) in PATH_CALLS
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and (is_path(node.left) or is_path(node.right))
+
+
+def last_name(node):
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def divides(node):
+    if isinstance(node, ast.Call):
+        return last_name(node.func) in DIVIDING
+    if isinstance(node, ast.AugAssign):
+        return isinstance(node.op, ast.Div | ast.FloorDiv) and not is_path(node.value)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return not (is_path(node.left) or is_path(node.right))
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv)
+
+
+def divisions(tree, within=""):
+    """(qualified name of the function, line) of every division; "<module>" outside functions and classes."""
+    for node in ast.iter_child_nodes(tree):
+        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        inner = f"{within}.{node.name}".lstrip(".") if named else within
+        if divides(node):
+            yield within or "<module>", node.lineno
+        yield from divisions(node, inner)
+
+
+def sources():
+    return sorted(path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def listed():
+    return [line.strip() for lines in ELSEWHERE.values() for line in lines.strip().splitlines()]
+
+
+def test_no_division_but_in_metrics_and_where_the_list_says_what_it_divides():
+    files, known = sources(), set(listed())
+    assert len(files) >= AT_LEAST
+    found = {(f"{file} {function}", f"{file}:{line}") for file in files
+             for function, line in divisions(ast.parse((ROOT / file).read_text()))}
+    new = sorted({f"{at} ({entry.split()[1]})" for entry, at in found if entry not in known})
+    assert not new, f"{', '.join(new)}: {BELONGS}."
+    gone = sorted(known - {entry for entry, _ in found})
+    assert not gone, f"{', '.join(gone)}: no longer divides, or has another name. Take it out of ELSEWHERE, or rename it."
+
+
+def test_the_list_names_each_function_once():
+    assert [entry for entry, n in Counter(listed()).items() if n > 1] == []
+
+
+@pytest.mark.parametrize(("code", "found"), [
+    ("x = right / n", 1), ("x = right // n", 1), ("x /= n", 1), ("x = np.divide(right, n)", 1), ("x = right.mean()", 1),
+    ("x = divmod(right, n)", 1), ("x = (a / b) / c", 2), ("x = 'a/b'", 0),
+    ("x = folder / 'a' / f'{n}.json'", 0), ("x = self.root / key", 0), ("x = Path(a) / b", 0), ("x = base / 'a' / b / c", 0),
+])
+def test_paths_are_told_from_numbers(code, found):
+    assert len(list(divisions(ast.parse(code)))) == found
+
+
+def test_a_division_is_named_by_its_function():
+    code = "class A:\n    def share(self):\n        def one(x):\n            return x / self.n\n        return one(1) / 2\n"
+    assert sorted(divisions(ast.parse(code))) == [("A.share", 5), ("A.share.one", 4)]
