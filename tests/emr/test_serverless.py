@@ -75,7 +75,7 @@ def test_a_lost_response_makes_nothing_twice(serverless, tmp_root, operation):
     serverless.faults = [(operation, "after", lost())] if operation != "delete_application" else [
         (operation, "before", throttle(operation))] * 3
     assert turn(tmp_root)["status"] == "published"
-    assert len(serverless.applications) == len(serverless.job) == 1 and serverless.alive == []
+    assert len(serverless.applications) == len(serverless.jobs) == 1 and serverless.alive == []
 
 
 def test_a_job_that_fails_is_told_and_the_next_start_goes_on(serverless, tmp_root):
