@@ -19,15 +19,15 @@ FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "keys
            "predictions/", "runs/", "samples/", "scoring/", "tables/")
 
 
-def name(text: str) -> str:
+def encode_name(text: str) -> str:
     """A model's name as one folder name: percent-encoded, so that '/' or a space in it cannot move anything."""
     if not text or text in (".", ".."):
         raise UsageError(f"expected the name of a model, got {text!r}.")
     return quote(text, safe="")
 
 
-def unname(folder: str) -> str:
-    """The inverse of `name`."""
+def decode_name(folder: str) -> str:
+    """The inverse of `encode_name`."""
     return unquote(folder)
 
 
@@ -70,12 +70,12 @@ def image(sha256: str, extension: str) -> str:
 
 def samples(model: str) -> str:
     """The folder of a model's samples, one folder `dt=<day>` below it for each day that has any."""
-    return f"samples/{name(model)}/"
+    return f"samples/{encode_name(model)}/"
 
 
 def sample(model: str, day: str, kind: str) -> str:
     """The folder of a day's sample of one kind (audit or review)."""
-    return f"samples/{name(model)}/dt={day}/{kind}/"
+    return f"samples/{encode_name(model)}/dt={day}/{kind}/"
 
 
 def sample_document(model: str, day: str, kind: str) -> str:
@@ -95,7 +95,7 @@ def answers(model: str, day: str, kind: str, batch: int) -> str:
 
 def scoring(model: str, version: str) -> str:
     """The folder of a version's batch scoring: `items-<hash>.parquet` beside the plans (contract.sequence)."""
-    return f"scoring/{name(model)}/{version}/"
+    return f"scoring/{encode_name(model)}/{version}/"
 
 
 def scoring_plans(model: str, version: str) -> str:
@@ -125,7 +125,7 @@ def scoring_done(model: str, version: str, plan: int, first: int) -> str:
 
 def counts(model: str, day: str, inputs: str = "") -> str:
     """The folder of a day's counts; with `inputs`, of those made from exactly these inputs."""
-    folder = f"counts/{name(model)}/dt={day}/"
+    folder = f"counts/{encode_name(model)}/dt={day}/"
     return f"{folder}{inputs}/" if inputs else folder
 
 
@@ -139,14 +139,14 @@ def counts_document(model: str, day: str, name: str) -> str:
     return f"{counts(model, day)}{name}.json"
 
 
-def evaluated() -> str:
+def all_evaluations() -> str:
     """The folder of all evaluations, with one folder for each model below it."""
     return "evaluations/"
 
 
 def evaluations(model: str) -> str:
     """The folder of all evaluations of a model."""
-    return f"{evaluated()}{name(model)}/"
+    return f"{all_evaluations()}{encode_name(model)}/"
 
 
 def evaluation(model: str, evaluation_id: str) -> str:
@@ -191,7 +191,7 @@ def sql_tables(table: str) -> str:
 
 def sql_table(table: str, model: str, evaluation_id: str) -> str:
     """A table of one evaluation where SQL engines look for partitions."""
-    return f"{sql_tables(table)}model={name(model)}/evaluation={evaluation_id}/rows.parquet"
+    return f"{sql_tables(table)}model={encode_name(model)}/evaluation={evaluation_id}/rows.parquet"
 
 
 def datasets() -> str:
@@ -241,7 +241,7 @@ def models() -> str:
 
 def versions(model: str) -> str:
     """The folder of a model's versions."""
-    return f"{models()}{name(model)}/versions/"
+    return f"{models()}{encode_name(model)}/versions/"
 
 
 def version(model: str, number: str) -> str:
@@ -266,27 +266,27 @@ def claim(model: str, number: str = "{}") -> str:
 
 def history(model: str) -> str:
     """The pattern of the history records (contract.sequence)."""
-    return f"{models()}{name(model)}/history/{{:08d}}.json"
+    return f"{models()}{encode_name(model)}/history/{{:08d}}.json"
 
 
 def live(model: str) -> str:
     """A copy of the newest history record's state, for people and other programs."""
-    return f"{models()}{name(model)}/live.json"
+    return f"{models()}{encode_name(model)}/live.json"
 
 
 def probe(model: str) -> str:
     """Written twice before the first write of the registry: a store must refuse the second, exclusive one."""
-    return f"{models()}{name(model)}/probe.json"
+    return f"{models()}{encode_name(model)}/probe.json"
 
 
 def runs(model: str) -> str:
     """The pattern of the runs (contract.sequence)."""
-    return f"runs/{name(model)}/{{}}/run.json"
+    return f"runs/{encode_name(model)}/{{}}/run.json"
 
 
 def run(model: str, n: int) -> str:
     """The folder of one run."""
-    return f"runs/{name(model)}/{n}/"
+    return f"runs/{encode_name(model)}/{n}/"
 
 
 def owner(model: str, n: int, number: int | str = "{}") -> str:
@@ -319,14 +319,14 @@ def failure(checkpoint_folder: str, job: str) -> str:
     return f"{checkpoint_folder}{job}-failure.json"
 
 
-def keys() -> str:
+def api_keys() -> str:
     """The folder of all API keys."""
     return "keys/"
 
 
-def key(key_id: str) -> str:
+def api_key(key_id: str) -> str:
     """The document of one API key."""
-    return f"{keys()}{key_id}.json"
+    return f"{api_keys()}{key_id}.json"
 
 
 def erasures() -> str:
@@ -341,7 +341,7 @@ def erasure(sha256: str) -> str:
 
 def step(model: str, digest: str) -> str:
     """The pattern of the attempts at one stage on a cluster (contract.sequence); answers lie beside the requests."""
-    return f"runs/{name(model)}/steps/{digest}/{{}}/request.json"
+    return f"runs/{encode_name(model)}/steps/{digest}/{{}}/request.json"
 
 
 def beside_step(request_key: str, document: str) -> str:
@@ -352,7 +352,7 @@ def beside_step(request_key: str, document: str) -> str:
 def step_of(request_key: str) -> tuple[str, str, int]:
     """The inverse of `step`: the model, the digest and the number of an attempt, from the key of its request."""
     _, model, _, digest, number, _ = request_key.split("/")
-    return unname(model), digest, int(number)
+    return decode_name(model), digest, int(number)
 
 
 def package(file: str = "") -> str:

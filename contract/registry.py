@@ -230,7 +230,7 @@ class Registry:
 
 def models(storage: Storage) -> list[str]:
     """Names of the models under a root."""
-    return [layout.unname(f) for f in storage.folders(layout.models())]
+    return [layout.decode_name(f) for f in storage.folders(layout.models())]
 
 
 def file_sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ from emr.serverless.account import find_role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
 LABELLED = f"{layout.day_folder(layout.LABELS, '2026-11-20')}x.parquet"  # labels come from people, by the service
-FORBIDDEN = (layout.package("train-0.tar.gz"), layout.key("x"))
+FORBIDDEN = (layout.package("train-0.tar.gz"), layout.api_key("x"))
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,13 @@ class KeyRing:
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "key"
         secret, id_ = secrets.token_urlsafe(32), f"{slug}-{secrets.token_hex(3)}"
         key = Key(id=id_, name=name.strip(), roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate)
-        self.storage.create(layout.key(id_), key.to_bytes())
+        self.storage.create(layout.api_key(id_), key.to_bytes())
         return f"{id_}.{secret}"
 
     def list_keys(self) -> list[Key]:
         """Reads all keys, revoked ones too, by id."""
-        ids = [layout.document_name(e.key) for e in self.storage.list(layout.keys())]
-        return [Key.load(self.storage, layout.key(i)) for i in ids if KEY_ID.fullmatch(i)]
+        ids = [layout.document_name(e.key) for e in self.storage.list(layout.api_keys())]
+        return [Key.load(self.storage, layout.api_key(i)) for i in ids if KEY_ID.fullmatch(i)]
 
     def revoke(self, key_id: str) -> Key:
         """Ends a key; replicas refuse it within `CACHE_SECONDS`. Revoked again, nothing changes."""
@@ -84,7 +84,7 @@ class KeyRing:
             raise UsageError(f"there is no key {key_id!r}. `trueup keys list` shows all ids.")
         if key.revoked_at is None:
             key = key.model_copy(update={"revoked_at": _now()})
-            self.storage.put(layout.key(key_id), key.to_bytes())
+            self.storage.put(layout.api_key(key_id), key.to_bytes())
         self._cache.pop(key_id, None)
         return key
 
@@ -132,7 +132,7 @@ class KeyRing:
 
     def _read_key(self, key_id: str) -> Key | None:
         try:
-            return Key.load(self.storage, layout.key(key_id)) if KEY_ID.fullmatch(key_id) else None
+            return Key.load(self.storage, layout.api_key(key_id)) if KEY_ID.fullmatch(key_id) else None
         except NotFound:
             return None
 
@@ -141,7 +141,7 @@ class KeyRing:
     def session_secret(self) -> bytes:
         """Returns the bytes that sign page sessions: made once per root, shared by all replicas."""
         if self._session_secret is None:
-            key = layout.key(SESSION)
+            key = layout.api_key(SESSION)
             create_if_absent(self.storage, key, _Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
             self._session_secret = bytes.fromhex(_Secret.load(self.storage, key).secret)
         return self._session_secret
@@ -155,16 +155,16 @@ class KeyRing:
             return None
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         document = _Secret(secret=_hash(secret), created_at=_now())
-        self.storage.create(layout.key(f"{INVITE}-{id_}"), document.to_bytes())
+        self.storage.create(layout.api_key(f"{INVITE}-{id_}"), document.to_bytes())
         return f"{id_}.{secret}"
 
     def is_invited(self, token: str) -> bool:
         """Says whether an invitation is right, unused, at most a day old, and no working key exists yet."""
         id_, _, secret = token.partition(".")
-        if not re.fullmatch(r"[0-9a-f]{12}", id_) or self.storage.exists(layout.key(f"{INVITE}-{id_}-used")):
+        if not re.fullmatch(r"[0-9a-f]{12}", id_) or self.storage.exists(layout.api_key(f"{INVITE}-{id_}-used")):
             return False
         try:
-            document = _Secret.load(self.storage, layout.key(f"{INVITE}-{id_}"))
+            document = _Secret.load(self.storage, layout.api_key(f"{INVITE}-{id_}"))
         except NotFound:
             return False
         age = (clock.now() - clock.parse_moment(document.created_at)).total_seconds()
@@ -175,7 +175,7 @@ class KeyRing:
         """Uses an invitation up and returns the administrator's new token; None when it is no longer good."""
         if not self.is_invited(token):
             return None
-        used = layout.key(f"{INVITE}-{token.partition('.')[0]}-used")
+        used = layout.api_key(f"{INVITE}-{token.partition('.')[0]}-used")
         if not create_if_absent(self.storage, used, b'{"schema": "1"}\n'):
             return None
         return self.add(name, ["admin"])

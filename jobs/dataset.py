@@ -62,7 +62,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     if not any(day.labels for day in days):
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
-    spark = session.get(spark_settings.collect_conf(settings, spark_conf))
+    spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), role, **scale_weights(settings.evaluate))
     rows = labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,
@@ -108,7 +108,7 @@ def export(storage: Storage, made: Manifest, folder: Path) -> int:
         with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
             for batch in parquet.iter_batches(64, columns=["image_sha256", "image", "label", "image_uri"]):
                 for row in batch.to_pylist():
-                    target = folder / file.split / layout.name(row["label"])
+                    target = folder / file.split / layout.encode_name(row["label"])
                     target.mkdir(parents=True, exist_ok=True)
                     (target / f"{row['image_sha256']}{Path(row['image_uri']).suffix}").write_bytes(row["image"])
     return sum(made.rows.values())

@@ -125,7 +125,7 @@ class MREvaluate(MRJob):
             return
         rows = [(kind, _decode(row, prediction_id)) for kind, row in values]
         predictions = [row for kind, row in rows if kind == "p"]
-        for record in rules.judge(predictions, [r for r in rows if r[0] != "p"], self.question):
+        for record in rules.count_prediction_id(predictions, [r for r in rows if r[0] != "p"], self.question):
             self._add(day, record)
         if len(self.sums) > FLUSH_AT:
             yield from self.flush()

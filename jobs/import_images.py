@@ -41,7 +41,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(layout.PICTURES)}), found none.")
-    spark = session.get(spark_conf.collect_conf(settings))
+    spark = session.get_session(spark_conf.collect_conf(settings))
     made = build(spark, storage, settings.need_model(), rows, settings.dataset, as_of, {})
     said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)

@@ -83,7 +83,7 @@ def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf:
     """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
     from jvm import session, task_store
 
-    at, context = task_store.where(storage), session.get(spark_conf, hands_out=True).sparkContext
+    at, context = task_store.where(storage), session.get_session(spark_conf, hands_out=True).sparkContext
     slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
     return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, iter(parts))).collect()
 
@@ -180,9 +180,9 @@ def in_table(path: Path) -> list[Item]:
 def command(settings: Settings, model: str | None, version: str | None, images: str | None, uris: Path | None, batch: int,
             spark_conf: tuple[str, ...]) -> Outcome:
     """Classify the new images under a prefix, in batches on Spark; rows of role batch."""
-    if images is not None and uris is None:
+    if images and uris is None:
         found = under(images)
-    elif uris is not None and images is None:
+    elif uris is not None and not images:
         found = in_table(uris)
     else:
         raise UsageError("expected one of --images (a folder or s3:// prefix) and --uris (a table).")

@@ -47,7 +47,7 @@ HANDS_OUT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseS
 MOST_DRIVER_MB = 4096
 
 
-def get(conf: Mapping[str, str] | None = None, hands_out: bool = False) -> SparkSession:
+def get_session(conf: Mapping[str, str] | None = None, hands_out: bool = False) -> SparkSession:
     """A session of our own with `conf` passed through; UsageError for a setting that comes too late.
 
     `hands_out`: the work is done in Python's workers; a Java that is started on this machine is started for that.

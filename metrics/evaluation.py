@@ -31,7 +31,7 @@ from metrics.estimate import accuracy, by_origin, estimate
 from metrics.origin_sums import labelled_sums, sums_by_origin
 from metrics.since_dataset import Learnt, since_dataset
 from metrics.unlabelled import check_on_later, unlabelled_estimate
-from metrics.version import Rules, margins_by_version, of_version
+from metrics.version import Rules, make_version_figures, margins_by_version
 from metrics.window import DayFigures, WindowCounts
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def build_versions(counted: WindowCounts, background: Background, rules: Rules, 
     days, origins, bases = counted.days, counted.origins, background.bases(counted.days)
     versions: dict[str, Version] = {}
     for name, margins in margins_by_version(counted).items():
-        figures = of_version(margins, origins[name], background.classes.get(name), rules, bases)
+        figures = make_version_figures(margins, origins[name], background.classes.get(name), rules, bases)
         check = check_on_later([(day.day, day.bins[name]) for day in days if name in day.bins], rules.confidence)
         figures["unlabelled_estimate"] = unlabelled_estimate(margins.bins, rules.confidence, drifts, check)
         versions[name] = figures

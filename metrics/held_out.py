@@ -21,7 +21,7 @@ from contract.counts import (
     canonical,
     empty_tables,
 )
-from metrics.version import Rules, margins_by_version, of_version
+from metrics.version import Rules, make_version_figures, margins_by_version
 from metrics.window import WindowCounts
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def figures(rows: HeldOutRows, version: str, classes: list[str] | None, rules: R
     counts = DayCounts("held out", empty_tables() | {"cells": cells(rows, version)}, dict.fromkeys(ROWS, 0))
     window = WindowCounts.of([counts])
     margins = margins_by_version(window)[version]
-    of_all = of_version(margins, window.origins[version], classes, rules or Rules())
+    of_all = make_version_figures(margins, window.origins[version], classes, rules or Rules())
     named: Mapping[str, Any] = {**of_all}
     return {name: named[name] for name in FIGURES}
 

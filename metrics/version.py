@@ -50,7 +50,7 @@ def margins_by_version(window: WindowCounts) -> dict[str, Margins]:
     return {version: Margins(pairs[version], bins[version], ranks[version]) for version in pairs}
 
 
-def of_version(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
+def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
                bases: Mapping[Origin, Basis] | None = None) -> Version:
     """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card; `bases` says
     what the labels of each origin class rest on, where that was looked up."""

@@ -38,7 +38,7 @@ def command(settings: Settings, model: str | None) -> Outcome:
 
 def list_models(storage: Storage) -> list[str]:
     """Lists models that were published or evaluated; foreign ones have evaluations only."""
-    evaluated = [layout.unname(folder) for folder in storage.folders(layout.evaluated())]
+    evaluated = [layout.decode_name(folder) for folder in storage.folders(layout.all_evaluations())]
     return sorted({*models(storage), *evaluated})
 
 

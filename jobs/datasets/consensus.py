@@ -110,14 +110,14 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
     kept = rules.in_order(predictions, rules.PREDICTION_ORDER)[0] if predictions else None
     if kept is None or kept["model"] != question.model:
         return
-    verdict = rules.decide(kept, [("ok", row) for row in labels], question)
+    verdict = rules.resolve_labels(kept, [("ok", row) for row in labels], question)
     if not verdict.votes:
         return
     yield {"day": key[0], "prediction_id": key[1], "origin": verdict.origin,
            "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _decided(verdict)
 
 
-def _decided(verdict: rules.Verdict) -> dict[str, Any]:
+def _decided(verdict: rules.LabelOutcome) -> dict[str, Any]:
     deciding, label = verdict.deciding, verdict.label
     agreeing = [row for row in deciding if row["label"] == label]
     return {"label": label, "votes": len(deciding), "agreeing": len(agreeing),

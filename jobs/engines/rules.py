@@ -96,7 +96,7 @@ def origin_class(row: Row) -> str:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LabelOutcome:
     """What the label rows of one prediction come to: rules 3 and 4."""
 
     endings: Mapping[str, int]  # how many rows ended as what: a name in ROWS -> number of rows
@@ -106,7 +106,7 @@ class Verdict:
     label: str | None  # the consensus
 
 
-def judge(predictions: list[Row], labels: list[tuple[str, Row]], question: Question) -> Iterator[Record]:
+def count_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], question: Question) -> Iterator[Record]:
     """Yields all records of one prediction id.
 
     `predictions` are its known prediction rows, `labels` its label rows, each with its `label_status`.
@@ -124,13 +124,13 @@ def judge(predictions: list[Row], labels: list[tuple[str, Row]], question: Quest
     for status, row in labels:
         if status in ("ok", "future"):
             yield "known", (), (known_at(row["labeled_at"], row.get("recorded_at")),)
-    verdict = decide(kept, labels, question)
+    verdict = resolve_labels(kept, labels, question)
     yield from (_row_count(name, n) for name, n in verdict.endings.items() if n)
     if kept:
         yield from _count_prediction(kept, verdict, question)
 
 
-def decide(kept: Row | None, labels: list[tuple[str, Row]], question: Question) -> Verdict:
+def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Question) -> LabelOutcome:
     """Decides how each label row of one prediction ends (rule 3) and what the votes agree on (rule 4).
 
     `kept` is the prediction, None when there is none; `labels` are its label rows, each with its `label_status`.
@@ -138,9 +138,9 @@ def decide(kept: Row | None, labels: list[tuple[str, Row]], question: Question) 
     endings, votes = _end_rows(kept, labels)
     highest = min((ORIGINS.index(origin_class(row)) for row in votes), default=None)
     if highest is None:
-        return Verdict(endings, [], [], None, None)
+        return LabelOutcome(endings, [], [], None, None)
     deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
-    return Verdict(endings, votes, deciding, ORIGINS[highest], choose_label(deciding, question))
+    return LabelOutcome(endings, votes, deciding, ORIGINS[highest], choose_label(deciding, question))
 
 
 def _end_rows(kept: Row | None, labels: list[tuple[str, Row]]) -> tuple[Counter[str], list[Row]]:
@@ -190,7 +190,7 @@ def _row_count(name: str, n: int) -> Record:
     return "rows", (name,), (n,)
 
 
-def _count_prediction(kept: Row, verdict: Verdict, question: Question) -> Iterator[Record]:
+def _count_prediction(kept: Row, verdict: LabelOutcome, question: Question) -> Iterator[Record]:
     """Yields everything that one distinct prediction of our model adds to the counts."""
     yield "cells", *_count_cell(kept, verdict)
     for declared in question.slices:
@@ -204,7 +204,7 @@ def _count_prediction(kept: Row, verdict: Verdict, question: Question) -> Iterat
     yield from _count_coincidences(Counter(row["label"] for row in verdict.deciding))
 
 
-def _count_cell(kept: Row, verdict: Verdict) -> tuple[tuple, tuple]:
+def _count_cell(kept: Row, verdict: LabelOutcome) -> tuple[tuple, tuple]:
     """Returns the key and the values that one prediction adds to `cells`."""
     deciding = verdict.deciding
     bin_ = confidence_bin(kept["confidence"])

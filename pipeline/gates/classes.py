@@ -8,10 +8,10 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from metrics.significance.exact_tests import holm
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
 
-Member = tuple[str, float, Mapping[str, Share]]
+Member = tuple[str, float, Mapping[str, RightCount]]
 
 
 def family_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def family_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
     return family([(name, bound, shares) for name, bound, shares in wanted if bound is not None], policy)
 
 
-def class_gate(name: str, bound: float | None, shares: Mapping[str, Share], policy: GatePolicy) -> dict[str, Any] | None:
+def class_gate(name: str, bound: float | None, shares: Mapping[str, RightCount], policy: GatePolicy) -> dict[str, Any] | None:
     """One gate that is a family of its own, or None when the policy has no bound."""
     return None if bound is None else family([(name, bound, shares)], policy)[0]
 
@@ -42,7 +42,7 @@ def family(members: list[Member], policy: GatePolicy) -> list[dict[str, Any]]:
     return [_gate(name, bound, rows[name], policy) for name, bound, _ in members]
 
 
-def _rows(bound: float, shares: Mapping[str, Share], policy: GatePolicy) -> list[dict[str, Any]]:
+def _rows(bound: float, shares: Mapping[str, RightCount], policy: GatePolicy) -> list[dict[str, Any]]:
     labels = sorted(shares)
     found = figures([shares[label] for label in labels], bound, policy.confidence)
     return [{"verdict": NOT_JUDGED, "label": label, **row} for label, row in zip(labels, found, strict=True)]
@@ -52,7 +52,7 @@ def _gate(name: str, bound: float, rows: list[dict[str, Any]], policy: GatePolic
     judged = [row for row in rows if row["verdict"] != NOT_JUDGED]
     by = {v: [row["label"] for row in judged if row["verdict"] == v] for v in (FAIL, UNDECIDED)}
     worst = min(judged, key=lambda row: (row["value"], row["label"]), default=None)
-    at = Share(worst["right"], worst["n"]) if worst else Share()
+    at = RightCount(worst["right"], worst["n"]) if worst else RightCount()
     return {"gate": name, "bound": bound, "level": 1 - policy.confidence, "worst": worst and worst["label"],
             **figures([at], bound, policy.confidence)[0], "classes": rows,
             "judged": len(judged), "not_judged": len(rows) - len(judged), "failed": by[FAIL],

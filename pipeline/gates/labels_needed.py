@@ -15,7 +15,7 @@ from contract.policy import GatePolicy
 from metrics.significance import power
 from metrics.significance.exact_tests import shared_level
 from metrics.significance.power import MOST, POWER
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import UNDECIDED
 
 MOST_ROWS = 200
@@ -69,7 +69,7 @@ def _for_accuracy(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> 
 
 def _for_baseline(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
     """Labels of the judged version, those of the baseline staying: None where the baseline has too few itself."""
-    ours, theirs = tally.of(policy.trusted_origins), tally.baseline or Share()
+    ours, theirs = tally.of(policy.trusted_origins), tally.baseline or RightCount()
     if not (ours.n and theirs.n):
         return None
     return power.labels_for_difference((ours.right, theirs.right), (ours.n, theirs.n), gate["value"], gate["bound"],

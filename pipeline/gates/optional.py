@@ -12,7 +12,7 @@ from metrics.calibration import error_figure
 from metrics.drift import divergence_figure
 from metrics.figure import independent_difference, ratio
 from metrics.significance.paired import Paired
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
 
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
@@ -29,7 +29,7 @@ def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """Accuracy minus the baseline's: two independent samples (Newcombe)."""
     if policy.max_drop_from_baseline is None:
         return None
-    ours, theirs, bound = tally.of(policy.trusted_origins), tally.baseline or Share(), -policy.max_drop_from_baseline
+    ours, theirs, bound = tally.of(policy.trusted_origins), tally.baseline or RightCount(), -policy.max_drop_from_baseline
     row = {"gate": "drop_from_baseline", "bound": bound, "n": ours.n, "baseline": policy.baseline,
            "baseline_right": theirs.right, "baseline_n": theirs.n}
     if not theirs.n:
@@ -45,7 +45,7 @@ def trivial_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """Accuracy minus that of always answering the most frequent label, on the same rows (paired)."""
     if policy.max_drop_from_trivial is None:
         return None
-    whole, bound = sum(tally.recall.values(), Share()), -policy.max_drop_from_trivial
+    whole, bound = sum(tally.recall.values(), RightCount()), -policy.max_drop_from_trivial
     row = {"gate": "drop_from_trivial", "bound": bound, "n": whole.n}
     if not whole.n:
         return row | _unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")

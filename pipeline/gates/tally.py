@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Share:
+class RightCount:
     """`right` of `n` rows."""
 
     right: int = 0
     n: int = 0
 
-    def __add__(self, other: "Share") -> "Share":
-        return Share(self.right + other.right, self.n + other.n)
+    def __add__(self, other: "RightCount") -> "RightCount":
+        return RightCount(self.right + other.right, self.n + other.n)
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Tally:
     """
 
     predictions: int = 0
-    origins: dict[str, Share] = field(default_factory=dict)
-    recall: dict[str, Share] = field(default_factory=dict)
-    precision: dict[str, Share] = field(default_factory=dict)
+    origins: dict[str, RightCount] = field(default_factory=dict)
+    recall: dict[str, RightCount] = field(default_factory=dict)
+    precision: dict[str, RightCount] = field(default_factory=dict)
     windows: dict[int, "Tally"] = field(default_factory=dict)
-    slices: dict[tuple[str, str], Share] = field(default_factory=dict)
-    baseline: Share | None = None
+    slices: dict[tuple[str, str], RightCount] = field(default_factory=dict)
+    baseline: RightCount | None = None
     calibration: Mapping[str, Any] = field(default_factory=dict)
     drift: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,21 +55,21 @@ class Tally:
         """Predictions with a consensus label, of whatever origin."""
         return sum(share.n for share in self.origins.values())
 
-    def of(self, origins: Sequence[str]) -> Share:
+    def of(self, origins: Sequence[str]) -> RightCount:
         """Right and labelled over some origins; plain counts, which add exactly."""
-        return sum((self.origins.get(o, Share()) for o in origins), Share())
+        return sum((self.origins.get(o, RightCount()) for o in origins), RightCount())
 
 
 def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
     """The tally of one version from Arrow cells (contract.counts.CELLS); `classes` are listed even without rows."""
-    origins: dict[str, Share] = {}
-    recall, precision = ({name: Share() for name in classes} for _ in range(2))
+    origins: dict[str, RightCount] = {}
+    recall, precision = ({name: RightCount() for name in classes} for _ in range(2))
     predictions = 0
     for row in _rows(cells, version):
         predictions += row["n"]
         if row["label"] is None:
             continue
-        share = Share(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
+        share = RightCount(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
         if row["origin"] in trusted:
             _put(recall, row["label"], share)
@@ -84,8 +84,8 @@ def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     return summed(ours, ["origin", "label", "predicted"]).to_pylist()
 
 
-def _put(shares: dict[str, Share], key: str, share: Share) -> None:
-    shares[key] = shares.get(key, Share()) + share
+def _put(shares: dict[str, RightCount], key: str, share: RightCount) -> None:
+    shares[key] = shares.get(key, RightCount()) + share
 
 
 def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str, Any], version: str,
@@ -121,17 +121,17 @@ def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     return [d for d in days if first <= d.day <= last]
 
 
-def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[tuple[str, str], Share]:
+def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[tuple[str, str], RightCount]:
     """Right and labelled by (slice, value); rows without a value are no group of their own."""
     import pyarrow.compute as pc
 
     ours = table.filter(pc.and_(pc.equal(table["model_version"], version), pc.is_valid(table["label"])))
-    found: dict[tuple[str, str], Share] = {}
+    found: dict[tuple[str, str], RightCount] = {}
     for row in summed(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
         if row["origin"] in trusted and row["value"] is not None:
             right = row["n"] if row["label"] == row["predicted"] else 0
             key = (row["slice"], row["value"])
-            found[key] = found.get(key, Share()) + Share(right, row["n"])
+            found[key] = found.get(key, RightCount()) + RightCount(right, row["n"])
     return found
 
 

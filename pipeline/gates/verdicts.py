@@ -5,7 +5,7 @@ from typing import Any
 
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from metrics.significance.exact_tests import shares_against
-from pipeline.gates.tally import Share
+from pipeline.gates.tally import RightCount
 
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
 EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}
@@ -13,7 +13,7 @@ NO_DATA, NO_GATE, ARRIVING, TOO_FEW = "no data", "no gate", "labels still arrivi
 NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining budget spent"
 
 
-def figures(shares: Sequence[Share], bound: float, confidence: float) -> list[dict[str, Any]]:
+def figures(shares: Sequence[RightCount], bound: float, confidence: float) -> list[dict[str, Any]]:
     """Counts, value, interval and p of "at least the bound" of each share; null where there is no row."""
     rows = shares_against(bound, [share.right for share in shares], [share.n for share in shares], confidence)
     return [{"right": share.right, "n": share.n, **row} for share, row in zip(shares, rows, strict=True)]

@@ -32,4 +32,4 @@ def test_a_column_is_binned_as_each_of_its_values_and_as_the_engines_do():
     assert [rules.confidence_bin(v) for v in values.tolist()] == expected
     assert [oracle.confidence_bin(v) for v in values.tolist()] == expected
     for engine, null in ((embedded, embedded.NULL), (spark, spark.NULL)):
-        assert [None if k == null else k for k in engine.bins(values).tolist()] == expected
+        assert [None if k == null else k for k in engine.confidence_bins(values).tolist()] == expected

@@ -36,7 +36,7 @@ JUDGEMENT = {"prediction_id": "01a1f8d3-ea00-7108-909a-007e5c57f9ce", "label": "
 def test_a_key_is_stored_hashed_and_its_token_works(ring):
     token = ring.add("Ada Lovelace", ["label"])
     id_, _, secret = token.partition(".")
-    stored = ring.storage.read(layout.key(id_)).decode()
+    stored = ring.storage.read(layout.api_key(id_)).decode()
     assert id_.startswith("ada-lovelace-") and secret not in stored and len(secret) >= 43
     assert ring.check(token).name == "Ada Lovelace"
 

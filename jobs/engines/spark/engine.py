@@ -22,7 +22,7 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
     if not days:
         return
     hands_out = all(tasks.count_values(day) <= tasks.MOST_HERE for day in days)
-    spark = session.get(spark_conf, hands_out=hands_out)
+    spark = session.get_session(spark_conf, hands_out=hands_out)
     with closing(tasks.count_days(spark, storage, days, question)) as made:
         for day in days:
             yield check_day(day, next(made))  # no name holds a day beside the next

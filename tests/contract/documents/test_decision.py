@@ -10,7 +10,7 @@ from contract.documents.schemas import schema
 from contract.errors import Mismatch
 from contract.policy import GatePolicy
 from pipeline.gates.decide import decide
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "schemas" / "decision.schema.json"
 EVALUATION = {"model": "m", "window": {"from": "2026-11-13", "to": "2026-11-19"}, "partial": [{"file": "f"}],
@@ -19,7 +19,7 @@ OVERRIDE = {"gate": "accuracy", "by": "ana", "reason": "r", "at": "2026-11-19", 
 
 
 def decision(**more):
-    counted = Tally(200, {"audit": Share(100, 200)}, {"a": Share(50, 100), "b": Share(1, 2)})
+    counted = Tally(200, {"audit": RightCount(100, 200)}, {"a": RightCount(50, 100), "b": RightCount(1, 2)})
     return decide(GatePolicy(), EVALUATION, "e", "1", counted, [OVERRIDE]) | {"decided_at": "now"} | more
 
 

@@ -18,7 +18,7 @@ def vote(label, at, labeler="ann", **more):
 
 def judged(labels, predictions=(KEPT,), question=QUESTION):
     found = {}
-    for table, key, values in rules.judge(list(predictions), [("ok", row) for row in labels], question):
+    for table, key, values in rules.count_prediction_id(list(predictions), [("ok", row) for row in labels], question):
         found.setdefault(table, []).append((key, values))
     return found
 
@@ -71,7 +71,7 @@ def test_without_a_label_id_only_equal_rows_are_one():
 
 def test_labels_of_another_models_prediction_are_tested_first():
     other = KEPT | {"model": "other"}
-    found = rules.judge([other], [("invalid", vote(None, 1)), ("future", vote("x", 5_000))], QUESTION)
+    found = rules.count_prediction_id([other], [("invalid", vote(None, 1)), ("future", vote("x", 5_000))], QUESTION)
     assert list(found) == [("rows", ("other_model",), (2,))]
 
 
@@ -93,12 +93,12 @@ def test_rank(tops, rank):
 
 def test_a_verdict_holds_the_votes_the_deciding_ones_and_their_label():
     rows = [vote("dog", 20, origin="audit", saw_prediction=False), vote("cat", 21, "bob"), vote("cat", 22, "bob")]
-    verdict = rules.decide(KEPT, [("ok", row) for row in rows], QUESTION)
+    verdict = rules.resolve_labels(KEPT, [("ok", row) for row in rows], QUESTION)
     assert (verdict.votes, verdict.deciding) == ([rows[0], rows[2]], rows[:1])
     assert (verdict.label, verdict.origin, verdict.endings["superseded"]) == ("dog", "audit", 1)
 
 
 def test_without_votes_nothing_is_decided():
-    verdict = rules.decide(KEPT, [("future", vote("cat", 5_000))], QUESTION)
+    verdict = rules.resolve_labels(KEPT, [("future", vote("cat", 5_000))], QUESTION)
     assert (verdict.votes, verdict.label, verdict.origin, verdict.endings["future"]) == ([], None, None, 1)
-    assert rules.decide(None, [("ok", vote("cat", 20))], QUESTION).endings["orphan"] == 1
+    assert rules.resolve_labels(None, [("ok", vote("cat", 20))], QUESTION).endings["orphan"] == 1

@@ -75,7 +75,7 @@ def test_the_users_session_keeps_its_own_settings(spark):
     from jvm import session
 
     before = spark.conf.get("spark.sql.caseSensitive")
-    ours = session.get({"spark.sql.shuffle.partitions": "3"})
+    ours = session.get_session({"spark.sql.shuffle.partitions": "3"})
     assert (ours.conf.get("spark.sql.caseSensitive"), ours.conf.get("spark.sql.shuffle.partitions")) == ("true", "3")
     assert spark.conf.get("spark.sql.caseSensitive") == before
 

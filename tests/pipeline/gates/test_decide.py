@@ -7,7 +7,7 @@ from scipy.stats import binom
 from contract import jsonio
 from contract.policy import GatePolicy
 from pipeline.gates.decide import BUDGET, PASS, UNDECIDED, accuracy_gate, class_gate, decide
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 
 AS_OF = "2026-11-20T00:00:00.000000Z"
 
@@ -18,7 +18,7 @@ def evaluation(**more):
 
 
 def audit(right, n, **more):
-    return Tally(predictions=10 * n, origins={"audit": Share(right, n)}, **more)
+    return Tally(predictions=10 * n, origins={"audit": RightCount(right, n)}, **more)
 
 
 def decision(tally, policy=None, overrides=(), retrainings=(), **more):
@@ -56,13 +56,13 @@ def test_a_thousand_healthy_classes_raise_no_more_alarms_than_one():
     rng, policy = np.random.default_rng(1), GatePolicy(min_class_recall=0.8)
     alarms = 0
     for _ in range(200):
-        shares = {f"{i:04}": Share(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 1000))}
+        shares = {f"{i:04}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 1000))}
         alarms += class_gate("class_recall", 0.8, shares, policy)["verdict"] == "fail"
     assert alarms <= binom.ppf(0.999, 200, 0.05)
 
 
 def test_a_bad_class_fails_and_a_small_one_is_not_judged():
-    shares = {"good": Share(98, 100), "bad": Share(30, 100), "small": Share(0, 19), "unsure": Share(70, 100)}
+    shares = {"good": RightCount(98, 100), "bad": RightCount(30, 100), "small": RightCount(0, 19), "unsure": RightCount(70, 100)}
     gate = class_gate("class_recall", 0.7, shares, GatePolicy())
     assert (gate["verdict"], gate["failed"], gate["undecided"], gate["worst"]) == ("fail", ["bad"], ["unsure"], "bad")
     assert (gate["judged"], gate["not_judged"]) == (3, 1)
@@ -71,24 +71,24 @@ def test_a_bad_class_fails_and_a_small_one_is_not_judged():
 
 
 def test_an_undecided_class_does_not_block():
-    made = decision(audit(990, 1000, recall={"a": Share(70, 100), "b": Share(900, 900)}))
+    made = decision(audit(990, 1000, recall={"a": RightCount(70, 100), "b": RightCount(900, 900)}))
     assert (made["verdict"], made["gates"][1]["undecided"]) == ("pass", ["a"])
 
 
 def test_a_class_that_fails_alone_says_no_but_does_not_retrain():
-    made = decision(audit(990, 1000, recall={"a": Share(10, 100)}))
+    made = decision(audit(990, 1000, recall={"a": RightCount(10, 100)}))
     assert (made["exit_code"], made["retrain"]["fires"]) == (3, False)
     assert made["retrain"]["reason"] == "the accuracy gate does not fail"
 
 
 def test_classes_without_support_do_not_block():
-    made = decision(audit(990, 1000, recall={"a": Share(1, 2)}))
+    made = decision(audit(990, 1000, recall={"a": RightCount(1, 2)}))
     assert [gate["verdict"] for gate in made["gates"]] == ["pass", "not judged"]
     assert made["verdict"] == "pass"
 
 
 def test_only_trusted_origins_are_believed():
-    tally = Tally(1000, {"audit": Share(195, 200), "feedback": Share(0, 300)})
+    tally = Tally(1000, {"audit": RightCount(195, 200), "feedback": RightCount(0, 300)})
     assert decision(tally)["verdict"] == "pass"
     trusting = GatePolicy(trusted_origins=["audit", "feedback"])
     assert decision(tally, trusting)["verdict"] == "fail"
@@ -98,8 +98,8 @@ def test_only_trusted_origins_are_believed():
     (Tally(), [], "no data"),
     (Tally(500), [], "too few labels"),
     (Tally(500), [{"version": "1", "provisional": True}], "labels still arriving"),
-    (Tally(500, {"audit": Share(0, 49)}), [], "too few labels"),
-    (Tally(500, {"feedback": Share(0, 60)}), [], "too few labels"),
+    (Tally(500, {"audit": RightCount(0, 49)}), [], "too few labels"),
+    (Tally(500, {"feedback": RightCount(0, 60)}), [], "too few labels"),
 ])
 def test_nothing_to_judge_has_a_name(tally, trend, reason):
     made = decision(tally, trend=trend)
@@ -136,7 +136,7 @@ def test_an_override_holds_until_its_end_and_says_what_the_gate_said():
 
 
 def test_the_same_inputs_give_the_same_bytes():
-    tally = audit(150, 200, recall={str(i): Share(15, 20) for i in range(10)})
+    tally = audit(150, 200, recall={str(i): RightCount(15, 20) for i in range(10)})
     assert jsonio.dumps(decision(tally)) == jsonio.dumps(decision(tally))
 
 

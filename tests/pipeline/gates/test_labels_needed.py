@@ -10,7 +10,7 @@ from inference import review
 from pipeline.gates.decide import accuracy_gate, decide
 from pipeline.gates.labels_needed import wishes
 from pipeline.gates.optional import trivial_gate
-from pipeline.gates.tally import Share, Tally
+from pipeline.gates.tally import RightCount, Tally
 from tests.pipeline.gates.test_decide import audit, evaluation
 from tests.pipeline.roots import DAY, MODEL, make_root
 
@@ -53,14 +53,14 @@ def test_a_model_at_its_bound_is_told_that_no_number_decides():
 
 
 def test_a_pass_wishes_for_nothing_and_open_classes_do_not_block():
-    tally = audit(990, 1000, recall={"a": Share(750, 1000 - 12), "b": Share(9, 12)})
+    tally = audit(990, 1000, recall={"a": RightCount(750, 1000 - 12), "b": RightCount(9, 12)})
     made = wish(GatePolicy(min_class_recall=0.74), tally)
     assert [(row["label"], row["labels"], row["items"], row["blocks"]) for row in made["rows"]][0] == ("b", 8, 667, False)
     assert made["ask"] is None
 
 
 def test_a_rare_class_says_how_many_predictions_to_ask():
-    tally = audit(985, 1000, recall={"a": Share(950, 950), "b": Share(35, 50)})
+    tally = audit(985, 1000, recall={"a": RightCount(950, 950), "b": RightCount(35, 50)})
     rows = {row["label"]: row for row in wish(GatePolicy(), tally)["rows"]}
     assert set(rows) == {"b"} and rows["b"]["labels"] is None  # exactly at its bound
     rows = {row["label"]: row for row in wish(GatePolicy(min_class_recall=0.6), tally)["rows"]}
@@ -73,7 +73,7 @@ def test_more_labels_tell_a_model_from_the_trivial_one():
 
     def judged(counts):
         both, ours, theirs, neither = map(int, counts)
-        recall = {"a": Share(both, both + theirs), "b": Share(ours, ours + neither)}
+        recall = {"a": RightCount(both, both + theirs), "b": RightCount(ours, ours + neither)}
         tally = audit(both + ours, both + ours + theirs + neither, recall=recall)
         return tally, trivial_gate(policy, tally)
 

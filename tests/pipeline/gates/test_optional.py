@@ -12,7 +12,7 @@ from contract.policy import GatePolicy, worked_default
 from pipeline.gates.classes import family
 from pipeline.gates.decide import accuracy_gates, decide
 from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, trivial_gate
-from pipeline.gates.tally import Share, Tally, calibration, tally_of
+from pipeline.gates.tally import RightCount, Tally, calibration, tally_of
 from tests.figures import cell, day
 from tests.pipeline.gates.test_decide import audit, evaluation
 
@@ -51,10 +51,10 @@ def test_a_drop_against_a_baseline_window_and_without_one():
 
 def test_a_model_no_better_than_the_trivial_one():
     policy = GatePolicy(max_drop_from_trivial=-0.1)
-    recall = {"a": Share(780, 800), "b": Share(20, 200)}  # right on 800 of 1000; always "a" is right on 800, too
+    recall = {"a": RightCount(780, 800), "b": RightCount(20, 200)}  # right on 800 of 1000; always "a" is right on 800, too
     gate = trivial_gate(policy, audit(800, 1000, recall=recall))
     assert (gate["verdict"], gate["trivial_label"], gate["only_model"], gate["only_trivial"]) == ("fail", "a", 20, 20)
-    better = {"a": Share(500, 500), "b": Share(450, 500)}
+    better = {"a": RightCount(500, 500), "b": RightCount(450, 500)}
     assert trivial_gate(policy, audit(950, 1000, recall=better))["verdict"] == "pass"
 
 
@@ -114,7 +114,7 @@ def test_slices_are_one_family_with_the_classes():
 def test_a_thousand_healthy_classes_in_two_gates_raise_no_more_alarms_than_one():
     rng, policy, alarms = np.random.default_rng(2), GatePolicy(), 0
     for _ in range(200):
-        members = [(name, 0.8, {f"{i:03}": Share(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 500))})
+        members = [(name, 0.8, {f"{i:03}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 500))})
                    for name in ("class_recall", "class_precision")]
         alarms += any(gate["verdict"] == "fail" for gate in family(members, policy))
     assert alarms <= binom.ppf(0.999, 200, 0.05)
@@ -128,9 +128,9 @@ def test_windows_share_the_error_of_the_year():
     assert {g["level"] for g in gates} == {0.05 / 730}
     days = (day([cell("a", "a", origin="audit", n=3)], "2026-11-19"), day([cell("a", "b", origin="audit", n=2)]))
     windows = counted(GatePolicy(window_days=[1, 2]), *days).windows
-    assert {n: t.of(["audit"]) for n, t in windows.items()} == {1: Share(0, 2), 2: Share(3, 5)}
+    assert {n: t.of(["audit"]) for n, t in windows.items()} == {1: RightCount(0, 2), 2: RightCount(3, 5)}
 
 
 def test_a_default_policy_has_the_gates_it_had():
-    made = decide(GatePolicy(), evaluation(), "e", "1", Tally(500, {"audit": Share(0, 0)}))
+    made = decide(GatePolicy(), evaluation(), "e", "1", Tally(500, {"audit": RightCount(0, 0)}))
     assert [gate["gate"] for gate in made["gates"]] == ["accuracy", "class_recall"]
