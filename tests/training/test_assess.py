@@ -142,6 +142,7 @@ def test_a_held_out_row_that_an_ancestor_was_trained_on_is_leakage(world):
 
 
 def leaking_manifest(world):
+    import hashlib
     import io
 
     import pyarrow as pa
@@ -151,7 +152,8 @@ def leaking_manifest(world):
     out = io.BytesIO()
     pq.write_table(pa.table({"image_sha256": held, "split": ["train"] * len(held)}), out)
     world.storage.put("datasets/leaking/rows.parquet", out.getvalue())
-    index = world.made.index.model_copy(update={"key": "datasets/leaking/rows.parquet"})
+    index = world.made.index.model_copy(update={"key": "datasets/leaking/rows.parquet",
+                                                "sha256": hashlib.sha256(out.getvalue()).hexdigest()})
     made = world.made.model_copy(update={"dataset": "leaking", "index": index})
     world.storage.put("datasets/leaking/manifest.json", made.to_bytes())
     return manifest.load(world.storage, "leaking").dataset
