@@ -1,4 +1,4 @@
-"""The counts of one model and one prediction day: their tables, how they add, and how they are stored.
+"""The counts of one model and one prediction day: their tables, and how they add. contract/counts_store.py stores them.
 
 Engines (jobs/engines/) make them, `metrics` divides them. Sums are integers, so any order gives the same:
 `sum_confidence` adds floor(confidence * 2^30) of the rows that have a bin, a weight is floor(2^16 / p).

@@ -1,7 +1,8 @@
 """The one primitive for everything that moves: create the next number exclusively.
 
-History, version claims, runs, owners, heartbeats and review batches are sequences. Two writers cannot both win and no
-number is used twice. A sequence is a key with `{}` where the number stands, e.g. `runs/digits/{}/run.json`.
+History, version claims, runs, owners, review batches and their answers, scoring plans and attempts on a cluster are
+sequences. Two writers cannot both win and no number is used twice. A sequence is a key with `{}` where the number
+stands, e.g. `runs/digits/{}/run.json`.
 """
 
 import re

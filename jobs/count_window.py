@@ -1,6 +1,6 @@
 """A window of days is counted and becomes an evaluation: stored counts where they are good, an engine for the rest.
 
-`jobs/evaluate.py` is the command; this is what it, an evaluation of two files and the demo run.
+`jobs/evaluate.py` is the command; this is what it and an evaluation of two files (`jobs/evaluate_files.py`) run.
 """
 
 from collections.abc import Generator, Sequence

@@ -2,7 +2,7 @@
 
 Whole cells (label, predicted, confidence bin, rank, …) become more for as long as rows come; their margins are no more
 than pairs of classes, or classes times bins or ranks. So an evaluation holds margins. A margin has the columns of the table
-that it is of: `canonical` adds margins up, `by_version` reads them.
+that it is of: `canonical` (contract/counts.py) adds margins up, `by_version` (metrics/cells.py) reads them.
 """
 
 from collections.abc import Sequence

@@ -54,7 +54,10 @@ def problem(given):
     verbs = find_verbs()
     name = next((" ".join(given[:n]) for n in (2, 1) if " ".join(given[:n]) in verbs), None)
     if name is None:
-        return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {given[0]}`"
+        group = [word for word in given if not word.startswith("-")]
+        if len(group) == 1 and any(verb.startswith(f"{group[0]} ") for verb in verbs):
+            return None
+        return None if given[:1] in ([], ["--help"], ["VERB"], ["--version"]) else f"there is no `trueup {' '.join(group)}`"
     command, rest = command_of(name), given[len(name.split()):]
     while isinstance(command, click.Group):
         if not rest or rest[0].startswith("-"):
@@ -79,6 +82,7 @@ def test_pages_quote_commands_that_exist(monkeypatch):
 
 @pytest.mark.parametrize(("text", "why"), [
     ("trueup nonsense", "there is no"), ("trueup evaluate --modell m", "no option --modell"),
+    ("trueup import --help", None), ("trueup import nonsense", "there is no"),
     ("trueup emr explode", "has no 'explode'"), ("trueup model approve 2 --by me", None),
     ("trueup cycle --runner emr; echo $?", None)])
 def test_what_does_not_exist_is_found(text, why):
@@ -94,8 +98,8 @@ def test_pages_quote_targets_that_make_has():
 
 def test_pages_link_to_files_that_are_there():
     named = [(page, name) for page in PAGES for name in re.findall(
-        r"(?<![\w/])((?:docs|emr|jobs|tests|pipeline|contract|training|inference|benchmarks|tools)/[\w./-]+\.(?:py|md|json|sh|"
-        r"yaml|Dockerfile))", page.read_text())]
+        r"(?<![\w/])((?:docs|command|contract|emr|inference|jobs|jvm|metrics|pipeline|training|benchmarks|tests|tools)/"
+        r"[\w./-]+\.(?:py|md|json|sh|yaml|Dockerfile))", page.read_text())]
     assert len(named) > 20
     made = "benchmarks/recorded.json"  # by `make bench`
     assert [f"{page.name}: {name}" for page, name in named if name != made and not (ROOT / name).exists()] == []

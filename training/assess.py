@@ -4,8 +4,8 @@
     python -m training.assess …
 
 The candidate is also started in a service process of its own and asked a few of the rows over HTTP (training/trial.py).
-The holdout's files are opened here and nowhere else. Every row's hash is checked against the training rows of the
-candidate and of all versions that it descends from.
+Of what trains and compares versions, this alone opens the holdout's files. Every row's hash is checked against the
+training rows of the candidate and of all versions that it descends from.
 """
 
 import os

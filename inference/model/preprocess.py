@@ -1,4 +1,4 @@
-"""From an image's bytes to the network's input: the one function that the service, training and assessment share.
+"""From an image's bytes to the network's input: what the service, training and assessment share.
 
 `inspect` reads the header only and refuses what must not be decoded. `to_tensor` is `normalise(to_uint8(…))`, so
 training can augment in between. Resizing is Pillow's (integer arithmetic: the same pixels on every machine, and those

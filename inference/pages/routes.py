@@ -1,6 +1,6 @@
 """All pages, added to the application.
 
-    add_pages(app, service, keyring)      # /, /audit, /review, /models, /reports, /login, /images/<sha256>, /static
+    add_pages(app, service, keyring)      # /, /audit, /review, /models, /reports, /login, /images/<sha256>, /docs, /static
 """
 
 from fastapi import FastAPI

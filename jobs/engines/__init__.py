@@ -1,1 +1,4 @@
-"""One module an engine: `embedded`, `spark`, `mapreduce`. Each has `count(storage, days, question)`."""
+"""Three engines, a folder each: `embedded`, `spark`, `mapreduce`; `engine.py` in it has `count(storage, days, question)`.
+
+Beside them lies what engines share: the question, the files of its days, and arithmetic on columns; and `rules.py`.
+"""

@@ -1,6 +1,6 @@
 """What a report shows beside its own evaluation: what was there last time, where versions come from, days of a class.
 
-Everything is read from the root. A report of the document alone (jobs/report.py render) is whole without it.
+Everything is read from the root. A report of the document alone (`render` of jobs/reports/page.py) is whole without it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Cache of decoded pictures for later epochs, in memory that worker processes share with the rank.
 
 Workers write pixels there and report where; the rank remembers it, and tells the worker that gets the row next. What is cached is
-what `inference.model.preprocess.resized` made, so a batch is the same whether its pictures were decoded now or before.
+what `inference.model.preprocess.decode_and_resize` made, so a batch is the same whether its pictures were decoded now or before.
 """
 
 import mmap

@@ -1,4 +1,4 @@
-"""Numbers of labels; that they decide in four of five runs is tested with the gate (pipeline/gates/test_labels_needed.py)."""
+"""Numbers of labels; that they decide in four of five runs is tested in tests/pipeline/gates/test_labels_needed.py."""
 
 import pytest
 from scipy.stats import betabinom, binom

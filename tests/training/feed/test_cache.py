@@ -90,7 +90,7 @@ def test_what_is_kept_is_not_read_again(tmp_path, forked):
         first = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
         for file in found.files:
             found.storage.path(file.key).unlink()
-        # Larger batches need other memory and so other decoders, which have what was kept, too.
+        # Larger batches need other memory and so other workers, which have what was cached, too.
         for sizes in ([10] * 6, [30, 30], [60]):
             assert torch.equal(torch.cat([batch.images for batch in feed.batches(found.files, 0, sizes)]), first)
         with pytest.raises(StopIteration):
@@ -110,7 +110,7 @@ def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
 
 @BOTH
 def test_few_decoders_fill_the_room_of_many(tmp_path, forked):
-    found = Files(tmp_path, samples(16), 8)  # two row groups, so two decoders of eight
+    found = Files(tmp_path, samples(16), 8)  # two row groups, so two workers of eight
     pixels = sum(decode_and_resize(row.image, P).size for row in found.rows)
     with Feed(found.storage, P, 8, forked, 2 * pixels) as feed:
         list(feed.batches(found.files, 0, [16]))
