@@ -5,7 +5,6 @@ the bin that counting puts it into, so both call this module, and calibration (m
 engines count by code of their own, so that each checks the others; tests/contract/test_confidence.py holds them to it.
 """
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from contract.counts import BINS
@@ -19,15 +18,11 @@ NO_BIN = -1
 EDGES = tuple(k / BINS for k in range(BINS + 1))
 
 
-def confidence_bin(confidence: float | None) -> int | None:
-    """Returns the largest k of 0 … 19 with k/20 <= confidence; None for None, NaN and values outside [0, 1]."""
-    if confidence is None or not 0 <= confidence <= 1:
-        return None
-    return min(bisect_right(EDGES, confidence) - 1, BINS - 1)
-
-
 def confidence_bins(confidence: "np.ndarray") -> "np.ndarray":
-    """Returns `confidence_bin` of each element as int64; NO_BIN (-1) for NaN (a null) and values outside [0, 1]."""
+    """Returns, for each element, the largest k of 0…19 with k/20 <= confidence, as int64.
+
+    NO_BIN (-1) for NaN (a null) and for values outside [0, 1].
+    """
     import numpy as np
 
     values = np.asarray(confidence, np.float64)

@@ -34,9 +34,9 @@ RENDERERS = ("contract/records.py", "contract/dataset_record.py")
 
 # heavy library -> the only files that import it
 HOMES = {
-    "pyspark": ("jvm/*", "jobs/engines/spark/*", "jobs/datasets/*", "jobs/scoring/*", "training/fit/launch.py", *RENDERERS),
+    "pyspark": ("jvm/*", "jobs/engines/spark/*", "training/fit/launch.py", *RENDERERS),
     "duckdb": ("jobs/engines/embedded/engine.py",),
-    "mrjob": ("jobs/engines/mapreduce/*", "jobs/evaluate_mapreduce.py"),
+    "mrjob": ("jobs/evaluate_mapreduce.py",),
     "torch": ("training/*", "inference/model/*"),
     "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
     "boto3": ("contract/stores/s3.py", "emr/*"),

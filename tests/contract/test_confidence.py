@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from contract.confidence import EDGES, NO_BIN, confidence_bin, confidence_bins
+from contract.confidence import EDGES, NO_BIN, confidence_bins
 from jobs.engines import rules
 from jobs.engines.embedded import cells as embedded
 from jobs.engines.spark import cells as spark
@@ -12,9 +12,9 @@ from tests import oracle
 
 @pytest.mark.parametrize("k", range(20))
 def test_bins_compare_with_the_doubles(k):
-    assert confidence_bin(k / 20) == k
-    assert confidence_bin(np.nextafter(k / 20, -1)) == (k - 1 if k else None)
-    assert confidence_bin(1.0) == 19 and confidence_bin(float("nan")) is None
+    below = k - 1 if k else NO_BIN
+    assert confidence_bins(np.array([k / 20, np.nextafter(k / 20, -1)])).tolist() == [k, below]
+    assert confidence_bins(np.array([1.0, float("nan")])).tolist() == [19, NO_BIN]
 
 
 def awkward():
@@ -27,7 +27,6 @@ def awkward():
 def test_a_column_is_binned_as_each_of_its_values_and_as_the_engines_do():
     values = awkward()
     expected = [max((k for k in range(20) if k / 20 <= v), default=None) if 0 <= v <= 1 else None for v in values.tolist()]
-    assert [confidence_bin(v) for v in values.tolist()] == expected
     assert [None if k == NO_BIN else k for k in confidence_bins(values).tolist()] == expected
     assert [rules.confidence_bin(v) for v in values.tolist()] == expected
     assert [oracle.confidence_bin(v) for v in values.tolist()] == expected
