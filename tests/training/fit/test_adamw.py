@@ -16,7 +16,7 @@ from contract.documents.card import Preprocess
 from inference.model import network, preprocess
 from tests.training.loop_root import digits, png
 x = preprocess.to_tensor(png(digits()[0][0]), Preprocess(resize=32, crop=32))[None]
-network.fill("resnet18", 2, network.build("resnet18", 2).state_dict())(x)
+network.build_from_state("resnet18", 2, network.build("resnet18", 2).state_dict())(x)
 assert "torchvision.ops" in sys.modules and "torch._dynamo" not in sys.modules
 import torch, torchvision
 assert torchvision.ops.roi_align(x, torch.tensor([[0, 0.0, 0, 4, 4]]), 2).shape == (1, 3, 2, 2)
