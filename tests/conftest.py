@@ -61,10 +61,9 @@ def tmp_root(tmp_path) -> str:
 @pytest.fixture(scope="session")
 def moto_server() -> str:
     """Endpoint of an S3 that honours conditional writes: moto's server in a thread, on a free port."""
-    from moto.server import ThreadedMotoServer
+    from tests.fakes.s3 import start_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    server = start_server()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()

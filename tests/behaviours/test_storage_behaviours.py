@@ -1,6 +1,7 @@
 """One suite for every store: a folder, and S3 as moto's server speaks it."""
 
 import threading
+import time
 
 import pytest
 
@@ -80,6 +81,20 @@ def test_of_many_creations_at_once_exactly_one_wins(store):
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert [str(i).encode() for i in won] == [store.read("a")]
+
+
+def test_the_s3_of_these_tests_decides_a_conditional_write_in_one_step(s3_root, monkeypatch):
+    """As S3 does. moto alone tells both of two writers that they were first when the second asks meanwhile."""
+    from moto.s3.models import S3Backend
+
+    store_slowly = S3Backend.put_object
+    monkeypatch.setattr(S3Backend, "put_object", lambda *a, **k: (time.sleep(0.2), store_slowly(*a, **k))[1])
+    store, won = open_storage(s3_root), []
+    threads = [threading.Thread(target=lambda n=n: won.append(create_if_absent(store, "a", b"%d" % n)))
+               for n in range(3)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sorted(won) == [False, False, True]
 
 
 def test_listings_are_by_prefix_and_sorted(store):
