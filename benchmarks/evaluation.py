@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.incremental import bucket, one_day
+from benchmarks.incremental import bucket, make_day
 from benchmarks.timed import Case, alternate, table, trueup
 
 # Peer's file, its arguments after the size, and which engine of ours it stands beside.
@@ -80,7 +80,7 @@ def data(base: Path, size: str, where: str | None) -> tuple[Path, str]:
     root = base / "data" / f"own-{size}"
     if not root.exists():
         root.mkdir(parents=True)
-        made = one_day(root, int(float(size)) // DAYS)
+        made = make_day(root, int(float(size)) // DAYS)
         bucket(root, made, DAYS)
         [path.unlink() for path in made.values()]
     return root, "m"

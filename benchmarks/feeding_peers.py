@@ -72,12 +72,12 @@ def make_reader_cached(folder: Path, kind: str, cache: Path) -> Iterator[int]:
 
     change = make_transform(kind, tensor=True)
 
-    def together(rows: Any) -> Any:
+    def collate(rows: Any) -> Any:
         return torch.stack([change(torch.from_numpy(row["image"]).permute(2, 0, 1)) for row in rows])
 
     reader = make_reader(f"file://{folder}", workers_count=WORKERS, schema_fields=FIELDS, cache_type="local-disk",
                          cache_location=str(cache), cache_size_limit=20 << 30, cache_row_size_estimate=200_000)
-    with DataLoader(reader, batch_size=BATCH, collate_fn=together) as loader:
+    with DataLoader(reader, batch_size=BATCH, collate_fn=collate) as loader:
         yield from map(len, loader)
 
 

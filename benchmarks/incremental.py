@@ -41,10 +41,11 @@ def main(argv: list[str] | None = None) -> int:
 def measure(days: list[int], rows: int, repeats: int) -> dict[str, dict[str, float]]:
     """{"a new day" | "one late label": {"<days>": processor seconds, …, "ratio", "ratio_wall"}}."""
     with tempfile.TemporaryDirectory() as folder:
-        one = one_day(Path(folder), rows)
+        one = make_day(Path(folder), rows)
         roots = {n: bucket(Path(folder) / f"d{n}", one, n) for n in days}
         cases = {(what, n): Case(f"{what}, {n} days", command(root), before=lambda root=root, prepare=prepare: prepare(root))
-                 for n, root in roots.items() for what, prepare in (("a new day", forget_last), ("one late label", late_label))}
+                 for n, root in roots.items()
+                 for what, prepare in (("a new day", forget_last), ("one late label", add_late_label))}
         alternate([Case("first", command(root)) for root in roots.values()], 1)  # the other days have been counted before
         alternate(list(cases.values()), repeats)
     found: dict[str, dict[str, float]] = {}
@@ -56,7 +57,7 @@ def measure(days: list[int], rows: int, repeats: int) -> dict[str, dict[str, flo
     return found
 
 
-def one_day(folder: Path, rows: int) -> dict[str, Path]:
+def make_day(folder: Path, rows: int) -> dict[str, Path]:
     """The files of a day: predictions of 20 classes, half of them labelled."""
     rng = np.random.default_rng(1)
     names, at = np.array([f"class {i:02}" for i in range(20)]), pa.array(np.full(rows, AT), pa.timestamp("us", "UTC"))
@@ -92,7 +93,7 @@ def forget_last(root: Path) -> None:
     shutil.rmtree(root / "counts" / "m" / f"dt={LAST}")
 
 
-def late_label(root: Path) -> None:
+def add_late_label(root: Path) -> None:
     """One more label for a prediction of a day in the middle of the window."""
     folder = root / "labels" / f"dt={LAST - timedelta(WINDOW // 2)}"
     n = len(list(folder.iterdir()))

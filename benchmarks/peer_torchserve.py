@@ -17,7 +17,7 @@ MODEL = {"1.0": {"defaultVersion": True, "marName": "m.mar", "minWorkers": 1, "m
 
 
 @cache
-def loaded():  # noqa: ANN201
+def load_once():  # noqa: ANN201
     """Version 1, once in a worker."""
     from benchmarks.serving import _predictor
 
@@ -28,7 +28,7 @@ def handle(data, context):  # noqa: ANN001, ANN201
     """TorchServe's entry point: a batch of requests -> an answer for each."""
     import torch
 
-    predictor = loaded()
+    predictor = load_once()
     if not data:
         return None
     rows = predictor.probabilities(torch.stack([predictor.prepare(bytes(one["image"])) for one in data]))

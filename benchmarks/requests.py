@@ -46,9 +46,9 @@ def measure(network: str = "resnet18", seconds: float = 10, runtime: str = "torc
         publish_tiny(root, weights=weights, classes=tuple(made.classes), network=network, preprocess=made.preprocess,
                      runtime=runtime, number_format="float32")
         for name, (clients, told) in SETTINGS.items():
-            with _environment(told), serving.running("trueup", root) as url:
-                serving.asked_for(url, clients, WARM)
-                answered = serving.asked_for(url, clients, seconds)
+            with _environment(told), serving.start_program("trueup", root) as url:
+                serving.run_load(url, clients, WARM)
+                answered = serving.run_load(url, clients, seconds)
             if answered["bad"]:
                 raise RuntimeError(f"{name}: expected good answers, got {answered['bad']} bad ones")
             figures = {key: round(answered[key], 2) for key in ("per_second", "p50", "p99")}

@@ -30,7 +30,7 @@ def variants(network: torch.nn.Module, x: torch.Tensor, threads: int, only: list
     """Name -> a call that computes the logits of `x`; those that cannot be made here are named on stderr."""
     made: Runs = {}
     for name, make in (("eager", eager), ("channels_last", channels_last), ("torchscript", torchscript),
-                       ("compile+freeze", compiled), ("onnxruntime", onnxruntime), ("openvino", openvino),
+                       ("compile+freeze", compile_network), ("onnxruntime", onnxruntime), ("openvino", openvino),
                        ("bf16 channels_last", bf16), ("openvino bf16", openvino_bf16)):
         if only and name not in only:
             continue
@@ -62,7 +62,7 @@ def torchscript(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
     return lambda: made(x)
 
 
-def compiled(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
+def compile_network(network: Any, x: torch.Tensor, _: int) -> Callable[[], Any]:
     """torch.compile, weights folded in; needs a C++ compiler where it serves."""
     import torch._inductor.config as inductor
 

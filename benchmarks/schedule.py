@@ -19,7 +19,7 @@ from unittest.mock import patch
 import boto3
 from moto.server import ThreadedMotoServer
 
-from benchmarks.incremental import bucket, late_label, one_day
+from benchmarks.incremental import add_late_label, bucket, make_day
 from benchmarks.timed import Case, alternate, table, trueup
 from contract.errors import CANNOT_TELL
 from contract.storage import open_root
@@ -53,10 +53,10 @@ def measure(days: int, rows: int, repeats: int) -> dict[str, dict[str, float]]:
         boto3.client("s3").create_bucket(Bucket="schedule")
         storage = open_root("s3://schedule/root", create=True)
         publish_tiny(storage, MODEL)
-        local = bucket(Path(folder), one_day(Path(folder), rows), days)
+        local = bucket(Path(folder), make_day(Path(folder), rows), days)
         upload(local, storage)
         first = Case("first", command(storage.root))
-        later = Case("later", command(storage.root), before=lambda: (late_label(local), upload(local, storage)))
+        later = Case("later", command(storage.root), before=lambda: (add_late_label(local), upload(local, storage)))
         alternate([first], 1)
         alternate([later], repeats)
     server.stop()

@@ -155,7 +155,7 @@ def plain() -> None:
     uvicorn.run(app, port=int(os.environ["PORT"]), log_level="error")
 
 
-def ours() -> None:
+def serve_ours() -> None:
     """Trueup's service on the root of $ROOT; with $FORGET its outbox answers at once and keeps nothing."""
     from inference import serve
     from inference.outbox import outbox
@@ -191,7 +191,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(program: str, root: str, peers: str | None = None):
+def start_program(program: str, root: str, peers: str | None = None):
     """The URL of a program in a process of its own."""
     function, path, more = PROGRAMS[program]
     if program in HEALTH and not peers:
@@ -220,7 +220,7 @@ def running(program: str, root: str, peers: str | None = None):
         process.wait()
 
 
-def asked_for(url: str, clients: int, seconds: float, offered: float = 0) -> dict:
+def run_load(url: str, clients: int, seconds: float, offered: float = 0) -> dict:
     """One run of the load generator."""
     command = [sys.executable, "-m", "benchmarks.serving", "--load", url, "--clients", str(clients),
                "--seconds", str(seconds), "--offered", str(offered)]
@@ -266,10 +266,10 @@ def compare(asked: argparse.Namespace) -> int:
         for _ in range(asked.rounds):
             for name in names:
                 try:
-                    with running(name, root, asked.peers) as url:
+                    with start_program(name, root, asked.peers) as url:
                         for clients, offered in loads:
-                            asked_for(url, clients, 2, offered)
-                            got = asked_for(url, clients, asked.seconds, offered)
+                            run_load(url, clients, 2, offered)
+                            got = run_load(url, clients, asked.seconds, offered)
                             found.setdefault((name, clients, offered), []).append(got)
                             print(name, clients, offered, got, file=sys.stderr, flush=True)
                 except RuntimeError as error:

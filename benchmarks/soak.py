@@ -62,22 +62,22 @@ def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, l
     fail(False)
     last = process(root, folder)
     last.url(START_S)
-    until(lambda: not waiting(last.url()), START_S)
+    until(lambda: not has_waiting_rows(last.url()), START_S)
     clean = last.end(signal.SIGTERM)
-    found = {"predictions": compared(root, "predictions", "prediction_id", predictions),
-             "labels": compared(root, "labels", "label_id", judgements)}
+    found = {"predictions": compare(root, "predictions", "prediction_id", predictions),
+             "labels": compare(root, "labels", "label_id", judgements)}
     lost, twice = (sum(f[what] for f in found.values()) for what in ("lost", "twice"))
     return {"part": "kills", "holds": clean == lost == twice == 0, "kills": lives, "lost": lost, "twice": twice,
             "acknowledged": len(predictions) + len(judgements), **found, "seconds": round(time.monotonic() - began)}
 
 
-def waiting(url: str) -> bool:
+def has_waiting_rows(url: str) -> bool:
     """Whether rows are left in the outbox."""
     lines = httpx.get(f"{url}/metrics", timeout=120).text.splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("trueup_outbox_rows ")) > 0
 
 
-def compared(root: str, table: str, key: str, acknowledged: list[str]) -> dict[str, int]:
+def compare(root: str, table: str, key: str, acknowledged: list[str]) -> dict[str, int]:
     """How many acknowledged rows are not in the bucket, and how many rows are there twice."""
     storage = open_root(root)
     filesystem, base = storage.arrow()
@@ -139,11 +139,11 @@ def gaps(at: list[float]) -> dict[str, float]:
 
 def missing(record: Path | None, part: str, wanted: dict[str, int]) -> dict[str, int]:
     """What is left to do of `wanted` (name of a figure -> how many), after the runs of the record."""
-    done = [line for line in recorded(record) if line["part"] == part]
+    done = [line for line in read_records(record) if line["part"] == part]
     return {name: max(many - sum(line[name] for line in done), 0) for name, many in wanted.items()}
 
 
-def recorded(record: Path | None) -> list[dict]:
+def read_records(record: Path | None) -> list[dict]:
     """The figures of earlier runs."""
     return [json.loads(line) for line in record.read_text().splitlines()] if record and record.exists() else []
 
@@ -182,13 +182,13 @@ def run(asked: argparse.Namespace, root: str, fail, folder: Path):
         # An interrupted run has both halves, too: a share of the swaps that fits the time.
         fits = max(1, min(left["swaps"] or 1, round(asked.swaps * seconds * asked.rate / asked.requests)))
         yield swaps(root, folder, left["requests"], fits, asked.callers, asked.rate, time.monotonic() + seconds)
-    done = totals(recorded(record), "images")
+    done = totals(read_records(record), "images")
     if asked.images > done["files"]:
         yield soak_images.in_process(asked.images - done["files"], done["lots"], time.monotonic() + seconds)
     left = missing(record, "images over HTTP", {"files": asked.http_images})["files"]
     if left:
         service = process(root, folder)
-        yield soak_images.over_http(service, service.url(START_S), left, left, time.monotonic() + seconds)
+        yield soak_images.attack_http(service, service.url(START_S), left, left, time.monotonic() + seconds)
 
 
 def main() -> int:
@@ -207,7 +207,7 @@ def main() -> int:
             if asked.record:
                 with open(asked.record, "a") as file:
                     file.write(json.dumps(result) + "\n")
-    whole = [totals(recorded(asked.record) or results, part) for part, many in wanted.items() if many]
+    whole = [totals(read_records(asked.record) or results, part) for part, many in wanted.items() if many]
     print("\n".join(map(json.dumps, whole)))
     return 0 if all(of["holds"] and of[TOTALS[of["total"]][0]] >= wanted[of["total"]] for of in whole) else 1
 

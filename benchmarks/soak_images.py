@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.soak_load import asked
+from benchmarks.soak_load import post
 from tests.inference.mutations import mutated
 from tests.inference.serving import IMAGE, ServiceProcess
 
@@ -65,14 +65,14 @@ def lot(seed: int) -> tuple[Counter, list[str], float, int]:
     return answers, wrong, slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
-def over_http(service: ServiceProcess, url: str, files: int, seed: int, until: float) -> dict:
+def attack_http(service: ServiceProcess, url: str, files: int, seed: int, until: float) -> dict:
     """The answer is 200 or a 4xx with a reason, and the process lives."""
     codes, bad = Counter(), []
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
     for data in mutated(files, seed):
         if time.monotonic() > until:
             break
-        status, body = asked(connection, "/v1/predictions", data, IMAGE)
+        status, body = post(connection, "/v1/predictions", data, IMAGE)
         codes[str(status)] += 1
         if status >= 500 or status != 200 and b'"message"' not in body:
             bad.append(f"{status} {body[:100]!r} {data.hex()[:400]}")

@@ -49,14 +49,14 @@ class Load:
         try:
             while not self._stop.wait(max(due - time.monotonic(), 0)):
                 due = max(due + self.pause, time.monotonic() - 1)  # after a gap it catches up, for a second at most
-                self._once(connection, n := n + 1)
+                self._send_once(connection, n := n + 1)
         except (OSError, http.client.HTTPException) as error:
             if not self._stop.is_set():
                 self.refused.append(repr(error))
 
-    def _once(self, connection: http.client.HTTPConnection, n: int) -> None:
+    def _send_once(self, connection: http.client.HTTPConnection, n: int) -> None:
         mine = ids.uuid7()
-        status, body = asked(connection, "/v1/predictions", PICTURES[n % 64], IMAGE | {"X-Prediction-Id": mine})
+        status, body = post(connection, "/v1/predictions", PICTURES[n % 64], IMAGE | {"X-Prediction-Id": mine})
         self.at.append(time.monotonic())
         if status != 200:
             self.refused.append(f"{status} {body[:200]!r}")
@@ -64,7 +64,7 @@ class Load:
         self.predictions.append(mine)
         if self.labels_each:
             judgements = [{"prediction_id": mine, "label": "a", "labeler": f"p{k}"} for k in range(self.labels_each)]
-            status, body = asked(connection, "/v1/labels", json.dumps({"labels": judgements}), {})
+            status, body = post(connection, "/v1/labels", json.dumps({"labels": judgements}), {})
             if status == 201:
                 self.labels += json.loads(body)["label_ids"]
 
@@ -78,7 +78,7 @@ class Load:
         [t.join(150) for t in self._threads]
 
 
-def asked(connection: http.client.HTTPConnection, path: str, body: bytes | str, headers: dict) -> tuple[int, bytes]:
+def post(connection: http.client.HTTPConnection, path: str, body: bytes | str, headers: dict) -> tuple[int, bytes]:
     """Status and body of the answer to a POST."""
     connection.request("POST", path, body, headers)
     answer = connection.getresponse()

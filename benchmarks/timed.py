@@ -49,10 +49,10 @@ def alternate(cases: Sequence[Case], repeats: int) -> None:
         for case in cases:
             if case.before:
                 case.before()
-            case.runs.append(timed(case))
+            case.runs.append(run_timed(case))
 
 
-def timed(case: Case) -> Run:
+def run_timed(case: Case) -> Run:
     """One run. RuntimeError with the end of its standard error when it fails."""
     import resource
 

@@ -19,7 +19,7 @@ import click
 
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
-from contract.settings import submitted
+from contract.settings import is_submitted
 
 
 @dataclass
@@ -76,7 +76,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: st
 
 def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
     """Silences stderr with --json under spark-submit, which sends a program's stderr to its own stdout."""
-    if "--json" in arguments and submitted():
+    if "--json" in arguments and is_submitted():
         return redirect_stderr(StringIO())
     return nullcontext()
 

@@ -101,23 +101,23 @@ def canonical(name: str, table: Any) -> Any:
 
     schema = TABLES[name].arrow()
     table = pa.table([_cast(table.column(f.name), f.type) for f in schema], schema=schema).combine_chunks()
-    return _added(table, keys_of(name))
+    return _add_equal_rows(table, keys_of(name))
 
 
-def summed(table: Any, keys: Sequence[str], values: Sequence[str] = ("n",)) -> Any:
+def sum_by(table: Any, keys: Sequence[str], values: Sequence[str] = ("n",)) -> Any:
     """`table`'s `values` (whole numbers) added up by `keys`; keys ascending, nulls first.
 
     Arrow's own group_by will not do where keys may be null: of two or more columns Arrow 14 makes several groups of one
     key then, with AVX2 and more than 32 rows (apache/arrow issue 42231).
     """
-    return _added(table.select([*keys, *values]), keys)
+    return _add_equal_rows(table.select([*keys, *values]), keys)
 
 
 def _cast(column: Any, type_: Any) -> Any:
     return column if column.type == type_ else column.cast(type_)
 
 
-def _packed(columns: Sequence[Any]) -> Any:
+def _pack_keys(columns: Sequence[Any]) -> Any:
     """One number for each row; rows compare by it as by all their key columns. Far cheaper to sort than texts."""
     import numpy as np
 
@@ -147,12 +147,12 @@ def _codes(column: Any) -> tuple[Any, int]:
     return place[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)], len(values) + 1
 
 
-def _added(table: Any, keys: Sequence[str]) -> Any:
+def _add_equal_rows(table: Any, keys: Sequence[str]) -> Any:
     """The table with the rows of equal keys made one, in the order of the keys; the other columns are added up."""
     import numpy as np
     import pyarrow as pa
 
-    key = _packed([table.column(name) for name in keys])
+    key = _pack_keys([table.column(name) for name in keys])
     order = np.argsort(key, kind="stable")
     first = np.ones(len(key), bool)
     first[1:] = key[order][1:] != key[order][:-1]

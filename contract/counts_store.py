@@ -80,11 +80,11 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
     document = document.model_copy(update={"tables": tables})
     key = layout.counts_document(document.model, document.day, document.name)
     if not create_if_absent(storage, key, document.to_bytes()):
-        _same(storage, CountsDocument.load(storage, key), document, counts)
+        _check_same(storage, CountsDocument.load(storage, key), document, counts)
     return document
 
 
-def _same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:
+def _check_same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:
     """Another version of the Parquet writer makes other bytes of the same rows, so differing names are looked into."""
     equal = stored.rows == ours.rows and stored.next_future == ours.next_future
     if equal and stored.tables != ours.tables:

@@ -13,16 +13,16 @@ def dumps(value: Any) -> bytes:
 
     The same content gives the same bytes. NaN and infinities are an error (ValueError).
     """
-    return _readable(value, _compact(value))
+    return _dump_readable(value, _compact(value))
 
 
 def dumps_with_digest(value: Any) -> tuple[bytes, str]:
     """(`dumps`, `digest`) of a large value, which is rendered once."""
     compact = _compact(value)
-    return _readable(value, compact), _sha256(compact)
+    return _dump_readable(value, compact), _sha256(compact)
 
 
-def _readable(value: Any, compact: str) -> bytes:
+def _dump_readable(value: Any, compact: str) -> bytes:
     if len(compact) <= READABLE:
         compact = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
     return f"{compact}\n".encode()

@@ -344,7 +344,7 @@ def step(model: str, digest: str) -> str:
     return f"runs/{encode_name(model)}/steps/{digest}/{{}}/request.json"
 
 
-def beside_step(request_key: str, document: str) -> str:
+def step_document(request_key: str, document: str) -> str:
     """What lies beside the request of an attempt at a stage: its `answer`, its `cluster`."""
     return f"{request_key.rpartition('/')[0]}/{document}.json"
 

@@ -48,7 +48,7 @@ class GatePolicy(BaseModel):
     retraining_days: int = Field(30, ge=1, description="days of that period")
 
 
-def worked_default() -> str:
+def explain_defaults() -> str:
     """The `gates:` section with every default and its meaning, as YAML."""
     import json
 
@@ -59,4 +59,4 @@ def worked_default() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(worked_default())
+    sys.stdout.write(explain_defaults())

@@ -51,7 +51,7 @@ class Registry:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._history = NumberedDocuments(storage, layout.history(model), begin=self._copied)
+        self._history = NumberedDocuments(storage, layout.history(model), begin=self._read_copied_number)
         self._claims = NumberedDocuments(storage, layout.claim(model))
 
     # -- versions ---------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class Registry:
         found = self._history.newest()
         return HistoryEntry.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
 
-    def _copied(self) -> int:
+    def _read_copied_number(self) -> int:
         """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
         try:
             return int(jsonio.loads(self.storage.read(layout.live(self.model)))["seq"])

@@ -28,10 +28,10 @@ class RunOwner(Document):
 def me(took_over_from: int | None = None) -> RunOwner:
     """This process."""
     return RunOwner(host=socket.gethostname(), boot=_boot(), pid_namespace=_namespace(), pid=os.getpid(),
-                  process_started=started(os.getpid()), since=clock.iso(clock.now()), took_over_from=took_over_from)
+                  process_started=find_start(os.getpid()), since=clock.iso(clock.now()), took_over_from=took_over_from)
 
 
-def gone(holder: RunOwner) -> bool:
+def has_ended(holder: RunOwner) -> bool:
     """Whether the holder's process certainly has ended; False when that cannot be known from here.
 
     Its beat would tell as well, after a minute. But a process of this very machine can be looked up, and somebody who
@@ -41,10 +41,10 @@ def gone(holder: RunOwner) -> bool:
     here = (holder.host, holder.boot, holder.pid_namespace) == (socket.gethostname(), _boot(), _namespace())
     if not here or not holder.boot or not holder.process_started:
         return False
-    return started(holder.pid) != holder.process_started
+    return find_start(holder.pid) != holder.process_started
 
 
-def started(pid: int) -> str | None:
+def find_start(pid: int) -> str | None:
     """When a process started, in clock ticks since boot; None when there is none, or when it is a zombie."""
     try:
         # The command's name, in brackets, may hold spaces and brackets itself.

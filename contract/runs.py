@@ -19,7 +19,7 @@ from pydantic import Field
 from contract import clock, jsonio, layout
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHeld, RunLost
-from contract.run_owner import RunOwner, gone, me
+from contract.run_owner import RunOwner, has_ended, me
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
 from contract.stores.store import Storage, create_if_absent
@@ -46,7 +46,7 @@ class Plan(Document):
         """The window in words."""
         return f"{self.window['from']} to {self.window['to']}"
 
-    def same_window(self, other: Plan) -> bool:
+    def has_same_window(self, other: Plan) -> bool:
         """Whether a start with this plan means the run that has the other."""
         if self.default_window and other.default_window:
             age = clock.parse_moment(self.as_of) - clock.parse_moment(other.as_of)
@@ -157,7 +157,7 @@ class Run:
         return True
 
     @contextmanager
-    def beating(self, seconds: float) -> Iterator[None]:
+    def keep_beating(self, seconds: float) -> Iterator[None]:
         """Puts the beat from a thread while the block runs."""
         thread = threading.Thread(target=self._beat, args=(seconds,), name=f"beat of {self.key}", daemon=True)
         thread.start()
@@ -198,7 +198,7 @@ class Observer:
         """One look. Time is this process's own: clocks of two machines are never compared."""
         held, now = run.holder(), clock.monotonic()
         self.owner = held[0] if held else 0
-        if held is None or gone(held[1]):
+        if held is None or has_ended(held[1]):
             return "dead"
         beat = (run.n, self.owner, run.beat(self.owner))
         if beat != self._seen:
@@ -236,16 +236,16 @@ class Runs:
         while True:
             run = self.newest()
             if run is None or run.end() is not None:
-                if run is not None and waited == run.n and plan.same_window(run.plan):
+                if run is not None and waited == run.n and plan.has_same_window(run.plan):
                     return run
                 # Planned anew after the number was read: whatever a run before this one made live is seen.
                 plan = make()
-                run = self._created(plan, after=run.n if run else 0)
+                run = self._try_create(plan, after=run.n if run else 0)
                 if run is None:
                     continue
             state = observer.look(run)
             if state == "dead":
-                if self._taken(run, plan, observer.owner):
+                if self._take(run, plan, observer.owner):
                     return run
                 continue
             if state == "alive" and not wait:
@@ -255,7 +255,7 @@ class Runs:
                 waited = run.n
             time.sleep(timing.poll)
 
-    def _created(self, plan: Plan, after: int) -> Run | None:
+    def _try_create(self, plan: Plan, after: int) -> Run | None:
         try:
             n = self._sequence.append(plan.to_dict(), after=after)
         except AlreadyExists:
@@ -267,10 +267,10 @@ class Runs:
                                       f"win. Use a store that honours conditional writes.")
         return Run(self.storage, n, plan)
 
-    def _taken(self, run: Run, plan: Plan, after: int) -> bool:
+    def _take(self, run: Run, plan: Plan, after: int) -> bool:
         if not run.take(after):
             return False
-        if plan.same_window(run.plan):
+        if plan.has_same_window(run.plan):
             return True
         run.finish("closed", 1, f"Its owner was dead when a run of {plan.days} was started.")
         return False

@@ -69,7 +69,7 @@ def uniform(salt: str, prediction_id: str) -> float:
     return int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big") / 2**64
 
 
-def asked(salt: str, prediction_id: str, p: float) -> bool:
+def is_asked(salt: str, prediction_id: str, p: float) -> bool:
     """Whether a prediction with this probability is asked; exact for every p, also where a double would round."""
     u64 = int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big")
     return u64 < math.ldexp(p, 64)
@@ -187,7 +187,7 @@ def _order(entry: tuple[Cell, float]) -> tuple[str, int]:
     return cell.predicted, -1 if cell.bin is None else cell.bin
 
 
-def drawn(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> Iterable[tuple[int, float]]:
+def draw_rows(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> Iterable[tuple[int, float]]:
     """Of rows (prediction_id, predicted label, bin): the places of those asked, each with its probability."""
     table, salt = sample.table(), sample.salt.encode()
     for i, (prediction_id, predicted, bin_) in enumerate(rows):
@@ -205,7 +205,7 @@ def expected(sample: Sample, cells: Mapping[Cell, int]) -> float:
 
 def opinions(sample: Sample, prediction_id: str) -> int:
     """How many people are to judge an item: `judges` for the hash-chosen share, else one."""
-    return sample.judges if asked(f"second:{sample.salt}", prediction_id, sample.second_share) else 1
+    return sample.judges if is_asked(f"second:{sample.salt}", prediction_id, sample.second_share) else 1
 
 
 def write(storage: Storage, sample: Sample) -> None:

@@ -167,7 +167,7 @@ class EmrSettings(Section):
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
 
 
-def submitted() -> bool:
+def is_submitted() -> bool:
     """Whether spark-submit started this process: then it brought the master, the static settings and the jars."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 

@@ -69,29 +69,29 @@ class Attempt:
     def read_reply(self) -> Reply | None:
         """Reads the stage's answer; None while there is none."""
         try:
-            return Reply.load(self.storage, self._beside("answer"))
+            return Reply.load(self.storage, self._step_key("answer"))
         except NotFound:
             return None
 
     def write_reply(self, reply: Reply) -> None:
         """Writes the answer; when a twin was first, its answer stands."""
-        create_if_absent(self.storage, self._beside("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
+        create_if_absent(self.storage, self._step_key("answer"), reply.model_copy(update={"attempt": self.n}).to_bytes())
 
     def read_cluster(self) -> str | None:
         """Reads the id of its cluster; None when none was recorded."""
         try:
-            return read_json(self.storage, self._beside("cluster"))["cluster"]
+            return read_json(self.storage, self._step_key("cluster"))["cluster"]
         except NotFound:
             return None
 
     def claim(self, cluster: str) -> str:
         """Records a cluster as the attempt's own; returns the one that is, which may be another driver's."""
-        if create_if_absent(self.storage, self._beside("cluster"), jsonio.dumps({"cluster": cluster})):
+        if create_if_absent(self.storage, self._step_key("cluster"), jsonio.dumps({"cluster": cluster})):
             return cluster
         return self.read_cluster() or cluster
 
-    def _beside(self, name: str) -> str:
-        return layout.beside_step(self.key, name)
+    def _step_key(self, name: str) -> str:
+        return layout.step_document(self.key, name)
 
 
 def open_attempts(storage: Storage, model: str, request: Request) -> NumberedDocuments:

@@ -27,7 +27,7 @@ def read_announced_size(request: Request, max_bytes: int) -> int:
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdigit() else max_bytes
     if size > max_bytes + MULTIPART_ROOM:
-        raise _too_large(max_bytes)
+        raise _refuse_too_large(max_bytes)
     return size
 
 
@@ -67,11 +67,11 @@ async def _stream_limited(request: Request, limit: int) -> AsyncGenerator[bytes,
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise _refuse_too_large(limit)
         yield chunk
 
 
-def _too_large(limit: int) -> Refused:
+def _refuse_too_large(limit: int) -> Refused:
     return Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less.", {"Connection": "close"})
 
 

@@ -71,7 +71,7 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
         whole = [d for d in whole if d not in hurt or d.day in still]
-    with closing(_made(storage, request, whole, counted)) as made:  # an engine ends at once when a day cannot be written
+    with closing(_make_missing(storage, request, whole, counted)) as made:  # an engine ends at once when a day cannot be written
         for day, counts in made:
             made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
                          "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
@@ -85,12 +85,12 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
            pool: ThreadPoolExecutor) -> list[DayFiles]:
     """Takes the stored counts that are good; returns the days that have none."""
 
-    def stored(day: DayFiles) -> tuple[CountsDocument, DayCounts] | None:
+    def find_stored(day: DayFiles) -> tuple[CountsDocument, DayCounts] | None:
         found = counts_store.find(storage, question.model, day.day, question.inputs(day), question.as_of)
         return (found, counts_store.read(storage, found)) if found else None
 
     missing = []
-    for day, found in zip(days, prefetch(pool, stored, days, READS_AT_ONCE), strict=True):
+    for day, found in zip(days, prefetch(pool, find_stored, days, READS_AT_ONCE), strict=True):
         if found:
             counted.take(*found)
         else:
@@ -98,7 +98,7 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
     return missing
 
 
-def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
+def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles],
           counted: Counted) -> Generator[tuple[DayFiles, DayCounts], None, None]:
     """Each day with the engine's counts; a day whose data cannot be read through is counted without those files."""
     if not days:
@@ -114,13 +114,13 @@ def _made(storage: Storage, request: Request, days: Sequence[DayFiles],
         except Exception as error:  # whatever Spark or mrjob make of a file that cannot be read through
             if isinstance(error, ForeignSchema) and not request.quarantine:
                 raise
-            bad = day_files.unreadable(storage, left)
+            bad = day_files.find_unreadable(storage, left)
             if not bad:
                 raise
             if not request.quarantine:
                 raise ForeignSchema(min(bad.values())) from error
             counted.left_out |= bad
-            yield from _made(storage, request, [day_files.without(d, bad) for d in left], counted)
+            yield from _make_missing(storage, request, [day_files.leave_out(d, bad) for d in left], counted)
 
 
 def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> Evaluation:
@@ -131,7 +131,7 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
                   partial=[{"file": key, "reason": reason} for key, reason in sorted(counted.left_out.items())],
                   fit=question.fit, labeler_weights=question.labeler_weights or {})
     background = Background(classes_of(storage, question.model, counted.window),
-                            samples_of(storage, question, window.days), learnt_by_live(storage, question.model))
+                            samples_of(storage, question, window.days), find_learnt(storage, question.model))
     document = evaluation.build(scope, counted.window, background, request.rules)
     if not document["versions"]:
         document["models_with_rows"] = day_files.models_in(storage, prediction_days(storage))
@@ -154,7 +154,7 @@ def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dic
     return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
 
 
-def learnt_by_live(storage: Storage, model: str) -> Learnt | None:
+def find_learnt(storage: Storage, model: str) -> Learnt | None:
     """What the live version was trained on; None when nothing is live."""
     registry = Registry(storage, model)
     newest = registry.newest()

@@ -40,7 +40,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
             spark_conf: tuple[str, ...], dataset: str | None, imagefolder: Path | None) -> Outcome:
     """Builds, or exports."""
     if imagefolder or dataset:
-        return _exported(settings, dataset, imagefolder)
+        return _export(settings, dataset, imagefolder)
     settings = with_options(settings, model=model)
     moment = clock.parse_moment(as_of) if as_of else clock.now()
     days = [clock.parse_day(day) if day else None for day in (first, last)]
@@ -53,7 +53,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
     from jobs.datasets.build import build
-    from jobs.datasets.consensus import IMAGE_COLUMNS, labelled
+    from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled
     from jobs.engines.day_files import list_day, read_footers, window
     from jvm import session
 
@@ -64,7 +64,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
                         f"found none. Label some predictions, or name another window.")
     spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), role, **scale_weights(settings.evaluate))
-    rows = labelled(spark.sparkContext, storage, days, question)
+    rows = find_labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,
                  {"from": present.first, "to": present.last})
 
@@ -87,7 +87,7 @@ def text(made: Manifest) -> str:
     return "\n".join([*lines, f"  {layout.manifest(made.dataset)}"])
 
 
-def _exported(settings: Settings, dataset: str | None, folder: Path | None) -> Outcome:
+def _export(settings: Settings, dataset: str | None, folder: Path | None) -> Outcome:
     if not dataset or not folder:
         raise UsageError("expected --dataset ID and --imagefolder DIR together; without them a dataset is built.")
     storage = open_root(settings.need_root())

@@ -31,11 +31,11 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         raise UsageError("expected --predictions FILE beside --labels, got none.")
     with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
         storage = open_root(folder, create=True)
-        import_file(storage, "predictions", Path(predictions), UNNAMED | _named(settings))
+        import_file(storage, "predictions", Path(predictions), UNNAMED | _name_columns(settings))
         if labels:
             import_file(storage, "labels", Path(labels))
         days = prediction_days(storage)
-        chosen = with_options(settings, model=settings.model or _only_model(storage, predictions), root=folder)
+        chosen = with_options(settings, model=settings.model or _find_only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())
         request = replace(request, first=min(days, default=None), last=max(days, default=None))
         document, _ = evaluate(storage, request)
@@ -43,11 +43,11 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
     return outcome(document, where)
 
 
-def _named(settings: Settings) -> dict[str, str]:
+def _name_columns(settings: Settings) -> dict[str, str]:
     return {"model": settings.model} if settings.model else {}
 
 
-def _only_model(storage: Storage, predictions: str) -> str:
+def _find_only_model(storage: Storage, predictions: str) -> str:
     models = day_files.models_in(storage, prediction_days(storage))
     if len(models) > 1:
         raise UsageError(f"{predictions} has rows of {', '.join(models)}: name one with --model.")

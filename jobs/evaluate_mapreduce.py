@@ -91,7 +91,7 @@ class MREvaluate(MRJob):
         ours = status is not None and row["model"] == self.question.model
         alone["predictions"] += ours
         if status in ("ok", "future_predictions"):
-            self._note(rules.known_at(row["predicted_at"], row.get("recorded_at")), alone)
+            self._note(rules.find_known_time(row["predicted_at"], row.get("recorded_at")), alone)
         if status == "ok":
             yield encode_key(day, row["prediction_id"]), ["p", _encode(row)]
         elif ours and status:

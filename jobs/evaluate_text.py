@@ -22,12 +22,12 @@ def as_text(document: Evaluation, where: str) -> str:
     """Renders a table of the versions, what was counted, and where the document lies."""
     window = document["window"]
     head = f"{escape(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
-    body = _versions(document) if document["versions"] else _nothing(document)
+    body = _versions(document) if document["versions"] else _explain_nothing(document)
     left_out = [escape(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
     return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, where])
 
 
-def _nothing(document: Evaluation) -> str:
+def _explain_nothing(document: Evaluation) -> str:
     models = document.get("models_with_rows") or []
     named = ", ".join(map(escape, models))
     there = f"Models that have rows: {named}." if models else "The root has no prediction rows at all."

@@ -10,7 +10,7 @@ from typing import Any
 from contract import clock
 from contract.errors import UsageError
 from contract.records import PREDICTION
-from contract.settings import Settings, submitted
+from contract.settings import Settings, is_submitted
 from jobs.engines import day_files
 from jobs.engines.question import Question, Slice, scale_weights
 from metrics.version import Rules
@@ -49,7 +49,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     `slices` are texts NAME=EXPRESSION, `spark_conf` KEY=VALUE; both go before what the settings say.
     """
     chosen = settings.evaluate
-    engine = "spark" if submitted() and "evaluate.engine" not in settings.origins else chosen.engine
+    engine = "spark" if is_submitted() and "evaluate.engine" not in settings.origins else chosen.engine
     if engine not in ENGINES:
         raise UsageError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}.")
     if runner and engine != "mapreduce":
@@ -73,7 +73,7 @@ def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
     from jvm import spark_conf
 
     made = spark_conf.collect_conf(settings, given)
-    return {"spark_conf": spark_conf.with_s3a(settings.root or "", made, settings.spark.jars)}
+    return {"spark_conf": spark_conf.add_s3a(settings.root or "", made, settings.spark.jars)}
 
 
 def _pair(text: str) -> tuple[str, str]:

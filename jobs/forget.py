@@ -55,7 +55,7 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
     """Erases one image; says what was there and which versions learnt from it. Harmless when repeated."""
     new = erasures.ask(storage, erasures.Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by=by, asked=asked,
                                                  reason=reason))
-    rows = find.named_by(storage, sha256)
+    rows = find.find_rows(storage, sha256)
     held = find.attempts(storage, sha256)
     return {"image_sha256": sha256, "erasure": layout.erasure(sha256), "new": new,
             "predictions": len(rows.prediction_ids), "images": _erase_images(storage, sha256, rows),

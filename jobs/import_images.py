@@ -38,7 +38,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     storage = open_root(settings.need_root(), create=True)
     as_of = clock.now()
     refused: list[dict[str, str]] = []
-    rows = list(stored(storage, folder, labeler, clock.to_us(as_of), refused))
+    rows = list(store_pictures(storage, folder, labeler, clock.to_us(as_of), refused))
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(layout.PICTURES)}), found none.")
     spark = session.get_session(spark_conf.collect_conf(settings))
@@ -47,7 +47,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
 
 
-def stored(storage: Storage, folder: Path, labeler: str, at: int,
+def store_pictures(storage: Storage, folder: Path, labeler: str, at: int,
            refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
     """One labelled row (as jobs.datasets.consensus.labelled gives) for each picture, which is stored; bad ones are listed.
 

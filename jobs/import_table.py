@@ -41,7 +41,7 @@ def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str
         good, bad = ground_truth.read(storage, path)
     else:
         good, bad = import_rows.read(path, RECORDS[table], fill)
-    by_day, lost = placed(storage, table, path, good, day)
+    by_day, lost = place(storage, table, path, good, day)
     bad += lost
     if bad and not skip_bad:
         more = f"\n… and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
@@ -51,7 +51,7 @@ def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str
     return {"rows": sum(map(len, by_day.values())), "files": written, "bad": bad}
 
 
-def placed(storage: Storage, table: str, path: Path, rows: Sequence[tuple[int, Row]],
+def place(storage: Storage, table: str, path: Path, rows: Sequence[tuple[int, Row]],
            day: str | None) -> tuple[dict[str, list[Row]], list[str]]:
     """The rows by their prediction's UTC day, and one line for each row whose day cannot be told."""
     unknown = {r["prediction_id"] for _, r in rows if _day(table, r, day) is None}
@@ -100,7 +100,7 @@ def write(storage: Storage, table: str, day: str, rows: Sequence[Row]) -> str:
 
     content = jsonio.digest([{k: _plain(v) for k, v in row.items()} for row in rows])
     if table == "labels":
-        rows = [_with_id(row) for row in rows]
+        rows = [_add_id(row) for row in rows]
     data = counts_store.to_parquet(pa.Table.from_pylist(list(rows), schema=RECORDS[table].arrow()))
     key = layout.row_file(table, day, f"import-{content[:16]}", 1, len(rows))
     create_if_absent(storage, key, data)  # named by its content: the same rows may have been imported before
@@ -111,7 +111,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _with_id(row: Row) -> Row:
+def _add_id(row: Row) -> Row:
     """Labels without an id get one that follows from their content; without an origin they are imported."""
     content = jsonio.digest({k: _plain(v) for k, v in row.items()})
     made = ids.uuid7(row["labeled_at"], hashlib.sha256(content.encode()).digest()[:10])

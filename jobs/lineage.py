@@ -65,7 +65,7 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
     labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
     made = list(of_version(Registry(storage, first["model"]), first["model_version"]))
     return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
-            "went_into": list(_holding(storage, prediction_id, first["image_sha256"]))}
+            "went_into": list(_find_holders(storage, prediction_id, first["image_sha256"]))}
 
 
 def of_version(registry: Registry, version: str) -> Iterator[Row]:
@@ -102,7 +102,7 @@ def cards(storage: Storage) -> Iterator[Card]:
         yield from (registry.card(version) for version in registry.versions())
 
 
-def _holding(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
+def _find_holders(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
     """Datasets that hold the prediction's picture, and the versions trained on them."""
     trained = list(cards(storage))
     for name in storage.folders(layout.datasets()):

@@ -67,11 +67,11 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     registry = Registry(storage, settings.need_model())
     version = version or registry.live()
     registry.card(version)
-    planned(storage, registry.model, version, found, part)
+    add_plan(storage, registry.model, version, found, part)
     waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
               settings.serve.store_images, settings.serve.log_all_classes)
-    made = carried_out(storage, job, waiting, spark_conf) if waiting else []
+    made = score_all(storage, job, waiting, spark_conf) if waiting else []
     errors = [e for m in made for e in m["errors"]]
     return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),
             "errors": len(errors), "first_errors": errors[:SHOWN], "files": [m["file"] for m in made if m["file"]],
@@ -79,16 +79,16 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
             "workers": len({m["worker"] for m in made}), "model_loads": sum(m["loaded"] for m in made)}
 
 
-def carried_out(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:
+def score_all(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:
     """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
     from jvm import session, task_store
 
-    at, context = task_store.where(storage), session.get_session(spark_conf, hands_out=True).sparkContext
+    at, context = task_store.describe(storage), session.get_session(spark_conf, hands_out=True).sparkContext
     slices = max(2, min(len(waiting), 4 * context.defaultParallelism))
     return context.parallelize(list(waiting), slices).mapPartitions(lambda parts: score_parts(at, job, iter(parts))).collect()
 
 
-def planned(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
+def add_plan(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
     """Adds a plan of what no plan holds yet; when another run adds one meanwhile, looks again."""
     numbers = sequence(storage, model, version)
     while True:

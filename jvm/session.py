@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from contract.errors import UsageError
-from contract.settings import submitted
+from contract.settings import is_submitted
 from jvm import java
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def get_session(conf: Mapping[str, str] | None = None, hands_out: bool = False) 
     `hands_out`: the work is done in Python's workers; a Java that is started on this machine is started for that.
     """
     conf = dict(conf or {})
-    running = _running()
+    running = _find_running()
     if running is None:
         running = _start("trueup", conf, _local_settings() | (HANDS_OUT if hands_out else {}))
-        conf = conf if submitted() else {k: v for k, v in conf.items() if k.startswith(("spark.sql.", "fs."))}
+        conf = conf if is_submitted() else {k: v for k, v in conf.items() if k.startswith(("spark.sql.", "fs."))}
     ours = running.newSession()
     for key, value in _sql_options(conf, running).items():
         ours.conf.set(key, value)
@@ -69,10 +69,10 @@ def get_or_start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -
     `local` are settings below `conf` for a Spark on this machine, `spark.master` among them; under spark-submit they are
     left out.
     """
-    return _running() or _start(name, conf, local)
+    return _find_running() or _start(name, conf, local)
 
 
-def _running() -> SparkSession | None:
+def _find_running() -> SparkSession | None:
     """The session of this process, unless its Java has been stopped."""
     from pyspark.sql import SparkSession
 
@@ -83,8 +83,8 @@ def _running() -> SparkSession | None:
 def _start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    settings = dict(conf) if submitted() else {**local, **conf}
-    if not submitted():
+    settings = dict(conf) if is_submitted() else {**local, **conf}
+    if not is_submitted():
         java.prepare(settings["spark.master"])
     builder = SparkSession.builder.appName(name)
     for key, value in settings.items():

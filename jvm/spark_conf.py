@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import UsageError
-from contract.settings import Settings, submitted
+from contract.settings import Settings, is_submitted
 
 # Where `make jars` puts them in a checkout; the setting spark.jars names another folder.
 DEFAULT_JARS = Path(__file__).resolve().parents[1] / ".cache" / "jars"
@@ -24,7 +24,7 @@ BROUGHT = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")  
 def collect_conf(settings: Settings, given: Sequence[str] = ()) -> dict[str, str]:
     """Spark's settings: `spark.conf`, then those of `--spark-conf KEY=VALUE`. Under spark-submit the master is its own."""
     made = {key: text(value) for key, value in settings.spark.conf.items()}
-    if submitted():
+    if is_submitted():
         made.pop("spark.master", None)
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -39,9 +39,9 @@ def text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def with_s3a(root: str, wanted: Mapping[str, str], folder: str | None = None) -> dict[str, str]:
+def add_s3a(root: str, wanted: Mapping[str, str], folder: str | None = None) -> dict[str, str]:
     """`wanted` with the jars of s3a, where Spark itself reads an s3:// root and nobody else brings them."""
-    if not root.startswith("s3://") or submitted() or any(name in wanted for name in BROUGHT):
+    if not root.startswith("s3://") or is_submitted() or any(name in wanted for name in BROUGHT):
         return dict(wanted)
     return {**wanted, "spark.jars": ",".join(str(path) for path in s3a_jars(folder))}
 

@@ -13,12 +13,12 @@ NAMES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_R
 Where = tuple[str, dict[str, str]]
 
 
-def where(storage: Storage) -> Where:
+def describe(storage: Storage) -> Where:
     """What a task needs to open the same root; made in the driver."""
     return storage.root, {name: os.environ[name] for name in NAMES if name in os.environ}
 
 
-def opened(at: Where) -> Storage:
+def open_there(at: Where) -> Storage:
     """The store; called in a task, whose environment is made to agree."""
     root, environment = at
     if root.startswith("s3"):

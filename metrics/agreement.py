@@ -14,11 +14,11 @@ def alpha(table: Any) -> Alpha:
     An item with m votes adds its ordered pairs of votes, each 1 / (m - 1). {"value", "votes", "labels"}: `votes` =
     votes on items that have two or more. Null with a reason without such items, or when all votes name one label.
     """
-    from metrics.cells import coded_pair
+    from metrics.cells import encode_pair
 
     if not table.num_rows:
         return {"value": None, "votes": 0, "labels": 0, "reason": "no prediction has two deciding votes"}
-    names, first, second = coded_pair(table.column("label"), table.column("other_label"))
+    names, first, second = encode_pair(table.column("label"), table.column("other_label"))
     n, m = (table.column(c).cast("int64").to_numpy() for c in ("n", "votes"))
     pairs = n / (m - 1)
     of_label = np.bincount(first, pairs, len(names))

@@ -35,14 +35,14 @@ def edges_of(given: Sequence[float] | None) -> list[float]:
     return [FINEST[k] for k in sorted({0, BINS, *places})]
 
 
-def known(cells: Cells) -> Cells:
+def select_known(cells: Cells) -> Cells:
     """The labelled cells with a bin."""
     return cells.where(cells.labelled & (cells.bin != NO_BIN))
 
 
 def bucket_counts(cells: Cells, edges: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """(count, wrong) of shape (names, buckets), over labelled rows with a bin."""
-    cells, size = known(cells), (len(cells.names), len(edges) - 1)
+    cells, size = select_known(cells), (len(cells.names), len(edges) - 1)
     place = np.searchsorted([round(e * BINS) for e in edges], cells.bin, side="right") - 1
     at = cells.predicted * size[1] + place
     count = np.bincount(at, cells.n, size[0] * size[1]).reshape(size)
@@ -83,7 +83,7 @@ def thresholds(count: np.ndarray, wrong: np.ndarray, edges: Sequence[float],
 
 def calibration(cells: Cells, confidence: float) -> Calibration:
     """Expected calibration error over the 20 bins, its 95% value for a calibrated model, and the reliability curve."""
-    cells = known(cells)
+    cells = select_known(cells)
     count, right, said = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
     total = int(count.sum())
     if not total:
@@ -102,7 +102,7 @@ def error_and_margin(cells: Cells, level: float) -> dict[str, Any]:
     the true error lies within the margin of the one seen, on both sides: the error seen is biased upwards, so an
     interval around it by a bootstrap would not do.
     """
-    cells = known(cells)
+    cells = select_known(cells)
     if not len(cells.n):
         return {"ece": None, "margin": None, "n": 0, "reason": NO_CONFIDENCE["reason"]}
     tables = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
@@ -128,7 +128,7 @@ def _null_ece(count: np.ndarray, said: np.ndarray) -> float:
 
 def class_calibration(cells: Cells) -> list[ClassCalibration]:
     """Per predicted name the ECE and its 95% value if calibrated; null with a reason without and below 30 rows."""
-    cells = known(cells)
+    cells = select_known(cells)
     count, right, said = _bins(cells, cells.predicted, len(cells.names))
     total = count.sum(1)
     error = np.abs(right - said).sum(1) / np.maximum(total, 1)
@@ -162,7 +162,7 @@ def _bins(cells: Cells, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.
     """Returns (count, right, sum of confidence) of shape (groups, 20); `group` is each cell's."""
     at = group * BINS + cells.bin
 
-    def added(weight: np.ndarray) -> np.ndarray:
+    def add_up(weight: np.ndarray) -> np.ndarray:
         return np.bincount(at, weight, groups * BINS).reshape(groups, BINS)
 
-    return added(cells.n), added(np.where(cells.right, cells.n, 0)), added(cells.sum_confidence / CONFIDENCE_SCALE)
+    return add_up(cells.n), add_up(np.where(cells.right, cells.n, 0)), add_up(cells.sum_confidence / CONFIDENCE_SCALE)

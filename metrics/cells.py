@@ -14,7 +14,7 @@ from contract.counts import ORIGINS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NO_BIN", "NO_RANK", "UNLABELLED", "Cells", "by_version", "coded_pair"]
+__all__ = ["NO_BIN", "NO_RANK", "UNLABELLED", "Cells", "by_version", "encode_pair"]
 UNLABELLED = -1
 NO_RANK = 0  # a rank is 1, 2, … or minus the length of a list that is not empty
 
@@ -56,9 +56,9 @@ COLUMNS = [c for c in Cells.__dataclass_fields__ if c != "names"]
 
 def by_version(table: "pa.Table") -> dict[str, Cells]:
     """Arrow cells (contract.counts.CELLS) -> the cells of each version, versions in the order of their bytes."""
-    versions, of_version = _coded(table.column("model_version"))
-    names, predicted, label = coded_pair(table.column("predicted"), table.column("label"))
-    _, origin = _coded(table.column("origin"), list(ORIGINS))
+    versions, of_version = _encode(table.column("model_version"))
+    names, predicted, label = encode_pair(table.column("predicted"), table.column("label"))
+    _, origin = _encode(table.column("origin"), list(ORIGINS))
     cells = Cells(names, predicted, label, _numbers(table, "confidence_bin", NO_BIN), origin,
                   _numbers(table, "rank", NO_RANK), _numbers(table, "split", 0).astype(bool), _numbers(table, "n", 0),
                   _numbers(table, "sum_confidence", 0), _numbers(table, "n_weighted", 0), _doubles(table, "sum_weight"),
@@ -75,15 +75,15 @@ def _compact(cells: Cells) -> Cells:
     return Cells([cells.names[i] for i in used], **columns)
 
 
-def coded_pair(first: "pa.ChunkedArray", second: "pa.ChunkedArray") -> tuple[list[str], np.ndarray, np.ndarray]:
+def encode_pair(first: "pa.ChunkedArray", second: "pa.ChunkedArray") -> tuple[list[str], np.ndarray, np.ndarray]:
     """Two Arrow columns as codes into the same sorted names; null is -1."""
     import pyarrow as pa
 
-    names, codes = _coded(pa.chunked_array(first.chunks + second.chunks, pa.string()))
+    names, codes = _encode(pa.chunked_array(first.chunks + second.chunks, pa.string()))
     return names, codes[:len(first)], codes[len(first):]
 
 
-def _coded(column: "pa.ChunkedArray", names: list[str] | None = None) -> tuple[list[str], np.ndarray]:
+def _encode(column: "pa.ChunkedArray", names: list[str] | None = None) -> tuple[list[str], np.ndarray]:
     """Values as codes: into `names` when given, else into the sorted values; null and unknown are -1."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -32,7 +32,7 @@ class Divergences(TypedDict):
 def drift(reference: "pa.Table", current: "pa.Table") -> Divergences:
     """`predicted` and `confidence`: {"psi", "psi_95", "js", "js_95"} between two Arrow tables of cells, or of what these have
     in the columns (predicted, confidence_bin, n)."""
-    return {"predicted": compare(*_paired(*(_by_class(t) for t in (reference, current)))),
+    return {"predicted": compare(*_align(*(_by_class(t) for t in (reference, current)))),
             "confidence": compare(_by_bin(reference), _by_bin(current))}
 
 
@@ -96,7 +96,7 @@ def _by_class(table: "pa.Table") -> dict[str, int]:
     return dict(zip(grouped.column("predicted").to_pylist(), grouped.column("n_sum").to_pylist(), strict=True))
 
 
-def _paired(a: dict[str, int], b: dict[str, int]) -> tuple[np.ndarray, ...]:
+def _align(a: dict[str, int], b: dict[str, int]) -> tuple[np.ndarray, ...]:
     names = sorted(a.keys() | b.keys(), key=lambda name: (-a.get(name, 0) - b.get(name, 0), name))
     rows = np.array([[side.get(name, 0) for name in names] for side in (a, b)])
     rest = rows[:, MOST_CLASSES:].sum(1, keepdims=True)

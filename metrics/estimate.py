@@ -15,7 +15,7 @@ from contract.documents.evaluation import Estimate, Figure, OfOrigin, Weighted
 from metrics.basis import Basis
 from metrics.figure import missing, share
 from metrics.intervals import effective_size, wilson
-from metrics.origin_sums import Sums, labelled_sums
+from metrics.origin_sums import Sums, select_labelled
 
 NO_LABELS = "no labels"
 NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
@@ -23,14 +23,14 @@ NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
 
 def accuracy(origins: dict[str, Sums], confidence: float) -> Figure:
     """The plain share of all consensus labels, whatever their origin."""
-    total = sum(labelled_sums(origins).values(), Sums())
+    total = sum(select_labelled(origins).values(), Sums())
     return share(total.right, total.n, confidence, NO_LABELS)
 
 
 def by_origin(origins: dict[str, Sums], confidence: float) -> dict[Origin, OfOrigin]:
     """Per origin: how many, the plain share, and the weighted one of the rows whose weights are known."""
     return {o: {"labelled": s.n, "accuracy": share(s.right, s.n, confidence, NO_LABELS),
-                "weighted": hajek(s, confidence)} for o, s in labelled_sums(origins).items()}
+                "weighted": hajek(s, confidence)} for o, s in select_labelled(origins).items()}
 
 
 def hajek(sums: Sums, confidence: float) -> Weighted:
@@ -40,17 +40,17 @@ def hajek(sums: Sums, confidence: float) -> Weighted:
         return {**missing("no row has a known selection probability"), "n_effective": None}
     size = effective_size(sums.weight, sums.weight_squared)
     value = sums.weight_right / sums.weight
-    low, high = wilson(value * (n := linearised_size(sums)), n, confidence)
+    low, high = wilson(value * (n := estimate_linearised_size(sums)), n, confidence)
     return {"value": value, "low": float(low), "high": float(high), "n_effective": size}
 
 
-def left_out(sums: Sums) -> str:
+def describe_left_out(sums: Sums) -> str:
     """How many rows a weighted share says nothing of, in words; empty when it speaks of all."""
     unknown = sums.n - sums.n_weighted
     return f"; left out: {unknown} of {sums.n} without a known selection probability" if unknown else ""
 
 
-def linearised_size(sums: Sums) -> float:
+def estimate_linearised_size(sums: Sums) -> float:
     """How many equally weighted rows would give the share the variance that it has; Kish's size at 0 and 1."""
     value, squared_wrong = sums.weight_right / sums.weight, sums.weight_squared - sums.weight_squared_right
     variance = ((1 - value) ** 2 * sums.weight_squared_right + value**2 * squared_wrong) / sums.weight**2
@@ -65,7 +65,7 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[Origin,
     Rows without a known weight stay out of the weighted share, and `rests_on` counts them.
     `bases` (metrics.basis) says what each origin's labels rest on; without it nothing counts as unbiased.
     """
-    labelled = labelled_sums(origins)
+    labelled = select_labelled(origins)
     if not labelled:
         return {"origin": None, **missing(NO_LABELS), "n_effective": 0.0, "weighted": False, "unbiased": False,
                 "rests_on": NO_LABELS, "response_rate": None}
@@ -77,5 +77,5 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[Origin,
     else:
         figure, n_effective = share(sums.right, sums.n, confidence, NO_LABELS), float(sums.n)
     return {"origin": origin, **figure, "n_effective": n_effective, "weighted": sums.weighted,
-            "unbiased": basis.unbiased, "rests_on": basis.rests_on + (left_out(sums) if sums.weighted else ""),
+            "unbiased": basis.unbiased, "rests_on": basis.rests_on + (describe_left_out(sums) if sums.weighted else ""),
             "response_rate": basis.response_rate}

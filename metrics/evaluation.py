@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from contract import clock
-from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, Origin, summed
+from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, Origin, sum_by
 from contract.documents.evaluation import (
     Consensus,
     Delay,
@@ -28,9 +28,9 @@ from metrics.agreement import alpha, labelers
 from metrics.basis import Basis, basis_of
 from metrics.drift import drift
 from metrics.estimate import accuracy, by_origin, estimate
-from metrics.origin_sums import labelled_sums, sums_by_origin
-from metrics.since_dataset import Learnt, since_dataset
-from metrics.unlabelled import check_on_later, unlabelled_estimate
+from metrics.origin_sums import select_labelled, sums_by_origin
+from metrics.since_dataset import Learnt, count_since_dataset
+from metrics.unlabelled import check_on_later, estimate_unlabelled
 from metrics.version import Rules, make_version_figures, margins_by_version
 from metrics.window import DayFigures, WindowCounts
 
@@ -95,8 +95,8 @@ def build(scope: Scope, counted: WindowCounts, background: Background, rules: Ru
         "consensus": scope.consensus(), "partial": list(scope.partial), "counts": dict(sorted(scope.counts.items())),
         "rows": cast(Rows, counted.rows), "versions": versions,  # the names of contract.counts.ROWS
         "confidence": rules.confidence, "accepted_ratio": rules.accepted_ratio,
-        "trend": trend(days, label_delay.arrived(delays, scope.as_of), scope.as_of, background, rules.confidence),
-        "drift": drifts, "since_dataset": since_dataset(background.learnt, days),
+        "trend": trend(days, label_delay.find_arrival_curve(delays, scope.as_of), scope.as_of, background, rules.confidence),
+        "drift": drifts, "since_dataset": count_since_dataset(background.learnt, days),
         "slices": slice_rows(counted.total("slices"), rules.confidence),
         "labelers": labelers(counted.total("people"), rules.confidence), "alpha": alpha(counted.total("coincidences")),
         "delays": label_delay.summary(delays, scope.as_of, delay_rows(counted.total("delays"))),
@@ -111,7 +111,7 @@ def build_versions(counted: WindowCounts, background: Background, rules: Rules, 
     for name, margins in margins_by_version(counted).items():
         figures = make_version_figures(margins, origins[name], background.classes.get(name), rules, bases)
         check = check_on_later([(day.day, day.bins[name]) for day in days if name in day.bins], rules.confidence)
-        figures["unlabelled_estimate"] = unlabelled_estimate(margins.bins, rules.confidence, drifts, check)
+        figures["unlabelled_estimate"] = estimate_unlabelled(margins.bins, rules.confidence, drifts, check)
         versions[name] = figures
     return versions
 
@@ -124,10 +124,10 @@ def trend(days: Sequence[DayFigures], arrived: list[float], as_of: int, backgrou
     """
     points: list[TrendPoint] = []
     for day in days:
-        arriving, bases = label_delay.arriving(day.day, as_of, arrived), background.bases([day])
+        arriving, bases = label_delay.find_arriving(day.day, as_of, arrived), background.bases([day])
         for version, origins in sorted(day.origins.items()):
             points.append({"day": day.day, "version": version, "predictions": sum(s.n for s in origins.values()),
-                           "labelled": sum(s.n for s in labelled_sums(origins).values()),
+                           "labelled": sum(s.n for s in select_labelled(origins).values()),
                            "accuracy": accuracy(origins, confidence),
                            "estimate": estimate(origins, confidence, bases), **arriving})
     return points
@@ -163,14 +163,14 @@ def slice_rows(slices: pa.Table, confidence: float) -> list[SliceValue]:
         for version, origins in sorted(sums_by_origin(cells).items()):
             rows.append({"slice": name, "value": value, "version": version,
                          "predictions": sum(s.n for s in origins.values()),
-                         "labelled": sum(s.n for s in labelled_sums(origins).values()),
+                         "labelled": sum(s.n for s in select_labelled(origins).values()),
                          "accuracy": accuracy(origins, confidence),
                          "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()}})
     return rows
 
 
 def _slice_values(slices: pa.Table) -> list[tuple[str, str | None]]:
-    pairs = summed(slices, ["slice", "value"])
+    pairs = sum_by(slices, ["slice", "value"])
     return list(zip(pairs["slice"].to_pylist(), pairs["value"].to_pylist(), strict=True))
 
 

@@ -56,7 +56,7 @@ def newcombe(right_a: int, n_a: int, right_b: int, n_b: int, confidence: float =
     return float(low), float(a - b + np.hypot(high_a - a, b - low_b))
 
 
-def paired_difference(both: int, only_a: int, only_b: int, neither: int,
+def paired_interval(both: int, only_a: int, only_b: int, neither: int,
                       confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Interval of share a - share b over the same rows (Newcombe 1998 for paired data, method 10)."""
     n = both + only_a + only_b + neither

@@ -38,7 +38,7 @@ def histogram(table: Any) -> dict[int, int]:
     return found
 
 
-def arrived(days: Mapping[str, dict[int, int]], as_of: int) -> list[float]:
+def find_arrival_curve(days: Mapping[str, dict[int, int]], as_of: int) -> list[float]:
     """F with F[d] = share of a day's labels that have come with a delay of at most d days; F[-1] = 1; [] when unknown.
 
     `days`: day -> histogram. Delays longer than the window's own age cannot be seen and are taken not to exist.
@@ -59,14 +59,14 @@ def summary(days: Mapping[str, dict[int, int]], as_of: int, labels: Sequence[Del
 
     `days`: day -> histogram; `labels`: the same votes as they stand in the document.
     """
-    learnt = arrived(days, as_of)
+    learnt = find_arrival_curve(days, as_of)
     if not learnt:
         reason = "no label on a day that ended 24 hours before as_of or earlier"
         return {"share_within": {str(d): None for d in AFTER}, "reason": reason, "labels": list(labels)}
     return {"share_within": {str(d): learnt[min(d, len(learnt)) - 1] for d in AFTER}, "labels": list(labels)}
 
 
-def arriving(day: str, as_of: int, learnt: list[float]) -> Arriving:
+def find_arriving(day: str, as_of: int, learnt: list[float]) -> Arriving:
     """Share of the day's labels that is expected to have come by `as_of`, and whether the day is provisional."""
     if age(day, as_of) < 1:
         reason = "the day ended less than 24 hours before as_of"

@@ -8,7 +8,7 @@ that it is of: `canonical` (contract/counts.py) adds margins up, `by_version` (m
 from collections.abc import Sequence
 from typing import Any
 
-from contract.counts import TABLES, VALUES_OF, summed
+from contract.counts import TABLES, VALUES_OF, sum_by
 
 RIGHT, WRONG = "right", "wrong"
 
@@ -20,20 +20,22 @@ def by_pair(cells: Any) -> Any:
 
 def by_bin(cells: Any) -> Any:
     """(version, predicted, bin, right or wrong) with `n` and `sum_confidence`: what confidence is worth."""
-    return _margin("cells", _judged(cells), ["model_version", "predicted", "confidence_bin", "label"], ["n", "sum_confidence"])
+    return _margin("cells", _merge_labels(cells), ["model_version", "predicted", "confidence_bin", "label"],
+                   ["n", "sum_confidence"])
 
 
 def by_rank(cells: Any) -> Any:
     """(version, predicted, rank, split, right or wrong) with `n`: top-k accuracy, and the labels that differ."""
-    return _margin("cells", _judged(cells), ["model_version", "predicted", "label", "rank", "split"], ["n"])
+    return _margin("cells", _merge_labels(cells), ["model_version", "predicted", "label", "rank", "split"], ["n"])
 
 
 def by_value(slices: Any) -> Any:
     """Of declared slices: (slice, value, version, origin, right or wrong) with `n`."""
-    return _margin("slices", _judged(slices, RIGHT), ["slice", "value", "model_version", "origin", "predicted", "label"], ["n"])
+    return _margin("slices", _merge_labels(slices, RIGHT),
+                   ["slice", "value", "model_version", "origin", "predicted", "label"], ["n"])
 
 
-def _judged(table: Any, predicted: str | None = None) -> Any:
+def _merge_labels(table: Any, predicted: str | None = None) -> Any:
     """The same rows with a label that says only whether it is the predicted one; null stays null.
 
     `predicted`: what stands for every predicted label, too.
@@ -54,7 +56,7 @@ def _margin(name: str, table: Any, keys: Sequence[str], values: Sequence[str]) -
     import pyarrow as pa
 
     schema = TABLES[name].arrow()
-    found = summed(table, keys, values)
+    found = sum_by(table, keys, values)
     columns = [found[n] if n in found.column_names else pa.repeat(0, found.num_rows) if n in VALUES_OF[name] else
                pa.nulls(found.num_rows) for n in schema.names]
     return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)

@@ -51,6 +51,6 @@ def sums_by_origin(table: Any) -> dict[str, dict[str, Sums]]:
     return found
 
 
-def labelled_sums(origins: dict[str, Sums]) -> dict[Origin, Sums]:
+def select_labelled(origins: dict[str, Sums]) -> dict[Origin, Sums]:
     """Only the origins that have labelled rows, highest class first."""
     return {o: origins[o] for o in ORIGINS if o in origins}

@@ -54,7 +54,7 @@ def confusion_rows(found: Confusion, only: np.ndarray | None = None, most: int =
             zip(*(x[pick[:most]].tolist() for x in (found.label, found.predicted, found.count)), strict=True)]
 
 
-def most_confused(found: Confusion) -> list[Pair]:
+def find_most_confused(found: Confusion) -> list[Pair]:
     """The most frequent mistakes: label, what was predicted instead, how often."""
     return confusion_rows(found, ~found.diagonal, MOST_CONFUSED)
 

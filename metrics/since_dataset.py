@@ -19,7 +19,7 @@ class Learnt:
     last_day: str | None
 
 
-def since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> SinceDataset | None:
+def count_since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> SinceDataset | None:
     """{"version", "dataset", "after", "labelled", "mismatches", "per_class": [{"label", "labelled", "mismatches"}]}.
 
     Without a known dataset all counted days are new, and `reason` says so; None when no version is live.

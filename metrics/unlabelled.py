@@ -29,7 +29,7 @@ DRIFTED_PSI = 0.1  # what practice calls a moderate shift; in a large log every 
 NOTHING = "no unlabelled row in a bin that has labels"
 
 
-def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | None = None,
+def estimate_unlabelled(cells: Cells, level: float, drift: Mapping[str, Any] | None = None,
                         check: Check | None = None) -> UnlabelledEstimate:
     """{"value", "low", "high", "count", "covered", "valid", "check"} of one version; null with a reason.
 
@@ -38,18 +38,18 @@ def unlabelled_estimate(cells: Cells, level: float, drift: Mapping[str, Any] | N
     """
     open_ = cells.where(~cells.labelled & (cells.bin != NO_BIN))
     waiting = np.bincount(open_.bin, open_.n, BINS)
-    known, right = labelled_bins(cells)
-    why = drifted(drift or {}) or (check["failed"] if check else None)
-    made: UnlabelledEstimate = {**carried_over(known, right, waiting, level), "count": int(waiting.sum()), "check": check,
+    known, right = count_labelled_bins(cells)
+    why = describe_drift(drift or {}) or (check["failed"] if check else None)
+    made: UnlabelledEstimate = {**carry_over(known, right, waiting, level), "count": int(waiting.sum()), "check": check,
                                 "valid": why is None}
     if made["value"] is None:
         return {**made, "valid": False}
     return {**made, "reason": f"not valid under drift: {why}"} if why else made
 
 
-def labelled_bins(cells: Cells) -> Bins:
+def count_labelled_bins(cells: Cells) -> Bins:
     """Returns (rows, right) of the labelled rows in each of the 20 bins."""
-    known = conf.known(cells)
+    known = conf.select_known(cells)
     right = np.where(known.right, known.n, 0)
     return np.bincount(known.bin, known.n, BINS), np.bincount(known.bin, right, BINS)
 
@@ -70,7 +70,7 @@ def bins_by_version(table: "pa.Table") -> dict[str, Bins]:
     return found
 
 
-def carried_over(n: np.ndarray, right: np.ndarray, rows: np.ndarray, level: float) -> Promised:
+def carry_over(n: np.ndarray, right: np.ndarray, rows: np.ndarray, level: float) -> Promised:
     """What `right` of `n` in each bin promises for `rows`: the share right, with its interval.
 
     The interval is of a mean of independent shares; a share's own spread is taken with Agresti and Coull's two rows more
@@ -86,7 +86,7 @@ def carried_over(n: np.ndarray, right: np.ndarray, rows: np.ndarray, level: floa
     return {"value": value, "low": max(value - half, 0.0), "high": min(value + half, 1.0), "covered": int(total)}
 
 
-def drifted(drift: Mapping[str, Any]) -> str | None:
+def describe_drift(drift: Mapping[str, Any]) -> str | None:
     """What the drift figures say against it, or None: PSI above its 95% value and above 0.1."""
     for name, what in (("confidence", "confidence"), ("predicted", "predicted classes")):
         found = drift.get(name) or {}
@@ -106,7 +106,7 @@ def check_on_later(days: Sequence[tuple[str, Bins]], level: float) -> Check | No
     if not half:
         return None
     earlier, later = (np.sum([bins for _, bins in part], axis=0) for part in (judged[:half], judged[half:]))
-    promised = carried_over(earlier[0], earlier[1], later[0], level)
+    promised = carry_over(earlier[0], earlier[1], later[0], level)
     if promised["low"] is None or promised["high"] is None:
         return None
     # Only rows of bins that the earlier days know: of the others nothing was promised.

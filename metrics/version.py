@@ -19,8 +19,8 @@ from metrics.estimate import accuracy, by_origin, estimate
 from metrics.figure import share
 from metrics.intervals import CONFIDENCE
 from metrics.origin_sums import Sums
-from metrics.per_class import MOST_CONFUSION, confusion, confusion_rows, most_confused, per_class, split_of
-from metrics.unlabelled import unlabelled_estimate
+from metrics.per_class import MOST_CONFUSION, confusion, confusion_rows, find_most_confused, per_class, split_of
+from metrics.unlabelled import estimate_unlabelled
 from metrics.window import WindowCounts
 
 TOP = (1, 3, 5)
@@ -71,10 +71,10 @@ def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: li
         "class_list": "labels and predictions seen" if classes is None else "card",
         "new_labels": new_labels(pairs, listed),
         "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
-        "most_confused": most_confused(found),
+        "most_confused": find_most_confused(found),
         "confidence_buckets": conf.bucket_rows(bins.names, count, wrong, edges),
         "confidence_thresholds": threshold_rows(bins.names, listed, count, wrong, edges, rules.accepted_ratio),
-        "calibration": conf.calibration(bins, level), "unlabelled_estimate": unlabelled_estimate(bins, level),
+        "calibration": conf.calibration(bins, level), "unlabelled_estimate": estimate_unlabelled(bins, level),
     }
 
 

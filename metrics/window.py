@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.counts import ROWS, TABLES, DayCounts, canonical, summed
+from contract.counts import ROWS, TABLES, DayCounts, canonical, sum_by
 from contract.samples import KINDS
 from metrics import label_delay, marginals
 from metrics.origin_sums import Sums, sums_by_origin
@@ -42,8 +42,8 @@ class DayFigures:
         """The figures of a day's counts; `parts`: what ADDED makes of these, in fewer rows than the cells have."""
         cells = counts.tables["cells"]
         return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(parts["bins"]),
-                   label_delay.histogram(counts.tables["delays"]), {kind: _answered(cells, kind) for kind in KINDS},
-                   summed(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]))
+                   label_delay.histogram(counts.tables["delays"]), {kind: _count_answered(cells, kind) for kind in KINDS},
+                   sum_by(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]))
 
 
 @dataclass
@@ -103,7 +103,7 @@ class WindowCounts:
         return parts[0]
 
 
-def _answered(cells: Any, origin: str) -> int:
+def _count_answered(cells: Any, origin: str) -> int:
     """Predictions that were decided by this origin; of a review only rows with a known probability, others chose it."""
     import pyarrow.compute as pc
 
@@ -119,4 +119,4 @@ def by_class(cells: Any) -> Any:
     cells = cells.filter(pc.is_valid(cells["label"]))
     right = pc.multiply(pc.equal(cells["label"], cells["predicted"]).cast(pa.int64()), cells["n"])
     part = pa.table([cells["model_version"], cells["label"], right, cells["n"]], ["version", "label", "right", "n"])
-    return summed(part, ["version", "label"], ["right", "n"])
+    return sum_by(part, ["version", "label"], ["right", "n"])

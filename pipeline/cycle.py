@@ -74,7 +74,7 @@ def run_cycle(storage: Storage, settings: Settings, runner: Runner, first: str |
     if acquired.owner is None:
         return _make_document(acquired, acquired.end())
     runner.begin(acquired.key)
-    with acquired.beating(timing.beat):
+    with acquired.keep_beating(timing.beat):
         return _make_document(acquired, Turn(acquired, runner).carry_on())
 
 

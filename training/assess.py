@@ -192,12 +192,12 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
     return {
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
         "versions": {name: _side(side, figures[name]) for name, side in sides.items()},
-        "overall": compare.paired(rows.truth, live, candidate),
-        "weighted_difference": compare.weighted(rows.truth, live, candidate, rows.p),
+        "overall": compare.compare_paired(rows.truth, live, candidate),
+        "weighted_difference": compare.compare_weighted(rows.truth, live, candidate, rows.p),
         "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
         "by_origin": by_origin,
-        "newest": {"day": max(rows.day), **compare.paired(rows.truth, live, candidate, newest)},
-        "decides": compare.decides(by_origin),
+        "newest": {"day": max(rows.day), **compare.compare_paired(rows.truth, live, candidate, newest)},
+        "decides": compare.choose_basis(by_origin),
         "leakage": leakage,
     }
 

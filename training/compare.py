@@ -8,7 +8,7 @@ import numpy as np
 
 from metrics import held_out
 from metrics.held_out import HeldOutRows
-from metrics.significance.paired import Paired, weighted_difference
+from metrics.significance.paired import Paired, estimate_weighted_difference
 
 AUDIT_ENOUGH = 100  # audited rows from which on their comparison is the one to believe
 
@@ -27,7 +27,7 @@ class Answers:
     classes: Sequence[str]
 
 
-def paired(truth: np.ndarray, live: Answers, candidate: Answers, rows: np.ndarray | None = None) -> dict[str, Any]:
+def compare_paired(truth: np.ndarray, live: Answers, candidate: Answers, rows: np.ndarray | None = None) -> dict[str, Any]:
     """Returns `metrics.significance.paired` of the rows (a bool mask; None: all): counts, accuracies, difference, McNemar's test.
 
     `truth` is the place of each row's label in the dataset's classes.
@@ -36,26 +36,26 @@ def paired(truth: np.ndarray, live: Answers, candidate: Answers, rows: np.ndarra
     return Paired.count((live.index == truth)[rows], (candidate.index == truth)[rows]).to_dict()
 
 
-def decides(by_origin: dict[str, dict[str, Any]]) -> str:
+def choose_basis(by_origin: dict[str, dict[str, Any]]) -> str:
     """Returns what the gate's overall comparison rests on: "audit" when there are enough audited rows, else "overall"."""
     return "audit" if by_origin.get("audit", {"n": 0})["n"] >= AUDIT_ENOUGH else "overall"
 
 
-def weighted(truth: np.ndarray, live: Answers, candidate: Answers, p: np.ndarray) -> dict[str, Any]:
+def compare_weighted(truth: np.ndarray, live: Answers, candidate: Answers, p: np.ndarray) -> dict[str, Any]:
     """Returns candidate - live weighted by 1/p, over the rows whose selection probability `p` is known (not NaN)."""
-    return weighted_difference(live.index == truth, candidate.index == truth, p)
+    return estimate_weighted_difference(live.index == truth, candidate.index == truth, p)
 
 
 def per_class(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Returns `paired` for the rows of each class that has some; accuracies are recalls here."""
-    return [{"label": label, **paired(truth, live, candidate, truth == k)}
+    return [{"label": label, **compare_paired(truth, live, candidate, truth == k)}
             for k, label in enumerate(classes) if (truth == k).any()]
 
 
 def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[str]) -> dict[str, Any]:
     """Returns `paired` for each value of a column."""
     values = np.asarray(of, object)
-    return {value: paired(truth, live, candidate, values == value) for value in sorted(set(of))}
+    return {value: compare_paired(truth, live, candidate, values == value) for value in sorted(set(of))}
 
 
 def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,

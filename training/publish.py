@@ -70,7 +70,7 @@ def command(settings: Settings, model: str | None, network: str, weights: Path, 
         print(f"runtime: {card.runtime}, {card.number_format}", file=sys.stderr)
         found = check_on(card, file.read_bytes(), check) if check else None
         if found and expect is not None and found["accuracy"] < expect:
-            return _refused(found, expect)
+            return _refuse(found, expect)
         number = registry.claim(by)
         card = card.model_copy(update={"version": number, "metrics": {"check": found} if found else {}})
         registry.write_version(card, file)
@@ -189,13 +189,13 @@ def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
         raise EmptyData(f"--check {folder}: expected folders named by classes with pictures in them, got "
                         f"{'the unknown class ' + repr(unknown[0]) if unknown else 'no picture'}.")
     predictor = Predictor(card, weights)
-    right = sum(_right(predictor, files[at:at + BATCH]) for at in range(0, len(files), BATCH))
+    right = sum(_count_right(predictor, files[at:at + BATCH]) for at in range(0, len(files), BATCH))
     accuracy = share(right, len(files), CONFIDENCE, "no picture")
     return {"accuracy": accuracy["value"], "low": accuracy["low"], "high": accuracy["high"], "right": right,
             "images": len(files)}
 
 
-def _right(predictor: Any, files: Sequence[tuple[Path, str]]) -> int:
+def _count_right(predictor: Any, files: Sequence[tuple[Path, str]]) -> int:
     import torch
 
     tensors, wanted = [], []
@@ -211,7 +211,7 @@ def _right(predictor: Any, files: Sequence[tuple[Path, str]]) -> int:
     return sum(predictor.top(row, 1)[0][0] == label for row, label in zip(rows, wanted, strict=True))
 
 
-def _refused(found: dict[str, Any], expect: float) -> Outcome:
+def _refuse(found: dict[str, Any], expect: float) -> Outcome:
     said = (f"refused: {found['right']} of {found['images']} pictures right, an accuracy of {found['accuracy']:.4f}, "
             f"expected {expect} or more. Nothing was published; check classes (their order), size, mean and std.")
     return Outcome(GATE_SAYS_NO, {"refused": said, "check": found, "expect": expect}, said)

@@ -77,7 +77,7 @@ class Trial:
             answer = self._ask(url, image)
             said = {row["label"]: row["probability"] for row in answer["predictions"]}
             if answer["model_version"] != self.card.version or abs(said.get(label, -1.0) - probability) > AGREE:
-                raise TrialFailed(f"{self._who()}: expected {label!r} with {probability:.4f}, as assessed, the service said "
+                raise TrialFailed(f"{self._name()}: expected {label!r} with {probability:.4f}, as assessed, the service said "
                                   f"{answer}. It is not promoted; see whether what is served is what was assessed.")
             worst = max(worst, abs(said[label] - probability))
         return {"service": "python -m inference.serve", "images": len(images), "largest_difference": worst,
@@ -87,8 +87,9 @@ class Trial:
         ready, until = self.folder / "ready", time.monotonic() + START_S
         while not ready.exists():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise TrialFailed(f"{self._who()}: expected a service that answers within {START_S:g} s, it "
-                                  f"{'ended' if self.process.poll() is not None else 'did not'}. Its last words: {self._said()}")
+                what = "ended" if self.process.poll() is not None else "did not"
+                raise TrialFailed(f"{self._name()}: expected a service that answers within {START_S:g} s, it {what}. "
+                                  f"Its last words: {self._read_log()}")
             time.sleep(0.05)
         return json.loads(ready.read_text())["url"]
 
@@ -100,11 +101,11 @@ class Trial:
                 return json.load(answer)
         except (OSError, ValueError) as error:
             detail = error.read().decode(errors="replace") if hasattr(error, "read") else ""
-            raise TrialFailed(f"{self._who()}: expected an answer of the service, got {error} {detail}. Its last words: "
-                              f"{self._said()}") from error
+            raise TrialFailed(f"{self._name()}: expected an answer of the service, got {error} {detail}. Its last words: "
+                              f"{self._read_log()}") from error
 
-    def _who(self) -> str:
+    def _name(self) -> str:
         return f"{self.card.model} version {self.card.version}, tried in a service process"
 
-    def _said(self) -> str:
+    def _read_log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-LAST_WORDS:]

@@ -12,7 +12,7 @@ from contract import ids, layout
 from contract.confidence import NO_BIN, confidence_bins
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
-from contract.samples import Cell, Sample, drawn, uniform
+from contract.samples import Cell, Sample, draw_rows, uniform
 from contract.stores.store import Entry, Storage
 
 if TYPE_CHECKING:
@@ -102,5 +102,5 @@ class DrawnItems:
 
     def _draw_from(self, key: str) -> list[Item]:
         rows = read_items(self.storage, key, self.sample.model, self.sample.day)
-        chosen = drawn(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
+        chosen = draw_rows(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
         return [rows[i]._replace(p=p) for i, p in chosen]

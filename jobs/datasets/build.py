@@ -31,8 +31,8 @@ def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], set
     Raises EmptyData: a class has no training row; LeakageFound, Mismatch: an input contradicts itself.
     """
     parent, known = live_dataset(storage, model)
-    rows, listed = dataset_plan.candidates(labelled, parent_rows(storage, parent), settings, erased(storage))
-    looks = look_at(spark.sparkContext, storage, dataset_plan.to_look_at(rows))
+    rows, listed = dataset_plan.candidates(labelled, parent_rows(storage, parent), settings, list_erased(storage))
+    looks = look_at(spark.sparkContext, storage, dataset_plan.select_to_look_at(rows))
     plan = dataset_plan.finish(rows, listed, looks, known, settings)
     check_leakage(plan)
     found = dataset_plan.dataset_id(plan, model, parent.dataset if parent else None, settings)
@@ -67,7 +67,7 @@ def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
     return rows
 
 
-def erased(storage: Storage) -> set[str]:
+def list_erased(storage: Storage) -> set[str]:
     """Hashes of the images that people asked to be removed."""
     return {layout.document_name(entry.key) for entry in storage.list(layout.erasures())}
 
@@ -80,7 +80,7 @@ def check_leakage(plan: Plan) -> None:
 
 def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
     """Whoever erased a picture while it was written here could not see this attempt's files yet."""
-    gone = {row["image_sha256"] for row in plan.rows} & erased(storage)
+    gone = {row["image_sha256"] for row in plan.rows} & list_erased(storage)
     if gone:
         storage.erase(layout.dataset_attempt(made.dataset, made.attempt))
         raise Mismatch(f"{len(gone)} pictures, for example {min(gone)}, were erased on request while the dataset was made. "

@@ -19,7 +19,7 @@ IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
 SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
 
 
-def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question: Question) -> list[dict[str, Any]]:
+def find_labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question: Question) -> list[dict[str, Any]]:
     """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
 
     Columns: day, prediction_id, image_sha256, image_uri, label, origin, votes and agreeing (deciding votes), labelers
@@ -27,12 +27,12 @@ def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question:
     earliest).
     """
     numbers = {day.day: _day_number(day.day) for day in days}
-    at = task_store.where(storage)
+    at = task_store.describe(storage)
     labels = _rdd(context, storage, days, layout.LABELS).flatMap(
-        lambda line: _known_labels(at, line, numbers[line["day"]], question)).cache()
+        lambda line: _read_known_labels(at, line, numbers[line["day"]], question)).cache()
     wanted = context.broadcast(set(labels.keys().collect()))
     predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
-        lambda line: _named_predictions(at, line, wanted.value, numbers[line["day"]], question))
+        lambda line: _read_named_predictions(at, line, wanted.value, numbers[line["day"]], question))
     judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
         pair[0], list(pair[1][0]), list(pair[1][1]), question))
     found = judged.collect()
@@ -41,16 +41,16 @@ def labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question:
     return sorted(found, key=lambda row: (row["day"], row["prediction_id"]))
 
 
-def labelled_here(storage: Storage, day: DayFiles, question: Question) -> Iterator[dict[str, Any]]:
+def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> Iterator[dict[str, Any]]:
     """The same for one day in this process: rows of `labelled` with `predicted` and `model_version`, in any order."""
-    at, number = task_store.where(storage), _day_number(day.day)
+    at, number = task_store.describe(storage), _day_number(day.day)
     labels: dict[tuple[str, str], list[dict]] = {}
     for line in (x for file in day.labels for x in _lines(storage, layout.LABELS, day.day, file)):
-        for key, row in _known_labels(at, line, number, question):
+        for key, row in _read_known_labels(at, line, number, question):
             labels.setdefault(key, []).append(row)
     predictions: dict[tuple[str, str], list[dict]] = {}
     for line in (x for file in day.predictions for x in _lines(storage, layout.PREDICTIONS, day.day, file)):
-        for key, row in _named_predictions(at, line, set(labels), number, question):
+        for key, row in _read_named_predictions(at, line, set(labels), number, question):
             predictions.setdefault(key, []).append(row)
     for key, rows in predictions.items():
         kept = rules.in_order(rows, rules.PREDICTION_ORDER)[0]
@@ -75,14 +75,14 @@ def _day_number(day: str) -> int:
     return (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
-def _known_labels(at: Where, line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
-    task_store.opened(at)
+def _read_known_labels(at: Where, line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
+    task_store.open_there(at)
     for row in splits.read(line):
         if rules.label_status(row, day_number, question) == "ok":
             yield (line["day"], row["prediction_id"]), row
 
 
-def _named_predictions(at: Where, line: dict[str, Any], wanted: set, day_number: int,
+def _read_named_predictions(at: Where, line: dict[str, Any], wanted: set, day_number: int,
                        question: Question) -> Iterator[tuple]:
     """Predictions whose id a label names, of all models: which of equal ids counts is decided over all (rule 2)."""
     for row in _rows_of(at, line, [name for day, name in wanted if day == line["day"]]):
@@ -96,7 +96,7 @@ def _rows_of(at: Where, line: dict[str, Any], ids: list[str]) -> Iterator[dict[s
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    system, base = task_store.opened(at).arrow()
+    system, base = task_store.open_there(at).arrow()
     with pq.ParquetFile(f"{base}/{line['key']}", filesystem=system, coerce_int96_timestamp_unit="us") as parquet:
         for batch in parquet.iter_batches(splits.BATCH_ROWS, line["row_groups"], line["columns"], use_threads=False):
             column = batch.column("prediction_id").cast(pa.string())
@@ -114,10 +114,10 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
     if not verdict.votes:
         return
     yield {"day": key[0], "prediction_id": key[1], "origin": verdict.origin,
-           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _decided(verdict)
+           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _make_columns(verdict)
 
 
-def _decided(verdict: rules.LabelOutcome) -> dict[str, Any]:
+def _make_columns(verdict: rules.LabelOutcome) -> dict[str, Any]:
     deciding, label = verdict.deciding, verdict.label
     agreeing = [row for row in deciding if row["label"] == label]
     return {"label": label, "votes": len(deciding), "agreeing": len(agreeing),

@@ -30,13 +30,13 @@ def look_at(context: Any, storage: Storage, images: Sequence[tuple[str, str]]) -
     """What is found for each (sha256, uri); a picture that cannot be used has a reason, and stops nothing."""
     if not images:
         return {}
-    at, slices = task_store.where(storage), max(2, min(len(images) // PER_TASK, 1000))
-    found = context.parallelize(images, slices).mapPartitions(lambda part: _looks(at, part)).collect()
+    at, slices = task_store.describe(storage), max(2, min(len(images) // PER_TASK, 1000))
+    found = context.parallelize(images, slices).mapPartitions(lambda part: _look_at_images(at, part)).collect()
     return dict(found)
 
 
-def _looks(at: Where, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
-    storage = task_store.opened(at)
+def _look_at_images(at: Where, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
+    storage = task_store.open_there(at)
     for sha256, uri in images:
         yield sha256, look(storage, sha256, uri)
 

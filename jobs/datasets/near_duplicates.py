@@ -25,7 +25,7 @@ def phash(image: Any) -> int:
     return int(bits.view(">i8")[0])
 
 
-def near(hashes: Any, held: Any, bits: int) -> Any:
+def find_near(hashes: Any, held: Any, bits: int) -> Any:
     """For each hash the place of a held one within `bits` bits (the closest, then the first), or -1.
 
     By the pigeonhole principle two such hashes agree in one of bits + 1 parts, so only those pairs are compared.

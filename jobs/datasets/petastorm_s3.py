@@ -22,7 +22,7 @@ def filesystem(at: Where) -> Any:
         warnings.simplefilter("ignore")
         from pyarrow.filesystem import FileSystem
 
-        storage = task_store.opened(at)
+        storage = task_store.open_there(at)
         base = f"/{storage.arrow()[1]}/"
 
         class Stored(FileSystem):

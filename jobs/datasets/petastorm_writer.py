@@ -33,13 +33,13 @@ def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Seq
     Returns the files in order and the hash of each split's `_common_metadata`. Mismatch when a stored image is not the
     one that the index names.
     """
-    at = task_store.where(storage)
+    at = task_store.describe(storage)
     work = [(n, layout.dataset_file(folder, split, file), split, digest)
             for n, (split, file, digest) in enumerate(places)]
     used = [split for split in SPLITS if any(split == w[2] for w in work)]
     with ExitStack() as stack:
         for split in used:
-            stack.enter_context(_materialized(spark, storage, f"{folder}{split}"))
+            stack.enter_context(_materialize(spark, storage, f"{folder}{split}"))
         context = spark.sparkContext
         tasks = context.parallelize(work, min(len(work), 4 * context.defaultParallelism))
         files = tasks.map(lambda w: _write_file(at, index_key, w, rows_per_group, max_side)).collect()
@@ -51,7 +51,7 @@ def _digest_of_metadata(storage: Storage, folder: str) -> str:
 
 
 @contextmanager
-def _materialized(spark: Any, storage: Storage, folder: str) -> Iterator[None]:
+def _materialize(spark: Any, storage: Storage, folder: str) -> Iterator[None]:
     from petastorm.etl.dataset_metadata import materialize_dataset
 
     with warnings.catch_warnings():
@@ -72,7 +72,7 @@ def _filesystem(storage: Storage) -> Any:
         return _local
     from jobs.datasets.petastorm_s3 import filesystem
 
-    return partial(filesystem, task_store.where(storage))
+    return partial(filesystem, task_store.describe(storage))
 
 
 def _local() -> Any:
@@ -85,7 +85,7 @@ def _local() -> Any:
 
 def _write_file(at: Where, index_key: str, work: tuple, rows_per_group: int, max_side: int | None) -> DataFile:
     n, key, split, digest = work
-    storage = task_store.opened(at)
+    storage = task_store.open_there(at)
     rows = read_group(storage, index_key, n)
     for row in rows:
         row["image"] = _image(storage, row, max_side if split == "train" else None)
@@ -105,10 +105,10 @@ def _image(storage: Storage, row: dict[str, Any], max_side: int | None) -> bytes
                        f"The file was damaged after it was looked at; start again, it will be left out.")
     if max_side is None or max(row["width"], row["height"]) <= max_side:
         return data
-    return shrunk(data, max_side)
+    return shrink(data, max_side)
 
 
-def shrunk(data: bytes, max_side: int) -> bytes:
+def shrink(data: bytes, max_side: int) -> bytes:
     """A copy whose longer side is `max_side` pixels, upright, as PNG where it was PNG, else as JPEG of quality 92."""
     from PIL import Image
 

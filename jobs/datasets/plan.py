@@ -17,7 +17,7 @@ from contract.dataset_record import SPLITS
 from contract.errors import EmptyData
 from contract.settings import DatasetSettings
 from jobs.datasets.images import Look
-from jobs.datasets.near_duplicates import near
+from jobs.datasets.near_duplicates import find_near
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_BYTES = 128 << 20  # of a file, roughly: more of them where `dataset.files` would make larger ones
@@ -86,42 +86,42 @@ def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: Dataset
     listed: list[dict[str, str]] = []
     known = {row["image_sha256"]: row for row in parent}
     rows = {sha: row for sha, row in known.items() if settings.replay}
-    for row in _one_per_image(labelled, listed):
+    for row in _choose_one_per_image(labelled, listed):
         sha = row["image_sha256"]
         if row["agreeing"] < settings.min_agreement * row["votes"]:
-            listed.append(_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
+            listed.append(_describe_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
             continue
         old = known.get(sha, {})
         kept = {name: old[name] for name in ("split", "width", "height", "bytes", "near") if old}
         rows[sha] = {"split": split_of(sha, settings), "came_with": None} | row | kept
     gone = [sha for sha in rows if sha in erased]
-    listed += [_left_out(sha, "erased", "") for sha in gone]
+    listed += [_describe_left_out(sha, "erased", "") for sha in gone]
     return [rows[sha] for sha in sorted(rows) if sha not in erased], listed
 
 
-def _one_per_image(labelled: Sequence[Row], listed: list[dict[str, str]]) -> list[Row]:
+def _choose_one_per_image(labelled: Sequence[Row], listed: list[dict[str, str]]) -> list[Row]:
     """Of several predictions of one image: the highest origin class, then the newest, then the first id."""
     of_image: dict[str, list[Row]] = defaultdict(list)
     for row in labelled:
         if row["image_uri"] and SHA256.fullmatch(row["image_sha256"] or ""):
             of_image[row["image_sha256"]].append(row)
         else:
-            listed.append(_left_out(row["image_sha256"] or "", "image not stored", row["prediction_id"] or ""))
+            listed.append(_describe_left_out(row["image_sha256"] or "", "image not stored", row["prediction_id"] or ""))
     chosen = []
     for sha, rows in sorted(of_image.items()):
         first = min(rows, key=lambda r: (ORIGINS.index(r["origin"]), -r["labeled_at"], r["prediction_id"] or "", r["label"]))
         others = sorted({r["label"] for r in rows} - {first["label"]})
         if others:
-            listed.append(_left_out(sha, "conflicting label overruled", f"{first['label']} over {', '.join(others)}"))
+            listed.append(_describe_left_out(sha, "conflicting label overruled", f"{first['label']} over {', '.join(others)}"))
         chosen.append(first)
     return chosen
 
 
-def _left_out(sha256: str, reason: str, detail: str) -> dict[str, str]:
+def _describe_left_out(sha256: str, reason: str, detail: str) -> dict[str, str]:
     return {"image_sha256": sha256, "reason": reason, "detail": detail}
 
 
-def to_look_at(rows: Iterable[Row]) -> list[tuple[str, str]]:
+def select_to_look_at(rows: Iterable[Row]) -> list[tuple[str, str]]:
     """(sha256, uri) of the images that no earlier dataset has looked at."""
     return [(row["image_sha256"], row["image_uri"]) for row in rows if "near" not in row]
 
@@ -134,24 +134,24 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     EmptyData: a class has no training row, or fewer than the floor.
     """
     listed = list(listed)
-    rows = _usable(rows, looks, listed)
+    rows = _select_usable(rows, looks, listed)
     rows = _not_near(rows, settings.near_bits, listed)
     classes = _classes(rows, known, settings, listed)
-    rows = _capped([row for row in rows if row["label"] in set(classes)], settings.class_cap, listed)
+    rows = _cap([row for row in rows if row["label"] in set(classes)], settings.class_cap, listed)
     for row in rows:
         row["label_index"] = classes.index(row["label"])
     _check_floor(rows, classes, settings.class_floor)
-    return Plan(classes, _placed(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
+    return Plan(classes, _assign_splits(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
 
 
-def _usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[dict[str, str]]) -> list[Row]:
+def _select_usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[dict[str, str]]) -> list[Row]:
     usable = []
     for row in rows:
         look = looks.get(row["image_sha256"])
         if look is None:
             usable.append(dict(row))
         elif look.reason:
-            listed.append(_left_out(row["image_sha256"], look.reason, look.detail))
+            listed.append(_describe_left_out(row["image_sha256"], look.reason, look.detail))
         else:
             usable.append(row | {"width": look.width, "height": look.height, "bytes": look.bytes, "near": look.near})
     return usable
@@ -160,8 +160,8 @@ def _usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[dict[st
 def _not_near(rows: list[Row], bits: int, listed: list[dict[str, str]]) -> list[Row]:
     """Without the training pictures that are nearly the same as a held-out one."""
     train, held = ([r for r in rows if (r["split"] == "train") == side] for side in (True, False))
-    places = near([r["near"] for r in train], [r["near"] for r in held], bits).tolist()
-    listed += [_left_out(row["image_sha256"], "nearly a held-out picture", held[place]["image_sha256"])
+    places = find_near([r["near"] for r in train], [r["near"] for r in held], bits).tolist()
+    listed += [_describe_left_out(row["image_sha256"], "nearly a held-out picture", held[place]["image_sha256"])
                for row, place in zip(train, places, strict=True) if place >= 0]
     return held + [row for row, place in zip(train, places, strict=True) if place < 0]
 
@@ -173,15 +173,16 @@ def _classes(rows: list[Row], known: Sequence[str], settings: DatasetSettings,
         return new
     entering = []
     for label in new:
-        why = _waits([row for row in rows if row["label"] == label], settings)
+        why = _find_reason_to_wait([row for row in rows if row["label"] == label], settings)
         if why:
-            listed += [_left_out(r["image_sha256"], "new class waits", f"{label}: {why}") for r in rows if r["label"] == label]
+            listed += [_describe_left_out(r["image_sha256"], "new class waits", f"{label}: {why}")
+                       for r in rows if r["label"] == label]
         else:
             entering.append(label)
     return [*known, *entering]
 
 
-def _waits(rows: list[Row], settings: DatasetSettings) -> str | None:
+def _find_reason_to_wait(rows: list[Row], settings: DatasetSettings) -> str | None:
     labelers = {person for row in rows for person in row.get("labelers", ())}
     absent = [split for split in SPLITS if split not in {row["split"] for row in rows}]
     if len(rows) < settings.new_class_images:
@@ -191,7 +192,7 @@ def _waits(rows: list[Row], settings: DatasetSettings) -> str | None:
     return f"none in {', '.join(absent)}" if absent else None
 
 
-def _capped(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> list[Row]:
+def _cap(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> list[Row]:
     """At most `cap` training rows of a class: those whose hash's second half is smallest."""
     if cap is None:
         return rows
@@ -200,7 +201,7 @@ def _capped(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> l
     for row in sorted(rows, key=lambda r: r["image_sha256"][32:]):
         seen[row["label"]] += row["split"] == "train"
         if row["split"] == "train" and seen[row["label"]] > cap:
-            listed.append(_left_out(row["image_sha256"], "class cap", row["label"]))
+            listed.append(_describe_left_out(row["image_sha256"], "class cap", row["label"]))
         else:
             kept.append(row)
     return kept
@@ -216,7 +217,7 @@ def _check_floor(rows: list[Row], classes: list[str], floor: int | None) -> None
                         f"Widen the window, label more of them, or replay the live version's dataset.")
 
 
-def _placed(rows: list[Row], settings: DatasetSettings) -> list[Row]:
+def _assign_splits(rows: list[Row], settings: DatasetSettings) -> list[Row]:
     size: Counter[str] = Counter()
     for row in rows:
         size[row["split"]] += row["bytes"]

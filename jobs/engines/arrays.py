@@ -22,7 +22,7 @@ UUID_BYTES = 36  # of a UUID's text
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
-def whole(column: Column) -> pa.Array:
+def join_chunks(column: Column) -> pa.Array:
     """Joins the chunks of a column into one array."""
     if not isinstance(column, pa.ChunkedArray):
         return column
@@ -33,13 +33,13 @@ def whole(column: Column) -> pa.Array:
 
 def numbers(column: Column, null: float = 0) -> np.ndarray:
     """Converts a column of numbers or truths to numpy, with `null` in the place of nulls."""
-    column = whole(column)
+    column = join_chunks(column)
     return (column.fill_null(null) if column.null_count else column).to_numpy(zero_copy_only=False)
 
 
 def truths(column: Column) -> np.ndarray:
     """Converts a column of truths to int8: 1, 0, and NULL for null."""
-    return numbers(whole(column).cast(pa.int8()), NULL)
+    return numbers(join_chunks(column).cast(pa.int8()), NULL)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Words:
     @classmethod
     def of(cls, *columns: Column) -> "Words":
         """Collects the texts of some columns, which are strings or dictionaries of strings."""
-        found = _different([texts for column in columns for texts in _texts_of(column)])
+        found = _drop_equal_neighbours([texts for column in columns for texts in _texts_of(column)])
         if len(found) == 1 and _is_sorted(found[0]):
             return cls(found[0])
         return cls(pa.array(sorted({text for texts in found for text in texts.to_pylist()} - {None}), pa.string()))
@@ -95,7 +95,7 @@ def _texts_of(column: Column) -> list[pa.Array]:
     return [column.unique()]
 
 
-def _different(arrays: Sequence[pa.Array]) -> list[pa.Array]:
+def _drop_equal_neighbours(arrays: Sequence[pa.Array]) -> list[pa.Array]:
     """Leaves out arrays that equal the one before: the dictionaries of a column's chunks, mostly."""
     return [a for n, a in enumerate(arrays) if not n or not a.equals(arrays[n - 1])]
 
@@ -142,7 +142,7 @@ def bits(count: int) -> int:
     return max(count - 1, 1).bit_length()
 
 
-def starts_of(*columns: np.ndarray) -> np.ndarray:
+def find_starts(*columns: np.ndarray) -> np.ndarray:
     """Returns where each run of rows that are equal in all columns begins."""
     first = np.ones(len(columns[0]), bool)
     np.not_equal(columns[0][1:], columns[0][:-1], out=first[1:])
@@ -174,7 +174,7 @@ def sum_by_key(key: Sequence[np.ndarray], *values: np.ndarray) -> tuple[np.ndarr
         sums = [np.bincount(packed, v, size)[some].astype(np.int64) for v in values]  # exact in doubles: below 2^53
         return row[some], sums, n[some]
     order, ordered = sort(packed)
-    starts = starts_of(ordered)
+    starts = find_starts(ordered)
     sums = [np.add.reduceat(v.take(order), starts) if len(order) else v[:0] for v in values]
     return order[starts], sums, sizes_of(starts, len(order))
 
@@ -186,7 +186,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     if math.prod(sizes) >= 2**40:  # leaves room for the row's number in `sort`
-        columns = [_dense(column, size) for column, size in zip(columns, sizes, strict=True)]
+        columns = [_renumber(column, size) for column, size in zip(columns, sizes, strict=True)]
         sizes = [int(column.max(initial=0)) + 1 for column in columns]
     while math.prod(sizes) >= 2**62:
         first, size = pack(columns[:2])
@@ -202,7 +202,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     return key, math.prod(sizes)
 
 
-def _dense(column: np.ndarray, size: int) -> np.ndarray:
+def _renumber(column: np.ndarray, size: int) -> np.ndarray:
     """Numbers the values that occur from 0, in their order."""
     if size > MOST_DENSE:
         return np.unique(column, return_inverse=True)[1]

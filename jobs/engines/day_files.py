@@ -61,7 +61,7 @@ def window(storage: Storage, first: str | None, last: str | None, as_of_day: str
     return Window(since, max(since, end), tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end)))
 
 
-def used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]:
+def list_used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]:
     """The columns of a record that counting looks at, in schema order."""
     if record is LABEL:
         return record.names
@@ -69,7 +69,7 @@ def used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]
     return [n for n in record.names if n in wanted]
 
 
-def tie_columns(slices: Sequence[Slice]) -> list[str]:
+def list_tie_columns(slices: Sequence[Slice]) -> list[str]:
     """Prediction columns that only decide which of a prediction's equal rows comes first (docs/design.md#rule-2-prediction-rows).
 
     A tie shows in slices alone, so these are the columns before the last one that a slice reads. A stored form that
@@ -77,7 +77,7 @@ def tie_columns(slices: Sequence[Slice]) -> list[str]:
     """
     read = {c for s in slices for c in slice_columns(s.expression)}
     last = max((PREDICTION.names.index(c) for c in read), default=0)
-    used = used_columns(PREDICTION, slices)
+    used = list_used_columns(PREDICTION, slices)
     return [n for n in PREDICTION.names[:last] if n not in used]
 
 
@@ -101,14 +101,14 @@ def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
     """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
     folder = layout.day_folder(table, day)
     entries = list_folder(storage, table, day)
-    deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _hidden(e.key[len(folder):])]
+    deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _is_hidden(e.key[len(folder):])]
     if deeper:
         log.warning("not counted: %s%s: files of rows lie in the day's folder itself, not below it.", deeper[0],
                     f" and {len(deeper) - 1} more" if deeper[1:] else "")
     return [e for e in entries if layout.holds_rows(e.key)]
 
 
-def _hidden(path: str) -> bool:
+def _is_hidden(path: str) -> bool:
     return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
@@ -119,38 +119,38 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
     Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files where they are and
     names them.
     """
-    wanted = [(f, record) for d in days for f, record in _tagged(d)]
+    wanted = [(f, record) for d in days for f, record in _list_tagged(d)]
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
         read = list(pool.map(lambda w: _check(storage, w[0], w[1], slices), wanted))
     bad = {f.key: r for (f, _), r in zip(wanted, read, strict=True) if isinstance(r, ForeignSchema)}
     if bad and not quarantine:
         raise next(iter(bad.values()))
     good = {r.key: r for r in read if isinstance(r, RawFile)}
-    kept = [without(d, bad) for d in days]
+    kept = [leave_out(d, bad) for d in days]
     checked = [DayFiles(d.day, tuple(good[f.key] for f in d.predictions), tuple(good[f.key] for f in d.labels))
                for d in kept]
     return checked, {key: str(error) for key, error in bad.items()}
 
 
-def without(day: DayFiles, keys: Container[str]) -> DayFiles:
+def leave_out(day: DayFiles, keys: Container[str]) -> DayFiles:
     """The day without some of its files."""
     kept = (tuple(f for f in t if f.key not in keys) for t in (day.predictions, day.labels))
     return DayFiles(day.day, *kept)
 
 
-def unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
+def find_unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
     """Files whose data cannot be read through, although their footers can: key -> reason. Reads everything."""
     every = [f for d in days for f in d.predictions + d.labels]
     bad = {}
     with progress("look for files that cannot be read", len(every), "files") as shown:
         for file in every:
-            if reason := _unreadable(storage, file):
+            if reason := _find_damage(storage, file):
                 bad[file.key] = reason
             shown.advance()
     return bad
 
 
-def _unreadable(storage: Storage, file: RawFile) -> str | None:
+def _find_damage(storage: Storage, file: RawFile) -> str | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -180,7 +180,7 @@ def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
     return []
 
 
-def _tagged(day: DayFiles) -> list[tuple[RawFile, TableSchema]]:
+def _list_tagged(day: DayFiles) -> list[tuple[RawFile, TableSchema]]:
     return [(f, PREDICTION) for f in day.predictions] + [(f, LABEL) for f in day.labels]
 
 
@@ -196,9 +196,9 @@ def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequenc
         return ForeignSchema(f"{where}: expected a Parquet file, got {file.size} bytes that are none ({error}). "
                              f"Remove it, or go on without it by --quarantine.")
     try:
-        columns = _columns(where, schema, record, used_columns(record, slices))
+        columns = _columns(where, schema, record, list_used_columns(record, slices))
         if record is PREDICTION:
-            columns |= _comparable(schema, tie_columns(slices))
+            columns |= _comparable(schema, list_tie_columns(slices))
     except ForeignSchema as error:
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)

@@ -50,7 +50,7 @@ def in_order(rows: Iterable[Row], columns: list[str]) -> list[Row]:
     return sorted(rows, key=lambda row: tuple(sort_key(row.get(c)) for c in columns))
 
 
-def known_at(event: int, recorded: int | None) -> int:
+def find_known_time(event: int, recorded: int | None) -> int:
     """Returns when a row became known: the later of event time and `recorded_at`."""
     return event if recorded is None else max(event, recorded)
 
@@ -72,7 +72,7 @@ def prediction_status(row: Row, day_number: int, question: Question) -> str | No
         return "invalid_predictions"
     if is_misfiled(row["prediction_id"], day_number):
         return "misfiled_predictions"
-    known = known_at(row["predicted_at"], row.get("recorded_at"))
+    known = find_known_time(row["predicted_at"], row.get("recorded_at"))
     return "ok" if known <= question.as_of else "future_predictions"
 
 
@@ -82,7 +82,7 @@ def label_status(row: Row, day_number: int, question: Question) -> str:
         return "invalid"
     if is_misfiled(row["prediction_id"], day_number):
         return "misfiled"
-    return "ok" if known_at(row["labeled_at"], row.get("recorded_at")) <= question.as_of else "future"
+    return "ok" if find_known_time(row["labeled_at"], row.get("recorded_at")) <= question.as_of else "future"
 
 
 def origin_class(row: Row) -> str:
@@ -123,7 +123,7 @@ def count_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], q
         return
     for status, row in labels:
         if status in ("ok", "future"):
-            yield "known", (), (known_at(row["labeled_at"], row.get("recorded_at")),)
+            yield "known", (), (find_known_time(row["labeled_at"], row.get("recorded_at")),)
     verdict = resolve_labels(kept, labels, question)
     yield from (_row_count(name, n) for name, n in verdict.endings.items() if n)
     if kept:
@@ -210,14 +210,14 @@ def _count_cell(kept: Row, verdict: LabelOutcome) -> tuple[tuple, tuple]:
     bin_ = confidence_bin(kept["confidence"])
     rank = rank_of(verdict.label, kept.get("top_labels")) if deciding else None
     split = len({row["label"] for row in deciding}) > 1 if deciding else None
-    key = (kept["model_version"], kept["predicted_label"], bin_, verdict.label, verdict.origin, _any_saw(deciding), rank,
+    key = (kept["model_version"], kept["predicted_label"], bin_, verdict.label, verdict.origin, _combine_saw(deciding), rank,
            split)
     weight = weight_of(in_order(deciding, LABEL_ORDER)[0].get("selection_probability")) if deciding else None
     confidence = 0 if bin_ is None else math.floor(kept["confidence"] * CONFIDENCE_SCALE)
     return key, (1, confidence, int(weight is not None), weight or 0, (weight or 0) ** 2)
 
 
-def _any_saw(deciding: list[Row]) -> bool | None:
+def _combine_saw(deciding: list[Row]) -> bool | None:
     """Returns True when any vote saw the prediction, else None when any does not say, else False."""
     seen = {row.get("saw_prediction") for row in deciding}
     if True in seen:

@@ -26,14 +26,14 @@ class Rows:
     unread: list[str] = field(default_factory=list)
 
 
-def named_by(storage: Storage, sha256: str) -> Rows:
+def find_rows(storage: Storage, sha256: str) -> Rows:
     """The rows of all days that name the image."""
     found = Rows()
     for day in prediction_days(storage):
         for prediction_id, _, uri in _rows(storage, day, "image_sha256", sha256, found.unread):
             found.prediction_ids.add(prediction_id)
             found.uris.add(uri)
-    return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and inside(u)}, found.unread)
+    return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and is_inside(u)}, found.unread)
 
 
 def images_of(storage: Storage, prediction_id: str) -> set[str]:
@@ -56,12 +56,12 @@ def images_of(storage: Storage, prediction_id: str) -> set[str]:
 def _hash_at(storage: Storage, uri: str | None) -> str | None:
     """The hash of a picture of other people's logs, which may name the place alone."""
     try:
-        return hashlib.sha256(storage.read(uri)).hexdigest() if uri and inside(uri) else None
+        return hashlib.sha256(storage.read(uri)).hexdigest() if uri and is_inside(uri) else None
     except NotFound:
         return None
 
 
-def inside(uri: str) -> bool:
+def is_inside(uri: str) -> bool:
     """Whether an image_uri is a key under the root; other people's logs may name any place."""
     return "://" not in uri and not uri.startswith("/") and ".." not in uri.split("/")
 

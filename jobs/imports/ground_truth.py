@@ -45,7 +45,7 @@ def read(storage: Storage, path: Path) -> tuple[list[tuple[int, Row]], list[str]
     good, bad = [], []
     for number, line in lines:
         try:
-            said = _said(line)
+            said = _read_answer(line)
             found = [line["prediction_id"]] if line.get("prediction_id") else sorted(known.get(_sha256(line) or "", ()))
             if not found:
                 raise ValueError(f"no prediction of {line.get('source-ref')!r} in the root; put `prediction_id` into the "
@@ -73,7 +73,7 @@ def _answer(line: dict[str, Any]) -> dict[str, Any] | None:
     return max(found, key=lambda v: str(v.get("creation-date", "")), default=None)
 
 
-def _said(line: dict[str, Any]) -> dict[str, Any]:
+def _read_answer(line: dict[str, Any]) -> dict[str, Any]:
     answer = _answer(line)
     if answer is None or answer["type"] != KIND:
         raise ValueError(f"expected an answer of the type {KIND}, got {answer and answer['type']!r}")

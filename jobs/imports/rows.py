@@ -30,7 +30,7 @@ def read(path: Path, record: TableSchema, fill: Mapping[str, str] | None = None)
     """
     good, bad = [], []
     fill = {k: v for k, v in (fill or {}).items() if v is not None}
-    for number, raw in enumerate(_raw(path, record, fill), 1):
+    for number, raw in enumerate(_read_raw(path, record, fill), 1):
         try:
             good.append((number, row_of(record, {**fill, **{k: v for k, v in raw.items() if v not in (None, "")}})))
         except (ValueError, TypeError, BadLabel) as error:
@@ -38,7 +38,7 @@ def read(path: Path, record: TableSchema, fill: Mapping[str, str] | None = None)
     return good, bad
 
 
-def _raw(path: Path, record: TableSchema, fill: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+def _read_raw(path: Path, record: TableSchema, fill: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"{path}: expected a file named {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}.")
@@ -129,12 +129,12 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _whole(value: Any) -> int:
+def _parse_whole(value: Any) -> int:
     return int(str(value))
 
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
-    "string": str, "double": float, "float": float, "int32": _whole, "int64": _whole, "bool": _flag,
+    "string": str, "double": float, "float": float, "int32": _parse_whole, "int64": _parse_whole, "bool": _flag,
     "timestamp": _moment, "list<string>": lambda v: [str(x) for x in _json(v)],
     "list<float>": lambda v: [float(x) for x in _json(v)],
     "map<string,string>": lambda v: [(str(a), None if b is None else str(b)) for a, b in dict(_json(v)).items()]}

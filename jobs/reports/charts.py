@@ -16,7 +16,7 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     known = [p for p in points if p["estimate"]["value"] is not None]
     if not known:
         return None
-    days = _every_day({p["day"] for p in points})
+    days = _list_days({p["day"] for p in points})
     bottom = min([p["estimate"]["low"] for p in known] + ([bound] if bound is not None else []))
     floor = max(0.0, int(bottom * 10) / 10)
 
@@ -40,7 +40,7 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     }
 
 
-def _every_day(days: set[str]) -> list[str]:
+def _list_days(days: set[str]) -> list[str]:
     """All days from the first to the last, so that a gap is as wide as it was long."""
     first, last = (date.fromisoformat(end) for end in (min(days), max(days)))
     return [(first + timedelta(days=i)).isoformat() for i in range((last - first).days + 1)]

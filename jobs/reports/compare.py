@@ -19,7 +19,7 @@ from jobs.reports.page import load, template
 from jobs.reports.sources import file_of
 from metrics.decomposition import change
 from metrics.figure import independent_difference
-from metrics.significance.exact_tests import shared_level
+from metrics.significance.exact_tests import divide_level
 
 MOST = 200
 
@@ -69,8 +69,9 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     """
     confidence = first["confidence"]
     a, b = first["figures"], second["figures"]
-    origins = [{"origin": o, "difference": _difference(_labelled(a["by_origin"][o]), _labelled(b["by_origin"][o]), confidence)}
-               for o in a["by_origin"] if o in b["by_origin"]]
+    shares = {o: (_find_share(a["by_origin"][o]), _find_share(b["by_origin"][o]))
+              for o in a["by_origin"] if o in b["by_origin"]}
+    origins = [{"origin": o, "difference": _difference(*both, confidence)} for o, both in shares.items()]
     classes = _classes(a, b, confidence)
     return {"sides": [{k: v for k, v in one.items() if k != "figures"} | {
                 "figures": {k: one["figures"][k] for k in ("estimate", "accuracy", "predictions", "labelled", "coverage")},
@@ -85,11 +86,11 @@ def _rows(figures: Version) -> dict[str, Figure]:
             **{f"Label among the first {top['k']}": top for top in figures["top_k"]}}
 
 
-def _labelled(of_origin: OfOrigin) -> tuple[float, int]:
+def _find_share(of_origin: OfOrigin) -> tuple[float, int]:
     return of_origin["accuracy"]["value"] or 0.0, of_origin["labelled"]
 
 
-def _leaves_out_zero(difference: Figure) -> bool:
+def _excludes_zero(difference: Figure) -> bool:
     low, high = difference["low"], difference["high"]
     return low is not None and high is not None and not low <= 0 <= high
 
@@ -105,11 +106,11 @@ def _classes(a: Version, b: Version, confidence: float) -> list[dict[str, Any]]:
     """Classes that both have labels of, by the size of the difference of their recall, the clear ones first."""
     left, right = ({row["label"]: row for row in s["per_class"] if row["support"]} for s in (a, b))
     both = sorted(left.keys() & right.keys())
-    shared, rows = 1 - shared_level(1 - confidence, len(both)), []
+    shared, rows = 1 - divide_level(1 - confidence, len(both)), []
     for label in both:
         before, after = ((row["recall"]["value"] or 0.0, row["support"]) for row in (left[label], right[label]))
         wide = _difference(before, after, shared)
         rows.append({"label": label, "before": left[label]["recall"], "after": right[label]["recall"],
                      "support": [before[1], after[1]], "difference": _difference(before, after, confidence),
-                     "clear": _leaves_out_zero(wide)})
+                     "clear": _excludes_zero(wide)})
     return sorted(rows, key=lambda row: (not row["clear"], -abs(row["difference"]["value"]), row["label"]))

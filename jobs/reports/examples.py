@@ -14,7 +14,7 @@ from contract.documents.evaluation import Evaluation
 from contract.errors import NotFound
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
-from jobs.datasets.consensus import IMAGE_COLUMNS, labelled_here
+from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
 from jobs.engines import day_files
 from jobs.engines.question import Question
 
@@ -43,9 +43,9 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
                         labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
-        listed = day_files.without(day_files.list_day(storage, name), left_out)
+        listed = day_files.leave_out(day_files.list_day(storage, name), left_out)
         (day,), _ = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
-        found = (row for row in labelled_here(storage, day, question) if row["model_version"] == version)
+        found = (row for row in find_labelled_here(storage, day, question) if row["model_version"] == version)
         yield from sorted((r for r in found if r["image_sha256"] and r["image_uri"]), key=lambda r: r["prediction_id"])
 
 

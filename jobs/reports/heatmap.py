@@ -20,7 +20,7 @@ MOST = 25
 def heat_map(pairs: Sequence[Pair]) -> dict[str, Any]:
     """{"names", "rows": [{"label", "cells": [(count, share of the row, right)], "others", "total"}], "turned", "omitted"}."""
     known = {name for pair in pairs for name in (pair["label"], pair["predicted"])}
-    chosen = _chosen(pairs, known)
+    chosen = _choose_classes(pairs, known)
     names = sorted(chosen)
     place = {name: i for i, name in enumerate(names)}
     table = np.zeros((len(names), len(names)), np.int64)
@@ -31,13 +31,13 @@ def heat_map(pairs: Sequence[Pair]) -> dict[str, Any]:
             table[row, column] += pair["count"]
         elif row is not None:
             others[row] += pair["count"]
-    order = clustered(table)
+    order = cluster(table)
     rows = [_row(names[i], table[i, order].tolist(), int(others[i]), order.index(i)) for i in order]
     return {"names": [names[i] for i in order], "rows": rows, "omitted": len(known) - len(chosen),
             "others": bool(others.any()), "turned": max(map(len, names), default=0) > 3}
 
 
-def _chosen(pairs: Sequence[Pair], known: set[str]) -> list[str]:
+def _choose_classes(pairs: Sequence[Pair], known: set[str]) -> list[str]:
     """All classes, or the first 25 that the most frequent mistakes name."""
     if len(known) <= MOST:
         return sorted(known)
@@ -55,7 +55,7 @@ def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str,
     return {"label": label, "cells": cells, "others": others, "total": total}
 
 
-def clustered(table: NDArray[np.int64]) -> list[int]:
+def cluster(table: NDArray[np.int64]) -> list[int]:
     """Orders the classes so that confused ones are neighbours; fewer than four stay as they are.
 
     `table`: counts of shape (labels, predicted), over the same classes in the same order.

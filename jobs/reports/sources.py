@@ -30,12 +30,12 @@ def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decisi
     """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
-    return {"before": last_time(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
+    return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation),
             "examples": examples(storage, evaluation, order[0], settings) if order else []}
 
 
-def last_time(storage: Storage, evaluation: Evaluation, evaluation_id: str,
+def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
               order: Sequence[str]) -> dict[str, Any] | None:
     """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
     model = evaluation["model"]

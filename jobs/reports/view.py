@@ -119,13 +119,13 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
-        "since": _since(evaluation["since_dataset"]), "before": _before(beside["before"]), "lineage": beside["lineage"],
+        "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
     }
 
 
-def _since(since: SinceDataset | None) -> dict[str, Any] | None:
+def _show_since(since: SinceDataset | None) -> dict[str, Any] | None:
     """What has come since the live version's dataset, with the classes that have most mismatches."""
     if since is None:
         return None
@@ -133,7 +133,7 @@ def _since(since: SinceDataset | None) -> dict[str, Any] | None:
     return {**since, "worst": worst[:MOST_PAIRS], "others": len(worst[MOST_PAIRS:])}
 
 
-def _before(before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _show_before(before: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What changed since, with the classes that changed it most."""
     if before is None:
         return None
@@ -153,14 +153,14 @@ def _rows(rows: Mapping[str, Any]) -> dict[str, Any]:
 
 def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
     classes = figures["per_class"]
-    shown = classes if len(classes) <= MOST_CLASSES else _most_mistaken(classes, MOST_CLASSES)
+    shown = classes if len(classes) <= MOST_CLASSES else _select_most_mistaken(classes, MOST_CLASSES)
     sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
     return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown), "sparks": sparks,
             "map": heat_map(figures["confusion"]), "quality": _quality(figures, [row["label"] for row in shown]),
             "curve": charts.reliability(figures["calibration"]["reliability"])}
 
 
-def _most_mistaken(classes: Sequence[OfClass], most: int) -> list[OfClass]:
+def _select_most_mistaken(classes: Sequence[OfClass], most: int) -> list[OfClass]:
     """The classes with most mistakes of either kind, in the order of their labels."""
     worst = sorted(classes, key=lambda r: (2 * r["right"] - r["support"] - r["predicted"], r["label"]))[:most]
     return sorted(worst, key=lambda r: r["label"])

@@ -64,7 +64,7 @@ class Picture(NamedTuple):
 
 def score_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Iterator[dict[str, Any]]:
     """Carries out the parts of one task, one after another."""
-    storage = task_store.opened(at)
+    storage = task_store.open_there(at)
     for part in parts:
         loaded = _key(storage, job) not in _loaded
         yield score_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
@@ -93,7 +93,7 @@ def score_part(storage: Storage, job: Job, model: Any, part: Part) -> dict[str, 
         while batch := list(islice(items, job.batch)):
             pictures = list(pool.map(lambda item: picture(storage, job, model, *item), batch))
             errors += [{"uri": p.uri, "etag": p.etag, "reason": p.reason} for p in pictures if p.reason]
-            rows += answered(job, model, part, [p for p in pictures if not p.reason])
+            rows += make_rows(job, model, part, [p for p in pictures if not p.reason])
     key = layout.row_file("predictions", clock.day_of(clock.from_us(part.at)), _writer(part), part.first + 1,
                           part.first + len(part.items))
     if rows:
@@ -138,7 +138,7 @@ def _read(storage: Storage, uri: str) -> bytes:
     return storage.read(uri)
 
 
-def answered(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
+def make_rows(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
     """The rows of one batch."""
     from inference.model.prediction_row import count_logged_classes, make_prediction_row
 

@@ -59,6 +59,6 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def shared_level(level: float, tests: int) -> float:
+def divide_level(level: float, tests: int) -> float:
     """Returns the level of each of `tests` tests whose errors together are at most `level` (Bonferroni)."""
     return level / max(tests, 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from contract.documents.evaluation import Figure
 from metrics.figure import missing, share
-from metrics.intervals import CONFIDENCE, SEED, paired_difference
+from metrics.intervals import CONFIDENCE, SEED, paired_interval
 from metrics.significance.exact_tests import mcnemar
 
 NO_ROWS = "no rows"
@@ -56,7 +56,7 @@ class Paired:
         """Returns the figure of candidate - live, with Newcombe's interval for paired shares."""
         if not self.n:
             return missing(NO_ROWS)
-        low, high = paired_difference(self.both, self.only_candidate, self.only_live, self.neither, confidence)
+        low, high = paired_interval(self.both, self.only_candidate, self.only_live, self.neither, confidence)
         return {"value": (self.only_candidate - self.only_live) / self.n, "low": low, "high": high}
 
     def mcnemar(self) -> dict[str, float]:
@@ -70,7 +70,7 @@ class Paired:
                 "difference": self.difference(), "mcnemar": self.mcnemar() if self.n else None}
 
 
-def weighted_difference(live_right: np.ndarray, candidate_right: np.ndarray, p: np.ndarray) -> dict[str, Any]:
+def estimate_weighted_difference(live_right: np.ndarray, candidate_right: np.ndarray, p: np.ndarray) -> dict[str, Any]:
     """Returns the figure of candidate - live weighted by 1/p, over the `n` rows whose selection probability is known.
 
     `live_right`, `candidate_right` are bool, `p` is NaN where unknown; all of one length. The interval is a percentile

@@ -29,12 +29,12 @@ def labels_to_decide(right: int, n: int, bound: float, level: float, confidence:
 
     def power(m: int) -> float:
         at_least, at_most = _edges(n + m, bound, level, confidence)
-        chances = [_decided(right, m, at_least, at_most, _beta_binomial(m, *prior))]
+        chances = [_decision_chance(right, m, at_least, at_most, _beta_binomial(m, *prior))]
         if seen is not None:
-            chances.append(_decided(right, m, at_least, at_most, _binomial(m, seen)))
+            chances.append(_decision_chance(right, m, at_least, at_most, _binomial(m, seen)))
         return min(chances)
 
-    return _fewest(power, max(least, 1))
+    return _find_fewest(power, max(least, 1))
 
 
 def labels_for_difference(right: tuple[int, int], n: tuple[int, int], difference: float, bound: float,
@@ -72,7 +72,7 @@ def predictions_to_ask(labels: int, n: int, total: int) -> int:
     return ceil(labels * total / n)
 
 
-def _fewest(power: Callable[[int], float], least: int) -> int | None:
+def _find_fewest(power: Callable[[int], float], least: int) -> int | None:
     """Returns the fewest m >= least with the power, to about 2%.
 
     Chance steps up and down with m, so the number that is returned has itself been tried.
@@ -99,7 +99,7 @@ def _edges(n: int, bound: float, level: float, confidence: float) -> tuple[int, 
     return int(passing[0]) if len(passing) else n + 1, int(failing[-1]) if len(failing) else -1
 
 
-def _decided(right: int, m: int, at_least: int, at_most: int, cdf: Cdf) -> float:
+def _decision_chance(right: int, m: int, at_least: int, at_most: int, cdf: Cdf) -> float:
     """Returns the chance that right + X passes or fails, X the right ones among m more."""
     passes = 1 - cdf(at_least - right - 1) if at_least - right <= m else 0.0
     return passes + (cdf(at_most - right) if at_most >= right else 0.0)

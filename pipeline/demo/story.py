@@ -290,7 +290,7 @@ STEPS = (
 
 def play(world: World, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
     """Plays all steps that are not done, with the service running throughout."""
-    todo = [s for s in STEPS if not world.done(s.name)]
+    todo = [s for s in STEPS if not world.is_done(s.name)]
     while todo and todo[0].name == "first version":
         _play_step(world, todo.pop(0), announce, finished)
     if not todo:

@@ -57,7 +57,7 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, do
     limits = httpx.Limits(max_connections=32)
     async with httpx.AsyncClient(base_url=url, headers=make_authorization(key), timeout=30, limits=limits) as client:
 
-        async def one(i: int, picture: Picture) -> Answer:
+        async def send_one(i: int, picture: Picture) -> Answer:
             await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
             if stop is not None and stop.is_set():
                 raise asyncio.CancelledError
@@ -65,7 +65,7 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, do
             done(answer)
             return answer
 
-        results = await asyncio.gather(*(one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
+        results = await asyncio.gather(*(send_one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
     for answer in results:
         if isinstance(answer, Exception):
             raise answer

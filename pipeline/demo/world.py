@@ -47,7 +47,7 @@ class World:
         aside.write_text(json.dumps({"seed": self.seed, "size": self.size, "facts": self.facts}))
         os.replace(aside, self.work / "state.json")
 
-    def done(self, step: str) -> bool:
+    def is_done(self, step: str) -> bool:
         """Tells whether a step was finished by this or an earlier start."""
         return step in self.facts.get("done", {})
 

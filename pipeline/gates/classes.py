@@ -9,7 +9,7 @@ from typing import Any
 from contract.policy import GatePolicy
 from metrics.significance.exact_tests import holm
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, some
+from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, figures, list_some
 
 Member = tuple[str, float, Mapping[str, RightCount]]
 
@@ -66,5 +66,5 @@ def _sentence(name: str, bound: float, worst: Mapping[str, Any] | None, by: Mapp
     if worst is None:
         return f"No {kind} has {policy.min_class_support} trusted labels, so none is judged."
     said = f"Worst {what} is {worst['value']:.3f} ({worst['label']!r}, {worst['n']} rows), the bound is {bound:g}"
-    failed = f"; below it: {some(by[FAIL])}" if by[FAIL] else f"; no {kind} is below it"
-    return said + failed + (f"; undecided: {some(by[UNDECIDED])}." if by[UNDECIDED] else ".")
+    failed = f"; below it: {list_some(by[FAIL])}" if by[FAIL] else f"; no {kind} is below it"
+    return said + failed + (f"; undecided: {list_some(by[UNDECIDED])}." if by[UNDECIDED] else ".")

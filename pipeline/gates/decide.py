@@ -13,10 +13,10 @@ from typing import Any
 
 from contract import clock
 from contract.policy import GatePolicy
-from metrics.significance.exact_tests import shared_level
+from metrics.significance.exact_tests import divide_level
 from pipeline.gates import labels_needed
 from pipeline.gates.classes import class_gate, family_gates
-from pipeline.gates.optional import more_gates
+from pipeline.gates.optional import judge_optional
 from pipeline.gates.tally import Tally
 from pipeline.gates.verdicts import (
     ARRIVING,
@@ -29,12 +29,11 @@ from pipeline.gates.verdicts import (
     PASS,
     TOO_FEW,
     UNDECIDED,
+    combine,
     figures,
-    overall,
-    some,
 )
 
-__all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide", "some"]
+__all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
          "drift", "coverage", "audit_labels")
 LOOKS_PER_YEAR = 365
@@ -48,11 +47,11 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     `overrides` are those of the newest history state, `retrainings` the moments (ISO 8601) at which earlier ones began.
     Judged are the rows of `live` alone: what older versions did says nothing about it.
     """
-    as_of, arriving = evaluation["as_of"], _arriving(evaluation, live)
-    judged = [*accuracy_gates(policy, tally, arriving), *family_gates(policy, tally), *more_gates(policy, tally)]
-    gates = [_overridden(gate, overrides, as_of) for gate in judged]
-    gates += [_partial(evaluation["partial"])] if evaluation["partial"] else []
-    verdict, reasons = overall(gates)
+    as_of, arriving = evaluation["as_of"], _is_arriving(evaluation, live)
+    judged = [*accuracy_gates(policy, tally, arriving), *family_gates(policy, tally), *judge_optional(policy, tally)]
+    gates = [_override(gate, overrides, as_of) for gate in judged]
+    gates += [_refuse_partial(evaluation["partial"])] if evaluation["partial"] else []
+    verdict, reasons = combine(gates)
     wanted = labels_needed.wishes(policy, tally, gates)
     return {
         "schema": "1", "model": evaluation["model"], "version": live, "evaluation": evaluation_id,
@@ -78,7 +77,7 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     if bound is None:
         return None
     share = tally.of(policy.trusted_origins)
-    level = shared_level(shared_level(policy.false_alarms_per_year, LOOKS_PER_YEAR), len(policy.window_days))
+    level = divide_level(divide_level(policy.false_alarms_per_year, LOOKS_PER_YEAR), len(policy.window_days))
     row = {"gate": "accuracy", "bound": bound, "level": level, **figures([share], bound, policy.confidence)[0]}
     if not tally.predictions:
         return row | {"verdict": UNDECIDED, "reason": NO_DATA, "sentence": "No prediction of it lies in the window."}
@@ -91,12 +90,12 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     return row | {"verdict": verdict, **reason, "sentence": _accuracy_sentence(row, verdict)}
 
 
-def _arriving(evaluation: Mapping[str, Any], live: str) -> bool:
+def _is_arriving(evaluation: Mapping[str, Any], live: str) -> bool:
     """Whether more labels are expected for a day of the live version's."""
     return any(point["provisional"] for point in evaluation["trend"] if point["version"] == live)
 
 
-def _overridden(gate: dict[str, Any], overrides: Sequence[Mapping[str, Any]], as_of: str) -> dict[str, Any]:
+def _override(gate: dict[str, Any], overrides: Sequence[Mapping[str, Any]], as_of: str) -> dict[str, Any]:
     """The gate with the newest override that holds at `as_of`: it passes, and says by whom and what it said itself."""
     holding = [o for o in overrides if o["gate"] == gate["gate"] and o["at"] <= as_of < o["until"]]
     if not holding or gate["verdict"] == PASS:
@@ -104,7 +103,7 @@ def _overridden(gate: dict[str, Any], overrides: Sequence[Mapping[str, Any]], as
     return gate | {"verdict": PASS, "verdict_of_the_gate": gate["verdict"], "override": dict(holding[-1])}
 
 
-def _partial(partial: Sequence[Any]) -> dict[str, Any]:
+def _refuse_partial(partial: Sequence[Any]) -> dict[str, Any]:
     return {"gate": "complete", "verdict": UNDECIDED, "reason": PARTIAL, "left_out": list(partial), "sentence":
             f"The evaluation left out {len(partial)} parts of the data, so it cannot pass. Evaluate without them missing."}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from metrics.significance import power
-from metrics.significance.exact_tests import shared_level
+from metrics.significance.exact_tests import divide_level
 from metrics.significance.power import MOST, POWER
 from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import UNDECIDED
@@ -49,7 +49,7 @@ def _of_gate(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[
 def _of_classes(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Undecided classes, and those too small to be judged; none of them blocks."""
     total = tally.of(policy.trusted_origins).n
-    level, found = shared_level(1 - policy.confidence, gate["judged"]), []
+    level, found = divide_level(1 - policy.confidence, gate["judged"]), []
     for row in gate["classes"]:
         if row["verdict"] == UNDECIDED:
             labels = power.labels_to_decide(row["right"], row["n"], gate["bound"], level, policy.confidence)

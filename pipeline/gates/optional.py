@@ -18,9 +18,9 @@ from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED,
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
 
 
-def more_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
+def judge_optional(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
     """The added gates that the policy has a bound for, in one order."""
-    made = (baseline_gate(policy, tally), trivial_gate(policy, tally), calibration_gate(policy, tally),
+    made = (baseline_gate(policy, tally), judge_trivial(policy, tally), calibration_gate(policy, tally),
             drift_gate(policy, tally), coverage_gate(policy, tally), audit_gate(policy, tally))
     return [gate for gate in made if gate is not None]
 
@@ -33,28 +33,28 @@ def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     row = {"gate": "drop_from_baseline", "bound": bound, "n": ours.n, "baseline": policy.baseline,
            "baseline_right": theirs.right, "baseline_n": theirs.n}
     if not theirs.n:
-        return row | _unknown(NO_BASELINE, f"Baseline {policy.baseline or 'none is named'}: it has no trusted label in the "
+        return row | _make_unknown(NO_BASELINE, f"Baseline {policy.baseline or 'none is named'}: it has no trusted label in the "
                               f"evaluated days. Name another (gates.baseline) or evaluate a longer window (--from).")
     if not ours.n:
-        return row | _unknown(TOO_FEW, "It has no trusted label to compare with the baseline.")
+        return row | _make_unknown(TOO_FEW, "It has no trusted label to compare with the baseline.")
     difference = independent_difference((ours.right, ours.n), (theirs.right, theirs.n), policy.confidence)
-    return _judged(row, difference, "Accuracy minus the baseline's")
+    return _judge(row, difference, "Accuracy minus the baseline's")
 
 
-def trivial_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_trivial(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """Accuracy minus that of always answering the most frequent label, on the same rows (paired)."""
     if policy.max_drop_from_trivial is None:
         return None
     whole, bound = sum(tally.recall.values(), RightCount()), -policy.max_drop_from_trivial
     row = {"gate": "drop_from_trivial", "bound": bound, "n": whole.n}
     if not whole.n:
-        return row | _unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
+        return row | _make_unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
     label = min(tally.recall, key=lambda name: (-tally.recall[name].n, name))
     top = tally.recall[label]
     pairs = Paired(both=top.right, only_live=top.n - top.right, only_candidate=whole.right - top.right,
                    neither=whole.n - whole.right - top.n + top.right)  # "live" is the trivial model here
     row |= {"trivial_label": label, "only_model": pairs.only_candidate, "only_trivial": pairs.only_live}
-    return _judged(row, pairs.difference(policy.confidence), f"Accuracy minus that of always answering {label!r}")
+    return _judge(row, pairs.difference(policy.confidence), f"Accuracy minus that of always answering {label!r}")
 
 
 def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -63,8 +63,8 @@ def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return None
     found, row = tally.calibration, {"gate": "calibration", "bound": policy.max_calibration_error}
     if found.get("ece") is None:
-        return row | {"n": 0} | _unknown(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
-    return _at_most(row | {"n": found["n"]}, error_figure(found["ece"], found["margin"]), "The calibration error")
+        return row | {"n": 0} | _make_unknown(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
+    return _judge_at_most(row | {"n": found["n"]}, error_figure(found["ece"], found["margin"]), "The calibration error")
 
 
 def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -73,8 +73,8 @@ def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return None
     found, row = tally.drift, {"gate": "drift", "bound": policy.max_drift}
     if found.get("js") is None:
-        return row | _unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
-    return _at_most(row, divergence_figure(found["js"], found["js_95"]),
+        return row | _make_unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
+    return _judge_at_most(row, divergence_figure(found["js"], found["js_95"]),
                     f"The drift of predicted classes on {found.get('day', 'the newest day')}")
 
 
@@ -88,7 +88,7 @@ def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
            "high": share}
     said = f"{n} of {total} predictions have a trusted label ({share:.1%}), the bound is {policy.min_coverage:.1%}."
     enough = total > 0 and share >= policy.min_coverage
-    return row | ({"verdict": PASS, "sentence": said} if enough else _unknown(TOO_FEW, said))
+    return row | ({"verdict": PASS, "sentence": said} if enough else _make_unknown(TOO_FEW, said))
 
 
 def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -98,14 +98,14 @@ def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     n = tally.of(["audit"]).n
     row = {"gate": "audit_labels", "bound": policy.min_audit_labels, "n": n}
     said = f"{n} predictions have an audit label, the bound is {policy.min_audit_labels}."
-    return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else _unknown(TOO_FEW, said))
+    return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else _make_unknown(TOO_FEW, said))
 
 
-def _unknown(reason: str, sentence: str) -> dict[str, Any]:
+def _make_unknown(reason: str, sentence: str) -> dict[str, Any]:
     return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
 
 
-def _judged(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _judge(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(figure["low"], figure["high"], row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
     sentence = (f"{what} is {figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f}), the bound is "
@@ -113,7 +113,7 @@ def _judged(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[s
     return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}
 
 
-def _at_most(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _judge_at_most(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(-figure["high"], -figure["low"], -row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
     sentence = (f"{what} is {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}), the bound is "

@@ -14,12 +14,13 @@ from contract.policy import GatePolicy
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
-from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED, some
+from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
+from pipeline.gates.verdicts import list_some
 
 
 def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired]) -> dict[str, Any]:
     """The decision: `verdict` for the whole, the overall comparison, one row per class, and a sentence."""
-    whole, rows = overall_row(policy, overall), class_rows(policy, classes)
+    whole, rows = judge_overall(policy, overall), class_rows(policy, classes)
     by = {v: [row["label"] for row in rows if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
     verdict = FAIL if by[FAIL] else whole["verdict"]
     return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": rows, "failed": by[FAIL],
@@ -35,7 +36,7 @@ def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str
     return promotion(policy, Paired.of(counts), classes) | {"rests_on": rests_on}
 
 
-def overall_row(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
+def judge_overall(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
     """Candidate minus live over all rows, its interval and verdict."""
     if not counts.n:
         return {"n": 0, "value": None, "low": None, "high": None, "bound": -policy.max_drop, "p_live_not_worse": None,
@@ -69,6 +70,6 @@ def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy:
         return "The dataset holds no held-out row, so the candidate cannot be compared."
     said = (f"On {whole['n']} held-out rows the candidate has {whole['candidate']:.3f}, the live version "
             f"{whole['live']:.3f}: a difference of {whole['value']:+.3f} ({whole['low']:+.3f} to {whole['high']:+.3f})")
-    worse = f"; worse by more than {policy.max_class_drop:g} in {some(by[FAIL])}" if by[FAIL] else ""
-    undecided = f"; undecided: {some(by[UNDECIDED])}" if by[UNDECIDED] else ""
+    worse = f"; worse by more than {policy.max_class_drop:g} in {list_some(by[FAIL])}" if by[FAIL] else ""
+    undecided = f"; undecided: {list_some(by[UNDECIDED])}" if by[UNDECIDED] else ""
     return f"{said}{worse}{undecided}."

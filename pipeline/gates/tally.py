@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contract.counts import ORIGINS, DayCounts, add, summed
+from contract.counts import ORIGINS, DayCounts, add, sum_by
 from contract.errors import UsageError
 from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
@@ -81,7 +81,7 @@ def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     ours = cells.filter(pc.equal(cells["model_version"], version))
-    return summed(ours, ["origin", "label", "predicted"]).to_pylist()
+    return sum_by(ours, ["origin", "label", "predicted"]).to_pylist()
 
 
 def _put(shares: dict[str, RightCount], key: str, share: RightCount) -> None:
@@ -127,7 +127,7 @@ def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dic
 
     ours = table.filter(pc.and_(pc.equal(table["model_version"], version), pc.is_valid(table["label"])))
     found: dict[tuple[str, str], RightCount] = {}
-    for row in summed(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
+    for row in sum_by(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
         if row["origin"] in trusted and row["value"] is not None:
             right = row["n"] if row["label"] == row["predicted"] else 0
             key = (row["slice"], row["value"])

@@ -24,13 +24,13 @@ def by_interval(low: float, high: float, least: float) -> str:
     return PASS if low >= least else FAIL if high < least else UNDECIDED
 
 
-def some(labels: Sequence[str], most: int = 5) -> str:
+def list_some(labels: Sequence[str], most: int = 5) -> str:
     """The first labels, quoted and escaped, and how many more there are."""
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(map(repr, labels[:most])) + more
 
 
-def overall(gates: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+def combine(gates: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Fail before cannot tell before pass, and why it cannot tell. Gates that judged nothing have no say."""
     judging = [gate for gate in gates if gate["verdict"] != NOT_JUDGED]
     if not judging:

@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from contract.counts import ROWS, TABLES, VALUES_OF, DayCounts, add, canonical, empty_tables, keys_of, summed
+from contract.counts import ROWS, TABLES, VALUES_OF, DayCounts, add, canonical, empty_tables, keys_of, sum_by
 
 
 def cells_of(rng, rows, largest):
@@ -33,7 +33,7 @@ def test_equal_keys_become_one_row_also_where_they_are_null(rows):
     expected = Counter()
     for row in made.to_pylist():
         expected[tuple(row[k] for k in keys)] += row["n"]
-    found = [(tuple(row[k] for k in keys), row["n"]) for row in summed(made, keys).to_pylist()]
+    found = [(tuple(row[k] for k in keys), row["n"]) for row in sum_by(made, keys).to_pylist()]
     assert len(found) == len(dict(found)) and dict(found) == expected
     order = [tuple((value is not None, value or 0 if not isinstance(value, str) else value) for value in key) for key, _ in found]
     assert order == sorted(order)
@@ -42,7 +42,7 @@ def test_equal_keys_become_one_row_also_where_they_are_null(rows):
 def test_a_sum_that_64_bits_do_not_hold_is_an_error():
     made = pa.table([["a", "a"], pa.array([2**62, 2**62], pa.int64())], ["label", "n"])
     with pytest.raises(pa.ArrowInvalid):
-        summed(made, ["label"])
+        sum_by(made, ["label"])
 
 
 def by_hand(tables):

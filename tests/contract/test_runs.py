@@ -39,7 +39,7 @@ def test_a_run_is_created_owned_worked_on_and_ended(runs):
 
 def test_the_documents_lie_where_the_design_says(runs):
     run = runs.acquire(lambda: plan(), QUICK)
-    with run.beating(0.01):
+    with run.keep_beating(0.01):
         while runs.get(1).beat(1) == 0:
             time.sleep(0.01)
     run.finish("healthy", 0, "")
@@ -49,7 +49,7 @@ def test_the_documents_lie_where_the_design_says(runs):
 
 def test_who_sees_the_beat_move_is_told_who_holds_the_run(runs):
     run = runs.acquire(lambda: plan(), QUICK)
-    with run.beating(QUICK.beat), pytest.raises(RunHeld, match=r"digits/1 .* held by host .*, process \d+, since 20"):
+    with run.keep_beating(QUICK.beat), pytest.raises(RunHeld, match=r"digits/1 .* held by host .*, process \d+, since 20"):
         runs.acquire(lambda: plan(), QUICK)
 
 
@@ -80,18 +80,18 @@ def test_the_run_of_a_process_that_is_gone_is_taken_over_at_once(runs, tmp_path)
 
 def test_a_process_in_another_namespace_or_on_another_host_cannot_be_looked_up():
     here = run_owner.me()
-    assert not run_owner.gone(here)
-    assert run_owner.gone(here.model_copy(update={"process_started": "1"}))  # the same pid, used again
+    assert not run_owner.has_ended(here)
+    assert run_owner.has_ended(here.model_copy(update={"process_started": "1"}))  # the same pid, used again
     for field in ("host", "boot", "pid_namespace"):
-        assert not run_owner.gone(here.model_copy(update={"process_started": "1", field: "another"}))
+        assert not run_owner.has_ended(here.model_copy(update={"process_started": "1", field: "another"}))
 
 
 def test_a_zombie_is_gone():
     process = subprocess.Popen([sys.executable, "-c", ""])
     deadline = time.monotonic() + 20
-    while run_owner.started(process.pid) is not None and time.monotonic() < deadline:
+    while run_owner.find_start(process.pid) is not None and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert run_owner.started(process.pid) is None
+    assert run_owner.find_start(process.pid) is None
     process.wait()
 
 
@@ -105,7 +105,7 @@ def test_an_open_run_of_another_window_is_closed_when_its_owner_is_dead(runs):
 
 def test_an_open_run_of_another_window_whose_owner_lives_is_held(runs):
     run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
-    with run.beating(QUICK.beat), pytest.raises(RunHeld, match="2026-11-19 to 2026-11-19"):
+    with run.keep_beating(QUICK.beat), pytest.raises(RunHeld, match="2026-11-19 to 2026-11-19"):
         runs.acquire(lambda: plan("2026-11-20"), QUICK)
     assert runs.newest().n == 1
 
@@ -114,13 +114,13 @@ def test_default_windows_mean_the_same_run_for_a_day():
     first = plan(default_window=True)
     later = plan("2026-11-21", default_window=True, as_of="2026-11-21T23:59:59.000000Z")
     next_day = plan("2026-11-21", default_window=True, as_of="2026-11-22T00:00:00.000000Z")
-    assert later.same_window(first) and not next_day.same_window(first)
-    assert not plan("2026-11-21").same_window(first)
+    assert later.has_same_window(first) and not next_day.has_same_window(first)
+    assert not plan("2026-11-21").has_same_window(first)
 
 
 def test_who_waits_for_a_run_of_the_same_window_gets_how_it_ended(runs):
     run = runs.acquire(lambda: plan(), QUICK)
-    with run.beating(QUICK.beat):
+    with run.keep_beating(QUICK.beat):
         threading.Timer(0.4, lambda: run.finish("healthy", 0, "All gates pass.")).start()
         waited = runs.acquire(lambda: plan(), QUICK, wait=True)
     assert (waited.n, waited.owner, waited.end().status) == (1, None, "healthy")
@@ -128,7 +128,7 @@ def test_who_waits_for_a_run_of_the_same_window_gets_how_it_ended(runs):
 
 def test_who_waits_for_a_run_of_another_window_gets_a_run_of_its_own(runs):
     run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
-    with run.beating(QUICK.beat):
+    with run.keep_beating(QUICK.beat):
         threading.Timer(0.4, lambda: run.finish("healthy", 0, "")).start()
         assert runs.acquire(lambda: plan(), QUICK, wait=True).n == 2
 
@@ -142,7 +142,7 @@ def test_a_run_that_follows_another_is_planned_after_it(runs):
         live[0] = "2"
         run.finish("published", 0, "")
 
-    with run.beating(QUICK.beat):
+    with run.keep_beating(QUICK.beat):
         threading.Timer(0.4, publish).start()
         assert runs.acquire(lambda: plan(live=live[0]), QUICK, wait=True).plan.live == "2"
 
@@ -157,7 +157,7 @@ def test_many_at_once_one_run_and_one_owner(runs, tmp_path):
         except RunHeld:
             return
         won.append(run)
-        with run.beating(QUICK.beat):
+        with run.keep_beating(QUICK.beat):
             time.sleep(2 * QUICK.takeover)
 
     threads = [threading.Thread(target=start) for _ in range(8)]
@@ -200,7 +200,7 @@ def test_a_beat_goes_on_when_the_store_is_away_for_a_moment(runs):
         put(key, data)
 
     run.storage.put = flaky
-    with run.beating(0.01):
+    with run.keep_beating(0.01):
         deadline = time.monotonic() + 5
         while run.beat(1) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)

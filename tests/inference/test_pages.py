@@ -81,7 +81,7 @@ def test_a_program_audits_with_a_key(service):
         assert sorted(batch["classes"]) == sorted(CLASSES) and "predicted" not in batch
         answers = [{"prediction_id": i["prediction_id"], "label": "dog"} for i in batch["items"]]
         done = ada.post("/audit", json={"model": MODEL, "day": DAY, "batch": batch["batch"], "answers": answers})
-    asked = {i for i in service.ids if samples.asked("audit", i, 0.9)}
+    asked = {i for i in service.ids if samples.is_asked("audit", i, 0.9)}
     assert (done.status_code, done.json()) == (201, {"accepted": len(asked)})
     assert {r["prediction_id"] for r in service.rows} == asked
     assert {(r["origin"], r["saw_prediction"], r["selection_probability"], r["strategy"]) for r in service.rows} == {

@@ -184,7 +184,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
     from petastorm import make_reader
 
     from jobs.datasets.petastorm_s3 import filesystem
-    from jvm.task_store import where
+    from jvm.task_store import describe
     from training.feed import reader as ranks
 
     LoopRoot(s3_root).day("2026-11-20", *(part[:60] for part in pictures))
@@ -195,7 +195,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
     assert len({row.image_sha256 for row in rows}) == made.rows["train"] == sum(f.rows for f in files)
     folder = f"{s3_root}/datasets/{made.dataset}/{made.attempt}/train"
     url = folder.replace("s3://", "file:///")  # for the scheme s3 Petastorm would ask for s3fs
-    with make_reader(url, reader_pool_type="dummy", filesystem=filesystem(where(storage))) as reader:
+    with make_reader(url, reader_pool_type="dummy", filesystem=filesystem(describe(storage))) as reader:
         read = {row.image_sha256: row.image.shape for row in reader}
     assert read == {row.image_sha256: (32, 32, 3) for row in rows}
     frame = pd.read_parquet(folder.removeprefix("s3://"), filesystem=storage.arrow()[0])

@@ -15,7 +15,7 @@ from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
 from contract.storage import open_root
 from inference.model.predictor import Predictor
-from jobs.score_images import PART, Item, in_table, main, parts_left, planned, plans, score, under
+from jobs.score_images import PART, Item, add_plan, in_table, main, parts_left, plans, score, under
 from jobs.scoring import part as score_part
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
@@ -97,7 +97,7 @@ def test_a_worker_loads_the_model_once_however_many_parts_it_gets(root, folder):
 
 def test_a_run_that_died_is_finished_with_the_same_ids_and_files(root, folder):
     storage, job = open_root(root), score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False)
-    planned(storage, "m", "1", under(str(folder)), 4)
+    add_plan(storage, "m", "1", under(str(folder)), 4)
     ((n, plan),) = plans(storage, "m", "1")
     first, second, third = parts_left(storage, n, plan)
     score_part.score_part(storage, job, score_part.predictor(storage, job), first)

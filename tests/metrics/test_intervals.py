@@ -32,7 +32,7 @@ def test_intervals_of_differences_cover(paired):
     for _ in range(400):
         if paired:
             table = rng.multinomial(n, [0.75, 0.12, 0.06, 0.07])
-            low, high = intervals.paired_difference(*table.tolist())
+            low, high = intervals.paired_interval(*table.tolist())
         else:
             low, high = intervals.newcombe(rng.binomial(n, 0.87), n, rng.binomial(n, 0.81), n)
         covered += low <= 0.06 <= high
@@ -41,7 +41,7 @@ def test_intervals_of_differences_cover(paired):
 
 def test_newcombes_published_examples():
     assert intervals.newcombe(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)
-    assert intervals.paired_difference(20, 12, 2, 16) == pytest.approx((0.0562, 0.3292), abs=1e-4)
+    assert intervals.paired_interval(20, 12, 2, 16) == pytest.approx((0.0562, 0.3292), abs=1e-4)
 
 
 def confusion_of(counts):

@@ -43,12 +43,12 @@ ELSEWHERE = {
         jobs/engines/spark/slices.py slice_values
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number
-        pipeline/demo/traffic.py _send.one
+        pipeline/demo/traffic.py _send.send_one
         """,
     "bytes, in units or for each part": """
         emr/package.py publish_package
         inference/pages/models.py _describe_version
-        jobs/datasets/plan.py _placed
+        jobs/datasets/plan.py _assign_splits
         jobs/engines/mapreduce/splits.py _split_file
         jobs/engines/mapreduce/splits.py write
         jvm/session.py _local_settings
@@ -78,7 +78,7 @@ ELSEWHERE = {
         inference/model/preprocess.py _resize
         jobs/datasets/near_duplicates.py <module>
         jobs/datasets/near_duplicates.py _parts
-        jobs/datasets/petastorm_writer.py shrunk
+        jobs/datasets/petastorm_writer.py shrink
         jobs/reports/charts.py _grid
         jobs/reports/charts.py _line
         jobs/reports/charts.py reliability
@@ -90,7 +90,7 @@ ELSEWHERE = {
         training/feed/augment.py apply
         """,
     "the order of the confusion's rows, which is not shown as a number": """
-        jobs/reports/heatmap.py clustered
+        jobs/reports/heatmap.py cluster
         """,
     "a hash as a number in [0, 1)": """
         contract/samples.py uniform

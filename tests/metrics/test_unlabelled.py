@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from metrics.cells import by_version
-from metrics.unlabelled import bins_by_version, labelled_bins
+from metrics.unlabelled import bins_by_version, count_labelled_bins
 from tests.figures import cell, day, document
 
 
@@ -34,7 +34,7 @@ def test_bins_of_a_version_are_those_of_its_cells():
     rng = np.random.default_rng(7)
     table = half_labelled(rng, 300, lambda c: c, "2026-11-20").tables["cells"]
     table = table.set_column(0, "model_version", pa.array(rng.choice(["1", "2"], table.num_rows)))
-    found, expected = bins_by_version(table), {v: labelled_bins(cells) for v, cells in by_version(table).items()}
+    found, expected = bins_by_version(table), {v: count_labelled_bins(cells) for v, cells in by_version(table).items()}
     assert found.keys() == expected.keys() == {"1", "2"}
     assert all(np.array_equal(found[v], expected[v]) and found[v][0].any() for v in found)
 

@@ -43,12 +43,12 @@ def test_the_jars_of_s3a_must_be_those_of_sparks_hadoop(tmp_path, capsys):
 
 def test_jars_are_only_brought_where_spark_itself_reads_s3(tmp_path, monkeypatch):
     folder = jars(tmp_path, "hadoop-aws-3.3.4.jar", "aws-java-sdk-bundle-1.12.262.jar")
-    assert spark_conf.with_s3a("/a/folder", {"a": "b"}, folder) == {"a": "b"}
-    assert spark_conf.with_s3a("s3://b/p", {"a": "b"}, folder)["spark.jars"].count(",") == 1
+    assert spark_conf.add_s3a("/a/folder", {"a": "b"}, folder) == {"a": "b"}
+    assert spark_conf.add_s3a("s3://b/p", {"a": "b"}, folder)["spark.jars"].count(",") == 1
     own = {"spark.jars.packages": "org.apache.hadoop:hadoop-aws:3.3.4"}
-    assert spark_conf.with_s3a("s3://b/p", own, folder) == own
+    assert spark_conf.add_s3a("s3://b/p", own, folder) == own
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")  # under spark-submit
-    assert spark_conf.with_s3a("s3://b/p", {}, folder) == {}
+    assert spark_conf.add_s3a("s3://b/p", {}, folder) == {}
 
 
 def test_spark_conf_comes_from_the_settings_and_the_option_goes_before(monkeypatch):

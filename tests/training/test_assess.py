@@ -29,7 +29,7 @@ def figures(truth, answers):
 
 def test_paired_counts_difference_and_mcnemar():
     truth = np.array([0, 0, 1, 1, 1])
-    found = compare.paired(truth, answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0]))
+    found = compare.compare_paired(truth, answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0]))
     assert {k: found[k] for k in ("n", "both", "only_live", "only_candidate", "neither")} == {
         "n": 5, "both": 1, "only_live": 1, "only_candidate": 2, "neither": 1}
     assert found["difference"]["value"] == pytest.approx(0.2)
@@ -40,12 +40,12 @@ def test_paired_counts_difference_and_mcnemar():
 def test_the_audit_part_decides_once_it_is_big_enough(audited, decides):
     truth, origins = np.zeros(150, int), ["audit"] * audited + ["feedback"] * (150 - audited)
     by_origin = compare.groups(truth, answers([0] * 150), answers([1] * 150), origins)
-    assert by_origin.get("audit", {"n": 0})["n"] == audited and compare.decides(by_origin) == decides
+    assert by_origin.get("audit", {"n": 0})["n"] == audited and compare.choose_basis(by_origin) == decides
 
 
 def test_weights_count_rows_by_their_selection():
     truth, p = np.array([0, 0, 0, 0]), np.array([0.5, 0.5, 0.1, np.nan])
-    found = compare.weighted(truth, answers([1, 0, 0, 0]), answers([0, 0, 1, 0]), p)
+    found = compare.compare_weighted(truth, answers([1, 0, 0, 0]), answers([0, 0, 1, 0]), p)
     assert found["value"] == pytest.approx((2 - 10) / 14) and found["n"] == 3
 
 

@@ -40,15 +40,15 @@ class AdamW:
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the moments and step counts, by the names that `restore` reads."""
-        return {f"{n}.{name}": tensor for name, tensors in self._named_lists() for n, tensor in enumerate(tensors)}
+        return {f"{n}.{name}": tensor for name, tensors in self._lists_by_name() for n, tensor in enumerate(tensors)}
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Copies moments and step counts back in place: the fused function walks memory, so they must be laid out as the
         weights are."""
-        for name, own in self._named_lists():
+        for name, own in self._lists_by_name():
             for n, tensor in enumerate(own):
                 tensor.copy_(tensors[f"{n}.{name}"])
 
-    def _named_lists(self) -> tuple[tuple[str, list[Tensor]], ...]:
+    def _lists_by_name(self) -> tuple[tuple[str, list[Tensor]], ...]:
         return ("first", self.first), ("second", self.second), ("step", self.steps)

@@ -24,7 +24,7 @@ def find_possible_repeats(*columns: np.ndarray) -> np.ndarray:
     return (both[np.union1d(same, same + 1)] & np.uint64((1 << int(rows)) - 1)).astype(np.int64)
 
 
-def same_ids(one: pa.StringArray, rows: np.ndarray, other: pa.StringArray, other_rows: np.ndarray) -> bool:
+def are_same_ids(one: pa.StringArray, rows: np.ndarray, other: pa.StringArray, other_rows: np.ndarray) -> bool:
     """Says whether the ids in these rows of two columns are the same, pair by pair."""
     words, other_words = uuid_words(one), uuid_words(other)
     if words is not None and other_words is not None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
-from jobs.engines.arrays import NULL, Words, numbers, pack, parts, sizes_of, sort, starts_of, sum_by_key, whole
+from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, parts, sizes_of, sort, sum_by_key
 from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
 
@@ -40,7 +40,7 @@ class PredictionRows:
         """Takes the rows from what `sql.select_prediction_rows` gave."""
         names, t = set(table.column_names), numbers(table["p_t"])
         return cls(
-            ids=whole(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), state=numbers(table["state"]),
+            ids=join_chunks(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), state=numbers(table["state"]),
             ours=numbers(table["ours"]), t=t, known=numbers(table["known"]) if "known" in names else t,
             confidence=numbers(table["confidence"], np.nan), version=table["version"], predicted=table["predicted"],
             rank=numbers(table["rank"]) if "rank" in names else None)
@@ -170,7 +170,7 @@ def add_weights(cells: pa.Table, sums: pa.Table) -> pa.Table:
     place[cell] = np.arange(len(cell))
     for name in ("n_weighted", "sum_weight", "sum_weight_squared"):
         kind = cells.schema.field(name).type
-        column = pa.concat_arrays([whole(sums[name]).cast(kind), pa.array([0]).cast(kind)])
+        column = pa.concat_arrays([join_chunks(sums[name]).cast(kind), pa.array([0]).cast(kind)])
         field = cells.schema.field(name)
         cells = cells.set_column(cells.schema.get_field_index(name), field, column.take(pa.array(place)))
     return cells
@@ -200,7 +200,7 @@ def count_coincidences(joined: Joined) -> pa.Table:
     tally, words = joined.groups.tally, joined.groups.rows.words
     mine = joined.ours[tally.group]
     group, label, n = tally.group[mine], tally.label[mine], tally.n[mine]
-    starts = starts_of(group)
+    starts = find_starts(group)
     size = sizes_of(starts, len(group))
     votes = np.repeat(np.add.reduceat(n, starts) if len(n) else n, size)
     pairs = [(label, label, votes, n * (n - 1))]

@@ -15,7 +15,7 @@ from contract.errors import Mismatch
 from contract.stores.store import Storage
 from jobs.engines.arrays import NULL
 from jobs.engines.embedded import sql
-from jobs.engines.embedded.arrays import same_ids
+from jobs.engines.embedded.arrays import are_same_ids
 from jobs.engines.embedded.cells import (
     Joined,
     PredictionRows,
@@ -118,7 +118,7 @@ class Day:
             order, keys, twice = find_repeated(rows)
         joined = join(rows, order, keys, groups)
         met = np.flatnonzero(joined.row_of != NULL)
-        if len(twice) or not same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
+        if len(twice) or not are_same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
             return None
         self.table = table
         return joined

@@ -16,7 +16,7 @@ import pyarrow as pa
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
 from contract.stores.store import Storage
-from jobs.engines.day_files import unreadable
+from jobs.engines.day_files import find_unreadable
 from jobs.engines.embedded import sql
 from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.day import Day
@@ -56,7 +56,7 @@ def _count_day(db: Connection, storage: Storage, day: DayFiles, question: Questi
         if counts is None:  # two ids with one hash: rows meet by numbers given to the ids then, slower
             counts = Day(db, storage, day, question, sql.NUMBER_OF_ID).count()
     except (_duckdb().Error, OSError, pa.ArrowException) as error:
-        reasons = list(unreadable(storage, [day]).values())
+        reasons = list(find_unreadable(storage, [day]).values())
         if reasons:
             raise ForeignSchema(reasons[0]) from error
         raise

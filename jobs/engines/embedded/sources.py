@@ -12,7 +12,7 @@ import pyarrow.types as t
 
 from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
 from contract.stores.store import Storage
-from jobs.engines.day_files import slice_columns, tie_columns, used_columns
+from jobs.engines.day_files import list_tie_columns, list_used_columns, slice_columns
 from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.read import is_null, read_batches, read_words
 from jobs.engines.embedded.sql import literal
@@ -48,8 +48,8 @@ class Sources:
         self.db, self.storage, self.day = db, storage, day
         self._numbers = count()
         wanted = {c for s in slices for c in slice_columns(s.expression)}
-        self.slice_columns = [f"s_{n}" for n in used_columns(PREDICTION, slices) if n in wanted]
-        self.tie_columns = [f"s_{n}" for n in tie_columns(slices) if _in_any(day.predictions, n)]
+        self.slice_columns = [f"s_{n}" for n in list_used_columns(PREDICTION, slices) if n in wanted]
+        self.tie_columns = [f"s_{n}" for n in list_tie_columns(slices) if _in_any(day.predictions, n)]
 
     @property
     def prediction_order(self) -> list[str]:

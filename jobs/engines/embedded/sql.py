@@ -69,7 +69,7 @@ def _day_bounds(day: str) -> tuple[str, str, list[str], str]:
     return low, high, letters, f"{letters[0]}A" if letters else high
 
 
-def _surely_ok(day: str, as_of: int, time: str, recorded: str, texts: Sequence[str]) -> str:
+def _make_surely_ok(day: str, as_of: int, time: str, recorded: str, texts: Sequence[str]) -> str:
     """Returns a condition that most rows meet and that makes a row OK: of the day, known in time, with all its texts.
 
     Far cheaper than the rules one by one; a null makes it null, which is not true.
@@ -93,7 +93,7 @@ def prediction_state(question: Question, day: str) -> str:
     role = f"role = {literal(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
     texts = ("model", "version", "predicted")
     missing = " OR ".join(f"coalesce({c}, '') = ''" for c in ("id", *texts))
-    surely_ok = _surely_ok(day, question.as_of, "p_t", "p_recorded", texts)
+    surely_ok = _make_surely_ok(day, question.as_of, "p_t", "p_recorded", texts)
     return (f"CASE WHEN ({role}) AND {surely_ok} THEN {OK} WHEN NOT coalesce({role}, false) THEN {OTHER_ROLE} "
             f"WHEN p_t IS NULL OR {missing} THEN {INVALID} WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(p_t, p_recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
@@ -102,7 +102,7 @@ def prediction_state(question: Question, day: str) -> str:
 def label_state(question: Question, day: str) -> str:
     """Applies rule 3 up to `future`: one of OK, INVALID, MISFILED, FUTURE."""
     no_label = "(coalesce(label, '') = '' AND NOT coalesce(withdraws, false))"
-    surely_ok = _surely_ok(day, question.as_of, "t", "recorded", ("label",))
+    surely_ok = _make_surely_ok(day, question.as_of, "t", "recorded", ("label",))
     return (f"CASE WHEN {surely_ok} THEN {OK} WHEN id IS NULL OR t IS NULL OR {no_label} THEN {INVALID} "
             f"WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")

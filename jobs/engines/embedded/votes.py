@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from contract.counts import ORIGINS, WEIGHT_SCALE
-from jobs.engines.arrays import NULL, Words, numbers, pack, sizes_of, sort, starts_of, truths, whole
-from jobs.engines.embedded.arrays import find_possible_repeats, same_ids
+from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
+from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
 from jobs.engines.embedded.sql import OK
 
 IMPORT = ORIGINS.index("import")
@@ -43,7 +43,7 @@ class LabelRows:
         size, names = table.num_rows, set(table.column_names)
         t = numbers(table["t"])
         return cls(
-            ids=whole(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), words=words,
+            ids=join_chunks(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), words=words,
             label=words.codes(table["label"]), labeler=words.codes(table["labeler"]), t=t,
             known=numbers(table["known"]) if "known" in names else t, state=numbers(table["state"]),
             origin=numbers(table["class"]) if "class" in names else np.full(size, IMPORT, np.int8),
@@ -97,7 +97,7 @@ class LabelGroups:
 def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
     """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key."""
     order, ordered = sort(rows.key)
-    starts = starts_of(ordered)
+    starts = find_starts(ordered)
     size = sizes_of(starts, len(order))
     of_row = np.empty(len(order), np.int64)
     of_row[order] = np.repeat(np.arange(len(starts)), size)
@@ -107,15 +107,15 @@ def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | Non
     groups = LabelGroups(rows, ordered[starts], size, first, of_row, irregular,
                          Consensus.empty(len(starts), rows.probability is not None))
     several = order[np.repeat(size > 1, size)]
-    if not same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
+    if not are_same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
         return None
-    irregular[of_row[_irregular_rows(rows, several, of_row[several])]] = True
+    irregular[of_row[_find_irregular_rows(rows, several, of_row[several])]] = True
     _resolve_single(groups)
     _resolve_several(groups, several[~irregular[of_row[several]]], weights)
     return groups
 
 
-def _irregular_rows(rows: LabelRows, several: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _find_irregular_rows(rows: LabelRows, several: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Finds rows that may be duplicates, or superseded, or tie for the earliest deciding vote where that matters.
 
     `several` are the rows that are not alone in their group, `group` is the group of each.
@@ -147,16 +147,16 @@ def _resolve_several(groups: LabelGroups, votes: np.ndarray, weights: Mapping[st
         return
     rows, consensus = groups.rows, groups.consensus
     group = groups.of_row[votes]
-    starts = starts_of(group)
+    starts = find_starts(group)
     highest = np.minimum.reduceat(rows.origin[votes], starts)
     deciding = rows.origin[votes] == np.repeat(highest, sizes_of(starts, len(votes)))
     if not deciding.all():
         votes, group = votes[deciding], group[deciding]
-        starts = starts_of(group)
+        starts = find_starts(group)
     where = group[starts]
     groups.tally, consensus.label[where] = _choose_labels(rows, votes, group, weights)
     consensus.origin[where] = highest
-    consensus.split[where] = sizes_of(starts_of(groups.tally.group), len(groups.tally.group)) > 1
+    consensus.split[where] = sizes_of(find_starts(groups.tally.group), len(groups.tally.group)) > 1
     if rows.saw is not None:
         saw = rows.saw[votes]
         some = np.where(np.minimum.reduceat(saw, starts) == NULL, NULL, 0)
@@ -173,17 +173,17 @@ def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray,
     order, _ = sort(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
-    first = np.union1d(starts_of(group), starts_of(label))
+    first = np.union1d(find_starts(group), find_starts(label))
     n, newest = sizes_of(first, len(votes)), np.maximum.reduceat(rows.t[votes], first)
     weight = n if not weights else np.add.reduceat(_weights_by_code(rows, weights)[rows.labeler[votes]], first)
     tally = Tally(group[first], label[first], n)
-    starts = starts_of(tally.group)
+    starts = find_starts(tally.group)
     size = sizes_of(starts, len(first))
     best = weight == np.repeat(np.maximum.reduceat(weight, starts), size)
     least = np.iinfo(np.int64).min
     best &= newest == np.repeat(np.maximum.reduceat(np.where(best, newest, least), starts), size)
     places = np.flatnonzero(best)
-    return tally, tally.label[places[starts_of(tally.group[places])]]
+    return tally, tally.label[places[find_starts(tally.group[places])]]
 
 
 def _weights_by_code(rows: LabelRows, weights: Mapping[str, int]) -> np.ndarray:

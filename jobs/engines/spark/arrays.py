@@ -19,13 +19,13 @@ from jobs.engines.arrays import (
     Column,
     Words,
     chunks_of,
+    find_starts,
+    join_chunks,
     parts,
     sizes_of,
     sort,
-    starts_of,
     truths,
     uuid_words,
-    whole,
 )
 
 UUID7 = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\z"
@@ -40,12 +40,12 @@ def numbers(column: Column, null: float) -> np.ndarray:
 
 def present(column: Column) -> np.ndarray:
     """Says which values are not null."""
-    return whole(column).is_valid().to_numpy(zero_copy_only=False)
+    return join_chunks(column).is_valid().to_numpy(zero_copy_only=False)
 
 
 def runs(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns (where runs of rows that are equal in all columns begin, how long they are)."""
-    starts = starts_of(*columns)
+    starts = find_starts(*columns)
     return starts, sizes_of(starts, len(columns[0]))
 
 
@@ -57,7 +57,7 @@ def sum_by_key(keys: Sequence[np.ndarray],
 
 def ranks(column: Column) -> np.ndarray:
     """Ranks each value among the column's values: nulls first, numbers ascending, NaN last, texts by bytes."""
-    column = whole(column)
+    column = join_chunks(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_boolean(column.type):
@@ -91,7 +91,7 @@ def sort_columns(column: Column) -> list[np.ndarray]:
 
     Lists compare by their elements, a shorter one before a longer, null before all; entries of a map in order of keys.
     """
-    column = whole(column)
+    column = join_chunks(column)
     if not pa.types.is_list(column.type):
         return [ranks(column)]
     lengths, items = numbers(column.value_lengths(), 0), column.flatten()
@@ -113,7 +113,7 @@ def number_texts(*columns: Column) -> tuple[list[np.ndarray], int]:
     Equal texts have one number. Texts as long as a UUID meet by a hash under a seed drawn anew, so nobody can make ids
     that collide, and those that meet are compared byte by byte; all others meet in Arrow's hash table.
     """
-    joined = [whole(column) for column in columns]
+    joined = [join_chunks(column) for column in columns]
     valid = [present(column) for column in joined]
     texts = pa.concat_arrays([column.drop_null() if column.null_count else column for column in joined])
     found = _number_by_hash(texts)
@@ -158,7 +158,7 @@ def is_misfiled(texts: pa.StringArray, day: str) -> np.ndarray:
     """Says which texts are UUIDv7 of another day. False for null."""
     number = (date.fromisoformat(day) - date(1970, 1, 1)).days
     first, last = (f"{n * MS_PER_DAY:012x}" for n in (number, number + 1))
-    rows = np.flatnonzero(~_surely_inside(texts, first[:8], last[:8]))
+    rows = np.flatnonzero(~_find_surely_inside(texts, first[:8], last[:8]))
     some = pc.ascii_lower(texts.take(pa.array(rows)))
     low, high = (f"{text[:8]}-{text[8:]}" for text in (first, last))
     wrong = pc.and_(pc.or_(pc.less(some, low), pc.greater_equal(some, high)), pc.match_substring_regex(some, UUID7))
@@ -167,7 +167,7 @@ def is_misfiled(texts: pa.StringArray, day: str) -> np.ndarray:
     return made
 
 
-def _surely_inside(texts: pa.StringArray, first: str, last: str) -> np.ndarray:
+def _find_surely_inside(texts: pa.StringArray, first: str, last: str) -> np.ndarray:
     """Says which texts begin with eight bytes without a capital that lie between the day's ends, both excluded."""
     words = uuid_words(texts)
     if words is None:

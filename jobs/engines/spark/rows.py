@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from contract.counts import ORIGINS, WEIGHT_SCALE
 from contract.records import TableSchema, arrow_type
-from jobs.engines.arrays import NULL, Column, Words, truths, whole
+from jobs.engines.arrays import NULL, Column, Words, join_chunks, truths
 from jobs.engines.question import Question
 from jobs.engines.spark.arrays import is_misfiled, number_texts, numbers, present, ranks
 from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, OTHER_MODEL, LabelRows
@@ -37,11 +37,11 @@ class Rows:
 
     def ids(self, name: str) -> pa.StringArray:
         """Returns a column of ids as one array; an empty id counts as null."""
-        found = whole(self.column(name))
+        found = join_chunks(self.column(name))
         empty = pc.equal(found, "")
         return pc.if_else(empty, None, found) if pc.any(empty).as_py() else found
 
-    def known(self, event: str) -> np.ndarray:
+    def find_known_times(self, event: str) -> np.ndarray:
         """Returns when each row became known; NEVER without any time."""
         return np.maximum(numbers(self.column(event), NEVER), numbers(self.column("recorded_at"), NEVER))
 
@@ -78,7 +78,7 @@ def prediction_rows(given: Rows, ids: pa.StringArray, number: np.ndarray, day: s
     models, roles = (Words.of(given.column(c)) for c in ("model", "role"))
     model, role = models.codes(given.column("model")), roles.codes(given.column("role"))
     version, predicted = versions.codes(given.column("model_version")), classes.codes(given.column("predicted_label"))
-    t, known = given.column("predicted_at"), given.known("predicted_at")
+    t, known = given.column("predicted_at"), given.find_known_times("predicted_at")
     empty = _is_empty(models, model) | _is_empty(versions, version) | _is_empty(classes, predicted)
     status = np.full(len(given), OK, np.uint8)
     status[known > question.as_of] = FUTURE
@@ -104,7 +104,7 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
     """Applies rule 3 to each label row of the day by itself; `number` of the prediction `ids`."""
     label, labeler = classes.codes(said.column("label")), people.codes(said.column("labeler"))
     withdraws, saw = numbers(said.column("withdraws"), False), truths(said.column("saw_prediction"))
-    t, known = said.column("labeled_at"), said.known("labeled_at")
+    t, known = said.column("labeled_at"), said.find_known_times("labeled_at")
     status = np.full(len(said), OK, np.uint8)
     status[known > question.as_of] = FUTURE
     status[is_misfiled(ids, day)] = MISFILED
@@ -148,5 +148,5 @@ class _ColumnRanks:
     name: str
 
     def __call__(self, at: np.ndarray) -> np.ndarray:
-        column = self.rows.ids(self.name) if self.name in IDS else whole(self.rows.column(self.name))
+        column = self.rows.ids(self.name) if self.name in IDS else join_chunks(self.rows.column(self.name))
         return ranks(column.take(pa.array(at)))

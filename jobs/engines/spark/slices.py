@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, canonical
-from jobs.engines.arrays import NULL, whole
+from jobs.engines.arrays import NULL, join_chunks
 from jobs.engines.question import BANDS
 from jobs.engines.spark.arrays import numbers, places_in_lists, present, ranks
 from jobs.engines.spark.rows import IDS, Rows
@@ -17,7 +17,7 @@ NO_SIZE = np.iinfo(np.int64).min
 def slice_values(rows: Rows, expression: str) -> pa.Array:
     """Returns the text of a slice for each row; null where the row has none."""
     if expression.startswith("attributes."):
-        return _attribute(whole(rows.column("attributes")), expression.removeprefix("attributes."))
+        return _attribute(join_chunks(rows.column("attributes")), expression.removeprefix("attributes."))
     if expression == "hour":
         hours = numbers(rows.column("predicted_at"), 0) // US_PER_HOUR % 24
         return pa.array([f"{n:02}" for n in range(24)]).take(pa.array(hours))
@@ -27,7 +27,7 @@ def slice_values(rows: Rows, expression: str) -> pa.Array:
     if expression == "latency":
         latency = numbers(rows.column("latency_ms"), np.nan)
         return _name_bands(expression, latency, np.isnan(latency))
-    return rows.ids(expression) if expression in IDS else whole(rows.column(expression))
+    return rows.ids(expression) if expression in IDS else join_chunks(rows.column(expression))
 
 
 def _name_bands(name: str, value: np.ndarray, missing: np.ndarray) -> pa.StringArray:

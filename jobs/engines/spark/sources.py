@@ -30,7 +30,7 @@ def read_table(session: "SparkSession", storage: Storage, day: DayFiles, record:
     """Reads all rows of a day as one DataFrame: the columns that any file has, and those that are always named."""
     groups: dict[Form, list[RawFile]] = {}
     for file in getattr(day, record.name):
-        groups.setdefault(stored_form(storage, file), []).append(file)
+        groups.setdefault(read_form(storage, file), []).append(file)
     stored = {name for how in groups for name, _ in how}
     have = [f for f in record.fields if f.name in stored or f.required or f.name in ALWAYS]
     if not groups:
@@ -41,7 +41,7 @@ def read_table(session: "SparkSession", storage: Storage, day: DayFiles, record:
         for how, files in groups.items()))
 
 
-def stored_form(storage: Storage, file: RawFile) -> Form:
+def read_form(storage: Storage, file: RawFile) -> Form:
     """Returns how each column of a file is stored, without columns of type null.
 
     Folders `name=value` in the key are part of it: Spark must not read such files together.

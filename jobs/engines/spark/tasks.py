@@ -46,7 +46,7 @@ def count_days(session: "SparkSession", storage: Storage, days: Sequence[DayFile
             for day in some:
                 yield _count_by_shuffle(session, storage, day, question, ceil(2 * count_values(day) / most))
         else:
-            yield from _count_in_waves(context, task_store.where(storage), list(some), question)
+            yield from _count_in_waves(context, task_store.describe(storage), list(some), question)
 
 
 def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequence[DayFiles],
@@ -81,7 +81,7 @@ def count_values(day: DayFiles) -> int:
 def _count_serialized(at: task_store.Where, day: DayFiles, question: Question) -> bytes:
     """Counts a whole day; returns the counts, or what is wrong with a file: Spark would wrap it in an error of its own."""
     try:
-        return serialize(count_whole_day(task_store.opened(at), day, question))
+        return serialize(count_whole_day(task_store.open_there(at), day, question))
     except Mismatch as error:
         return serialize(error)
 
@@ -120,14 +120,14 @@ def _open(system: "FileSystem", path: str, file: RawFile, words: Sequence[str]) 
         parquet = pq.ParquetFile(path, filesystem=system, read_dictionary=words, pre_buffer=True,
                                  coerce_int96_timestamp_unit="us")  # Arrow's nanoseconds end in 2262
     except KeyError as error:
-        raise _changed_error(file, f"none of {error}") from error
+        raise _make_changed_error(file, f"none of {error}") from error
     names = parquet.schema_arrow.names
     if parquet.metadata.num_rows != file.rows or set(file.columns) - set(names):  # Arrow leaves out what is gone
-        raise _changed_error(file, f"{parquet.metadata.num_rows} of {', '.join(names)}")
+        raise _make_changed_error(file, f"{parquet.metadata.num_rows} of {', '.join(names)}")
     return parquet
 
 
-def _changed_error(file: RawFile, got: str) -> Mismatch:
+def _make_changed_error(file: RawFile, got: str) -> Mismatch:
     return Mismatch(f"{file.key}: expected {file.rows} rows of {', '.join(file.columns)}, got {got}. The file changed while it "
                     f"was read: start again.")
 

@@ -98,7 +98,7 @@ def _resolve_several(rows: LabelRows, at: np.ndarray, has_prediction: np.ndarray
     """Decides the rows `at`, of predictions that have several."""
     at, tie = sort_by_time(rows, at)
     label_id = rows.label_id(at)
-    duplicate = _repeats_label_id(rows.number[at], label_id) | (_repeats_all(rows, at, tie) & (label_id == NULL))
+    duplicate = _find_repeated_label_ids(rows.number[at], label_id) | (_find_repeated_rows(rows, at, tie) & (label_id == NULL))
     rows.status[at[duplicate]] = DUPLICATE
     at = at[~duplicate]
     rows.status[at] = np.where(has_prediction[rows.number[at]], VOTE, ORPHAN)
@@ -131,15 +131,15 @@ def sort_by_time(rows: LabelRows, at: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return at, place
 
 
-def _repeats_label_id(number: np.ndarray, label_id: np.ndarray) -> np.ndarray:
+def _find_repeated_label_ids(number: np.ndarray, label_id: np.ndarray) -> np.ndarray:
     """Says which rows have the label_id of an earlier row on the same prediction."""
     found = np.zeros(len(number), bool)
     with_id = np.flatnonzero(label_id != NULL)
-    found[with_id] = repeats(number[with_id], label_id[with_id])
+    found[with_id] = find_repeats(number[with_id], label_id[with_id])
     return found
 
 
-def repeats(*columns: np.ndarray) -> np.ndarray:
+def find_repeats(*columns: np.ndarray) -> np.ndarray:
     """Says which rows have, in all columns, the values of an earlier row."""
     order = np.lexsort(columns[::-1])
     same = np.ones(max(len(order) - 1, 0), bool)
@@ -150,7 +150,7 @@ def repeats(*columns: np.ndarray) -> np.ndarray:
     return found
 
 
-def _repeats_all(rows: LabelRows, at: np.ndarray, place: np.ndarray) -> np.ndarray:
+def _find_repeated_rows(rows: LabelRows, at: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Says which of the rows `at` are equal to the row before in every column."""
     found = np.zeros(len(at), bool)
     same = (place[1:] > 0) & (place[1:] == place[:-1])
@@ -161,7 +161,7 @@ def _repeats_all(rows: LabelRows, at: np.ndarray, place: np.ndarray) -> np.ndarr
 def _is_superseded(rows: LabelRows, at: np.ndarray) -> np.ndarray:
     """Says which of the rows `at` are followed by one of the same person, prediction and origin class."""
     back = at[::-1]
-    return repeats(rows.number[back], rows.origin[back], rows.labeler[back])[::-1]
+    return find_repeats(rows.number[back], rows.origin[back], rows.labeler[back])[::-1]
 
 
 def _agree(rows: LabelRows, votes: np.ndarray, consensus: Consensus) -> Tally:
@@ -172,7 +172,7 @@ def _agree(rows: LabelRows, votes: np.ndarray, consensus: Consensus) -> Tally:
     starts, lengths = runs(rows.number[votes])
     tally, label, split = _choose_labels(rows, votes)
     first = votes[starts]
-    saw = _any_saw(rows.saw[votes], starts)
+    saw = _combine_saw(rows.saw[votes], starts)
     consensus.put(rows.number[first], label, rows.origin[first], split, saw, rows.probability[first])
     return tally
 
@@ -191,7 +191,7 @@ def _choose_labels(rows: LabelRows, votes: np.ndarray) -> tuple[Tally, np.ndarra
     return tally, tally.label[best[starts]], (lengths > 1).astype(np.int8)
 
 
-def _any_saw(saw: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def _combine_saw(saw: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Returns 1 for each run in which any is true, else NULL when any is null, else 0."""
     if not len(saw):
         return saw

@@ -37,8 +37,8 @@ def test_three_people_audit_what_the_service_answered(tmp_root, tmp_path):
         labelers = [httpx.Client(base_url=client.base_url, headers=h) for h in head[1:]]
         answered = [audit(c, label) for c, label in zip(labelers, "abc", strict=True)]
         [c.close() for c in labelers]
-        asked = {i for i in ids if samples.asked("s", i, 0.8)}
-        again = {i for i in asked if samples.asked("second:s", i, 0.5)}
+        asked = {i for i in ids if samples.is_asked("s", i, 0.8)}
+        again = {i for i in asked if samples.is_asked("second:s", i, 0.5)}
         assert answered == [asked, again, again]
         until(lambda: len(table_rows(tmp_root, "labels")) == len(asked) + 2 * len(again))
     rows = table_rows(tmp_root, "labels")

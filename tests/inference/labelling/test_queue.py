@@ -41,7 +41,7 @@ def test_what_is_handed_out_is_what_the_rule_draws(storage):
     ids = ship(storage, 40)
     q = queue(storage, p=0.4)
     _, batch = q.hand_out(ADA, 100)
-    assert set(ids_of(batch)) == {i for i in ids if samples.asked("salt", i, 0.4)} and len(batch.items) > 5
+    assert set(ids_of(batch)) == {i for i in ids if samples.is_asked("salt", i, 0.4)} and len(batch.items) > 5
     assert {i.p for i in batch.items} == {0.4} and batch.predicted is None
 
 
@@ -80,7 +80,7 @@ def test_one_goes_on_where_one_stopped(storage):
 def test_second_opinions_go_to_others_without_a_probability(storage):
     ids = ship(storage, 40)
     q = queue(storage, judges=3, second_share=0.5)
-    chosen = {i for i in ids if samples.asked("second:salt", i, 0.5)}
+    chosen = {i for i in ids if samples.is_asked("second:salt", i, 0.5)}
     assert set(ids_of(answer(q, ADA))) == set(ids)
     assert q.hand_out(ADA, 100) is None  # nobody is asked twice
     second = answer(q, BOB)

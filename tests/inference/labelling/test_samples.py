@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contract import layout, samples
 from contract.counts import WEIGHT_SCALE
 from contract.errors import AlreadyExists, Mismatch, UsageError
-from contract.samples import STRATEGIES, Cell, Design, Sample, asked, draw, drawn, spread
+from contract.samples import STRATEGIES, Cell, Design, Sample, draw, draw_rows, is_asked, spread
 from contract.storage import open_root, read_json
 from inference import review
 from inference.keys import KeyRing
@@ -27,15 +27,15 @@ CELLS = {Cell("a", 19): 900, Cell("a", 10): 60, Cell("b", 19): 30, Cell("b", Non
 def test_the_rule_is_the_designs():
     number = int(hashlib.sha256(b"salt0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b").hexdigest()[:16], 16)
     for p in (number / 2**64 - 1e-9, number / 2**64 + 1e-9):
-        assert asked("salt", "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", p) == (number < p * 2**64)
-    assert asked("s", "anything", 1.0)
+        assert is_asked("salt", "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", p) == (number < p * 2**64)
+    assert is_asked("s", "anything", 1.0)
 
 
 @given(st.text(max_size=20), st.lists(st.text(min_size=1, max_size=40), unique=True), st.floats(2**-20, 1))
 def test_drawing_many_is_asking_each(salt, ids, p):
     sample = draw(MODEL, DAY, "audit", Design("random-audit", salt, p=p))
-    found = [ids[i] for i, _ in drawn(sample, ((i, "a", 3) for i in ids))]
-    assert found == [i for i in ids if asked(salt, i, p)]
+    found = [ids[i] for i, _ in draw_rows(sample, ((i, "a", 3) for i in ids))]
+    assert found == [i for i in ids if is_asked(salt, i, p)]
 
 
 @pytest.mark.parametrize("strategy", [s for s in STRATEGIES if s != "random-audit"])
@@ -136,7 +136,7 @@ def window(strategy, seed, floor=None, n=2000, items=300):
         cells[Cell(label, bin_)] = cells.get(Cell(label, bin_), 0) + 1
     kind = "audit" if strategy == "random-audit" else "review"
     sample = draw(MODEL, DAY, kind, Design(strategy, f"salt{seed}", items=items, floor=floor), cells)
-    answers = [(int(WEIGHT_SCALE / p), bool(right[i])) for i, p in drawn(sample, rows)]
+    answers = [(int(WEIGHT_SCALE / p), bool(right[i])) for i, p in draw_rows(sample, rows)]
     sums = sum((Sums(1, y, 1, w, w * w, w * y, w * w * y) for w, y in answers), Sums())
     return hajek(sums, 0.95)
 
@@ -180,7 +180,7 @@ def test_one_window_through_http_weighs_its_answers(tmp_root, tmp_path):
             answers = [{"prediction_id": i["prediction_id"], "label": "cat"} for i in batch["items"]]
             client.post("/review", json={"day": DAY, "batch": batch["batch"], "answers": answers})
     p = {0: sample.table()[Cell("cat", 18)], 1: sample.table()[Cell("cat", 8)]}
-    expected = {i: p[n // 60] for n, i in enumerate(ids) if asked("salt", i, p[n // 60])}
+    expected = {i: p[n // 60] for n, i in enumerate(ids) if is_asked("salt", i, p[n // 60])}
     assert {r["prediction_id"]: r["selection_probability"] for r in service.rows} == pytest.approx(expected)
     assert {(r["origin"], r["strategy"], r["saw_prediction"]) for r in service.rows} == {
         ("review", "uncertain-first", True)}

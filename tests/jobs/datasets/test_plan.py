@@ -126,4 +126,4 @@ def test_replayed_rows_keep_their_side_and_a_new_label_wins():
     sides = {r["image_sha256"]: r["split"] for r in found}
     assert sides[held["image_sha256"]] == "holdout" and sides[sha(500)] == "train"
     assert len(found) == 40 and [e["reason"] for e in listed] == ["erased"]
-    assert dataset_plan.to_look_at(found) == [(sha(500), "images/500.png")]
+    assert dataset_plan.select_to_look_at(found) == [(sha(500), "images/500.png")]

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.engines import arrays
-from jobs.engines.embedded.arrays import same_ids
+from jobs.engines.embedded.arrays import are_same_ids
 
 
 def columns_of(rng, largest, rows=500):
@@ -53,6 +53,6 @@ def test_sums_by_key(sizes):
 def test_ids_are_compared_whole_in_every_part(rows):
     ids = [f"{n:036d}" for n in range(rows)]
     one, places = pa.array(ids), np.arange(rows)
-    assert same_ids(one, places, one, places)
-    assert not same_ids(one, places, pa.array([*ids[:-1], "x" * 36]), places)
-    assert not same_ids(one, places, pa.array([*ids[:-1], "short"]), places)
+    assert are_same_ids(one, places, one, places)
+    assert not are_same_ids(one, places, pa.array([*ids[:-1], "x" * 36]), places)
+    assert not are_same_ids(one, places, pa.array([*ids[:-1], "short"]), places)

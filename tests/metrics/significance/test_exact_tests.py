@@ -54,4 +54,4 @@ def test_mcnemar_equals_the_sign_test():
 
 
 def test_a_shared_level_is_bonferronis():
-    assert exact_tests.shared_level(0.05, 10) == pytest.approx(0.005) and exact_tests.shared_level(0.05, 0) == 0.05
+    assert exact_tests.divide_level(0.05, 10) == pytest.approx(0.005) and exact_tests.divide_level(0.05, 0) == 0.05

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from metrics.significance.paired import Paired, weighted_difference
+from metrics.significance.paired import Paired, estimate_weighted_difference
 
 
 def test_rows_are_counted_by_who_was_right():
@@ -25,5 +25,5 @@ def test_no_rows_are_figures_with_a_reason():
     found = Paired(0, 0, 0, 0).to_dict()
     assert found["live"] == found["difference"] == {"value": None, "low": None, "high": None, "reason": "no rows"}
     assert found["mcnemar"] is None
-    nothing = weighted_difference(np.ones(2, bool), np.ones(2, bool), np.array([0.5, np.nan]))
+    nothing = estimate_weighted_difference(np.ones(2, bool), np.ones(2, bool), np.array([0.5, np.nan]))
     assert (nothing["value"], nothing["n"]) == (None, 1)

@@ -9,7 +9,7 @@ from contract.storage import open_root
 from inference import review
 from pipeline.gates.decide import accuracy_gate, decide
 from pipeline.gates.labels_needed import wishes
-from pipeline.gates.optional import trivial_gate
+from pipeline.gates.optional import judge_trivial
 from pipeline.gates.tally import RightCount, Tally
 from tests.pipeline.gates.test_decide import audit, evaluation
 from tests.pipeline.roots import DAY, MODEL, make_root
@@ -75,7 +75,7 @@ def test_more_labels_tell_a_model_from_the_trivial_one():
         both, ours, theirs, neither = map(int, counts)
         recall = {"a": RightCount(both, both + theirs), "b": RightCount(ours, ours + neither)}
         tally = audit(both + ours, both + ours + theirs + neither, recall=recall)
-        return tally, trivial_gate(policy, tally)
+        return tally, judge_trivial(policy, tally)
 
     seen = np.round(shares * 200)
     tally, gate = judged(seen)

@@ -8,10 +8,10 @@ from scipy.stats import binom
 
 from contract.counts import SLICES
 from contract.errors import UsageError
-from contract.policy import GatePolicy, worked_default
+from contract.policy import GatePolicy, explain_defaults
 from pipeline.gates.classes import family
 from pipeline.gates.decide import accuracy_gates, decide
-from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, trivial_gate
+from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, judge_trivial
 from pipeline.gates.tally import RightCount, Tally, calibration, tally_of
 from tests.figures import cell, day
 from tests.pipeline.gates.test_decide import audit, evaluation
@@ -25,7 +25,7 @@ def counted(policy, *days, version="1"):
 
 def test_the_published_default_says_what_every_field_means():
     published = Path(__file__).parents[3] / "docs/gates.yaml"
-    assert published.read_text() == worked_default()
+    assert published.read_text() == explain_defaults()
     assert all(field.description for field in GatePolicy.model_fields.values())
 
 
@@ -52,10 +52,10 @@ def test_a_drop_against_a_baseline_window_and_without_one():
 def test_a_model_no_better_than_the_trivial_one():
     policy = GatePolicy(max_drop_from_trivial=-0.1)
     recall = {"a": RightCount(780, 800), "b": RightCount(20, 200)}  # right on 800 of 1000; always "a" is right on 800, too
-    gate = trivial_gate(policy, audit(800, 1000, recall=recall))
+    gate = judge_trivial(policy, audit(800, 1000, recall=recall))
     assert (gate["verdict"], gate["trivial_label"], gate["only_model"], gate["only_trivial"]) == ("fail", "a", 20, 20)
     better = {"a": RightCount(500, 500), "b": RightCount(450, 500)}
-    assert trivial_gate(policy, audit(950, 1000, recall=better))["verdict"] == "pass"
+    assert judge_trivial(policy, audit(950, 1000, recall=better))["verdict"] == "pass"
 
 
 @pytest.mark.parametrize(("right", "verdict"), [(0.9, "pass"), (0.8, "cannot tell"), (0.6, "fail")])
