@@ -6,9 +6,13 @@ Engines (jobs/engines/) make them, `metrics` divides them. Sums are integers, so
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from contract.records import Field, TableSchema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 RULES = "1"
 CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
@@ -95,7 +99,7 @@ def empty_tables() -> dict[str, Any]:
     return {n: r.arrow().empty_table() for n, r in TABLES.items()}
 
 
-def canonical(name: str, table: Any) -> Any:
+def canonical(name: str, table: "pa.Table") -> "pa.Table":
     """The same counts in the record's schema and one order (keys ascending, nulls first), equal keys added up."""
     import pyarrow as pa
 
@@ -104,7 +108,7 @@ def canonical(name: str, table: Any) -> Any:
     return _add_equal_rows(table, keys_of(name))
 
 
-def sum_by(table: Any, keys: Sequence[str], values: Sequence[str] = ("n",)) -> Any:
+def sum_by(table: "pa.Table", keys: Sequence[str], values: Sequence[str] = ("n",)) -> "pa.Table":
     """`table`'s `values` (whole numbers) added up by `keys`; keys ascending, nulls first.
 
     Arrow's own group_by will not do where keys may be null: of two or more columns Arrow 14 makes several groups of one
@@ -113,11 +117,11 @@ def sum_by(table: Any, keys: Sequence[str], values: Sequence[str] = ("n",)) -> A
     return _add_equal_rows(table.select([*keys, *values]), keys)
 
 
-def _cast(column: Any, type_: Any) -> Any:
+def _cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray":
     return column if column.type == type_ else column.cast(type_)
 
 
-def _pack_keys(columns: Sequence[Any]) -> Any:
+def _pack_keys(columns: Sequence[Any]) -> "np.ndarray":
     """One number for each row; rows compare by it as by all their key columns. Far cheaper to sort than texts."""
     import numpy as np
 
@@ -131,7 +135,7 @@ def _pack_keys(columns: Sequence[Any]) -> Any:
     return key
 
 
-def _codes(column: Any) -> tuple[Any, int]:
+def _codes(column: "pa.ChunkedArray") -> tuple[Any, int]:
     """The place of each value among the column's values, from 1, nulls 0; and one more than the last place."""
     import numpy as np
     import pyarrow as pa
@@ -147,7 +151,7 @@ def _codes(column: Any) -> tuple[Any, int]:
     return place[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)], len(values) + 1
 
 
-def _add_equal_rows(table: Any, keys: Sequence[str]) -> Any:
+def _add_equal_rows(table: "pa.Table", keys: Sequence[str]) -> "pa.Table":
     """The table with the rows of equal keys made one, in the order of the keys; the other columns are added up."""
     import numpy as np
     import pyarrow as pa
@@ -164,7 +168,7 @@ def _add_equal_rows(table: Any, keys: Sequence[str]) -> Any:
                      for f in table.schema], schema=table.schema)
 
 
-def _sums(column: Any, order: Any, starts: Any) -> Any:
+def _sums(column: "pa.ChunkedArray", order: "np.ndarray", starts: "np.ndarray") -> "pa.Array":
     """The sums over runs of rows; `order` puts these together, `starts` is where each begins."""
     import numpy as np
     import pyarrow as pa

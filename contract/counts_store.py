@@ -7,7 +7,7 @@ both created exclusively: two runs at once write the same content, and an older 
 import hashlib
 import io
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ from contract.documents.document import Document
 from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound
 from contract.stores.store import Storage, create_if_absent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class CountsDocument(Document):
@@ -114,7 +117,7 @@ def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
     return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
 
 
-def to_parquet(table: Any) -> bytes:
+def to_parquet(table: "pa.Table") -> bytes:
     """A table as Parquet bytes; the same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -126,7 +129,7 @@ def to_parquet(table: Any) -> bytes:
     return sink.getvalue()
 
 
-def from_parquet(storage: Storage, key: str) -> Any:
+def from_parquet(storage: Storage, key: str) -> "pa.Table":
     """The table under a key, in its record's schema; Mismatch when it is gone or not what its document promises."""
     import pyarrow as pa
     import pyarrow.parquet as pq

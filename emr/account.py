@@ -8,10 +8,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import TrueupError
 from emr.cluster import STACK_TAG
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
@@ -33,7 +36,7 @@ class Uncertain(Exception):
     """The request may or may not have been carried out."""
 
 
-def connect(service: str = "emr") -> Any:
+def connect(service: str = "emr") -> "BaseClient":
     """Makes a boto3 client. It never retries by itself: that would hide a lost response."""
     import boto3
     from botocore.config import Config

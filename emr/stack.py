@@ -1,11 +1,14 @@
 """The installation as a CloudFormation stack: create or update, look at, remove."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import TrueupError
 from contract.settings import Settings
 from emr.template.whole import make_template, write_body
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 NOT_THERE, NOTHING_TO_DO = "does not exist", "No updates are to be performed"
 LOOKS, SECONDS = 120, 15  # half an hour at the most
@@ -15,7 +18,7 @@ class StackError(TrueupError):
     """CloudFormation refused, or the stack did not come to a good end; the message has its reasons."""
 
 
-def connect() -> Any:
+def connect() -> "BaseClient":
     """Makes the boto3 client."""
     import boto3
 
@@ -53,7 +56,7 @@ def remove(name: str, say: Callable[[str], None]) -> str:
     return _wait(client, name, "stack_delete_complete")
 
 
-def read_state(name: str, client: Any = None) -> str | None:
+def read_state(name: str, client: "BaseClient" = None) -> str | None:
     """Returns the stack's state, or None when there is none."""
     try:
         return _call((client or connect()).describe_stacks, StackName=name)["Stacks"][0]["StackStatus"]
@@ -63,7 +66,7 @@ def read_state(name: str, client: Any = None) -> str | None:
         raise
 
 
-def _wait(client: Any, name: str, what: str) -> str:
+def _wait(client: "BaseClient", name: str, what: str) -> str:
     from botocore.exceptions import WaiterError
 
     try:

@@ -1,14 +1,17 @@
 """How well labelers agree: Krippendorff's alpha from the coincidences, and each labeler with the consensus."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contract.documents.evaluation import Alpha, Labeler
 from metrics.figure import shares
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def alpha(table: Any) -> Alpha:
+
+def alpha(table: "pa.Table") -> Alpha:
     """Krippendorff's alpha for nominal labels (Krippendorff 2011), from the `coincidences` table.
 
     An item with m votes adds its ordered pairs of votes, each 1 / (m - 1). {"value", "votes", "labels"}: `votes` =
@@ -31,7 +34,7 @@ def alpha(table: Any) -> Alpha:
     return {**found, "value": float(1 - (total - 1) * observed / expected)}
 
 
-def labelers(table: Any, confidence: float) -> list[Labeler]:
+def labelers(table: "pa.Table", confidence: float) -> list[Labeler]:
     """Each labeler's votes and agreement with the consensus; null: votes that name nobody. In the table's order."""
     votes, agreements = (table.column(c).to_numpy() for c in ("votes", "agreements"))
     figures = shares(agreements, votes, confidence, "no votes")

@@ -8,10 +8,13 @@ The shortfall that chance alone explains (one-sided 95%) is forgiven: a sample a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from contract.samples import KINDS, Cell, Sample, expected
 from metrics.window import DayFigures
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ENOUGH, CHANCE = 0.9, 1.645
 UNKNOWN = {"import": "imported labels; how they were chosen is not known",
@@ -58,5 +61,5 @@ def _variance(sample: Sample, cells: Mapping[Cell, int]) -> float:
     return math.fsum(n * p * (1 - p) for cell, n in cells.items() for p in [table.get(cell, sample.default)])
 
 
-def _cells(table: Any) -> dict[Cell, int]:
+def _cells(table: "pa.Table") -> dict[Cell, int]:
     return {Cell(row["predicted"], row["confidence_bin"]): row["n"] for row in table.to_pylist()}

@@ -7,10 +7,13 @@ j) / (labels with delay <= j), each over the days that are old enough to show de
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from contract import clock
 from contract.documents.evaluation import Delay, Delays
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 AFTER = (1, 2, 7, 14)
 ENOUGH = 0.9
@@ -30,7 +33,7 @@ def age(day: str, as_of: int) -> int:
     return max((as_of - clock.to_us(end)) // clock.US_PER_DAY, 0)
 
 
-def histogram(table: Any) -> dict[int, int]:
+def histogram(table: "pa.Table") -> dict[int, int]:
     """Labels by delay in days (a negative delay, of a wrong clock, counts as 0), over all origins."""
     found: dict[int, int] = {}
     for days, n in zip(table.column("days").to_pylist(), table.column("n").to_pylist(), strict=True):

@@ -1,9 +1,12 @@
 """What the labelled rows of an origin class add up to, from the cells of a day."""
 
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from contract.counts import ORIGINS, Origin
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Sums:
         return self.n_weighted > 0 and (unequal or self.n_weighted < self.n)
 
 
-def sums_by_origin(table: Any) -> dict[str, dict[str, Sums]]:
+def sums_by_origin(table: "pa.Table") -> dict[str, dict[str, Sums]]:
     """Arrow cells -> version -> origin class -> sums over its labelled rows; the origin "" holds the unlabelled."""
     import pyarrow as pa
     import pyarrow.compute as pc

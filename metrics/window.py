@@ -6,13 +6,16 @@ Days may come in any order.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.counts import ROWS, TABLES, DayCounts, canonical, sum_by
 from contract.samples import KINDS
 from metrics import label_delay, marginals
 from metrics.origin_sums import Sums, sums_by_origin
 from metrics.unlabelled import bins_by_version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # What is added up over the days: name -> (the table it is of, how).
 ADDED = {
@@ -93,7 +96,7 @@ class WindowCounts:
                 mine |= {origin: mine.get(origin, Sums()) + sums for origin, sums in origins.items()}
         return found
 
-    def total(self, name: str) -> Any:
+    def total(self, name: str) -> "pa.Table":
         """The sum over all days of what ADDED names, an Arrow table in canonical order."""
         import pyarrow as pa
 
@@ -103,7 +106,7 @@ class WindowCounts:
         return parts[0]
 
 
-def _count_answered(cells: Any, origin: str) -> int:
+def _count_answered(cells: "pa.Table", origin: str) -> int:
     """Predictions that were decided by this origin; of a review only rows with a known probability, others chose it."""
     import pyarrow.compute as pc
 
@@ -111,7 +114,7 @@ def _count_answered(cells: Any, origin: str) -> int:
     return pc.sum(cells.filter(pc.equal(cells["origin"], origin))[column]).as_py() or 0
 
 
-def by_class(cells: Any) -> Any:
+def by_class(cells: "pa.Table") -> "pa.Table":
     """(version, label, right, n) of the labelled rows."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from contract.registry import Registry, file_sha256
 from contract.settings import Settings
 from contract.storage import open_root
 from training.fit import weights_file
+
+if TYPE_CHECKING:
+    from inference.model.predictor import Predictor
 
 BATCH = 32
 
@@ -195,7 +198,7 @@ def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
             "images": len(files)}
 
 
-def _count_right(predictor: Any, files: Sequence[tuple[Path, str]]) -> int:
+def _count_right(predictor: "Predictor", files: Sequence[tuple[Path, str]]) -> int:
     import torch
 
     tensors, wanted = [], []

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
@@ -23,8 +23,11 @@ from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at
 from jobs.datasets.plan import Plan, Row
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
-def build(spark: Any, storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
+
+def build(spark: "SparkSession", storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
           as_of: datetime, window: dict[str, str | None]) -> Manifest:
     """The manifest of the dataset that these rows (jobs.datasets.consensus.labelled) make; written only when there is none.
 
@@ -87,7 +90,8 @@ def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
                        f"It was removed; start again, they will be left out.")
 
 
-def _write(spark: Any, storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str, **facts: Any) -> Manifest:
+def _write(spark: "SparkSession", storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str,
+           **facts: Any) -> Manifest:
     attempt = f"attempt-{os.urandom(4).hex()}"
     folder = layout.dataset_attempt(dataset, attempt)
     index = _create(storage, layout.dataset_index(folder), _index_bytes(plan), len(plan.rows))

@@ -4,7 +4,7 @@ Only label rows and the predictions that they name leave the files; the rules th
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.stores.store import Storage
@@ -14,12 +14,16 @@ from jobs.engines.question import DayFiles, Question, Slice
 from jvm import task_store
 from jvm.task_store import Where
 
+if TYPE_CHECKING:
+    from pyspark import RDD, Broadcast, SparkContext
+
 # Read from the footers on like declared slices: columns that counting itself does not use.
 IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
 SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
 
 
-def find_labelled(context: Any, storage: Storage, days: Sequence[DayFiles], question: Question) -> list[dict[str, Any]]:
+def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayFiles],
+                  question: Question) -> list[dict[str, Any]]:
     """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
 
     Columns: day, prediction_id, image_sha256, image_uri, label, origin, votes and agreeing (deciding votes), labelers
@@ -30,7 +34,7 @@ def find_labelled(context: Any, storage: Storage, days: Sequence[DayFiles], ques
     at = task_store.describe(storage)
     labels = _rdd(context, storage, days, layout.LABELS).flatMap(
         lambda line: _read_known_labels(at, line, numbers[line["day"]], question)).cache()
-    wanted = context.broadcast(set(labels.keys().collect()))
+    wanted: Broadcast[set[str]] = context.broadcast(set(labels.keys().collect()))
     predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
         lambda line: _read_named_predictions(at, line, wanted.value, numbers[line["day"]], question))
     judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
@@ -58,7 +62,7 @@ def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> I
             yield found | {"predicted": kept["predicted_label"], "model_version": kept["model_version"]}
 
 
-def _rdd(context: Any, storage: Storage, days: Sequence[DayFiles], table: str) -> Any:
+def _rdd(context: "SparkContext", storage: Storage, days: Sequence[DayFiles], table: str) -> "RDD":
     lines = [line for day in days for file in getattr(day, table) for line in _lines(storage, table, day.day, file)]
     return context.parallelize(lines, max(SLOTS, min(len(lines), 4 * context.defaultParallelism)))
 

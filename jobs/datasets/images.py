@@ -1,14 +1,17 @@
 """Every image looked at once, on Spark: is it there, is it the one that its hash names, can it be decoded to the end?"""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from contract.errors import BadImage, NotFound
 from contract.stores.store import Storage
 from jvm import task_store
 from jvm.task_store import Where
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
 
 PER_TASK = 512  # images, at most 1,000 tasks
 MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its hash names", "image undecodable"
@@ -26,7 +29,7 @@ class Look:
     detail: str = ""
 
 
-def look_at(context: Any, storage: Storage, images: Sequence[tuple[str, str]]) -> dict[str, Look]:
+def look_at(context: "SparkContext", storage: Storage, images: Sequence[tuple[str, str]]) -> dict[str, Look]:
     """What is found for each (sha256, uri); a picture that cannot be used has a reason, and stops nothing."""
     if not images:
         return {}
@@ -35,7 +38,7 @@ def look_at(context: Any, storage: Storage, images: Sequence[tuple[str, str]]) -
     return dict(found)
 
 
-def _look_at_images(at: Where, images: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
+def _look_at_images(at: Where, images: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Look]]:
     storage = task_store.open_there(at)
     for sha256, uri in images:
         yield sha256, look(storage, sha256, uri)

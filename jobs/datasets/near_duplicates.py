@@ -5,9 +5,13 @@ frequencies of a 32 x 32 grey picture, one bit each, "above their median". Re-en
 few bits. (dHash was tried: at the same 2 bits it took nine in ten drawings of a zero for the same picture.)
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BITS, SIDE = 64, 32
 # The DCT-II of the 8 lowest frequencies, unscaled: the hash compares, so no scale matters.
@@ -15,7 +19,7 @@ COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5))
 BLOCK = 4_000_000  # pairs compared at a time: 32 MB
 
 
-def phash(image: Any) -> int:
+def phash(image: "Image.Image") -> int:
     """64 bits of a Pillow image as a signed number (what Parquet and Spark can hold)."""
     from PIL import Image
 
@@ -25,12 +29,12 @@ def phash(image: Any) -> int:
     return int(bits.view(">i8")[0])
 
 
-def find_near(hashes: Any, held: Any, bits: int) -> Any:
-    """For each hash the place of a held one within `bits` bits (the closest, then the first), or -1.
+def find_near(of: Sequence[int], among: Sequence[int], bits: int) -> np.ndarray:
+    """For each hash in `of` the place of one in `among` within `bits` bits (the closest, then the first), or -1.
 
     By the pigeonhole principle two such hashes agree in one of bits + 1 parts, so only those pairs are compared.
     """
-    hashes, held = (np.asarray(x, np.int64).view(np.uint64) for x in (hashes, held))
+    hashes, held = (np.asarray(x, np.int64).view(np.uint64) for x in (of, among))
     place, distance = np.full(len(hashes), -1, np.int64), np.full(len(hashes), bits + 1, np.int64)
     for low, width in _parts(bits + 1):
         mask = np.uint64((1 << width) - 1)
@@ -44,7 +48,8 @@ def _parts(n: int) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-def _compare(hashes: Any, held: Any, mine: Any, theirs: Any, place: Any, distance: Any) -> None:
+def _compare(hashes: np.ndarray, held: np.ndarray, mine: np.ndarray, theirs: np.ndarray, place: np.ndarray,
+             distance: np.ndarray) -> None:
     order = np.argsort(theirs, kind="stable")
     first, last = (np.searchsorted(theirs[order], mine, side) for side in ("left", "right"))
     ends = np.cumsum(last - first)
@@ -59,7 +64,7 @@ def _compare(hashes: Any, held: Any, mine: Any, theirs: Any, place: Any, distanc
         start = stop
 
 
-def _keep_closest(a: Any, b: Any, found: Any, place: Any, distance: Any) -> None:
+def _keep_closest(a: np.ndarray, b: np.ndarray, found: np.ndarray, place: np.ndarray, distance: np.ndarray) -> None:
     best = np.lexsort((b, found, a))
     a, b, found = a[best], b[best], found[best]
     first = np.ones(len(a), bool)
@@ -69,7 +74,7 @@ def _keep_closest(a: Any, b: Any, found: Any, place: Any, distance: Any) -> None
     place[a[better]], distance[a[better]] = b[better], found[better]
 
 
-def popcount(words: Any) -> Any:
+def popcount(words: np.ndarray) -> np.ndarray:
     """Set bits of each uint64."""
     table = np.array([bin(i).count("1") for i in range(256)], np.uint8)
     return table[words.view(np.uint8).reshape(-1, 8)].sum(1, dtype=np.int64)

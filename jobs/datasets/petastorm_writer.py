@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.dataset_record import ROW, SPLITS, unischema
@@ -23,10 +23,13 @@ from contract.stores.store import Storage
 from jvm import task_store
 from jvm.task_store import Where
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 COMMON_METADATA = "_common_metadata"
 
 
-def write(spark: Any, storage: Storage, folder: str, index_key: str, places: Sequence[tuple[str, int, str]],
+def write(spark: "SparkSession", storage: Storage, folder: str, index_key: str, places: Sequence[tuple[str, int, str]],
           rows_per_group: int, max_side: int | None) -> tuple[list[DataFile], dict[str, str]]:
     """Writes file n of `places` (split, file, row digest) from row group n of the index under `folder`.
 
@@ -51,7 +54,7 @@ def _digest_of_metadata(storage: Storage, folder: str) -> str:
 
 
 @contextmanager
-def _materialize(spark: Any, storage: Storage, folder: str) -> Iterator[None]:
+def _materialize(spark: "SparkSession", storage: Storage, folder: str) -> Iterator[None]:
     from petastorm.etl.dataset_metadata import materialize_dataset
 
     with warnings.catch_warnings():

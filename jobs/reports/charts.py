@@ -1,6 +1,6 @@
 """Geometry of the report's drawings; the template writes the SVG. Pixels, y downwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -52,7 +52,8 @@ def _grid(floor: float) -> list[float]:
     return [round(floor + i * step, 2) for i in range(count + 1)]
 
 
-def _line(version: str, i: int, versions: int, points: Sequence[Mapping[str, Any]], x: Any, y: Any) -> dict[str, Any]:
+def _line(version: str, i: int, versions: int, points: Sequence[Mapping[str, Any]], x: Callable[[str], float],
+          y: Callable[[float], float]) -> dict[str, Any]:
     shift = (i - (versions - 1) / 2) * 7  # versions of one day stand side by side
     made = [{"x": round(x(p["day"]) + shift, 1), "y": y(p["estimate"]["value"]), "low": y(p["estimate"]["low"]),
              "high": y(p["estimate"]["high"]), "provisional": p["provisional"], "point": p} for p in points]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from contract import clock, ids, layout
@@ -21,6 +21,11 @@ from contract.registry import Registry
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent
 from jvm import task_store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from inference.model.predictor import Predictor
 
 READERS = 4  # threads that fetch and decode while the network works
 _loaded: dict[tuple[str, str, str], Any] = {}
@@ -74,7 +79,7 @@ def _key(storage: Storage, job: Job) -> tuple[str, str, str]:
     return storage.root, job.model, job.version
 
 
-def predictor(storage: Storage, job: Job) -> Any:
+def predictor(storage: Storage, job: Job) -> "Predictor":
     """The version, loaded once in this process."""
     if _key(storage, job) not in _loaded:
         from inference.model.predictor import Predictor
@@ -84,7 +89,7 @@ def predictor(storage: Storage, job: Job) -> Any:
     return _loaded[_key(storage, job)]
 
 
-def score_part(storage: Storage, job: Job, model: Any, part: Part) -> dict[str, Any]:
+def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> dict[str, Any]:
     """Rows first, then the errors table, which says that the part is done."""
     rows: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
@@ -107,7 +112,7 @@ def _writer(part: Part) -> str:
     return f"batch{hashlib.sha256(f'{part.listed} {part.plan} {part.at}'.encode()).hexdigest()[:12]}"
 
 
-def picture(storage: Storage, job: Job, model: Any, uri: str, etag: str, size: int) -> Picture:
+def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
     """Fetched, stripped of metadata and prepared as the service does, and stored under its hash if settings say so."""
     from inference.model.preprocess import inspect
     from inference.model.strip_metadata import strip_metadata
@@ -138,7 +143,7 @@ def _read(storage: Storage, uri: str) -> bytes:
     return storage.read(uri)
 
 
-def make_rows(job: Job, model: Any, part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
+def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
     """The rows of one batch."""
     from inference.model.prediction_row import count_logged_classes, make_prediction_row
 
@@ -159,7 +164,7 @@ def prediction_id(job: Job, at: int, p: Picture) -> str:
     return ids.uuid7(clock.from_us(at), entropy)
 
 
-def _create(storage: Storage, key: str, schema: Any, rows: list[dict[str, Any]]) -> None:
+def _create(storage: Storage, key: str, schema: "pa.Schema", rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -41,12 +41,12 @@ def make_part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
         yield Picture(f"{name}-{i:04d}.jpg", data, str(labels[i]))
 
 
-def take_clean(digit: Any) -> bytes:
+def take_clean(digit: np.ndarray) -> bytes:
     """Takes the 8 x 8 digit (0-16) by the clean camera: enlarged and stored as a JPEG."""
     return _encode_jpeg(_enlarge(digit))
 
 
-def take_drifted(digit: Any, rng: np.random.Generator) -> bytes:
+def take_drifted(digit: np.ndarray, rng: np.random.Generator) -> bytes:
     """Takes the same after somebody knocked the camera: tilted, lower in contrast, noisier."""
     return _encode_jpeg(add_noise(lower_contrast(tilt(_enlarge(digit), rng), rng), rng))
 
@@ -67,7 +67,7 @@ def add_noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(image, dtype=float) + noise, 0, 255).astype(np.uint8))
 
 
-def _enlarge(digit: Any) -> Image.Image:
+def _enlarge(digit: np.ndarray) -> Image.Image:
     small = Image.fromarray(np.clip(digit * 16, 0, 255).astype(np.uint8))
     return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import UsageError
 from contract.stores.store import Storage
@@ -18,6 +18,9 @@ from jvm import session
 from training.errors import RankLost
 from training.fit import failure
 from training.fit.job import Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 HERE = Path(__file__).resolve().parents[2]
 SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
@@ -104,7 +107,7 @@ def _make_rank_function() -> Callable[..., Any]:
     return rank
 
 
-def _get_session(ranks: int, conf: dict[str, str]) -> Any:
+def _get_session(ranks: int, conf: dict[str, str]) -> "SparkSession":
     """Returns the running session, or one of our own: on spark-submit's master, or `local[ranks]`."""
     # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
     fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
@@ -113,10 +116,10 @@ def _get_session(ranks: int, conf: dict[str, str]) -> Any:
     return _check_slots(session.get_or_start("trueup train", fixed | conf, local), ranks)
 
 
-def _check_slots(spark: Any, ranks: int) -> Any:
+def _check_slots(spark: "SparkSession", ranks: int) -> "SparkSession":
     """Returns the session. UsageError: its local master has fewer slots than ranks, which would wait for ever."""
     master = spark.sparkContext.master
-    if master.startswith("local[") and spark.sparkContext.defaultParallelism < ranks:
+    if (master or "").startswith("local[") and spark.sparkContext.defaultParallelism < ranks:
         raise UsageError(f"{ranks} ranks need as many slots; Spark runs with {master}. Use --ranks "
                          f"{spark.sparkContext.defaultParallelism}, or start Spark with local[{ranks}].")
     return spark
