@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-RULES = "1"
+RULES = "2"
+UNNAMED = "≠"  # a label: the answer is wrong, its class is not named (rule 4a)
+ROLES = ("live", "shadow", "canary", "batch", "replay")
 CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
 SMALLEST_P = 2.0**-20
 BINS = 20
@@ -23,8 +25,8 @@ Origin = Literal["audit", "review", "import", "feedback"]
 ORIGINS: tuple[Origin, ...] = ("audit", "review", "import", "feedback")  # highest class first
 
 ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_predictions", "duplicate_predictions",
-        "labels", "other_model", "invalid", "misfiled", "future", "duplicate", "orphan", "superseded", "withdrawn",
-        "vote")
+        "labels", "other_model", "unknown_role", "invalid", "misfiled", "future", "duplicate", "orphan", "other_answer",
+        "superseded", "withdrawn", "vote")
 
 CELLS = TableSchema("cells", (
     Field("model_version", "string", "key"),
@@ -33,13 +35,14 @@ CELLS = TableSchema("cells", (
     Field("label", "string", "key: the consensus; null when unlabelled, as are the next four"),
     Field("origin", "string", "key: origin class of the deciding votes"),
     Field("saw_prediction", "bool", "key: any deciding vote saw it; else null when any is null; else false"),
-    Field("rank", "int32", "key: place of label in top_labels; minus the list's length when not in it; null: no list"),
+    Field("rank", "int32", "key: place of label in top_labels; minus the list's length when not in it; -1 of `≠`; null: no list"),
     Field("split", "bool", "key: the deciding votes name more than one label"),
     Field("n", "int64", "distinct predictions"),
     Field("sum_confidence", "int64", "sum of floor(confidence * 2^30) over rows with a bin"),
     Field("n_weighted", "int64", "rows with a known weight"),
     Field("sum_weight", "decimal", "sum of floor(2^16 / p)"),
     Field("sum_weight_squared", "decimal", "sum of the squares of those"),
+    Field("sum_weight_confidence", "decimal", "sum of floor(2^16 / p) * floor(confidence * 2^30), of those with a bin"),
 ))
 SLICES = TableSchema("slices", (
     Field("slice", "string", "key: name of the declared slice"),
@@ -49,11 +52,16 @@ SLICES = TableSchema("slices", (
     Field("predicted", "string", "key"),
     Field("label", "string", "key: the consensus; null when unlabelled"),
     Field("n", "int64", "distinct predictions"),
+    Field("n_weighted", "int64", "rows with a known weight"),
+    Field("sum_weight", "decimal", "sum of floor(2^16 / p)"),
+    Field("sum_weight_squared", "decimal", "sum of the squares of those"),
 ))
 PEOPLE = TableSchema("people", (
     Field("labeler", "string", "key; null: nobody named"),
     Field("votes", "int64", "label rows that ended as `vote`"),
-    Field("agreements", "int64", "of them, those that name the consensus of their prediction"),
+    Field("agreements", "int64", "of them, those that name the consensus; of `≠` those where it is not the prediction"),
+    Field("pairs", "int64", "pairs of one of them and a vote of somebody else on the same prediction"),
+    Field("agreeing_pairs", "int64", "of them, those that agree: one label, or `≠` and not the predicted label"),
 ))
 COINCIDENCES = TableSchema("coincidences", (
     Field("label", "string", "key"),
@@ -67,9 +75,9 @@ DELAYS = TableSchema("delays", (
     Field("n", "int64", "label rows"),
 ))
 TABLES = {r.name: r for r in (CELLS, SLICES, PEOPLE, COINCIDENCES, DELAYS)}
-VALUES = {"n", "sum_confidence", "n_weighted", "sum_weight", "sum_weight_squared"}
-VALUES_OF = {"cells": VALUES, "slices": {"n"}, "people": {"votes", "agreements"}, "coincidences": {"n"},
-             "delays": {"n"}}
+WEIGHTS = {"n_weighted", "sum_weight", "sum_weight_squared"}
+VALUES_OF = {"cells": {"n", "sum_confidence", "sum_weight_confidence", *WEIGHTS}, "slices": {"n", *WEIGHTS},
+             "people": {"votes", "agreements", "pairs", "agreeing_pairs"}, "coincidences": {"n"}, "delays": {"n"}}
 
 
 @dataclass

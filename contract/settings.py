@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contract.counts import ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy
 
@@ -29,6 +30,16 @@ class EvaluateSettings(Section):
     labeler_weights: dict[str, float] = Field({}, description="labeler -> weight of each of their votes in the consensus, "
                                               "0 to 1000; everybody else has 1")
     labeler_fit: str | None = Field(None, description="name of the fit that these weights are from; evaluations name it")
+
+    roles: dict[str, str] = Field({}, description="another word for a role -> live, shadow, canary, batch or replay, "
+                                  "e.g. {production: live}")
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> Self:
+        for word, role in self.roles.items():
+            if role not in ROLES or word.lower() in ROLES:
+                raise ValueError(f"roles: {word} = {role!r}: expected another word, and one of {', '.join(ROLES)} for it")
+        return self
 
     @model_validator(mode="after")
     def _weights_have_a_fit(self) -> Self:

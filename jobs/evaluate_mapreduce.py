@@ -51,6 +51,8 @@ class MREvaluate(MRJob):
         self.add_passthru_arg("--model", required=True, help="name of the model to count")
         self.add_passthru_arg("--as-of", required=True, help="ISO 8601 moment: only rows known then count")
         self.add_passthru_arg("--role", default="live", help="role of the predictions to count. [default: live]")
+        self.add_passthru_arg("--role-word", action="append", default=[], metavar="WORD=ROLE", dest="role_words",
+                              help="another word for a role, e.g. production=live; repeatable")
         self.add_passthru_arg("--slice", action="append", default=[], metavar="NAME=EXPRESSION", dest="slices",
                               help="a declared slice, e.g. camera=attributes.camera; repeatable")
         self.add_file_arg("--labeler-weights", help="JSON file {labeler: floor(weight * 2^16)}")
@@ -62,7 +64,8 @@ class MREvaluate(MRJob):
             weights = json.loads(Path(self.options.labeler_weights).read_text()) if self.options.labeler_weights else {}
             slices = tuple(Slice(*text.split("=", 1)) for text in self.options.slices)
             self._question = Question(self.options.model, clock.to_us(clock.parse_moment(self.options.as_of)),
-                                      self.options.role, slices=slices, labeler_weights=weights)
+                                      self.options.role, slices=slices, labeler_weights=weights,
+                                      roles=dict(text.rsplit("=", 1) for text in self.options.role_words))
         return self._question
 
     def steps(self) -> list[MRStep]:
@@ -89,7 +92,7 @@ class MREvaluate(MRJob):
     def _prediction(self, row: dict, day: str, day_number: int, alone: dict[str, int]) -> Iterator[tuple[Any, Any]]:
         status = rules.prediction_status(row, day_number, self.question)
         ours = status is not None and row["model"] == self.question.model
-        alone["predictions"] += ours
+        alone["predictions"] += ours and status != "unknown_role"
         if status in ("ok", "future_predictions"):
             self._note(rules.find_known_time(row["predicted_at"], row.get("recorded_at")), alone)
         if status == "ok":
@@ -192,7 +195,7 @@ def combine(table: str, values: Iterable[Iterable[int]]) -> list[int]:
 def find_top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
     """Finds the 200 values of a slice with most predictions; ties go to the smaller bytes. Null is none of them."""
     totals: dict[str, int] = defaultdict(int)
-    for key, (n,) in sums:
+    for key, (n, *_) in sums:
         if key[3] is not None:
             totals[key[3]] += n
     return set(sorted(totals, key=lambda value: (-totals[value], value))[:MOST_SLICE_VALUES])

@@ -179,6 +179,17 @@ def sum_by_key(key: Sequence[np.ndarray], *values: np.ndarray) -> tuple[np.ndarr
     return order[starts], sums, sizes_of(starts, len(order))
 
 
+def sum_equal(values: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+    """Returns of each row the sum of `values` over the rows that are equal to it in all columns (whole numbers from 0)."""
+    order, ordered = sort(pack(columns)[0])
+    if not len(order):
+        return values
+    starts = find_starts(ordered)
+    found = np.empty_like(values)
+    found[order] = np.repeat(np.add.reduceat(values[order], starts), sizes_of(starts, len(order)))
+    return found
+
+
 def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """Packs columns of whole numbers from 0 into one number for each row, which sorts as the columns do.
 

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
-from contract.counts import RULES, WEIGHT_SCALE
+from contract.counts import ROLES, RULES, WEIGHT_SCALE
 from contract.rows.listing import fingerprint
 from contract.settings import EvaluateSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True)
@@ -74,20 +78,34 @@ class Question:
     slices: tuple[Slice, ...] = ()
     # floor(weight * 2^16) of each labeler whose weight is not 1; whole numbers, so any order adds the same.
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)  # another word, in small letters -> the role that it means
     fit: str | None = None  # where these weights are from; what is counted does not depend on the name
+
+    def resolve_role(self, word: str | None) -> str | None:
+        """Returns the role that a row's word means (rule 2), in any case; None for a word that means none."""
+        if word is None:
+            return "live"
+        folded = fold_case(word)
+        return folded if folded in ROLES else self.roles.get(folded)
 
     def inputs(self, files: DayFiles) -> str:
         """Hashes everything but `as_of` that a day's counts are made from: the 16 hex digits they are stored under."""
         made_from = {"rules": RULES, "consensus": self.consensus, "weights": dict(self.labeler_weights),
-                     "role": self.role, "slices": [[s.name, s.expression] for s in self.slices],
+                     "role": self.role, "roles": dict(self.roles), "slices": [[s.name, s.expression] for s in self.slices],
                      "files": files.fingerprint()}
         return jsonio.digest(made_from)[:16]
 
 
-def scale_weights(settings: EvaluateSettings) -> dict[str, Any]:
-    """Scales the settings' labeler weights to whole numbers; returns the arguments of `Question` that hold them."""
+def fold_case(word: str) -> str:
+    """Returns the word with the capitals A to Z made small; all engines can do exactly that."""
+    return word.translate(SMALL_LETTERS)
+
+
+def convert_settings(settings: EvaluateSettings) -> dict[str, Any]:
+    """Converts the settings that change counts to arguments of `Question`; weights become whole numbers."""
     fixed = {who: floor(w * WEIGHT_SCALE) for who, w in settings.labeler_weights.items()}
-    return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit}
+    return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit,
+            "roles": {fold_case(word): role for word, role in settings.roles.items()}}
 
 
 def name_band(name: str, value: float | None) -> str | None:

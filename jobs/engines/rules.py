@@ -7,12 +7,12 @@ microseconds since 1970 UTC; a column that is missing or null is None. Nothing h
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract import ids
 from contract.clock import MS_PER_DAY, US_PER_DAY, US_PER_HOUR
-from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, WEIGHT_SCALE
+from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, UNNAMED, WEIGHT_SCALE
 from contract.records import LABEL, PREDICTION, TableSchema
 from jobs.engines.question import Question, name_band
 
@@ -65,10 +65,11 @@ def prediction_status(row: Row, day_number: int, question: Question) -> str | No
 
     Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role.
     """
-    if row.get("role") != question.role and not (row.get("role") is None and question.role == "live"):
-        return None
-    if row["predicted_at"] is None or not all(row[c] for c in ("prediction_id", "model", "model_version",
-                                                               "predicted_label")):
+    role = question.resolve_role(row.get("role"))
+    if role != question.role:
+        return None if role else "unknown_role"
+    if row["predicted_at"] is None or row["predicted_label"] == UNNAMED or not all(
+            row[c] for c in ("prediction_id", "model", "model_version", "predicted_label")):
         return "invalid_predictions"
     if is_misfiled(row["prediction_id"], day_number):
         return "misfiled_predictions"
@@ -86,11 +87,11 @@ def label_status(row: Row, day_number: int, question: Question) -> str:
 
 
 def origin_class(row: Row) -> str:
-    """Returns the class of a label row's origin (rule 4), one of ORIGINS."""
+    """Returns the class of a label row's origin (rule 4), one of ORIGINS; nobody rejects an answer unseen (4a)."""
     origin = row.get("origin")
     if origin is None:
         return "import"
-    if origin == "audit" and row.get("saw_prediction") is not False:
+    if origin == "audit" and (row.get("saw_prediction") is not False or row["label"] == UNNAMED):
         return "review"
     return origin if origin in ORIGINS else "feedback"
 
@@ -104,6 +105,7 @@ class LabelOutcome:
     deciding: list[Row]  # the votes of the highest origin class among them
     origin: str | None  # that class; None without votes, as is the next
     label: str | None  # the consensus
+    counted_for: Mapping[str, int] = field(default_factory=dict)  # label -> deciding votes that count for it (4a)
 
 
 def count_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], question: Question) -> Iterator[Record]:
@@ -135,15 +137,18 @@ def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Qu
 
     `kept` is the prediction, None when there is none; `labels` are its label rows, each with its `label_status`.
     """
-    endings, votes = _end_rows(kept, labels)
+    endings, votes = _end_rows(kept, labels, question)
     highest = min((ORIGINS.index(origin_class(row)) for row in votes), default=None)
     if highest is None:
         return LabelOutcome(endings, [], [], None, None)
     deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
-    return LabelOutcome(endings, votes, deciding, ORIGINS[highest], choose_label(deciding, question))
+    assert kept is not None, "labels without a prediction are orphans, no votes"
+    counted_for = find_targets(kept, deciding, question)
+    chosen = choose_label(deciding, counted_for, question)
+    return LabelOutcome(endings, votes, deciding, ORIGINS[highest], chosen, Counter(counted_for))
 
 
-def _end_rows(kept: Row | None, labels: list[tuple[str, Row]]) -> tuple[Counter[str], list[Row]]:
+def _end_rows(kept: Row | None, labels: list[tuple[str, Row]], question: Question) -> tuple[Counter[str], list[Row]]:
     """Sorts label rows into their kinds (rule 3); returns how many there are of each, and those that are votes."""
     endings: Counter[str] = Counter(status for status, _ in labels if status != "ok")
     rows = in_order((row for status, row in labels if status == "ok"), LABEL_ORDER)
@@ -153,8 +158,10 @@ def _end_rows(kept: Row | None, labels: list[tuple[str, Row]]) -> tuple[Counter[
     if kept is None:
         endings["orphan"] = len(distinct)
     else:
-        newest = {(origin_class(row), row["labeler"]): row for row in distinct}
-        endings["superseded"] = len(distinct) - len(newest)
+        of_this = [row for row in distinct if not _judges_other_answer(kept, row, question)]
+        endings["other_answer"] = len(distinct) - len(of_this)
+        newest = {(origin_class(row), row["labeler"]): row for row in of_this}
+        endings["superseded"] = len(of_this) - len(newest)
         votes = [row for row in newest.values() if not row.get("withdraws")]
         endings["withdrawn"] = len(newest) - len(votes)
     endings["vote"] = len(votes)
@@ -169,18 +176,38 @@ def _drop_duplicates(rows: list[Row]) -> Iterator[Row]:
     """
     seen = set()
     for row in rows:
-        same = row["label_id"] or tuple(sort_key(row.get(c)) for c in LABEL_ORDER)
+        same = row.get("label_id") or tuple(sort_key(row.get(c)) for c in LABEL_ORDER)
         if same not in seen:
             seen.add(same)
             yield row
 
 
-def choose_label(deciding: list[Row], question: Question) -> str:
-    """Applies rule `majority`: most (weighted) votes, then the label whose newest vote is newest, then by bytes."""
+def _judges_other_answer(kept: Row, row: Row, question: Question) -> bool:
+    """Says whether a `≠` rejects another answer than the prediction's (rule 4a): null means the live row's."""
+    if row["label"] != UNNAMED:
+        return False
+    shown = row.get("shown_label")
+    return question.role != "live" if shown is None else shown != kept["predicted_label"]
+
+
+def find_targets(kept: Row, deciding: list[Row], question: Question) -> list[str]:
+    """Returns the label that each deciding vote counts for (rule 4a).
+
+    That of a `≠` is the leading named label other than the predicted one; itself, where no such label is named.
+    """
+    named = [row for row in deciding if row["label"] not in (UNNAMED, kept["predicted_label"])]
+    leading = choose_label(named, [row["label"] for row in named], question) if named else UNNAMED
+    return [leading if row["label"] == UNNAMED else row["label"] for row in deciding]
+
+
+def choose_label(votes: list[Row], targets: list[str], question: Question) -> str:
+    """Applies rule `majority`: most (weighted) votes, then the label whose newest vote is newest, then by bytes.
+
+    `targets` are the labels that the votes count for, one each.
+    """
     weight: dict[str, int] = defaultdict(int)
     newest: dict[str, int] = {}
-    for row in deciding:
-        label = row["label"]
+    for row, label in zip(votes, targets, strict=True):
         weight[label] += question.labeler_weights.get(row["labeler"], WEIGHT_SCALE)
         newest[label] = max(newest.get(label, row["labeled_at"]), row["labeled_at"])
     return min(weight, key=lambda label: (-weight[label], -newest[label], label))
@@ -192,14 +219,16 @@ def _row_count(name: str, n: int) -> Record:
 
 def _count_prediction(kept: Row, verdict: LabelOutcome, question: Question) -> Iterator[Record]:
     """Yields everything that one distinct prediction of our model adds to the counts."""
-    yield "cells", *_count_cell(kept, verdict)
+    key, values = _count_cell(kept, verdict)
+    yield "cells", key, values
+    predicted = kept["predicted_label"]
     for declared in question.slices:
         value = slice_value(kept, declared.expression)
-        predicted = kept["predicted_label"]
         key = (declared.name, value, kept["model_version"], verdict.origin, predicted, verdict.label)
-        yield "slices", key, (1,)
+        yield "slices", key, (1, *values[2:5])
     for row in verdict.votes:
-        yield "people", (row["labeler"],), (1, int(row["label"] == verdict.label))
+        yield "people", (row["labeler"],), (1, int(_agrees(row, verdict.label, predicted)),
+                                            *_count_pairs(row, verdict.votes, predicted))
         yield "delays", ((row["labeled_at"] - kept["predicted_at"]) // US_PER_DAY, origin_class(row)), (1,)
     yield from _count_coincidences(Counter(row["label"] for row in verdict.deciding))
 
@@ -209,12 +238,25 @@ def _count_cell(kept: Row, verdict: LabelOutcome) -> tuple[tuple, tuple]:
     deciding = verdict.deciding
     bin_ = confidence_bin(kept["confidence"])
     rank = rank_of(verdict.label, kept.get("top_labels")) if deciding else None
-    split = len({row["label"] for row in deciding}) > 1 if deciding else None
+    split = len(verdict.counted_for) > 1 if deciding else None
     key = (kept["model_version"], kept["predicted_label"], bin_, verdict.label, verdict.origin, _combine_saw(deciding), rank,
            split)
     weight = weight_of(in_order(deciding, LABEL_ORDER)[0].get("selection_probability")) if deciding else None
     confidence = 0 if bin_ is None else math.floor(kept["confidence"] * CONFIDENCE_SCALE)
-    return key, (1, confidence, int(weight is not None), weight or 0, (weight or 0) ** 2)
+    return key, (1, confidence, int(weight is not None), weight or 0, (weight or 0) ** 2, (weight or 0) * confidence)
+
+
+def _agrees(row: Row, label: str | None, predicted: str) -> bool:
+    """Says whether a vote agrees with a label; a `≠` does with each but the predicted one (rule 4a)."""
+    return label != predicted if row["label"] == UNNAMED else row["label"] == label
+
+
+def _count_pairs(row: Row, votes: list[Row], predicted: str) -> tuple[int, int]:
+    """Counts the votes of other people beside this one, and those of them that agree with it."""
+    others = [vote for vote in votes if vote["labeler"] != row["labeler"]]
+    agreeing = sum(_agrees(row, vote["label"], predicted) if vote["label"] != UNNAMED
+                   else _agrees(vote, row["label"], predicted) for vote in others)
+    return len(others), agreeing
 
 
 def _combine_saw(deciding: list[Row]) -> bool | None:
@@ -238,9 +280,14 @@ def confidence_bin(confidence: float | None) -> int | None:
 
 
 def rank_of(label: str | None, top_labels: list | None) -> int | None:
-    """Returns the 1-based place of the label (rule 6); minus the list's length when not in it; None without a list."""
+    """Returns the 1-based place of the label (rule 6); minus the list's length when not in it; None without a list.
+
+    That of a `≠` is -1: it tells for k = 1 alone, however long the list.
+    """
     if not top_labels:
         return None
+    if label == UNNAMED:
+        return -1
     return top_labels.index(label) + 1 if label in top_labels else -len(top_labels)
 
 

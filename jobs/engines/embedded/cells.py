@@ -11,7 +11,19 @@ import pyarrow as pa
 
 from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
-from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, parts, sizes_of, sort, sum_by_key
+from jobs.engines.arrays import (
+    NULL,
+    Words,
+    find_starts,
+    join_chunks,
+    numbers,
+    pack,
+    parts,
+    sizes_of,
+    sort,
+    sum_by_key,
+    sum_equal,
+)
 from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
 
@@ -135,8 +147,8 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
             pa.array(consensus.saw[at] == 1, mask=consensus.saw[at] == NULL),
             pa.array(rank[row].astype(np.int32), mask=rank[row] == 0),
             pa.array(consensus.split[at] == 1, mask=consensus.split[at] == NULL), pa.array(n), pa.array(sum_confidence),
-            pa.array(none), zero, zero]
-    return pa.table(made, schema=TABLES["cells"].arrow()), _weights_of_cells(consensus, group, keys, row)
+            pa.array(none), zero, zero, zero]
+    return pa.table(made, schema=TABLES["cells"].arrow()), _weights_of_cells(consensus, group, keys, row, fixed)
 
 
 def _shift_ranks(rank: np.ndarray) -> np.ndarray:
@@ -149,9 +161,18 @@ def _origin_words(classes: np.ndarray) -> pa.StringArray:
     return pa.array(list(ORIGINS)).take(pa.array(classes, mask=classes == NULL))
 
 
+def _weigh(consensus: Consensus, group: np.ndarray) -> pa.Array:
+    """Returns floor(2^16 / p) of each row; null where p is not known."""
+    if consensus.probability is None:
+        return pa.nulls(len(group), pa.int64())
+    p = consensus.probability[group]
+    known = (p >= SMALLEST_P) & (p <= 1)
+    return pa.array(np.floor(WEIGHT_SCALE / np.where(known, p, 1.0)).astype(np.int64), mask=~known)
+
+
 def _weights_of_cells(consensus: Consensus, group: np.ndarray, keys: list[np.ndarray],
-                      first: np.ndarray) -> pa.Table | None:
-    """Returns (cell, w) of the rows that have a weight; None when no row has one."""
+                      first: np.ndarray, fixed: np.ndarray) -> pa.Table | None:
+    """Returns (cell, w, c: the scaled confidence) of the rows that have a weight; None when no row has one."""
     if consensus.probability is None:
         return None
     p = consensus.probability[group]
@@ -160,15 +181,15 @@ def _weights_of_cells(consensus: Consensus, group: np.ndarray, keys: list[np.nda
         return None
     packed, _ = pack(keys)
     cell = np.searchsorted(packed[first], packed[known])
-    return pa.table({"cell": cell, "w": np.floor(WEIGHT_SCALE / p[known]).astype(np.int64)})
+    return pa.table({"cell": cell, "w": np.floor(WEIGHT_SCALE / p[known]).astype(np.int64), "c": fixed[known]})
 
 
 def add_weights(cells: pa.Table, sums: pa.Table) -> pa.Table:
-    """Sets the cells' sums of weights from columns cell, n_weighted, sum_weight, sum_weight_squared."""
+    """Sets the cells' sums of weights from columns cell, n_weighted, sum_weight and so on."""
     cell = sums["cell"].to_numpy()
     place = np.full(cells.num_rows, len(cell))
     place[cell] = np.arange(len(cell))
-    for name in ("n_weighted", "sum_weight", "sum_weight_squared"):
+    for name in ("n_weighted", "sum_weight", "sum_weight_squared", "sum_weight_confidence"):
         kind = cells.schema.field(name).type
         column = pa.concat_arrays([join_chunks(sums[name]).cast(kind), pa.array([0]).cast(kind)])
         field = cells.schema.field(name)
@@ -177,12 +198,25 @@ def add_weights(cells: pa.Table, sums: pa.Table) -> pa.Table:
 
 
 def count_people(joined: Joined) -> pa.Table:
-    """Counts the votes of each labeler, and how many of them name the consensus."""
+    """Counts the votes of each labeler, how many of them name the consensus, and pairs with votes of others."""
     rows, votes = joined.groups.rows, np.flatnonzero(joined.our_votes)
     agrees = rows.label[votes] == joined.groups.consensus.label[joined.groups.of_row[votes]]
-    row, (agreements,), n = sum_by_key([rows.labeler[votes] + 1], agrees.astype(np.int64))
-    return pa.table([rows.words.decode(rows.labeler[votes][row]), pa.array(n), pa.array(agreements)],
+    pairs, agreeing = _count_pairs(joined, votes)
+    row, sums, n = sum_by_key([rows.labeler[votes] + 1], agrees.astype(np.int64), pairs, agreeing)
+    return pa.table([rows.words.decode(rows.labeler[votes][row]), pa.array(n), *map(pa.array, sums)],
                     schema=TABLES["people"].arrow())
+
+
+def _count_pairs(joined: Joined, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each vote how many votes other people gave on its prediction, and how many of those name its label."""
+    rows, groups = joined.groups.rows, joined.groups
+    pairs, agreeing = (np.zeros(len(votes), np.int64) for _ in range(2))
+    several = np.flatnonzero(groups.size[groups.of_row[votes]] > 1)
+    at = votes[several]
+    group, labeler, label, one = groups.of_row[at], rows.labeler[at] + 1, rows.label[at], np.ones(len(at), np.int64)
+    pairs[several] = groups.size[group] - sum_equal(one, group, labeler)
+    agreeing[several] = sum_equal(one, group, label) - sum_equal(one, group, labeler, label)
+    return pairs, agreeing
 
 
 def count_delays(joined: Joined) -> pa.Table:
@@ -227,5 +261,6 @@ def join_slice_columns(joined: Joined, table: pa.Table) -> pa.Table:
     mine = np.flatnonzero((joined.rows.state == OK) & joined.rows.ours)
     group, consensus = joined.group_of[mine], joined.groups.consensus
     table = table.take(pa.array(mine)).append_column("label", joined.groups.rows.words.decode(consensus.label[group]))
+    table = table.append_column("w", _weigh(consensus, group))
     origin = consensus.origin[group]
     return table.append_column("class", pa.array(origin, mask=origin == NULL))

@@ -88,15 +88,27 @@ class Day:
     def _resolve_irregular(self, groups: LabelGroups) -> None:
         """Applies the full rules to the irregular ids."""
         self._define_word(groups.rows.words.texts)
+        self._create_judged(groups)
         self.db.register("irregular_hashes", pa.table({"h": groups.key[groups.irregular]}))
         self.db.execute("CREATE TEMP TABLE weights (who VARCHAR, w BIGINT)")
         if self.question.labeler_weights:
             self.db.executemany("INSERT INTO weights VALUES (?, ?)", list(self.question.labeler_weights.items()))
         for step in (sql.create_irregular(self.sources.labels(), self.question, self.day.day, self.key), sql.DUPLICATES,
-                     sql.SUPERSEDED, sql.create_votes(one_class="origin" not in self.present), sql.TALLY,
+                     sql.mark_other_answers(self.question.role), sql.SUPERSEDED,
+                     sql.create_votes(one_class="origin" not in self.present), sql.TALLY, sql.COUNTED_FOR,
                      sql.create_resolved("probability" in self.present)):
             self.db.execute(step)
         put_irregular(groups, self._fetch("SELECT * FROM resolved ORDER BY h"))
+
+    def _create_judged(self, groups: LabelGroups) -> None:
+        """Creates the predicted labels that a `≠` judges: they alone need the prediction to be resolved (rule 4a)."""
+        hashes = groups.find_unnamed()
+        if not len(hashes):
+            self.db.execute(sql.NOTHING_JUDGED)
+            return
+        self.db.register("unnamed_hashes", pa.table({"h": hashes}))
+        rows = self._select_with_state(self.sources.predictions(ties=True))
+        self.db.execute(sql.create_judged(rows, self.sources.prediction_order))
 
     def _define_word(self, words: pa.StringArray) -> None:
         """Defines type `word`: numbers instead of texts, where all of the day's words are known and few."""
@@ -149,7 +161,8 @@ class Day:
     def _count_states(self, rows: PredictionRows) -> None:
         """Counts the rows by state."""
         ours, state = rows.ours, rows.state
-        self.rows["predictions"] = int((ours & (state != sql.OTHER_ROLE)).sum())
+        self.rows["unknown_role"] = int((ours & (state == sql.UNKNOWN_ROLE)).sum())
+        self.rows["predictions"] = int((ours & (state < sql.OTHER_ROLE)).sum())
         for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
             self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
         self._note_times(rows.known, state)
@@ -197,7 +210,7 @@ class Day:
         others = self._fetch_endings("h IN (SELECT h FROM other_irregular)")
         for name in ("invalid", "misfiled", "future", "duplicate"):
             rows[name] += every[name] - others[name]
-        for name in ("superseded", "withdrawn", "vote"):
+        for name in ("other_answer", "superseded", "withdrawn", "vote"):
             rows[name] += ours[name]
             rows["orphan"] += every[name] - ours[name] - others[name]
         self.db.execute(sql.OUR_VOTES)

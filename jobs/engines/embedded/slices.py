@@ -12,7 +12,8 @@ def count_slice(slice_: Slice) -> str:
         LIMIT {MOST_SLICE_VALUES})
     SELECT {literal(slice_.name)} AS slice, CASE WHEN value IS NULL OR value IN (SELECT value FROM kept) THEN value
         ELSE {literal(OTHER)} END AS value, version AS model_version, {origin_word("class")} AS origin, predicted, label,
-        count(*) AS n
+        count(*) AS n, count(w) AS n_weighted, coalesce(sum(w), 0)::DECIMAL(38, 0) AS sum_weight,
+        coalesce(sum(w::HUGEINT * w), 0)::DECIMAL(38, 0) AS sum_weight_squared
     FROM valued GROUP BY ALL"""
 
 

@@ -23,8 +23,8 @@ PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "mo
                     "predicted": "predicted_label", "confidence": "confidence", "p_recorded": "recorded_at",
                     "model": "model", "role": "role", "top": "top_labels"}
 LABEL_NAMES = {"id": "prediction_id", "label_id": "label_id", "label": "label", "labeler": "labeler", "t": "labeled_at",
-               "recorded": "recorded_at", "origin": "origin", "saw": "saw_prediction", "withdraws": "withdraws",
-               "probability": "selection_probability", "strategy": "strategy", "actor": "actor"}
+               "recorded": "recorded_at", "origin": "origin", "saw": "saw_prediction", "shown": "shown_label",
+               "withdraws": "withdraws", "probability": "selection_probability", "strategy": "strategy", "actor": "actor"}
 SQL_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int32": "INTEGER", "int64": "BIGINT",
              "bool": "BOOLEAN", "timestamp": "BIGINT", "list<string>": "VARCHAR[]", "list<float>": "DOUBLE[]",
              "map<string,string>": "MAP(VARCHAR, VARCHAR)"}

@@ -13,22 +13,23 @@ Times are microseconds since 1970 as BIGINT, named `t`. Column names: p_* of the
 
 from collections.abc import Sequence
 from datetime import date
+from string import ascii_lowercase, ascii_uppercase
 
 from contract import clock
-from contract.counts import ORIGINS, WEIGHT_SCALE
+from contract.counts import ORIGINS, ROLES, UNNAMED, WEIGHT_SCALE
 from jobs.engines.question import Question
 
 # Labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to group than as
 # texts. With more than this many they stay texts.
 MOST_WORDS = 50_000
-OK, INVALID, MISFILED, FUTURE, OTHER_ROLE = range(5)
+OK, INVALID, MISFILED, FUTURE, OTHER_ROLE, UNKNOWN_ROLE = range(6)
 HEX = "[0-9a-fA-F]"
 UUID7 = f"{HEX}{{8}}-{HEX}{{4}}-7{HEX}{{3}}-[89abAB]{HEX}{{3}}-{HEX}{{12}}"
 # A label's columns but its id, in the order of docs/design.md#label-rows.
-LABEL_COLUMNS = ("label_id", "label", "labeler", "t", "recorded", "origin", "saw", "withdraws", "probability", "strategy",
-                 "actor")
+LABEL_COLUMNS = ("label_id", "label", "labeler", "t", "recorded", "origin", "saw", "shown", "withdraws", "probability",
+                 "strategy", "actor")
 WORDS = ("label", "labeler")
-LABEL_TIES = "labeler, recorded, origin, saw, withdraws, probability, strategy, actor"
+LABEL_TIES = "labeler, recorded, origin, saw, shown, withdraws, probability, strategy, actor"
 
 
 def literal(value: str) -> str:
@@ -89,14 +90,23 @@ WORD_AS_NUMBER = "CREATE TEMP TYPE word AS ENUM (SELECT word FROM words WHERE wo
 
 
 def prediction_state(question: Question, day: str) -> str:
-    """Applies rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE."""
+    """Applies rule 2, all but duplicates: one of OK, INVALID, MISFILED, FUTURE, OTHER_ROLE, UNKNOWN_ROLE."""
     role = f"role = {literal(question.role)}" + (" OR role IS NULL" if question.role == "live" else "")
     texts = ("model", "version", "predicted")
-    missing = " OR ".join(f"coalesce({c}, '') = ''" for c in ("id", *texts))
+    missing = " OR ".join([*(f"coalesce({c}, '') = ''" for c in ("id", *texts)), f"predicted = '{UNNAMED}'"])
     surely_ok = _make_surely_ok(day, question.as_of, "p_t", "p_recorded", texts)
-    return (f"CASE WHEN ({role}) AND {surely_ok} THEN {OK} WHEN NOT coalesce({role}, false) THEN {OTHER_ROLE} "
+    return (f"CASE WHEN ({role}) AND predicted <> '{UNNAMED}' AND {surely_ok} THEN {OK} {_judge_role(question)} "
             f"WHEN p_t IS NULL OR {missing} THEN {INVALID} WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(p_t, p_recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
+
+
+def _judge_role(question: Question) -> str:
+    """Returns the branches for rows whose word is not the role that is counted: another one's, or none's."""
+    word = f"coalesce(translate(role, '{ascii_uppercase}', '{ascii_lowercase}'), 'live')"
+    words = {role: role for role in ROLES} | {w: role for w, role in question.roles.items() if w not in ROLES}
+    lists = [", ".join(literal(w) for w, role in words.items() if (role == question.role) == ours) for ours in (True, False)]
+    ours, others = (f"{word} IN ({some})" for some in lists)
+    return f"WHEN {others} THEN {OTHER_ROLE} WHEN NOT {ours} THEN {UNKNOWN_ROLE}"
 
 
 def label_state(question: Question, day: str) -> str:
@@ -108,9 +118,10 @@ def label_state(question: Question, day: str) -> str:
             f"WHEN greatest(t, recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
 
 
-# Rule 4: the class of a row, 0 the highest (contract.counts.ORIGINS).
+# Rule 4: the class of a row, 0 the highest (contract.counts.ORIGINS). That of an audit's `≠` is put right where it counts.
 ORIGIN_CLASS = """CASE origin WHEN 'audit' THEN CASE WHEN saw = false THEN 0 ELSE 1 END WHEN 'review' THEN 1
     WHEN 'import' THEN 2 ELSE CASE WHEN origin IS NULL THEN 2 ELSE 3 END END"""
+IS_UNNAMED = f"coalesce(label = '{UNNAMED}', false)"  # of a label as text (rule 4a)
 
 
 def origin_word(column: str) -> str:
@@ -142,9 +153,21 @@ def select_label_rows(source: str, question: Question, day: str, key: str, prese
 def create_irregular(source: str, question: Question, day: str, key: str) -> str:
     """Creates table `irregular`: all that the label rows of `irregular_hashes` hold."""
     columns = ", ".join(f"{c}::word AS {c}" if c in WORDS else c for c in LABEL_COLUMNS)
-    return (f"CREATE TEMP TABLE irregular AS SELECT *, ({ORIGIN_CLASS})::TINYINT AS class, false AS duplicate, "
-            f"false AS superseded FROM (SELECT id, {key} AS h, {columns}, ({label_state(question, day)})::TINYINT AS state "
-            f"FROM ({source})) WHERE h IN (SELECT h FROM irregular_hashes)")
+    origin = f"CASE WHEN unnamed AND origin = 'audit' THEN 1 ELSE {ORIGIN_CLASS} END"  # nobody rejects an answer unseen
+    return (f"CREATE TEMP TABLE irregular AS SELECT *, ({origin})::TINYINT AS class, false AS duplicate, "
+            f"false AS other_answer, false AS superseded FROM (SELECT id, {key} AS h, {columns}, {IS_UNNAMED} AS unnamed, "
+            f"({label_state(question, day)})::TINYINT AS state FROM ({source})) "
+            f"LEFT JOIN judged USING (h) WHERE h IN (SELECT h FROM irregular_hashes)")
+
+
+def create_judged(rows: str, order: Sequence[str]) -> str:
+    """Creates table `judged`: the predicted label of each prediction that a `≠` of `unnamed_hashes` judges."""
+    ties = ", ".join(f"{c} NULLS FIRST" for c in order)
+    return (f"CREATE TEMP TABLE judged AS SELECT h, predicted FROM ({rows}) WHERE state = {OK} "
+            f"AND h IN (SELECT h FROM unnamed_hashes) QUALIFY row_number() OVER (PARTITION BY h ORDER BY {ties}) = 1")
+
+
+NOTHING_JUDGED = "CREATE TEMP TABLE judged (h UBIGINT, predicted VARCHAR)"
 
 
 NUMBER_OF_ID = "enum_code(id::numbered_id)::UBIGINT"
@@ -168,27 +191,44 @@ DUPLICATES = f"""UPDATE irregular SET duplicate = true WHERE rowid IN (
         FROM irregular WHERE state = {OK} AND label_id IS NULL AND h IN (SELECT h FROM irregular
             WHERE state = {OK} AND label_id IS NULL GROUP BY h, t HAVING count(*) > 1))
     WHERE place > 1)"""
+IS_ANSWER = f"state = {OK} AND NOT duplicate AND NOT other_answer"
+
+
+def mark_other_answers(role: str) -> str:
+    """Marks each `≠` that rejects another answer than the prediction's (rule 4a); null means the live row's."""
+    other = "shown <> predicted" if role == "live" else "(shown IS NULL OR shown <> predicted)"
+    return (f"UPDATE irregular SET other_answer = true WHERE state = {OK} AND NOT duplicate AND unnamed "
+            f"AND predicted IS NOT NULL AND {other}")
+
+
 # Rule 3, superseded: a person's later row on the same prediction in the same class takes its place.
 SUPERSEDED = f"""UPDATE irregular SET superseded = true WHERE rowid IN (
     SELECT r FROM (SELECT rowid AS r, row_number() OVER (PARTITION BY h, class, labeler ORDER BY t DESC,
             label_id DESC NULLS LAST, label DESC NULLS LAST, {LABEL_TIES.replace(",", " DESC NULLS LAST,")}
             DESC NULLS LAST) AS place
-        FROM irregular WHERE state = {OK} AND NOT duplicate AND h IN (SELECT h FROM irregular WHERE state = {OK} AND NOT duplicate
+        FROM irregular WHERE {IS_ANSWER} AND h IN (SELECT h FROM irregular WHERE {IS_ANSWER}
             GROUP BY h, class, labeler HAVING count(*) > 1))
     WHERE place > 1)"""
-IS_VOTE = f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws IS DISTINCT FROM true"
+IS_VOTE = f"{IS_ANSWER} AND NOT superseded AND withdraws IS DISTINCT FROM true"
 
 
 def create_votes(one_class: bool) -> str:
     """Creates table `votes`: what is left of the irregular ids' rows, and which of them decide."""
     deciding = "true" if one_class else "min(class) OVER (PARTITION BY h) = class"
-    return (f"CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, class, {deciding} AS deciding "
-            f"FROM irregular WHERE {IS_VOTE}")
+    return (f"CREATE TEMP TABLE votes AS SELECT h, t, label_id, label, {LABEL_TIES}, unnamed, predicted, class, "
+            f"{deciding} AS deciding FROM irregular WHERE {IS_VOTE}")
 
 
-# Rule 4: the votes for each label among the deciding ones.
-TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, count(*) AS n, sum(coalesce(w, {WEIGHT_SCALE})) AS weight,
-    max(t) AS newest FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label"""
+# Rule 4: the votes for each label among the deciding ones, as they were given.
+TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, unnamed, any_value(predicted) AS predicted, count(*) AS n,
+    sum(coalesce(w, {WEIGHT_SCALE})) AS weight, max(t) AS newest
+    FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label, unnamed"""
+# Rule 4a: those of a `≠` count for the leading label other than the predicted one, if one is named.
+COUNTED_FOR = """CREATE TEMP TABLE counted_for AS
+    WITH leading AS (SELECT h, arg_min(label, (-weight, -newest, label)) AS leading FROM tally
+        WHERE NOT unnamed AND (predicted IS NULL OR label::VARCHAR <> predicted) GROUP BY h)
+    SELECT h, CASE WHEN unnamed THEN coalesce(leading, label) ELSE label END AS label, sum(weight) AS weight,
+        max(newest) AS newest FROM tally LEFT JOIN leading USING (h) GROUP BY ALL"""
 
 
 def create_resolved(has_probability: bool) -> str:
@@ -197,7 +237,8 @@ def create_resolved(has_probability: bool) -> str:
         label_id NULLS FIRST, label NULLS FIRST, {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) = 1)"""
     probability = first if has_probability else "(SELECT NULL AS h, NULL::DOUBLE AS probability WHERE false)"
     return f"""CREATE TEMP TABLE resolved AS
-    WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label FROM tally GROUP BY h),
+    WITH best AS (SELECT h, count(*) > 1 AS split, arg_min(label, (-weight, -newest, label)) AS label
+        FROM counted_for GROUP BY h),
     said AS (SELECT h, any_value(class) AS class, bool_or(saw) AS any_saw, bool_or(saw IS NULL) AS unknown
         FROM votes WHERE deciding GROUP BY h),
     found AS (SELECT DISTINCT h FROM irregular)
@@ -230,17 +271,28 @@ def select_prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, 
 
 
 def rank(top: str, label: str) -> str:
-    """Applies rule 6: the place of the label among the top labels, minus the list's length when it is not in it."""
+    """Applies rule 6: the place of the label among the top labels, minus the list's length when it is not in it; -1 of a `≠`."""
     place = f"coalesce(nullif(list_position({top}, {label}), 0), -len({top}))"
-    return f"CASE WHEN {label} IS NULL OR {top} IS NULL OR len({top}) = 0 THEN NULL ELSE {place} END"
+    return (f"CASE WHEN {label} IS NULL OR {top} IS NULL OR len({top}) = 0 THEN NULL WHEN {label} = '{UNNAMED}' THEN -1 "
+            f"ELSE {place} END")
 
 
 WEIGHTS = """SELECT cell, count(*) AS n_weighted, sum(w)::DECIMAL(38, 0) AS sum_weight,
-    sum(w::HUGEINT * w)::DECIMAL(38, 0) AS sum_weight_squared FROM weights_of_cells GROUP BY cell"""
+    sum(w::HUGEINT * w)::DECIMAL(38, 0) AS sum_weight_squared,
+    sum(w::HUGEINT * c)::DECIMAL(38, 0) AS sum_weight_confidence FROM weights_of_cells GROUP BY cell"""
 # Every vote on an irregular prediction of ours, with what became the consensus.
-OUR_VOTES = """CREATE TEMP TABLE our_irregular_votes AS SELECT v.labeler, v.class, v.label = r.label AS agrees, v.t, j.p_t
+OUR_VOTES = """CREATE TEMP TABLE our_irregular_votes AS SELECT v.h, v.labeler, v.class, v.label, v.unnamed, v.predicted,
+        CASE WHEN v.unnamed THEN r.label::VARCHAR <> v.predicted ELSE v.label = r.label END AS agrees, v.t, j.p_t
     FROM votes v JOIN our_irregular j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
-PEOPLE = "SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_irregular_votes GROUP BY labeler"
+PEOPLE = """WITH pairs AS (SELECT a.labeler, count(*) AS pairs, count(*) FILTER (CASE WHEN a.unnamed AND b.unnamed THEN true
+            WHEN a.unnamed THEN b.label::VARCHAR <> b.predicted WHEN b.unnamed THEN a.label::VARCHAR <> a.predicted
+            ELSE a.label = b.label END) AS agreeing_pairs
+        FROM our_irregular_votes a JOIN our_irregular_votes b ON a.h = b.h AND a.labeler IS DISTINCT FROM b.labeler
+        GROUP BY a.labeler),
+    people AS (SELECT labeler, count(*) AS votes, count(*) FILTER (agrees) AS agreements FROM our_irregular_votes
+        GROUP BY labeler)
+    SELECT people.labeler, votes, agreements, coalesce(pairs, 0) AS pairs, coalesce(agreeing_pairs, 0) AS agreeing_pairs
+    FROM people LEFT JOIN pairs ON people.labeler IS NOT DISTINCT FROM pairs.labeler"""
 DELAYS = f"""SELECT ({floor_div('t - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin_word("class")} AS origin, count(*) AS n
     FROM our_irregular_votes GROUP BY ALL"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
@@ -250,8 +302,8 @@ COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PAR
     FROM ours a JOIN ours b ON a.h = b.h WHERE a.votes >= 2
         AND (a.label <> b.label OR a.n > 1) GROUP BY a.label, b.label, a.votes"""
 ENDINGS = {"invalid": f"state = {INVALID}", "misfiled": f"state = {MISFILED}",
-           "future": f"state = {FUTURE}", "duplicate": "duplicate", "superseded": "superseded", "vote": IS_VOTE,
-           "withdrawn": f"state = {OK} AND NOT duplicate AND NOT superseded AND withdraws"}
+           "future": f"state = {FUTURE}", "duplicate": "duplicate", "other_answer": "other_answer",
+           "superseded": "superseded", "vote": IS_VOTE, "withdrawn": f"{IS_ANSWER} AND NOT superseded AND withdraws"}
 
 
 def count_endings(which: str) -> str:

@@ -1,16 +1,17 @@
 """The label rows of a day, in groups by prediction: rules 3 and 4 for the regular ones, on numpy columns.
 
-A prediction is regular when its label rows are all valid and known, none withdrawn, none a duplicate or superseded:
-all of them are votes. The others are irregular (`LabelGroups.irregular`) and left to the full rules in sql.py.
+A prediction is regular when its label rows are all valid and known, none withdrawn, none a duplicate or superseded, none
+a `≠`: all of them are votes. The others are irregular (`LabelGroups.irregular`) and left to the full rules in sql.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from contract.counts import ORIGINS, WEIGHT_SCALE
+from contract.counts import ORIGINS, UNNAMED, WEIGHT_SCALE
 from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
 from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
 from jobs.engines.embedded.sql import OK
@@ -35,6 +36,11 @@ class LabelRows:
     withdraws: np.ndarray
     saw: np.ndarray | None = None  # 1, 0, NULL; None: no file has the column
     probability: np.ndarray | None = None  # NaN for null; None: no file has the column
+
+    @cached_property
+    def unnamed(self) -> np.ndarray:
+        """Which rows say `≠` (rule 4a)."""
+        return (self.label == self.words.code(UNNAMED)) & (self.label != NULL)
 
     @classmethod
     def of(cls, table: pa.Table) -> "LabelRows":
@@ -93,6 +99,10 @@ class LabelGroups:
     consensus: Consensus
     tally: Tally = field(default_factory=lambda: Tally(*(np.zeros(0, np.int64) for _ in range(3))))
 
+    def find_unnamed(self) -> np.ndarray:
+        """Returns the keys of the predictions that a `≠` judges."""
+        return self.key[np.unique(self.of_row[self.rows.unnamed])]
+
 
 def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
     """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key."""
@@ -102,7 +112,7 @@ def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | Non
     of_row = np.empty(len(order), np.int64)
     of_row[order] = np.repeat(np.arange(len(starts)), size)
     irregular = np.zeros(len(starts), bool)
-    irregular[of_row[(rows.state != OK) | rows.withdraws]] = True
+    irregular[of_row[(rows.state != OK) | rows.withdraws | rows.unnamed]] = True
     first = order[starts]
     groups = LabelGroups(rows, ordered[starts], size, first, of_row, irregular,
                          Consensus.empty(len(starts), rows.probability is not None))

@@ -71,6 +71,7 @@ def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question:
 def _question_arguments(question: Question, folder: Path) -> list[str]:
     arguments = [f"--model={question.model}", f"--role={question.role}",
                  f"--as-of={clock.iso(clock.from_us(question.as_of))}"]
+    arguments += [f"--role-word={word}={role}" for word, role in question.roles.items()]
     for declared in question.slices:
         arguments.append(f"--slice={declared.name}={declared.expression}")
     if question.labeler_weights:

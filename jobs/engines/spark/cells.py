@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE, canonical
-from jobs.engines.arrays import NULL, Words
+from jobs.engines.arrays import NULL, Words, sum_equal
 from jobs.engines.spark.arrays import places_in_lists, runs, sum_by_key
 from jobs.engines.spark.votes import VOTE, Consensus, LabelRows, Tally
 
 EDGES = np.arange(BINS + 1) / BINS
-HALF = 18  # bits: a weight is at most 2^36, so its square is added as three sums of halves
+HALF = 18  # bits: a weight is at most 2^36, so its products are added as sums of halves
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Joined:
     consensus: Consensus
     tally: Tally
     labels: LabelRows
+    judged: np.ndarray  # code of the predicted label, by number
     predicted_at: np.ndarray  # us, by number
     slices: dict[str, pa.Array]  # name of a declared slice -> its value as text
 
@@ -56,8 +57,7 @@ def count_cells(joined: Joined) -> pa.Table:
                joined.rank, consensus.split[at]]
     fixed = (np.where(bin_ == NULL, 0.0, joined.confidence) * CONFIDENCE_SCALE).astype(np.int64)
     weight = weights_of(consensus.probability[at])
-    high, low = weight >> HALF, weight & (1 << HALF) - 1
-    weighted = [(weight > 0).astype(np.int64), weight, high * high, high * low, low * low] if weight.any() else []
+    weighted = [*_split_weights(weight), *_split_products(weight, fixed)] if weight.any() else []
     row, sums, n = sum_by_key(columns, [fixed, *weighted])
     version, predicted, bin_, label, origin, saw, rank, split = (column[row] for column in columns)
     return pa.table({
@@ -65,13 +65,34 @@ def count_cells(joined: Joined) -> pa.Table:
         "confidence_bin": pa.array(bin_, mask=bin_ == NULL), "label": joined.classes.decode(label),
         "origin": _origin_words(origin), "saw_prediction": pa.array(saw == 1, mask=saw == NULL),
         "rank": pa.array(rank, mask=rank == 0), "split": pa.array(split == 1, mask=split == NULL), "n": n,
-        "sum_confidence": sums[0], **_sums_of_weights(sums[1:], len(n))})
+        "sum_confidence": sums[0], **_sums_of_weights(sums[1:6], len(n)),
+        "sum_weight_confidence": _sums_of_products(sums[6:], len(n))})
 
 
 def weights_of(probability: np.ndarray) -> np.ndarray:
     """Returns floor(2^16 / p); 0 where p is unknown or out of its range."""
     known = (probability >= SMALLEST_P) & (probability <= 1)
     return np.where(known, np.floor(WEIGHT_SCALE / np.where(known, probability, 1.0)), 0).astype(np.int64)
+
+
+def _split_weights(weight: np.ndarray) -> list[np.ndarray]:
+    """Splits weights and their squares into columns whose sums stay within 64 bits: (known, w, high^2, high * low, low^2)."""
+    high, low = weight >> HALF, weight & (1 << HALF) - 1
+    return [(weight > 0).astype(np.int64), weight, high * high, high * low, low * low]
+
+
+def _split_products(weight: np.ndarray, fixed: np.ndarray) -> list[np.ndarray]:
+    """Splits the products of weights and scaled confidences, of at most 66 bits, into (high * fixed, low * fixed)."""
+    return [(weight >> HALF) * fixed, (weight & (1 << HALF) - 1) * fixed]
+
+
+def _sums_of_products(sums: Sequence[np.ndarray], cells: int) -> pa.Array:
+    """Returns the sums of products from the sums of their two parts."""
+    exact = pa.decimal128(38, 0)
+    if not sums:
+        return pa.nulls(cells, exact).fill_null(0)
+    high, low = (a.astype(object) for a in sums)
+    return pa.array([Decimal((h << HALF) + part) for h, part in zip(high, low, strict=True)], exact)
 
 
 def _sums_of_weights(sums: Sequence[np.ndarray], cells: int) -> dict[str, pa.Array | np.ndarray]:
@@ -95,24 +116,51 @@ def count_slices(joined: Joined) -> pa.Table:
     """Counts the predictions by the value of each declared slice."""
     consensus, at = joined.consensus, joined.number
     columns = [joined.version, consensus.origin[at], joined.predicted, consensus.label[at]]
+    weight = weights_of(consensus.probability[at])
+    weighted = _split_weights(weight) if weight.any() else []
     tables = [TABLES["slices"].arrow().empty_table()]
     for name, texts in joined.slices.items():
         coded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
-        row, _, n = sum_by_key([coded.indices.fill_null(NULL).to_numpy(), *columns], [])
+        row, sums, n = sum_by_key([coded.indices.fill_null(NULL).to_numpy(), *columns], weighted)
+        weights = _sums_of_weights(sums, len(n))
         version, origin, predicted, label = (column[row] for column in columns)
         tables.append(pa.table([
             pa.repeat(name, len(n)), coded.take(pa.array(row)).dictionary_decode(), joined.versions.decode(version),
             _origin_words(origin), joined.classes.decode(predicted), joined.classes.decode(label), pa.array(n),
+            *map(pa.array, weights.values()),
         ], schema=tables[0].schema))
     return pa.concat_tables(tables)
 
 
 def count_people(joined: Joined) -> pa.Table:
-    """Counts the votes of each labeler, and how many of them name the consensus."""
+    """Counts the votes of each labeler, how many of them name the consensus, and pairs with votes of others."""
     rows, votes = joined.labels, np.flatnonzero(joined.labels.status == VOTE)
-    agrees = rows.label[votes] == joined.consensus.label[rows.number[votes]]
-    row, (agreements,), n = sum_by_key([rows.labeler[votes]], [agrees.astype(np.int64)])
-    return pa.table({"labeler": joined.people.decode(rows.labeler[votes[row]]), "votes": n, "agreements": agreements})
+    number = rows.number[votes]
+    consensus, predicted = joined.consensus.label[number], joined.judged[number]
+    agrees = np.where(rows.unnamed[votes], consensus != predicted, consensus == rows.label[votes])
+    row, (agreements, pairs, agreeing), n = sum_by_key(
+        [rows.labeler[votes]], [agrees.astype(np.int64), *_count_pairs(rows, votes, predicted)])
+    return pa.table({"labeler": joined.people.decode(rows.labeler[votes[row]]), "votes": n, "agreements": agreements,
+                     "pairs": pairs, "agreeing_pairs": agreeing})
+
+
+def _count_pairs(rows: LabelRows, votes: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each vote how many votes other people gave on its prediction, and how many of those agree with it.
+
+    Votes agree that name one label, or where one is `≠` and the other no vote for the predicted label.
+    """
+    number, person, label = rows.number[votes], rows.labeler[votes] - NULL, rows.label[votes]
+    unnamed, wrong = rows.unnamed[votes], label != predicted
+
+    def count_others(which: np.ndarray, *key: np.ndarray) -> np.ndarray:
+        return sum_equal(which, number, *key) - sum_equal(which, number, person, *key)
+
+    every = np.ones(len(votes), np.int64)
+    others, same = count_others(every), count_others(every, label)
+    if not unnamed.any():
+        return others, same
+    beside = np.where(wrong, count_others(unnamed.astype(np.int64)), 0)
+    return others, np.where(unnamed, count_others(wrong.astype(np.int64)), same + beside)
 
 
 def count_delays(joined: Joined) -> pa.Table:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from contract.counts import TABLES, canonical
+from contract.counts import TABLES, UNNAMED, canonical
 from contract.records import LABEL, PREDICTION
 from jobs.engines.arrays import NULL, Words
 from jobs.engines.question import Question
@@ -24,7 +24,7 @@ from jobs.engines.spark.arrays import (
     sort_columns,
 )
 from jobs.engines.spark.cells import Joined, make_tables
-from jobs.engines.spark.rows import OTHER_ROLE, PredictionRows, Rows, label_rows, prediction_rows
+from jobs.engines.spark.rows import OTHER_ROLE, UNKNOWN_ROLE, PredictionRows, Rows, label_rows, prediction_rows
 from jobs.engines.spark.slices import keep_top_values, slice_values
 from jobs.engines.spark.votes import (
     ENDINGS,
@@ -33,6 +33,7 @@ from jobs.engines.spark.votes import (
     MISFILED,
     OK,
     OTHER_MODEL,
+    Answers,
     Consensus,
     LabelRows,
     decide,
@@ -66,7 +67,8 @@ def count_part(day: str, predictions: pa.Table, labels: pa.Table, question: Ques
     voters = label_rows(said, said_ids, said_number, day, question, classes, people)
     has_prediction = row_of != NULL
     voters.status[(has_prediction & ~np.append(rows.ours, False)[row_of])[voters.number]] = OTHER_MODEL
-    consensus, tally = decide(voters, has_prediction[:-1])
+    predicted = np.append(rows.predicted, NULL)[row_of]
+    consensus, tally = decide(voters, Answers(predicted[:-1], question.role == "live"))
     _count_states(counts, rows)
     _count_endings(counts, voters)
     mine = _rows_of_ours(rows, row_of[has_prediction])
@@ -74,7 +76,7 @@ def count_part(day: str, predictions: pa.Table, labels: pa.Table, question: Ques
         classes=classes, versions=versions, people=people, version=rows.version[mine], predicted=rows.predicted[mine],
         number=rows.number[mine], confidence=numbers(given.column("confidence"), np.nan)[mine],
         rank=_ranks(given, rows, mine, classes, consensus), consensus=consensus, tally=tally, labels=voters,
-        predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question)))
+        judged=predicted, predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question)))
     return counts
 
 
@@ -133,7 +135,7 @@ def _rows_of_ours(rows: PredictionRows, distinct: np.ndarray) -> np.ndarray:
 
 
 def _ranks(given: Rows, rows: PredictionRows, mine: np.ndarray, classes: Words, consensus: Consensus) -> np.ndarray:
-    """Applies rule 6 to the rows `mine`; 0 for null."""
+    """Applies rule 6 to the rows `mine`; 0 for null, -1 for a `≠`."""
     rank, label = np.zeros(len(mine), np.int32), consensus.label[rows.number[mine]]
     at = np.flatnonzero(label != NULL)
     codes, lengths = flatten_codes(given.column("top_labels").take(pa.array(mine[at])), classes)
@@ -142,6 +144,9 @@ def _ranks(given: Rows, rows: PredictionRows, mine: np.ndarray, classes: Words, 
     found, first = np.unique(row[hit], return_index=True)
     rank[at] = -lengths
     rank[at[found]] = place[hit[first]] + 1
+    unnamed = classes.code(UNNAMED)
+    if unnamed != NULL:
+        rank[at[(label[at] == unnamed) & (lengths > 0)]] = -1
     return rank
 
 
@@ -155,7 +160,8 @@ def _slices(given: Rows, mine: np.ndarray, question: Question) -> dict[str, pa.A
 
 def _count_states(counts: PartCounts, rows: PredictionRows) -> None:
     """Counts the prediction rows by their state (rule 2)."""
-    ours = rows.ours & (rows.status != OTHER_ROLE)
+    counts.rows["unknown_role"] = int((rows.ours & (rows.status == UNKNOWN_ROLE)).sum())
+    ours = rows.ours & ~np.isin(rows.status, (OTHER_ROLE, UNKNOWN_ROLE))
     counts.rows["predictions"] = int(ours.sum())
     for name, status in (("invalid", INVALID), ("misfiled", MISFILED), ("future", FUTURE)):
         counts.rows[f"{name}_predictions"] = int((ours & (rows.status == status)).sum())

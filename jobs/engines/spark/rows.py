@@ -7,19 +7,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.counts import ORIGINS, WEIGHT_SCALE
+from contract.counts import ORIGINS, UNNAMED, WEIGHT_SCALE
 from contract.records import TableSchema, arrow_type
 from jobs.engines.arrays import NULL, Column, Words, join_chunks, truths
 from jobs.engines.question import Question
 from jobs.engines.spark.arrays import is_misfiled, number_texts, numbers, present, ranks
-from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, OTHER_MODEL, LabelRows
+from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, ORPHAN, OTHER_MODEL, LabelRows
 
 NEVER = np.iinfo(np.int64).min
-OTHER_ROLE = OTHER_MODEL  # of a prediction row; its other kinds have the names of a label row's
+OTHER_ROLE, UNKNOWN_ROLE = OTHER_MODEL, ORPHAN  # of a prediction row; its other kinds have the names of a label row's
 IDS = ("prediction_id", "label_id")  # stored as texts; other texts may be dictionaries
 # The columns that settle ties of time among label rows, in turn.
-TIES = ("label_id", "label", "labeler", "recorded_at", "origin", "saw_prediction", "withdraws", "selection_probability",
-        "strategy", "actor")
+TIES = ("label_id", "label", "labeler", "recorded_at", "origin", "saw_prediction", "shown_label", "withdraws",
+        "selection_probability", "strategy", "actor")
 
 
 class Rows:
@@ -75,18 +75,27 @@ class PredictionRows:
 def prediction_rows(given: Rows, ids: pa.StringArray, number: np.ndarray, day: str, question: Question, classes: Words,
                     versions: Words) -> PredictionRows:
     """Applies rule 2 to each prediction row of the day by itself; `number` of the `ids`."""
-    models, roles = (Words.of(given.column(c)) for c in ("model", "role"))
-    model, role = models.codes(given.column("model")), roles.codes(given.column("role"))
+    models = Words.of(given.column("model"))
+    model = models.codes(given.column("model"))
     version, predicted = versions.codes(given.column("model_version")), classes.codes(given.column("predicted_label"))
     t, known = given.column("predicted_at"), given.find_known_times("predicted_at")
     empty = _is_empty(models, model) | _is_empty(versions, version) | _is_empty(classes, predicted)
     status = np.full(len(given), OK, np.uint8)
     status[known > question.as_of] = FUTURE
     status[is_misfiled(ids, day)] = MISFILED
-    status[(number == NULL) | ~present(t) | empty] = INVALID
-    status[~(_is_text(roles, role, question.role) | ((role == NULL) & (question.role == "live")))] = OTHER_ROLE
+    status[(number == NULL) | ~present(t) | empty | _is_text(classes, predicted, UNNAMED)] = INVALID
+    role = _judge_roles(given.column("role"), question)
+    status = np.where(role == OK, status, role)
     ours = _is_text(models, model, question.model)
     return PredictionRows(number, status, ours, numbers(t, 0), known, version, predicted)
+
+
+def _judge_roles(column: Column, question: Question) -> np.ndarray:
+    """Returns OK for each row of the role that is counted, else OTHER_ROLE or UNKNOWN_ROLE."""
+    words = Words.of(column)
+    roles = [question.resolve_role(word) for word in (*words.texts.to_pylist(), None)]
+    kinds = [OK if role == question.role else OTHER_ROLE if role else UNKNOWN_ROLE for role in roles]
+    return np.array(kinds, np.uint8)[words.codes(column)]  # a null's -1 is the last place
 
 
 def _is_text(words: Words, codes: np.ndarray, text: str) -> np.ndarray:
@@ -103,6 +112,7 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
                people: Words) -> LabelRows:
     """Applies rule 3 to each label row of the day by itself; `number` of the prediction `ids`."""
     label, labeler = classes.codes(said.column("label")), people.codes(said.column("labeler"))
+    unnamed = _is_text(classes, label, UNNAMED)
     withdraws, saw = numbers(said.column("withdraws"), False), truths(said.column("saw_prediction"))
     t, known = said.column("labeled_at"), said.find_known_times("labeled_at")
     status = np.full(len(said), OK, np.uint8)
@@ -111,7 +121,8 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
     status[(number == NULL) | ~present(t) | (_is_empty(classes, label) & ~withdraws)] = INVALID
     return LabelRows(
         number=number, status=status, t=numbers(t, 0), known=known, label=label, labeler=labeler, withdraws=withdraws,
-        saw=saw, origin=origin_classes(said.column("origin"), saw),
+        saw=saw, origin=origin_classes(said.column("origin"), np.where(unnamed, 1, saw)), unnamed=unnamed,
+        shown=classes.codes(said.column("shown_label")), has_shown=present(said.column("shown_label")),
         weight=_weights_by_code(people, question.labeler_weights)[labeler],
         probability=numbers(said.column("selection_probability"), np.nan), label_id=_LabelIdNumbers(said),
         columns=[_ColumnRanks(said, name) for name in TIES])

@@ -13,9 +13,9 @@ from jobs.engines.arrays import NULL
 from jobs.engines.spark.arrays import runs
 
 # What a label row ends as. The first four are known before its prediction's other rows are looked at.
-OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, SUPERSEDED, WITHDRAWN, VOTE = range(10)
+OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, OTHER_ANSWER, SUPERSEDED, WITHDRAWN, VOTE = range(11)
 ENDINGS = {"invalid": INVALID, "misfiled": MISFILED, "future": FUTURE, "other_model": OTHER_MODEL, "duplicate": DUPLICATE,
-           "orphan": ORPHAN, "superseded": SUPERSEDED, "withdrawn": WITHDRAWN, "vote": VOTE}
+           "orphan": ORPHAN, "other_answer": OTHER_ANSWER, "superseded": SUPERSEDED, "withdrawn": WITHDRAWN, "vote": VOTE}
 
 
 @dataclass
@@ -34,6 +34,9 @@ class LabelRows:
     saw: np.ndarray  # 1, 0, NULL
     weight: np.ndarray  # of the labeler's vote
     probability: np.ndarray  # NaN for null
+    unnamed: np.ndarray  # whether the label is `≠` (rule 4a)
+    shown: np.ndarray  # code of shown_label; NULL for null and for what nobody predicted
+    has_shown: np.ndarray  # whether shown_label is not null
     # rows -> their ranks in another column; the columns in the order that settles ties of time
     columns: Sequence[Callable[[np.ndarray], np.ndarray]]
 
@@ -74,39 +77,51 @@ class Tally:
     n: np.ndarray
 
 
-def decide(rows: LabelRows, has_prediction: np.ndarray) -> tuple[Consensus, Tally]:
-    """Decides how every row that is still OK ends, and the consensus; sets `rows.status` in place.
+@dataclass
+class Answers:
+    """What label rows judge, by the prediction's number."""
 
-    `has_prediction` says of each prediction number whether there is one.
-    """
+    predicted: np.ndarray  # code of the predicted label; NULL: there is no such prediction
+    is_live: bool  # whether the live rows are counted, which a `≠` without `shown_label` judges
+
+    def find_others(self, rows: LabelRows, at: np.ndarray) -> np.ndarray:
+        """Says which of the rows `at` are a `≠` of another answer than the prediction's (rule 4a)."""
+        shown = rows.shown[at] != self.predicted[rows.number[at]]
+        return rows.unnamed[at] & (shown if not self.is_live else shown & rows.has_shown[at])
+
+
+def decide(rows: LabelRows, answers: Answers) -> tuple[Consensus, Tally]:
+    """Decides how every row that is still OK ends, and the consensus; sets `rows.status` in place."""
     open_ = np.flatnonzero(rows.status == OK)
-    several = np.bincount(rows.number[open_], minlength=len(has_prediction))[rows.number[open_]] > 1
-    consensus = Consensus.empty(len(has_prediction))
-    _resolve_single(rows, open_[~several], has_prediction, consensus)
-    return consensus, _resolve_several(rows, open_[several], has_prediction, consensus)
+    predictions = len(answers.predicted)
+    several = np.bincount(rows.number[open_], minlength=predictions)[rows.number[open_]] > 1
+    consensus = Consensus.empty(predictions)
+    _resolve_single(rows, open_[~several], answers, consensus)
+    return consensus, _resolve_several(rows, open_[several], answers, consensus)
 
 
-def _resolve_single(rows: LabelRows, at: np.ndarray, has_prediction: np.ndarray, consensus: Consensus) -> None:
+def _resolve_single(rows: LabelRows, at: np.ndarray, answers: Answers, consensus: Consensus) -> None:
     """Decides the rows `at`, each of them alone on its prediction."""
-    ending = np.where(rows.withdraws[at], WITHDRAWN, VOTE)
-    rows.status[at] = np.where(has_prediction[rows.number[at]], ending, ORPHAN)
+    ending = np.where(answers.find_others(rows, at), OTHER_ANSWER, np.where(rows.withdraws[at], WITHDRAWN, VOTE))
+    rows.status[at] = np.where(answers.predicted[rows.number[at]] != NULL, ending, ORPHAN)
     votes = at[rows.status[at] == VOTE]
     consensus.put(rows.number[votes], rows.label[votes], rows.origin[votes], 0, rows.saw[votes], rows.probability[votes])
 
 
-def _resolve_several(rows: LabelRows, at: np.ndarray, has_prediction: np.ndarray, consensus: Consensus) -> Tally:
+def _resolve_several(rows: LabelRows, at: np.ndarray, answers: Answers, consensus: Consensus) -> Tally:
     """Decides the rows `at`, of predictions that have several."""
     at, tie = sort_by_time(rows, at)
     label_id = rows.label_id(at)
     duplicate = _find_repeated_label_ids(rows.number[at], label_id) | (_find_repeated_rows(rows, at, tie) & (label_id == NULL))
     rows.status[at[duplicate]] = DUPLICATE
     at = at[~duplicate]
-    rows.status[at] = np.where(has_prediction[rows.number[at]], VOTE, ORPHAN)
+    ending = np.where(answers.find_others(rows, at), OTHER_ANSWER, VOTE)
+    rows.status[at] = np.where(answers.predicted[rows.number[at]] != NULL, ending, ORPHAN)
     at = at[rows.status[at] == VOTE]
     superseded = _is_superseded(rows, at)
     rows.status[at[superseded]] = SUPERSEDED
     rows.status[at[~superseded & rows.withdraws[at]]] = WITHDRAWN
-    return _agree(rows, at[rows.status[at] == VOTE], consensus)
+    return _agree(rows, at[rows.status[at] == VOTE], answers, consensus)
 
 
 def sort_by_time(rows: LabelRows, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,31 +179,70 @@ def _is_superseded(rows: LabelRows, at: np.ndarray) -> np.ndarray:
     return find_repeats(rows.number[back], rows.origin[back], rows.labeler[back])[::-1]
 
 
-def _agree(rows: LabelRows, votes: np.ndarray, consensus: Consensus) -> Tally:
+def _agree(rows: LabelRows, votes: np.ndarray, answers: Answers, consensus: Consensus) -> Tally:
     """Sets the consensus (rule 4) of votes in the order of `sort_by_time`."""
     starts, lengths = runs(rows.number[votes])
     highest = np.minimum.reduceat(rows.origin[votes], starts) if len(votes) else rows.origin[votes]
     votes = votes[rows.origin[votes] == np.repeat(highest, lengths)]
     starts, lengths = runs(rows.number[votes])
-    tally, label, split = _choose_labels(rows, votes)
+    tally, label, split = _choose_labels(rows, votes, answers)
     first = votes[starts]
     saw = _combine_saw(rows.saw[votes], starts)
     consensus.put(rows.number[first], label, rows.origin[first], split, saw, rows.probability[first])
     return tally
 
 
-def _choose_labels(rows: LabelRows, votes: np.ndarray) -> tuple[Tally, np.ndarray, np.ndarray]:
+def _choose_labels(rows: LabelRows, votes: np.ndarray, answers: Answers) -> tuple[Tally, np.ndarray, np.ndarray]:
     """Returns (the tally, the label of each prediction, whether it is split), predictions in their order."""
     votes = votes[np.lexsort((rows.label[votes], rows.number[votes]))]
     starts, lengths = runs(rows.number[votes], rows.label[votes])
-    tally = Tally(rows.number[votes[starts]], rows.label[votes[starts]], lengths)
+    first = votes[starts]
+    tally = Tally(rows.number[first], rows.label[first], lengths)
     if not len(votes):
         return tally, tally.label, tally.n
-    weight = np.add.reduceat(rows.weight[votes], starts)
-    newest = np.maximum.reduceat(rows.t[votes], starts)
-    best = np.lexsort((tally.label, ~newest, ~weight, tally.number))  # ~x falls as x grows, and never overflows
-    starts, lengths = runs(tally.number)
-    return tally, tally.label[best[starts]], (lengths > 1).astype(np.int8)
+    candidates = Candidates(tally.number, tally.label, np.add.reduceat(rows.weight[votes], starts),
+                            np.maximum.reduceat(rows.t[votes], starts))
+    if rows.unnamed[first].any():
+        candidates = _place_unnamed(candidates, rows.unnamed[first], answers)
+    best = candidates.order()
+    starts, lengths = runs(candidates.number)
+    return tally, candidates.label[best[starts]], (lengths > 1).astype(np.int8)
+
+
+@dataclass
+class Candidates:
+    """What the deciding votes on a prediction count for: labels by number, with their votes' weight and newest time."""
+
+    number: np.ndarray
+    label: np.ndarray  # code
+    weight: np.ndarray
+    newest: np.ndarray  # us since 1970
+
+    def order(self) -> np.ndarray:
+        """Returns the rows by number, of each number the leading label first (rule 4)."""
+        return np.lexsort((self.label, ~self.newest, ~self.weight, self.number))  # ~x falls as x grows, never overflows
+
+    def take(self, at: np.ndarray) -> "Candidates":
+        """Returns some of the rows."""
+        return Candidates(self.number[at], self.label[at], self.weight[at], self.newest[at])
+
+
+def _place_unnamed(all_: Candidates, unnamed: np.ndarray, answers: Answers) -> Candidates:
+    """Adds the votes that name no class to the leading named label other than the predicted one, if any (rule 4a)."""
+    named = np.flatnonzero(~unnamed & (all_.label != answers.predicted[all_.number]))
+    order = named[all_.take(named).order()]
+    leading = order[runs(all_.number[order])[0]]
+    wrong = np.flatnonzero(unnamed)
+    place = np.searchsorted(all_.number[leading], all_.number[wrong])
+    met = np.flatnonzero(place < len(leading))
+    met = met[all_.number[leading[place[met]]] == all_.number[wrong[met]]]
+    to, moved = leading[place[met]], wrong[met]
+    weight, newest = all_.weight.copy(), all_.newest.copy()
+    weight[to] += weight[moved]
+    newest[to] = np.maximum(newest[to], newest[moved])
+    kept = np.ones(len(unnamed), bool)
+    kept[moved] = False
+    return Candidates(all_.number, all_.label, weight, newest).take(np.flatnonzero(kept))
 
 
 def _combine_saw(saw: np.ndarray, starts: np.ndarray) -> np.ndarray:
