@@ -39,6 +39,7 @@ PREDICT_DOC = {
                                            "properties": {"image": BINARY["schema"]}}}}}}
 ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
     "prediction_id": {"type": "string", "format": "uuid"}, "label": {"type": "string", "maxLength": 200},
+    "wrong": {"type": "boolean", "description": "instead of a label: the answer is wrong, its class is not named"},
     "labeler": {"type": "string"}, "saw_prediction": {"type": "boolean"}, "withdraws": {"type": "boolean"},
     "origin": {"type": "string", "enum": ["feedback", "import"]}}}
 LABEL_DOC = {"requestBody": {"required": True, "content": {"application/json": {

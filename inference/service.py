@@ -167,7 +167,7 @@ class Service:
         began, now = clock.monotonic(), clock.now()
         live = self._find_model(model)
         if prediction_id is not None:
-            check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
+            prediction_id = check_id(prediction_id, now, OLDEST_BROUGHT_ID, "X-Prediction-Id")
             if (stored := await self._find_answer(prediction_id, hashlib.sha256(data).hexdigest())) is not None:
                 return stored
         id_ = prediction_id or ids.uuid7(now)
@@ -258,7 +258,8 @@ class Service:
 
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str | None = None,
                     labeler_default: str | None = None, strategy: str | None = None,
-                    selection_probability: float | None = None, saw_prediction: bool | None = None) -> list[str]:
+                    selection_probability: float | None = None, saw_prediction: bool | None = None,
+                    shown_label: str | None = None) -> list[str]:
         """Makes judgements durable, all or none, and returns their label ids in order.
 
         `origin` None: each judgement's own, as far as the caller may claim it; a page gives its kind. Raises Refused.
@@ -267,7 +268,8 @@ class Service:
 
         def make_rows() -> list[dict[str, Any]]:
             return [make_label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
-                                   labeler_default=labeler_default, saw_prediction=saw_prediction)
+                                   labeler_default=labeler_default, saw_prediction=saw_prediction,
+                                   shown_label=shown_label)
                     | {"strategy": strategy, "selection_probability": selection_probability}
                     for n, judgement in enumerate(judgements, start=1)]
 

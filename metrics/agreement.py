@@ -35,8 +35,13 @@ def alpha(table: "pa.Table") -> Alpha:
 
 
 def labelers(table: "pa.Table", confidence: float) -> list[Labeler]:
-    """Each labeler's votes and agreement with the consensus; null: votes that name nobody. In the table's order."""
-    votes, agreements = (table.column(c).to_numpy() for c in ("votes", "agreements"))
-    figures = shares(agreements, votes, confidence, "no votes")
-    return [{"labeler": who, "votes": v, "agreements": a, "agreement": f} for who, v, a, f in
-            zip(table.column("labeler").to_pylist(), votes.tolist(), agreements.tolist(), figures, strict=True)]
+    """Each labeler's votes and agreement with other people; null: votes that name nobody. In the table's order.
+
+    `agreement` is the share of agreeing pairs among those of one of their votes and somebody else's on the same
+    prediction. A vote that nobody else cast always agrees with the consensus, which is itself, so it counts for nothing.
+    """
+    counts = [table.column(c).to_numpy() for c in ("votes", "agreements", "pairs", "agreeing_pairs")]
+    figures = shares(counts[3], counts[2], confidence, "nobody else judged what this labeler judged")
+    return [{"labeler": who, "votes": v, "agreements": a, "pairs": p, "agreeing_pairs": q, "agreement": f}
+            for who, v, a, p, q, f in
+            zip(table.column("labeler").to_pylist(), *(c.tolist() for c in counts), figures, strict=True)]

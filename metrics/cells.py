@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract.confidence import NO_BIN
-from contract.counts import ORIGINS
+from contract.counts import ORIGINS, UNNAMED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,11 +35,22 @@ class Cells:
     n_weighted: np.ndarray  # int64
     sum_weight: np.ndarray  # float64, of WEIGHT_SCALE
     sum_weight_squared: np.ndarray  # float64
+    sum_weight_confidence: np.ndarray  # float64, of WEIGHT_SCALE * CONFIDENCE_SCALE
 
     @property
     def labelled(self) -> np.ndarray:
         """Which cells have a consensus label."""
         return self.label != UNLABELLED
+
+    @property
+    def unnamed(self) -> np.ndarray:
+        """Which cells were called wrong without a class (rule 4a): labelled, and never right."""
+        return self.label == (self.names.index(UNNAMED) if UNNAMED in self.names else UNLABELLED - 1)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names that are classes: every label and prediction but `≠`."""
+        return [name for name in self.names if name != UNNAMED]
 
     @property
     def right(self) -> np.ndarray:
@@ -62,7 +73,7 @@ def by_version(table: "pa.Table") -> dict[str, Cells]:
     cells = Cells(names, predicted, label, _numbers(table, "confidence_bin", NO_BIN), origin,
                   _numbers(table, "rank", NO_RANK), _numbers(table, "split", 0).astype(bool), _numbers(table, "n", 0),
                   _numbers(table, "sum_confidence", 0), _numbers(table, "n_weighted", 0), _doubles(table, "sum_weight"),
-                  _doubles(table, "sum_weight_squared"))
+                  _doubles(table, "sum_weight_squared"), _doubles(table, "sum_weight_confidence"))
     return {v: _compact(cells.where(of_version == i)) for i, v in enumerate(versions)}
 
 

@@ -46,7 +46,7 @@ class Scope:
 
     `window` is its first and last day, `as_of` in microseconds since 1970 UTC. `counts` says where each day's counts lie
     ("<inputs>/<known_through>"), `partial` which files were left out (an empty list: none was). `labeler_weights` are
-    whole numbers, WEIGHT_SCALE is 1; `fit` names where they are from.
+    whole numbers, WEIGHT_SCALE is 1; `fit` names where they are from; `roles` says what other words for roles mean.
     """
 
     model: str
@@ -58,6 +58,7 @@ class Scope:
     partial: Sequence[LeftOut] = ()
     fit: str | None = None
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def consensus(self) -> Consensus:
         """Returns how several votes became one label."""
@@ -91,7 +92,8 @@ def build(scope: Scope, counted: WindowCounts, background: Background, rules: Ru
     versions = build_versions(counted, background, rules, drifts)
     document: Evaluation = {
         "schema": "1", "model": scope.model, "window": {"from": scope.window[0], "to": scope.window[1]},
-        "as_of": clock.iso(clock.from_us(scope.as_of)), "engine": scope.engine, "role": scope.role, "rules": RULES,
+        "as_of": clock.iso(clock.from_us(scope.as_of)), "engine": scope.engine,
+        "role": scope.role, "roles": dict(scope.roles), "rules": RULES,
         "consensus": scope.consensus(), "partial": list(scope.partial), "counts": dict(sorted(scope.counts.items())),
         "rows": cast(Rows, counted.rows), "versions": versions,  # the names of contract.counts.ROWS
         "confidence": rules.confidence, "accepted_ratio": rules.accepted_ratio,
@@ -149,23 +151,20 @@ def slice_rows(slices: pa.Table, confidence: float) -> list[SliceValue]:
     """Builds a row for each declared slice, value and version; `slices` has the columns of contract.counts.SLICES."""
     if not slices.num_rows:
         return []
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    unweighted = pa.nulls(slices.num_rows, pa.decimal128(38, 0))
     rows: list[SliceValue] = []
     for name, value in _slice_values(slices):
         has_value = pc.is_null(slices["value"]) if value is None else pc.equal(slices["value"], value)
         chosen = slices.filter(pc.fill_null(pc.and_(pc.equal(slices["slice"], name), has_value), False))
-        cells = chosen.append_column("n_weighted", pa.nulls(chosen.num_rows, pa.int64()))
-        for column in ("sum_weight", "sum_weight_squared"):
-            cells = cells.append_column(column, unweighted[:chosen.num_rows])
-        for version, origins in sorted(sums_by_origin(cells).items()):
+        for version, origins in sorted(sums_by_origin(chosen).items()):
             rows.append({"slice": name, "value": value, "version": version,
                          "predictions": sum(s.n for s in origins.values()),
                          "labelled": sum(s.n for s in select_labelled(origins).values()),
                          "accuracy": accuracy(origins, confidence),
-                         "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()}})
+                         "by_origin": {o: r["accuracy"] for o, r in by_origin(origins, confidence).items()},
+                         "weighted": {o: r["weighted"] for o, r in by_origin(origins, confidence).items()
+                                      if r["weighted"]["value"] is not None}})
     return rows
 
 

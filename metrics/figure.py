@@ -34,11 +34,16 @@ def share(right: float, n: float, confidence: float, reason: str) -> Figure:
     return {"value": float(right / n), "low": float(low), "high": float(high)}
 
 
-def shares(right: Any, n: Any, confidence: float, reason: str) -> list[Figure]:
-    """Returns `share` of each element of two arrays, computed for all of them at once."""
+def shares(right: Any, n: Any, confidence: float, reason: str, missable: Any = 0) -> list[Figure]:
+    """Returns `share` of each element of two arrays, computed for all of them at once.
+
+    `missable`: rows beside the `n` that may have been missed; the lower bound counts them so.
+    """
     right, n = np.asarray(right, float), np.asarray(n, float)
     size = np.where(n > 0, n, 1)
     low, high = intervals.wilson(np.minimum(right, size), size, confidence)
+    if np.any(missable):
+        low, _ = intervals.wilson(np.minimum(right, size), size + missable, confidence)
     return figures(np.where(n > 0, right / size, np.nan), low, high, [reason] * len(n))
 
 

@@ -63,16 +63,18 @@ def cells(rows: HeldOutRows, version: str) -> "pa.Table":
 
     n = len(rows.label)
     bins = confidence_bins(rows.confidence)
-    confidence = np.where(bins == NO_BIN, 0.0, rows.confidence)
+    fixed = (np.where(bins == NO_BIN, 0.0, rows.confidence) * CONFIDENCE_SCALE).astype(np.int64)
     weight = _weights(rows.p)
     columns = {
         "model_version": pa.repeat(version, n), "predicted": pa.array(rows.predicted, pa.string()),
         "confidence_bin": pa.array(bins, mask=bins == NO_BIN), "label": pa.array(rows.label, pa.string()),
         "origin": pa.array(rows.origin, pa.string()), "saw_prediction": pa.nulls(n), "rank": pa.nulls(n),
         "split": pa.repeat(False, n), "n": pa.repeat(1, n),
-        "sum_confidence": pa.array((confidence * CONFIDENCE_SCALE).astype(np.int64)),
+        "sum_confidence": pa.array(fixed),
         "n_weighted": pa.array((weight > 0).astype(np.int64)), "sum_weight": pa.array(weight),
         "sum_weight_squared": pa.array([w * w for w in weight.tolist()], pa.decimal128(38, 0)),
+        "sum_weight_confidence": pa.array([w * c for w, c in zip(weight.tolist(), fixed.tolist(), strict=True)],
+                                          pa.decimal128(38, 0)),
     }
     return canonical(CELLS.name, pa.table(columns))
 

@@ -8,12 +8,13 @@ that it is of: `canonical` (contract/counts.py) adds margins up, `by_version` (m
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from contract.counts import TABLES, VALUES_OF, sum_by
+from contract.counts import TABLES, UNNAMED, VALUES_OF, sum_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 RIGHT, WRONG = "right", "wrong"
+WEIGHTS = ["n", "n_weighted", "sum_weight", "sum_weight_squared"]
 
 
 def by_pair(cells: "pa.Table") -> "pa.Table":
@@ -28,18 +29,37 @@ def by_bin(cells: "pa.Table") -> "pa.Table":
 
 
 def by_rank(cells: "pa.Table") -> "pa.Table":
-    """(version, predicted, rank, split, right or wrong) with `n`: top-k accuracy, and the labels that differ."""
-    return _margin("cells", _merge_labels(cells), ["model_version", "predicted", "label", "rank", "split"], ["n"])
+    """(version, predicted, rank, split, right, wrong or `≠`) with `n`: top-k accuracy, and the labels that differ."""
+    return _margin("cells", _merge_labels(cells, keep=UNNAMED), ["model_version", "predicted", "label", "rank", "split"], ["n"])
+
+
+def by_weighted_pair(cells: "pa.Table") -> "pa.Table":
+    """(version, origin, predicted, label) with the weights, of rows whose weight is known: the confusion that they stand for."""
+    return _margin("cells", _select_weighted(cells), ["model_version", "predicted", "label", "origin"], WEIGHTS)
+
+
+def by_weighted_bin(cells: "pa.Table") -> "pa.Table":
+    """(version, origin, bin, right or wrong) with the weights, of rows whose weight is known."""
+    return _margin("cells", _merge_labels(_select_weighted(cells), RIGHT),
+                   ["model_version", "predicted", "confidence_bin", "label", "origin"],
+                   [*WEIGHTS, "sum_weight_confidence"])
 
 
 def by_value(slices: "pa.Table") -> "pa.Table":
-    """Of declared slices: (slice, value, version, origin, right or wrong) with `n`."""
+    """Of declared slices: (slice, value, version, origin, right or wrong) with `n` and the weights."""
     return _margin("slices", _merge_labels(slices, RIGHT),
-                   ["slice", "value", "model_version", "origin", "predicted", "label"], ["n"])
+                   ["slice", "value", "model_version", "origin", "predicted", "label"], WEIGHTS)
 
 
-def _merge_labels(table: "pa.Table", predicted: str | None = None) -> "pa.Table":
-    """The same rows with a label that says only whether it is the predicted one; null stays null.
+def _select_weighted(cells: "pa.Table") -> "pa.Table":
+    """The labelled cells with a known weight. Of a cell all rows have one, or some have none and add nothing to its sums."""
+    import pyarrow.compute as pc
+
+    return cells.filter(pc.and_(pc.is_valid(cells["label"]), pc.greater(cells["n_weighted"], 0)))
+
+
+def _merge_labels(table: "pa.Table", predicted: str | None = None, keep: str | None = None) -> "pa.Table":
+    """The same rows with a label that says only whether it is the predicted one; null stays null, and so does `keep`.
 
     `predicted`: what stands for every predicted label, too.
     """
@@ -49,7 +69,10 @@ def _merge_labels(table: "pa.Table", predicted: str | None = None) -> "pa.Table"
     right = pc.equal(table["label"], table["predicted"])
     named = table["predicted"] if predicted is None else pa.repeat(predicted, table.num_rows)
     other = pc.if_else(pc.equal(named, WRONG), RIGHT, WRONG)  # a label that is not the predicted one, whatever that is
-    columns = {"predicted": named, "label": pc.if_else(right, named, other)}
+    label = pc.if_else(right, named, other)
+    if keep is not None:
+        label = pc.if_else(pc.equal(table["label"], keep), keep, label)
+    columns = {"predicted": named, "label": label}
     return pa.table([columns.get(name, table[name]) for name in table.column_names], table.column_names)
 
 

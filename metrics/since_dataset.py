@@ -6,6 +6,7 @@ It rests on the counted days after the dataset's window, so it is a sum of cells
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contract.counts import UNNAMED
 from contract.documents.evaluation import SinceDataset
 from metrics.window import DayFigures
 
@@ -35,5 +36,5 @@ def count_since_dataset(learnt: Learnt | None, days: Sequence[DayFigures]) -> Si
     made: SinceDataset = {
         "version": learnt.version, "dataset": learnt.dataset, "after": learnt.last_day,
         "labelled": sum(n for n, _ in new.values()), "mismatches": sum(m for _, m in new.values()),
-        "per_class": [{"label": x, "labelled": n, "mismatches": m} for x, (n, m) in sorted(new.items())]}
+        "per_class": [{"label": x, "labelled": n, "mismatches": m} for x, (n, m) in sorted(new.items()) if x != UNNAMED]}
     return made if learnt.dataset else {**made, "reason": "the live version's dataset is not known: all days count as new"}

@@ -101,11 +101,11 @@ def example_day() -> DayCounts:
 
     cell = {"model_version": "1", "predicted": "a", "confidence_bin": 19, "label": "a", "origin": "audit",
             "saw_prediction": False, "rank": 1, "split": False, "n": 40, "sum_confidence": 39 * CONFIDENCE_SCALE,
-            "n_weighted": 40, "sum_weight": 40, "sum_weight_squared": 40}
+            "n_weighted": 40, "sum_weight": 40, "sum_weight_squared": 40, "sum_weight_confidence": 39 * CONFIDENCE_SCALE}
     piece = {"slice": "camera", "value": "north", "model_version": "1", "origin": "audit", "predicted": "a", "label": "a",
-             "n": 40}
+             "n": 40, "n_weighted": 40, "sum_weight": 40, "sum_weight_squared": 40}
     made = {"cells": rows(CELLS, cell), "slices": rows(SLICES, piece),
-            "people": rows(PEOPLE, {"labeler": "ana", "votes": 40, "agreements": 40}),
+            "people": rows(PEOPLE, {"labeler": "ana", "votes": 40, "agreements": 40, "pairs": 40, "agreeing_pairs": 40}),
             "delays": rows(DELAYS, {"days": 0, "origin": "audit", "n": 40})}
     return DayCounts("2026-01-01", empty_tables() | made, dict.fromkeys(ROWS, 0))
 

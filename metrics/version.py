@@ -9,17 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from contract.counts import Origin
+from contract.counts import UNNAMED, Origin
 from contract.documents.evaluation import LabelCount, Threshold, TopK, Version
 from metrics import calibration as conf
 from metrics.averages import averages
 from metrics.basis import Basis
 from metrics.cells import NO_RANK, Cells, by_version
+from metrics.corrected import correct_for_selection
 from metrics.estimate import accuracy, by_origin, estimate
 from metrics.figure import share
 from metrics.intervals import CONFIDENCE
 from metrics.origin_sums import Sums
-from metrics.per_class import MOST_CONFUSION, confusion, confusion_rows, find_most_confused, per_class, split_of
+from metrics.per_class import (
+    MOST_CONFUSION,
+    confusion,
+    confusion_rows,
+    count_unnamed,
+    find_most_confused,
+    per_class,
+    split_of,
+)
 from metrics.unlabelled import estimate_unlabelled
 from metrics.window import WindowCounts
 
@@ -41,13 +50,18 @@ class Margins:
 
     pairs: Cells  # (predicted, label)
     bins: Cells  # (predicted, bin, right or wrong)
-    ranks: Cells  # (predicted, rank, split, right or wrong)
+    ranks: Cells  # (predicted, rank, split, right, wrong or `≠`)
+    weighted_pairs: Cells | None  # (origin, predicted, label) of rows whose weight is known; None: there are none
+    weighted_bins: Cells | None  # (origin, bin, right or wrong) of these
 
 
 def margins_by_version(window: WindowCounts) -> dict[str, Margins]:
     """The margins of each version, versions in the order of their bytes."""
-    pairs, bins, ranks = (by_version(window.total(name)) for name in ("pairs", "bins", "ranks"))
-    return {version: Margins(pairs[version], bins[version], ranks[version]) for version in pairs}
+    names = ("pairs", "bins", "ranks", "weighted_pairs", "weighted_bins")
+    pairs, *others = (by_version(window.total(name)) for name in names)
+    bins, ranks, *weighted = others
+    return {version: Margins(pairs[version], bins[version], ranks[version], *(of.get(version) for of in weighted))
+            for version in pairs}
 
 
 def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
@@ -56,7 +70,7 @@ def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: li
     what the labels of each origin class rest on, where that was looked up."""
     pairs, bins, ranks = margins.pairs, margins.bins, margins.ranks
     found, level = confusion(pairs), rules.confidence
-    listed = pairs.names if classes is None else sorted(set(classes))
+    listed = pairs.classes if classes is None else sorted(set(classes))
     edges = conf.edges_of(rules.bucket_edges)
     count, wrong = conf.bucket_counts(bins, edges)
     labelled = int(pairs.n[pairs.labelled].sum())
@@ -69,7 +83,8 @@ def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: li
         "by_origin": by_origin(origins, level), **averages(found, level), "top_k": top_k(ranks, len(listed), level),
         "per_class": per_class(pairs, split_of(ranks), calibrated, found, classes, level),
         "class_list": "labels and predictions seen" if classes is None else "card",
-        "new_labels": new_labels(pairs, listed),
+        "new_labels": new_labels(pairs, listed), "unnamed_wrong": count_unnamed(pairs),
+        "corrected": correct_for_selection(margins.weighted_pairs, margins.weighted_bins, listed, level),
         "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
         "most_confused": find_most_confused(found),
         "confidence_buckets": conf.bucket_rows(bins.names, count, wrong, edges),
@@ -79,14 +94,23 @@ def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: li
 
 
 def top_k(cells: Cells, classes: int, level: float) -> list[TopK]:
-    """Top-k accuracy for k = 1, 3, 5 over the rows whose rank can tell; `count` says how many those are."""
+    """Top-k accuracy for k = 1, 3, 5 over the rows whose rank can tell; `count` says how many those are.
+
+    The rank of a row that was called wrong without a class tells for k = 1 alone (rule 4a); for more, the lower bound
+    counts these rows as missed.
+    """
     rows: list[TopK] = []
     for k in TOP:
-        length = -cells.rank
+        length, unnamed = -cells.rank, cells.unnamed & (cells.rank != NO_RANK)
         tells = cells.labelled & ((cells.rank >= 1) | (length >= k) | ((length >= classes) & (cells.rank != NO_RANK)))
+        tells &= ~unnamed | (k == 1)
         right = int(cells.n[tells & (cells.rank >= 1) & (cells.rank <= k)].sum())
         count = int(cells.n[tells].sum())
-        rows.append({"k": k, "right": right, "count": count, **share(right, count, level, "no row's rank can tell")})
+        figure = share(right, count, level, "no row's rank can tell")
+        missed = int(cells.n[unnamed & ~tells].sum())
+        if missed and count:
+            figure["low"] = share(right, count + missed, level, "")["low"]
+        rows.append({"k": k, "right": right, "count": count, **figure})
     return rows
 
 
@@ -103,5 +127,5 @@ def threshold_rows(names: list[str], listed: list[str], count: Any, wrong: Any, 
 def new_labels(cells: Cells, listed: list[str]) -> list[LabelCount]:
     """Consensus labels that the class list does not have, with how many predictions they name."""
     support = np.bincount(cells.label[cells.labelled], cells.n[cells.labelled], len(cells.names)).astype(int).tolist()
-    known = set(listed)
+    known = {*listed, UNNAMED}
     return [{"label": x, "count": n} for x, n in zip(cells.names, support, strict=True) if n and x not in known]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What is added up over the days: name -> (the table it is of, how).
 ADDED = {
     "pairs": ("cells", marginals.by_pair), "bins": ("cells", marginals.by_bin), "ranks": ("cells", marginals.by_rank),
+    "weighted_pairs": ("cells", marginals.by_weighted_pair), "weighted_bins": ("cells", marginals.by_weighted_bin),
     "slices": ("slices", marginals.by_value), "people": ("people", None), "coincidences": ("coincidences", None),
     "delays": ("delays", None),
 }

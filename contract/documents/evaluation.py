@@ -180,6 +180,59 @@ class LabelCount(TypedDict):
     count: Count
 
 
+class UnnamedOf(TypedDict):
+    """Predictions of one label that were called wrong without a class."""
+
+    predicted: str
+    count: Count
+
+
+class UnnamedWrong(TypedDict):
+    """Predictions that were called wrong without a class (docs/design.md#rule-4a-wrong-class-not-named).
+
+    They are in accuracy, precision and confusion; recall, F1 and the averages lack them, and count them in their lower
+    bounds as missed.
+    """
+
+    count: Count
+    by_predicted: list[UnnamedOf]
+
+
+class CorrectedClass(TypedDict):
+    """One class in the predictions that a sample stands for; `support` and `predicted` are Kish's effective sizes."""
+
+    label: str
+    support: float
+    predicted: float
+    precision: Reasoned[Weighted]
+    recall: Reasoned[Weighted]
+    f1: Reasoned[Weighted]
+
+
+class CorrectedPair(TypedDict):
+    """The share of the predictions that a sample stands for with this label and predicted class."""
+
+    label: str
+    predicted: str
+    share: float
+
+
+class CorrectedCalibration(ClassCalibration):
+    """The calibration error of the predictions that a sample stands for."""
+
+    n_effective: float
+
+
+class Corrected(TypedDict):
+    """What the rows of one origin whose selection probability is known say of all predictions: each stands for 1/p."""
+
+    labelled: Count
+    n_effective: float
+    per_class: list[CorrectedClass]
+    confusion: list[CorrectedPair]
+    calibration: CorrectedCalibration
+
+
 class Version(TypedDict):
     """All figures of one model version."""
 
@@ -197,6 +250,8 @@ class Version(TypedDict):
     per_class: list[OfClass]
     class_list: Literal["card", "labels and predictions seen"]
     new_labels: list[LabelCount]
+    unnamed_wrong: Annotated[UnnamedWrong, Field(default={"count": 0, "by_predicted": []})]
+    corrected: Annotated[dict[Origin, Corrected], Field(default={})]
     confusion: list[Pair]
     confusion_omitted: Count
     most_confused: list[Pair]
@@ -225,11 +280,13 @@ class Rows(TypedDict):
     duplicate_predictions: Count
     labels: Count
     other_model: Count
+    unknown_role: Annotated[Count, Field(default=0)]
     invalid: Count
     misfiled: Count
     future: Count
     duplicate: Count
     orphan: Count
+    other_answer: Annotated[Count, Field(default=0)]
     superseded: Count
     withdrawn: Count
     vote: Count
@@ -299,14 +356,17 @@ class SliceValue(TypedDict):
     labelled: Count
     accuracy: Reasoned[Figure]
     by_origin: dict[Origin, Reasoned[Figure]]
+    weighted: Annotated[dict[Origin, Reasoned[Weighted]], Field(default={})]  # where selection probabilities are known
 
 
 class Labeler(TypedDict):
-    """One labeler's votes and agreement with the consensus; null: votes that name nobody."""
+    """One labeler's votes, how many name the consensus, and agreement with other people; null: nobody is named."""
 
     labeler: str | None
     votes: Count
     agreements: Count
+    pairs: Annotated[Count, Field(default=0)]
+    agreeing_pairs: Annotated[Count, Field(default=0)]
     agreement: Reasoned[Figure]
 
 
@@ -359,6 +419,7 @@ class Evaluation(TypedDict):
     as_of: str
     engine: str
     role: str
+    roles: Annotated[dict[str, str], Field(default={})]  # other words for roles, and what they mean
     rules: Annotated[str, Field(json_schema_extra={"const": RULES})]
     consensus: Annotated[Consensus | None, Field(default=None)]
     partial: list[LeftOut]

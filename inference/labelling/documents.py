@@ -31,6 +31,7 @@ class Batch(Document):
     created_at: str
     expires_at: str
     predicted: str | None = None  # of a review batch: the label that all its items got
+    naming: bool = False  # all its items were called wrong, and wait for the name of their class
     items: list[BatchItem]
 
     def find_item(self, prediction_id: str) -> BatchItem | None:
@@ -39,7 +40,7 @@ class Batch(Document):
 
 
 class Answers(Document):
-    """`answer-<n>-<k>.json`: prediction id -> label; null when the person could not say."""
+    """`answer-<n>-<k>.json`: prediction id -> label, `≠` for an answer called wrong; null when the person could not say."""
 
     schema_: str = Field(default="1", alias="schema")
     holder: BatchHolder

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contract import clock, ids
+from contract.counts import UNNAMED
 from contract.errors import BadLabel
 from contract.labels import normalise
 from inference.auth import ANONYMOUS, Caller, Refused
@@ -14,7 +15,7 @@ MOST_LABELS = 10_000
 
 
 def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str) -> str:
-    """Returns a UUIDv7 that is neither from the future nor older than `oldest`.
+    """Returns a UUIDv7, in small letters, that is neither from the future nor older than `oldest`.
 
     Refused (422) otherwise, by the name `what`.
     """
@@ -27,7 +28,7 @@ def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str)
     if moment < now - oldest:
         raise Refused(422, "id_too_old", f"{what}: {prediction_id} is from {clock.iso(moment)}; the oldest accepted is "
                       f"{clock.iso(now - oldest)}.")
-    return prediction_id
+    return prediction_id.lower()  # predictions and labels join by their bytes
 
 
 def decide_origin(claimed: object, caller: Caller, what: str) -> str:
@@ -55,26 +56,42 @@ def qualify_labeler(caller: Caller, labeler: str | None) -> str:
 
 
 def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetime, oldest: timedelta, origin: str | None,
-                   labeler_default: str | None, saw_prediction: bool | None) -> dict[str, Any]:
+                   labeler_default: str | None, saw_prediction: bool | None, shown_label: str | None = None) -> dict[str, Any]:
     """Makes the row of one judgement, without what the sample says of it. Refused names the judgement by `what`.
 
-    `origin` None: what the caller may claim. `saw_prediction` None: what the judgement says.
+    `origin` None: what the caller may claim. `saw_prediction` None: what the judgement says. `shown_label`: the answer
+    that a page showed, for judgements that call it wrong.
     """
     if not isinstance(judgement, dict):
         raise Refused(422, "bad_label", f"{what}: expected a JSON object, got {type(judgement).__name__}.")
     withdraws = _read_flag(judgement, "withdraws", what)
     try:
-        label = judgement.get("label")
-        label = None if withdraws and label is None else normalise(label)
+        label = _read_label(judgement, bool(withdraws), what)
         labeler_named = judgement.get("labeler")
         labeler = qualify_labeler(caller, labeler_default if labeler_named is None else normalise(labeler_named))
     except BadLabel as error:
         raise Refused(422, "bad_label", f"{what}: {error}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
+    saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
     return {"label_id": ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,
             "origin": origin or decide_origin(judgement.get("origin"), caller, what), "withdraws": withdraws,
-            "actor": caller.id}
+            "shown_label": shown_label if label == UNNAMED else None, "actor": caller.id}
+
+
+def _read_label(judgement: dict[str, Any], withdraws: bool, what: str) -> str | None:
+    """Reads the class that was named, `≠` for an answer that was only called wrong (rule 4a); None of a withdrawal.
+
+    Raises BadLabel; Refused where it says two things at once.
+    """
+    label = judgement.get("label")
+    if _read_flag(judgement, "wrong", what):
+        if label not in (None, UNNAMED) or withdraws:
+            other = "withdraws" if withdraws else f"the label {label!r}"
+            raise Refused(422, "bad_label", f"{what}: expected either wrong or a class, got wrong and {other}. A label that "
+                          f"names the class says already that the answer is wrong.")
+        return UNNAMED
+    return None if withdraws and label is None else normalise(label)
 
 
 def _read_flag(judgement: dict[str, Any], name: str, what: str) -> bool | None:

@@ -6,7 +6,8 @@ the service; the answers here only say what need not be asked again, without wai
 
 An item waits while it has fewer opinions than wanted and no unexpired batch holds it. Wanted are one (or, for the
 sample's hash-chosen share, `judges`), and one more, up to three, while the opinions differ. Only the first opinion has
-a selection probability; nobody is asked twice about one item.
+a selection probability. An item that was called wrong, without a class, comes first: it waits for the class, and whoever
+called it wrong may be asked for that once. Otherwise nobody is asked twice about one item.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contract import clock, jsonio, layout, samples
+from contract.counts import UNNAMED
 from contract.errors import AlreadyExists, NotFound, UsageError
 from contract.labels import normalise
 from contract.samples import Sample
@@ -36,6 +38,15 @@ class Judged(NamedTuple):
     p: float | None
     strategy: str
     judgements: list[dict[str, str]]
+
+
+class Waiting(NamedTuple):
+    """An item to hand out."""
+
+    item: Item
+    opinions: int  # that it has
+    naming: bool  # it was called wrong, and waits for its class
+    completes: bool  # by the person it is for, who has not named the class yet
 
 
 class Queue:
@@ -94,27 +105,38 @@ class Queue:
         return {n: b for n, b in self.list_batches().items()
                 if b.expires_at > now and len(answers.get(n, {})) < len(b.items)}
 
-    def count_wanted(self, prediction_id: str, labels: Iterable[str | None]) -> int:
+    def count_wanted(self, item: Item, labels: Iterable[str | None]) -> int:
         """Counts the opinions that an item is to get, given those it has."""
-        named = [label for label in labels if label is not None]
-        base = samples.opinions(self.sample, prediction_id)
-        return max(base, min(len(named) + 1, SPLIT_OPINIONS)) if len(set(named)) > 1 and _is_tied(named) else base
+        said = [label for label in labels if label is not None]
+        other = [label for label in said if label not in (UNNAMED, item.predicted)]
+        apart = [label for label in said if label != UNNAMED] if other else said  # a `≠` counts for another class that is named
+        base = samples.opinions(self.sample, item.prediction_id)
+        return max(base, min(len(said) + 1, SPLIT_OPINIONS)) if len(set(apart)) > 1 and _is_tied(apart) else base
 
-    def list_waiting(self, holder: BatchHolder | None = None) -> list[tuple[Item, int]]:
-        """Lists the items to hand out (to this holder), each with the number of opinions it has; the fewest first."""
+    def list_waiting(self, holder: BatchHolder | None = None) -> list[Waiting]:
+        """Lists the items to hand out (to this holder): first those that wait for a class, then those with fewest opinions."""
         opinions, answers = self.collect_opinions(), self._collect_answers()
+        times = self._count_times(holder) if holder else Counter()
         held = {i.prediction_id for n, b in self.list_open_batches().items() for i in b.items
                 if i.prediction_id not in answers.get(n, {})}
         waiting = []
         for prediction_id, item in self._drawn.read_all().items():
             given = opinions.get(prediction_id, {})
-            count = sum(label is not None for label in given.values())
-            asked_before = holder is not None and _identify(holder) in given
+            mine = given.get(_identify(holder)) if holder else None
+            completes = mine == UNNAMED and times[prediction_id] == 1
+            asked_before = holder is not None and _identify(holder) in given and not completes
             if item.image_sha256 is None or item.image_uri is None or prediction_id in held or asked_before:
                 continue
-            if count < self.count_wanted(prediction_id, given.values()):
-                waiting.append((item, count))
-        return sorted(waiting, key=lambda w: w[1])
+            found = Waiting(item, sum(label is not None for label in given.values()), _waits_for_class(item, given.values()),
+                            completes)
+            if found.naming or found.opinions < self.count_wanted(item, given.values()):
+                waiting.append(found)
+        return sorted(waiting, key=lambda w: (not w.naming, w.opinions))
+
+    def _count_times(self, holder: BatchHolder) -> Counter[str]:
+        """Counts how often each item was handed to this person."""
+        mine = (b for b in self.list_batches().values() if _identify(b.holder) == _identify(holder))
+        return Counter(item.prediction_id for batch in mine for item in batch.items)
 
     # -- handing out ------------------------------------------------------------------------------------------------
 
@@ -137,24 +159,27 @@ class Queue:
             self._known[f"batch-{n}"] = batch
             return n, batch
 
-    def _choose_items(self, waiting: list[tuple[Item, int]], size: int) -> list[tuple[Item, int]]:
-        present = [w for w in waiting[:4 * size + 100] if self._is_not_erased(w[0])]
+    def _choose_items(self, waiting: list[Waiting], size: int) -> list[Waiting]:
+        present = [w for w in waiting[:4 * size + 100] if self._is_not_erased(w.item)]
         if self.sample.kind == "review" and present:
-            label = Counter(w[0].predicted for w in present).most_common(1)[0][0]
-            present = [w for w in present if w[0].predicted == label]
+            present = [w for w in present if w.naming == present[0].naming]
+            label = Counter(w.item.predicted for w in present).most_common(1)[0][0]
+            present = [w for w in present if w.item.predicted == label]
         return present[:size]
 
     def _is_not_erased(self, item: Item) -> bool:
         """Says whether the picture is still there to be judged."""
         return not self.storage.exists(layout.erasure(item.image_sha256 or ""))
 
-    def _make_batch(self, holder: BatchHolder, chosen: list[tuple[Item, int]]) -> Batch:
+    def _make_batch(self, holder: BatchHolder, chosen: list[Waiting]) -> Batch:
         now = clock.now()
-        items = [BatchItem(prediction_id=i.prediction_id, image=i.image_sha256, p=None if count else i.p)
-                 for i, count in chosen]
+        # Who names the class of what they called wrong replaces their own opinion, so its probability goes on.
+        items = [BatchItem(prediction_id=w.item.prediction_id, image=w.item.image_sha256,
+                           p=w.item.p if not w.opinions or (w.completes and w.opinions == 1) else None) for w in chosen]
         return Batch(holder=holder, created_at=clock.iso(now),
                      expires_at=clock.iso(now + timedelta(minutes=HOLD_MINUTES)), items=items,
-                     predicted=chosen[0][0].predicted if self.sample.kind == "review" else None)
+                     predicted=chosen[0].item.predicted if self.sample.kind == "review" else None,
+                     naming=chosen[0].naming)
 
     def find_batch(self, n: int) -> Batch:
         """Returns batch n; NotFound when it was never handed out."""
@@ -212,6 +237,12 @@ def _identify(holder: BatchHolder) -> tuple[str, str, str]:
     return holder.actor, holder.labeler, holder.visitor
 
 
+def _waits_for_class(item: Item, labels: Iterable[str | None]) -> bool:
+    """Says whether somebody called the answer wrong and nobody named another class."""
+    named = {label for label in labels if label is not None}
+    return UNNAMED in named and not named - {UNNAMED, item.predicted} and len(list(labels)) < SPLIT_OPINIONS
+
+
 def _is_tied(named: list[str]) -> bool:
     """Says whether no label has more votes than every other."""
     top = Counter(named).most_common(2)
@@ -225,12 +256,20 @@ def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
 
 
 def parse_answers(answers: object) -> dict[str, str | None]:
-    """Parses `[{"prediction_id", "label"}]` to {id: label}; a null label says: cannot tell.
+    """Parses `[{"prediction_id", "label" or "wrong": true}]` to {id: label}.
 
-    UsageError says what is wrong.
+    `wrong` is `≠` (rule 4a); a null label says: cannot tell. UsageError says what is wrong.
     """
     if not isinstance(answers, list) or not all(isinstance(a, dict) and isinstance(a.get("prediction_id"), str)
                                                 for a in answers):
-        raise UsageError('expected "answers" as a list of {"prediction_id", "label"}, got '
+        raise UsageError('expected "answers" as a list of {"prediction_id", "label" or "wrong": true}, got '
                          f"{jsonio.dumps(answers)[:80].decode(errors='replace')}.")
-    return {a["prediction_id"]: None if a.get("label") is None else normalise(a["label"]) for a in answers}
+    return {a["prediction_id"]: _parse_label(a) for a in answers}
+
+
+def _parse_label(answer: dict[str, Any]) -> str | None:
+    label, wrong = answer.get("label"), answer.get("wrong", False)
+    if not isinstance(wrong, bool) or (wrong and label not in (None, UNNAMED)):
+        raise UsageError(f"the answer on {answer['prediction_id']}: expected a label or wrong: true, got both "
+                         f"{label!r} and {wrong!r}.")
+    return UNNAMED if wrong else None if label is None else normalise(label)

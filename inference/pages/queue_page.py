@@ -69,7 +69,8 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     n, batch = given or (None, None)
     return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.find_csrf_token(request),
                          "classes": classes, "items": _list_items(batch),
-                         **({"predicted": batch.predicted} if batch and batch.predicted is not None else {})},
+                         **({"predicted": batch.predicted, "naming": batch.naming}
+                            if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
 
 
@@ -117,7 +118,8 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
         for group in groups:
             written += len(await site.service.label(
                 group.judgements, caller=caller, origin=kind, labeler_default=_choose_labeler(batch.holder, document),
-                strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review"))
+                strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review",
+                shown_label=batch.predicted))
     await run_in_thread(queue.save_answers, n, answers)
     return written
 
@@ -141,7 +143,7 @@ async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[
 
 
 async def take_json_answers(site: Site, request: Request, caller: Caller, kind: str) -> JSONResponse:
-    """Answers the `POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label"}]}."""
+    """Answers the `POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label" or "wrong": true}]}."""
     document = await read_json_object(request)
     with refuse_errors():
         answers = parse_answers(document.get("answers"))

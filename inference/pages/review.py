@@ -1,4 +1,8 @@
-"""`/review`: a grid of pictures that got the same predicted label; unmark the wrong ones, submit once."""
+"""`/review`: a grid of pictures that got the same predicted label; unmark the wrong ones, submit once.
+
+An unmarked picture says that the answer is wrong (rule 4a of docs/design.md). Such pictures come back first, for the name
+of their class.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from contract.counts import UNNAMED
 from inference.auth import Caller, read_form, require
 from inference.labelling.documents import Batch
 from inference.labelling.queue import parse_answers
@@ -44,11 +49,13 @@ def make_router(site: Site) -> APIRouter:
 
 
 def _read_answers(form: dict[str, str]) -> list[dict[str, str | None]]:
-    """Reads the answers of a form: the class that was named, else of a marked picture the predicted label, else null."""
+    """Reads the answers of a form: the class that was named; of a marked picture the predicted label; null where the person
+    cannot tell; of the others that the answer is wrong."""
     answers: list[dict[str, str | None]] = []
     for i in form.get("items", "").split():
         named, marked = form.get(f"class-{i}", "").strip(), f"ok-{i}" in form
-        answers.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else None)})
+        unsure = None if f"unsure-{i}" in form else UNNAMED
+        answers.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else unsure)})
     return answers
 
 
@@ -64,7 +71,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
             classes = await run_in_thread(site.list_classes, choice.model)
             progress = await run_in_thread(choice.queue.count_progress)
             return site.render(request, "review.html", caller, choice=choice, batch=int(n), items=batch.items,
-                               predicted=batch.predicted, classes=classes, progress=progress,
+                               predicted=batch.predicted, naming=batch.naming, classes=classes, progress=progress,
                                taken=request.query_params.get("taken"))
     given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)
     if given is None:

@@ -44,7 +44,8 @@ class Service(Protocol):
 
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
                     labeler_default: str | None = None, strategy: str | None = None,
-                    selection_probability: float | None = None, saw_prediction: bool | None = None) -> list[str]:
+                    selection_probability: float | None = None, saw_prediction: bool | None = None,
+                    shown_label: str | None = None) -> list[str]:
         """Makes judgements durable and returns their ids."""
 
 

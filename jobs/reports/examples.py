@@ -40,7 +40,7 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
     consensus = evaluation["consensus"]
     weights = consensus["labeler_weights"] if consensus else {}
     question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
-                        labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
+                        roles=evaluation["roles"], labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         listed = day_files.leave_out(day_files.list_day(storage, name), left_out)

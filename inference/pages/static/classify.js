@@ -78,8 +78,9 @@ function show(answer) {
   }
 }
 
-async function judge(label) {
-  const judgement = { prediction_id: current.prediction_id, label, saw_prediction: true };
+async function judge(label) { // null: the first answer is wrong, whatever the class
+  const said = label === null ? { wrong: true } : { label };
+  const judgement = { prediction_id: current.prediction_id, saw_prediction: true, ...said };
   if (page.dataset.labeler) judgement.labeler = page.dataset.labeler;
   try {
     await post("/v1/labels", JSON.stringify(judgement), "application/json");
@@ -91,7 +92,9 @@ async function judge(label) {
   for (const [i, item] of [...byId("answers").children].entries()) {
     item.firstChild.classList.toggle("chosen", current.predictions[i].label === label);
   }
-  byId("thanks").textContent = `Thank you. Kept as “${label}”. You can still change it.`;
+  byId("thanks").textContent = label === null
+    ? "Thank you. Kept as wrong. If you know the right class, choose it above or type it."
+    : `Thank you. Kept as “${label}”. You can still change it.`;
 }
 
 byId("file").addEventListener("change", (event) => {
@@ -114,6 +117,7 @@ document.addEventListener("paste", (event) => {
 });
 
 if (page.dataset.mayLabel) {
+  byId("wrong").addEventListener("click", () => judge(null));
   byId("correct").addEventListener("click", () => judge(current.predictions[0].label));
   byId("other").addEventListener("submit", (event) => {
     event.preventDefault();
