@@ -24,6 +24,7 @@ from jobs.engines import day_files
 from jobs.engines.prefetch import prefetch
 from jobs.engines.question import DayFiles, Question
 from jobs.evaluation_request import ENGINES, Request
+from jobs.unknown_roles import warn_of_unknown_roles
 from metrics import evaluation
 from metrics.evaluation import Background, Scope
 from metrics.since_dataset import Learnt
@@ -55,6 +56,7 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     question = request.question
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
     counted = count(storage, request, window.days)
+    warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
     return document, write(storage, document, counted.window)
 

@@ -22,7 +22,7 @@ from contract.errors import EmptyData, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from jobs.engines.question import Question, convert_settings
+from jobs.engines.question import Question, convert_settings, parse_role
 from jvm import spark_conf as spark_settings
 
 
@@ -63,7 +63,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
     spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
-    question = Question(settings.need_model(), clock.to_us(as_of), role, **convert_settings(settings.evaluate))
+    question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
     rows = find_labelled(spark.sparkContext, storage, days, question)
     return build(spark, storage, question.model, rows, settings.dataset, as_of,
                  {"from": present.first, "to": present.last})

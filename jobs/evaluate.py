@@ -42,7 +42,7 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
               "alone means its end). [default: now]")
 @click.option("--full", is_flag=True, help="Count every day again.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
-@click.option("--role", default="live", show_default=True, help="Role of the predictions: live, shadow or batch.")
+@click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
 @click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON lines or Parquet file, no root.")

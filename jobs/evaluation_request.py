@@ -12,7 +12,7 @@ from contract.errors import UsageError
 from contract.records import PREDICTION
 from contract.settings import Settings, is_submitted
 from jobs.engines import day_files
-from jobs.engines.question import Question, Slice, convert_settings
+from jobs.engines.question import Question, Slice, convert_settings, parse_role
 from metrics.version import Rules
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
@@ -63,7 +63,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     options: dict[str, Any] = {"runner": runner} if runner else {}
     if engine == "spark":
         options = _spark_options(settings, spark_conf)
-    question = Question(settings.need_model(), moment, role, slices=declared, **convert_settings(chosen))
+    question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules)
 

@@ -53,7 +53,7 @@ def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     import pyarrow.compute as pc
 
     table = _read_columns(storage, key)
-    mine = pc.and_(pc.equal(table["model"], model), pc.equal(pc.fill_null(table["role"], "live"), "live"))
+    mine = pc.and_(pc.equal(table["model"], model), pc.equal(pc.fill_null(pc.ascii_lower(table["role"]), "live"), "live"))
     table = table.filter(pc.fill_null(mine, False))
     columns = [table[c].to_pylist() for c in ("prediction_id", "predicted_label")]
     bins = _bin_confidences(table["confidence"])

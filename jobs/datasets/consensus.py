@@ -26,8 +26,8 @@ def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayF
                   question: Question) -> list[dict[str, Any]]:
     """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
 
-    Columns: day, prediction_id, image_sha256, image_uri, label, origin, votes and agreeing (deciding votes), labelers
-    (of the agreeing ones, sorted), labeled_at (of the newest deciding vote, us), selection_probability (of the
+    Columns: day, prediction_id, image_sha256, image_uri, label (`≠`: wrong, class not named), origin, votes and agreeing
+    (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of the newest deciding vote, us), selection_probability (of the
     earliest).
     """
     numbers = {day.day: _day_number(day.day) for day in days}
@@ -124,7 +124,7 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
 def _make_columns(verdict: rules.LabelOutcome) -> dict[str, Any]:
     deciding, label = verdict.deciding, verdict.label
     agreeing = [row for row in deciding if row["label"] == label]
-    return {"label": label, "votes": len(deciding), "agreeing": len(agreeing),
+    return {"label": label, "votes": len(deciding), "agreeing": verdict.counted_for[label or ""],
             "labelers": sorted({row["labeler"] or "" for row in agreeing}),
             "labeled_at": max(row["labeled_at"] for row in deciding),
             "selection_probability": rules.in_order(deciding, rules.LABEL_ORDER)[0].get("selection_probability")}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract import jsonio
-from contract.counts import ORIGINS
+from contract.counts import ORIGINS, UNNAMED
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData
 from contract.settings import DatasetSettings
@@ -88,6 +88,10 @@ def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: Dataset
     rows = {sha: row for sha, row in known.items() if settings.replay}
     for row in _choose_one_per_image(labelled, listed):
         sha = row["image_sha256"]
+        if row["label"] == UNNAMED:
+            listed.append(_describe_left_out(sha, "class not named", "called wrong"))
+            rows.pop(sha, None)
+            continue
         if row["agreeing"] < settings.min_agreement * row["votes"]:
             listed.append(_describe_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
             continue

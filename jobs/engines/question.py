@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
+from contract.errors import UsageError
 from contract.rows.listing import fingerprint
 from contract.settings import EvaluateSettings
 
@@ -99,6 +100,15 @@ class Question:
 def fold_case(word: str) -> str:
     """Returns the word with the capitals A to Z made small; all engines can do exactly that."""
     return word.translate(SMALL_LETTERS)
+
+
+def parse_role(word: str) -> str:
+    """Returns the role that an option names, in any case. UsageError for a word that is none."""
+    role = fold_case(word)
+    if role not in ROLES:
+        raise UsageError(f"role {word!r}: expected one of {', '.join(ROLES)}. Another word in the rows is mapped by the setting "
+                         f"evaluate.roles, e.g. {{production: live}}.")
+    return role
 
 
 def convert_settings(settings: EvaluateSettings) -> dict[str, Any]:

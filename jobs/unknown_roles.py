@@ -1,0 +1,41 @@
+"""Which words for roles stand in rows that were not counted because their role is none (rule 2 of docs/design.md)."""
+
+import logging
+from collections import Counter
+
+from contract import layout
+from contract.errors import ForeignSchema
+from contract.rows.listing import list_rows
+from contract.rows.reading import read_columns
+from contract.stores.store import Storage
+from jobs.engines.question import Question
+from metrics.window import WindowCounts
+
+log = logging.getLogger(__name__)
+MOST_WORDS = 5
+
+
+def warn_of_unknown_roles(storage: Storage, question: Question, counted: WindowCounts) -> None:
+    """Says on standard error which words were not understood, on how many rows, and the setting that maps them."""
+    days = [day.day for day in counted.days if day.rows["unknown_role"]]
+    if not days:
+        return
+    words = _count_words(storage, question, days)
+    named = ", ".join(f"{word!r} on {n:,} rows" for word, n in words.most_common(MOST_WORDS))
+    first = next(iter(words), "production")
+    log.warning("not counted: role %s. Expected live, shadow, canary, batch or replay, or a setting that says what the word "
+                "means: evaluate.roles, e.g. {%s: live}.", named, first)
+
+
+def _count_words(storage: Storage, question: Question, days: list[str]) -> Counter[str]:
+    """Counts the model's rows by each word that is no role."""
+    found: Counter[str] = Counter()
+    for entry in (e for day in days for e in list_rows(storage, layout.PREDICTIONS, day)):
+        try:
+            table = read_columns(storage, entry.key, ["model", "role"], required=["model"])
+        except ForeignSchema:
+            continue  # named by whoever counted this day
+        if "role" in table.column_names:
+            pairs = zip(table["model"].to_pylist(), table["role"].to_pylist(), strict=True)
+            found.update(role for model, role in pairs if model == question.model and question.resolve_role(role) is None)
+    return found
