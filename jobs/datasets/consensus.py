@@ -27,8 +27,8 @@ def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayF
     """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
 
     Columns: day, prediction_id, image_sha256, image_uri, label (`≠`: wrong, class not named), origin, votes and agreeing
-    (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of the newest deciding vote, us), selection_probability (of the
-    earliest).
+    (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of the
+    newest deciding vote, us), selection_probability (of the earliest).
     """
     numbers = {day.day: _day_number(day.day) for day in days}
     at = task_store.describe(storage)
