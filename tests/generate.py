@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from contract.records import LABEL, PREDICTION
+from contract.records import LABEL, PREDICTION, Field
 
 DAY_US = 86_400_000_000
 REQUIRED = {"predictions": set(PREDICTION.required), "labels": set(LABEL.required)}
@@ -24,6 +24,14 @@ CONFIDENCES = [None, math.nan, math.inf, -math.inf, -0.25, -1e-300, 1.5, *EDGES,
 PROBABILITIES = [None, None, 0.0, -0.5, 2**-20, math.nextafter(2**-20, 0), math.nextafter(2**-20, 1), 0.1, 1 / 3, 0.25, 0.25,
                  1.0, math.nextafter(1, 2), math.nan, math.inf, 0.7]
 NAMES = ["cat", "dog", "Dog", "dog ", "é", "e\u0301", "日本", "\U0001f600", "\uffff", "=1+1", "a,b\"'"]
+# "Wrong, class not named", and labels that only look like it: they name a class.
+WRONG, NEARLY_WRONG = "\u2260", ["=\u0338", "\u2260 ", "\u2260\u2260"]
+CLASSES = ["audit", "review", "import", "feedback"]
+# Known roles in odd case, and words that are no role; the last four only look like one.
+ROLES = [*["shadow"] * 4, "batch", "canary", "replay", "LIVE", "BATCH", "Shadow", "REPLAY", "production", "Production", "prod",
+         "", "live ", "l\u0131ve", "\u017fhadow", "null"]
+# For a test that maps words to roles; other cases of a word mean the same.
+ROLE_WORDS = {"production": "live", "Prod": "shadow"}
 
 
 @dataclass
@@ -71,16 +79,17 @@ class Pool:
 
     def prediction(self):
         rng = self.rng
-        top = rng.choice([None, [], ["cat"], ["cat", "dog"], ["dog", "cat", "é"], NAMES, [None, "cat"], ["cat", "cat", "dog"]])
+        top = rng.choice([None, [], ["cat"], ["cat", "dog"], ["dog", "cat", "é"], NAMES, [None, "cat"], ["cat", "cat", "dog"],
+                          ["cat", WRONG]])
         return {
             "prediction_id": self.id(),
             "predicted_at": often(rng, rng.choice(self.times), None, *self.never, *self.later, -1, share=0.85),
             "recorded_at": often(rng, None, *self.times, *self.later, *self.never, share=0.6),
             "model": often(rng, "m", "other", "M", "", None, share=0.8),
             "model_version": often(rng, rng.choice(["1", "2", "10"]), "v3", "", None, "01", share=0.9),
-            "predicted_label": often(rng, rng.choice(NAMES[:2]), *NAMES, "", None, share=0.8),
+            "predicted_label": often(rng, rng.choice(NAMES[:2]), *NAMES, "", None, *[WRONG] * 3, *NEARLY_WRONG, share=0.8),
             "confidence": rng.choice(CONFIDENCES),
-            "role": often(rng, rng.choice(["live", None]), "shadow", "batch", "", "LIVE", share=0.85),
+            "role": often(rng, rng.choice(["live", None, "Live"]), *ROLES, share=0.75),
             "top_labels": top,
             "top_probabilities": rng.choice([None, [], [0.1, 0.2], [0.1, None], [0.1, math.nan], [-0.0, 0.2], [0.0, 0.1]]),
             "image_sha256": rng.choice([None, "", "ab", "aB", "é"]), "bytes": rng.choice([None, 0, -1, 2**40]),
@@ -95,18 +104,38 @@ class Pool:
         return {
             "label_id": often(rng, None, "", "l1", "l2", "l3", uuid7(start_of(self.day), 9), share=0.4),
             "prediction_id": self.id(),
-            "label": often(rng, rng.choice(NAMES[:3]), *NAMES, "", None, share=0.85),
+            "label": often(rng, rng.choice([*NAMES[:3], WRONG]), *NAMES, "", None, *NEARLY_WRONG, share=0.85),
             "labeler": rng.choice([None, "ann", "bob", "Bob", "cyd", "dan"]),
             "labeled_at": often(rng, rng.choice(self.times + self.later), None, *self.never, 5 * DAY_US, share=0.9),
             "recorded_at": often(rng, None, *self.later, *self.never, share=0.6),
-            "origin": often(rng, rng.choice(["audit", "audit", "review", "import", "feedback"]), None, "", "Audit",
-                            "robot", share=0.85),
+            "origin": often(rng, rng.choice(["audit", *CLASSES]), None, "", "Audit", "robot", share=0.85),
             "saw_prediction": rng.choice([False, False, True, None]),
+            "shown_label": self.shown_label(rng.choice(NAMES[:2])),
             "withdraws": often(rng, None, False, True, share=0.7),
             "selection_probability": rng.choice(PROBABILITIES),
             "strategy": rng.choice([None, "uniform", "floor"]),
             "actor": rng.choice([None, "key-1"]),
         }
+
+    def shown_label(self, right):
+        """Null, the text that was predicted, or another one: an empty one and `≠` are others too."""
+        return often(self.rng, self.rng.choice([None, right]), *NAMES, "", WRONG, *NEARLY_WRONG, share=0.85)
+
+    def crowd(self, prediction):
+        """Labels of several people for one prediction, mostly of one origin, some of them `≠`; times and labels tie often."""
+        rng, predicted = self.rng, prediction["predicted_label"]
+        named = rng.sample(NAMES[:3], 2)
+        said = rng.choice([[WRONG], [WRONG, WRONG], [WRONG] * 3, [WRONG, predicted], [WRONG, WRONG, predicted],
+                           [WRONG, WRONG, predicted, predicted], [WRONG, WRONG, WRONG, predicted], [WRONG, named[0]],
+                           [WRONG, *named], [WRONG, WRONG, *named], [WRONG, predicted, *named],
+                           [WRONG, WRONG, predicted, named[0]]])
+        people = rng.sample([None, "ann", "bob", "Bob", "cyd", "dan"], len(said))
+        origin, times = rng.choice(CLASSES[1:] + CLASSES), rng.sample(self.later[:3] + self.times[-2:], 2)
+        mixed = rng.random() < 0.4
+        return [{**self.label(), "label_id": None, "prediction_id": prediction["prediction_id"], "label": label,
+                 "labeler": labeler, "labeled_at": rng.choice(times), "recorded_at": None, "withdraws": None,
+                 "origin": rng.choice(CLASSES) if mixed else origin, "shown_label": self.shown_label(predicted)}
+                for label, labeler in zip(said, people, strict=True)]
 
 
 def log(rng, day="2026-11-20", predictions=8, labels=16, as_of=None):
@@ -114,9 +143,12 @@ def log(rng, day="2026-11-20", predictions=8, labels=16, as_of=None):
     as_of = start_of(day) + 2 * DAY_US if as_of is None else as_of
     pool = Pool(rng, day, max(2, predictions * 2 // 3), as_of)
     made = Log(day, [pool.prediction() for _ in range(predictions)], [])
+    judged = [r for r in made.predictions if r["prediction_id"] in pool.ids and r["model"] == "m"] or made.predictions
     # Most labels share few predictions, so that people disagree; some judge what nobody predicted.
     pool.ids = [r["prediction_id"] for r in made.predictions][:max(2, labels // 3)] + pool.ids[:1]
-    made.labels += [pool.label() for _ in range(labels)]
+    while judged and len(made.labels) < labels // 2:
+        made.labels += pool.crowd(rng.choice(judged))
+    made.labels += [pool.label() for _ in range(labels - len(made.labels))]
     for rows, fresh in ((made.predictions, pool.prediction), (made.labels, pool.label)):
         for row in [r for r in rows if rng.random() < 0.25]:
             name = rng.choice([*row, None, None])
@@ -147,9 +179,15 @@ def write(made, root, rng):
         (Path(root) / "labels" / f"dt={made.day}" / "_SUCCESS").write_bytes(b"")
 
 
+def _list_fields(record):
+    """The record's fields, and `shown_label` of the labels also while the contract lacks it."""
+    shown = Field("shown_label", "string", "the answer that was judged")
+    return record.fields if record is not LABEL or shown.name in record.names else (*record.fields, shown)
+
+
 def _write_file(path, rows, record, rng):
-    columns = {f.name: _column(f, [r.get(f.name) for r in rows], rng) for f in record.fields
-               if f.required or rng.random() < 0.93}
+    columns = {f.name: _column(f, [r.get(f.name) for r in rows], rng) for f in _list_fields(record)
+               if f.required or rng.random() < (0.7 if f.name == "shown_label" else 0.93)}
     if rng.random() < 0.2:
         columns["extra"] = pa.array([b"\x00"] * len(rows), pa.binary())
     if rng.random() < 0.1:

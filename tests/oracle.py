@@ -1,4 +1,4 @@
-"""The rules of counting (docs/design.md#the-rules-of-counting) once more, row by row in plain Python: slow and literal.
+"""The rules of counting (docs/design.md#the-rules-of-counting, version 2) once more, row by row: slow and literal.
 
 It reads the Parquet files itself and shares no code with the engines, so that they can be checked against it.
 """
@@ -16,12 +16,14 @@ PREDICTION = ("prediction_id", "predicted_at", "recorded_at", "model", "model_ve
               "role", "top_labels", "top_probabilities", "image_sha256", "image_uri", "width", "height", "bytes",
               "weights_sha256", "preprocess_hash", "latency_ms", "client", "request_id", "source_uri", "attributes")
 LABEL = ("label_id", "prediction_id", "label", "labeler", "labeled_at", "recorded_at", "origin", "saw_prediction",
-         "withdraws", "selection_probability", "strategy", "actor")
+         "shown_label", "withdraws", "selection_probability", "strategy", "actor")
 IDS = ("prediction_id", "label_id")
 ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_predictions", "duplicate_predictions",
-        "labels", "other_model", "invalid", "misfiled", "future", "duplicate", "orphan", "superseded", "withdrawn",
-        "vote")
+        "labels", "other_model", "unknown_role", "invalid", "misfiled", "future", "duplicate", "orphan", "other_answer",
+        "superseded", "withdrawn", "vote")
 CLASSES = ("audit", "review", "import", "feedback")
+ROLES = ("live", "shadow", "canary", "batch", "replay")
+WRONG = "\u2260"  # ≠: the answer is wrong, the class is not named (rule 4a)
 DAY_US = 86_400_000_000
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -77,11 +79,29 @@ def is_misfiled(prediction_id, day):
     return ms // 86_400_000 != (date.fromisoformat(day) - date(1970, 1, 1)).days
 
 
+def find_role(word, roles):
+    """Rule 2: the known role that a word means, in any case, itself or by the mapping; None = unknown.
+
+    A null is live. An empty role is no id, so it does not count as null: it is another word. `roles` maps other words only, so
+    it cannot give a known word another meaning.
+    """
+    if word is None:
+        return "live"
+    mapped = {other.lower(): known.lower() for other, known in roles.items()}
+    known = word.lower() if word.lower() in ROLES else mapped.get(word.lower())
+    return known if known in ROLES else None
+
+
+def is_invalid_prediction(row):
+    needed = (row["model"], row["model_version"], row["predicted_label"])
+    return (row["prediction_id"] is None or row["predicted_at"] is None or not all(needed)
+            or row["predicted_label"] == WRONG)
+
+
 def judge_predictions(rows, day, as_of):
-    """Rule 2: gives each row its fate; None = a distinct prediction."""
+    """Rule 2: gives each row of the counted role its fate; None = a distinct prediction."""
     for row in rows:
-        if row["prediction_id"] is None or row["predicted_at"] is None or not all(
-                (row["model"], row["model_version"], row["predicted_label"])):
+        if is_invalid_prediction(row):
             row["fate"] = "invalid_predictions"
         elif is_misfiled(row["prediction_id"], day):
             row["fate"] = "misfiled_predictions"
@@ -89,6 +109,11 @@ def judge_predictions(rows, day, as_of):
             row["fate"] = "future_predictions"
         else:
             row["fate"] = None
+    return keep_first_predictions(rows)
+
+
+def keep_first_predictions(rows):
+    """Rule 2, duplicates: gives the distinct predictions by id."""
     first = {}
     order = ("predicted_at", "model_version", "predicted_label", "confidence")
     for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: row_key(r, order, PREDICTION)):
@@ -99,8 +124,20 @@ def judge_predictions(rows, day, as_of):
     return first
 
 
-def judge_labels(rows, distinct, model, day, as_of):
+def judge_labels(rows, distinct, model, role, day, as_of):
     """Rule 3: gives each label row its fate."""
+    judge_labels_alone(rows, distinct, model, day, as_of)
+    mark_duplicates(rows)
+    for row in rows:
+        if row["fate"] is None and row["prediction_id"] not in distinct:
+            row["fate"] = "orphan"
+        elif row["fate"] is None and judges_another_answer(row, distinct[row["prediction_id"]], role):
+            row["fate"] = "other_answer"
+    find_votes(rows)
+
+
+def judge_labels_alone(rows, distinct, model, day, as_of):
+    """Rule 3 up to `future`: what does not depend on other label rows."""
     for row in rows:
         prediction = distinct.get(row["prediction_id"])
         if prediction is not None and prediction["model"] != model:
@@ -113,6 +150,9 @@ def judge_labels(rows, distinct, model, day, as_of):
             row["fate"] = "future"
         else:
             row["fate"] = None
+
+
+def mark_duplicates(rows):
     seen = set()
     for row in sorted((r for r in rows if r["fate"] is None), key=lambda r: row_key(r, ("labeled_at", "label"), LABEL)):
         if row["label_id"] is not None:
@@ -121,9 +161,22 @@ def judge_labels(rows, distinct, model, day, as_of):
             same = repr([row[name] for name in LABEL])
         row["fate"] = "duplicate" if same in seen else None
         seen.add(same)
-    for row in rows:
-        if row["fate"] is None and row["prediction_id"] not in distinct:
-            row["fate"] = "orphan"
+
+
+def judges_another_answer(row, prediction, role):
+    """Rule 4a: a `≠` for an answer that is not this prediction's; the text asks nothing of `withdraws`.
+
+    A null `shown_label` means the live row's answer. An empty one is not null (it is no id), so it is another text.
+    """
+    if row["label"] != WRONG:
+        return False
+    if row["shown_label"] is None:
+        return role != "live"
+    return row["shown_label"] != prediction["predicted_label"]
+
+
+def find_votes(rows):
+    """The end of rule 3: the newest row of each person in each origin class votes or withdraws."""
     newest = {}
     for row in sorted((r for r in rows if r["fate"] is None), key=newness):
         person = (row["prediction_id"], origin_class(row), row["labeler"])
@@ -139,8 +192,10 @@ def newness(row):
 
 
 def origin_class(row):
+    """Rule 4; an audit row with `≠` counts as review (rule 4a), wherever classes matter: in rule 3 too."""
     origin = "import" if row["origin"] is None else row["origin"] if row["origin"] in CLASSES else "feedback"
-    return "review" if origin == "audit" and row["saw_prediction"] is not False else origin
+    unseen = row["saw_prediction"] is False and row["label"] != WRONG
+    return "review" if origin == "audit" and not unseen else origin
 
 
 def deciding_votes(votes):
@@ -149,13 +204,20 @@ def deciding_votes(votes):
     return [v for v in votes if CLASSES.index(origin_class(v)) == highest]
 
 
-def choose_label(votes, weights):
-    """The label with most votes; on a tie the one whose newest vote is newest, then the first by its bytes."""
+def order_labels(counted, weights):
+    """Rule 4: the labels of (label, vote) pairs: most votes, then the newest newest vote, then by bytes."""
     total, newest = Counter(), {}
-    for vote in votes:
-        total[vote["label"]] += weights.get(vote["labeler"], 2**16)
-        newest[vote["label"]] = max(newest.get(vote["label"], vote["labeled_at"]), vote["labeled_at"])
-    return min(total, key=lambda label: (-total[label], -newest[label], label.encode()), default=None)
+    for label, vote in counted:
+        total[label] += weights.get(vote["labeler"], 2**16)
+        newest[label] = max(newest.get(label, vote["labeled_at"]), vote["labeled_at"])
+    return sorted(total, key=lambda label: (-total[label], -newest[label], label.encode()))
+
+
+def pair_with_labels(votes, predicted, weights):
+    """Rule 4a: deciding votes, each with the label that it counts for."""
+    named = [(v["label"], v) for v in votes if v["label"] not in (WRONG, predicted)]
+    leading = order_labels(named, weights)[0] if named else WRONG
+    return [(leading if v["label"] == WRONG else v["label"], v) for v in votes]
 
 
 def confidence_bin(confidence):
@@ -165,8 +227,11 @@ def confidence_bin(confidence):
 
 
 def rank(label, top_labels):
+    """Rule 6; an empty list is no list. A consensus `≠` has -1 (rule 4a), whatever the list holds."""
     if label is None or not top_labels:
         return None
+    if label == WRONG:
+        return -1
     return top_labels.index(label) + 1 if label in top_labels else -len(top_labels)
 
 
@@ -214,30 +279,36 @@ def find_shown_values(predictions, expression):
     return set(sorted(found, key=lambda value: (-found[value], value.encode()))[:200])
 
 
-def count(root, day, model, as_of, role="live", slices=(), weights=None):
+def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=None):
     """{"cells", "slices", "people", "coincidences", "delays": {key: values}, "rows", "known_through", "next_future"}.
 
     Keys and values are tuples in the order of docs/design.md#counts; `slices` are (name, expression), `weights` are votes of a
-    labeler in 65,536ths.
+    labeler in 65,536ths, `roles` maps other words to known roles.
     """
-    predictions = [r for r in read(root, "predictions", day)
-                   if r["role"] == role or (role == "live" and r["role"] is None)]
-    labels = read(root, "labels", day)
+    known, unknown = split_by_role(read(root, "predictions", day), roles or {})
+    predictions, labels = known[role.lower()], read(root, "labels", day)
     distinct = judge_predictions(predictions, day, as_of)
-    judge_labels(labels, distinct, model, day, as_of)
-    votes = {}
-    for row in labels:
-        if row["fate"] == "vote":
-            votes.setdefault(row["prediction_id"], []).append(row)
+    judge_labels(labels, distinct, model, role.lower(), day, as_of)
     ours = [p for p in distinct.values() if p["model"] == model]
-    return {**count_tables(ours, votes, slices, weights or {}), "rows": count_rows(predictions, labels, model),
+    items = [make_item(p, [r for r in labels if r["fate"] == "vote" and r["prediction_id"] == p["prediction_id"]],
+                       weights or {}) for p in ours]
+    return {**count_tables(items, slices), "rows": count_rows(predictions, unknown, labels, model),
             **known_times(predictions, labels, as_of)}
 
 
-def count_rows(predictions, labels, model):
+def split_by_role(rows, roles):
+    """({known role: its rows}, rows with another word)."""
+    found = [(find_role(row["role"], roles), row) for row in rows]
+    return ({role: [row for known, row in found if known == role] for role in ROLES},
+            [row for known, row in found if known is None])
+
+
+def count_rows(predictions, unknown, labels, model):
+    """Rows by fate; a prediction row counts under its own model, one without a model under none."""
     mine = [p for p in predictions if p["model"] == model]
     found = Counter(r["fate"] for r in mine + labels)
     found["predictions"], found["labels"] = len(mine), sum(r["fate"] != "other_model" for r in labels)
+    found["unknown_role"] = sum(p["model"] == model for p in unknown)
     return {name: found[name] for name in ROWS}
 
 
@@ -249,33 +320,86 @@ def known_times(predictions, labels, as_of):
             "next_future": min((t for t in times if t > as_of), default=None)}
 
 
-def count_tables(predictions, votes, slices, weights):
-    cells, sliced, people, pairs, delays = {}, Counter(), {}, Counter(), Counter()
-    shown = {name: find_shown_values(predictions, expression) for name, expression in slices}
-    for p in predictions:
-        all_votes = votes.get(p["prediction_id"], [])
-        say = deciding_votes(all_votes)
-        label = choose_label(say, weights)
-        origin = origin_class(say[0]) if say else None
-        key = (p["model_version"], p["predicted_label"], confidence_bin(p["confidence"]), label, origin,
-               saw_prediction(say) if say else None, rank(label, p["top_labels"]),
-               len({v["label"] for v in say}) > 1 if say else None)
-        w, has_bin = weight(say), confidence_bin(p["confidence"]) is not None
-        add(cells, key, (1, math.floor(p["confidence"] * 2**30) if has_bin else 0, int(w is not None), w or 0,
-                         (w or 0) ** 2))
-        for name, expression in slices:
-            value = slice_value(p, expression)
-            value = value if value is None or value in shown[name] else "other"
-            sliced[name, value, p["model_version"], origin, p["predicted_label"], label] += 1
-        for v in all_votes:
-            add(people, (v["labeler"],), (1, int(v["label"] == label)))
-            delays[(v["labeled_at"] - p["predicted_at"]) // DAY_US, origin_class(v)] += 1
-        for i, a in enumerate(say):
-            for j, b in enumerate(say):
-                if i != j:
-                    pairs[a["label"], b["label"], len(say)] += 1
-    return {"cells": cells, "people": people, **{name: {k: (n,) for k, n in found.items()} for name, found in
-                                                 (("slices", sliced), ("coincidences", pairs), ("delays", delays))}}
+def make_item(prediction, votes, weights):
+    """A prediction of ours with all its votes, those that decide, and what they decide."""
+    say = deciding_votes(votes)
+    counted = pair_with_labels(say, prediction["predicted_label"], weights)
+    has_bin = confidence_bin(prediction["confidence"]) is not None
+    return {"prediction": prediction, "votes": votes, "say": say, "weight": weight(say),
+            "label": next(iter(order_labels(counted, weights)), None),
+            "origin": origin_class(say[0]) if say else None,
+            "saw": saw_prediction(say) if say else None,
+            "split": len({label for label, _ in counted}) > 1 if say else None,
+            "confidence": math.floor(prediction["confidence"] * 2**30) if has_bin else None}
+
+
+def count_tables(items, slices):
+    found = {"cells": {}, "slices": {}, "people": {}, "coincidences": {}, "delays": {}}
+    shown = {name: find_shown_values([i["prediction"] for i in items], expression) for name, expression in slices}
+    for item in items:
+        add_cell(found["cells"], item)
+        add_slices(found["slices"], item, slices, shown)
+        add_people(found["people"], item)
+        add_coincidences(found["coincidences"], item)
+        add_delays(found["delays"], item)
+    return found
+
+
+def add_cell(cells, item):
+    p, w, confidence = item["prediction"], item["weight"], item["confidence"]
+    key = (p["model_version"], p["predicted_label"], confidence_bin(p["confidence"]), item["label"], item["origin"],
+           item["saw"], rank(item["label"], p["top_labels"]), item["split"])
+    add(cells, key, (1, confidence or 0, *count_weight(w), (w or 0) * (confidence or 0)))
+
+
+def count_weight(w):
+    """n_weighted, sum_weight and sum_weight_squared of one prediction."""
+    return (0, 0, 0) if w is None else (1, w, w**2)
+
+
+def add_slices(sliced, item, slices, shown):
+    p = item["prediction"]
+    for name, expression in slices:
+        value = slice_value(p, expression)
+        value = value if value is None or value in shown[name] else "other"
+        key = (name, value, p["model_version"], item["origin"], p["predicted_label"], item["label"])
+        add(sliced, key, (1, *count_weight(item["weight"])))
+
+
+def add_people(people, item):
+    """Votes, agreements with the consensus, pairs with other people's votes, agreeing pairs."""
+    predicted = item["prediction"]["predicted_label"]
+    for v in item["votes"]:
+        others = [o for o in item["votes"] if o["labeler"] != v["labeler"]]
+        agreeing = [o for o in others if agree_as_pair(v["label"], o["label"], predicted)]
+        values = (1, int(agrees_with_consensus(v["label"], item["label"], predicted)), len(others), len(agreeing))
+        add(people, (v["labeler"],), values)
+
+
+def agrees_with_consensus(label, consensus, predicted):
+    return consensus != predicted if label == WRONG else label == consensus
+
+
+def agree_as_pair(a, b, predicted):
+    """Equal labels agree, and a `≠` with every named label but the predicted one."""
+    if a == b:
+        return True
+    return WRONG in (a, b) and predicted not in (a, b)
+
+
+def add_coincidences(found, item):
+    """Ordered pairs of deciding votes; `≠` is a value of its own."""
+    say = item["say"]
+    for i, a in enumerate(say):
+        for j, b in enumerate(say):
+            if i != j:
+                add(found, (a["label"], b["label"], len(say)), (1,))
+
+
+def add_delays(found, item):
+    for v in item["votes"]:
+        days = (v["labeled_at"] - item["prediction"]["predicted_at"]) // DAY_US
+        add(found, (days, origin_class(v)), (1,))
 
 
 def add(found, key, values):
