@@ -34,12 +34,13 @@ class SmallService:
         self.rows: list[dict] = []
 
     async def label(self, judgements, *, caller, origin, labeler_default=None, strategy=None,
-                    selection_probability=None, saw_prediction=None):
+                    selection_probability=None, saw_prediction=None, shown_label=None):
         now = clock.now()
         made = [dict.fromkeys(LABEL.names) | j | {
             "label_id": ids.uuid7(now), "labeler": j.get("labeler") or labeler_default or caller.id, "labeled_at": now,
             "origin": origin, "strategy": strategy, "selection_probability": selection_probability,
-            "saw_prediction": j.get("saw_prediction", saw_prediction), "actor": caller.id} for j in judgements]
+            "saw_prediction": j.get("saw_prediction", saw_prediction), "actor": caller.id,
+            "shown_label": shown_label if j["label"] == "≠" else None} for j in judgements]
         pa.Table.from_pylist(made, LABEL.arrow())  # a row that the schema refuses fails here
         self.rows += made
         return [row["label_id"] for row in made]

@@ -125,6 +125,16 @@ def test_labels_are_rows_of_their_predictions_day(client):
     assert single.status_code == 201 and len(single.json()["label_ids"]) == 1
 
 
+def test_an_answer_is_called_wrong_without_its_class(client):
+    """It is stored as the label of rule 4a, seen; an id is kept in small letters, as predictions and labels join by bytes."""
+    id_ = ids.uuid7(clock.now())
+    answer = client.post("/v1/labels", json={"prediction_id": id_.upper(), "wrong": True})
+    assert answer.status_code == 201, answer.text
+    until(lambda: [r for r in table_rows(ROOT["root"], "labels") if r["prediction_id"] == id_])
+    (row,) = [r for r in table_rows(ROOT["root"], "labels") if r["prediction_id"] == id_]
+    assert (row["label"], row["saw_prediction"], row["shown_label"], row["origin"]) == ("≠", True, None, "feedback")
+
+
 @pytest.mark.parametrize(("judgement", "status", "code"), [
     ({"prediction_id": "x", "label": "a"}, 422, "bad_prediction_id"),
     ({"label": "a"}, 422, "bad_prediction_id"),
@@ -138,6 +148,10 @@ def test_labels_are_rows_of_their_predictions_day(client):
     ({"prediction_id": ids.uuid7(), "label": "a", "withdraws": "yes"}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a", "origin": "audit"}, 403, "forbidden_origin"),
     ({"prediction_id": ids.uuid7(), "label": "a", "origin": "oracle"}, 422, "bad_origin"),
+    ({"prediction_id": ids.uuid7(), "label": "a", "wrong": True}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "wrong": True, "withdraws": True}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "wrong": 1}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "wrong": False}, 422, "bad_label"),
     ("text", 422, "bad_label"),
 ])
 def test_bad_labels_are_refused_and_none_of_their_company_is_kept(client, judgement, status, code):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from contract import clock, jsonio, layout, samples
+from contract.counts import UNNAMED
 from contract.errors import NotFound, UsageError
 from contract.storage import open_root
 from inference.labelling.documents import BatchHolder
@@ -110,6 +111,41 @@ def test_a_review_batch_has_one_predicted_label(storage):
     ship(storage, 40)
     n, batch = queue(storage, "review").hand_out(ADA, 25)
     assert batch.predicted in CLASSES and len(batch.items) == 10
+
+
+def test_what_was_called_wrong_comes_back_first_for_its_class(storage):
+    """Once to whoever called it wrong, with its probability: the answer replaces their own. To others without one."""
+    ship(storage, 12)
+    q = queue(storage, kind="review")
+    _, first = q.hand_out(ADA, 3)
+    q.save_answers(1, {i.prediction_id: UNNAMED for i in first.items})
+    n, again = q.hand_out(ADA, 3)
+    assert ids_of(again) == ids_of(first) and again.naming and {i.p for i in again.items} == {1.0}
+    one, two, three = ids_of(again)
+    q.save_answers(n, {one: CLASSES[0] if again.predicted != CLASSES[0] else CLASSES[1], two: UNNAMED, three: None})
+    _, other = q.hand_out(BOB, 3)
+    assert other.naming and ids_of(other) == [two] and other.items[0].p is None
+    _, fresh = q.hand_out(ADA, 12)
+    assert not fresh.naming and not set(ids_of(fresh)) & set(ids_of(first))
+
+
+def test_a_class_that_is_named_ends_the_asking(storage):
+    ship(storage, 3)
+    q = queue(storage, kind="review")
+    n, batch = q.hand_out(ADA, 100)
+    q.save_answers(n, {i.prediction_id: UNNAMED for i in batch.items})
+    n, batch = q.hand_out(BOB, 100)
+    q.save_answers(n, {i.prediction_id: next(c for c in CLASSES if c != batch.predicted) for i in batch.items})
+    left = {i for _, b in q.list_batches().items() for i in ids_of(b)}
+    _, rest = q.hand_out(CY, 100) or (0, None)
+    assert rest is None or not set(ids_of(rest)) & left
+
+
+@pytest.mark.parametrize("answer", [{"label": "3", "wrong": True}, {"wrong": "yes"}])
+def test_an_answer_says_one_thing(answer):
+    with pytest.raises(UsageError, match="expected a label or wrong"):
+        parse_answers([{"prediction_id": "x", **answer}])
+    assert parse_answers([{"prediction_id": "x", "wrong": True}, {"prediction_id": "y"}]) == {"x": UNNAMED, "y": None}
 
 
 def test_an_answer_sent_twice_is_written_once_and_a_correction_once_more(storage):
