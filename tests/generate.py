@@ -124,11 +124,7 @@ class Pool:
     def crowd(self, prediction):
         """Labels of several people for one prediction, mostly of one origin, some of them `≠`; times and labels tie often."""
         rng, predicted = self.rng, prediction["predicted_label"]
-        named = rng.sample([name for name in NAMES[:3] if name != predicted], 2)
-        said = rng.choice([[WRONG], [WRONG, WRONG], [WRONG] * 3, [WRONG, predicted], [WRONG, WRONG, predicted],
-                           [WRONG, WRONG, predicted, predicted], [WRONG, WRONG, WRONG, predicted], [WRONG, named[0]],
-                           [WRONG, *named], [WRONG, WRONG, *named], [WRONG, predicted, *named],
-                           *[[WRONG, named[0], predicted, predicted]] * 3, [WRONG, WRONG, predicted, named[0]]])
+        said = _say_with_wrong(rng, predicted)
         people = rng.sample([None, "ann", "bob", "Bob", "cyd", "dan"], len(said))
         origin, times = rng.choice(CLASSES[1:] + CLASSES), rng.sample(self.later[:3] + self.times[-2:], 2)
         mixed = rng.random() < 0.4
@@ -136,6 +132,15 @@ class Pool:
                  "labeler": labeler, "labeled_at": rng.choice(times), "recorded_at": None, "withdraws": None,
                  "origin": rng.choice(CLASSES) if mixed else origin, "shown_label": self.shown_label(predicted)}
                 for label, labeler in zip(said, people, strict=True)]
+
+
+def _say_with_wrong(rng, predicted):
+    """What the people of a crowd say: `≠` alone, against the predicted label, and beside other names."""
+    named = rng.sample([name for name in NAMES[:3] if name != predicted], 2)
+    return rng.choice([[WRONG], [WRONG, WRONG], [WRONG] * 3, [WRONG, predicted], [WRONG, WRONG, predicted],
+                       [WRONG, WRONG, predicted, predicted], [WRONG, WRONG, WRONG, predicted], [WRONG, named[0]],
+                       [WRONG, *named], [WRONG, WRONG, *named], [WRONG, predicted, *named],
+                       *[[WRONG, named[0], predicted, predicted]] * 3, [WRONG, WRONG, predicted, named[0]]])
 
 
 def log(rng, day="2026-11-20", predictions=8, labels=16, as_of=None):
