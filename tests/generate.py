@@ -111,7 +111,7 @@ class Pool:
             "origin": often(rng, rng.choice(["audit", *CLASSES]), None, "", "Audit", "robot", share=0.85),
             "saw_prediction": rng.choice([False, False, True, None]),
             "shown_label": self.shown_label(rng.choice(NAMES[:2])),
-            "withdraws": often(rng, None, False, True, share=0.7),
+            "withdraws": often(rng, None, False, True, True, share=0.7),
             "selection_probability": rng.choice(PROBABILITIES),
             "strategy": rng.choice([None, "uniform", "floor"]),
             "actor": rng.choice([None, "key-1"]),
@@ -119,16 +119,12 @@ class Pool:
 
     def shown_label(self, right):
         """Null, the text that was predicted, or another one: an empty one and `≠` are others too."""
-        return often(self.rng, self.rng.choice([None, right]), *NAMES, "", WRONG, *NEARLY_WRONG, share=0.85)
+        return often(self.rng, self.rng.choice([None, right]), *NAMES, *[""] * 4, WRONG, *NEARLY_WRONG, share=0.85)
 
     def crowd(self, prediction):
         """Labels of several people for one prediction, mostly of one origin, some of them `≠`; times and labels tie often."""
         rng, predicted = self.rng, prediction["predicted_label"]
-        named = rng.sample(NAMES[:3], 2)
-        said = rng.choice([[WRONG], [WRONG, WRONG], [WRONG] * 3, [WRONG, predicted], [WRONG, WRONG, predicted],
-                           [WRONG, WRONG, predicted, predicted], [WRONG, WRONG, WRONG, predicted], [WRONG, named[0]],
-                           [WRONG, *named], [WRONG, WRONG, *named], [WRONG, predicted, *named],
-                           [WRONG, WRONG, predicted, named[0]]])
+        said = _say_with_wrong(rng, predicted)
         people = rng.sample([None, "ann", "bob", "Bob", "cyd", "dan"], len(said))
         origin, times = rng.choice(CLASSES[1:] + CLASSES), rng.sample(self.later[:3] + self.times[-2:], 2)
         mixed = rng.random() < 0.4
@@ -138,23 +134,38 @@ class Pool:
                 for label, labeler in zip(said, people, strict=True)]
 
 
+def _say_with_wrong(rng, predicted):
+    """What the people of a crowd say: `≠` alone, against the predicted label, and beside other names."""
+    named = rng.sample([name for name in NAMES[:3] if name != predicted], 2)
+    return rng.choice([[WRONG], [WRONG, WRONG], [WRONG] * 3, [WRONG, predicted], [WRONG, WRONG, predicted],
+                       [WRONG, WRONG, predicted, predicted], [WRONG, WRONG, WRONG, predicted], [WRONG, named[0]],
+                       [WRONG, *named], [WRONG, WRONG, *named], [WRONG, predicted, *named],
+                       *[[WRONG, named[0], predicted, predicted]] * 3, [WRONG, WRONG, predicted, named[0]]])
+
+
 def log(rng, day="2026-11-20", predictions=8, labels=16, as_of=None):
-    """A log of about that many rows; rows are repeated, whole or with one column changed."""
+    """A log of about that many rows; some are repeated, whole or a little changed."""
     as_of = start_of(day) + 2 * DAY_US if as_of is None else as_of
     pool = Pool(rng, day, max(2, predictions * 2 // 3), as_of)
     made = Log(day, [pool.prediction() for _ in range(predictions)], [])
     judged = [r for r in made.predictions if r["prediction_id"] in pool.ids and r["model"] == "m"] or made.predictions
     # Most labels share few predictions, so that people disagree; some judge what nobody predicted.
-    pool.ids = [r["prediction_id"] for r in made.predictions][:max(2, labels // 3)] + pool.ids[:1]
+    pool.ids = [r["prediction_id"] for r in made.predictions][:max(2, labels // 6)] + pool.ids[:1]
     while judged and len(made.labels) < labels // 2:
         made.labels += pool.crowd(rng.choice(judged))
     made.labels += [pool.label() for _ in range(labels - len(made.labels))]
     for rows, fresh in ((made.predictions, pool.prediction), (made.labels, pool.label)):
         for row in [r for r in rows if rng.random() < 0.25]:
-            name = rng.choice([*row, None, None])
-            rows.append({**row, name: fresh()[name]} if name else dict(row))
+            rows.append(_vary(rng, row, fresh()))
         rng.shuffle(rows)
     return made
+
+
+def _vary(rng, row, fresh):
+    """The row with no, one or two neighbouring columns changed: what orders ties is often the second."""
+    names = list(row)
+    start = rng.randrange(len(names))
+    return row | {name: fresh[name] for name in names[start:start + rng.choice([0, 1, 1, 2, 2])]}
 
 
 def seeded(seed, **size):
