@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from contract.records import LABEL, PREDICTION, Field
+from contract.records import LABEL, PREDICTION
 
 DAY_US = 86_400_000_000
 REQUIRED = {"predictions": set(PREDICTION.required), "labels": set(LABEL.required)}
@@ -190,14 +190,8 @@ def write(made, root, rng):
         (Path(root) / "labels" / f"dt={made.day}" / "_SUCCESS").write_bytes(b"")
 
 
-def _list_fields(record):
-    """The record's fields, and `shown_label` of the labels also while the contract lacks it."""
-    shown = Field("shown_label", "string", "the answer that was judged")
-    return record.fields if record is not LABEL or shown.name in record.names else (*record.fields, shown)
-
-
 def _write_file(path, rows, record, rng):
-    columns = {f.name: _column(f, [r.get(f.name) for r in rows], rng) for f in _list_fields(record)
+    columns = {f.name: _column(f, [r.get(f.name) for r in rows], rng) for f in record.fields
                if f.required or rng.random() < (0.7 if f.name == "shown_label" else 0.93)}
     if rng.random() < 0.2:
         columns["extra"] = pa.array([b"\x00"] * len(rows), pa.binary())

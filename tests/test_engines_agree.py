@@ -7,12 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from contract.counts import TABLES, keys_of
 from contract.records import PREDICTION
-from contract.storage import open_storage
-from jobs.engines import day_files
-from jobs.engines.question import Question, Slice
+from jobs.engines.question import Question, Slice, fold_case
 from tests import generate, oracle
+from tests.engines import counted, differences, embedded, mapreduce
 
 DAY = "2026-11-20"
 SLICES = (Slice("client", "client"), Slice("camera", "attributes.camera"), Slice("hour", "hour"),
@@ -21,35 +19,13 @@ WEIGHTS = {"ann": 3 * 2**15, "bob": 2**14, "nobody": 1}
 AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US
 
 
-def counted(engine, root, days, question, **options):
-    """What an engine says of these days of a root."""
-    storage = open_storage(str(root))
-    listed, left_out = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in days], question.slices)
-    assert not left_out
-    return list(engine(storage, listed, question, **options))
-
-
-def differences(counts, expected):
-    """One readable line for each key on which the two do not agree."""
-    found = {name: as_dict(name, counts.tables[name]) for name in TABLES}
-    found |= {"rows": counts.rows, "known": {"known_through": counts.known_through, "next_future": counts.next_future}}
-    wanted = expected | {"known": {k: expected[k] for k in ("known_through", "next_future")}}
-    return [f"{counts.day} {name} {key}: engine {found[name].get(key)}, oracle {wanted[name].get(key)}"
-            for name in found for key in sorted({*found[name], *wanted[name]}, key=repr)
-            if found[name].get(key) != wanted[name].get(key)]
-
-
-def as_dict(name, table):
-    keys, values = keys_of(name), [n for n in table.schema.names if n not in keys_of(name)]
-    return {tuple(row[k] for k in keys): tuple(int(row[v]) for v in values) for row in table.to_pylist()}
-
-
-def check(engine, root, days, as_of=AS_OF, model="m", role="live", weights=None, slices=SLICES, **options):
-    question = Question(model, as_of, role, slices=slices, labeler_weights=weights or {})
+def check(engine, root, days, as_of=AS_OF, model="m", role="live", weights=None, slices=SLICES, roles=None, **options):
+    folded = {fold_case(word): of for word, of in (roles or {}).items()}
+    question = Question(model, as_of, role, slices=slices, labeler_weights=weights or {}, roles=folded)
     got = counted(engine, root, days, question, **options)
     assert [c.day for c in got] == list(days)
     wrong = [line for c in got for line in differences(c, oracle.count(
-        root, c.day, model, as_of, role, [(s.name, s.expression) for s in slices], weights))]
+        root, c.day, model, as_of, role, [(s.name, s.expression) for s in slices], weights, roles))]
     assert not wrong, "\n".join(wrong)
 
 
@@ -61,24 +37,13 @@ def many_days(root, seed, days, **size):
     return names
 
 
-def embedded():
-    from jobs.engines.embedded.engine import count
-
-    return count
-
-
-def mapreduce(storage, days, question):
-    from jobs.engines.mapreduce.engine import count
-
-    return count(storage, days, question, runner="inline")
-
-
 @given(generate.randoms)
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_embedded_equals_the_oracle_on_any_small_log(tmp_path_factory, rng):
     root = tmp_path_factory.mktemp("root")
     generate.write(generate.log(rng, DAY, predictions=5, labels=10), root, rng)
-    check(embedded(), root, [DAY], weights=WEIGHTS if rng.random() < 0.3 else None)
+    check(embedded(), root, [DAY], weights=WEIGHTS if rng.random() < 0.3 else None, role=rng.choice(["live", "live", "shadow"]),
+          roles=generate.ROLE_WORDS if rng.random() < 0.3 else None)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -125,7 +90,7 @@ def test_a_difference_is_shown(tmp_path):
 
 def test_mapreduce_equals_the_oracle(tmp_path):
     days = many_days(tmp_path, 21, 8, predictions=25, labels=80)
-    check(mapreduce, tmp_path, days, as_of=generate.start_of("2026-11-06"), weights=WEIGHTS)
+    check(mapreduce, tmp_path, days, as_of=generate.start_of("2026-11-06"), weights=WEIGHTS, roles=generate.ROLE_WORDS)
 
 
 def test_spark_equals_the_oracle(spark, tmp_path):

@@ -225,10 +225,10 @@ TALLY = f"""CREATE TEMP TABLE tally AS SELECT h, label, unnamed, any_value(predi
     FROM votes LEFT JOIN weights ON votes.labeler::VARCHAR = weights.who WHERE deciding GROUP BY h, label, unnamed"""
 # Rule 4a: those of a `≠` count for the leading label other than the predicted one, if one is named.
 COUNTED_FOR = """CREATE TEMP TABLE counted_for AS
-    WITH leading AS (SELECT h, arg_min(label, (-weight, -newest, label)) AS leading FROM tally
+    WITH leaders AS (SELECT h, arg_min(label, (-weight, -newest, label)) AS leader FROM tally
         WHERE NOT unnamed AND (predicted IS NULL OR label::VARCHAR <> predicted) GROUP BY h)
-    SELECT h, CASE WHEN unnamed THEN coalesce(leading, label) ELSE label END AS label, sum(weight) AS weight,
-        max(newest) AS newest FROM tally LEFT JOIN leading USING (h) GROUP BY ALL"""
+    SELECT h, CASE WHEN unnamed THEN coalesce(leader, label) ELSE label END AS label, sum(weight) AS weight,
+        max(newest) AS newest FROM tally LEFT JOIN leaders USING (h) GROUP BY ALL"""
 
 
 def create_resolved(has_probability: bool) -> str:
