@@ -32,9 +32,9 @@ def correct_for_selection(pairs: Cells | None, bins: Cells | None, classes: list
         return {}
     found: dict[Origin, Corrected] = {}
     for origin, of_pairs, of_bins in _by_origin(pairs, bins):
-        weight, squared = of_pairs.sum_weight.sum(), of_pairs.sum_weight_squared.sum()
         found[origin] = {
-            "labelled": int(of_pairs.n_weighted.sum()), "n_effective": float(weight**2 / squared),
+            "labelled": int(of_pairs.n_weighted.sum()),
+            "n_effective": float(_kish(of_pairs.sum_weight.sum(), of_pairs.sum_weight_squared.sum())),
             "per_class": correct_classes(of_pairs, classes, level), "confusion": correct_confusion(of_pairs),
             "calibration": correct_calibration(of_bins)}
     return found
@@ -42,9 +42,9 @@ def correct_for_selection(pairs: Cells | None, bins: Cells | None, classes: list
 
 def _by_origin(pairs: Cells, bins: Cells) -> Iterator[tuple[Origin, Cells, Cells]]:
     for place, origin in enumerate(ORIGINS):
-        mine = pairs.origin == place
+        mine = (pairs.origin == place) & (pairs.sum_weight > 0)
         if mine.any():
-            yield origin, pairs.where(mine), bins.where(bins.origin == place)
+            yield origin, pairs.where(mine), bins.where((bins.origin == place) & (bins.sum_weight > 0))
 
 
 def correct_classes(cells: Cells, classes: list[str], level: float) -> list[CorrectedClass]:
@@ -107,11 +107,12 @@ def _share_and_size(weight: np.ndarray, squared: np.ndarray, right: np.ndarray,
     """Returns (the weighted share, the smaller of its linearised and Kish's size; 1 where there is no row)."""
     value = right / np.where(weight > 0, weight, 1)
     variance = ((1 - value) ** 2 * right_squared + value**2 * (squared - right_squared)) / np.where(weight > 0, weight, 1) ** 2
-    kish = np.where(weight > 0, _kish(weight, squared), 1)
+    kish = np.where(squared > 0, _kish(weight, squared), 1)
     return value, np.where(variance > 0, np.minimum(kish, value * (1 - value) / np.where(variance > 0, variance, 1)), kish)
 
 
 def _kish(weight: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """Kish's effective size (sum w)^2 / sum w^2; 0 without rows."""
     return np.where(squared > 0, weight**2 / np.where(squared > 0, squared, 1), 0.0)
 
 
@@ -141,9 +142,9 @@ def correct_calibration(cells: Cells) -> CorrectedCalibration:
     if not some.any():
         return {"ece": None, "ece_95_if_calibrated": None, "reason": "no labelled row has a confidence", "n_effective": 0.0}
     weight, squared, right, said = (x[some] for x in (weight, squared, right, said))
-    size, share = _kish(weight, squared), weight / weight.sum()
+    size, share = np.maximum(_kish(weight, squared), 1), weight / weight.sum()
     error = float((share * np.abs(right - said) / weight).sum())
-    total = float(weight.sum() ** 2 / squared.sum())
+    total = float(_kish(weight.sum(), squared.sum()))
     if total < SMALLEST_SUPPORT:
         return {"ece": error, "ece_95_if_calibrated": None, "reason": f"fewer than {SMALLEST_SUPPORT} rows", "n_effective": total}
     return {"ece": error, "ece_95_if_calibrated": _simulate_error(size, said / weight, share), "n_effective": total}

@@ -4,7 +4,17 @@ import random
 
 import pyarrow as pa
 
-from contract.counts import CELLS, CONFIDENCE_SCALE, ROWS, TABLES, WEIGHT_SCALE, DayCounts, canonical, empty_tables
+from contract.counts import (
+    CELLS,
+    CONFIDENCE_SCALE,
+    ROWS,
+    TABLES,
+    VALUES_OF,
+    WEIGHT_SCALE,
+    DayCounts,
+    canonical,
+    empty_tables,
+)
 from metrics.evaluation import Background, Scope, build
 from metrics.version import Rules
 from metrics.window import WindowCounts
@@ -21,11 +31,13 @@ def cell(predicted="a", label=None, confidence=None, origin=None, p=None, versio
     return {"model_version": version, "predicted": predicted, "confidence_bin": place, "label": label,
             "origin": origin, "saw_prediction": None, "rank": rank if label is not None else None,
             "split": split if label is not None else None, "n": n, "sum_confidence": fixed or 0,
-            "n_weighted": n if p else 0, "sum_weight": weight * n, "sum_weight_squared": weight * weight * n}
+            "n_weighted": n if p else 0, "sum_weight": weight * n, "sum_weight_squared": weight * weight * n,
+            "sum_weight_confidence": weight * (fixed or 0)}
 
 
 def table(name, rows):
-    """Rows as the Arrow table of that name, in canonical form."""
+    """Rows as the Arrow table of that name, in canonical form; counts that are not named are 0."""
+    rows = [dict.fromkeys(VALUES_OF[name], 0) | row for row in rows]
     return canonical(name, pa.Table.from_pylist(rows, TABLES[name].arrow())) if rows else TABLES[name].arrow(
     ).empty_table()
 

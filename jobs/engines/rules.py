@@ -91,7 +91,7 @@ def origin_class(row: Row) -> str:
     origin = row.get("origin")
     if origin is None:
         return "import"
-    if origin == "audit" and (row.get("saw_prediction") is not False or row["label"] == UNNAMED):
+    if origin == "audit" and (row.get("saw_prediction") is not False or row.get("label") == UNNAMED):
         return "review"
     return origin if origin in ORIGINS else "feedback"
 

@@ -14,7 +14,8 @@ def cells_of(rng, rows, largest):
     made = [{"model_version": rng.choice("12"), "predicted": rng.choice("ab"), "confidence_bin": rng.choice([None, 0, 19]),
              "label": rng.choice([None, "a", "b"]), "origin": rng.choice([None, "audit"]), "saw_prediction": None,
              "rank": None, "split": rng.choice([None, True, False]), "n": rng.randrange(9), "sum_confidence": rng.randrange(99),
-             "n_weighted": rng.randrange(3), "sum_weight": rng.randrange(largest), "sum_weight_squared": rng.randrange(largest)}
+             "n_weighted": rng.randrange(3), "sum_weight": rng.randrange(largest), "sum_weight_squared": rng.randrange(largest),
+             "sum_weight_confidence": rng.randrange(largest)}
             for _ in range(rows)]
     schema = TABLES["cells"].arrow()
     columns = [[row[f.name] for row in made] for f in schema]

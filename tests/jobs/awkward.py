@@ -68,13 +68,16 @@ def label(r: random.Random, ids: list[str], day: int) -> dict:
     """A label row."""
     at = moment(r, day, 1)
     return {
-        "label_id": pick(r, [None, f"l{r.randrange(400)}"], ["", "l1"]), "prediction_id": pick(r, ids, [None, "", "nobody's"]),
-        "label": pick(r, CLASSES[:2], [None, *CLASSES]), "labeler": pick(r, ["ann", "bob", "eve", "\u00e5sa"], [None]),
+        "label_id": pick(r, [None, f"l{r.randrange(400)}"], ["", "l1"]),
+        "prediction_id": pick(r, ids, [None, "", "nobody's"]),
+        "label": pick(r, [*CLASSES[:2], "\u2260"], [None, *CLASSES]),
+        "labeler": pick(r, ["ann", "bob", "eve", "\u00e5sa"], [None]),
         "labeled_at": pick(r, [at], [None, at + 1]), "recorded_at": pick(r, [None, at], [at + 1, at + 9 * US_PER_DAY]),
         "origin": pick(r, ["feedback", "review", "audit", "import"], [None, "", "Audit", "crowd"]),
         "saw_prediction": r.choice([None, False, True, False]), "withdraws": pick(r, [None, False, False], [True]),
         "selection_probability": pick(r, [0.1, 1.0, 2.0**-20], [None, math.nan, 0.0, 2.0**-21, 1.5, -0.0]),
         "strategy": r.choice([None, "uniform"]), "actor": r.choice([None, "key 1"]),
+        "shown_label": pick(r, [None, *CLASSES[:2]], ["", "\u2260"]),
     }
 
 

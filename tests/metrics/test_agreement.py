@@ -29,7 +29,11 @@ def test_alpha_says_why_it_is_null():
 
 
 def test_labelers_with_the_nameless_first():
-    rows = [{"labeler": "zoe", "votes": 10, "agreements": 9}, {"labeler": None, "votes": 4, "agreements": 0}]
+    rows = [{"labeler": "zoe", "votes": 30, "agreements": 29, "pairs": 10, "agreeing_pairs": 9},
+            {"labeler": None, "votes": 4, "agreements": 0, "pairs": 2, "agreeing_pairs": 0},
+            {"labeler": "alone", "votes": 8, "agreements": 8, "pairs": 0, "agreeing_pairs": 0}]
     found = labelers(table("people", rows), 0.95)
-    assert [(r["labeler"], r["votes"], r["agreement"]["value"]) for r in found] == [(None, 4, 0.0), ("zoe", 10, 0.9)]
-    assert found[1]["agreement"]["low"] == pytest.approx(0.596, abs=1e-3)
+    assert [(r["labeler"], r["votes"], r["agreement"]["value"]) for r in found] == [
+        (None, 4, 0.0), ("alone", 8, None), ("zoe", 30, 0.9)]
+    assert "nobody else judged" in found[1]["agreement"]["reason"]  # a lone vote always agrees with the consensus, which it is
+    assert found[2]["agreement"]["low"] == pytest.approx(0.596, abs=1e-3)

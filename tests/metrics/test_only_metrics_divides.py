@@ -106,7 +106,7 @@ ELSEWHERE = {
     "the doubles k/20 and floor(2^16 / p) of the rules of counting: keys and scales of counts": """
         contract/confidence.py <module>
         jobs/engines/embedded/cells.py <module>
-        jobs/engines/embedded/cells.py _weights_of_cells
+        jobs/engines/embedded/cells.py _weigh
         jobs/engines/rules.py confidence_bin
         jobs/engines/rules.py weight_of
         jobs/engines/spark/cells.py <module>

@@ -148,7 +148,7 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
             pa.array(rank[row].astype(np.int32), mask=rank[row] == 0),
             pa.array(consensus.split[at] == 1, mask=consensus.split[at] == NULL), pa.array(n), pa.array(sum_confidence),
             pa.array(none), zero, zero, zero]
-    return pa.table(made, schema=TABLES["cells"].arrow()), _weights_of_cells(consensus, group, keys, row, fixed)
+    return pa.table(made, schema=TABLES["cells"].arrow()), _weights_of_cells(_weigh(consensus, group), fixed, keys, row)
 
 
 def _shift_ranks(rank: np.ndarray) -> np.ndarray:
@@ -161,27 +161,23 @@ def _origin_words(classes: np.ndarray) -> pa.StringArray:
     return pa.array(list(ORIGINS)).take(pa.array(classes, mask=classes == NULL))
 
 
-def _weigh(consensus: Consensus, group: np.ndarray) -> pa.Array:
-    """Returns floor(2^16 / p) of each row; null where p is not known."""
+def _weigh(consensus: Consensus, group: np.ndarray) -> np.ndarray:
+    """Returns floor(2^16 / p) of each row; 0 where p is not known or out of its range."""
     if consensus.probability is None:
-        return pa.nulls(len(group), pa.int64())
+        return np.zeros(len(group), np.int64)
     p = consensus.probability[group]
     known = (p >= SMALLEST_P) & (p <= 1)
-    return pa.array(np.floor(WEIGHT_SCALE / np.where(known, p, 1.0)).astype(np.int64), mask=~known)
+    return np.where(known, np.floor(WEIGHT_SCALE / np.where(known, p, 1.0)), 0).astype(np.int64)
 
 
-def _weights_of_cells(consensus: Consensus, group: np.ndarray, keys: list[np.ndarray],
-                      first: np.ndarray, fixed: np.ndarray) -> pa.Table | None:
+def _weights_of_cells(weight: np.ndarray, fixed: np.ndarray, keys: list[np.ndarray], first: np.ndarray) -> pa.Table | None:
     """Returns (cell, w, c: the scaled confidence) of the rows that have a weight; None when no row has one."""
-    if consensus.probability is None:
-        return None
-    p = consensus.probability[group]
-    known = np.flatnonzero((p >= SMALLEST_P) & (p <= 1))
+    known = np.flatnonzero(weight)
     if not len(known):
         return None
     packed, _ = pack(keys)
     cell = np.searchsorted(packed[first], packed[known])
-    return pa.table({"cell": cell, "w": np.floor(WEIGHT_SCALE / p[known]).astype(np.int64), "c": fixed[known]})
+    return pa.table({"cell": cell, "w": weight[known], "c": fixed[known]})
 
 
 def add_weights(cells: pa.Table, sums: pa.Table) -> pa.Table:
@@ -261,6 +257,7 @@ def join_slice_columns(joined: Joined, table: pa.Table) -> pa.Table:
     mine = np.flatnonzero((joined.rows.state == OK) & joined.rows.ours)
     group, consensus = joined.group_of[mine], joined.groups.consensus
     table = table.take(pa.array(mine)).append_column("label", joined.groups.rows.words.decode(consensus.label[group]))
-    table = table.append_column("w", _weigh(consensus, group))
+    weight = _weigh(consensus, group)
+    table = table.append_column("w", pa.array(weight, mask=weight == 0))
     origin = consensus.origin[group]
     return table.append_column("class", pa.array(origin, mask=origin == NULL))

@@ -46,10 +46,10 @@ def test_origin_class(origin, saw, class_):
 
 
 def test_a_tie_goes_to_the_label_whose_newest_vote_is_newest_then_to_the_bytes():
-    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], QUESTION) == "a"
-    assert rules.choose_label([vote("b", 2), vote("a", 2, "bob")], QUESTION) == "a"
+    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], ["b", "a"], QUESTION) == "a"
+    assert rules.choose_label([vote("b", 2), vote("a", 2, "bob")], ["b", "a"], QUESTION) == "a"
     weighted = Question("m", 1_000, labeler_weights={"ann": 2**17})
-    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], weighted) == "b"
+    assert rules.choose_label([vote("b", 1), vote("a", 2, "bob")], ["b", "a"], weighted) == "b"
 
 
 def test_a_later_withdrawal_supersedes_and_is_no_vote():
@@ -61,7 +61,8 @@ def test_a_later_withdrawal_supersedes_and_is_no_vote():
 def test_only_the_highest_class_decides_the_others_stay_votes():
     found = judged([vote("dog", 20, origin="audit", saw_prediction=False), vote("cat", 21, "bob"), vote("cat", 22, "eve")])
     assert found["cells"][0][0][3:5] == ("dog", "audit")
-    assert found["people"] == [(("ann",), (1, 1)), (("bob",), (1, 0)), (("eve",), (1, 0))]
+    assert found["people"] == [
+        (("ann",), (1, 1, 2, 0)), (("bob",), (1, 0, 2, 1)), (("eve",), (1, 0, 2, 1))]
 
 
 def test_without_a_label_id_only_equal_rows_are_one():
