@@ -367,6 +367,7 @@ class Evaluation(TypedDict):
     versions: dict[str, Version]
     reason: NotRequired[str | None]
     models_with_rows: NotRequired[list[str]]
+    newest_day: NotRequired[str | None]  # newest prediction day of the root, of any model, that there was at as_of
     confidence: float
     accepted_ratio: float
     trend: list[TrendPoint]
