@@ -46,8 +46,8 @@ def plan_uncertain(bound: float, floor: float = 0.01) -> Week:
 
 
 def plan_thin_floor(bound: float) -> Week:
-    """The same with a floor so thin that one to three rows a week stand for most predictions."""
-    return plan_uncertain(bound, 0.0002)
+    """The same with so thin a floor that 20 rows a week stand for most predictions. Thinner ones: docs/log.md."""
+    return plan_uncertain(bound, 0.002)
 
 
 SCENARIOS: dict[str, Callable[[float], Week]] = {

@@ -109,7 +109,7 @@ def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: Dataset
 
 def _is_withdrawn(row: Row, withdrawn: set[tuple[str, str]], listed: list[dict[str, str]]) -> bool:
     """Whether people took back all that they said of a parent's row; then it is listed."""
-    found = (row["day"], row["prediction_id"]) in withdrawn
+    found = bool(withdrawn) and (row["day"], row["prediction_id"]) in withdrawn
     if found:
         listed.append(_describe_left_out(row["image_sha256"], "label withdrawn", row["prediction_id"]))
     return found

@@ -90,7 +90,7 @@ def _say_uneven(row: Mapping[str, Any]) -> str:
 
 
 def _say_accuracy(row: Mapping[str, Any], verdict: str) -> str:
-    weighted = f", weighted, as {row['size']:.0f}" if row["weighted"] and row["size"] != row["n"] else ""
+    weighted = f", weighted, as {row['size']:.0f} drawn alike" if row["weighted"] and row["size"] != row["n"] else ""
     return (f"Accuracy is {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) over {row['n']} trusted labels "
             f"({row['origin']}{weighted}), the bound is {row['bound']:g}: {SAID[verdict]} (p {row['p']:.2g}, fails at "
             f"{row['level']:.2g}, where it is at most {row['level_high']:.3f}).")
