@@ -63,7 +63,8 @@ class Gate(Document):
     size: float | None = None
     level_low: float | None = None  # the interval of the test, at `level`
     level_high: float | None = None
-    newest_day: str | None = None  # of the freshness gate: the last day with a prediction
+    newest_day: str | None = None  # of the freshness gate: the last day with a prediction, and how old it may be
+    max_age_days: float | None = None
     worst: str | None = None
     classes: list[ClassRow] | None = None
     judged: Count | None = None

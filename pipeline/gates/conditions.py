@@ -36,7 +36,7 @@ def judge_scope(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def judge_freshness(policy: GatePolicy, tally: Tally, as_of: str) -> dict[str, Any]:
     """Whether the log still grows: the newest prediction is at most `max_age_days` old, counted from the end of its day."""
-    row = {"gate": "freshness", "bound": policy.max_age_days, "newest_day": tally.newest_day}
+    row = {"gate": "freshness", "max_age_days": policy.max_age_days, "newest_day": tally.newest_day}
     if not tally.predictions:
         return row | _refuse("freshness", NO_DATA, "No prediction of it lies in the window.")
     if tally.newest_day is None or policy.max_age_days is None:

@@ -1,5 +1,7 @@
 """The accuracy gate judges what `estimate` shows: one origin, its weights, and why it cannot tell."""
 
+from pathlib import Path
+
 import pytest
 
 from contract.policy import GatePolicy
@@ -68,3 +70,9 @@ def test_whose_only_labels_are_corrections_is_told_why_and_the_two_ways_out():
 def test_a_few_labels_of_a_trusted_origin_say_how_many_are_wanted():
     gate = accuracy_gate(POLICY, Tally(500, {"audit": RightCount(20, 20), "feedback": RightCount(0, 500)}))
     assert gate["sentence"] == "Expected 50 labels or more of one trusted origin (audit or import); there are 20 of audit."
+
+
+def test_the_readme_tells_the_two_ways_out_too():
+    said = " ".join((Path(__file__).parents[3] / "README.md").read_text().split())
+    assert "**Only corrections so far?** Then `trueup gate` cannot tell" in said
+    assert "`trueup review sample --p 0.05`" in said and "trusted_origins: [audit, import, feedback]" in said
