@@ -36,7 +36,7 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     are the rows of `live` alone: what older versions did says nothing about it.
     """
     as_of = evaluation["as_of"]
-    refused = judge_scope(evaluation)
+    refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope
     gates = [refused] if refused else _judge(policy, evaluation, live, tally, overrides)
     verdict, reasons = combine(gates)
     wanted = labels_needed.wishes(policy, tally, gates)

@@ -74,7 +74,7 @@ def test_an_evaluation_of_another_window_or_role_is_a_report_and_changes_no_verd
         assert verdict(capsys, tmp_root)["verdict"] == "fail"
 
 
-@pytest.mark.parametrize(("options", "reason"), [(("--role", "batch"), "another role"), (("--to", EARLIER), "another window")])
+@pytest.mark.parametrize(("options", "reason"), [(("--role", "batch"), "no data"), (("--to", EARLIER), "another window")])
 def test_a_report_that_is_judged_by_name_cannot_tell_and_is_no_verdict(capsys, tmp_root, options, reason):
     make_root(tmp_root, right=199, n=200, day=EARLIER)
     make_root(tmp_root, right=199, n=200)
