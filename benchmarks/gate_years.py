@@ -3,7 +3,8 @@
     python -m benchmarks.gate_years [--years 2000] [--labels 200] [--bound 0.9] [--json]
 
 Simulated day by day with the gate's own rule: a model exactly at its bound for a year (the worst healthy case), then
-drops of 5 and 10 points on a day in the middle of a window. The fixed 95% interval stands beside it, as a warning.
+drops of 5 and 10 points on a day in the middle of a window. The fixed 95% interval stands beside it, as a warning. Then
+the same for audits that ask with unequal probabilities (benchmarks/uneven_years.py).
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import uneven_years
 from metrics.intervals import wilson
 from metrics.significance.exact_tests import p_at_least
 
@@ -31,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     rows = [row(windows, given.years, given.labels, given.bound, given.alarms, given.seed) for windows in WINDOWS]
-    print(json.dumps(rows) if given.json else text(rows, given))
+    uneven = [uneven_years.row(name, given.years, given.bound, given.alarms, given.seed) for name in uneven_years.SCENARIOS]
+    print(json.dumps([*rows, *uneven]) if given.json else f"{text(rows, given)}\n\n{uneven_years.text(uneven)}")
     return 0
 
 

@@ -1,13 +1,21 @@
-"""The evaluations of a model: which is the newest, and `evaluation.json` as it is read."""
+"""The evaluations of a model: which is the newest, `evaluation.json` as it is read, and the verdict that holds now.
 
+A verdict is of an evaluation of the live version, role live, that ends with the newest day of data there was. Any other
+evaluation is a report.
+"""
+
+from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 from contract import layout
 from contract.documents.evaluation import Evaluation, parse
 from contract.errors import NotFound
+from contract.storage import read_json
 from contract.stores.store import Storage
 
 NAMED = 3  # evaluations that an error names
+LOOK_BACK = 200  # evaluations that are searched for a verdict
 
 
 def newest(storage: Storage, model: str) -> str:
@@ -15,15 +23,50 @@ def newest(storage: Storage, model: str) -> str:
 
     Names tell the second only, so of those that share the newest one the documents decide.
     """
+    found = next(_newest_first(storage, model), None)
+    if found is None:
+        raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
+                       f"trueup evaluate --model {model}.")
+    return found
+
+
+def newest_to_judge(storage: Storage, model: str) -> str:
+    """The newest evaluation that can be a verdict; where none can, the newest; NotFound when there is none."""
+    for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
+        if is_verdict(read_evaluation(storage, model, name)):
+            return name
+    return newest(storage, model)
+
+
+def is_verdict(evaluation: Evaluation) -> bool:
+    """Whether an evaluation is of role live and ends with the newest day of data (where that is recorded)."""
+    return evaluation["role"] == "live" and evaluation["window"]["to"] >= (evaluation.get("newest_day") or "")
+
+
+def find_verdict(storage: Storage, model: str, live: str | None) -> dict[str, Any] | None:
+    """The newest decision on the live version (None: on any) that is a verdict; None while there is none.
+
+    A decision on another version, role or window is passed over, so that neither a rollback nor a report changes what is
+    said of the live version.
+    """
+    for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
+        try:
+            decision = read_json(storage, layout.decision(model, name))
+        except NotFound:
+            continue
+        if live in (None, decision["version"]) and is_verdict(read_evaluation(storage, model, name)):
+            return decision
+    return None
+
+
+def _newest_first(storage: Storage, model: str) -> Iterator[str]:
+    """The finished evaluations, newest first."""
     names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
     for _, same_second in groupby(names, key=lambda name: name.partition("-")[0]):
         finished = [n for n in same_second if storage.exists(layout.evaluation_document(model, n))]
-        if len(finished) == 1:
-            return finished[0]
-        if finished:
-            return max(finished, key=lambda n: (read_evaluation(storage, model, n)["as_of"], n))
-    raise NotFound(f"{storage.root}: expected an evaluation of model {model!r}, found none. Make one: "
-                   f"trueup evaluate --model {model}.")
+        if len(finished) > 1:
+            finished.sort(key=lambda n: (read_evaluation(storage, model, n)["as_of"], n), reverse=True)
+        yield from finished
 
 
 def read_evaluation(storage: Storage, model: str, evaluation_id: str) -> Evaluation:

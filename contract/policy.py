@@ -17,10 +17,12 @@ class GatePolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_accuracy: float | None = Field(0.90, gt=0, lt=1, description="the live version's accuracy must be at least this")
-    min_new_labels: int = Field(50, ge=0, description="labels since the live version's dataset that a retraining needs")
+    min_new_labels: int = Field(50, ge=0, description="labels of one trusted origin that the accuracy gate needs, and "
+                                "further trusted ones that a retraining needs after one that was refused or failed")
     false_alarms_per_year: float = Field(0.05, gt=0, lt=1, description="error of the retraining gate, looked at daily")
     window_days: list[int] = Field([], max_length=4, description="days of the retraining gate's windows, e.g. [7, 28], "
                                    "which share the error; empty: the evaluation's own window")
+    max_age_days: float | None = Field(3, gt=0, description="older than this, the newest prediction tells nothing of today")
     min_class_recall: float | None = Field(0.70, gt=0, lt=1, description="per class, one-sided exact test, Holm")
     min_class_precision: float | None = Field(None, gt=0, lt=1, description="per class, one-sided exact test, Holm")
     min_slice_accuracy: float | None = Field(None, gt=0, lt=1, description="per value of each declared slice; one family "
@@ -42,7 +44,9 @@ class GatePolicy(BaseModel):
                                          "nothing can be told")
     max_class_drop: float = Field(0.10, ge=0, lt=1, description="promotion: a class may not be worse by more than this")
     max_drop: float = Field(0.0, ge=0, lt=1, description="promotion: the candidate may not be worse by more than this")
-    trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe")
+    trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe, here and in the promotion; "
+                                       "each origin is judged by itself")
+    min_held_out: int = Field(100, ge=1, description="promotion: held-out rows of one trusted origin that a comparison needs")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of intervals and of the per-class family")
     retrainings: int = Field(4, ge=1, description="most retrainings in the period below")
     retraining_days: int = Field(30, ge=1, description="days of that period")

@@ -131,6 +131,13 @@ class ReportSettings(Section):
     days: int = Field(7, ge=1, description="newest prediction days that are searched for them")
 
 
+class PromotionSettings(Section):
+    """What a candidate must hold by itself, beside not being worse than the live version (`gates:`)."""
+
+    min_accuracy: float | None = Field(None, gt=0, lt=1, description="accuracy of the candidate on the held-out rows that "
+                                       "decide must be at least this; null: no floor")
+
+
 class CycleSettings(Section):
     """The order of stages and who may run them."""
 
@@ -194,6 +201,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
     report: ReportSettings = ReportSettings()
+    promotion: PromotionSettings = PromotionSettings()
     cycle: CycleSettings = CycleSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()

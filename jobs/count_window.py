@@ -135,8 +135,10 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     background = Background(classes_of(storage, question.model, counted.window),
                             samples_of(storage, question, window.days), find_learnt(storage, question.model))
     document = evaluation.build(scope, counted.window, background, request.rules)
+    days, today = prediction_days(storage), clock.day_of(clock.from_us(question.as_of))
+    document["newest_day"] = max((day for day in days if day <= today), default=None)
     if not document["versions"]:
-        document["models_with_rows"] = day_files.models_in(storage, prediction_days(storage))
+        document["models_with_rows"] = day_files.models_in(storage, days)
     return document
 
 

@@ -65,15 +65,15 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
     rows = find_labelled(spark.sparkContext, storage, days, question)
-    return build(spark, storage, question.model, rows, settings.dataset, as_of,
-                 {"from": present.first, "to": present.last})
+    return build(spark, storage, question, rows, settings.dataset, {"from": present.first, "to": present.last}, present.days)
 
 
 def document(made: Manifest) -> dict[str, Any]:
     """What --json prints."""
     return {"dataset": made.dataset, "manifest": layout.manifest(made.dataset), "model": made.model,
             "parent": made.parent, "classes": made.classes, "rows": made.rows, "per_class": made.per_class,
-            "label_sources": made.label_sources, "replayed": made.replayed, "left_out": made.left_out,
+            "label_sources": made.label_sources, "holdout_sources": made.holdout_sources,
+            "replayed": made.replayed, "left_out": made.left_out,
             "leakage": made.leakage.model_dump(), "files": len(made.files)}
 
 

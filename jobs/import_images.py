@@ -32,6 +32,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     """Stores the pictures and makes the dataset."""
     from jobs.dataset import document, text
     from jobs.datasets.build import build
+    from jobs.engines.question import Question, convert_settings
     from jvm import session
 
     settings = with_options(settings, model=model)
@@ -42,7 +43,8 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     if not rows:
         raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(layout.PICTURES)}), found none.")
     spark = session.get_session(spark_conf.collect_conf(settings))
-    made = build(spark, storage, settings.need_model(), rows, settings.dataset, as_of, {})
+    question = Question(settings.need_model(), clock.to_us(as_of), **convert_settings(settings.evaluate))
+    made = build(spark, storage, question, rows, settings.dataset, {})
     said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
     return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
 

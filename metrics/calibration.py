@@ -87,12 +87,14 @@ def calibration(cells: Cells, confidence: float) -> Calibration:
     count, right, said = _bins(cells, np.zeros(len(cells.n), np.int64), 1)
     total = int(count.sum())
     if not total:
-        return {**NO_CONFIDENCE, "count": 0, "reliability": []}
+        return {**NO_CONFIDENCE, "low": None, "high": None, "count": 0, "reliability": []}
     curve: list[Reliability] = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
               "confidence": float(said[0, b] / count[0, b]),
               "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
-    return {"ece": float(np.abs(right - said).sum() / total), "ece_95_if_calibrated": _null_ece(count[0], said[0]),
-            "count": total, "reliability": curve}
+    found = error_and_margin(cells, confidence)
+    interval = error_figure(found["ece"], found["margin"])
+    return {"ece": found["ece"], "low": interval["low"], "high": interval["high"],
+            "ece_95_if_calibrated": _null_ece(count[0], said[0]), "count": total, "reliability": curve}
 
 
 def error_and_margin(cells: Cells, level: float) -> dict[str, Any]:

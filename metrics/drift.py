@@ -40,12 +40,15 @@ def compare(reference: np.ndarray, current: np.ndarray) -> Divergence:
     """PSI and JS of two rows of counts over the same categories; null with a reason when one is empty."""
     sizes = int(reference.sum()), int(current.sum())
     if not all(sizes):
-        return {"psi": None, "psi_95": None, "js": None, "js_95": None, "reason": "one side has no predictions"}
+        return {"psi": None, "psi_95": None, "js": None, "js_95": None, "js_low": None, "js_high": None,
+                "reason": "one side has no predictions"}
     rng = np.random.default_rng(SEED)
     pooled = (reference + current) / sum(sizes)
     a, b = (rng.multinomial(n, pooled, REPLICATES) for n in sizes)
-    return {"psi": float(psi(reference, current)), "psi_95": float(np.quantile(psi(a, b), 0.95)),
-            "js": float(jensen_shannon(reference, current)), "js_95": float(np.quantile(jensen_shannon(a, b), 0.95))}
+    js, js_95 = float(jensen_shannon(reference, current)), float(np.quantile(jensen_shannon(a, b), 0.95))
+    interval = divergence_figure(js, js_95)
+    return {"psi": float(psi(reference, current)), "psi_95": float(np.quantile(psi(a, b), 0.95)), "js": js, "js_95": js_95,
+            "js_low": interval["low"], "js_high": interval["high"]}
 
 
 def divergence_figure(js: float, js_95: float) -> dict[str, float]:

@@ -100,7 +100,8 @@ def build(scope: Scope, counted: WindowCounts, background: Background, rules: Ru
         "trend": trend(days, label_delay.find_arrival_curve(delays, scope.as_of), scope.as_of, background, rules.confidence),
         "drift": drifts, "since_dataset": count_since_dataset(background.learnt, days),
         "slices": slice_rows(counted.total("slices"), rules.confidence),
-        "labelers": labelers(counted.total("people"), rules.confidence), "alpha": alpha(counted.total("coincidences")),
+        "labelers": labelers(counted.total("people"), rules.confidence),
+        "alpha": alpha(counted.total("coincidences"), [day.coincidences for day in days], rules.confidence),
         "delays": label_delay.summary(delays, scope.as_of, delay_rows(counted.total("delays"))),
     }
     return document if versions else {**document, "reason": NO_DATA}

@@ -1,23 +1,21 @@
 """Intervals for counted shares and their differences.
 
 Shares: Wilson (1927), on the effective sample size where rows are weighted. Differences: Newcombe (1998). Statistics
-without a closed form: a Poisson bootstrap over cells with a fixed seed.
+without a closed form: a jackknife over independent groups (Tukey 1958).
 
 Wilson's formula is written out, though scipy.stats has it (binomtest(…).proportion_ci): that takes one share of whole
 counts at a time, and an evaluation asks for ten thousand classes and for effective sizes that are not whole; and
-importing scipy.stats takes more than a second. scipy.stats.bootstrap resamples rows, and there are none, only counts.
-tests/metrics/test_intervals.py compares both with scipy.stats.
+importing scipy.stats takes more than a second. tests/metrics/test_intervals.py compares it with scipy.stats.
 """
 
-from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 CONFIDENCE = 0.95
-REPLICATES, SEED = 400, 20_260_101
-SMALLEST_SUPPORT = 30  # below it the bootstrap's interval does not hold, so none is given
+SEED = 20_260_101
+SMALLEST_SUPPORT = 30  # below it an interval of an average or of F1 does not hold, so none is given
 
 
 def tail_of(confidence: float) -> float:
@@ -70,17 +68,15 @@ def paired_interval(both: int, only_a: int, only_b: int, neither: int,
     return float(low), float(a - b + np.sqrt(max(up[0] ** 2 - 2 * phi * up[0] * up[1] + up[1] ** 2, 0)))
 
 
-def poisson_bootstrap(counts: Any, statistic: Callable[[Any], Any], confidence: float = CONFIDENCE,
-                      replicates: int = REPLICATES, seed: int = SEED) -> tuple[Any, Any]:
-    """Percentile intervals when each cell's count varies as Poisson(count).
+def jackknife(value: float, without: Any, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Interval of a statistic from its values without each of d > 1 independent groups: Student's with d - 1 degrees.
 
-    `statistic` takes counts of shape (r, cells) and gives (r,) values or (r, k) of k statistics; so do low and high
-    have shape () or (k,). The seed is fixed, so the same counts give the same intervals.
+    The variance is (d - 1) / d times the sum of squares around the mean of `without` (Efron and Stein 1981).
     """
-    counts = np.asarray(counts)
-    rng = np.random.default_rng(seed)
-    rows = max(1, 2_000_000 // max(len(counts), 1))  # 16 MB of draws at a time
-    parts = [statistic(rng.poisson(counts, (min(rows, replicates - start), len(counts))))
-             for start in range(0, replicates, rows)]
-    tail = tail_of(confidence)
-    return tuple(np.quantile(np.concatenate(parts), [tail, 1 - tail], axis=0))
+    from scipy.special import stdtrit
+
+    without = np.asarray(without, float)
+    d = len(without)
+    spread = np.sqrt((d - 1) / d * ((without - without.mean()) ** 2).sum())
+    half = float(stdtrit(d - 1, 1 - tail_of(confidence)) * spread)
+    return value - half, value + half

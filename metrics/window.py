@@ -40,6 +40,7 @@ class DayFigures:
     answered: dict[str, int]  # kind of sample -> predictions that its labels decided
     predictions: Any
     classes: Any
+    coincidences: Any = None  # the day's own table: agreement is judged by how much days differ
 
     @classmethod
     def of(cls, counts: DayCounts, parts: Mapping[str, Any]) -> "DayFigures":
@@ -47,7 +48,8 @@ class DayFigures:
         cells = counts.tables["cells"]
         return cls(counts.day, counts.rows, sums_by_origin(cells), bins_by_version(parts["bins"]),
                    label_delay.histogram(counts.tables["delays"]), {kind: _count_answered(cells, kind) for kind in KINDS},
-                   sum_by(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]))
+                   sum_by(parts["bins"], ["predicted", "confidence_bin"]), by_class(parts["pairs"]),
+                   counts.tables["coincidences"])
 
 
 @dataclass

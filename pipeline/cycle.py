@@ -26,7 +26,7 @@ from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from pipeline.gates.promotion import of_assessment
+from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
 
@@ -119,9 +119,13 @@ class Turn:
     def _judge(self) -> End:
         for stage in stages.JUDGING:
             decision = self._stage(stage)
-        if decision["retrain"]["fires"]:
+        fires = decision["retrain"]["fires"]
+        if fires or decision["retrain"].get("wanted"):
             waiting = self._find_waiting()
-            return self._retrain() if waiting is None else self.run.finish(AWAITING, DONE, waiting)
+            if waiting is not None:
+                return self.run.finish(AWAITING, DONE, waiting)
+        if fires:
+            return self._retrain()
         if decision["exit_code"] == DONE:
             return self.run.finish("healthy", DONE, decision["sentence"])
         why = f" No retraining: {decision['retrain']['reason']}." if decision["exit_code"] == GATE_SAYS_NO else ""
@@ -139,8 +143,11 @@ class Turn:
 
     def _retrain(self) -> End:
         for stage in stages.RETRAINING:
-            assessment = self._stage(stage)
-        decision = self._step("promotion", lambda: self._compare(assessment))
+            answer = self._stage(stage)
+            few = tell_too_few_held_out(self._policy(), answer.get("holdout_sources")) if stage.name == "dataset" else None
+            if few is not None:
+                return self.run.finish("cannot tell", CANNOT_TELL, few)
+        decision = self._step("promotion", lambda: self._compare(answer))
         candidate = self.values["candidate"]
         if not decision["promote"]:
             return self.run.finish("refused", GATE_SAYS_NO, f"Version {candidate} is not published. {decision['sentence']}")
@@ -151,7 +158,11 @@ class Turn:
         return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
 
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
-        return of_assessment(GatePolicy(**self.run.plan.settings["gates"]), assessment)
+        floor = self.run.plan.settings.get("promotion", {}).get("min_accuracy")
+        return of_assessment(self._policy(), assessment, floor)
+
+    def _policy(self) -> GatePolicy:
+        return GatePolicy(**self.run.plan.settings["gates"])
 
     def _publish(self, candidate: str, reason: str) -> dict[str, Any]:
         self.run.require()

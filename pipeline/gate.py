@@ -18,12 +18,13 @@ from contract import clock, jsonio, layout
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
-from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
-from contract.evaluations import newest, read_evaluation
+from contract.errors import AlreadyExists, NoSuchModel, UsageError
+from contract.evaluations import newest_to_judge, read_evaluation
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
+from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
 
@@ -32,7 +33,8 @@ MOST_WISHES = 10
 
 @stage_command("gate")
 @click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
-@click.option("--evaluation", "evaluation_id", metavar="ID", help="Folder of the evaluation. [default: the newest]")
+@click.option("--evaluation", "evaluation_id", metavar="ID", help="Folder of the evaluation. "
+              "[default: the newest of role live that ends with the newest day]")
 @click.option("--version", help="Judge this version. [default: the live one]")
 @click.option("--dry-run", is_flag=True, help="Print the decision, write nothing.")
 def command(settings: Settings, model: str | None, evaluation_id: str | None, version: str | None,
@@ -40,7 +42,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     """Decide from an evaluation whether the live version still holds."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
-    evaluation_id = evaluation_id or newest(storage, name)
+    evaluation_id = evaluation_id or newest_to_judge(storage, name)
     decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
         decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
@@ -57,8 +59,9 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
+    further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
-                      newest.state.overrides if newest else (), list_retrainings(storage, model))
+                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further)
     decision |= {"decided_at": clock.iso(clock.now())}
     Decision.parse(decision, f"decision on {evaluation_id}")
     return decision
@@ -74,19 +77,6 @@ def choose_version(registry: Registry, evaluation: Evaluation) -> str:
             raise UsageError(f"model {registry.model!r} is in no registry, and the evaluation has "
                              f"{len(versions)} versions of it ({', '.join(versions) or 'none'}). Name one: --version.") from None
         return versions[0]
-
-
-def list_retrainings(storage: Storage, model: str) -> list[str]:
-    """Lists when versions were claimed by runs of the cycle, published or not."""
-    moments = []
-    for number in storage.folders(layout.versions(model)):
-        try:
-            claim = read_json(storage, layout.claim(model, number))
-        except NotFound:
-            continue
-        if claim.get("run"):
-            moments.append(claim["at"])
-    return sorted(moments)
 
 
 def write_decision(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any]:

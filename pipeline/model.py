@@ -2,7 +2,8 @@
 
     trueup model list|show|history [--model digits]
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
-    trueup model promote|approve VERSION --by NAME      trueup model override --gate G --by NAME --reason TEXT --until T
+    trueup model promote|approve VERSION --by NAME
+    trueup model override --gate G --by NAME --reason TEXT --until T|--withdraw
     trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
 
 Every change is one history record with who, when and why. A running service picks it up within seconds.
@@ -118,19 +119,28 @@ def delete_command(settings: Settings, model: str | None, version: str, by: str,
 @BY
 @click.option("--gate", required=True, type=click.Choice(GATES), help="The gate that passes until then.")
 @click.option("--reason", required=True, help="Why, for the history.")
-@click.option("--until", required=True, metavar="T", help="A moment or a day (its end), UTC; then the gate decides again.")
-def override_command(settings: Settings, model: str | None, by: str, gate: str, reason: str, until: str) -> Outcome:
-    """Let a gate pass for a while, by a person's word."""
-    registry = _open_registry(settings, model)
-    now = clock.now()
-    end = clock.parse_moment(until)
-    if end <= now:
-        raise UsageError(f"--until {until}: expected a moment after now ({clock.iso(now)}). Name a later one.")
+@click.option("--until", metavar="T", help="A moment or a day (its end), UTC; then the gate decides again.")
+@click.option("--withdraw", is_flag=True, help="Take back what holds now: the gate decides again at once.")
+def override_command(settings: Settings, model: str | None, by: str, gate: str, reason: str, until: str | None,
+                     withdraw: bool) -> Outcome:
+    """Let a gate pass for a while, by a person's word, or take that back."""
+    if withdraw == bool(until):
+        raise UsageError("expected --until T, or --withdraw, and not both.")
+    registry, now = _open_registry(settings, model), clock.iso(clock.now())
     live = registry.live()
-    override = {"gate": gate, "by": by, "reason": reason, "until": clock.iso(end), "at": clock.iso(now)}
     newest = registry.newest()
-    kept = newest.state.overrides if newest else []
-    return _report_change(registry.change({"kind": "override", **override}, {"overrides": [*kept, override]}, live))
+    held = newest.state.overrides if newest else []
+    if withdraw:
+        kept = [o for o in held if o["gate"] != gate or o["until"] <= now]
+        if len(kept) == len(held):
+            raise UsageError(f"no override of gate {gate} holds now, so there is none to withdraw. See `trueup model history`.")
+        return _report_change(registry.change({"kind": "override withdrawn", "gate": gate, "by": by, "reason": reason},
+                                              {"overrides": kept}, live))
+    end = clock.iso(clock.parse_moment(until or ""))
+    if end <= now:
+        raise UsageError(f"--until {until}: expected a moment after now ({now}). Name a later one.")
+    override = {"gate": gate, "by": by, "reason": reason, "until": end, "at": now}
+    return _report_change(registry.change({"kind": "override", **override}, {"overrides": [*held, override]}, live))
 
 
 @stage_command("rollback")
@@ -195,8 +205,9 @@ def _summarise(registry: Registry) -> dict[str, Any]:
 
 def _report_change(record: HistoryEntry) -> Outcome:
     change = record.change
-    result = f"version {record.state.live} is live" if change["kind"] != "override" else \
-        f"gate {change['gate']} passes until {change['until']}"
+    result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
+              "override withdrawn": f"gate {change.get('gate')} decides again"}.get(
+                  change["kind"], f"version {record.state.live} is live")
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
 
 

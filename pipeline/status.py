@@ -1,10 +1,11 @@
-"""What is live, the newest decision, and who is at work.
+"""What is live, the verdict on it, and who is at work.
 
     trueup status [--model digits] [--json]      (python -m pipeline.status)
 """
 
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -12,27 +13,27 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.terminal import align, escape
-from contract import layout
+from contract import clock, layout
 from contract.days import prediction_days
-from contract.errors import NotFound
-from contract.evaluations import newest
+from contract.evaluations import find_verdict
 from contract.registry import Registry, models
 from contract.runs import Runs
 from contract.settings import Settings
-from contract.storage import open_root, read_json
+from contract.storage import open_root
 from contract.stores.store import Storage
+from pipeline.gates.verdicts import STALE, UNDECIDED
 
 
 @stage_command("status")
 @click.option("--model", help="Only this model. [default: all]")
 def command(settings: Settings, model: str | None) -> Outcome:
-    """Show what is live, the newest decision, and who is at work."""
+    """Show what is live, the verdict on it, and who is at work."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     names = [settings.model] if settings.model else list_models(storage)
     days = prediction_days(storage)
     document = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
-             "models": [describe_model(storage, name) for name in names]}
+             "models": [describe_model(storage, name, settings.gates.max_age_days) for name in names]}
     return Outcome(document=document, text=write_text(document))
 
 
@@ -42,28 +43,33 @@ def list_models(storage: Storage) -> list[str]:
     return sorted({*models(storage), *evaluated})
 
 
-def describe_model(storage: Storage, model: str) -> dict[str, Any]:
-    """Describes one model; null where there is nothing yet."""
+def describe_model(storage: Storage, model: str, max_age_days: float | None = None) -> dict[str, Any]:
+    """Describes one model; null where there is nothing yet. A verdict older than `max_age_days` says nothing of today."""
     newest = Registry(storage, model).newest()
-    decision = _read_decision(storage, model)
+    live = newest.state.live if newest else None
+    decision = find_verdict(storage, model, live)
     last = Runs(storage, model).newest()
     end = last.end() if last else None
     held = last.holder() if last and not end else None
-    return {"model": model, "live": newest.state.live if newest else None, "changed": newest.at if newest else None,
-            "decision": decision and {k: decision.get(k) for k in ("evaluation", "verdict", "sentence")},
+    return {"model": model, "live": live, "changed": newest.at if newest else None,
+            "decision": decision and describe_verdict(decision, max_age_days),
             "run": last and {"run": last.key, "window": last.plan.window, "status": end.status if end else "open",
                              "holder": held and held[1].to_dict()}}
 
 
-def _read_decision(storage: Storage, model: str) -> dict[str, Any] | None:
-    try:
-        return read_json(storage, layout.decision(model, newest(storage, model)))
-    except NotFound:
-        return None
+def describe_verdict(decision: dict[str, Any], max_age_days: float | None = None) -> dict[str, Any]:
+    """Describes a decision: of which version, evaluation and window it is, and what it rests on."""
+    accuracy: dict[str, Any] = next((gate for gate in decision["gates"] if gate["gate"] == "accuracy"), {})
+    found = {name: decision.get(name) for name in ("evaluation", "version", "window", "as_of", "verdict", "reasons", "sentence")}
+    found |= {"origin": accuracy.get("origin"), "labels": accuracy.get("n")}
+    if max_age_days is None or clock.now() - clock.parse_moment(decision["as_of"]) <= timedelta(days=max_age_days):
+        return found
+    return found | {"verdict": UNDECIDED, "reasons": [STALE], "sentence":
+                    f"Nobody has judged it since {decision['as_of'][:10]}. Then: {decision['sentence']}"}
 
 
 def write_text(document: dict[str, Any]) -> str:
-    """Writes one line a model, then the newest decisions in words."""
+    """Writes one line a model, then the verdicts in words."""
     rows = [(m["model"], m["live"] or "-", (m["decision"] or {}).get("verdict", "-"),
              f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
             for m in document["models"]]

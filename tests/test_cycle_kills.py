@@ -27,7 +27,7 @@ from tests.faults import AFTER, BEFORE, Died, Process, patched
 NOW = clock.to_us(clock.parse_moment("2026-11-11T00:00:00Z"))
 SETTINGS = {"train.launcher": "process", "train.epochs": 1, "train.batch": 16, "train.checkpoint_steps": 2,
             "dataset.files": 2, "gates.max_drop": 0.99, "gates.max_class_drop": 0.99, "cycle.takeover_seconds": 0,
-            "cycle.beat_seconds": 3600}
+            "cycle.beat_seconds": 3600, "gates.min_held_out": 1}
 OPTIONS = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
 
 

@@ -185,7 +185,8 @@ def _ask_all(sides: Collection[Side], batch: Sequence[bytes]) -> None:
 def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[str, Any]) -> dict[str, Any]:
     answers = {name: side.answers() for name, side in sides.items()}
     live, candidate = answers["live"], answers["candidate"]
-    newest = np.asarray(rows.day, object) == max(rows.day)
+    days, first = np.asarray(rows.day, object), made.window.get("from") or min(rows.day)
+    newest, in_window = days == max(rows.day), days >= first  # a replayed row of an earlier day is no new one
     by_origin = compare.groups(rows.truth, live, candidate, rows.origin)
     figures = {name: compare.figures(rows.truth, answers[name], made.classes, rows.origin, rows.p, side.card.version)
                for name, side in sides.items()}
@@ -196,8 +197,10 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
         "weighted_difference": compare.compare_weighted(rows.truth, live, candidate, rows.p),
         "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
         "by_origin": by_origin,
+        "per_class_by_origin": compare.per_class_by_origin(rows.truth, live, candidate, made.classes, rows.origin),
         "newest": {"day": max(rows.day), **compare.compare_paired(rows.truth, live, candidate, newest)},
-        "decides": compare.choose_basis(by_origin),
+        "window": {"from": first, "to": made.window.get("to"),
+                   "by_origin": compare.groups(rows.truth, live, candidate, rows.origin, in_window)},
         "leakage": leakage,
     }
 

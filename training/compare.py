@@ -10,8 +10,6 @@ from metrics import held_out
 from metrics.held_out import HeldOutRows
 from metrics.significance.paired import Paired, estimate_weighted_difference
 
-AUDIT_ENOUGH = 100  # audited rows from which on their comparison is the one to believe
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -36,11 +34,6 @@ def compare_paired(truth: np.ndarray, live: Answers, candidate: Answers, rows: n
     return Paired.count((live.index == truth)[rows], (candidate.index == truth)[rows]).to_dict()
 
 
-def choose_basis(by_origin: dict[str, dict[str, Any]]) -> str:
-    """Returns what the gate's overall comparison rests on: "audit" when there are enough audited rows, else "overall"."""
-    return "audit" if by_origin.get("audit", {"n": 0})["n"] >= AUDIT_ENOUGH else "overall"
-
-
 def compare_weighted(truth: np.ndarray, live: Answers, candidate: Answers, p: np.ndarray) -> dict[str, Any]:
     """Returns candidate - live weighted by 1/p, over the rows whose selection probability `p` is known (not NaN)."""
     return estimate_weighted_difference(live.index == truth, candidate.index == truth, p)
@@ -52,10 +45,25 @@ def per_class(truth: np.ndarray, live: Answers, candidate: Answers, classes: Seq
             for k, label in enumerate(classes) if (truth == k).any()]
 
 
-def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[str]) -> dict[str, Any]:
-    """Returns `paired` for each value of a column."""
+def per_class_by_origin(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str],
+                        origin: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the counts of `paired` for each class and origin that has rows: they add up over origins."""
+    origins, found = np.asarray(origin, object), []
+    for name in sorted(set(origin)):
+        for k in np.unique(truth[origins == name]).tolist():
+            pairs = compare_paired(truth, live, candidate, (origins == name) & (truth == k))
+            counts = {count: pairs[count] for count in ("n", "both", "only_live", "only_candidate", "neither")}
+            found.append({"label": classes[k], "origin": name, **counts})
+    return found
+
+
+def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[str],
+           rows: np.ndarray | None = None) -> dict[str, Any]:
+    """Returns `paired` for each value of a column, of the rows (a bool mask; None: all)."""
     values = np.asarray(of, object)
-    return {value: compare_paired(truth, live, candidate, values == value) for value in sorted(set(of))}
+    chosen = np.ones(len(truth), bool) if rows is None else rows
+    return {value: compare_paired(truth, live, candidate, chosen & (values == value))
+            for value in sorted(set(values[chosen].tolist()))}
 
 
 def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,

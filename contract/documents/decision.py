@@ -38,10 +38,14 @@ class ClassRow(Document):
 
 
 class Gate(Document):
-    """One gate. Figures of a per-class gate are those of its worst class; `level` is the p at which it fails."""
+    """One gate. Figures of a per-class gate are those of its worst class; `level` is the p at which it fails.
+
+    The accuracy gate rests on `n` rows of one `origin`. Where these have unequal weights `right` is null, `n_effective` is
+    Kish's size, and `size` the one that the share's linearised variance stands for, at which p is taken.
+    """
 
     gate: Literal["accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial",
-                  "calibration", "drift", "coverage", "audit_labels", "complete"]
+                  "calibration", "drift", "coverage", "audit_labels", "freshness", "scope", "complete"]
     verdict: Verdict
     sentence: str
     reason: str | None = None  # why it cannot tell
@@ -53,6 +57,14 @@ class Gate(Document):
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    origin: str | None = None
+    weighted: bool | None = None
+    n_effective: float | None = None
+    size: float | None = None
+    level_low: float | None = None  # the interval of the test, at `level`
+    level_high: float | None = None
+    newest_day: str | None = None  # of the freshness gate: the last day with a prediction, and how old it may be
+    max_age_days: float | None = None
     worst: str | None = None
     classes: list[ClassRow] | None = None
     judged: Count | None = None
@@ -103,13 +115,19 @@ class Wishes(Document):
 
 
 class Retrain(Document):
-    """Whether a retraining begins; if not, why. `spent` of `budget` in the last `days`."""
+    """Whether a retraining begins; if not, why. `spent` of `budget` in the last `days`.
+
+    `further_labels`: trusted labels since the last attempt to replace this version, null when there was none.
+    """
 
     fires: bool
+    wanted: bool | None = None  # the accuracy gate fails, whether or not a retraining begins
     reason: str | None
     spent: Count
     budget: Count
     days: Count
+    further_labels: Count | None = None
+    needed_labels: Count | None = None
 
 
 class Labels(Document):
@@ -126,6 +144,7 @@ class Decision(Document):
     model: str
     version: str
     evaluation: str
+    role: str = "live"
     window: dict[Literal["from", "to"], str]
     as_of: str
     decided_at: str

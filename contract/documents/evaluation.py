@@ -145,6 +145,8 @@ class Reliability(TypedDict):
 class Calibration(ClassCalibration):
     """The same over all classes, with its curve."""
 
+    low: NotRequired[float | None]  # of the error: as far as sampling noise may have moved it, to either side
+    high: NotRequired[float | None]
     count: Count
     reliability: list[Reliability]
 
@@ -313,6 +315,8 @@ class Divergence(TypedDict):
     psi_95: float | None
     js: float | None
     js_95: float | None
+    js_low: NotRequired[float | None]  # what the divergence may be, chance having moved it by up to js_95
+    js_high: NotRequired[float | None]
     reason: NotRequired[str | None]
 
 
@@ -374,6 +378,8 @@ class Alpha(TypedDict):
     """Krippendorff's alpha over the votes of predictions that have two or more."""
 
     value: float | None
+    low: NotRequired[float | None]  # jackknife over days; null below two days that have such predictions
+    high: NotRequired[float | None]
     votes: Count
     labels: Count
     reason: NotRequired[str | None]
@@ -428,6 +434,7 @@ class Evaluation(TypedDict):
     versions: dict[str, Version]
     reason: NotRequired[str | None]
     models_with_rows: NotRequired[list[str]]
+    newest_day: NotRequired[str | None]  # newest prediction day of the root, of any model, that there was at as_of
     confidence: float
     accepted_ratio: float
     trend: list[TrendPoint]

@@ -63,6 +63,7 @@ class Manifest(Document):
     rows: dict[str, int]
     per_class: dict[str, dict[str, int]]  # split -> label -> rows
     label_sources: dict[str, int]  # origin class -> rows
+    holdout_sources: dict[str, int] | None = None  # origin class -> held-out rows: what a candidate can be judged by
     replayed: dict[str, int]  # split -> rows that came with the parent
     files: list[DataFile]
     index: Table  # contract.dataset_record.INDEX

@@ -6,8 +6,7 @@ manifest, or makes it under the same id.
 
 import hashlib
 import os
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, jsonio, layout
@@ -22,19 +21,25 @@ from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
 from jobs.datasets.images import look_at
 from jobs.datasets.plan import Plan, Row
+from jobs.datasets.replay import find_present
+from jobs.engines.question import Question
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def build(spark: "SparkSession", storage: Storage, model: str, labelled: Sequence[Row], settings: DatasetSettings,
-          as_of: datetime, window: dict[str, str | None]) -> Manifest:
-    """The manifest of the dataset that these rows (jobs.datasets.consensus.labelled) make; written only when there is none.
+def build(spark: "SparkSession", storage: Storage, question: Question, labelled: Sequence[Row], settings: DatasetSettings,
+          window: dict[str, str | None], read: Collection[str] = ()) -> Manifest:
+    """The manifest of the dataset that these rows (consensus.find_labelled) make; written only when there is none.
 
-    Raises EmptyData: a class has no training row; LeakageFound, Mismatch: an input contradicts itself.
+    `read`: the days whose labels `labelled` has; what the parent took from others is judged again as the question says.
+    Raises EmptyData: a class has no training row, or none is held out; LeakageFound, Mismatch: an input contradicts itself.
     """
+    model, as_of = question.model, clock.from_us(question.as_of)
     parent, known = live_dataset(storage, model)
-    rows, listed = dataset_plan.candidates(labelled, parent_rows(storage, parent), settings, list_erased(storage))
+    replayed = parent_rows(storage, parent)
+    present = find_present(spark.sparkContext, storage, replayed, question, read) if settings.replay else []
+    rows, listed = dataset_plan.candidates(labelled, replayed, settings, list_erased(storage), present)
     looks = look_at(spark.sparkContext, storage, dataset_plan.select_to_look_at(rows))
     plan = dataset_plan.finish(rows, listed, looks, known, settings)
     check_leakage(plan)
@@ -102,6 +107,7 @@ def _write(spark: "SparkSession", storage: Storage, plan: Plan, settings: Datase
     return Manifest(dataset=dataset, attempt=attempt, created_at=clock.iso(clock.now()), classes=plan.classes,
                     rows={s: sum(r["split"] == s for r in plan.rows) for s in SPLITS}, per_class=plan.counts(),
                     label_sources=_count(r["origin"] for r in plan.rows),
+                    holdout_sources=_count(r["origin"] for r in plan.rows if r["split"] == "holdout"),
                     replayed={s: sum(r["split"] == s and r["came_with"] is not None for r in plan.rows) for s in SPLITS},
                     files=files, index=index, left_out=_count(e["reason"] for e in plan.listed), listed=listed,
                     leakage=_leakage(plan, settings), settings=settings.model_dump(mode="json"),

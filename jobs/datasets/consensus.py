@@ -24,11 +24,12 @@ SLOTS = 2  # even on a laptop, so that what is only right in one task fails ther
 
 def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayFiles],
                   question: Question) -> list[dict[str, Any]]:
-    """One row for each distinct prediction of the model that has a consensus, by (day, prediction_id).
+    """One row for each distinct prediction of the model that has known label rows, by (day, prediction_id).
 
     Columns: day, prediction_id, image_sha256, image_uri, label (`≠`: wrong, class not named), origin, votes and agreeing
     (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of the
-    newest deciding vote, us), selection_probability (of the earliest).
+    newest deciding vote, us), selection_probability (of the earliest). A prediction whose label rows come to no vote (all
+    were withdrawn) has the label None.
     """
     numbers = {day.day: _day_number(day.day) for day in days}
     at = task_store.describe(storage)
@@ -38,7 +39,7 @@ def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayF
     predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
         lambda line: _read_named_predictions(at, line, wanted.value, numbers[line["day"]], question))
     judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
-        pair[0], list(pair[1][0]), list(pair[1][1]), question))
+        pair[0], list(pair[1][0]), list(pair[1][1]), question, withdrawn=True))
     found = judged.collect()
     labels.unpersist()
     wanted.destroy()
@@ -109,13 +110,14 @@ def _rows_of(at: Where, line: dict[str, Any], ids: list[str]) -> Iterator[dict[s
             yield from ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
 
 
-def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], question: Question) -> Iterator[dict]:
-    """The consensus of one prediction, if it is this model's and has a vote."""
+def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], question: Question,
+          withdrawn: bool = False) -> Iterator[dict]:
+    """The consensus of one prediction, if it is this model's and has a vote; with `withdrawn` also that there is none."""
     kept = rules.in_order(predictions, rules.PREDICTION_ORDER)[0] if predictions else None
     if kept is None or kept["model"] != question.model:
         return
     verdict = rules.resolve_labels(kept, [("ok", row) for row in labels], question)
-    if not verdict.votes:
+    if not verdict.votes and not (withdrawn and labels):
         return
     yield {"day": key[0], "prediction_id": key[1], "origin": verdict.origin,
            "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _make_columns(verdict)
@@ -123,6 +125,8 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
 
 def _make_columns(verdict: rules.LabelOutcome) -> dict[str, Any]:
     deciding, label = verdict.deciding, verdict.label
+    if not deciding:
+        return {"label": None, "votes": 0, "agreeing": 0, "labelers": [], "labeled_at": None, "selection_probability": None}
     agreeing = [row for row in deciding if row["label"] == label]
     return {"label": label, "votes": len(deciding), "agreeing": verdict.counted_for[label or ""],
             "labelers": sorted({row["labeler"] or "" for row in agreeing}),

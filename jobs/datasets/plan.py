@@ -26,6 +26,7 @@ SPLIT_BY = ("u = first 16 hex digits of the image's sha256 / 2^64; holdout if u 
 DIGESTED = ("image_sha256", "label", "label_index", "origin", "votes", "agreeing", "selection_probability",
             "prediction_id", "day")
 
+OVERRULED = "conflicting label overruled"  # of a picture that is in the dataset; all other reasons name one that is not
 Row = dict[str, Any]
 
 
@@ -77,46 +78,58 @@ def split_of(sha256: str, settings: DatasetSettings) -> str:
     return "validation" if u < settings.holdout_share + settings.validation_share else "train"
 
 
-def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: DatasetSettings,
-               erased: set[str]) -> tuple[list[Row], list[dict[str, str]]]:
+def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: DatasetSettings, erased: set[str],
+               present: Sequence[Row] = ()) -> tuple[list[Row], list[dict[str, str]]]:
     """One row per image of the labelled predictions and of the parent's index, and what is left out already.
 
-    A label given now wins over the parent's; the split stays the parent's.
+    `present` says what people say today of the parent's predictions on other days (replay.find_present). A label of
+    today wins over the parent's, and so does there being none; the split stays the parent's.
     """
     listed: list[dict[str, str]] = []
     known = {row["image_sha256"]: row for row in parent}
-    rows = {sha: row for sha, row in known.items() if settings.replay}
-    for row in _choose_one_per_image(labelled, listed):
-        sha = row["image_sha256"]
-        if row["label"] == UNNAMED:
-            listed.append(_describe_left_out(sha, "class not named", "called wrong"))
-            rows.pop(sha, None)
-            continue
-        if row["agreeing"] < settings.min_agreement * row["votes"]:
-            listed.append(_describe_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
-            continue
-        old = known.get(sha, {})
+    today = [*labelled, *(row | {"came_with": known[row["image_sha256"]]["came_with"]} for row in present
+                          if row["image_sha256"] in known)]
+    withdrawn = {(row["day"], row["prediction_id"]) for row in today if row["label"] is None}
+    rows = {sha: row for sha, row in known.items() if settings.replay and not _is_withdrawn(row, withdrawn, listed)}
+    for row in _choose_one_per_image([row for row in today if row["label"] is not None], known, listed):
+        sha, old = row["image_sha256"], known.get(row["image_sha256"], {})
         kept = {name: old[name] for name in ("split", "width", "height", "bytes", "near") if old}
         rows[sha] = {"split": split_of(sha, settings), "came_with": None} | row | kept
+        if row["label"] == UNNAMED:
+            listed.append(_describe_left_out(sha, "wrong, class not named", row["prediction_id"] or ""))
+            del rows[sha]
+        elif row["agreeing"] < settings.min_agreement * row["votes"]:
+            listed.append(_describe_left_out(sha, "agreement too low", f"{row['agreeing']} of {row['votes']} votes"))
+            del rows[sha]
     gone = [sha for sha in rows if sha in erased]
     listed += [_describe_left_out(sha, "erased", "") for sha in gone]
     return [rows[sha] for sha in sorted(rows) if sha not in erased], listed
 
 
-def _choose_one_per_image(labelled: Sequence[Row], listed: list[dict[str, str]]) -> list[Row]:
+def _is_withdrawn(row: Row, withdrawn: set[tuple[str, str]], listed: list[dict[str, str]]) -> bool:
+    """Whether people took back all that they said of a parent's row; then it is listed."""
+    found = bool(withdrawn) and (row["day"], row["prediction_id"]) in withdrawn
+    if found:
+        listed.append(_describe_left_out(row["image_sha256"], "label withdrawn", row["prediction_id"]))
+    return found
+
+
+def _choose_one_per_image(labelled: Sequence[Row], known: Mapping[str, Row], listed: list[dict[str, str]]) -> list[Row]:
     """Of several predictions of one image: the highest origin class, then the newest, then the first id."""
     of_image: dict[str, list[Row]] = defaultdict(list)
     for row in labelled:
-        if row["image_uri"] and SHA256.fullmatch(row["image_sha256"] or ""):
-            of_image[row["image_sha256"]].append(row)
+        sha = row["image_sha256"] or ""
+        uri = row["image_uri"] or (known[sha]["image_uri"] if sha in known else None)
+        if uri and SHA256.fullmatch(sha):
+            of_image[sha].append(row | {"image_uri": uri})
         else:
-            listed.append(_describe_left_out(row["image_sha256"] or "", "image not stored", row["prediction_id"] or ""))
+            listed.append(_describe_left_out(sha, "image not stored", row["prediction_id"] or ""))
     chosen = []
     for sha, rows in sorted(of_image.items()):
         first = min(rows, key=lambda r: (ORIGINS.index(r["origin"]), -r["labeled_at"], r["prediction_id"] or "", r["label"]))
         others = sorted({r["label"] for r in rows} - {first["label"]})
         if others:
-            listed.append(_describe_left_out(sha, "conflicting label overruled", f"{first['label']} over {', '.join(others)}"))
+            listed.append(_describe_left_out(sha, OVERRULED, f"{first['label']} over {', '.join(others)}"))
         chosen.append(first)
     return chosen
 
@@ -135,7 +148,7 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     """The plan: usable images only, new classes admitted or waiting, near duplicates out, classes capped, files set.
 
     `known`: the live version's classes in order; empty for a first version, whose classes are all labels that come.
-    EmptyData: a class has no training row, or fewer than the floor.
+    EmptyData: a class has no training row, or fewer than the floor; or no row is held out.
     """
     listed = list(listed)
     rows = _select_usable(rows, looks, listed)
@@ -145,6 +158,9 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     for row in rows:
         row["label_index"] = classes.index(row["label"])
     _check_floor(rows, classes, settings.class_floor)
+    _check_holdout(rows)
+    there = {row["image_sha256"] for row in rows}  # by another prediction of the same picture
+    listed = [entry for entry in listed if entry["reason"] == OVERRULED or entry["image_sha256"] not in there]
     return Plan(classes, _assign_splits(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
 
 
@@ -219,6 +235,12 @@ def _check_floor(rows: list[Row], classes: list[str], floor: int | None) -> None
     if small:
         raise EmptyData(f"expected at least {max(floor or 1, 1)} training images of every class; {'; '.join(small)}. "
                         f"Widen the window, label more of them, or replay the live version's dataset.")
+
+
+def _check_holdout(rows: list[Row]) -> None:
+    if not any(row["split"] == "holdout" for row in rows):
+        raise EmptyData(f"expected held-out pictures, none of the {len(rows)} is: whatever is trained on them could not be "
+                        f"compared with anything. Label more pictures, widen the window, or raise dataset.holdout_share.")
 
 
 def _assign_splits(rows: list[Row], settings: DatasetSettings) -> list[Row]:

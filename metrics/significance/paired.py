@@ -5,7 +5,7 @@ training, the promotion gate and the gate against a trivial model all come throu
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ class Paired:
     def n(self) -> int:
         """All rows."""
         return self.both + self.only_live + self.only_candidate + self.neither
+
+    def __add__(self, other: "Paired") -> "Paired":
+        return Paired(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @classmethod
     def of(cls, counts: Mapping[str, Any]) -> "Paired":

@@ -15,8 +15,9 @@ from contract.policy import GatePolicy
 from metrics.significance import power
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.power import MOST, POWER
+from metrics.significance.share_of_origin import ENOUGH_KISH
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import UNDECIDED
+from pipeline.gates.verdicts import UNDECIDED, UNEVEN
 
 MOST_ROWS = 200
 ASK = {"kind": "audit", "strategy": "random-audit"}
@@ -63,8 +64,12 @@ def _of_classes(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> li
 
 
 def _for_accuracy(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
-    return power.labels_to_decide(gate["right"], gate["n"], gate["bound"], gate["level"], policy.confidence,
-                                  least=policy.min_new_labels - tally.labelled)
+    """Labels drawn alike; where those that are there were not, in the size that they stand for."""
+    size, least = round(gate["size"]), policy.min_new_labels - gate["n"]
+    right = gate["right"] if gate["right"] is not None else round(gate["size"] * gate["value"])
+    if gate.get("reason") == UNEVEN:
+        least = max(least, ceil(ENOUGH_KISH - gate["n_effective"]))
+    return power.labels_to_decide(min(right, size), size, gate["bound"], gate["level"], policy.confidence, least=least)
 
 
 def _for_baseline(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:

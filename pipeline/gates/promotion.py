@@ -1,49 +1,113 @@
 """Whether a candidate may replace the live version: a pure function of the policy and the paired counts of both.
 
-Both versions answered the same held-out rows, so only the rows on which they disagree tell them apart. Overall the
+Both versions answered the same held-out rows, so only the rows on which they disagree tell them apart. The comparison
+rests on one origin that the policy trusts (`gates.trusted_origins`, as the retraining gate does), of the newest part of
+the holdout where that is big enough, else of all of it; without `min_held_out` such rows nothing can be told. The
 candidate passes when it is clearly better (McNemar's exact test) or when the interval of the paired difference excludes
 a drop of more than `max_drop`; it fails when the interval excludes anything else. A class fails when the candidate is
-worse there (McNemar's exact one-sided test, Holm over the classes with enough support) by more than `max_class_drop`.
-Promotion needs an overall pass and no class that fails; undecided classes are listed.
+worse there (McNemar's exact one-sided test, Holm over the classes with enough support) by more than `max_class_drop`,
+over the trusted rows of the whole holdout. Promotion needs an overall pass, no class that fails, and the candidate's
+accuracy above the floor where there is one; undecided classes are listed.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contract.counts import ORIGINS
 from contract.policy import GatePolicy
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
 from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
-from pipeline.gates.verdicts import list_some
+from pipeline.gates.verdicts import TOO_FEW, by_interval, list_some
+
+NO_PAIRS = Paired(0, 0, 0, 0)
+NEWEST, WHOLE = "newest", "all"
 
 
-def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired]) -> dict[str, Any]:
-    """The decision: `verdict` for the whole, the overall comparison, one row per class, and a sentence."""
+def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None) -> dict[str, Any]:
+    """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate."""
+    part, origin, counts = choose_rows(policy, assessment)
+    decision = promotion(policy, counts, trusted_classes(policy, assessment), floor, origin)
+    window = assessment.get("window") or {}
+    return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
+                                    "window": {k: window.get(k) for k in ("from", "to")} if part == NEWEST else None,
+                                    "held_out": {o: Paired.of(row).n for o, row in sorted(_by_origin(assessment).items())}}}
+
+
+def choose_rows(policy: GatePolicy, assessment: Mapping[str, Any]) -> tuple[str, str | None, Paired]:
+    """The part of the holdout, the origin and the paired counts that decide: the first that are big enough.
+
+    When none is, the largest of those that are trusted; no rows of no origin when nothing trusted is held out.
+    """
+    newest = (assessment.get("window") or {}).get("by_origin", {})
+    parts = [(part, origin, Paired.of(of[origin])) for part, of in ((NEWEST, newest), (WHOLE, _by_origin(assessment)))
+             for origin in ORIGINS if origin in policy.trusted_origins and origin in of]
+    enough = [row for row in parts if row[2].n >= policy.min_held_out]
+    return next(iter(enough), max(parts, key=lambda row: row[2].n, default=(WHOLE, None, NO_PAIRS)))
+
+
+def tell_too_few_held_out(policy: GatePolicy, sources: Mapping[str, int] | None) -> str | None:
+    """Why a dataset that holds out so many rows of each origin can make no promotion; None where it can, or nobody knows.
+
+    Told before training: a candidate that cannot be compared would cost hours and one of the retrainings.
+    """
+    if sources is None or any(sources.get(o, 0) >= policy.min_held_out for o in policy.trusted_origins):
+        return None
+    there = ", ".join(f"{n} of {origin}" for origin, n in sorted(sources.items())) or "none"
+    return (f"Nothing was trained: expected {policy.min_held_out} held-out pictures of one trusted origin "
+            f"({' or '.join(policy.trusted_origins)}) to compare a candidate on (gates.min_held_out), got {there}. Audit more "
+            f"of what is predicted, or trust another origin (gates.trusted_origins).")
+
+
+def trusted_classes(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str, Paired]:
+    """The paired counts of each class over the held-out rows of trusted origins."""
+    if "per_class_by_origin" not in assessment:  # of a run that an older release began
+        return {row["label"]: Paired.of(row) for row in assessment["per_class"]}
+    found: dict[str, Paired] = {}
+    for row in assessment["per_class_by_origin"]:
+        if row["origin"] in policy.trusted_origins:
+            found[row["label"]] = found.get(row["label"], NO_PAIRS) + Paired.of(row)
+    return found
+
+
+def _by_origin(assessment: Mapping[str, Any]) -> Mapping[str, Any]:
+    return assessment.get("by_origin", {})
+
+
+def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired], floor: float | None = None,
+              origin: str | None = None) -> dict[str, Any]:
+    """The decision: `verdict` for the whole, the overall comparison, one row per class, the floor, and a sentence."""
     whole, rows = judge_overall(policy, overall), class_rows(policy, classes)
     by = {v: [row["label"] for row in rows if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
-    verdict = FAIL if by[FAIL] else whole["verdict"]
+    least = judge_floor(policy, overall, floor)
+    verdicts = [whole["verdict"], *([FAIL] if by[FAIL] else []), *([least["verdict"]] if least else [])]
+    verdict = next(v for v in (FAIL, UNDECIDED, PASS) if v in verdicts)
     return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": rows, "failed": by[FAIL],
-            "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "sentence": _sentence(whole, by, policy)}
+            "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "floor": least,
+            "sentence": _sentence(whole, by, policy, least, origin)}
 
 
-def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str, Any]:
-    """The decision on an assessment's document. Overall it rests on the audited rows when there are enough of them:
-    feedback is of rows that the live version got wrong. Classes are judged on all rows."""
-    rests_on = assessment.get("decides", "overall")
-    counts = assessment["overall"] if rests_on == "overall" else assessment["by_origin"][rests_on]
-    classes = {row["label"]: Paired.of(row) for row in assessment["per_class"]}
-    return promotion(policy, Paired.of(counts), classes) | {"rests_on": rests_on}
+def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict[str, Any] | None:
+    """The candidate's accuracy on the rows that decide against an absolute bound; None without one."""
+    if floor is None:
+        return None
+    row: dict[str, Any] = {"bound": floor, "n": counts.n, **counts.candidate(policy.confidence)}
+    if counts.n < policy.min_held_out:
+        return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
+    return row | {"verdict": by_interval(row["low"], row["high"], floor)}
 
 
 def judge_overall(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
-    """Candidate minus live over all rows, its interval and verdict."""
+    """Candidate minus live over the rows that decide, its interval and verdict."""
     if not counts.n:
         return {"n": 0, "value": None, "low": None, "high": None, "bound": -policy.max_drop, "p_live_not_worse": None,
-                "verdict": UNDECIDED, "reason": "no rows"}
+                "verdict": UNDECIDED, "reason": TOO_FEW}
     row = _difference(counts, -policy.max_drop, policy.confidence)
     row["p_live_not_worse"] = counts.mcnemar()["live_worse"]
     better = row["p_live_not_worse"] <= tail_of(policy.confidence)
+    if counts.n < policy.min_held_out:
+        return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
     row["verdict"] = PASS if better or row["low"] >= row["bound"] else FAIL if row["high"] < row["bound"] else UNDECIDED
     return row
 
@@ -65,11 +129,17 @@ def _difference(counts: Paired, bound: float, confidence: float) -> dict[str, An
             **counts.difference(confidence), "bound": bound}
 
 
-def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy: GatePolicy) -> str:
+def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy: GatePolicy,
+              least: Mapping[str, Any] | None, origin: str | None) -> str:
+    trusted = " or ".join(policy.trusted_origins)
     if not whole["n"]:
-        return "The dataset holds no held-out row, so the candidate cannot be compared."
-    said = (f"On {whole['n']} held-out rows the candidate has {whole['candidate']:.3f}, the live version "
-            f"{whole['live']:.3f}: a difference of {whole['value']:+.3f} ({whole['low']:+.3f} to {whole['high']:+.3f})")
+        return (f"The dataset holds out no row of a trusted origin ({trusted}), so the candidate cannot be compared. Audit "
+                f"more of what is predicted, or trust another origin (gates.trusted_origins).")
+    said = (f"On {whole['n']} held-out rows{f' of origin {origin}' if origin else ''} the candidate has "
+            f"{whole['candidate']:.3f}, the live version {whole['live']:.3f}: a difference of {whole['value']:+.3f} "
+            f"({whole['low']:+.3f} to {whole['high']:+.3f})")
+    few = f"; expected {policy.min_held_out} of one trusted origin ({trusted})" if whole.get("reason") == TOO_FEW else ""
     worse = f"; worse by more than {policy.max_class_drop:g} in {list_some(by[FAIL])}" if by[FAIL] else ""
     undecided = f"; undecided: {list_some(by[UNDECIDED])}" if by[UNDECIDED] else ""
-    return f"{said}{worse}{undecided}."
+    below = f"; its floor is {least['bound']:g}: {least['verdict']}" if least else ""
+    return f"{said}{few}{worse}{undecided}{below}."

@@ -16,6 +16,7 @@ from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
+from metrics.origin_sums import Sums, sums_by_origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ class Tally:
 
     `windows` holds the newest so many days of it, `slices` is by (slice, value), `baseline` what the policy compares
     with (None: it names nothing), `calibration` is {"ece", "margin"} and `drift` {"js", "js_95"}, each null with a reason.
+    `weights` has the weighted sums of the origins, `newest_day` is the last day with a prediction (None: not known).
     """
 
     predictions: int = 0
@@ -49,6 +51,8 @@ class Tally:
     baseline: RightCount | None = None
     calibration: Mapping[str, Any] = field(default_factory=dict)
     drift: Mapping[str, Any] = field(default_factory=dict)
+    weights: dict[str, Sums] = field(default_factory=dict)
+    newest_day: str | None = None
 
     @property
     def labelled(self) -> int:
@@ -58,6 +62,11 @@ class Tally:
     def of(self, origins: Sequence[str]) -> RightCount:
         """Right and labelled over some origins; plain counts, which add exactly."""
         return sum((self.origins.get(o, RightCount()) for o in origins), RightCount())
+
+    def sums(self, origin: str) -> Sums:
+        """The sums that a share of one origin rests on; without known weights its plain counts."""
+        plain = self.origins.get(origin, RightCount())
+        return self.weights.get(origin) or Sums(plain.n, plain.right)
 
 
 def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
@@ -74,7 +83,8 @@ def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequ
         if row["origin"] in trusted:
             _put(recall, row["label"], share)
             _put(precision, row["predicted"], share)
-    return Tally(predictions, origins, recall, precision)
+    weights = sums_by_origin(cells).get(version, {})
+    return Tally(predictions, origins, recall, precision, weights={o: s for o, s in weights.items() if o})
 
 
 def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
@@ -101,7 +111,23 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
         slices=slice_shares(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {},
         baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
         calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
-        drift=newest_day_of(days, version) if policy.max_drift is not None else {})
+        drift=newest_day_of(days, version) if policy.max_drift is not None else {},
+        weights=whole.weights, newest_day=find_newest_day(days, version))
+
+
+def find_newest_day(days: Sequence[DayCounts], version: str) -> str | None:
+    """The last of the days on which the version predicted; None when it did on none."""
+    import pyarrow.compute as pc
+
+    there = [d.day for d in days if pc.any(pc.equal(d.tables["cells"]["model_version"], version)).as_py()]
+    return max(there, default=None)
+
+
+def count_further(days: Sequence[DayCounts], before: Mapping[str, int], since: str, version: str,
+                  trusted: Sequence[str]) -> int:
+    """Trusted labels of a version that were not there `before` (day -> labels), over days from `since` on."""
+    return sum(max(tally(d.tables["cells"], version, trusted).of(trusted).n - before.get(d.day, 0), 0)
+               for d in days if d.day >= since)
 
 
 def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tally:

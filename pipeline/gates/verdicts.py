@@ -11,6 +11,10 @@ PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
 EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}
 NO_DATA, NO_GATE, ARRIVING, TOO_FEW = "no data", "no gate", "labels still arriving", "too few labels"
 NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining budget spent"
+COOLING = "no further labels since the last attempt"  # why a failing gate does not retrain, beside the budget
+STALE, UNEVEN, UNNAMED = "stale", "uneven", "unnamed"
+OTHER_ROLE, OTHER_WINDOW = "another role", "another window"  # such an evaluation is a report, no verdict
+CONDITIONS = ("freshness", "scope", "complete")  # what must hold before a policy judges anything; holding says nothing
 
 
 def figures(shares: Sequence[RightCount], bound: float, confidence: float) -> list[dict[str, Any]]:
@@ -32,7 +36,8 @@ def list_some(labels: Sequence[str], most: int = 5) -> str:
 
 def combine(gates: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Fail before cannot tell before pass, and why it cannot tell. Gates that judged nothing have no say."""
-    judging = [gate for gate in gates if gate["verdict"] != NOT_JUDGED]
+    judging = [gate for gate in gates if gate["verdict"] != NOT_JUDGED
+               and not (gate["gate"] in CONDITIONS and gate["verdict"] == PASS)]
     if not judging:
         return UNDECIDED, [NO_GATE]
     verdicts = [gate["verdict"] for gate in judging]

@@ -28,7 +28,7 @@ class Stage:
 
     def pick_record(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Picks what the run records of the answer."""
-        return dict(answer) if self.keep is None else {name: answer[name] for name in self.keep}
+        return dict(answer) if self.keep is None else {name: answer.get(name) for name in self.keep}
 
     def fill_arguments(self, values: Mapping[str, str]) -> list[str]:
         """Fills in every placeholder of the arguments."""
@@ -45,9 +45,9 @@ EVALUATE = Stage("evaluate", "jobs.evaluate", ("--model", "{model}", *WINDOW), g
                  keep=("id",))
 GATE = Stage("gate", "pipeline.gate", ("--model", "{model}", "--evaluation", "{evaluation}"),
              answers=(DONE, GATE_SAYS_NO, CANNOT_TELL),
-             keep=("evaluation", "version", "verdict", "reasons", "sentence", "retrain", "exit_code"))
+             keep=("evaluation", "version", "window", "verdict", "reasons", "sentence", "retrain", "exit_code"))
 DATASET = Stage("dataset", "jobs.dataset", ("--model", "{model}", *WINDOW), gives=(("dataset", "dataset"),),
-                keep=("dataset",))
+                keep=("dataset", "holdout_sources"))
 TRAIN = Stage("train", "training.train",
               ("--model", "{model}", "--dataset", "{dataset}", "--parent", "{live}", "--run", "{run}"),
               gives=(("candidate", "version"),), keep=("version",))

@@ -6,6 +6,7 @@ import sys
 import click
 
 from command.command import Outcome, run, stage_command
+from contract.errors import TrialFailed
 
 NAMES = ("both", "only_live", "only_candidate", "neither")
 
@@ -17,8 +18,11 @@ NAMES = ("both", "only_live", "only_candidate", "neither")
 @click.option("--dataset")
 @click.option("--run", "run_key")
 def command(settings, **_):
+    if os.environ.get("FAKE_ASSESS") == "fails":
+        raise TrialFailed("the candidate does not answer.")
     counts = dict(zip(NAMES, map(int, os.environ.get("FAKE_ASSESS", "100 2 60 5").split()), strict=True))
-    return Outcome(document={"overall": counts, "per_class": [{"label": "a", **counts}]})
+    return Outcome(document={"overall": counts, "by_origin": {"audit": counts}, "per_class": [{"label": "a", **counts}],
+                             "per_class_by_origin": [{"label": "a", "origin": "audit", **counts}]})
 
 
 def main(argv=None):

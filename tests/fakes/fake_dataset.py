@@ -1,5 +1,7 @@
 """Stands for `jobs.dataset` in tests of the order of things: the same seam, a second instead of a minute."""
 
+import json
+import os
 import sys
 
 import click
@@ -22,7 +24,8 @@ def command(settings, model, first, last, as_of):
     name = jsonio.digest([model, first, last, as_of])[:16]
     document = jsonio.dumps({"dataset": name, "as_of": as_of})
     create_if_absent(open_root(settings.need_root()), layout.manifest(name), document)
-    return Outcome(document={"dataset": name, "more": "than the run records"})
+    held_out = json.loads(os.environ.get("FAKE_HOLDOUT", '{"audit": 167}'))
+    return Outcome(document={"dataset": name, "holdout_sources": held_out, "more": "than the run records"})
 
 
 def main(argv=None):

@@ -142,6 +142,33 @@ def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop
     assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
 
 
+def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_was(loop, spark, tmp_path):
+    first = make(loop.root)
+    publish(loop, first, tmp_path)
+    rows = [r for r in read_index(loop.storage, first).to_pylist() if r["split"] == "train"]
+    withdrawn, corrected, disputed = (next(r for r in rows[place:] if r["day"] == "2026-11-20") for place in (0, 20, 40))
+    later = clock.parse_moment("2026-11-22T00:00:00Z")
+    old = {r["prediction_id"]: r for f in loop.storage.path("labels/dt=2026-11-20").glob("*.parquet")
+           for r in pq.read_table(f, partitioning=None).to_pylist()}
+
+    def change(row, **more):
+        return old[row["prediction_id"]] | {"label_id": None, "labeled_at": later, "withdraws": None} | more
+
+    other = str((int(corrected["label"]) + 1) % 3)
+    loop.write("labels", "2026-11-20", [
+        change(withdrawn, withdraws=True, label=None), change(corrected, label=other),
+        *(change(disputed, labeler=who, label=label) for who, label in (("eve", "0"), ("joe", "1"), ("kim", "2")))])
+    pixels, labels = digits()
+    loop.day("2026-11-23", [jpeg(p) for p in pixels[200:240]], [str(int(label) % 3) for label in labels[200:240]])
+    made = make(loop.root, "dataset.min_agreement=0.6", first="2026-11-23", last="2026-11-23")
+    found = {r["image_sha256"]: r for r in read_index(loop.storage, made).to_pylist()}
+    assert withdrawn["image_sha256"] not in found and disputed["image_sha256"] not in found
+    row = found[corrected["image_sha256"]]
+    assert (row["label"], row["split"], row["came_with"]) == (other, "train", first.dataset)
+    assert {"label withdrawn": 1, "agreement too low": 1}.items() <= made.left_out.items()
+    assert sum(made.holdout_sources.values()) == made.rows["holdout"]
+
+
 def test_training_copies_are_shrunk_and_held_out_ones_keep_their_bytes(loop, spark):
     made = make(loop.root, "dataset.max_side=16")
     widths = {}

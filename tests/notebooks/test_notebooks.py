@@ -10,7 +10,7 @@ import pytest
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
 from jobs import evaluate
-from tests.pipeline.roots import MODEL, make_root, put_rows, rows
+from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.test_architecture import PACKAGES
 
 HERE = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
                            for part in rows(60, 40, 60))
     put_rows(storage, PREDICTION, "predictions", predictions)
     put_rows(storage, LABEL, "labels", labels)
-    assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--as-of", "2026-11-12T00:00:00Z"]) == 0
+    assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--as-of", f"{DAY}T23:59:59Z"]) == 0
     monkeypatch.setenv("TRUEUP_ROOT", tmp_root)
     monkeypatch.setenv("TRUEUP_MODEL", MODEL)
     space = {}

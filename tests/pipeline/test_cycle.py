@@ -5,11 +5,12 @@ import json
 import pytest
 
 from contract.errors import NoSuchModel
+from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
 from pipeline import cycle
-from tests.pipeline.roots import DAY, MODEL, make_root
+from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 
 pytestmark = pytest.mark.usefixtures("fake_stages")
 
@@ -122,6 +123,66 @@ def test_a_model_that_was_never_published_makes_no_run(capsys, tmp_root):
     assert cycle.main(["--root", tmp_root, "--model", "cats", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == NoSuchModel.__name__
     assert Runs(open_storage(tmp_root), "cats").newest() is None
+
+
+def refuse(capsys, root, monkeypatch):
+    """A root whose newest candidate was refused."""
+    monkeypatch.setenv("FAKE_ASSESS", "100 60 2 5")
+    make_root(root, right=120, n=200)
+    assert turn(capsys, root, code=3)["status"] == "refused"
+
+
+def test_after_a_refusal_nothing_retrains_on_the_same_labels(capsys, tmp_root, monkeypatch):
+    refuse(capsys, tmp_root, monkeypatch)
+    for _ in range(3):
+        made = turn(capsys, tmp_root, code=4)
+        assert made["status"] == "cannot tell"
+        assert made["sentence"].endswith("No retraining: no further labels since the last attempt.")
+    assert Registry(open_storage(tmp_root), MODEL).versions() == ["1", "2"]
+
+
+def test_enough_further_labels_retrain_again(capsys, tmp_root, monkeypatch):
+    refuse(capsys, tmp_root, monkeypatch)
+    storage = open_storage(tmp_root)
+    for more, code in ((249, 4), (250, 3)):
+        predictions, labels = rows(more, 120, more)
+        put_rows(storage, PREDICTION, "predictions", predictions[200:], writer="later")
+        put_rows(storage, LABEL, "labels", labels[200:], writer="later")
+        assert turn(capsys, tmp_root, code=code)["stages"]["gate"]["retrain"]["further_labels"] == more - 200
+    assert Registry(storage, MODEL).versions() == ["1", "2", "3"]
+
+
+def test_an_attempt_that_failed_has_spent_its_labels_too(capsys, tmp_root, monkeypatch):
+    """As when a scheduler starts the failed task again."""
+    make_root(tmp_root, right=120, n=200)
+    monkeypatch.setenv("FAKE_ASSESS", "fails")
+    assert turn(capsys, tmp_root, code=1)["error"]["message"].startswith("assess (tests.fakes.fake_assess)")
+    monkeypatch.delenv("FAKE_ASSESS")
+    assert "no further labels since the last attempt" in turn(capsys, tmp_root, code=4)["sentence"]
+    assert Registry(open_storage(tmp_root), MODEL).versions() == ["1", "2"]
+
+
+def test_too_few_trusted_held_out_rows_train_nothing(capsys, tmp_root, monkeypatch):
+    monkeypatch.setenv("FAKE_HOLDOUT", '{"audit": 99, "feedback": 400}')
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, code=4)
+    assert (made["status"], made["candidate"]) == ("cannot tell", None)
+    assert "expected 100 held-out pictures of one trusted origin (audit or import)" in made["sentence"]
+    assert Registry(open_storage(tmp_root), MODEL).versions() == ["1"]
+    assert turn(capsys, tmp_root, "--set", "gates.min_held_out=50")["status"] == "published"
+
+
+def test_a_candidate_below_its_floor_is_refused(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, "--set", "promotion.min_accuracy=0.999", code=3)
+    assert "its floor is 0.999: fail" in made["sentence"]
+    assert made["stages"]["promotion"]["rests_on"]["origin"] == "audit"
+
+
+def test_a_dead_log_is_not_healthy(capsys, tmp_root):
+    make_root(tmp_root, right=197, n=200, day="2026-08-29")
+    made = turn(capsys, tmp_root, code=4)
+    assert (made["status"], made["stages"]["gate"]["reasons"]) == ("cannot tell", ["stale"])
 
 
 def test_on_s3_it_is_the_same(capsys, s3_root):

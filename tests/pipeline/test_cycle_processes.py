@@ -14,7 +14,7 @@ import pytest
 from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
-from tests.pipeline.roots import MODEL, make_root
+from tests.pipeline.roots import DAY, MODEL, make_root
 
 REPO = Path(__file__).resolve().parents[2]
 # Starts the cycle with the fakes of the retraining stages, in which publishing waits for a file when it is told to.
@@ -80,7 +80,7 @@ def test_of_two_at_once_one_works_and_the_other_says_who_holds_it(root, tmp_path
         assert held["code"] == "RunHeld"
         assert f"process {first.pid}, since" in held["message"]
         with cycle(root, "--wait") as waiting:
-            assert "waiting: run digits/1 of 2026-11-10 to 2026-11-10 is held by host" in waiting.stderr.readline()
+            assert f"waiting: run digits/1 of {DAY} to {DAY} is held by host" in waiting.stderr.readline()
             go.touch()
             assert end_of(first, 0)["published"] == "2"
             assert end_of(waiting, 0)["run"] == "digits/1"

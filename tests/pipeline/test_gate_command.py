@@ -9,6 +9,7 @@ from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from jobs import evaluate
 from pipeline import gate
+from pipeline.attempts import list_attempts
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 
 
@@ -114,4 +115,4 @@ def test_retrainings_are_the_claims_of_runs(tmp_root):
     registry = Registry(open_storage(tmp_root), MODEL)
     registry.claim(by="train", run="digits/1")
     registry.claim(by="somebody")
-    assert len(gate.list_retrainings(registry.storage, MODEL)) == 1
+    assert len(list_attempts(registry.storage, MODEL)) == 1

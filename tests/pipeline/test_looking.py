@@ -2,14 +2,20 @@
 
 import json
 import os
+from datetime import timedelta
 
 import pytest
 
+from contract import clock
 from contract.layout import MARKER
+from contract.registry import Registry
 from contract.storage import open_storage
 from contract.stores.local import LocalStorage
-from pipeline import config, cycle, doctor, status
-from tests.pipeline.roots import MODEL, make_root
+from jobs import evaluate
+from pipeline import config, cycle, doctor, gate, status
+from tests.pipeline.roots import DAY, MODEL, make_root, write_version
+
+EARLIER = clock.day_of(clock.parse_moment(DAY) - timedelta(days=1))
 
 
 def document(capsys, command, *arguments, code=0):
@@ -31,6 +37,63 @@ def test_status_says_what_is_live_what_was_decided_and_how_the_run_ended(capsys,
     assert (after["decision"]["verdict"], after["run"]["run"], after["run"]["status"]) == ("pass", "digits/1", "healthy")
     assert status.main(["--root", tmp_root]) == 0
     assert "digits/1 healthy" in capsys.readouterr().out
+
+
+def judge(root, *options, evaluate_only=False):
+    """Evaluates and judges, as a schedule does."""
+    assert evaluate.main(["--root", root, "--model", MODEL, *options]) == 0
+    return None if evaluate_only else gate.main(["--root", root, "--model", MODEL])
+
+
+def verdict(capsys, root):
+    capsys.readouterr()
+    return document(capsys, status, "--root", root)["models"][0]["decision"]
+
+
+def test_after_a_rollback_status_never_says_pass_for_a_version_that_fails(capsys, tmp_root, tmp_path):
+    make_root(tmp_root, right=120, n=200)
+    assert judge(tmp_root) == 3
+    registry = Registry(open_storage(tmp_root), MODEL)
+    write_version(registry, registry.claim(by="test"), tmp_path)
+    registry.promote("2", by="test", reason="better", expected_live="1")
+    assert verdict(capsys, tmp_root) is None  # nobody has judged version 2 yet
+    make_root(tmp_root, right=199, n=200, version="2")
+    assert judge(tmp_root) == 0
+    assert (verdict(capsys, tmp_root)["verdict"], verdict(capsys, tmp_root)["version"]) == ("pass", "2")
+    registry.promote("1", by="test", reason="back", expected_live="2", kind="rollback")
+    assert (verdict(capsys, tmp_root)["verdict"], verdict(capsys, tmp_root)["version"]) == ("fail", "1")
+
+
+def test_an_evaluation_of_another_window_or_role_is_a_report_and_changes_no_verdict(capsys, tmp_root):
+    make_root(tmp_root, right=199, n=200, day=EARLIER)
+    make_root(tmp_root, right=120, n=200)
+    assert judge(tmp_root, "--from", DAY) == 3
+    for options, code in ((("--to", EARLIER), 3), (("--role", "batch"), 3), (("--from", DAY, "--role", "shadow"), 3)):
+        judge(tmp_root, *options, evaluate_only=True)
+        assert gate.main(["--root", tmp_root, "--model", MODEL, "--dry-run"]) == code
+        assert verdict(capsys, tmp_root)["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(("options", "reason"), [(("--role", "batch"), "no data"), (("--to", EARLIER), "another window")])
+def test_a_report_that_is_judged_by_name_cannot_tell_and_is_no_verdict(capsys, tmp_root, options, reason):
+    make_root(tmp_root, right=199, n=200, day=EARLIER)
+    make_root(tmp_root, right=199, n=200)
+    assert judge(tmp_root) == 0
+    capsys.readouterr()
+    made = document(capsys, evaluate, "--root", tmp_root, "--model", MODEL, *options)
+    found = document(capsys, gate, "--root", tmp_root, "--model", MODEL, "--evaluation", made["id"], code=4)
+    assert found["reasons"] == [reason]
+    assert verdict(capsys, tmp_root)["verdict"] == "pass"
+
+
+def test_a_verdict_that_nobody_renewed_is_stale(capsys, tmp_root, tmp_path, monkeypatch):
+    make_root(tmp_root, right=199, n=200)
+    assert judge(tmp_root) == 0
+    (tmp_path / "offset").write_text(str(4 * 86400))
+    monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "offset"))
+    found = verdict(capsys, tmp_root)
+    assert (found["verdict"], found["reasons"]) == ("cannot tell", ["stale"])
+    assert found["sentence"].startswith("Nobody has judged it since ") and "Version 1 holds." in found["sentence"]
 
 
 def test_status_shows_text_of_others_as_text(capsys, tmp_root):

@@ -8,6 +8,7 @@ import pytest
 from contract import clock
 from contract.registry import Registry
 from contract.storage import open_storage
+from jobs import evaluate
 from pipeline import cycle, gate, model
 from tests.pipeline.roots import MODEL, make_root, write_version
 
@@ -101,6 +102,22 @@ def test_an_override_lets_the_gate_pass_until_its_end(trueup, root, capsys, fake
     assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == 0
     assert gate.main(["--root", root, "--model", MODEL]) == 0
     assert "overridden" in capsys.readouterr().out
+
+
+def test_an_override_can_be_withdrawn(trueup, root, capsys):
+    until = ("--until", "2099-01-01")
+    for name in ("accuracy", "class_recall"):
+        trueup("override", "--gate", name, "--by", "ana", "--reason", "camera is being replaced", *until)
+    made = trueup("override", "--gate", "accuracy", "--withdraw", "--by", "ben", "--reason", "it was replaced")
+    assert (made["change"]["kind"], made["change"]["by"]) == ("override withdrawn", "ben")
+    assert [o["gate"] for o in made["state"]["overrides"]] == ["class_recall"]
+    again = trueup("override", "--gate", "accuracy", "--withdraw", "--reason", "r", code=2)
+    assert "no override of gate accuracy holds now" in again["error"]["message"]
+    for options in ((), ("--withdraw", *until)):
+        refused = trueup("override", "--gate", "accuracy", "--reason", "r", *options, code=2)
+        assert "expected --until T, or --withdraw" in refused["error"]["message"]
+    assert evaluate.main(["--root", root, "--model", MODEL]) == 0
+    assert gate.main(["--root", root, "--model", MODEL]) == 3
 
 
 def test_a_gate_that_is_none_cannot_be_overridden(root):

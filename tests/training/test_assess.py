@@ -36,11 +36,14 @@ def test_paired_counts_difference_and_mcnemar():
     assert found["mcnemar"]["two_sided"] == 1.0
 
 
-@pytest.mark.parametrize(("audited", "decides"), [(0, "overall"), (99, "overall"), (100, "audit")])
-def test_the_audit_part_decides_once_it_is_big_enough(audited, decides):
-    truth, origins = np.zeros(150, int), ["audit"] * audited + ["feedback"] * (150 - audited)
-    by_origin = compare.groups(truth, answers([0] * 150), answers([1] * 150), origins)
-    assert by_origin.get("audit", {"n": 0})["n"] == audited and compare.choose_basis(by_origin) == decides
+def test_counts_of_classes_and_of_the_newest_rows_stand_by_origin():
+    truth, origins = np.array([0, 0, 1, 1, 1]), ["audit", "feedback", "audit", "audit", "feedback"]
+    live, candidate = answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0])
+    rows = compare.per_class_by_origin(truth, live, candidate, CLASSES, origins)
+    assert [(r["label"], r["origin"], r["n"]) for r in rows] == [("a", "audit", 1), ("b", "audit", 2), ("a", "feedback", 1),
+                                                                ("b", "feedback", 1)]
+    newest = compare.groups(truth, live, candidate, origins, np.array([False, False, True, True, False]))
+    assert {origin: row["n"] for origin, row in newest.items()} == {"audit": 2}
 
 
 def test_weights_count_rows_by_their_selection():
@@ -90,11 +93,14 @@ def test_both_versions_are_asked_the_same_rows(world):
     counts = [found["overall"][k] for k in ("both", "only_live", "only_candidate", "neither")]
     assert sum(counts) == found["rows"] == world.made.rows["holdout"]
     assert sum(row["n"] for row in found["per_class"]) == found["rows"]
+    assert sum(row["n"] for row in found["per_class_by_origin"]) == found["rows"]
+    assert found["window"]["by_origin"] == found["by_origin"]  # no row was replayed from an earlier window
     assert found["versions"]["candidate"]["weights_sha256"] == candidate.weights_sha256
     assert {c["version"] for c in found["leakage"]["checked"]} == {"1", "2"}
     assert found["trial"]["images"] == 5 and found["trial"]["largest_difference"] < 1e-4
     for side, figures in found["versions"].items():
         assert figures["accuracy"] == found["overall"][side]
+        assert figures["macro"]["f1"]["value"] > 0 and {"f1"} <= figures["per_class"][0].keys()
         assert figures["calibration_error"] == figures["calibration"]["ece"]
         recalls = {row["label"]: row["recall"] for row in figures["per_class"]}
         assert all(recalls[row["label"]] == row[side] for row in found["per_class"])

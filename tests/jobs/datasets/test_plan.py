@@ -127,3 +127,60 @@ def test_replayed_rows_keep_their_side_and_a_new_label_wins():
     assert sides[held["image_sha256"]] == "holdout" and sides[sha(500)] == "train"
     assert len(found) == 40 and [e["reason"] for e in listed] == ["erased"]
     assert dataset_plan.select_to_look_at(found) == [(sha(500), "images/500.png")]
+
+
+def replayed(today, present=(), **more):
+    """A dataset of 40 pictures, and the one after it: what people say today of some, in the window and before it."""
+    parent = [r | {"came_with": "d1", "labelers": None} for r in plan([row(n) for n in range(40)]).rows]
+    settings = SETTINGS.model_copy(update=more)
+    found, listed = dataset_plan.candidates(list(today), parent, settings, set(), list(present))
+    made = dataset_plan.finish(found, listed, {}, ["a"], settings)
+    return {r["image_sha256"]: r for r in made.rows}, reasons(made)
+
+
+NO_VOTE = {"label": None, "votes": 0, "agreeing": 0, "labelers": [], "labeled_at": None, "origin": None}
+
+
+@pytest.mark.parametrize("place", ["today", "present"])
+def test_a_withdrawn_label_is_not_trained_on_through_replay(place):
+    rows, listed = replayed(**{"today": []} | {place: [row(3, **NO_VOTE)]})
+    assert sha(3) not in rows and listed == {sha(3): "label withdrawn"} and len(rows) == 39
+
+
+def test_a_corrected_label_is_replayed_as_it_is_today_on_the_side_it_was():
+    before, _ = replayed([])
+    rows, listed = replayed([], [row(3, "a", origin="audit", votes=3, agreeing=2, labeled_at=99)])
+    assert (rows[sha(3)]["origin"], rows[sha(3)]["votes"], rows[sha(3)]["came_with"]) == ("audit", 3, "d1")
+    assert rows[sha(3)]["split"] == before[sha(3)]["split"] and listed == {}
+
+
+def test_a_replayed_picture_whose_people_now_disagree_is_listed_and_left_out():
+    rows, listed = replayed([], [row(3, votes=5, agreeing=2)])
+    assert sha(3) not in rows and listed == {sha(3): "agreement too low"}
+    rows, listed = replayed([row(3, votes=5, agreeing=2)])
+    assert sha(3) not in rows and listed == {sha(3): "agreement too low"}
+
+
+def test_a_picture_withdrawn_in_one_place_and_labelled_in_another_is_in():
+    rows, listed = replayed([row(3, prediction_id="other", labeled_at=99)], [row(3, **NO_VOTE)])
+    assert rows[sha(3)]["prediction_id"] == "other" and listed == {}
+
+
+def test_a_picture_listed_as_left_out_is_not_in_the_dataset():
+    """Predicted again by a service that stores no pictures: the picture is there from before."""
+    rows, listed = replayed([row(3, image_uri=None, prediction_id="again", labeled_at=99), row(4, "≠")],
+                            [row(5, **NO_VOTE), row(6, votes=9, agreeing=1)])
+    assert rows[sha(3)]["image_uri"] == "images/3.png"
+    assert listed == {sha(4): "wrong, class not named", sha(5): "label withdrawn", sha(6): "agreement too low"}
+    assert not listed.keys() & rows.keys()
+
+
+def test_labels_of_other_pictures_on_days_outside_the_window_bring_none_in():
+    rows, _ = replayed([], [row(500)])
+    assert sha(500) not in rows
+
+
+def test_an_empty_holdout_is_an_error_before_training():
+    train = [row(n) for n in range(40) if dataset_plan.split_of(sha(n), SETTINGS) != "holdout"]
+    with pytest.raises(EmptyData, match=f"expected held-out pictures, none of the {len(train)} is"):
+        plan(train)

@@ -5,9 +5,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from benchmarks import gate_years
+from benchmarks import gate_years, uneven_years
 from contract import clock
 from contract.policy import GatePolicy
+from metrics.origin_sums import Sums
+from metrics.significance.share_of_origin import judge_share, p_of_share
 from pipeline.gates.decide import decide
 from tests.pipeline.gates.test_decide import audit, evaluation
 
@@ -32,6 +34,24 @@ def test_the_simulation_judges_as_the_gate_does():
 def test_the_command_prints_the_days_until_a_drop_is_seen(capsys):
     assert gate_years.main(["--years", "50"]) == 0
     assert "0.93 to 0.88:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", uneven_years.SCENARIOS)
+def test_uneven_audits_of_a_healthy_model_alarm_in_few_years(name):
+    found = uneven_years.row(name, years=400, bound=0.9, alarms=0.05)
+    assert found["healthy_years_that_fail"] <= 0.06
+    assert (found["cannot_tell"] == 1) == (name == "uncertain first, thin floor")
+
+
+def test_uneven_years_are_judged_as_the_gate_judges():
+    week = uneven_years.plan_bad_day(0.88)
+    sums = uneven_years.simulate(week, 1, np.random.default_rng(1))[:, 0, :30]
+    value, size, kish = uneven_years.shares(sums)
+    for day in range(30):
+        weight, right, squared, squared_right = (int(x) for x in np.rint(sums[:, day]))
+        found = judge_share(Sums(1400, 0, 1400, weight, squared, right, squared_right), 0.9, 0.95, 0.05 / 365)
+        assert (found["value"], found["size"], found["n_effective"]) == pytest.approx((value[day], size[day], kish[day]))
+        assert found["p"] == pytest.approx(float(p_of_share(value[day], size[day], 0.9)))
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.90, 1), (0.80, 52)])

@@ -105,7 +105,7 @@ def test_slices_are_one_family_with_the_classes():
             for v, o, label, n in (("bad", "audit", "a", 40), ("bad", "audit", "b", 60), ("good", "audit", "a", 99),
                                    ("liked", "feedback", "b", 99), (None, "audit", "b", 99))]
     tally = counted(policy, day([cell("a", "a", origin="audit", n=100)], **{SLICES.name: rows}))
-    recall, slices = decide(policy, evaluation(), "e", "1", tally)["gates"][1:]
+    recall, slices = decide(policy, evaluation(), "e", "1", tally)["gates"][1:3]
     assert (slices["failed"], slices["judged"]) == (["camera=bad"], 2)
     assert slices["classes"][0]["p_adjusted"] == pytest.approx(slices["classes"][0]["p"] * 3)
     assert recall["verdict"] == "pass"
@@ -133,4 +133,4 @@ def test_windows_share_the_error_of_the_year():
 
 def test_a_default_policy_has_the_gates_it_had():
     made = decide(GatePolicy(), evaluation(), "e", "1", Tally(500, {"audit": RightCount(0, 0)}))
-    assert [gate["gate"] for gate in made["gates"]] == ["accuracy", "class_recall"]
+    assert [gate["gate"] for gate in made["gates"]] == ["accuracy", "class_recall", "freshness"]

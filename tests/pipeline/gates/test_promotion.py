@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from contract.policy import GatePolicy
-from pipeline.gates.promotion import Paired, of_assessment, promotion
+from pipeline.gates.promotion import Paired, of_assessment, promotion, tell_too_few_held_out
 
 
 def judge(overall, classes=None, **policy):
@@ -29,7 +29,9 @@ def test_without_disagreement_nothing_can_be_told_unless_a_drop_is_allowed():
 
 
 def test_no_rows_cannot_tell():
-    assert judge((0, 0, 0, 0))["overall"]["reason"] == "no rows"
+    made = judge((0, 0, 0, 0))
+    assert (made["verdict"], made["overall"]["reason"]) == ("cannot tell", "too few labels")
+    assert "holds out no row of a trusted origin (audit or import)" in made["sentence"]
 
 
 def test_a_class_that_got_worse_blocks_and_undecided_ones_are_listed():
@@ -60,10 +62,55 @@ def counts(both, only_live, only_candidate, neither):
     return {"both": both, "only_live": only_live, "only_candidate": only_candidate, "neither": neither}
 
 
-@pytest.mark.parametrize(("decides", "verdict"), [("overall", "pass"), ("audit", "fail"), (None, "pass")])
-def test_audited_rows_decide_where_the_assessment_says_so(decides, verdict):
-    found = {"overall": counts(200, 5, 60, 35), "by_origin": {"audit": counts(60, 40, 2, 20), "feedback": counts(9, 0, 50, 9)},
-             "per_class": [{"label": "a", **counts(100, 2, 30, 17)}]} | ({"decides": decides} if decides else {})
+def assessed(by_origin, newest=None, classes=()):
+    """An assessment's document, as far as the gate reads it."""
+    return {"dataset": "d", "overall": counts(0, 0, 0, 0), "by_origin": {o: counts(*row) for o, row in by_origin.items()},
+            "window": {"from": "2026-11-01", "to": "2026-11-20",
+                       "by_origin": {o: counts(*row) for o, row in (newest or {}).items()}},
+            "per_class_by_origin": [{"label": label, "origin": o, **counts(*row)} for label, o, row in classes]}
+
+
+def test_feedback_never_turns_an_audit_that_is_too_small_into_a_pass():
+    """99 audited rows say -0.10; feedback is of rows that the live version got wrong."""
+    found = assessed({"audit": (70, 15, 5, 9), "feedback": (0, 0, 50, 0)})
     made = of_assessment(GatePolicy(), found)
-    assert (made["verdict"], made["rests_on"]) == (verdict, decides or "overall")
-    assert made["overall"]["n"] == sum(found["by_origin"]["audit"].values() if decides == "audit" else found["overall"].values())
+    assert (made["verdict"], made["promote"], made["overall"]["reason"]) == ("cannot tell", False, "too few labels")
+    assert "expected 100 of one trusted origin (audit or import)" in made["sentence"]
+    assert made["rests_on"] == {"origin": "audit", "part": "all", "n": 99, "dataset": "d", "window": None,
+                                "held_out": {"audit": 99, "feedback": 50}}
+    trusting = of_assessment(GatePolicy(trusted_origins=["feedback"], min_held_out=50), found)
+    assert (trusting["promote"], trusting["rests_on"]["origin"]) == (True, "feedback")
+
+
+def test_the_newest_part_of_the_holdout_decides_once_it_is_big_enough():
+    """Old audits do not refuse a candidate that is better on what is predicted now."""
+    old, new = {"audit": (150, 30, 0, 20)}, {"import": (200, 10, 90, 100)}
+    made = of_assessment(GatePolicy(), assessed({**old, **new}, new))
+    assert made["promote"] and made["rests_on"] | {"held_out": 0} == {
+        "origin": "import", "part": "newest", "n": 400, "dataset": "d", "held_out": 0,
+        "window": {"from": "2026-11-01", "to": "2026-11-20"}}
+    small = of_assessment(GatePolicy(), assessed({**old, **new}, {"import": (20, 0, 79, 0)}))
+    assert (small["verdict"], small["rests_on"]["origin"], small["rests_on"]["part"]) == ("fail", "audit", "all")
+
+
+def test_classes_rest_on_trusted_rows_of_all_the_holdout():
+    worse, better = (5, 30, 0, 5), (0, 0, 90, 0)
+    rows = {"audit": (100, 0, 60, 20)}
+    untrusted = assessed(rows, classes=[("a", "feedback", worse), ("a", "audit", (90, 0, 5, 5))])
+    assert of_assessment(GatePolicy(), untrusted)["promote"]
+    trusted = assessed(rows, classes=[("a", "import", worse), ("a", "feedback", better)])
+    assert of_assessment(GatePolicy(), trusted)["failed"] == ["a"]
+
+
+@pytest.mark.parametrize(("floor", "verdict"), [(None, "pass"), (0.80, "pass"), (0.88, "cannot tell"), (0.95, "fail")])
+def test_a_candidate_may_have_an_absolute_floor(floor, verdict):
+    made = of_assessment(GatePolicy(), assessed({"audit": (200, 5, 64, 31)}), floor)  # 264 of 300: 0.88
+    assert made["verdict"] == verdict
+    assert ("its floor is" in made["sentence"]) == (floor is not None)
+
+
+def test_too_few_held_out_rows_are_told_before_anything_is_trained():
+    assert tell_too_few_held_out(GatePolicy(), {"audit": 100, "feedback": 3}) is None
+    assert tell_too_few_held_out(GatePolicy(), None) is None
+    said = tell_too_few_held_out(GatePolicy(), {"audit": 99, "feedback": 500})
+    assert "expected 100 held-out pictures of one trusted origin (audit or import)" in said and "99 of audit" in said

@@ -1,0 +1,32 @@
+"""What people say today of the rows that a dataset takes over from its parent.
+
+A parent's labels are those of the day it was made. Since then some were withdrawn or corrected, and training on them
+would bring back what people took back; so the days of its predictions are judged again, as of now.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from contract.days import label_days
+from contract.stores.store import Storage
+from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled
+from jobs.engines.day_files import list_day, read_footers
+from jobs.engines.question import Question
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+
+def find_present(context: "SparkContext", storage: Storage, parent: Sequence[dict[str, Any]], question: Question,
+                 read: Collection[str]) -> list[dict[str, Any]]:
+    """Rows of `consensus.find_labelled` for the predictions of a parent's rows, of all days but those `read` already.
+
+    A day whose labels are no longer there tells nothing, and neither does an imported picture: these stay as they are.
+    """
+    ids = {row["prediction_id"] for row in parent if row["prediction_id"]}
+    wanted = {row["day"] for row in parent if row["prediction_id"]} - set(read)
+    days = sorted(wanted & set(label_days(storage)))
+    if not days:
+        return []
+    files, _ = read_footers(storage, [list_day(storage, day) for day in days], IMAGE_COLUMNS)
+    return [row for row in find_labelled(context, storage, files, question) if row["prediction_id"] in ids]

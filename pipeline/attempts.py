@@ -1,0 +1,60 @@
+"""Earlier tries to replace what is live: when they began, and how many labels came since the newest of them.
+
+A try is a run of the cycle that claimed a version, whether that was published, refused or never finished.
+"""
+
+from collections.abc import Sequence
+
+from contract import clock, layout
+from contract.counts import DayCounts
+from contract.counts_store import load_all
+from contract.errors import NotFound
+from contract.evaluations import read_evaluation
+from contract.runs import Run, Runs
+from contract.storage import read_json
+from contract.stores.store import Storage
+from pipeline.gates.tally import count_further, tally
+
+
+def list_attempts(storage: Storage, model: str) -> list[tuple[str, str]]:
+    """Lists (when, key of the run) of the versions that runs claimed, oldest first."""
+    found = []
+    for number in storage.folders(layout.versions(model)):
+        try:
+            claim = read_json(storage, layout.claim(model, number))
+        except NotFound:
+            continue
+        if claim.get("run"):
+            found.append((claim["at"], claim["run"]))
+    return sorted(found)
+
+
+def find_newest_attempt(storage: Storage, model: str, live: str, as_of: str) -> Run | None:
+    """Finds the newest run before `as_of` that made a candidate for the place of `live`."""
+    runs, moment = Runs(storage, model), clock.parse_moment(as_of)
+    for at, key in reversed(list_attempts(storage, model)):
+        try:
+            run = runs.get(int(key.rpartition("/")[2]))
+        except NotFound:
+            continue
+        if clock.parse_moment(at) <= moment and run.plan.live == live:
+            return run
+    return None
+
+
+def count_further_labels(storage: Storage, model: str, live: str, as_of: str, days: Sequence[DayCounts],
+                         trusted: Sequence[str]) -> int | None:
+    """Counts the trusted labels among `days` that the newest attempt did not have; None when there was none.
+
+    Day by day: the window moves, so its total says nothing of what came.
+    """
+    run = find_newest_attempt(storage, model, live, as_of)
+    judged = run.stage("gate") if run else None
+    if judged is None:
+        return None
+    try:
+        evaluation = read_evaluation(storage, model, judged["evaluation"])
+        before = {d.day: tally(d.tables["cells"], live, trusted).of(trusted).n for d in load_all(storage, evaluation)}
+    except NotFound:  # somebody removed it, so nobody can count from it
+        return None
+    return count_further(days, before, evaluation["window"]["from"], live, trusted)
