@@ -6,7 +6,8 @@ without a denominator counting 0 here, while the class itself says null with a r
 Intervals are Wilson's, on the smaller of two sizes: the linearised one v (1 - v) / V, V being the average's variance by
 the delta method (a cell's count has its own size as variance), and Kish's size of the weights that the average gives to
 rows, which is what is left where V says nothing: at 100%, and where a rare class happened to be right. A bootstrap gives
-zero width there, and covered 23 to 74% at a truth of 0.999 (docs/log.md#figures).
+zero width there, and covered 23 to 74% at a truth of 0.999 (docs/log.md#figures). Rows that were called wrong without a
+class (rule 4a) are in no average; lower bounds lose what they would cost if every class that they may be of had missed them.
 """
 
 from collections.abc import Mapping
@@ -40,12 +41,21 @@ def averages(found: Confusion, confidence: float) -> AllAverages:
         none: Averages = {"precision": empty, "recall": empty, "f1": empty}
         return {"balanced_accuracy": empty, "macro": {**none, "classes": 0}, "weighted": none}
     values = statistics(*found.per_class())
+    missed = np.maximum(values - statistics(*_count_missed(found)), 0)
     bounds = _bounds(found, values, confidence) if total >= SMALLEST_SUPPORT else None
+    if bounds is not None:
+        bounds = (np.maximum(bounds[0] - missed, 0), bounds[1])
     figure = {name: _figure(i, values, bounds) for i, name in enumerate(NAMES)}
     _, support, predicted = found.per_class()
     classes = int(((support + predicted) > 0).sum())
     return {"balanced_accuracy": figure["balanced_accuracy"],
             "macro": {**_of_kind("macro", figure), "classes": classes}, "weighted": _of_kind("weighted", figure)}
+
+
+def _count_missed(found: Confusion) -> Arrays:
+    """The counts as if each row that was called wrong without a class had been missed by every class that it may be of."""
+    right, support, predicted = found.per_class()
+    return right, np.where(support > 0, support + found.count_missable(), support), predicted
 
 
 def _of_kind(kind: str, figure: Mapping[str, Figure]) -> Averages:
@@ -95,7 +105,7 @@ def _kish(weight: np.ndarray, rows: np.ndarray) -> float:
 def linear_variance(found: Confusion) -> np.ndarray:
     """Variance of each of NAMES when every cell's count varies with its own size as variance, to first order."""
     by_right, by_support, by_predicted = _gradients(*found.per_class())
-    slope = by_support[:, found.label] + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
+    slope = np.where(found.unnamed, 0, by_support[:, found.label]) + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
     return (slope**2 * found.count).sum(-1)
 
 

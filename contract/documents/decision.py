@@ -24,11 +24,18 @@ class Override(Document):
 
 
 class ClassRow(Document):
-    """One class of a per-class gate: `right` of `n`, its interval, p of "not below the bound", and Holm's p."""
+    """One class of a per-class gate: `right` of `n`, its interval, p of "not below the bound", and Holm's p.
+
+    Where rows have unequal weights `right` is null and `n_effective` is Kish's size. `low` counts rows that were called
+    wrong without a class, and may belong here, as missed; `low_named` does not.
+    """
 
     label: str
-    right: Count
+    right: Count | None
     n: Count
+    n_effective: float | None = None
+    low_named: float | None = None
+    reason: str | None = None
     value: float | None
     low: float | None
     high: float | None

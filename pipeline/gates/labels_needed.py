@@ -53,9 +53,11 @@ def _of_classes(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> li
     level, found = divide_level(1 - policy.confidence, gate["judged"]), []
     for row in gate["classes"]:
         if row["verdict"] == UNDECIDED:
-            labels = power.labels_to_decide(row["right"], row["n"], gate["bound"], level, policy.confidence)
-        elif row["n"] < policy.min_class_support:
-            labels = policy.min_class_support - row["n"]
+            n = round(row["n_effective"])
+            right = row["right"] if row["right"] is not None else min(round(row["value"] * n), n)
+            labels = power.labels_to_decide(right, n, gate["bound"], level, policy.confidence)
+        elif row["n_effective"] < policy.min_class_support:
+            labels = ceil(policy.min_class_support - row["n_effective"])
         else:
             continue
         items = power.predictions_to_ask(labels, row["n"], total) if labels and row["n"] else None

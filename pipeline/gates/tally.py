@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contract.counts import ORIGINS, DayCounts, add, sum_by
+from contract.counts import ORIGINS, UNNAMED, DayCounts, add, sum_by
 from contract.errors import UsageError
 from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
@@ -20,6 +20,9 @@ from metrics.origin_sums import Sums, sums_by_origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+WEIGHTS = ("n", "n_weighted", "sum_weight", "sum_weight_squared")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Tally:
     `windows` holds the newest so many days of it, `slices` is by (slice, value), `baseline` what the policy compares
     with (None: it names nothing), `calibration` is {"ece", "margin"} and `drift` {"js", "js_95"}, each null with a reason.
     `weights` has the weighted sums of the origins, `newest_day` is the last day with a prediction (None: not known).
+    `unnamed` counts, by predicted label, the rows that were called wrong without a class (rule 4a). `of_class` has the sums
+    of each origin by kind (class_recall, class_precision, unnamed, slices) and class or slice.
     """
 
     predictions: int = 0
@@ -53,6 +58,8 @@ class Tally:
     drift: Mapping[str, Any] = field(default_factory=dict)
     weights: dict[str, Sums] = field(default_factory=dict)
     newest_day: str | None = None
+    unnamed: dict[str, int] = field(default_factory=dict)
+    of_class: dict[str, dict[str, dict[Any, Sums]]] = field(default_factory=dict)
 
     @property
     def labelled(self) -> int:
@@ -74,24 +81,48 @@ def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequ
     origins: dict[str, RightCount] = {}
     recall, precision = ({name: RightCount() for name in classes} for _ in range(2))
     predictions = 0
+    unnamed: dict[str, int] = {}
+    of_class: dict[str, dict[str, dict[Any, Sums]]] = {}
     for row in _rows(cells, version):
         predictions += row["n"]
         if row["label"] is None:
             continue
         share = RightCount(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
-        if row["origin"] in trusted:
+        if row["origin"] not in trusted:
+            continue
+        kinds, sums = of_class.setdefault(row["origin"], {}), sums_of_row(row)
+        _put(precision, row["predicted"], share)
+        _put_sums(kinds, "class_precision", row["predicted"], sums)
+        if row["label"] == UNNAMED:
+            unnamed[row["predicted"]] = unnamed.get(row["predicted"], 0) + row["n"]
+            _put_sums(kinds, "unnamed", row["predicted"], sums)
+        else:
             _put(recall, row["label"], share)
-            _put(precision, row["predicted"], share)
+            _put_sums(kinds, "class_recall", row["label"], sums)
     weights = sums_by_origin(cells).get(version, {})
-    return Tally(predictions, origins, recall, precision, weights={o: s for o, s in weights.items() if o})
+    return Tally(predictions, origins, recall, precision, weights={o: s for o, s in weights.items() if o}, unnamed=unnamed,
+                 of_class=of_class)
 
 
 def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     ours = cells.filter(pc.equal(cells["model_version"], version))
-    return sum_by(ours, ["origin", "label", "predicted"]).to_pylist()
+    return sum_by(ours, ["origin", "label", "predicted"], WEIGHTS).to_pylist()
+
+
+def sums_of_row(row: Mapping[str, Any]) -> Sums:
+    """The sums of rows of one label and predicted label, from their counts and weights."""
+    weight, squared = int(row["sum_weight"] or 0), int(row["sum_weight_squared"] or 0)
+    if row["label"] != row["predicted"]:
+        return Sums(row["n"], 0, row["n_weighted"] or 0, weight, squared)
+    return Sums(row["n"], row["n"], row["n_weighted"] or 0, weight, squared, weight, squared)
+
+
+def _put_sums(kinds: dict[str, dict[Any, Sums]], kind: str, key: Any, sums: Sums) -> None:
+    found = kinds.setdefault(kind, {})
+    found[key] = found.get(key, Sums()) + sums
 
 
 def _put(shares: dict[str, RightCount], key: str, share: RightCount) -> None:
@@ -104,15 +135,18 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
     tables, trusted = add(days)[0], policy.trusted_origins
     cells = tables["cells"]
     whole = tally(cells, version, trusted, classes)
+    slices = slice_sums(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {}
+    for origin, found in slices.items():
+        whole.of_class.setdefault(origin, {})["slices"] = found
     return Tally(
         whole.predictions, whole.origins, whole.recall, whole.precision,
         windows={n: tally(add(newest(days, window["to"], n))[0]["cells"], version, trusted)
                  for n in policy.window_days},
-        slices=slice_shares(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {},
+        slices=add_origins(slices),
         baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
         calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
         drift=newest_day_of(days, version) if policy.max_drift is not None else {},
-        weights=whole.weights, newest_day=find_newest_day(days, version))
+        weights=whole.weights, newest_day=find_newest_day(days, version), unnamed=whole.unnamed, of_class=whole.of_class)
 
 
 def find_newest_day(days: Sequence[DayCounts], version: str) -> str | None:
@@ -147,17 +181,24 @@ def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     return [d for d in days if first <= d.day <= last]
 
 
-def slice_shares(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[tuple[str, str], RightCount]:
-    """Right and labelled by (slice, value); rows without a value are no group of their own."""
+def slice_sums(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[str, dict[Any, Sums]]:
+    """Origin -> (slice, value) -> the sums of its labelled rows; rows without a value are no group of their own."""
     import pyarrow.compute as pc
 
     ours = table.filter(pc.and_(pc.equal(table["model_version"], version), pc.is_valid(table["label"])))
-    found: dict[tuple[str, str], RightCount] = {}
-    for row in sum_by(ours, ["slice", "value", "origin", "predicted", "label"]).to_pylist():
+    found: dict[str, dict[Any, Sums]] = {}
+    for row in sum_by(ours, ["slice", "value", "origin", "predicted", "label"], WEIGHTS).to_pylist():
         if row["origin"] in trusted and row["value"] is not None:
-            right = row["n"] if row["label"] == row["predicted"] else 0
-            key = (row["slice"], row["value"])
-            found[key] = found.get(key, RightCount()) + RightCount(right, row["n"])
+            _put_sums(found, row["origin"], (row["slice"], row["value"]), sums_of_row(row))
+    return found
+
+
+def add_origins(sums: Mapping[str, Mapping[Any, Sums]]) -> dict[Any, RightCount]:
+    """Right and labelled of each key over all origins: plain counts, which add exactly."""
+    found: dict[Any, RightCount] = {}
+    for of_origin in sums.values():
+        for key, part in of_origin.items():
+            _put(found, key, RightCount(part.right, part.n))
     return found
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
-from metrics.significance.exact_tests import shares_against
-from pipeline.gates.tally import RightCount
 
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
 EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}
@@ -15,12 +13,6 @@ COOLING = "no further labels since the last attempt"  # why a failing gate does 
 STALE, UNEVEN, UNNAMED = "stale", "uneven", "unnamed"
 OTHER_ROLE, OTHER_WINDOW = "another role", "another window"  # such an evaluation is a report, no verdict
 CONDITIONS = ("freshness", "scope", "complete")  # what must hold before a policy judges anything; holding says nothing
-
-
-def figures(shares: Sequence[RightCount], bound: float, confidence: float) -> list[dict[str, Any]]:
-    """Counts, value, interval and p of "at least the bound" of each share; null where there is no row."""
-    rows = shares_against(bound, [share.right for share in shares], [share.n for share in shares], confidence)
-    return [{"right": share.right, "n": share.n, **row} for share, row in zip(shares, rows, strict=True)]
 
 
 def by_interval(low: float, high: float, least: float) -> str:

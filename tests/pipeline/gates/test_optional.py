@@ -9,7 +9,7 @@ from scipy.stats import binom
 from contract.counts import SLICES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, explain_defaults
-from pipeline.gates.classes import family
+from pipeline.gates.classes import family_gates
 from pipeline.gates.decide import accuracy_gates, decide
 from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, judge_trivial
 from pipeline.gates.tally import RightCount, Tally, calibration, tally_of
@@ -112,11 +112,12 @@ def test_slices_are_one_family_with_the_classes():
 
 
 def test_a_thousand_healthy_classes_in_two_gates_raise_no_more_alarms_than_one():
-    rng, policy, alarms = np.random.default_rng(2), GatePolicy(), 0
+    rng, policy, alarms = np.random.default_rng(2), GatePolicy(min_class_recall=0.8, min_class_precision=0.8), 0
     for _ in range(200):
-        members = [(name, 0.8, {f"{i:03}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 500))})
-                   for name in ("class_recall", "class_precision")]
-        alarms += any(gate["verdict"] == "fail" for gate in family(members, policy))
+        recall, precision = ({f"{i:03}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 500))}
+                             for _ in range(2))
+        gates = family_gates(policy, Tally(60_000, {}, recall, precision))
+        alarms += any(gate["verdict"] == "fail" for gate in gates)
     assert alarms <= binom.ppf(0.999, 200, 0.05)
 
 
