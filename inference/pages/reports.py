@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from contract import jsonio, layout
 from contract.documents.evaluation import Version
-from contract.errors import NotFound
+from contract.errors import Mismatch, NotFound
 from contract.evaluations import find_evaluation
 from contract.report_script import csp_source
 from contract.stores.store import Storage
@@ -56,16 +56,21 @@ def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
 
 
 def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    """Returns what the list says of an evaluation; None while its document is not there."""
-    evaluation = find_evaluation(storage, model, name)
+    """Returns what the list says of an evaluation, of a damaged one that it is; None while its document is not there."""
+    try:
+        evaluation = find_evaluation(storage, model, name)
+        decision = _read_decision(storage, model, name)
+    except (Mismatch, ValueError) as error:
+        return {"id": name, "damaged": str(error).removeprefix(f"{storage.root}/")}
     if evaluation is None:
         return None
-    verdict, judged = _read_verdict(storage, model, name)
+    judged = str(decision.get("version", ""))
     versions = evaluation["versions"]
     order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
     return {"id": name, "as_of": evaluation["as_of"], "window": evaluation["window"],
             "versions": [_format_figures(v, versions[v]) for v in order],
-            "reason": evaluation.get("reason") or "", "verdict": verdict, "judged": judged,
+            "reason": evaluation.get("reason") or "", "verdict": str(decision.get("verdict", "")), "judged": judged,
+            "sentence": str(decision.get("sentence", "")), "damaged": "",
             "report": storage.exists(layout.report(model, name))}
 
 
@@ -80,10 +85,13 @@ def _format_figures(version: str, figures: Version) -> dict[str, Any]:
             "reason": estimate.get("reason") or "not known"}
 
 
-def _read_verdict(storage: Storage, model: str, name: str) -> tuple[str, str]:
-    """Reads the verdict and the version that it is of; empty where nothing was decided."""
+def _read_decision(storage: Storage, model: str, name: str) -> dict[str, Any]:
+    """Reads what the gates decided; empty where nothing was. ValueError where it is no object."""
+    key = layout.decision(model, name)
     try:
-        decision = jsonio.loads(storage.read(layout.decision(model, name)))
+        decision = jsonio.loads(storage.read(key))
     except NotFound:
-        return "", ""
-    return str(decision.get("verdict", "")), str(decision.get("version", ""))
+        return {}
+    if not isinstance(decision, dict):
+        raise ValueError(f"{key}: expected an object, got {type(decision).__name__}.")
+    return decision

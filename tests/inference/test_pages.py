@@ -310,6 +310,17 @@ def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
     assert re.search(r'pass</span> <span class="hint">version 9</span>', page)
 
 
+def test_a_damaged_evaluation_is_named_and_the_others_are_listed(service):
+    good, cut = (layout.evaluation(MODEL, name) for name in ("20261121T080000Z-0123abcd", "20261122T080000Z-0123abcd"))
+    service.storage.put(good + "evaluation.json", evaluation_of("1"))
+    service.storage.put(good + "decision.json", jsonio.dumps({"verdict": "cannot tell", "version": "1", "sentence": "Draw an audit."}))
+    service.storage.put(cut + "evaluation.json", evaluation_of("1")[:200])
+    with browser(service) as client:
+        page = client.get("/reports")
+    assert page.status_code == 200 and "75.0%" in page.text and "cannot be read" in page.text
+    assert "20261122T080000Z-0123abcd" in page.text and "Draw an audit." in page.text  # why nothing counts, and the way out
+
+
 def test_labels_are_escaped_everywhere(service, tmp_path):
     awkward = [HOSTILE, "x" * 200, "חתול"]
     ship(service.storage, 30, labels=awkward, writer="h")
