@@ -30,7 +30,7 @@ def newest(storage: Storage, model: str) -> str:
     return found
 
 
-def newest_to_judge(storage: Storage, model: str) -> str:
+def find_newest_to_judge(storage: Storage, model: str) -> str:
     """The newest evaluation that can be a verdict; where none can, the newest; NotFound when there is none."""
     for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
         if is_verdict(read_evaluation(storage, model, name)):

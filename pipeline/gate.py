@@ -19,7 +19,7 @@ from contract.counts_store import load_all
 from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, NoSuchModel, UsageError
-from contract.evaluations import newest_to_judge, read_evaluation
+from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root, read_json
@@ -42,7 +42,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     """Decide from an evaluation whether the live version still holds."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
-    evaluation_id = evaluation_id or newest_to_judge(storage, name)
+    evaluation_id = evaluation_id or find_newest_to_judge(storage, name)
     decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
         decision = write_decision(storage, layout.decision(name, evaluation_id), decision)

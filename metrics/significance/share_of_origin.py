@@ -33,7 +33,7 @@ def p_of_share(value: Any, size: Any, bound: Any) -> Any:
     return np.where(wrong > 0, tail, 1.0)
 
 
-def interval_at(value: float, size: float, level: float) -> tuple[float, float]:
+def invert_test(value: float, size: float, level: float) -> tuple[float, float]:
     """Returns the interval that a one-sided test at `level` stands for on either side (Clopper and Pearson 1934).
 
     Its upper end is at or below a bound exactly where `p_of_share` is at most `level`.
@@ -59,7 +59,7 @@ def judge_share(sums: Sums, bound: float, confidence: float, level: float) -> di
     if value is None:
         return found
     size = estimate_linearised_size(sums) if sums.weighted else float(n)
-    low, high = interval_at(value, size, level)
+    low, high = invert_test(value, size, level)
     kish = effective_size(sums.weight, sums.weight_squared) if sums.weighted else float(n)
     return found | {"n_effective": kish, "size": size, "p": float(p_of_share(value, size, bound)), "level_low": low,
                     "level_high": high}

@@ -28,7 +28,7 @@ NEWEST, WHOLE = "newest", "all"
 def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None) -> dict[str, Any]:
     """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate."""
     part, origin, counts = choose_rows(policy, assessment)
-    decision = promotion(policy, counts, trusted_classes(policy, assessment), floor, origin)
+    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin)
     window = assessment.get("window") or {}
     return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
                                     "window": {k: window.get(k) for k in ("from", "to")} if part == NEWEST else None,
@@ -60,7 +60,7 @@ def tell_too_few_held_out(policy: GatePolicy, sources: Mapping[str, int] | None)
             f"of what is predicted, or trust another origin (gates.trusted_origins).")
 
 
-def trusted_classes(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str, Paired]:
+def count_trusted_classes(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[str, Paired]:
     """The paired counts of each class over the held-out rows of trusted origins."""
     if "per_class_by_origin" not in assessment:  # of a run that an older release began
         return {row["label"]: Paired.of(row) for row in assessment["per_class"]}

@@ -7,7 +7,7 @@ from scipy.stats import beta, binom, binomtest
 from contract.counts import WEIGHT_SCALE
 from metrics.estimate import estimate
 from metrics.origin_sums import Sums
-from metrics.significance.share_of_origin import interval_at, is_uneven, judge_share, p_of_share
+from metrics.significance.share_of_origin import invert_test, is_uneven, judge_share, p_of_share
 
 LEVEL = 0.05 / 365
 
@@ -52,12 +52,12 @@ def test_the_share_is_the_one_that_the_estimate_shows():
 @pytest.mark.parametrize(("right", "n"), [(0, 20), (15, 20), (20, 20), (1200, 1400)])
 def test_the_interval_of_the_test_is_that_of_clopper_and_pearson(right, n):
     exact = binomtest(right, n).proportion_ci(1 - 2 * LEVEL, "exact")
-    assert interval_at(right / n, n, LEVEL) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    assert invert_test(right / n, n, LEVEL) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
 def test_it_fails_exactly_where_that_interval_ends_below_the_bound():
     for v in np.linspace(0.7, 0.99, 59):
-        high = interval_at(v, 431.7, LEVEL)[1]
+        high = invert_test(v, 431.7, LEVEL)[1]
         assert (float(p_of_share(v, 431.7, 0.9)) <= LEVEL) == (high <= 0.9)
 
 
