@@ -288,7 +288,8 @@ class Service:
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.unreachable}
             for name, live in self.models.items()}
         reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
-        reasons += ["the outbox is full"] * self.outbox.room.is_full() + ["the service is stopping"] * self.stopping
+        reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
+        reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
                              "shipping_failures": self.shipper.failures,

@@ -46,8 +46,8 @@ def count_scans(data: bytes) -> int:
 def check_scans(scans: int, pixels: int, large: int) -> None:
     """BadImage when so many scans go over so many pixels; `large`: pixels of the largest picture that is accepted."""
     if scans > FEW_SCANS and scans * pixels > SCANS_OF_A_LARGE_PICTURE * large:
-        raise BadImage(f"expected at most {SCANS_OF_A_LARGE_PICTURE * large // pixels} scans in a jpeg of {pixels:,} pixels, "
-                       f"got {scans}: decoding would take too long. Save it again as a baseline jpeg.")
+        raise BadImage(f"expected a jpeg of at most {SCANS_OF_A_LARGE_PICTURE} scans for {large:,} pixels, got {scans} for "
+                       f"{pixels:,}: decoding would take too long. Save it again as a baseline jpeg.")
 
 
 def has_few_scans(data: bytes | memoryview) -> bool:

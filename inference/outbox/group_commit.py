@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST_GROUP = 256
+LARGEST_LOG = 16 << 20
 Job = Callable[[], Any]
 
 
@@ -22,7 +23,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens a connection whose commits survive a power cut, and whose deletions overwrite what they delete."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # NORMAL would sync at checkpoints only, and could lose rows that were acknowledged.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+    # A log that one large group made grow is cut again when it is begun anew.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"journal_size_limit={LARGEST_LOG}"):
         db.execute(f"PRAGMA {pragma}")
     return db
 
@@ -67,8 +69,14 @@ class GroupCommit:
             ended = None in group
             self._commit([job for job in group if job is not None])
             if self._truncate:
-                (busy, _, _) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                self._truncate = bool(busy)  # somebody reads an old state: after the next commit, then
+                self._truncate = not self._empty_log()  # somebody reads an old state, or a full disk: after the next commit
+
+    def _empty_log(self) -> bool:
+        try:
+            (busy, _, _) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        except sqlite3.Error:  # this thread is all that writes: the disk may have room again
+            return False
 
     def _commit(self, group: list[tuple[Job, Future]]) -> None:
         results: list[tuple[Future, Any]] = []
@@ -80,6 +88,7 @@ class GroupCommit:
         except Exception as error:  # the disk is full, or fails: nobody in this group may believe in success
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
+            self._truncate = True  # the log has grown by what did not fit
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

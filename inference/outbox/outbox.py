@@ -14,7 +14,10 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -31,6 +34,9 @@ Result = TypeVar("Result")
 # Ids that the service made come back by mistake only; their answers go after an hour.
 BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
+# What one commit deletes at most, so that the log and the waits of others stay short; and on a full disk.
+COMMIT_BYTES, PIECE_BYTES = 4 << 20, 256 << 10
+OVERWRITTEN = bytes(16)  # no image begins so
 # More rows than these are made elsewhere than on the event loop, on which other requests wait.
 MANY = 50
 
@@ -45,8 +51,11 @@ class Outbox:
     Methods that are not `async` block: call them in any thread but the event loop's.
     """
 
-    def __init__(self, folder: Path | str, root: str, limit_bytes: int) -> None:
-        """Opens or makes it. UsageError when another process has it open, or it holds rows of another root."""
+    def __init__(self, folder: Path | str, root: str, limit_bytes: int, root_id: str | None = None) -> None:
+        """Opens or makes it, for the root of that address and id (contract.storage.find_root_id).
+
+        UsageError when another process has it open, or it holds rows of another root.
+        """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
@@ -54,24 +63,33 @@ class Outbox:
         self._db, self._reader = connect(file), connect(file)
         self._reading = threading.Lock()
         self._db.executescript(tables.SCHEMA)
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
+        with suppress(sqlite3.OperationalError):  # a full disk: the first commits try again
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._keep_meta("writer", os.urandom(6).hex())
         self.room = Room(self.folder, limit_bytes, self.measure_depth().bytes)
-        self._check_root(root)
+        self._check_root("root", root)
+        if root_id is not None:
+            self._check_root("root_id", root_id)
         self._commits = GroupCommit(self._db)
         self._forget_rows()  # of a life that ended between the two steps of forget_cut
 
     def _keep_meta(self, key: str, value: str) -> str:
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        return self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
+        return found[0] if found else value
 
-    def _check_root(self, root: str) -> None:
-        earlier = self._keep_meta("root", root)
-        if earlier != root and self.measure_depth().rows:
+    def _check_root(self, key: str, found: str) -> None:
+        """Compares what this outbox remembers of its root. One of an earlier release remembers no id."""
+        earlier = self._keep_meta(key, found)
+        if earlier == found:
+            return
+        if earlier and self.measure_depth().rows:
             self._lock.close()
-            raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {root!r}. "
-                             f"Start it once with the old root so that it ships them, or name another --outbox.")
-        self._db.execute("UPDATE meta SET value = ? WHERE key = 'root'", (root,))
+            raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {found or None!r}. "
+                             f"Is the disk of the root mounted? Start it once with the old root so that it ships them, or "
+                             f"name another --outbox.")
+        self._db.execute("UPDATE meta SET value = ? WHERE key = ?", (found, key))
 
     # -- appending --------------------------------------------------------------------------------------------------
 
@@ -158,10 +176,13 @@ class Outbox:
         return [Waiting(*row) for row in self._fetch_all(tables.UNCUT_BY_DAY)]
 
     def cut(self, table: str, day: str, max_bytes: int) -> Cut | None:
-        """Commits the next file of a table and day: its oldest rows, up to `max_bytes`. None when there are none."""
+        """Commits the next file of a table and day: its oldest rows, up to `max_bytes`. None when there are none.
+
+        On a disk with little room the file is smaller: naming it writes the pages of its rows anew.
+        """
 
         def job() -> Cut | None:
-            seqs = self._pick_rows(table, day, max_bytes)
+            seqs = self._pick_rows(table, day, min(max_bytes, self.room.measure_spare()))
             if not seqs:
                 return None
             first, last, count = seqs[0], seqs[-1], len(seqs)
@@ -201,48 +222,109 @@ class Outbox:
         return self._fetch_all(tables.IMAGES_OF_A_CUT, cut.id)
 
     def read_image(self, sha256: str) -> bytes | None:
-        """Reads the bytes of an image that waits; None when they were forgotten."""
+        """Reads the bytes of an image that waits; None when they were forgotten, if only in part."""
         rows = self._fetch_all("SELECT data FROM images WHERE sha256 = ?", sha256)
-        return rows[0][0] if rows else None
+        return rows[0][0] if rows and rows[0][0] and rows[0][0][:len(OVERWRITTEN)] != OVERWRITTEN else None
 
     def forget_images(self, sha256s: list[str]) -> None:
-        """Drops the bytes of images: they are in the bucket, or erased."""
+        """Drops the bytes of images: they are in the bucket, or erased.
 
-        def job() -> None:
-            for sha256 in sha256s:
-                freed = self._db.execute("SELECT size FROM images WHERE sha256 = ? AND data IS NOT NULL", (sha256,))
-                freed_bytes = sum(size for (size,) in freed)
-                self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
-                self.room.add(-freed_bytes)
-            self._db.execute(tables.DELETE_UNNAMED_IMAGES)
-            self._commits.truncate_log()
-
+        A few MiB a commit, for until then the log holds what is deleted a second time, as zeros. A disk that has no room even
+        for that gets them piece by piece.
+        """
+        for some in self._group_images(sha256s):
+            try:
+                self._shrink(partial(self._drop_images, some))
+            except sqlite3.OperationalError:
+                for sha256 in some:
+                    self._overwrite_image(sha256)
         if sha256s:
-            self._commits.submit(job).result()
+            self._shrink(self._drop_unnamed_images)
+
+    def _group_images(self, sha256s: list[str]) -> Iterator[list[str]]:
+        group: list[str] = []
+        held = 0
+        for sha256 in sha256s:
+            size = sum(size for (size,) in self._fetch_all(tables.SIZE_OF_IMAGE, sha256))
+            if group and held + size > COMMIT_BYTES:
+                yield group
+                group, held = [], 0
+            group.append(sha256)
+            held += size
+        if group:
+            yield group
+
+    def _drop_images(self, sha256s: list[str]) -> None:
+        for sha256 in sha256s:
+            freed = self._db.execute(tables.SIZE_OF_IMAGE, (sha256,)).fetchall()
+            self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
+            self.room.add(-sum(size for (size,) in freed))
+        self._commits.truncate_log()
+
+    def _drop_unnamed_images(self) -> None:
+        self._db.execute(tables.DELETE_UNNAMED_IMAGES)
+
+    def _overwrite_image(self, sha256: str) -> None:
+        """Overwrites an image with zeros piece by piece, then drops it without writing them once more."""
+        for row, size in self._fetch_all(tables.PLACE_OF_IMAGE, sha256):
+            for at in range(0, size, PIECE_BYTES):
+                self._shrink(partial(self._overwrite_piece, row, at, min(PIECE_BYTES, size - at)))
+            self._shrink(partial(self._drop_overwritten, sha256))
+
+    def _overwrite_piece(self, row: int, at: int, size: int) -> None:
+        with self._db.blobopen("images", "data", row) as blob:
+            blob.seek(at)
+            blob.write(bytes(size))
+        self._commits.truncate_log()
+
+    def _drop_overwritten(self, sha256: str) -> None:
+        self._db.execute("PRAGMA secure_delete=FAST").fetchall()
+        try:
+            self._drop_images([sha256])
+        finally:
+            self._db.execute("PRAGMA secure_delete=ON").fetchall()
 
     def forget_cut(self, cut: Cut) -> None:
         """Drops a cut, whose file is in the bucket, with its rows; answers whose time is over go, too."""
 
         def job() -> None:
             self._db.execute("DELETE FROM cuts WHERE id = ?", (cut.id,))
-            self._db.execute("DELETE FROM answers WHERE until_us < ?", (clock.now_us(),))
 
-        self._commits.submit(job).result()
+        self._shrink(job)
         self._forget_rows()
+        while self._shrink(self._drop_old_answers):
+            pass
 
     def _forget_rows(self) -> None:
         """Drops rows whose cut is gone: they are in the bucket. In small steps, for requests wait for the same commits."""
 
         def job() -> int:
-            some = self._db.execute(tables.SHIPPED_ROWS).fetchall()
+            some = self._pick_shipped_rows()
             self._db.executemany("DELETE FROM rows WHERE seq = ?", [(seq,) for seq, _ in some])
             if not some:
-                self._db.execute(tables.DELETE_UNNAMED_IMAGES)
+                self._drop_unnamed_images()
             self.room.add(-sum(size for _, size in some))
             return len(some)
 
-        while self._commits.submit(job).result():
+        while self._shrink(job):
             pass
+
+    def _pick_shipped_rows(self) -> list[tuple[int, int]]:
+        """Returns (sequence number, size) of some rows that are in the bucket: as many as one commit may hold."""
+        rows = self._db.execute(tables.SHIPPED_ROWS).fetchall()
+        until = [n for n, held in enumerate(accumulate(size for _, size in rows)) if held > self.room.measure_spare(COMMIT_BYTES)]
+        return rows[:max(until[0], 1)] if until else rows
+
+    def _drop_old_answers(self) -> int:
+        return self._db.execute(tables.DELETE_OLD_ANSWERS, (clock.now_us(),)).rowcount
+
+    def _shrink(self, job: Callable[[], Result]) -> Result:
+        """Commits a job that makes the outbox smaller, and returns its result; sqlite3.OperationalError on a full disk."""
+        try:
+            return self._commits.submit(job).result()
+        except sqlite3.OperationalError:
+            self._commits.submit(self._recount)
+            raise
 
     def measure_depth(self) -> Depth:
         """Counts what is not yet in the bucket."""
