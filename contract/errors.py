@@ -84,6 +84,10 @@ class BadWeights(TrueupError):
     """Weights that do not match their card, their network, or that would need unchecked unpickling."""
 
 
+class VersionFailed(TrueupError):
+    """The code of a version's own network ended instead of answering."""
+
+
 class PointerMoved(TrueupError):
     """What is live changed since the decision was made."""
 
