@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class GroupCommit:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self._jobs: queue.SimpleQueue[tuple[Job, Future] | None] = queue.SimpleQueue()
-        self._truncate = False
+        self._truncate = self._shorten = False
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
@@ -55,6 +56,10 @@ class GroupCommit:
         """
         self._truncate = True
 
+    def shorten_file(self) -> None:
+        """Writes the file anew without its empty pages after the next commit. It must hold little: all of that is copied."""
+        self._shorten = self._truncate = True
+
     def close(self) -> None:
         """Finishes what was submitted, then ends the thread."""
         self._jobs.put(None)
@@ -68,6 +73,10 @@ class GroupCommit:
                 group.append(self._jobs.get())
             ended = None in group
             self._commit([job for job in group if job is not None])
+            if self._shorten:
+                self._shorten = False
+                with suppress(sqlite3.Error):  # a full disk: what it held is there, and the next time may come
+                    self.db.execute("VACUUM")
             if self._truncate:
                 self._truncate = not self._empty_log()  # somebody reads an old state, or a full disk: after the next commit
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
 import sqlite3
@@ -21,9 +20,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from contract import clock, ids, layout
+from contract import clock, layout
 from contract.errors import TrueupError, UsageError
 from inference.outbox import tables
+from inference.outbox.encode import encode_row, encode_rows, hash_rows
 from inference.outbox.group_commit import GroupCommit, connect
 from inference.outbox.room import OutboxFull, Room
 from inference.outbox.tables import Cut, Depth, Image, Waiting
@@ -36,6 +36,7 @@ BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
 # What one commit deletes at most, so that the log and the waits of others stay short; and on a full disk.
 COMMIT_BYTES, PIECE_BYTES = 4 << 20, 256 << 10
+MOST_COPIED = 4 << 20  # to make the file shorter
 OVERWRITTEN = bytes(16)  # no image begins so
 # More rows than these are made elsewhere than on the event loop, on which other requests wait.
 MANY = 50
@@ -67,6 +68,7 @@ class Outbox:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._keep_meta("writer", os.urandom(6).hex())
         self.room = Room(self.folder, limit_bytes, self.measure_depth().bytes)
+        self.room.set_reusable(self._measure_free_pages())
         self._check_root("root", root)
         if root_id is not None:
             self._check_root("root_id", root_id)
@@ -100,7 +102,7 @@ class Outbox:
         Returns the answer that stands: an earlier one when the id was answered meanwhile. OtherBody when that was for
         another image; OutboxFull.
         """
-        day, body, size = _encode(row)
+        day, body, size = encode_row(row)
 
         def job() -> dict[str, Any]:
             stored = self._find_stored_answer(self._db, row["prediction_id"], body_hash)
@@ -120,7 +122,7 @@ class Outbox:
 
     async def append_labels(self, rows: list[dict[str, Any]]) -> None:
         """Makes label rows durable, all or none. OutboxFull."""
-        encoded = await asyncio.to_thread(_encode_all, rows) if len(rows) > MANY else _encode_all(rows)
+        encoded = await asyncio.to_thread(encode_rows, rows) if len(rows) > MANY else encode_rows(rows)
         size = sum(row[2] for row in encoded)
 
         def job() -> None:
@@ -189,7 +191,7 @@ class Outbox:
             id_ = self._db.execute(tables.INSERT_CUT, (table, day, first, last, count)).lastrowid
             assert id_ is not None  # it is for any INSERT
             self._db.execute(tables.CUT_ROWS, (id_, table, day, last))
-            digest = _hash_rows(self._db.execute(tables.ROWS_OF_A_CUT, (id_,)).fetchall())
+            digest = hash_rows(self._db.execute(tables.ROWS_OF_A_CUT, (id_,)).fetchall())
             self._db.execute("UPDATE cuts SET rows_sha256 = ? WHERE id = ?", (digest, id_))
             return Cut(id_, table, day, first, last, count, digest)
 
@@ -239,7 +241,7 @@ class Outbox:
                 for sha256 in some:
                     self._overwrite_image(sha256)
         if sha256s:
-            self._shrink(self._drop_unnamed_images)
+            self._shrink_all(self._drop_unnamed_images)
 
     def _group_images(self, sha256s: list[str]) -> Iterator[list[str]]:
         group: list[str] = []
@@ -261,8 +263,8 @@ class Outbox:
             self.room.add(-sum(size for (size,) in freed))
         self._commits.truncate_log()
 
-    def _drop_unnamed_images(self) -> None:
-        self._db.execute(tables.DELETE_UNNAMED_IMAGES)
+    def _drop_unnamed_images(self) -> int:
+        return self._db.execute(tables.DELETE_UNNAMED_IMAGES).rowcount
 
     def _overwrite_image(self, sha256: str) -> None:
         """Overwrites an image with zeros piece by piece, then drops it without writing them once more."""
@@ -292,39 +294,63 @@ class Outbox:
 
         self._shrink(job)
         self._forget_rows()
-        while self._shrink(self._drop_old_answers):
-            pass
+        self._shrink_all(self._drop_old_answers)
 
     def _forget_rows(self) -> None:
-        """Drops rows whose cut is gone: they are in the bucket. In small steps, for requests wait for the same commits."""
+        """Drops rows whose cut is gone: they are in the bucket."""
 
         def job() -> int:
             some = self._pick_shipped_rows()
             self._db.executemany("DELETE FROM rows WHERE seq = ?", [(seq,) for seq, _ in some])
-            if not some:
-                self._drop_unnamed_images()
             self.room.add(-sum(size for _, size in some))
+            self._commits.truncate_log()
             return len(some)
 
-        while self._shrink(job):
-            pass
+        self._shrink_all(job)
+        self._shrink_all(self._drop_unnamed_images)
 
     def _pick_shipped_rows(self) -> list[tuple[int, int]]:
         """Returns (sequence number, size) of some rows that are in the bucket: as many as one commit may hold."""
-        rows = self._db.execute(tables.SHIPPED_ROWS).fetchall()
-        until = [n for n, held in enumerate(accumulate(size for _, size in rows)) if held > self.room.measure_spare(COMMIT_BYTES)]
-        return rows[:max(until[0], 1)] if until else rows
+        rows, most = self._db.execute(tables.SHIPPED_ROWS).fetchall(), self.room.measure_spare(COMMIT_BYTES)
+        fitting = sum(held <= most for held in accumulate(size for _, size in rows))
+        return rows[:max(fitting, 1)]
 
     def _drop_old_answers(self) -> int:
         return self._db.execute(tables.DELETE_OLD_ANSWERS, (clock.now_us(),)).rowcount
 
+    def give_back_room(self) -> None:
+        """Makes SQLite's file shorter where the disk has little room and the file holds little: by itself it never gets so."""
+
+        def job() -> None:
+            free = self._measure_free_pages()
+            if free > COMMIT_BYTES and self.room.is_disk_low() and self.room.used_bytes <= MOST_COPIED:
+                self._commits.shorten_file()
+
+        self._shrink(job)
+
+    def _shrink_all(self, job: Callable[[], int]) -> None:
+        """Commits a job until it finds nothing more: in small steps, for requests wait for the same commits."""
+        while self._shrink(job):
+            pass
+
     def _shrink(self, job: Callable[[], Result]) -> Result:
         """Commits a job that makes the outbox smaller, and returns its result; sqlite3.OperationalError on a full disk."""
+
+        def count_and_run() -> Result:
+            result = job()
+            self.room.set_reusable(self._measure_free_pages())
+            return result
+
         try:
-            return self._commits.submit(job).result()
+            return self._commits.submit(count_and_run).result()
         except sqlite3.OperationalError:
             self._commits.submit(self._recount)
             raise
+
+    def _measure_free_pages(self) -> int:
+        ((pages,),) = self._db.execute("PRAGMA freelist_count").fetchall()
+        ((size,),) = self._db.execute("PRAGMA page_size").fetchall()
+        return pages * size
 
     def measure_depth(self) -> Depth:
         """Counts what is not yet in the bucket."""
@@ -358,20 +384,3 @@ def _lock(folder: Path) -> IO[str]:
         raise UsageError(f"outbox {folder}: another process has it open. Every service needs its own: "
                          f"name another with --outbox.") from None
     return file
-
-
-def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
-    """Returns the day, the JSON text and its size in bytes of a row. UsageError for an id that is no UUIDv7."""
-    day = ids.day_of(row["prediction_id"])
-    if day is None:
-        raise UsageError(f"expected a prediction id that is a UUIDv7, got {row['prediction_id']!r}.")
-    body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    return day, body, len(body.encode())
-
-
-def _encode_all(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    return [_encode(row) for row in rows]
-
-
-def _hash_rows(rows: list[tuple[int, str]]) -> str:
-    return hashlib.sha256("\n".join(f"{recorded} {body}" for recorded, body in rows).encode()).hexdigest()

@@ -82,6 +82,7 @@ class Shipper:
             for waiting in self.outbox.list_waiting():
                 if everything or self._is_due(waiting):
                     good &= self._try(waiting.table, partial(self._ship_waiting, waiting))
+            good &= self._try("outbox", self.outbox.give_back_room)
             self.failures = 0 if good else self.failures + 1
             return good
 

@@ -40,7 +40,8 @@ DELETE_OLD_ANSWERS = ("DELETE FROM answers WHERE prediction_id IN "
 WAITING_IMAGES = "SELECT sha256, extension FROM images WHERE data IS NOT NULL LIMIT 64"
 IMAGES_OF_A_CUT = ("SELECT DISTINCT sha256, extension FROM images JOIN rows ON image = sha256 "
                    "WHERE data IS NOT NULL AND cut = ?")
-DELETE_UNNAMED_IMAGES = "DELETE FROM images WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256)"
+DELETE_UNNAMED_IMAGES = ("DELETE FROM images WHERE sha256 IN (SELECT sha256 FROM images WHERE data IS NULL "
+                         "AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256) LIMIT 256)")
 BYTES_HELD = ("SELECT (SELECT coalesce(sum(size), 0) FROM rows) + "
               "(SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL)")
 
