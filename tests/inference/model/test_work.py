@@ -70,6 +70,21 @@ def test_a_folder_of_pictures_is_imported_without_the_bombs(tmp_path, tmp_root):
     assert len(rows) == 1 and refused[0]["file"] == "cat/bomb.jpg" and "at most 100 scans" in refused[0]["reason"]
 
 
+def test_a_bomb_is_listed_by_batch_scoring_and_left_out_of_a_report(tmp_root):
+    from contract.storage import open_root
+    from jobs.reports.examples import _picture
+    from jobs.scoring.part import Job
+    from jobs.scoring.part import picture as fetch
+
+    storage = open_root(tmp_root, create=True)
+    storage.put("images/x.jpg", SCANS)
+    job = Job("m", "1", 8, 20 << 20, 25_000_000, True, False)
+    assert "at most 100 scans" in fetch(storage, job, None, "images/x.jpg", "e", len(SCANS)).reason
+    storage.put("images/y.jpg", JPEG)
+    assert _picture(storage, {"image_sha256": "0" * 64, "image_uri": "images/x.jpg"}) is None
+    assert _picture(storage, {"image_sha256": "0" * 64, "image_uri": "images/y.jpg"}).startswith("data:image/jpeg;base64,")
+
+
 def noise(kind: str, side: int, **options) -> bytes:
     """The dearest pixels: as many bytes as there can be."""
     import numpy as np
