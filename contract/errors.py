@@ -4,9 +4,18 @@ The command line turns them into exit codes (command/command.py); libraries rais
 """
 
 import re
+import reprlib
 from typing import ClassVar
 
 DONE, ERROR, USAGE, GATE_SAYS_NO, CANNOT_TELL = 0, 1, 2, 3, 4
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlevel = 2
+
+
+def shorten(value: object) -> str:
+    """Writes a value that came from outside for a message: about 80 characters of it, however large or deep it is."""
+    return _SHORT.repr(value)
 
 
 class TrueupError(Exception):
@@ -73,6 +82,10 @@ class NoSuchVersion(TrueupError):
 
 class BadWeights(TrueupError):
     """Weights that do not match their card, their network, or that would need unchecked unpickling."""
+
+
+class VersionFailed(TrueupError):
+    """The code of a version's own network ended instead of answering."""
 
 
 class PointerMoved(TrueupError):

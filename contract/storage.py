@@ -1,5 +1,6 @@
 """A root is opened: the store that its scheme names, and the marker that says that it is ours."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -39,7 +40,7 @@ def local_path(root: str) -> Path:
 def open_root(root: str, create: bool = False) -> Storage:
     """A store whose marker says that it is a Trueup root of our schema.
 
-    With `create`, a root without a marker becomes one. Without, a missing root is a RootError; a folder that has no
+    With `create`, a root without a marker becomes one, of a new id. Without, a missing root is a RootError; a folder that has no
     marker yet holds other services' logs, which are read as they lie (schema 1).
     """
     storage = open_storage(root)
@@ -47,25 +48,50 @@ def open_root(root: str, create: bool = False) -> Storage:
         document = jsonio.loads(storage.read(MARKER))
     except NotFound:
         if create:
-            _mark(storage)
-        elif not any(storage.folders("")):
+            return _mark(storage, root)
+        if not any(storage.folders("")):
             raise RootError(
                 f"root {root!r}: expected a Trueup root, found nothing there. "
                 f"Check --root / TRUEUP_ROOT, or create one by starting `trueup serve` or `trueup import` on it."
             ) from None
-        return storage
+        return _expect_root(storage, None)
     except ValueError as error:
         raise RootError(f"root {root!r}: {MARKER} is no JSON ({error}). Restore it: {{\"schema\": \"1\"}}.") from error
     found = document.get("schema") if isinstance(document, dict) else None
     if found != SCHEMA:
         raise RootError(f"root {root!r} has schema {found!r}; this Trueup reads and writes schema {SCHEMA!r}. "
                         f"Use the version that wrote it, or another root.")
+    return _expect_root(storage, document)
+
+
+def _mark(storage: Storage, root: str) -> Storage:
+    document = {"schema": SCHEMA, "id": os.urandom(8).hex()}
+    return _expect_root(storage, document) if create_if_absent(storage, MARKER, jsonio.dumps(document)) else open_root(root)
+
+
+def _expect_root(storage: Storage, marker: dict[str, Any] | None) -> Storage:
+    from contract.stores.local import LocalStorage, read_id
+
+    if isinstance(storage, LocalStorage):
+        storage.must_exist, storage.root_id = True, None if marker is None else read_id(marker)
     return storage
 
 
-def _mark(storage: Storage) -> None:
-    if not create_if_absent(storage, MARKER, jsonio.dumps({"schema": SCHEMA})):
-        open_root(storage.root)
+def find_root_id(storage: Storage) -> str | None:
+    """The id of a local root; None on S3, where nothing is mounted, and for a folder without a marker."""
+    return getattr(storage, "root_id", None)
+
+
+def explain_lost_root(storage: Storage) -> str | None:
+    """Why a local root cannot be written to, as one whose disk is not mounted; None when it is there, and on S3."""
+    from contract.stores.local import LocalStorage
+
+    try:
+        if isinstance(storage, LocalStorage):
+            storage.check_root()
+    except RootError as error:
+        return str(error)
+    return None
 
 
 def read_json(storage: Storage, key: str) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from contract import clock
+from contract.errors import VersionFailed
 from inference.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -157,4 +158,10 @@ class Batcher:
 
     def _compute_rows(self, predictor: BatchPredictor, prepared: list[Prepared], alone: bool) -> np.ndarray:
         self._set_share(alone)
-        return predictor.probabilities(predictor.stack(prepared))
+        try:
+            return predictor.probabilities(predictor.stack(prepared))
+        except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
+            # A network of the user's own may raise them. The event loop would take the one for its own end, and a future
+            # cannot hold the other.
+            raise VersionFailed(f"expected probabilities, but the network's code ended with {type(error).__name__}: {error}. "
+                                f"Roll back to a version that answers: trueup rollback.") from error

@@ -6,7 +6,7 @@ meanwhile makes the other wait. So under load batches run side by side, each on 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from inference.decoders import Decoders
 
 
 class Cores:
@@ -24,6 +24,6 @@ class Cores:
         """Lets the calling thread compute on all cores if it is `alone`, else on its part of them."""
         self._set_threads(self.cores if alone else self.cores // self.lanes)
 
-    def start_decoders(self) -> ThreadPoolExecutor:
+    def start_decoders(self) -> Decoders:
         """Starts a thread per core that prepares pictures, each on one core."""
-        return ThreadPoolExecutor(self.cores, "decode", self._set_threads, (1,))
+        return Decoders(self.cores, lambda: self._set_threads(1))

@@ -1,7 +1,8 @@
 """The live version of a model, followed: looked up, loaded aside, tried, and swapped in between batches.
 
 A version that cannot be loaded or fails its trial batch is refused: the one that answers stays, and /health/ready and
-the metrics say why. It is not loaded again until the history has a new record; a store that is out of reach is asked
+the metrics say why. After a restart, when none answers yet, the newest one that was live before it and works is taken
+instead. A refused version is not loaded again until the history has a new record; a store that is out of reach is asked
 again at every poll.
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
+from contract.clock import monotonic
+from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, RootError, UsageError
 from contract.registry import HistoryEntry, Registry, models
 from contract.stores.store import Storage
 from inference.telemetry import Metrics, log_event
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 # What no second attempt cures. Anything else (network, rights) is tried again.
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
+OUT_OF_REACH = (RootError, OSError)
+STOP_S = 10.0  # a version that never finishes loading must not keep the service from stopping
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class LiveModel:
             log_event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
             return
         if newest is not None and newest.state.live is not None and self._is_wanted(newest):
-            self._take_over(newest.state.live, newest.seq)
+            failure = self._take_over(newest.state.live, newest.seq)
+            if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
+                self._fall_back(newest)
 
     def require_published(self) -> None:
         """Raises NoSuchModel when nothing was ever promoted under this name."""
@@ -75,47 +82,91 @@ class LiveModel:
             return False
         return not (self.refused and self.refused.for_good and self.refused.seq == newest.seq)
 
-    def _take_over(self, version: str, seq: int) -> None:
-        from inference.model.predictor import Predictor
+    def _fall_back(self, newest: HistoryEntry) -> None:
+        """Takes over the newest version that was live before and works; what was refused stays named."""
+        for version in self._list_earlier(newest):
+            refused = self.refused
+            error = self._take_over(version, newest.seq)
+            self.refused = refused
+            if error is None:
+                log_event("an earlier version answers", logging.ERROR, model=self.model, version=version,
+                          instead_of=newest.state.live)
+                return
 
+    def _list_earlier(self, newest: HistoryEntry) -> Iterator[str]:
+        """Yields the versions that were live before the newest record, newest first, each once."""
+        seen = {newest.state.live, *newest.state.deleted}
+        try:
+            for record in reversed(self._registry.history()):
+                if record.state.live is not None and record.state.live not in seen:
+                    seen.add(record.state.live)
+                    yield record.state.live
+        except Exception as error:  # a record that cannot be read: what was found before it is all there is
+            log_event("history cannot be read", logging.WARNING, model=self.model, error=describe_error(error))
+
+    def _take_over(self, version: str, seq: int) -> BaseException | None:
+        """Loads a version, tries it and puts it in place; returns what it raised instead."""
         before = self.version
         try:
-            card = self._registry.card(version)
-            predictor = Predictor(card, self._registry.weights(version))
-            for batch in sorted({1, self.max_batch}):
-                predictor.run_trial(batch)
-        except Exception as error:  # a version brought from outside may fail in any way; the old one stays
-            reason = f"{type(error).__name__}: {error}"
-            self.refused = RefusedVersion(version, seq, reason, isinstance(error, BAD_VERSION))
+            predictor = self._load(version)
+        # A version brought from outside may raise anything, SystemExit while it is imported included; the old one stays.
+        # Signals reach the main thread only, so no KeyboardInterrupt here is a person's.
+        except BaseException as error:
+            for_good = isinstance(error, BAD_VERSION) or not isinstance(error, Exception)
+            self.refused = RefusedVersion(version, seq, describe_error(error), for_good)
             self.metrics.swaps.labels(self.model, "refused").inc()
-            log_event("version refused", logging.ERROR, model=self.model, version=version, stays=before, reason=reason)
-            return
+            log_event("version refused", logging.ERROR, model=self.model, version=version, stays=before,
+                      reason=self.refused.reason)
+            return error
         self.predictor, self.refused = predictor, None
         self.metrics.version.labels(self.model).set(int(version))
         self.metrics.swaps.labels(self.model, "taken").inc()
-        log_event("now serving", model=self.model, version=version, replaces=before, network=card.network,
-                  weights_sha256=card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+        log_event("now serving", model=self.model, version=version, replaces=before, network=predictor.card.network,
+                  weights_sha256=predictor.card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+        return None
+
+    def _load(self, version: str) -> Predictor:
+        from inference.model.predictor import Predictor
+
+        predictor = Predictor(self._registry.card(version), self._registry.weights(version))
+        for batch in sorted({1, self.max_batch}):
+            predictor.run_trial(batch)
+        return predictor
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns the kind and the text of an error that code from outside raised, whose text may itself fail."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:  # as above
+        return type(error).__name__
 
 
 class Follower:
-    """One thread that follows the live versions of all models."""
+    """Follows the live versions of all models, each in a thread of its own: one that hangs or fails holds up no other."""
 
     def __init__(self, models: list[LiveModel], poll_seconds: float) -> None:
         self.models, self.poll_seconds = models, poll_seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="live", daemon=True)
+        self._threads = [threading.Thread(target=self._work, args=(live,), name=f"live {live.model}", daemon=True)
+                         for live in models]
 
     def start(self) -> None:
         """Begins to follow."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; a version that is being loaded is waited for."""
+        """Ends the threads; a version that is being loaded is waited for, for STOP_S at most."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        until = monotonic() + STOP_S
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(until - monotonic(), 0))
 
-    def _work(self) -> None:
+    def _work(self, live: LiveModel) -> None:
         while not self._stop.wait(self.poll_seconds):
-            for live in self.models:
+            try:
                 live.follow()
+            except BaseException as error:  # this thread is all that brings the next version
+                log_event("live version not followed", logging.ERROR, model=live.model, error=describe_error(error))

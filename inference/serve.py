@@ -21,7 +21,7 @@ from command.load_settings import with_options
 from contract import jsonio
 from contract.errors import UsageError
 from contract.settings import Settings
-from contract.storage import local_path, open_root
+from contract.storage import find_root_id, local_path, open_root
 from contract.stores.store import Storage
 from inference.auth import LOOPBACK, Keys, NoAuth
 from inference.telemetry import log_event, log_to_stderr
@@ -61,7 +61,7 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
 
     storage = open_root(settings.need_root(), create=True)
     keyring = _open_keyring(storage, no_auth)
-    outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes)
+    outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage))
     try:
         service = Service(storage, settings, outbox, models)
         listener = listen(settings.serve.host, settings.serve.port)

@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from inference.auth import Caller, Refused
 from inference.batching import Batcher
 from inference.clock_skew import ClockSkew
 from inference.cores import Cores
+from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live import Follower, LiveModel
 from inference.model import preprocess
@@ -89,7 +89,7 @@ class Service:
         self.stopping = False
         self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
-        self._decoders: ThreadPoolExecutor | None = None
+        self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
         for live in self.models.values():
             live.require_published()
@@ -114,7 +114,7 @@ class Service:
         if self._batcher:
             await self._batcher.close()
         if self._decoders:
-            self._decoders.shutdown()
+            self._decoders.shutdown(wait=False, cancel_futures=True)
         self.clock_skew.stop()
         await asyncio.to_thread(self._follower.stop)
         shipped = asyncio.ensure_future(asyncio.to_thread(self._ship_the_rest))
@@ -290,7 +290,8 @@ class Service:
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.unreachable}
             for name, live in self.models.items()}
         reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
-        reasons += ["the outbox is full"] * self.outbox.room.is_full() + ["the service is stopping"] * self.stopping
+        reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
+        reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
                              "shipping_failures": self.shipper.failures,

@@ -5,17 +5,21 @@ A worker's environment is that of the JVM that started it, which may know nothin
 
 import os
 
-from contract.storage import open_storage
+from contract.storage import find_root_id, open_storage
+from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
 
 NAMES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+ROOT_ID = "root_id"  # beside the names, of a local root that has one
 
 Where = tuple[str, dict[str, str]]
 
 
 def describe(storage: Storage) -> Where:
     """What a task needs to open the same root; made in the driver."""
-    return storage.root, {name: os.environ[name] for name in NAMES if name in os.environ}
+    known = {ROOT_ID: root_id} if (root_id := find_root_id(storage)) is not None else {}
+    return storage.root, known | {name: os.environ[name] for name in NAMES if name in os.environ}
 
 
 def open_there(at: Where) -> Storage:
@@ -25,4 +29,7 @@ def open_there(at: Where) -> Storage:
         for name in NAMES:
             os.environ.pop(name, None)
         os.environ.update(environment)
-    return open_storage(root)
+    storage = open_storage(root)
+    if isinstance(storage, LocalStorage):
+        storage.must_exist, storage.root_id = ROOT_ID in environment, environment.get(ROOT_ID)
+    return storage

@@ -1,9 +1,14 @@
-"""A folder as a store: temporary file, fsync, then `link` (create) or `rename` (put), so readers see all or nothing."""
+"""A folder as a store: temporary file, fsync, then `link` (create) or `rename` (put), so readers see all or nothing.
+
+A folder may be a disk that is mounted there, and an unmounted one leaves an empty folder behind, or none. So the store of a
+root (`open_root` tells it) makes no top folder, and looks for the root's id before and after each write.
+"""
 
 from __future__ import annotations
 
 import builtins
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from contract.errors import AlreadyExists, NotFound, RootError
+from contract.layout import MARKER
 from contract.stores.store import Entry
 
 if TYPE_CHECKING:
@@ -22,11 +28,33 @@ TEMPORARY = ".trueup-"
 
 
 class LocalStorage:
-    """Objects as files under one folder; the folder is made on the first write."""
+    """Objects as files under one folder.
+
+    `must_exist`: the top folder is never made by writing. `root_id`: the id in the marker of the root, "" for a marker
+    without one; None: not known, and not looked for.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder.as_uri()
+        self.must_exist = False
+        self.root_id: str | None = None
+
+    def check_root(self) -> None:
+        """RootError unless the folder that must be there is, and holds the marker with the id that is known."""
+        if self.must_exist and not self.folder.is_dir():
+            raise RootError(f"root {self.root!r}: expected a folder, found none. Check its path and that its disk is "
+                            f"mounted; `trueup serve` and `trueup import` make a new root.")
+        if self.root_id is not None and (found := self._read_root_id()) != self.root_id:
+            what = "no marker of a root" if found is None else f"the root of id {found or 'none'}"
+            raise RootError(f"root {self.root!r}: expected the root of id {self.root_id or 'none'} in this folder, found "
+                            f"{what}. Is its disk mounted? Nothing was written.")
+
+    def _read_root_id(self) -> str | None:
+        try:
+            return read_id(json.loads((self.folder / MARKER).read_bytes()))
+        except (OSError, ValueError):
+            return None
 
     def path(self, key: str) -> Path:
         """The file of a key; a key that would leave the root is refused."""
@@ -77,12 +105,12 @@ class LocalStorage:
             raise AlreadyExists(f"{self.uri(key)} exists already.") from None
         finally:
             aside.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        self._make_durable(target)
 
     def put(self, key: str, data: bytes) -> None:
         target = self.path(key)
         os.replace(self._aside(target, data), target)
-        _sync_folder(target.parent)
+        self._make_durable(target)
 
     def put_file(self, key: str, path: Path) -> None:
         target = self.path(key)
@@ -91,12 +119,14 @@ class LocalStorage:
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(aside, target)
-        _sync_folder(target.parent)
+        self._make_durable(target)
 
     def delete(self, key: str) -> None:
+        self.check_root()
         self.path(key).unlink(missing_ok=True)
 
     def erase(self, key: str) -> None:
+        self.check_root()
         target, whole = self.path(key), key.endswith("/")
         for folder, _, names in os.walk(target if whole else target.parent):
             for name in names:
@@ -123,6 +153,7 @@ class LocalStorage:
         return fs.LocalFileSystem(), str(self.folder)
 
     def _aside(self, target: Path, data: bytes) -> Path:
+        self.check_root()
         aside = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +169,17 @@ class LocalStorage:
             aside.unlink(missing_ok=True)
             raise
         return aside
+
+    def _make_durable(self, target: Path) -> None:
+        _sync_folder(target.parent)
+        if target.name != MARKER:
+            self.check_root()  # the disk may have gone between the first look and the writing
+
+
+def read_id(marker: object) -> str:
+    """Returns the id in the document of a marker; "" when it has none, as those of earlier releases."""
+    found = marker.get("id") if isinstance(marker, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _sync_folder(folder: Path) -> None:

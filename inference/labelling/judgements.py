@@ -5,7 +5,7 @@ from typing import Any
 
 from contract import clock, ids
 from contract.counts import UNNAMED
-from contract.errors import BadLabel
+from contract.errors import BadLabel, shorten
 from contract.labels import normalise
 from inference.auth import ANONYMOUS, Caller, Refused
 
@@ -20,7 +20,7 @@ def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str)
     Refused (422) otherwise, by the name `what`.
     """
     if not isinstance(prediction_id, str) or ids.day_of(prediction_id) is None:
-        raise Refused(422, "bad_prediction_id", f"{what}: expected a UUIDv7 as prediction id, got {prediction_id!r}.")
+        raise Refused(422, "bad_prediction_id", f"{what}: expected a UUIDv7 as prediction id, got {shorten(prediction_id)}.")
     moment = ids.moment_of(prediction_id)
     if moment > now + FUTURE:
         raise Refused(422, "id_from_the_future", f"{what}: {prediction_id} is from {clock.iso(moment)}, and it is "
@@ -45,7 +45,7 @@ def decide_origin(claimed: object, caller: Caller, what: str) -> str:
     if claimed in ("review", "audit"):
         raise Refused(403, "forbidden_origin", f"{what}: the origin {claimed} comes only from the page /{claimed}, which "
                       f"knows what was asked and how.")
-    raise Refused(422, "bad_origin", f"{what}: expected the origin feedback or import, got {claimed!r}.")
+    raise Refused(422, "bad_origin", f"{what}: expected the origin feedback or import, got {shorten(claimed)}.")
 
 
 def qualify_labeler(caller: Caller, labeler: str | None) -> str:
@@ -97,5 +97,5 @@ def _read_label(judgement: dict[str, Any], withdraws: bool, what: str) -> str | 
 def _read_flag(judgement: dict[str, Any], name: str, what: str) -> bool | None:
     value = judgement.get(name)
     if value is not None and not isinstance(value, bool):
-        raise Refused(422, "bad_label", f"{what}: expected {name} to be true, false or absent, got {value!r}.")
+        raise Refused(422, "bad_label", f"{what}: expected {name} to be true, false or absent, got {shorten(value)}.")
     return value

@@ -57,17 +57,25 @@ def build(name: str, classes: int) -> nn.Module:
 
 
 def _build_own(name: str, classes: int) -> nn.Module:
+    try:
+        network = _import_builder(name)(classes)
+    except (SystemExit, GeneratorExit) as error:
+        raise UsageError(f"network {name!r}: expected a network, but its code ended with {type(error).__name__}: {error}. "
+                         f"A module that is imported must not read arguments or exit: do that under "
+                         f"`if __name__ == '__main__'`.") from error
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network {name!r}: expected {name.partition(':')[2]}({classes}) to return a torch.nn.Module, "
+                         f"got {type(network).__name__}.")
+    return network
+
+
+def _import_builder(name: str) -> Callable[[int], Any]:
     module, _, function = name.partition(":")
     try:
-        builder = getattr(importlib.import_module(module), function)
+        return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"network {name!r}: expected package.module:build to be importable, got {error}. "
                          f"Install the package where the service and the training run.") from error
-    network = builder(classes)
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"network {name!r}: expected {function}({classes}) to return a torch.nn.Module, "
-                         f"got {type(network).__name__}.")
-    return network
 
 
 def load(card: Card, weights: bytes) -> nn.Module:

@@ -1,9 +1,10 @@
 """From an image's bytes to the network's input: what the service, training and assessment share.
 
-`inspect` reads the header only and refuses what must not be decoded. `to_tensor` is `normalise(to_uint8(…))`, so
-training can augment in between. Resizing is Pillow's (integer arithmetic: the same pixels on every machine, and those
-of torchvision's own evaluation transforms on Pillow images). JPEGs are decoded by simplejpeg, which gives up at the
-first odd byte; Pillow then has the last word. Both are libjpeg-turbo: the pixels are the same.
+`inspect` reads the header only and refuses what must not be decoded; no decoder sees what would cost too much
+(inference/model/work.py). `to_tensor` is `normalise(to_uint8(…))`, so training can augment in between. Resizing is
+Pillow's (integer arithmetic: the same pixels on every machine, and those of torchvision's own evaluation transforms on
+Pillow images). JPEGs are decoded by simplejpeg, which gives up at the first odd byte; Pillow then has the last word.
+Both are libjpeg-turbo: the pixels are the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.documents.card import Preprocess
 from contract.errors import BadImage
-from inference.model import lazy_torchvision
+from inference.model import lazy_torchvision, work
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -28,6 +29,7 @@ MAX_PIXELS = 25_000_000
 LONGEST_SIDE = 65_535
 TURBO = ("YCbCr", "Gray")  # colours of which simplejpeg makes Pillow's RGB; of CMYK it makes another
 ORIENTATION = 0x0112
+MOST_HEADER_SEGMENTS = 100  # before Pillow is asked after all
 APP1, START_OF_SCAN, WITHOUT_LENGTH = 0xE1, 0xDA, {0x00, 0x01, 0xFF, *range(0xD0, 0xDA)}  # JPEG's markers
 FLIPS = {2: (Image.Transpose.FLIP_LEFT_RIGHT,), 3: (Image.Transpose.ROTATE_180,), 4: (Image.Transpose.FLIP_TOP_BOTTOM,),
          5: (Image.Transpose.TRANSPOSE,), 6: (Image.Transpose.ROTATE_270,), 7: (Image.Transpose.TRANSVERSE,),
@@ -48,8 +50,11 @@ class ImageInfo:
 
 
 def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """Reads the header only. BadImage: no image, another format, more than `max_pixels`, or a side over 65,535."""
-    image = _open(data)
+    """Reads the header only.
+
+    BadImage: no image, another format, more than `max_pixels`, a side over 65,535, or too much work (inference.model.work).
+    """
+    image = _open(data, max_pixels)
     width, height = image.size
     if width * height > max_pixels or max(width, height) > LONGEST_SIDE:
         raise BadImage(f"expected at most {max_pixels:,} pixels and {LONGEST_SIDE:,} a side, got {width} x {height}. "
@@ -62,15 +67,18 @@ def _format_of(image: Image.Image) -> str:
     return FORMATS[image.format or ""]
 
 
-def _open(data: bytes) -> Image.Image:
-    """Reads the header; BadImage when it is none of the formats, or damaged."""
+def _open(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Reads the header; BadImage when it is none of the formats, damaged, or would cost too much to read or decode."""
+    scans = work.count_scans(data)
     try:
-        return Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
+        image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
     except UnidentifiedImageError:
         raise BadImage(f"expected a JPEG, PNG or WebP image, got {len(data)} bytes that are none of them "
                        f"(they begin with {data[:8]!r}).") from None
     except DECODING as error:
         raise BadImage(f"the image's header cannot be read: {error}.") from error
+    work.check_scans(scans, image.width * image.height, max(max_pixels, MAX_PIXELS))
+    return image
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -131,7 +139,7 @@ def decode(data: bytes) -> Image.Image:
 
 def _decode_upright(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarray:
     """Decodes as `decode` does, to an array [H, W, 3] where that saves a copy."""
-    upright = _is_jpeg_without_orientation(data)
+    upright = _is_jpeg_without_orientation(data) and work.has_few_scans(data)
     if upright and (decoded := _decode_turbo(data, scratch)) is not None:
         return decoded
     image = _open(data)
@@ -153,11 +161,14 @@ def _is_jpeg_without_orientation(data: bytes) -> bool:
     if data[:2] != b"\xff\xd8":
         return False
     at = 2
-    while len(head := data[at:at + 4]) == 4 and head[0] == 0xFF and head[1] not in WITHOUT_LENGTH:
+    for _ in range(MOST_HEADER_SEGMENTS):
+        head = data[at:at + 4]
+        if len(head) < 4 or head[0] != 0xFF or head[1] in WITHOUT_LENGTH:
+            return False
         if head[1] == START_OF_SCAN:
             return True
         length = head[2] << 8 | head[3]
-        if head[1] == APP1 or length < 2:
+        if head[1] == APP1 or head[1] in work.ARITHMETIC or length < 2:
             return False
         at += 2 + length
     return False

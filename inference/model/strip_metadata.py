@@ -5,12 +5,14 @@ cut. What is kept is an allow-list, so a kind of metadata that nobody has heard 
 the result is `image_sha256`. JPEG: ITU-T T.81, annex B; PNG: W3C third edition; WebP: RFC 9649.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 
 from contract.errors import BadImage
 from inference.model.preprocess import ORIENTATION, ImageInfo, inspect
+from inference.model.work import MARKER
 
 KINDS = {"jpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "webp": ("webp", "image/webp")}
 
@@ -22,6 +24,7 @@ WEBP_KEPT = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP"}
 WEBP_FLAG_EXIF, WEBP_FLAG_XMP, WEBP_FLAG_ANIMATION = 0x08, 0x04, 0x02
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
+_FILL = re.compile(rb"\xff+")
 # Tables (DQT, DHT, DAC, DRI, DNL) and frames (SOF0-15); the APPn that change what the pixels mean are judged apart.
 JPEG_KEPT = {0xDB, 0xC4, 0xCC, 0xDD, 0xDC} | set(range(0xC0, 0xD0)) - {0xC8}
 
@@ -70,8 +73,7 @@ def _split_jpeg(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     while True:
         if data[at] != 0xFF:
             raise BadImage(f"the jpeg file is damaged: expected a marker at byte {at}.")
-        while data[at + 1] == 0xFF:  # fill bytes
-            at += 1
+        at = _FILL.match(data, at).end() - 1  # type: ignore[union-attr]  # there is one at least
         marker = data[at + 1]
         if marker == EOI:
             yield EOI, b"", b""
@@ -86,18 +88,10 @@ def _split_jpeg(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _find_entropy_end(data: bytes, at: int) -> int:
-    """Finds where the next marker begins: an 0xFF that is neither stuffing (00), a restart (D0-D7) nor a fill byte."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0:
-            raise IndexError
-        following = data[at + 1]
-        if following == 0xFF:
-            at += 1
-        elif following == 0 or 0xD0 <= following <= 0xD7:
-            at += 2
-        else:
-            return at
+    found = MARKER.search(data, at)
+    if found is None:
+        raise IndexError
+    return found.start()
 
 
 def _filter_segment(marker: int, payload: bytes) -> bytes | None:

@@ -11,10 +11,12 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 LARGEST_GROUP = 256
+LARGEST_LOG = 16 << 20
 Job = Callable[[], Any]
 
 
@@ -22,7 +24,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens a connection whose commits survive a power cut, and whose deletions overwrite what they delete."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # NORMAL would sync at checkpoints only, and could lose rows that were acknowledged.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+    # A log that one large group made grow is cut again when it is begun anew.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"journal_size_limit={LARGEST_LOG}"):
         db.execute(f"PRAGMA {pragma}")
     return db
 
@@ -33,7 +36,7 @@ class GroupCommit:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self._jobs: queue.SimpleQueue[tuple[Job, Future] | None] = queue.SimpleQueue()
-        self._truncate = False
+        self._truncate = self._shorten = False
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
@@ -53,6 +56,10 @@ class GroupCommit:
         """
         self._truncate = True
 
+    def shorten_file(self) -> None:
+        """Writes the file anew without its empty pages after the next commit. It must hold little: all of that is copied."""
+        self._shorten = self._truncate = True
+
     def close(self) -> None:
         """Finishes what was submitted, then ends the thread."""
         self._jobs.put(None)
@@ -66,9 +73,19 @@ class GroupCommit:
                 group.append(self._jobs.get())
             ended = None in group
             self._commit([job for job in group if job is not None])
+            if self._shorten:
+                self._shorten = False
+                with suppress(sqlite3.Error):  # a full disk: what it held is there, and the next time may come
+                    self.db.execute("VACUUM")
             if self._truncate:
-                (busy, _, _) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                self._truncate = bool(busy)  # somebody reads an old state: after the next commit, then
+                self._truncate = not self._empty_log()  # somebody reads an old state, or a full disk: after the next commit
+
+    def _empty_log(self) -> bool:
+        try:
+            (busy, _, _) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        except sqlite3.Error:  # this thread is all that writes: the disk may have room again
+            return False
 
     def _commit(self, group: list[tuple[Job, Future]]) -> None:
         results: list[tuple[Future, Any]] = []
@@ -80,6 +97,7 @@ class GroupCommit:
         except Exception as error:  # the disk is full, or fails: nobody in this group may believe in success
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
+            self._truncate = True  # the log has grown by what did not fit
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

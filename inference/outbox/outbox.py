@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from contract import clock, ids, layout
+from contract import clock, layout
 from contract.errors import TrueupError, UsageError
 from inference.outbox import tables
+from inference.outbox.encode import encode_row, encode_rows, hash_rows
 from inference.outbox.group_commit import GroupCommit, connect
 from inference.outbox.room import OutboxFull, Room
 from inference.outbox.tables import Cut, Depth, Image, Waiting
@@ -31,6 +34,10 @@ Result = TypeVar("Result")
 # Ids that the service made come back by mistake only; their answers go after an hour.
 BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
+# What one commit deletes at most, so that the log and the waits of others stay short; and on a full disk.
+COMMIT_BYTES, PIECE_BYTES = 4 << 20, 256 << 10
+MOST_COPIED = 4 << 20  # to make the file shorter
+OVERWRITTEN = bytes(16)  # no image begins so
 # More rows than these are made elsewhere than on the event loop, on which other requests wait.
 MANY = 50
 
@@ -45,8 +52,11 @@ class Outbox:
     Methods that are not `async` block: call them in any thread but the event loop's.
     """
 
-    def __init__(self, folder: Path | str, root: str, limit_bytes: int) -> None:
-        """Opens or makes it. UsageError when another process has it open, or it holds rows of another root."""
+    def __init__(self, folder: Path | str, root: str, limit_bytes: int, root_id: str | None = None) -> None:
+        """Opens or makes it, for the root of that address and id (contract.storage.find_root_id).
+
+        UsageError when another process has it open, or it holds rows of another root.
+        """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
@@ -54,24 +64,34 @@ class Outbox:
         self._db, self._reader = connect(file), connect(file)
         self._reading = threading.Lock()
         self._db.executescript(tables.SCHEMA)
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
+        with suppress(sqlite3.OperationalError):  # a full disk: the first commits try again
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # what a killed life had deleted may lie in the log
         self.writer = self._keep_meta("writer", os.urandom(6).hex())
         self.room = Room(self.folder, limit_bytes, self.measure_depth().bytes)
-        self._check_root(root)
+        self.room.set_reusable(self._measure_free_pages())
+        self._check_root("root", root)
+        if root_id is not None:
+            self._check_root("root_id", root_id)
         self._commits = GroupCommit(self._db)
         self._forget_rows()  # of a life that ended between the two steps of forget_cut
 
     def _keep_meta(self, key: str, value: str) -> str:
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        return self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
+        return found[0] if found else value
 
-    def _check_root(self, root: str) -> None:
-        earlier = self._keep_meta("root", root)
-        if earlier != root and self.measure_depth().rows:
+    def _check_root(self, key: str, found: str) -> None:
+        """Compares what this outbox remembers of its root. One of an earlier release remembers no id."""
+        earlier = self._keep_meta(key, found)
+        if earlier == found:
+            return
+        if earlier and self.measure_depth().rows:
             self._lock.close()
-            raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {root!r}. "
-                             f"Start it once with the old root so that it ships them, or name another --outbox.")
-        self._db.execute("UPDATE meta SET value = ? WHERE key = 'root'", (root,))
+            raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {found or None!r}. "
+                             f"Is the disk of the root mounted? Start it once with the old root so that it ships them, or "
+                             f"name another --outbox.")
+        self._db.execute("UPDATE meta SET value = ? WHERE key = ?", (found, key))
 
     # -- appending --------------------------------------------------------------------------------------------------
 
@@ -82,7 +102,7 @@ class Outbox:
         Returns the answer that stands: an earlier one when the id was answered meanwhile. OtherBody when that was for
         another image; OutboxFull.
         """
-        day, body, size = _encode(row)
+        day, body, size = encode_row(row)
 
         def job() -> dict[str, Any]:
             stored = self._find_stored_answer(self._db, row["prediction_id"], body_hash)
@@ -102,7 +122,7 @@ class Outbox:
 
     async def append_labels(self, rows: list[dict[str, Any]]) -> None:
         """Makes label rows durable, all or none. OutboxFull."""
-        encoded = await asyncio.to_thread(_encode_all, rows) if len(rows) > MANY else _encode_all(rows)
+        encoded = await asyncio.to_thread(encode_rows, rows) if len(rows) > MANY else encode_rows(rows)
         size = sum(row[2] for row in encoded)
 
         def job() -> None:
@@ -158,17 +178,20 @@ class Outbox:
         return [Waiting(*row) for row in self._fetch_all(tables.UNCUT_BY_DAY)]
 
     def cut(self, table: str, day: str, max_bytes: int) -> Cut | None:
-        """Commits the next file of a table and day: its oldest rows, up to `max_bytes`. None when there are none."""
+        """Commits the next file of a table and day: its oldest rows, up to `max_bytes`. None when there are none.
+
+        On a disk with little room the file is smaller: naming it writes the pages of its rows anew.
+        """
 
         def job() -> Cut | None:
-            seqs = self._pick_rows(table, day, max_bytes)
+            seqs = self._pick_rows(table, day, min(max_bytes, self.room.measure_spare()))
             if not seqs:
                 return None
             first, last, count = seqs[0], seqs[-1], len(seqs)
             id_ = self._db.execute(tables.INSERT_CUT, (table, day, first, last, count)).lastrowid
             assert id_ is not None  # it is for any INSERT
             self._db.execute(tables.CUT_ROWS, (id_, table, day, last))
-            digest = _hash_rows(self._db.execute(tables.ROWS_OF_A_CUT, (id_,)).fetchall())
+            digest = hash_rows(self._db.execute(tables.ROWS_OF_A_CUT, (id_,)).fetchall())
             self._db.execute("UPDATE cuts SET rows_sha256 = ? WHERE id = ?", (digest, id_))
             return Cut(id_, table, day, first, last, count, digest)
 
@@ -201,48 +224,133 @@ class Outbox:
         return self._fetch_all(tables.IMAGES_OF_A_CUT, cut.id)
 
     def read_image(self, sha256: str) -> bytes | None:
-        """Reads the bytes of an image that waits; None when they were forgotten."""
+        """Reads the bytes of an image that waits; None when they were forgotten, if only in part."""
         rows = self._fetch_all("SELECT data FROM images WHERE sha256 = ?", sha256)
-        return rows[0][0] if rows else None
+        return rows[0][0] if rows and rows[0][0] and rows[0][0][:len(OVERWRITTEN)] != OVERWRITTEN else None
 
     def forget_images(self, sha256s: list[str]) -> None:
-        """Drops the bytes of images: they are in the bucket, or erased."""
+        """Drops the bytes of images: they are in the bucket, or erased.
 
-        def job() -> None:
-            for sha256 in sha256s:
-                freed = self._db.execute("SELECT size FROM images WHERE sha256 = ? AND data IS NOT NULL", (sha256,))
-                freed_bytes = sum(size for (size,) in freed)
-                self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
-                self.room.add(-freed_bytes)
-            self._db.execute(tables.DELETE_UNNAMED_IMAGES)
-            self._commits.truncate_log()
-
+        A few MiB a commit, for until then the log holds what is deleted a second time, as zeros. A disk that has no room even
+        for that gets them piece by piece.
+        """
+        for some in self._group_images(sha256s):
+            try:
+                self._shrink(partial(self._drop_images, some))
+            except sqlite3.OperationalError:
+                for sha256 in some:
+                    self._overwrite_image(sha256)
         if sha256s:
-            self._commits.submit(job).result()
+            self._shrink_all(self._drop_unnamed_images)
+
+    def _group_images(self, sha256s: list[str]) -> Iterator[list[str]]:
+        group: list[str] = []
+        held = 0
+        for sha256 in sha256s:
+            size = sum(size for (size,) in self._fetch_all(tables.SIZE_OF_IMAGE, sha256))
+            if group and held + size > COMMIT_BYTES:
+                yield group
+                group, held = [], 0
+            group.append(sha256)
+            held += size
+        if group:
+            yield group
+
+    def _drop_images(self, sha256s: list[str]) -> None:
+        for sha256 in sha256s:
+            freed = self._db.execute(tables.SIZE_OF_IMAGE, (sha256,)).fetchall()
+            self._db.execute("UPDATE images SET data = NULL WHERE sha256 = ?", (sha256,))
+            self.room.add(-sum(size for (size,) in freed))
+        self._commits.truncate_log()
+
+    def _drop_unnamed_images(self) -> int:
+        return self._db.execute(tables.DELETE_UNNAMED_IMAGES).rowcount
+
+    def _overwrite_image(self, sha256: str) -> None:
+        """Overwrites an image with zeros piece by piece, then drops it without writing them once more."""
+        for row, size in self._fetch_all(tables.PLACE_OF_IMAGE, sha256):
+            for at in range(0, size, PIECE_BYTES):
+                self._shrink(partial(self._overwrite_piece, row, at, min(PIECE_BYTES, size - at)))
+            self._shrink(partial(self._drop_overwritten, sha256))
+
+    def _overwrite_piece(self, row: int, at: int, size: int) -> None:
+        with self._db.blobopen("images", "data", row) as blob:
+            blob.seek(at)
+            blob.write(bytes(size))
+        self._commits.truncate_log()
+
+    def _drop_overwritten(self, sha256: str) -> None:
+        self._db.execute("PRAGMA secure_delete=FAST").fetchall()
+        try:
+            self._drop_images([sha256])
+        finally:
+            self._db.execute("PRAGMA secure_delete=ON").fetchall()
 
     def forget_cut(self, cut: Cut) -> None:
         """Drops a cut, whose file is in the bucket, with its rows; answers whose time is over go, too."""
 
         def job() -> None:
             self._db.execute("DELETE FROM cuts WHERE id = ?", (cut.id,))
-            self._db.execute("DELETE FROM answers WHERE until_us < ?", (clock.now_us(),))
 
-        self._commits.submit(job).result()
+        self._shrink(job)
         self._forget_rows()
+        self._shrink_all(self._drop_old_answers)
 
     def _forget_rows(self) -> None:
-        """Drops rows whose cut is gone: they are in the bucket. In small steps, for requests wait for the same commits."""
+        """Drops rows whose cut is gone: they are in the bucket."""
 
         def job() -> int:
-            some = self._db.execute(tables.SHIPPED_ROWS).fetchall()
+            some = self._pick_shipped_rows()
             self._db.executemany("DELETE FROM rows WHERE seq = ?", [(seq,) for seq, _ in some])
-            if not some:
-                self._db.execute(tables.DELETE_UNNAMED_IMAGES)
             self.room.add(-sum(size for _, size in some))
+            self._commits.truncate_log()
             return len(some)
 
-        while self._commits.submit(job).result():
+        self._shrink_all(job)
+        self._shrink_all(self._drop_unnamed_images)
+
+    def _pick_shipped_rows(self) -> list[tuple[int, int]]:
+        """Returns (sequence number, size) of some rows that are in the bucket: as many as one commit may hold."""
+        rows, most = self._db.execute(tables.SHIPPED_ROWS).fetchall(), self.room.measure_spare(COMMIT_BYTES)
+        fitting = sum(held <= most for held in accumulate(size for _, size in rows))
+        return rows[:max(fitting, 1)]
+
+    def _drop_old_answers(self) -> int:
+        return self._db.execute(tables.DELETE_OLD_ANSWERS, (clock.now_us(),)).rowcount
+
+    def give_back_room(self) -> None:
+        """Makes SQLite's file shorter where the disk has little room and the file holds little: by itself it never gets so."""
+
+        def job() -> None:
+            free = self._measure_free_pages()
+            if free > COMMIT_BYTES and self.room.is_disk_low() and self.room.used_bytes <= MOST_COPIED:
+                self._commits.shorten_file()
+
+        self._shrink(job)
+
+    def _shrink_all(self, job: Callable[[], int]) -> None:
+        """Commits a job until it finds nothing more: in small steps, for requests wait for the same commits."""
+        while self._shrink(job):
             pass
+
+    def _shrink(self, job: Callable[[], Result]) -> Result:
+        """Commits a job that makes the outbox smaller, and returns its result; sqlite3.OperationalError on a full disk."""
+
+        def count_and_run() -> Result:
+            result = job()
+            self.room.set_reusable(self._measure_free_pages())
+            return result
+
+        try:
+            return self._commits.submit(count_and_run).result()
+        except sqlite3.OperationalError:
+            self._commits.submit(self._recount)
+            raise
+
+    def _measure_free_pages(self) -> int:
+        ((pages,),) = self._db.execute("PRAGMA freelist_count").fetchall()
+        ((size,),) = self._db.execute("PRAGMA page_size").fetchall()
+        return pages * size
 
     def measure_depth(self) -> Depth:
         """Counts what is not yet in the bucket."""
@@ -276,20 +384,3 @@ def _lock(folder: Path) -> IO[str]:
         raise UsageError(f"outbox {folder}: another process has it open. Every service needs its own: "
                          f"name another with --outbox.") from None
     return file
-
-
-def _encode(row: dict[str, Any]) -> tuple[str, str, int]:
-    """Returns the day, the JSON text and its size in bytes of a row. UsageError for an id that is no UUIDv7."""
-    day = ids.day_of(row["prediction_id"])
-    if day is None:
-        raise UsageError(f"expected a prediction id that is a UUIDv7, got {row['prediction_id']!r}.")
-    body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    return day, body, len(body.encode())
-
-
-def _encode_all(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    return [_encode(row) for row in rows]
-
-
-def _hash_rows(rows: list[tuple[int, str]]) -> str:
-    return hashlib.sha256("\n".join(f"{recorded} {body}" for recorded, body in rows).encode()).hexdigest()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from contract import clock, layout
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
+from contract.storage import explain_lost_root
 from contract.stores.store import Storage, create_if_absent
 from inference.outbox.outbox import Outbox
 from inference.outbox.tables import Cut, Waiting
@@ -39,6 +40,7 @@ class Shipper:
         self.outbox, self.storage, self.report = outbox, storage, report
         self.ship_seconds, self.ship_bytes = ship_seconds, ship_bytes
         self.failures = 0
+        self.root_lost: str | None = None  # why nothing is shipped although the store answers
         self._stop = threading.Event()
         self._one_round = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
@@ -54,9 +56,19 @@ class Shipper:
             self._thread.join()
 
     def _work(self) -> None:
-        pause = min(1.0, self.ship_seconds / 2)
-        while not self._stop.wait(min(pause * 2**min(self.failures, 10), LONGEST_PAUSE_S) if self.failures else pause):
-            self.ship(everything=False)
+        pause, due = min(1.0, self.ship_seconds / 2), clock.monotonic()
+        while not self._stop.wait(pause):
+            came_back = self._look_for_root()
+            if self.root_lost is None and (came_back or clock.monotonic() >= due):
+                self.ship(everything=False)
+                due = clock.monotonic() + (min(pause * 2**min(self.failures, 10), LONGEST_PAUSE_S) if self.failures else 0)
+
+    def _look_for_root(self) -> bool:
+        """Looks whether a local root is where it was; says whether it came back."""
+        before, self.root_lost = self.root_lost, explain_lost_root(self.storage)
+        if self.root_lost and not before:
+            self.report("ship failed", table="all", error=self.root_lost, failures=self.failures)
+        return bool(before) and self.root_lost is None
 
     def ship(self, everything: bool) -> bool:
         """Ships what is due, or everything, once; says whether all succeeded.
@@ -70,6 +82,7 @@ class Shipper:
             for waiting in self.outbox.list_waiting():
                 if everything or self._is_due(waiting):
                     good &= self._try(waiting.table, partial(self._ship_waiting, waiting))
+            good &= self._try("outbox", self.outbox.give_back_room)
             self.failures = 0 if good else self.failures + 1
             return good
 

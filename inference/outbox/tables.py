@@ -33,10 +33,15 @@ UNCUT_BY_DAY = ("SELECT tbl, day, count(*), sum(size), min(recorded_us) FROM row
 ROWS_OF_A_CUT = "SELECT recorded_us, body FROM rows WHERE cut = ? ORDER BY seq"
 SHIPPED_ROWS = "SELECT seq, size FROM rows WHERE cut IS NOT NULL AND cut NOT IN (SELECT id FROM cuts) LIMIT 1000"
 ALL_CUTS = "SELECT id, tbl, day, first, last, count, rows_sha256 FROM cuts ORDER BY id"
+SIZE_OF_IMAGE = "SELECT size FROM images WHERE sha256 = ? AND data IS NOT NULL"
+PLACE_OF_IMAGE = "SELECT rowid, size FROM images WHERE sha256 = ? AND data IS NOT NULL"
+DELETE_OLD_ANSWERS = ("DELETE FROM answers WHERE prediction_id IN "
+                      "(SELECT prediction_id FROM answers WHERE until_us < ? LIMIT 1000)")
 WAITING_IMAGES = "SELECT sha256, extension FROM images WHERE data IS NOT NULL LIMIT 64"
 IMAGES_OF_A_CUT = ("SELECT DISTINCT sha256, extension FROM images JOIN rows ON image = sha256 "
                    "WHERE data IS NOT NULL AND cut = ?")
-DELETE_UNNAMED_IMAGES = "DELETE FROM images WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256)"
+DELETE_UNNAMED_IMAGES = ("DELETE FROM images WHERE sha256 IN (SELECT sha256 FROM images WHERE data IS NULL "
+                         "AND NOT EXISTS (SELECT 1 FROM rows WHERE image = sha256) LIMIT 256)")
 BYTES_HELD = ("SELECT (SELECT coalesce(sum(size), 0) FROM rows) + "
               "(SELECT coalesce(sum(size), 0) FROM images WHERE data IS NOT NULL)")
 

@@ -22,6 +22,8 @@ from inference.keys import KeyRing
 from inference.pages.site import Site, list_allowed_pages, refuse_errors
 from inference.pages.visitor import YEAR, read_name, set_cookie
 
+LONGEST_ADDRESS = 2000  # urlsplit normalises the host's name, in the square of the marks that it has in a row
+
 
 def make_router(site: Site) -> APIRouter:
     """Makes the routes of the login form and of what it posts to."""
@@ -98,6 +100,8 @@ def _remember_name(request: Request, fields: dict[str, str]) -> Response:
 
 def keep_local(address: str) -> str:
     """Returns the address if it is one of this site, else '/': a login must not send people elsewhere."""
+    if len(address) > LONGEST_ADDRESS:
+        return "/"
     parts = urlsplit(address)
     safe = address.startswith("/") and not address.startswith("//") and "\\" not in address
     return address if safe and not parts.scheme and not parts.netloc and address.isprintable() else "/"

@@ -11,7 +11,7 @@ from typing import Any
 from contract import clock, layout
 from contract.counts import WEIGHT_SCALE
 from contract.documents.evaluation import Evaluation
-from contract.errors import NotFound
+from contract.errors import BadImage, NotFound
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
@@ -51,14 +51,15 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
 
 def _picture(storage: Storage, row: Mapping[str, Any]) -> str | None:
     """A small JPEG as a data URI; None for a picture that was erased, is gone or cannot be read."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from inference.model import preprocess
 
     if storage.exists(layout.erasure(row["image_sha256"])):
         return None
     try:
-        with Image.open(BytesIO(storage.read(row["image_uri"]))) as image:
-            small = ImageOps.exif_transpose(image).convert("RGB")
-    except (NotFound, UnidentifiedImageError, OSError):
+        data = storage.read(row["image_uri"])
+        preprocess.inspect(data)
+        small = preprocess.decode(data)
+    except (NotFound, BadImage, OSError):
         return None
     small.thumbnail((SIDE, SIDE))
     sink = BytesIO()

@@ -1,13 +1,16 @@
 """One suite for every store: a folder, and S3 as moto's server speaks it."""
 
+import re
+import shutil
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from contract.errors import AlreadyExists, NotFound, RootError, UsageError
 from contract.layout import MARKER
-from contract.storage import open_root, open_storage
+from contract.storage import explain_lost_root, open_root, open_storage
 from contract.stores.store import Storage, create_if_absent
 
 
@@ -167,14 +170,73 @@ def test_an_empty_object_is_an_object(store):
 
 def test_a_root_is_marked_once_and_another_schema_is_refused(store):
     marked = open_root(store.root, create=True)
-    assert marked.read(MARKER) == b'{\n "schema": "1"\n}\n'
-    open_root(store.root, create=True)
+    marker = marked.read(MARKER)
+    assert re.fullmatch(rb'{\n "id": "[0-9a-f]{16}",\n "schema": "1"\n}\n', marker)
+    assert open_root(store.root, create=True).read(MARKER) == marker
     store.put(MARKER, b'{"schema": "2"}')
     with pytest.raises(RootError, match="has schema '2'; this Trueup reads and writes schema '1'"):
         open_root(store.root)
     store.put(MARKER, b"not json")
     with pytest.raises(RootError, match="is no JSON"):
         open_root(store.root)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_only_making_a_root_makes_its_folder(tmp_root, marked):
+    """What is written where no root is would lie on another disk than the root's."""
+    open_storage(tmp_root).put("predictions/a", b"")
+    store = open_root(tmp_root, create=marked)
+    shutil.rmtree(tmp_root)
+    for write in (partial(store.put, "a", b""), partial(store.create, "a/b", b""), store.now, partial(store.delete, "a"),
+                  partial(store.erase, "a/")):
+        with pytest.raises(RootError, match="expected a folder, found none. Check its path and that its disk is mounted"):
+            write()
+    assert not store.folder.exists()
+    open_root(tmp_root, create=True).put("a", b"")
+
+
+@pytest.mark.parametrize("marker", [None, b'{"schema": "1"}'], ids=["with an id", "of an earlier release"])
+def test_a_root_whose_disk_is_not_mounted_is_not_written_to(tmp_root, marker):
+    store = open_root(tmp_root, create=True)
+    if marker:
+        open_storage(tmp_root).put(MARKER, marker)
+        store = open_root(tmp_root)
+    store.put("a", b"1")
+    away = store.folder.rename(store.folder.with_name("away"))
+    store.folder.mkdir()  # the bare mount point
+    for write in (partial(store.put, "a", b"2"), partial(store.create, "b", b""), partial(store.put_file, "c", away / "a"),
+                  partial(store.delete, "a"), partial(store.erase, "a"), store.now):
+        with pytest.raises(RootError, match="in this folder, found no marker of a root. Is its disk mounted"):
+            write()
+    assert "Is its disk mounted" in explain_lost_root(store) and list(store.folder.iterdir()) == []
+    store.folder.rmdir()
+    away.rename(store.folder)
+    store.put("a", b"2")
+    assert explain_lost_root(store) is None and store.read("a") == b"2"
+
+
+def test_another_root_in_the_same_folder_is_not_written_to(tmp_root):
+    store = open_root(tmp_root, create=True)
+    store.folder.rename(store.folder.with_name("away"))
+    other = open_root(tmp_root, create=True)
+    with pytest.raises(RootError, match=f"expected the root of id {store.root_id} .* found the root of id {other.root_id}"):
+        store.put("a", b"")
+    other.put("a", b"")
+
+
+def test_a_disk_that_goes_while_a_file_is_written_is_noticed_before_success(tmp_root, monkeypatch):
+    store = open_root(tmp_root, create=True)
+    checked, check = [], store.check_root
+
+    def check_then_unmount():
+        check()
+        if not checked:
+            checked.append(store.folder.rename(store.folder.with_name("away")))
+            store.folder.mkdir()
+
+    monkeypatch.setattr(store, "check_root", check_then_unmount)
+    with pytest.raises(RootError, match="Is its disk mounted"):
+        store.create("a", b"")
 
 
 def test_a_root_that_is_not_there_is_an_error_that_says_so(store):
@@ -202,9 +264,10 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(s3_root):
 
 
 def test_a_key_cannot_leave_a_folder(tmp_root):
+    store = open_root(tmp_root, create=True)
     for key in ("../x", "/etc/passwd", "a/../../x"):
         with pytest.raises(RootError, match="would leave the root"):
-            open_storage(tmp_root).put(key, b"x")
+            store.put(key, b"x")
 
 
 def test_half_written_files_are_never_listed(tmp_root):

@@ -1,5 +1,7 @@
 """Identifiers carry their UTC day, and labels have one form."""
 
+import time
+import unicodedata
 import uuid
 from datetime import UTC, datetime
 
@@ -68,6 +70,45 @@ def test_labels_have_one_form(text, expected):
 def test_bad_labels_are_refused(label, message):
     with pytest.raises(BadLabel, match=message):
         normalise(label)
+
+
+def test_a_label_that_is_too_long_is_refused_before_it_is_normalised():
+    """NFC takes time in the square of the marks in a row: 4.6 s for 128 kB."""
+    began = time.process_time()
+    with pytest.raises(BadLabel, match="1 to 200 characters, got 1000001"):
+        normalise("a" + "\u0301\u0316" * 500_000)
+    assert time.process_time() - began < 1
+
+
+def test_no_label_that_fits_once_normalised_is_refused_before():
+    letter = "\u1f82"  # the longest that there is: alpha and three marks
+    written = unicodedata.normalize("NFD", letter)
+    assert len(written) == 4 == max(len(unicodedata.normalize("NFD", chr(n))) for n in range(0x110000))
+    assert normalise(written * 200) == normalise(letter * 200)
+    assert normalise(" " * 5000 + "cat" + " " * 5000 + "dog") == "cat dog"
+
+
+HIDDEN = ["\u00ad", "\u061c", "\u180e", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u202a", "\u202b", "\u202c", "\u202d",
+          "\u202e", "\u2060", "\u2061", "\u2062", "\u2063", "\u2064", "\u2066", "\u2067", "\u2068", "\u2069", "\u206f", "\ufeff",
+          "\ufff9", "\U0001d173", "\U000e0001", "\U000e0061", "\ufe0f", "\U000e0100", "\u034f", "\u115f", "\u3164", "\uffa0",
+          "\u2800"]
+
+
+@pytest.mark.parametrize("character", HIDDEN, ids=lambda c: f"U+{ord(c):04X}")
+def test_characters_that_are_not_seen_are_refused_with_their_place(character):
+    for text, place in (("cat", 2), ("c", 2), ("кот", 3)):
+        label = text[:place - 1] + character + text[place - 1:]
+        with pytest.raises(BadLabel, match=rf"not seen: U\+{ord(character):04X} \(.*\), number {place} of {len(label)} char"):
+            normalise(label)
+
+
+@pytest.mark.parametrize("label", [
+    "می\u200cخواهم", "نامه\u200cای", "श्\u200dर", "র\u200d্য", "👩\u200d🚀", "👨\u200d👩\u200d👧", "🧑🏽\u200d💻",
+    "❤\ufe0f\u200d🔥", "🏳\ufe0f\u200d🌈", "1\ufe0f\u20e3", "☠\ufe0f", "葛\U000e0100",
+    "≠", "١\u0601", "naïve café", "猫", "кот", "🐈\u200d⬛",
+])
+def test_joiners_and_selectors_stay_where_writing_needs_them(label):
+    assert normalise(label) == unicodedata.normalize("NFC", label)
 
 
 @given(st.text())

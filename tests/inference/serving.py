@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import uvicorn
 
 from command.load_settings import load
-from contract.storage import open_root
+from contract.storage import find_root_id, open_root
 from inference.app import create_app
 from inference.auth import NoAuth
 from inference.outbox.outbox import Outbox
@@ -33,7 +33,7 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
     """A client of a service in this process, on a real socket. `client.service` is the service."""
     settings = load(root=root, overrides=["serve.poll_seconds=0.05", "serve.ship_seconds=0.2", *sets], env={})
     storage = open_root(root, create=True)
-    box = Outbox(outbox, storage.root, settings.serve.outbox_bytes)
+    box = Outbox(outbox, storage.root, settings.serve.outbox_bytes, find_root_id(storage))
     service = Service(storage, settings, box, list(models))
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(create_app(service, keyring or NoAuth()), log_config=None, lifespan="on"))

@@ -313,7 +313,8 @@ def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
 def test_a_damaged_evaluation_is_named_and_the_others_are_listed(service):
     good, cut = (layout.evaluation(MODEL, name) for name in ("20261121T080000Z-0123abcd", "20261122T080000Z-0123abcd"))
     service.storage.put(good + "evaluation.json", evaluation_of("1"))
-    service.storage.put(good + "decision.json", jsonio.dumps({"verdict": "cannot tell", "version": "1", "sentence": "Draw an audit."}))
+    decision = {"verdict": "cannot tell", "version": "1", "sentence": "Draw an audit."}
+    service.storage.put(good + "decision.json", jsonio.dumps(decision))
     service.storage.put(cut + "evaluation.json", evaluation_of("1")[:200])
     with browser(service) as client:
         page = client.get("/reports")

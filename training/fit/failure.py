@@ -10,7 +10,7 @@ from typing import Any
 
 from contract import errors, jsonio, layout
 from contract.errors import NotFound, TrainingFailed, TrueupError
-from contract.storage import open_storage
+from contract.storage import open_root
 from contract.stores.store import Storage
 from training.errors import RankGone, RankLost
 from training.fit.job import Job
@@ -42,7 +42,7 @@ def _write_report(job: Job, error: Exception) -> None:
     ours = isinstance(error, TrueupError)
     document = {"error": type(error).__name__ if ours else "TrainingFailed",
                 "message": str(error) if ours else f"a rank failed: {type(error).__name__}: {error}"}
-    open_storage(job.root).put(_report_key(job), jsonio.dumps(document))
+    open_root(job.root).put(_report_key(job), jsonio.dumps(document))
 
 
 def delete_report(job: Job, storage: Storage) -> None:
