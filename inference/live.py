@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contract import clock
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, UsageError
 from contract.registry import HistoryEntry, Registry, models
 from contract.stores.store import Storage
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 # What no second attempt cures. Anything else (network, rights) is tried again.
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
+# A look-up that takes longer is no slow one any more.
+SILENT_S = 5.0
+# A version that is being loaded is waited for at the end, a store that hangs is not.
+STOP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class LiveModel:
         self.predictor: Predictor | None = None
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
+        self._asked_at: float | None = None
         self._storage, self._registry = storage, Registry(storage, model)
 
     @property
@@ -51,6 +57,7 @@ class LiveModel:
 
     def follow(self) -> None:
         """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
+        self._asked_at = clock.monotonic()
         try:
             newest = self._registry.newest()
             self.unreachable = None
@@ -58,8 +65,19 @@ class LiveModel:
             self.unreachable = f"{type(error).__name__}: {error}"
             log_event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
             return
+        finally:
+            self._asked_at = None
         if newest is not None and newest.state.live is not None and self._is_wanted(newest):
             self._take_over(newest.state.live, newest.seq)
+
+    def explain_silence(self) -> str | None:
+        """Says that the live version cannot be looked up, without the store's names; None while it can."""
+        asked_at = self._asked_at
+        waited = clock.monotonic() - asked_at if asked_at is not None else 0.0
+        if waited > SILENT_S:
+            return f"the store has not said for {waited:.0f} s which version of {self.model!r} is live"
+        kind = self.unreachable.partition(":")[0] if self.unreachable else None
+        return f"which version of {self.model!r} is live cannot be looked up ({kind})" if kind else None
 
     def require_published(self) -> None:
         """Raises NoSuchModel when nothing was ever promoted under this name."""
@@ -110,10 +128,10 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; a version that is being loaded is waited for."""
+        """Ends the thread; a version that is being loaded is waited for, for STOP_S at the most."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_S)
 
     def _work(self) -> None:
         while not self._stop.wait(self.poll_seconds):

@@ -21,7 +21,7 @@ from contract.storage import open_root
 from inference.app import create_app
 from inference.auth import NoAuth
 from inference.outbox.outbox import Outbox
-from inference.serve import listen
+from inference.serve import listen, make_config
 from inference.service import Service
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
     box = Outbox(outbox, storage.root, settings.serve.outbox_bytes)
     service = Service(storage, settings, box, list(models))
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(service, keyring or NoAuth()), log_config=None, lifespan="on"))
+    server = uvicorn.Server(make_config(create_app(service, keyring or NoAuth()), settings.serve))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     url = "http://{}:{}".format(*listener.getsockname()[:2])
