@@ -90,8 +90,8 @@ def post(connection: http.client.HTTPConnection, path: str, body: bytes | str, h
 
 
 @contextmanager
-def store(kind: str, folder: Path):
-    """(root, what makes it fail). With s3: moto's server behind a proxy.
+def store(kind: str, folder: Path, hang_s: float = 1.0):
+    """(root, what makes it fail). With s3: moto's server behind a proxy, which hangs for `hang_s` when it does.
 
     `fail(True)` lets the store fail at random, `fail("hang")` in every request and in that way.
     """
@@ -102,7 +102,7 @@ def store(kind: str, folder: Path):
     moto = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port := free_port())],
                             stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        with FaultProxy(f"http://127.0.0.1:{port}") as proxy:
+        with FaultProxy(f"http://127.0.0.1:{port}", hang_s) as proxy:
             os.environ["AWS_ENDPOINT_URL"] = proxy.url
             until(lambda: _answers(f"http://127.0.0.1:{port}"), 300)
             import boto3

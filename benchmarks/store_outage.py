@@ -30,6 +30,7 @@ from tests.inference.published import publish_tiny
 from tests.inference.serving import ServiceProcess, until
 
 KINDS = "hang,cut,broken,error"
+HANG_S = 300.0  # longer than any client of ours waits
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=float, default=30, help="predictions a second, from 4 callers")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="trueup-outage-") as name, store("s3", Path(name)) as (root, fail):
+    with tempfile.TemporaryDirectory(prefix="trueup-outage-") as name, store("s3", Path(name), HANG_S) as (root, fail):
         publish_tiny(root)
         token = KeyRing(open_root(root)).add("bench", ["predict", "label"])
         service = ServiceProcess(root, Path(name), "--outbox", str(Path(name, "outbox")), "--set", "serve.ship_seconds=2")

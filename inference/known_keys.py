@@ -57,6 +57,7 @@ class KnownKeys(Generic[Document]):
         self._absent: OrderedDict[str, float] = OrderedDict()
         # When a listing was last asked for, begun, and (one that succeeded) begun and ended.
         self._begun_at = self._tried_at = self._listed_from = self._listed_at = float("-inf")
+        self._logged_at = float("-inf")
         self._asking: dict[tuple[str, str], Future[Any]] = {}
         self._lock = Lock()
         self._aside, self._first = DaemonPool(READERS, "keys"), DaemonPool(FIRST_READERS, "first keys")
@@ -112,9 +113,16 @@ class KnownKeys(Generic[Document]):
             async with asyncio.timeout(WAIT_S):
                 return await answer
         except Exception as error:  # whatever the store does; the log says what, the caller learns no names
-            log_event("key not looked up", logging.WARNING, error=f"{type(error).__name__}: {error}")
+            self._log_failure(error)
             raise Refused(503, "keys_unavailable", "whether this key works cannot be said now: the store does not "
                           "answer. Try again later.", {"Retry-After": "2"}) from None
+
+    def _log_failure(self, error: Exception) -> None:
+        """Logs at most one failure a second, however many ids somebody tries."""
+        now = clock.monotonic()
+        if now - self._logged_at >= 1:
+            self._logged_at = now
+            log_event("key not looked up", logging.WARNING, error=f"{type(error).__name__}: {error}")
 
     # -- what happens aside -----------------------------------------------------------------------------------------
 
@@ -151,6 +159,8 @@ class KnownKeys(Generic[Document]):
             if self.failures == 1:
                 log_event("keys not refreshed", logging.WARNING, error=f"{type(error).__name__}: {error}")
             raise
+        if self.failures:
+            log_event("keys refreshed again", failures=self.failures)
         self.failures = 0
         self._confirm(etags, began)
         for id_ in etags:

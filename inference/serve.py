@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from inference.keys import KeyRing
+    from inference.outbox.outbox import Outbox
     from inference.service import Service
 
 # Beside what requests and shipping may take when the service stops.
@@ -78,7 +79,7 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         outbox.close()
         raise
     _log_start(settings, service, no_auth)
-    _run_server(create_app(service, keyring), listener, settings, lambda url: _announce(url, keyring, ready_file))
+    _run_server(create_app(service, keyring), listener, settings, outbox, lambda url: _announce(url, keyring, ready_file))
 
 
 def find_outbox_folder(settings: Settings) -> Path:
@@ -146,7 +147,8 @@ def _invite(url: str, keyring: KeyRing) -> None:
         log_event("whether there are keys is not known", level=30, error=f"{type(error).__name__}: {error}")
 
 
-def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, on_ready: Callable[[str], None]) -> None:
+def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, outbox: Outbox,
+                on_ready: Callable[[str], None]) -> None:
     """Answers on the socket until SIGTERM or SIGINT; calls `on_ready(url)` once it does.
 
     UsageError when it cannot start.
@@ -157,12 +159,16 @@ def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, on_re
     # uvicorn raises the signal again once it has stopped: here a clean stop is success.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
-    serve = settings.serve
+    serve, ends = settings.serve, []
+    longest = serve.deadline_seconds + serve.stop_seconds + END_S
     server = _make_server(make_config(app, serve), lambda: on_ready(_make_url(listener)),
-                          serve.deadline_seconds + serve.stop_seconds + END_S)
+                          lambda: ends.append(_start_timer(longest, _end_at_once, outbox)))
     server.run(sockets=[listener])
+    for timer in ends:
+        timer.cancel()
     if not server.started:
         raise UsageError("the service could not start: the log says why.")
+    _start_timer(END_S, _end_if_main_has, outbox)
 
 
 def make_config(app: FastAPI, serve: ServeSettings) -> uvicorn.Config:
@@ -175,11 +181,11 @@ def make_config(app: FastAPI, serve: ServeSettings) -> uvicorn.Config:
                           timeout_graceful_shutdown=int(serve.deadline_seconds) + 1, timeout_keep_alive=75)
 
 
-def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], stop_s: float) -> uvicorn.Server:
+def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], on_signal: Callable[[], None]) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Says when it listens, and ends within `stop_s` seconds of a signal, whatever hangs."""
+        """Says when it listens, and when it was told to stop."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -188,16 +194,31 @@ def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], stop_s: f
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             super().handle_exit(sig, frame)
-            timer = threading.Timer(stop_s, _end_at_once)
-            timer.daemon = True
-            timer.start()
+            on_signal()
 
     return Server(config)
 
 
-def _end_at_once() -> None:
+def _start_timer(seconds: float, end: Callable[[Outbox], None], outbox: Outbox) -> threading.Timer:
+    timer = threading.Timer(seconds, end, [outbox])
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _end_if_main_has(outbox: Outbox) -> None:
+    """Ends the process if all it still does is to wait, as Python does at its end, for threads that decode a picture."""
+    if not threading.main_thread().is_alive():
+        _end_at_once(outbox)
+
+
+def _end_at_once(outbox: Outbox) -> None:
     """Ends the process although a thread of it waits for something; what was acknowledged is in the outbox."""
-    log_event("ended: something did not stop in time", level=30)
+    try:
+        rows_left = DaemonPool(1, "depth").submit(outbox.measure_depth).result(1).rows
+    except Exception:  # it is closed, so `stopped` has said it; or it is what hangs
+        rows_left = None
+    log_event("ended: something did not stop in time", level=30, rows_left=rows_left)
     os._exit(0)
 
 

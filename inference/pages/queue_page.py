@@ -111,8 +111,8 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
     batch: Batch = await run_in_thread(queue.find_batch, n)
     if not may_answer(batch, caller):
         raise Refused(403, "not_your_batch", f"batch {n} was handed out to somebody else.")
+    groups = await run_in_thread(queue.group_judgements, n, answers)
     with refuse_errors():
-        groups = queue.group_judgements(n, answers)
         written = 0
         for group in groups:
             written += len(await site.service.label(

@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -13,7 +14,7 @@ from contract import clock
 from contract.storage import open_root, open_storage
 from inference.auth import SESSION_COOKIE, sign_session
 from inference.keys import KeyRing
-from tests.fakes.fault_proxy import FaultProxy
+from tests.fakes.fault_proxy import KINDS, FaultProxy
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
@@ -44,7 +45,7 @@ def keyed(proxied, folder, *sets: str, **options):
     """A service in this process whose keys are read as `trueup serve` reads them."""
     reader = open_storage(proxied.root, hurried=True)
     ring = KeyRing(open_root(proxied.root), cache_seconds=0.3, reader=reader, **options)
-    with serving(proxied.root, folder, *sets, keyring=ring) as client:
+    with serving(proxied.root, folder, "serve.stop_seconds=1", *sets, keyring=ring) as client:
         until(lambda: all(ring.known.peek(t.partition(".")[0]) for t in proxied.tokens.values()))
         until(lambda: ring.peek_session_secret())
         client.ring = ring
@@ -122,18 +123,19 @@ def test_an_outage_stops_no_request_and_loses_no_row(proxied, tmp_path, kind):
 
 def test_keys_that_nobody_made_are_refused_soon_and_delay_nobody(proxied, tmp_path):
     with keyed(proxied, tmp_path / "o") as client:
-        asked = proxied.seen.copy()
-        for n in range(40):
-            assert client.get("/v1/models", headers=bearer(f"nobody-{n:06x}.x")).status_code == 401
-        assert sum((proxied.seen - asked).values()) < 400  # nothing was read for any of them
-        proxied.out("hang")
-        strangers = []
-        threads = [threading.Thread(target=lambda n=n: strangers.append(httpx.get(
-            f"{client.base_url}/v1/models", headers=bearer(f"stranger-{n:06x}.x"), timeout=30))) for n in range(40)]
-        [t.start() for t in threads]
-        known = client.post("/v1/predictions", content=picture(), headers=IMAGE | bearer(proxied.tokens["predict"]))
-        [t.join() for t in threads]
-        assert known.status_code == 200
+        def ask(n: int) -> httpx.Response:
+            return client.get("/v1/models", headers=bearer(f"nobody-{n:06x}.x"))
+
+        reads = []
+        proxied.fault = lambda method, path: reads.append(path) if "/keys/" in path else None
+        with ThreadPoolExecutor(40) as pool:
+            assert {a.status_code for a in pool.map(ask, range(40))} == {401}
+            assert not [path for path in reads if "nobody" in path]  # one listing answers for all of them
+            proxied.out("hang")
+            asking = [pool.submit(ask, n) for n in range(100, 139)]
+            sent = IMAGE | bearer(proxied.tokens["predict"])
+            assert client.post("/v1/predictions", content=picture(), headers=sent).status_code == 200
+            strangers = [a.result() for a in asking]
         assert {(a.status_code, a.json()["error"]["code"]) for a in strangers} == {(503, "keys_unavailable")}
         assert all(int(a.headers["Retry-After"]) > 0 and "s3:" not in a.text and "keys/" not in a.text for a in strangers)
 
@@ -163,16 +165,14 @@ def test_pages_of_a_store_that_hangs_are_refused_and_hold_nothing_else(proxied, 
     with keyed(proxied, tmp_path / "o") as client:
         proxied.out("hang")
         reads = bearer(proxied.tokens["read"])
-        pages = []
-        threads = [threading.Thread(target=lambda: pages.append(httpx.get(
-            f"{client.base_url}/reports", headers=reads, timeout=30))) for _ in range(20)]
-        [t.start() for t in threads]
-        for n in range(5):
-            sent = IMAGE | bearer(proxied.tokens["predict"])
-            assert client.post("/v1/predictions", content=picture(n), headers=sent).status_code == 200
-        assert "trueup_outbox_rows" in client.get("/metrics").text
-        [t.join() for t in threads]
-        assert {(p.status_code, p.json()["error"]["code"]) for p in pages} == {(503, "store_unavailable")}
+        with ThreadPoolExecutor(12) as pool:
+            pages = [pool.submit(client.get, "/reports", headers=reads) for _ in range(12)]
+            for n in range(5):
+                sent = IMAGE | bearer(proxied.tokens["predict"])
+                assert client.post("/v1/predictions", content=picture(n), headers=sent).status_code == 200
+            assert "trueup_outbox_rows" in client.get("/metrics").text
+            found = {(p.result().status_code, p.result().json()["error"]["code"]) for p in pages}
+        assert found == {(503, "store_unavailable")}
 
 
 def test_a_stop_ends_in_its_time_and_says_what_it_left(proxied, tmp_path):
@@ -190,6 +190,28 @@ def test_a_stop_ends_in_its_time_and_says_what_it_left(proxied, tmp_path):
     stopped = [json.loads(line) for line in service.log.read_text().splitlines() if '"event": "stopped"' in line]
     assert [(s["rows_left"], s["shipped"], s["gave_up"]) for s in stopped] == [(4, False, True)]
     proxied.out(None)
-    again = ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o"))
-    again.url()
-    assert again.end(signal.SIGTERM) == 0 and len(table_rows(proxied.root, "predictions")) == 4
+    with serving(proxied.root, tmp_path / "o"):
+        until(lambda: len(table_rows(proxied.root, "predictions")) == 4)
+
+
+@pytest.mark.slow("kills")
+@pytest.mark.timeout(1800)
+def test_minutes_of_outages_of_every_kind_with_a_kill_in_each(proxied, tmp_path):
+    proxied.hang_s, acknowledged = 300, {"predictions": set(), "labels": set()}
+    for kind in KINDS:
+        service = ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o"))
+        traffic = Traffic(service.url(), proxied.tokens)
+        until(lambda traffic=traffic: len(traffic.labels) > 20, 120)
+        proxied.out(kind)
+        time.sleep(30)
+        traffic.end()
+        assert traffic.bad == [], kind
+        acknowledged["predictions"] |= traffic.predictions
+        acknowledged["labels"] |= traffic.labels
+        service.end(signal.SIGKILL)
+        proxied.out(None)
+    with serving(proxied.root, tmp_path / "o") as client:
+        until(lambda: figures(client)["trueup_outbox_rows"] == 0, 600)
+    for table, key in (("predictions", "prediction_id"), ("labels", "label_id")):
+        rows = [row[key] for row in table_rows(proxied.root, table)]
+        assert len(rows) == len(set(rows)) and set(rows) == acknowledged[table]
