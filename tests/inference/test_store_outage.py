@@ -12,6 +12,7 @@ import pytest
 
 from contract import clock
 from contract.storage import open_root, open_storage
+from inference import known_keys
 from inference.auth import SESSION_COOKIE, sign_session
 from inference.keys import KeyRing
 from tests.fakes.fault_proxy import KINDS, FaultProxy
@@ -121,7 +122,8 @@ def test_an_outage_stops_no_request_and_loses_no_row(proxied, tmp_path, kind):
         assert len(rows) == len(set(rows)) and set(rows) == acknowledged
 
 
-def test_keys_that_nobody_made_are_refused_soon_and_delay_nobody(proxied, tmp_path):
+def test_keys_that_nobody_made_are_refused_soon_and_delay_nobody(proxied, tmp_path, monkeypatch):
+    monkeypatch.setattr(known_keys, "WAIT_S", 20.0)  # on a busy machine the store is slow
     with keyed(proxied, tmp_path / "o") as client:
         def ask(n: int) -> httpx.Response:
             return client.get("/v1/models", headers=bearer(f"nobody-{n:06x}.x"))
@@ -131,6 +133,7 @@ def test_keys_that_nobody_made_are_refused_soon_and_delay_nobody(proxied, tmp_pa
         with ThreadPoolExecutor(40) as pool:
             assert {a.status_code for a in pool.map(ask, range(40))} == {401}
             assert not [path for path in reads if "nobody" in path]  # one listing answers for all of them
+            monkeypatch.setattr(known_keys, "WAIT_S", 1.0)
             proxied.out("hang")
             asking = [pool.submit(ask, n) for n in range(100, 139)]
             sent = IMAGE | bearer(proxied.tokens["predict"])
@@ -140,7 +143,8 @@ def test_keys_that_nobody_made_are_refused_soon_and_delay_nobody(proxied, tmp_pa
         assert all(int(a.headers["Retry-After"]) > 0 and "s3:" not in a.text and "keys/" not in a.text for a in strangers)
 
 
-def test_a_new_key_works_at_once_and_a_revoked_one_no_longer(proxied, tmp_path):
+def test_a_new_key_works_at_once_and_a_revoked_one_no_longer(proxied, tmp_path, monkeypatch):
+    monkeypatch.setattr(known_keys, "WAIT_S", 20.0)
     with keyed(proxied, tmp_path / "o") as client:
         elsewhere = KeyRing(open_root(proxied.root))
         token = elsewhere.add("new", ["read"])
