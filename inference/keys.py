@@ -137,6 +137,8 @@ class KeyRing:
 
     def _list_etags(self) -> Mapping[str, str]:
         etags = {layout.document_name(e.key): e.etag for e in self._reader.list(layout.api_keys())}
+        if not etags:
+            self._reader.read(layout.MARKER)  # a root that is not mounted shows no keys; that is no word about them
         return {id_: etag for id_, etag in etags.items() if id_ == SESSION or KEY_ID.fullmatch(id_)}
 
     def _read_document(self, id_: str) -> Key | Secret | None:

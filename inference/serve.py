@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
                          f"got {settings.serve.host!r}. Make keys with `trueup keys add` and leave --no-auth out.")
     log_to_stderr()
     serve(settings, names, no_auth, Path(ready_file) if ready_file else None)
+    _start_timer(END_S)  # this command is the process, and Python waits for threads that decode a picture
     return Outcome(document={"stopped": True})
 
 
@@ -162,13 +164,12 @@ def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, outbo
     serve, ends = settings.serve, []
     longest = serve.deadline_seconds + serve.stop_seconds + END_S
     server = _make_server(make_config(app, serve), lambda: on_ready(_make_url(listener)),
-                          lambda: ends.append(_start_timer(longest, _end_at_once, outbox)))
+                          lambda: ends.append(_start_timer(longest, outbox)))
     server.run(sockets=[listener])
     for timer in ends:
         timer.cancel()
     if not server.started:
         raise UsageError("the service could not start: the log says why.")
-    _start_timer(END_S, _end_if_main_has, outbox)
 
 
 def make_config(app: FastAPI, serve: ServeSettings) -> uvicorn.Config:
@@ -199,26 +200,22 @@ def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], on_signal
     return Server(config)
 
 
-def _start_timer(seconds: float, end: Callable[[Outbox], None], outbox: Outbox) -> threading.Timer:
-    timer = threading.Timer(seconds, end, [outbox])
+def _start_timer(seconds: float, outbox: Outbox | None = None) -> threading.Timer:
+    """Ends the process after that time, unless the timer is cancelled."""
+    timer = threading.Timer(seconds, _end_at_once, [outbox])
     timer.daemon = True
     timer.start()
     return timer
 
 
-def _end_if_main_has(outbox: Outbox) -> None:
-    """Ends the process if all it still does is to wait, as Python does at its end, for threads that decode a picture."""
-    if not threading.main_thread().is_alive():
-        _end_at_once(outbox)
-
-
-def _end_at_once(outbox: Outbox) -> None:
+def _end_at_once(outbox: Outbox | None) -> None:
     """Ends the process although a thread of it waits for something; what was acknowledged is in the outbox."""
-    try:
-        rows_left = DaemonPool(1, "depth").submit(outbox.measure_depth).result(1).rows
-    except Exception:  # it is closed, so `stopped` has said it; or it is what hangs
-        rows_left = None
-    log_event("ended: something did not stop in time", level=30, rows_left=rows_left)
+    left = {}
+    if outbox:
+        with suppress(Exception):  # it may be what hangs
+            left = {"rows_left": DaemonPool(1, "depth").submit(outbox.measure_depth).result(1).rows}
+    log_event("ended: something did not stop in time", level=30, **left)
+    sys.stdout.flush()
     os._exit(0)
 
 

@@ -53,10 +53,12 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
 class ServiceProcess:
     """`python -m inference.serve` with a log and a ready file in `folder`."""
 
-    def __init__(self, root: str, folder: Path, *options: str) -> None:
+    def __init__(self, root: str, folder: Path, *options: str, before: str = "") -> None:
+        """`before`: Python that the process runs first."""
         self.ready, self.log = folder / f"ready-{time.monotonic_ns()}.json", folder / "log"
-        command = [sys.executable, "-m", "inference.serve", "--root", root, "--model", "m", "--port", "0",
-                   "--ready-file", str(self.ready), "--set", "serve.ship_seconds=0.3", *options]
+        start = ["-c", f"{before}\nimport sys\nfrom inference import serve\nsys.exit(serve.main(sys.argv[1:]))"]
+        command = [sys.executable, *(start if before else ["-m", "inference.serve"]), "--root", root, "--model", "m",
+                   "--port", "0", "--ready-file", str(self.ready), "--set", "serve.ship_seconds=0.3", *options]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stderr=log, cwd=folder, env=os.environ | {
                 "PYTHONPATH": str(REPOSITORY)})

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -131,6 +132,17 @@ def test_a_damaged_key_is_refused_and_no_other(tmp_root):
     ring.storage.put(layout.api_key(bad.partition(".")[0]), b'{"id": "ba')
     assert asyncio.run(ring.identify(good)).name == "good"
     assert asyncio.run(ring.identify(bad)) is None
+
+
+def test_a_root_that_is_not_mounted_revokes_nobody(tmp_root):
+    ring = KeyRing(open_root(tmp_root, create=True), cache_seconds=0.05)
+    token = ring.add("camera", ["predict"])
+    assert asyncio.run(ring.identify(token))
+    Path(tmp_root).rename(tmp_root + " elsewhere")
+    until(lambda: ring.known.refresh_soon() or ring.known.failures > 1)
+    assert asyncio.run(ring.identify(token))
+    Path(tmp_root + " elsewhere").rename(tmp_root)
+    until(lambda: ring.known.refresh_soon() or ring.known.failures == 0)
 
 
 def test_nothing_of_a_page_waits_for_a_store_that_hangs(tmp_root, monkeypatch):
