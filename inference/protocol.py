@@ -106,7 +106,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The end of an answer; a body that still comes then is read, and thrown away, for LINGER_S only."""
         super().on_response_complete()
-        if self._body_comes and not self.transport.is_closing():
+        if self._body_comes and self.cycle.response_complete and not self.transport.is_closing():
             self._set_timer(LINGER_S, self.transport.close)
 
     # -- limits -----------------------------------------------------------------------------------------------------

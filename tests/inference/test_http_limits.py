@@ -108,6 +108,16 @@ def test_a_body_of_a_refused_request_is_not_read_for_ever(client, monkeypatch):
     assert (status, document["error"]["code"]) == (404, "not_found")  # and the server closed the connection
 
 
+def test_a_body_behind_another_request_has_its_own_time(client, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_S", 0.2)
+    with closing(connect(client)) as line:
+        head = b"POST /v1/labels HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n"
+        line.sendall(head + b"\r\n[1, 2, 3" + head + b"Connection: close\r\n\r\n[1,")
+        time.sleep(1)
+        line.sendall(b" 2, 3")
+        assert receive(line).count(b'"bad_json"') == 2
+
+
 def begin(client, stack, path: str, size: int, sent: int, **headers: str) -> socket.socket:
     """A request whose body has not all been sent."""
     line = stack.enter_context(closing(connect(client)))
