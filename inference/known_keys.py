@@ -65,9 +65,18 @@ class KnownKeys(Generic[Document]):
     # -- what requests ask ------------------------------------------------------------------------------------------
 
     def peek(self, id_: str) -> Document | None:
-        """Returns what is known of an id without asking; None when it was never seen, or too long ago."""
+        """Returns what is known of an id without asking; None when it was never seen, or too long ago.
+
+        None also when it is known to have changed and cannot be read: most keys change once, when they are revoked.
+        """
         known = self._known.get(id_)
-        return known.document if known and clock.monotonic() - known.at <= self.max_age_s else None
+        if known is None or clock.monotonic() - known.at > self.max_age_s or self._is_unread(id_, known):
+            return None
+        return known.document
+
+    def _is_unread(self, id_: str, known: Known[Document]) -> bool:
+        changed = self._etags.get(id_, known.etag) != known.etag
+        return changed and clock.monotonic() - known.at > self.fresh_s + OVERDUE_S
 
     async def find(self, id_: str) -> Document | None:
         """Returns the document of an id, from memory unless it was never seen; None when there is none.
@@ -195,7 +204,8 @@ class KnownKeys(Generic[Document]):
         """Says why keys may be out of date; None while they are current."""
         age = self.measure_age()
         if age is not None and age <= self.fresh_s + OVERDUE_S:
-            return None
+            unread = sum(self._is_unread(id_, known) for id_, known in list(self._known.items()))
+            return f"{unread} keys have changed and cannot be read" if unread else None
         return "the keys were never read: the store does not answer" if age is None else (
             f"the store has not said for {age:.0f} s which keys there are; those known are accepted for "
             f"{self.max_age_s:g} s")

@@ -25,7 +25,7 @@ class Shelf:
 
     def __init__(self, **documents: str) -> None:
         self.documents, self.asked = documents, Counter()
-        self.fails, self.goes_on = False, threading.Event()
+        self.fails, self.unreadable, self.goes_on = False, set(), threading.Event()
         self.goes_on.set()
 
     def list_etags(self):
@@ -36,6 +36,8 @@ class Shelf:
     def read(self, id_):
         self.asked[id_] += 1
         self._answer()
+        if id_ in self.unreadable:
+            raise RootError("s3://secret-bucket/keys: denied")
         return self.documents.get(id_)
 
     def _answer(self):
@@ -110,6 +112,20 @@ def test_a_store_that_fails_leaves_what_was_known_until_its_time_is_over(shelf, 
     shelf.fails = False
     until(lambda: known.refresh_soon() or known.peek("ada") == "one")
     assert known.failures == 0
+
+
+def test_a_key_that_changed_and_cannot_be_read_is_not_believed_for_long(shelf, monkeypatch):
+    monkeypatch.setattr(known_keys, "OVERDUE_S", 0.3)
+    known = know(shelf)
+    assert asyncio.run(known.find("ada")) == "one"
+    until(lambda: known.peek("bob"))
+    shelf.unreadable, shelf.documents["ada"] = {"ada"}, "revoked"
+    until(lambda: known.refresh_soon() or known.peek("ada") is None)
+    assert known.peek("bob") == "two" and known.explain() == "1 keys have changed and cannot be read"
+    with pytest.raises(Refused):
+        asyncio.run(known.find("ada"))
+    shelf.unreadable = set()
+    until(lambda: known.refresh_soon() or known.peek("ada") == "revoked")
 
 
 def test_who_gives_up_does_not_cancel_for_others(shelf):
