@@ -5,8 +5,8 @@
 The service as `trueup serve` starts it, with keys, on moto's server behind a proxy. By turns: calm seconds, then as many of
 an outage, in which /metrics and /health/ready are asked, too. Each prediction gets a label. At the end every acknowledged row
 is looked for in the bucket. Prints one JSON line per kind (p50 and p99 in ms, requests that were not answered with 200, the
-slowest answer of /metrics and /health/ready), then the rows; exit code 1 when a request failed or a row is missing. On a busy
-machine only the ratios of one run mean something.
+slowest answer of /metrics and /health/ready), then the rows, then how long a stop took while the store hung; exit code 1 when a
+request failed or a row is missing. On a busy machine only the ratios of one run mean something.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tests.inference.published import publish_tiny
 from tests.inference.serving import ServiceProcess, until
 
 KINDS = "hang,cut,broken,error"
+STOP_S = 5
 HANG_S = 300.0  # longer than any client of ours waits
 
 
@@ -47,11 +48,12 @@ def main() -> int:
         service = ServiceProcess(root, Path(name), "--outbox", str(Path(name, "outbox")), "--set", "serve.ship_seconds=2")
         load = Load(url := service.url(START_S), 4, labels=1, rate=asked.rate, token=token)
         watch(load, url, 3)
-        for kind in asked.kinds.split(","):
+        for kind in filter(None, asked.kinds.split(",")):
             print(json.dumps(measure(load, url, fail, kind, asked)), flush=True)
         load.end()
         rows = settle(service, root, load)
         print(json.dumps({"refused": len(load.refused), "first": load.refused[:3], **rows}), flush=True)
+        print(json.dumps(stop(root, Path(name), fail, token)), flush=True)
     return int(bool(load.refused) or any(of["lost"] or of["twice"] for of in rows.values()))
 
 
@@ -93,6 +95,23 @@ def settle(service: ServiceProcess, root: str, load: Load) -> dict[str, dict[str
     service.end(signal.SIGTERM)
     return {"predictions": compare(root, "predictions", "prediction_id", load.predictions),
             "labels": compare(root, "labels", "label_id", load.labels)}
+
+
+def stop(root: str, folder: Path, fail, token: str) -> dict:
+    """How long a service takes to end whose store hangs, and what it says that it left."""
+    service = ServiceProcess(root, folder, "--outbox", str(folder / "outbox"), "--set", f"serve.stop_seconds={STOP_S}")
+    load = Load(service.url(START_S), 4, labels=1, rate=10, token=token)
+    until(lambda: load.rows() > 20, 60)
+    fail("hang")
+    before = load.rows()
+    until(lambda: load.rows() > before + 20, 60)
+    load.end()
+    began = time.monotonic()
+    code = service.end(signal.SIGTERM, 300)
+    fail(False)
+    (said,) = [line for line in map(json.loads, service.log.read_text().splitlines()[-50:]) if line["event"] == "stopped"][-1:]
+    return {"stop_seconds": STOP_S, "ended_after_s": round(time.monotonic() - began, 1), "code": code,
+            **{name: said[name] for name in ("rows_left", "shipped", "gave_up")}}
 
 
 if __name__ == "__main__":
