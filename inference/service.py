@@ -122,7 +122,8 @@ class Service:
         done, _ = await asyncio.wait([shipped], timeout=self.settings.serve.stop_seconds)
         depth = await asyncio.to_thread(self.outbox.measure_depth)
         level = logging.WARNING if depth.rows else logging.INFO
-        log_event("stopped", level, rows_left=depth.rows, shipped=bool(done) and shipped.result(), gave_up=not done)
+        all_shipped = shipped.done() and not shipped.exception() and shipped.result()
+        log_event("stopped", level, rows_left=depth.rows, shipped=all_shipped, gave_up=not done)
         if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
             await asyncio.to_thread(self.outbox.close)
 
