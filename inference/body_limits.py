@@ -1,7 +1,8 @@
 """How slowly a request's body may come, and how many bytes all bodies may hold: for every route, whoever reads it.
 
 ASGI middleware around everything. Bytes count from when they arrive until the request ends, for the key that `require`
-finds, so that one key's bodies leave room for the others'; those of callers not known yet share one such part.
+finds, so that one key's bodies leave room for the others'; those of callers not known yet share one such part. A refusal
+does not close the connection: the caller, who may still be sending, would lose the answer. inference.protocol closes it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from inference.auth import BODY, Refused
 # A connection may take so long to get going; after it the least rate counts.
 GRACE_S = 10.0
 UNKNOWN = "?"
-CLOSE = {"Connection": "close"}
 
 
 class HeldBytes:
@@ -64,7 +64,7 @@ class Body:
         self.ended = message["type"] != "http.request" or not message.get("more_body", False)
         if more and not self._held.has_room(self._owner, self.size, more):
             raise Refused(503, "bodies_full", f"the bodies of requests under way hold {self._held.total:,} bytes. Try again "
-                          f"later, with fewer at once.", CLOSE | {"Retry-After": "2"})
+                          f"later, with fewer at once.", {"Retry-After": "2"})
         self._held.add(self._owner, more)
         self.size += more
 
@@ -101,7 +101,7 @@ class BodyLimits:
                 message = await receive()
         except TimeoutError:
             raise Refused(408, "too_slow", f"expected the body within {self.deadline_s:g} s, and after {GRACE_S:g} s at "
-                          f"least {self.rate:,} bytes of it a second; got {body.size:,} bytes.", CLOSE) from None
+                          f"least {self.rate:,} bytes of it a second; got {body.size:,} bytes.") from None
         body.take(message)
         return message
 

@@ -96,6 +96,7 @@ ROUTES = {"/v1/predictions": "image/jpeg", "/v1/labels": "application/json", "/a
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_body_that_trickles_is_refused_on_every_route(client, monkeypatch, path):
     monkeypatch.setattr(body_limits, "GRACE_S", 0.3)
+    monkeypatch.setattr(protocol, "LINGER_S", 0.3)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {ROUTES[path]}\r\nContent-Length: 5000\r\n\r\n".encode()
     began = time.monotonic()
     status, document = send(client, head, b"{")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contract import clock, layout
+from contract import layout
 from contract.errors import RootError
 from contract.storage import open_root
 from inference import daemon_pool, known_keys
@@ -53,6 +53,12 @@ def shelf():
     made.goes_on.set()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """On a busy machine a thread may get no time for a second; what must not wait sets its own time."""
+    monkeypatch.setattr(known_keys, "WAIT_S", 20.0)
+
+
 def know(shelf, fresh_s=0.05, max_age_s=60.0) -> KnownKeys[str]:
     return KnownKeys(shelf.list_etags, shelf.read, fresh_s, max_age_s)
 
@@ -85,20 +91,20 @@ def test_a_store_that_hangs_is_waited_for_by_first_looks_only_and_by_them_for_a_
     until(lambda: known.peek("bob"))
     shelf.goes_on.clear()
 
+    answered = []
+
     async def ask(id_):
-        began = clock.monotonic()
         try:
-            return await known.find(id_), clock.monotonic() - began
+            answered.append((id_, await known.find(id_)))
         except Refused as refused:
             assert "secret-bucket" not in refused.message and refused.headers["Retry-After"]
-            return refused.status, clock.monotonic() - began
+            answered.append((id_, refused.status))
 
     async def ask_all():
-        return await asyncio.gather(ask("ada"), ask("bob"), *(ask(f"new{n}") for n in range(50)))
+        await asyncio.gather(*(ask(f"new{n}") for n in range(50)), ask("ada"), ask("bob"))
 
-    answers = asyncio.run(ask_all())
-    assert [a for a, _ in answers] == ["one", "two", *[503] * 50]
-    assert answers[0][1] < 0.2 and answers[1][1] < 0.2
+    asyncio.run(ask_all())
+    assert answered[:2] == [("ada", "one"), ("bob", "two")] and {a for _, a in answered[2:]} == {503}
 
 
 def test_a_store_that_fails_leaves_what_was_known_until_its_time_is_over(shelf, caplog):
@@ -122,6 +128,7 @@ def test_a_key_that_changed_and_cannot_be_read_is_not_believed_for_long(shelf, m
     shelf.unreadable, shelf.documents["ada"] = {"ada"}, "revoked"
     until(lambda: known.refresh_soon() or known.peek("ada") is None)
     assert known.peek("bob") == "two" and known.explain() == "1 keys have changed and cannot be read"
+    monkeypatch.setattr(known_keys, "WAIT_S", 1.0)
     with pytest.raises(Refused):
         asyncio.run(known.find("ada"))
     shelf.unreadable = set()
@@ -163,6 +170,7 @@ def test_a_root_that_is_not_mounted_revokes_nobody(tmp_root):
 
 def test_nothing_of_a_page_waits_for_a_store_that_hangs(tmp_root, monkeypatch):
     """Nobody has read the secret of sessions yet; /docs of a browser with a session used to read it on the event loop."""
+    monkeypatch.setattr(known_keys, "WAIT_S", 0.5)
     service = SmallService(tmp_root)
     ring, hangs = KeyRing(service.storage), threading.Event()
     for verb in ("read", "list", "exists", "create"):
