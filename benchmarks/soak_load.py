@@ -33,12 +33,15 @@ class Load:
     `http.client` and not httpx: the callers share the machine with the service, and take a quarter of the time.
     """
 
-    def __init__(self, url: str, callers: int, labels: int = 0, rate: float = 0) -> None:
+    def __init__(self, url: str, callers: int, labels: int = 0, rate: float = 0, token: str = "") -> None:
+        """`token`: of a key that may predict and label; without it the service must run without keys."""
+        self.key = {"Authorization": f"Bearer {token}"} if token else {}
         self.address, self.labels_each, self.pause = urlsplit(url).netloc, labels, callers / rate if rate else 0.0
         self.predictions: list[str] = []
         self.labels: list[str] = []
         self.refused: list[str] = []
         self.at: list[float] = []
+        self.seconds: list[float] = []  # of each prediction, in the order of `at`
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(callers)]
         [t.start() for t in self._threads]
@@ -55,16 +58,17 @@ class Load:
                 self.refused.append(repr(error))
 
     def _send_once(self, connection: http.client.HTTPConnection, n: int) -> None:
-        mine = ids.uuid7()
-        status, body = post(connection, "/v1/predictions", PICTURES[n % 64], IMAGE | {"X-Prediction-Id": mine})
+        mine, began = ids.uuid7(), time.monotonic()
+        status, body = post(connection, "/v1/predictions", PICTURES[n % 64], IMAGE | self.key | {"X-Prediction-Id": mine})
         self.at.append(time.monotonic())
+        self.seconds.append(self.at[-1] - began)
         if status != 200:
             self.refused.append(f"{status} {body[:200]!r}")
             return
         self.predictions.append(mine)
         if self.labels_each:
             judgements = [{"prediction_id": mine, "label": "a", "labeler": f"p{k}"} for k in range(self.labels_each)]
-            status, body = post(connection, "/v1/labels", json.dumps({"labels": judgements}), {})
+            status, body = post(connection, "/v1/labels", json.dumps({"labels": judgements}), self.key)
             if status == 201:
                 self.labels += json.loads(body)["label_ids"]
 
@@ -86,8 +90,11 @@ def post(connection: http.client.HTTPConnection, path: str, body: bytes | str, h
 
 
 @contextmanager
-def store(kind: str, folder: Path):
-    """(root, what makes it fail); `fail(True)` lets the store fail at random. With s3: moto's server behind a proxy."""
+def store(kind: str, folder: Path, hang_s: float = 1.0):
+    """(root, what makes it fail). With s3: moto's server behind a proxy, which hangs for `hang_s` when it does.
+
+    `fail(True)` lets the store fail at random, `fail("hang")` in every request and in that way.
+    """
     if kind == "folder":
         yield str(folder / "root"), lambda on: None
         return
@@ -95,7 +102,7 @@ def store(kind: str, folder: Path):
     moto = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port := free_port())],
                             stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        with FaultProxy(f"http://127.0.0.1:{port}") as proxy:
+        with FaultProxy(f"http://127.0.0.1:{port}", hang_s) as proxy:
             os.environ["AWS_ENDPOINT_URL"] = proxy.url
             until(lambda: _answers(f"http://127.0.0.1:{port}"), 300)
             import boto3
@@ -103,7 +110,10 @@ def store(kind: str, folder: Path):
             boto3.client("s3").create_bucket(Bucket="soak")
             chance = random.Random(1)
 
-            def fail(on: bool) -> None:
+            def fail(on: bool | str) -> None:
+                if isinstance(on, str):
+                    proxy.fault = lambda *_: on
+                    return
                 proxy.fault = (lambda *_: chance.choice(KINDS) if chance.random() < FAULTY_SHARE else None) if on \
                     else (lambda *_: None)
 

@@ -116,7 +116,13 @@ class ServeSettings(Section):
     queue: int = Field(256, ge=1, description="requests that wait at the most")
     max_bytes: int = Field(20 << 20, ge=1, description="largest image, in bytes")
     max_pixels: int = Field(25_000_000, ge=1, description="largest image, in pixels")
-    deadline_seconds: float = Field(30.0, gt=0)
+    deadline_seconds: float = Field(30.0, gt=0, description="for a request's body to come, and for a prediction to be made")
+    body_rate: int = Field(1024, ge=0, description="bytes a second that a body brings at the least, 10 s after it began")
+    held_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes that the bodies of all requests hold together")
+    key_share: float = Field(0.75, gt=0, le=1, description="of queue and held_bytes, that one key may take at the most")
+    keys_max_age_s: float = Field(86400.0, gt=0, description="how long known keys and sessions work while the store is "
+                                  "out of reach")
+    stop_seconds: float = Field(60.0, ge=0, description="how long a stop ships what waits; the rest stays in the outbox")
     store_images: bool = True
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")

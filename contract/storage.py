@@ -13,17 +13,18 @@ from contract.stores.store import Storage, create_if_absent
 SCHEMA = "1"
 
 
-def open_storage(root: str) -> Storage:
+def open_storage(root: str, hurried: bool = False) -> Storage:
     """The store behind a root: a folder (`/data/x`, `file:///data/x`) or `s3://bucket/prefix`.
 
-    Opens only; `open_root` also checks the marker. Raises UsageError for any other scheme.
+    Opens only; `open_root` also checks the marker. `hurried`: S3 is given up after seconds, not minutes. Raises
+    UsageError for any other scheme.
     """
     scheme = urlparse(root).scheme if "://" in root else ""
     if scheme == "s3":
         from contract.stores.s3 import S3Storage
 
         clock.refuse_on_s3(root)
-        return S3Storage(root)
+        return S3Storage(root, hurried)
     if scheme in ("", "file"):
         from contract.stores.local import LocalStorage
 

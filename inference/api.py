@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -11,9 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from contract import clock
 from inference import upload
-from inference.auth import Caller, Refused, identify, require
+from inference.auth import Caller, Keys, Refused, identify, require
 from inference.labelling.judgements import MOST_LABELS
 from inference.live import LiveModel
+from inference.readiness import Gauges, describe_readiness
 from inference.service import Service
 
 ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
@@ -53,9 +53,9 @@ def document_example(value: Any, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": value}}}
 
 
-def make_router(service: Service) -> APIRouter:
+def make_router(service: Service, keyring: Keys) -> APIRouter:
     """Makes the API of one service."""
-    router = APIRouter()
+    router, gauges = APIRouter(), Gauges(service, keyring)
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=PREDICT_DOC,
                  responses={200: document_example(PREDICTION, "Durable"), **REFUSALS})
@@ -68,8 +68,8 @@ def make_router(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         attributes, request_id = upload.read_attributes(request), upload.read_request_id(request)
         serve = service.settings.serve
-        with service.admit(upload.read_announced_size(request, serve.max_bytes)):
-            data = await upload.read_image(request, serve.max_bytes, serve.deadline_seconds)
+        with service.admit(upload.read_announced_size(request, serve.max_bytes), caller):
+            data = await upload.read_image(request, serve.max_bytes)
             return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
                                          request_id=request_id, attributes=attributes, top_k=top_k)
 
@@ -95,17 +95,13 @@ def make_router(service: Service) -> APIRouter:
     @router.head("/health/ready", include_in_schema=False)
     @router.get("/health/ready", summary="Requests can be answered", responses={503: {"description": "Not now"}})
     async def ready() -> JSONResponse:
-        good, document = service.check_readiness()
+        good, document = describe_readiness(service, keyring)
         return JSONResponse(document, 200 if good else 503)
 
     @router.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        depth = await asyncio.to_thread(service.outbox.measure_depth)
-        of = service.metrics
-        of.outbox_rows.set(depth.rows)
-        of.outbox_bytes.set(depth.bytes)
-        of.outbox_age.set((clock.now_us() - depth.oldest_us) / 1e6 if depth.oldest_us else 0)
-        return Response(generate_latest(of.registry), media_type=CONTENT_TYPE_LATEST)
+        await gauges.measure()
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -15,13 +17,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contract.errors import TrueupError
+from contract.errors import RootError, TrueupError
 from inference import api
-from inference.auth import Keys, install
+from inference.auth import Keys, NoAuth, install
+from inference.body_limits import BodyLimits
 from inference.pages.routes import add_pages
-from inference.pages.site import STATUS
+from inference.pages.site import RETRY_LATER, STATUS
 from inference.service import Service
-from inference.telemetry import Metrics
+from inference.telemetry import Metrics, log_event
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -31,8 +34,11 @@ def create_app(service: Service, keyring: Keys) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        fresh = None if isinstance(keyring, NoAuth) else asyncio.create_task(keyring.known.keep_fresh())
         await service.start()
         yield
+        if fresh:
+            fresh.cancel()
         await service.stop()
 
     app = FastAPI(title="Trueup", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -43,8 +49,9 @@ def create_app(service: Service, keyring: Keys) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_refused)
     app.add_exception_handler(TrueupError, answer_failed)
     app.add_exception_handler(Exception, answer_broken)
-    app.include_router(api.make_router(service))
+    app.include_router(api.make_router(service, keyring))
     add_pages(app, service, keyring)
+    app.add_middleware(BodyLimits, serve=service.settings.serve)
     app.add_middleware(RequestCounter, metrics=service.metrics)
     if app.state.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=app.state.cors_origins, allow_methods=["GET", "POST"],
@@ -73,7 +80,10 @@ async def answer_refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def answer_failed(_: Request, error: Exception) -> JSONResponse:
-    """Answers an error of the library that no handler expected."""
+    """Answers an error of the library that no handler expected; what a store's error says of the bucket is for the log."""
+    if isinstance(error, RootError):
+        log_event("store unavailable", logging.WARNING, error=str(error))
+        return answer_error(503, "store_unavailable", "the store does not answer. Try again later.", RETRY_LATER)
     status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
     assert isinstance(error, TrueupError)
     return answer_error(status, error.http_code, str(error))

@@ -11,7 +11,6 @@ the keyring (inference.keys.KeyRing, or NoAuth) on the application and turns ref
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -38,6 +37,8 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANONYMOUS = "anonymous"
 LARGEST_FORM = 1 << 20
+# Where a request's scope has what its body holds (inference.body_limits).
+BODY = "trueup.body"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Caller:
     def may(self, role: str) -> bool:
         """Says whether the caller has the role; admin implies all."""
         return role in self.roles or "admin" in self.roles
+
+    @property
+    def share_name(self) -> str | None:
+        """Whose share of places and bytes a request takes; None where there are no keys to tell callers apart."""
+        return None if self.id == ANONYMOUS else self.id
 
     def name_labeler(self, person: str | None = None) -> str:
         """Returns the name under which this caller's judgements are kept.
@@ -116,6 +122,8 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
             raise Refused(403, "forbidden", f"this needs the role {' or '.join(roles)}; the key {known.id} has: "
                           f"{', '.join(sorted(known.roles))}.")
         limit_rate(request.app, known)
+        if (body := request.scope.get(BODY)) is not None:
+            body.change_owner(known.share_name)
         return known
 
     return caller
@@ -129,32 +137,21 @@ async def identify(request: Request) -> Caller | None:
         return keyring.everyone
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
-        token = token.strip()
-        if scheme.lower() != "bearer":
-            return None
-        return await _look_up(keyring, token.partition(".")[0], keyring.check, token)
+        return await keyring.identify(token.strip()) if scheme.lower() == "bearer" else None
     return await _identify_by_session(request, keyring)
-
-
-async def _look_up(keyring: KeyRing, key_id: str, check: Callable[[str], Caller | None],
-                   argument: str) -> Caller | None:
-    """Reads the store in a thread, but answers from memory without one."""
-    if keyring.is_cached(key_id):
-        return check(argument)
-    return await asyncio.to_thread(check, argument)
 
 
 async def _identify_by_session(request: Request, keyring: KeyRing) -> Caller | None:
     cookie = request.cookies.get(SESSION_COOKIE)
     if not cookie:
         return None
-    secret = await asyncio.to_thread(keyring.session_secret)
+    secret = await keyring.find_session_secret()
     session = open_session(secret, cookie)
     if session is None:
         return None
     if request.method not in SAFE_METHODS and not await _shows_csrf_token(request, make_csrf_token(secret, cookie)):
         raise Refused(403, "csrf", "the form is not from this session. Reload the page and try again.")
-    return await _look_up(keyring, session["key"], keyring.find_caller, session["key"])
+    return await keyring.identify_session(session["key"])
 
 
 async def _shows_csrf_token(request: Request, expected: str) -> bool:

@@ -1,31 +1,33 @@
 """API keys as documents in the bucket, so that all replicas share them (`python -m inference.keys add NAME --role R`).
 
-A token is `<id>.<secret>`; only the sha256 of the secret (256 random bits, so nothing to guess) is stored. A document
-is looked up again after `CACHE_SECONDS`, which bounds how long a revoked key still works.
+A token is `<id>.<secret>`; only the sha256 of the secret (256 random bits, so nothing to guess) is stored. The service
+knows all documents (inference/known_keys.py) and asks the store every `CACHE_SECONDS` what has changed, which bounds how
+long a revoked key still works.
 """
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import sys
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from threading import Lock
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from command.command import Outcome, run, stage_command
 from contract import clock, layout
 from contract.documents.document import Document
-from contract.errors import NotFound, UsageError
+from contract.errors import Mismatch, NotFound, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
 from inference.auth import ROLES, Caller
+from inference.known_keys import KnownKeys
+from inference.telemetry import log_event
 
 CACHE_SECONDS = 3.0
-CACHE_SIZE = 4096
+MAX_AGE_S = 24 * 3600.0
 INVITE_SECONDS = 24 * 3600
 KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}-[0-9a-f]{6}")
 SESSION, INVITE = "session-secret", "invite"
@@ -47,14 +49,24 @@ class Key(Document):
         return Caller(self.id, self.name, frozenset(self.roles), self.rate)
 
 
-class KeyRing:
-    """The keys of one root. Every method may read the store, so callers on an event loop use a thread."""
+class Secret(Document):
+    """A secret (or the hash of one) with the time it was made."""
 
-    def __init__(self, storage: Storage, cache_seconds: float = CACHE_SECONDS) -> None:
-        self.storage, self.cache_seconds = storage, cache_seconds
-        self._cache: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
-        self._lock = Lock()
-        self._session_secret: bytes | None = None
+    secret: str
+    created_at: str
+
+
+class KeyRing:
+    """The keys of one root. What is `async` answers from memory; everything else reads the store, and blocks."""
+
+    def __init__(self, storage: Storage, cache_seconds: float = CACHE_SECONDS, max_age_s: float = MAX_AGE_S,
+                 reader: Storage | None = None) -> None:
+        """`cache_seconds`: how long nothing is asked again; `max_age_s`: how long keys work that cannot be asked again.
+
+        `reader`: the same root, opened so that it gives up soon; what requests need is read there.
+        """
+        self.storage, self._reader = storage, reader or storage
+        self.known: KnownKeys[Key | Secret] = KnownKeys(self._list_etags, self._read_document, cache_seconds, max_age_s)
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -85,50 +97,12 @@ class KeyRing:
         if key.revoked_at is None:
             key = key.model_copy(update={"revoked_at": _now()})
             self.storage.put(layout.api_key(key_id), key.to_bytes())
-        self._cache.pop(key_id, None)
+        self.known.forget(key_id)
         return key
 
     def has_working_key(self) -> bool:
         """Says whether a key exists that still works."""
         return any(k.revoked_at is None for k in self.list_keys())
-
-    # -- checks -----------------------------------------------------------------------------------------------------
-
-    def check(self, token: str) -> Caller | None:
-        """Returns the caller of a token; None when it is unknown, wrong or revoked.
-
-        Compares in constant time.
-        """
-        id_, _, secret = token.partition(".")
-        key = self.find_key(id_)
-        # An unknown id costs the same comparison as a wrong secret.
-        right = hmac.compare_digest(_hash(secret), key.sha256 if key else _hash(""))
-        return key.to_caller() if key and right and key.revoked_at is None else None
-
-    def find_caller(self, key_id: str) -> Caller | None:
-        """Returns the caller of a key that a signed session names; None when the key was revoked."""
-        key = self.find_key(key_id)
-        return key.to_caller() if key and key.revoked_at is None else None
-
-    def is_cached(self, key_id: str) -> bool:
-        """Says whether `find_key` would answer from memory, so that an event loop needs no thread for it."""
-        with self._lock:
-            cached = self._cache.get(key_id)
-        return cached is not None and clock.monotonic() - cached[0] < self.cache_seconds
-
-    def find_key(self, key_id: str) -> Key | None:
-        """Reads the key document, at most `cache_seconds` old; None when there is none."""
-        if not KEY_ID.fullmatch(key_id):
-            return None
-        with self._lock:
-            cached = self._cache.get(key_id)
-        if cached is None or clock.monotonic() - cached[0] >= self.cache_seconds:
-            cached = (clock.monotonic(), self._read_key(key_id))
-            with self._lock:
-                self._cache[key_id] = cached
-                while len(self._cache) > CACHE_SIZE:  # somebody tries ids: forget the oldest
-                    self._cache.popitem(last=False)
-        return cached[1]
 
     def _read_key(self, key_id: str) -> Key | None:
         try:
@@ -136,15 +110,69 @@ class KeyRing:
         except NotFound:
             return None
 
+    # -- checks -----------------------------------------------------------------------------------------------------
+
+    async def identify(self, token: str) -> Caller | None:
+        """Returns the caller of a token, as `check` does. Refused (503) when the store does not say in time."""
+        id_ = token.partition(".")[0]
+        return judge(token, await self._find_key(id_))
+
+    async def identify_session(self, key_id: str) -> Caller | None:
+        """Returns the caller of a key that a signed session names, as `find_caller` does. Refused (503)."""
+        key = await self._find_key(key_id)
+        return key.to_caller() if key and key.revoked_at is None else None
+
+    async def _find_key(self, key_id: str) -> Key | None:
+        document = await self.known.find(key_id) if KEY_ID.fullmatch(key_id) else None
+        return document if isinstance(document, Key) else None
+
+    def check(self, token: str) -> Caller | None:
+        """Reads the key of a token and returns its caller; None when it is unknown, wrong or revoked."""
+        return judge(token, self._read_key(token.partition(".")[0]))
+
+    def find_caller(self, key_id: str) -> Caller | None:
+        """Reads the key that a signed session names and returns its caller; None when the key was revoked."""
+        key = self._read_key(key_id)
+        return key.to_caller() if key and key.revoked_at is None else None
+
+    def _list_etags(self) -> Mapping[str, str]:
+        etags = {layout.document_name(e.key): e.etag for e in self._reader.list(layout.api_keys())}
+        if not etags:
+            self._reader.read(layout.MARKER)  # a root that is not mounted shows no keys; that is no word about them
+        return {id_: etag for id_, etag in etags.items() if id_ == SESSION or KEY_ID.fullmatch(id_)}
+
+    def _read_document(self, id_: str) -> Key | Secret | None:
+        try:
+            return (Secret if id_ == SESSION else Key).load(self._reader, layout.api_key(id_))
+        except NotFound:
+            return None
+        except (Mismatch, ValueError) as error:  # one damaged document must not stop the others
+            log_event("key document is damaged", logging.ERROR, key=id_, error=str(error))
+            return None
+
     # -- sessions and the first administrator -----------------------------------------------------------------------
 
     def session_secret(self) -> bytes:
-        """Returns the bytes that sign page sessions: made once per root, shared by all replicas."""
-        if self._session_secret is None:
-            key = layout.api_key(SESSION)
-            create_if_absent(self.storage, key, _Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
-            self._session_secret = bytes.fromhex(_Secret.load(self.storage, key).secret)
-        return self._session_secret
+        """Reads the bytes that sign page sessions: made once per root, shared by all replicas."""
+        return bytes.fromhex(self._make_session_secret().secret)
+
+    def _make_session_secret(self) -> Secret:
+        key = layout.api_key(SESSION)
+        create_if_absent(self.storage, key, Secret(secret=secrets.token_hex(32), created_at=_now()).to_bytes())
+        return Secret.load(self.storage, key)
+
+    async def find_session_secret(self) -> bytes:
+        """Returns the same, from memory once it was read. Refused (503) when the store does not say in time."""
+        if (secret := self.peek_session_secret()) is not None:
+            return secret
+        document = await self.known.find(SESSION) or await self.known.ask(SESSION, self._make_session_secret)
+        assert isinstance(document, Secret)  # no other document lies under that id
+        return bytes.fromhex(document.secret)
+
+    def peek_session_secret(self) -> bytes | None:
+        """Returns the same if it is known already; never asks."""
+        document = self.known.peek(SESSION)
+        return bytes.fromhex(document.secret) if isinstance(document, Secret) else None
 
     def invite(self) -> str | None:
         """Makes a token for the one-time link that makes the first administrator.
@@ -154,7 +182,7 @@ class KeyRing:
         if self.has_working_key():
             return None
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        document = _Secret(secret=_hash(secret), created_at=_now())
+        document = Secret(secret=_hash(secret), created_at=_now())
         self.storage.create(layout.api_key(f"{INVITE}-{id_}"), document.to_bytes())
         return f"{id_}.{secret}"
 
@@ -164,7 +192,7 @@ class KeyRing:
         if not re.fullmatch(r"[0-9a-f]{12}", id_) or self.storage.exists(layout.api_key(f"{INVITE}-{id_}-used")):
             return False
         try:
-            document = _Secret.load(self.storage, layout.api_key(f"{INVITE}-{id_}"))
+            document = Secret.load(self.storage, layout.api_key(f"{INVITE}-{id_}"))
         except NotFound:
             return False
         age = (clock.now() - clock.parse_moment(document.created_at)).total_seconds()
@@ -181,11 +209,15 @@ class KeyRing:
         return self.add(name, ["admin"])
 
 
-class _Secret(Document):
-    """A secret (or the hash of one) with the time it was made."""
+def judge(token: str, key: Key | None) -> Caller | None:
+    """Returns the caller of a token whose id is that of `key`; None when it is unknown, wrong or revoked.
 
-    secret: str
-    created_at: str
+    Compares in constant time.
+    """
+    secret = token.partition(".")[2]
+    # An unknown id costs the same comparison as a wrong secret.
+    right = hmac.compare_digest(_hash(secret), key.sha256 if key else _hash(""))
+    return key.to_caller() if key and right and key.revoked_at is None else None
 
 
 def _hash(secret: str) -> str:

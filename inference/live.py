@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contract.clock import monotonic
+from contract import clock
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, RootError, UsageError
 from contract.registry import HistoryEntry, Registry, models
 from contract.stores.store import Storage
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 # What no second attempt cures. Anything else (network, rights) is tried again.
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
 OUT_OF_REACH = (RootError, OSError)
-STOP_S = 10.0  # a version that never finishes loading must not keep the service from stopping
+# A look-up that takes longer is no slow one any more.
+SILENT_S = 5.0
+# A version that is being loaded is waited for at the end, a store that hangs is not.
+STOP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class LiveModel:
         self.predictor: Predictor | None = None
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
+        self._asked_at: float | None = None
         self._storage, self._registry = storage, Registry(storage, model)
 
     @property
@@ -56,6 +60,7 @@ class LiveModel:
 
     def follow(self) -> None:
         """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
+        self._asked_at = clock.monotonic()
         try:
             newest = self._registry.newest()
             self.unreachable = None
@@ -63,10 +68,21 @@ class LiveModel:
             self.unreachable = f"{type(error).__name__}: {error}"
             log_event("live version unknown", logging.WARNING, model=self.model, error=self.unreachable)
             return
+        finally:
+            self._asked_at = None
         if newest is not None and newest.state.live is not None and self._is_wanted(newest):
             failure = self._take_over(newest.state.live, newest.seq)
             if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
+
+    def explain_silence(self) -> str | None:
+        """Says that the live version cannot be looked up, without the store's names; None while it can."""
+        asked_at = self._asked_at
+        waited = clock.monotonic() - asked_at if asked_at is not None else 0.0
+        if waited > SILENT_S:
+            return f"the store has not said for {waited:.0f} s which version of {self.model!r} is live"
+        kind = self.unreachable.partition(":")[0] if self.unreachable else None
+        return f"which version of {self.model!r} is live cannot be looked up ({kind})" if kind else None
 
     def require_published(self) -> None:
         """Raises NoSuchModel when nothing was ever promoted under this name."""
@@ -159,10 +175,10 @@ class Follower:
     def stop(self) -> None:
         """Ends the threads; a version that is being loaded is waited for, for STOP_S at most."""
         self._stop.set()
-        until = monotonic() + STOP_S
+        until = clock.monotonic() + STOP_S
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(until - monotonic(), 0))
+                thread.join(max(until - clock.monotonic(), 0))
 
     def _work(self, live: LiveModel) -> None:
         while not self._stop.wait(self.poll_seconds):

@@ -1,6 +1,7 @@
 """Answers predictions over HTTP and logs them: `trueup serve --model M`, or `python -m inference.serve --model M`.
 
-Logs JSON lines on stderr. SIGTERM or Ctrl-C: answers what it accepted, ships the outbox, exits with 0.
+Logs JSON lines on stderr. SIGTERM or Ctrl-C: answers what it accepted, ships the outbox, exits with 0; within
+`serve.deadline_seconds` + `serve.stop_seconds` + 10 s, whatever hangs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +23,25 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import jsonio
 from contract.errors import UsageError
-from contract.settings import Settings
-from contract.storage import find_root_id, local_path, open_root
+from contract.settings import ServeSettings, Settings
+from contract.storage import find_root_id, local_path, open_root, open_storage
 from contract.stores.store import Storage
 from inference.auth import LOOPBACK, Keys, NoAuth
+from inference.daemon_pool import DaemonPool
 from inference.telemetry import log_event, log_to_stderr
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import uvicorn
     from fastapi import FastAPI
 
+    from inference.keys import KeyRing
+    from inference.outbox.outbox import Outbox
     from inference.service import Service
+
+# Beside what requests and shipping may take when the service stops.
+END_S = 10.0
 
 
 @stage_command("serve")
@@ -50,6 +61,7 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
                          f"got {settings.serve.host!r}. Make keys with `trueup keys add` and leave --no-auth out.")
     log_to_stderr()
     serve(settings, names, no_auth, Path(ready_file) if ready_file else None)
+    _start_timer(END_S)  # this command is the process, and Python waits for threads that decode a picture
     return Outcome(document={"stopped": True})
 
 
@@ -60,7 +72,7 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
     from inference.service import Service
 
     storage = open_root(settings.need_root(), create=True)
-    keyring = _open_keyring(storage, no_auth)
+    keyring = _open_keyring(settings, storage, no_auth)
     outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage))
     try:
         service = Service(storage, settings, outbox, models)
@@ -69,7 +81,7 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         outbox.close()
         raise
     _log_start(settings, service, no_auth)
-    _run_server(create_app(service, keyring), listener, settings, lambda url: _announce(url, keyring, ready_file))
+    _run_server(create_app(service, keyring), listener, settings, outbox, lambda url: _announce(url, keyring, ready_file))
 
 
 def find_outbox_folder(settings: Settings) -> Path:
@@ -84,10 +96,13 @@ def find_outbox_folder(settings: Settings) -> Path:
     return state / "trueup" / f"outbox-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}"
 
 
-def _open_keyring(storage: Storage, no_auth: bool) -> Keys:
+def _open_keyring(settings: Settings, storage: Storage, no_auth: bool) -> Keys:
     from inference.keys import KeyRing
 
-    return NoAuth() if no_auth else KeyRing(storage)
+    if no_auth:
+        return NoAuth()
+    reader = open_storage(settings.need_root(), hurried=True)
+    return KeyRing(storage, max_age_s=settings.serve.keys_max_age_s, reader=reader)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -118,48 +133,90 @@ def _log_start(settings: Settings, service: Service, no_auth: bool) -> None:
 
 def _announce(url: str, keyring: Keys, ready_file: Path | None) -> None:
     log_event("listening", url=url)
-    if not isinstance(keyring, NoAuth) and (token := keyring.invite()):
-        log_event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
+    if not isinstance(keyring, NoAuth):
+        DaemonPool(1, "invitation").submit(_invite, url, keyring)  # it reads the store, and requests come already
     if ready_file:
         aside = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
         aside.write_bytes(jsonio.dumps({"url": url, "pid": os.getpid()}))
         aside.replace(ready_file)
 
 
-def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, on_ready: Callable[[str], None]) -> None:
+def _invite(url: str, keyring: KeyRing) -> None:
+    try:
+        if token := keyring.invite():
+            log_event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
+    except Exception as error:  # the service answers all the same
+        log_event("whether there are keys is not known", level=30, error=f"{type(error).__name__}: {error}")
+
+
+def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, outbox: Outbox,
+                on_ready: Callable[[str], None]) -> None:
     """Answers on the socket until SIGTERM or SIGINT; calls `on_ready(url)` once it does.
 
     UsageError when it cannot start.
     """
-    import uvicorn
-
     # A thread that has the interpreter may keep it for so long. The outbox needs it some ten times for a row, each time
     # behind a thread that decodes or answers: Python's 5 ms lengthen the slowest answers (docs/log.md).
     sys.setswitchinterval(0.001)
-    deadline = settings.serve.deadline_seconds
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False,
-                            timeout_graceful_shutdown=int(deadline) + 1, timeout_keep_alive=75)
     # uvicorn raises the signal again once it has stopped: here a clean stop is success.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
-    server = _make_server(config, lambda: on_ready(_make_url(listener)))
+    serve, ends = settings.serve, []
+    longest = serve.deadline_seconds + serve.stop_seconds + END_S
+    server = _make_server(make_config(app, serve), lambda: on_ready(_make_url(listener)),
+                          lambda: ends.append(_start_timer(longest, outbox)))
     server.run(sockets=[listener])
+    for timer in ends:
+        timer.cancel()
     if not server.started:
         raise UsageError("the service could not start: the log says why.")
 
 
-def _make_server(config: uvicorn.Config, on_ready: Callable[[], None]) -> uvicorn.Server:
+def make_config(app: FastAPI, serve: ServeSettings) -> uvicorn.Config:
+    """Makes the server's configuration: uvicorn's own limits, and those of inference.protocol."""
+    import uvicorn
+
+    from inference.protocol import LimitedProtocol
+
+    return uvicorn.Config(app, http=LimitedProtocol, log_config=None, access_log=False, lifespan="on", server_header=False,
+                          timeout_graceful_shutdown=int(serve.deadline_seconds) + 1, timeout_keep_alive=75)
+
+
+def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], on_signal: Callable[[], None]) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Says when it listens."""
+        """Says when it listens, and when it was told to stop."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 on_ready()
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            on_signal()
+
     return Server(config)
+
+
+def _start_timer(seconds: float, outbox: Outbox | None = None) -> threading.Timer:
+    """Ends the process after that time, unless the timer is cancelled."""
+    timer = threading.Timer(seconds, _end_at_once, [outbox])
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _end_at_once(outbox: Outbox | None) -> None:
+    """Ends the process although a thread of it waits for something; what was acknowledged is in the outbox."""
+    left = {}
+    if outbox:
+        with suppress(Exception):  # it may be what hangs
+            left = {"rows_left": DaemonPool(1, "depth").submit(outbox.measure_depth).result(1).rows}
+    log_event("ended: something did not stop in time", level=30, **left)
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _make_url(listener: socket.socket) -> str:

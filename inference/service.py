@@ -27,6 +27,7 @@ from inference.auth import Caller, Refused
 from inference.batching import Batcher
 from inference.clock_skew import ClockSkew
 from inference.cores import Cores
+from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live import Follower, LiveModel
@@ -37,6 +38,7 @@ from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
+from inference.places import Places
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 
 if TYPE_CHECKING:
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
-STOP_S = 60.0
-# Bytes of images that requests under way may hold together: memory is bounded by this, not by how many call.
-MOST_HELD_BYTES = 256 << 20
 RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 
@@ -86,8 +85,9 @@ class Service:
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
+        # Memory is bounded by bytes that requests announce, not by how many call.
+        self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.stopping = False
-        self._active, self._held = 0, 0
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
@@ -109,7 +109,7 @@ class Service:
         self.shipper.start()
 
     async def stop(self) -> None:
-        """Answers, after the last request, what waits; ships the outbox (for at most a minute) and closes it."""
+        """Answers, after the last request, what waits; ships the outbox, for `serve.stop_seconds` at the most."""
         self.stopping = True
         if self._batcher:
             await self._batcher.close()
@@ -117,10 +117,12 @@ class Service:
             self._decoders.shutdown(wait=False, cancel_futures=True)
         self.clock_skew.stop()
         await asyncio.to_thread(self._follower.stop)
-        shipped = asyncio.ensure_future(asyncio.to_thread(self._ship_the_rest))
-        done, _ = await asyncio.wait([shipped], timeout=STOP_S)
+        shipped = asyncio.wrap_future(DaemonPool(1, "last shipping").submit(self._ship_the_rest))
+        done, _ = await asyncio.wait([shipped], timeout=self.settings.serve.stop_seconds)
         depth = await asyncio.to_thread(self.outbox.measure_depth)
-        log_event("stopped", rows_left=depth.rows, shipped=bool(done) and shipped.result())
+        level = logging.WARNING if depth.rows else logging.INFO
+        all_shipped = shipped.done() and not shipped.exception() and shipped.result()
+        log_event("stopped", level, rows_left=depth.rows, shipped=all_shipped, gave_up=not done)
         if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
             await asyncio.to_thread(self.outbox.close)
 
@@ -139,23 +141,20 @@ class Service:
     # -- predictions ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def admit(self, size: int) -> Iterator[None]:
+    def admit(self, size: int, caller: Caller) -> Iterator[None]:
         """Holds a place in the queue for a request that brings `size` bytes; enter it before they are read.
 
         Refused (503).
         """
-        if self._active >= self.settings.serve.queue or (self._active and self._held + size > MOST_HELD_BYTES):
-            raise Refused(503, "queue_full", f"{self._active} predictions are under way. Try again later.", RETRY_AFTER)
         if self.outbox.room.is_full():
             raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
                           "come. Try again later.", RETRY_MUCH_LATER)
-        self._active, self._held = self._active + 1, self._held + size
-        self.metrics.active.set(self._active)
-        try:
-            yield
-        finally:
-            self._active, self._held = self._active - 1, self._held - size
-            self.metrics.active.set(self._active)
+        with self.places.take(caller.share_name, size):
+            self.metrics.active.set(self.places.taken)
+            try:
+                yield
+            finally:
+                self.metrics.active.set(self.places.taken - 1)
 
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
@@ -287,7 +286,7 @@ class Service:
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.unreachable}
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
             for name, live in self.models.items()}
         reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
@@ -296,3 +295,9 @@ class Service:
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
                              "shipping_failures": self.shipper.failures,
                              "clock_ahead_seconds": self.clock_skew.seconds_ahead}
+
+    def list_troubles(self) -> list[str]:
+        """Lists what the store fails in while requests are answered all the same."""
+        silent = [trouble for live in self.models.values() if (trouble := live.explain_silence())]
+        failures = self.shipper.failures
+        return silent + [f"rows wait in the outbox: {failures} rounds of shipping failed one after another"] * bool(failures)

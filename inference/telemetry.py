@@ -62,5 +62,9 @@ class Metrics:
         self.outbox_bytes = Gauge("trueup_outbox_bytes", "Bytes not yet in the bucket, with images.", registry=registry)
         self.outbox_age = Gauge("trueup_outbox_age_seconds", "Age of the oldest row not yet in the bucket.",
                                 registry=registry)
+        self.store_reachable = Gauge("trueup_store_reachable", "1 while the store answers as it should, else 0.",
+                                     registry=registry)
+        self.keys_age = Gauge("trueup_keys_age_seconds", "Time since the store last said which keys there are.",
+                              registry=registry)
         self.shipped = Counter("trueup_shipped_rows", "Rows written to the bucket.", ["table"], registry=registry)
         self.failures = Counter("trueup_ship_failures", "Rounds of the shipper that failed.", registry=registry)

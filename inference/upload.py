@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -31,19 +30,8 @@ def read_announced_size(request: Request, max_bytes: int) -> int:
     return size
 
 
-async def read_image(request: Request, max_bytes: int, seconds: float) -> bytes:
-    """Reads the image: the body itself, or the multipart field "image".
-
-    Refused (408 after `seconds`, 413, 415, 422).
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read_image(request, max_bytes)
-    except TimeoutError:
-        raise Refused(408, "too_slow", f"expected the image within {seconds:g} s.", {"Connection": "close"}) from None
-
-
-async def _read_image(request: Request, max_bytes: int) -> bytes:
+async def read_image(request: Request, max_bytes: int) -> bytes:
+    """Reads the image: the body itself, or the multipart field "image". Refused (413, 415, 422)."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         data = await _read_multipart(request, max_bytes)

@@ -105,7 +105,8 @@ def _kish(weight: np.ndarray, rows: np.ndarray) -> float:
 def linear_variance(found: Confusion) -> np.ndarray:
     """Variance of each of NAMES when every cell's count varies with its own size as variance, to first order."""
     by_right, by_support, by_predicted = _gradients(*found.per_class())
-    slope = np.where(found.unnamed, 0, by_support[:, found.label]) + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
+    by_label = np.where(found.unnamed, 0, by_support[:, found.label])
+    slope = by_label + by_predicted[:, found.predicted] + by_right[:, found.label] * found.diagonal
     return (slope**2 * found.count).sum(-1)
 
 

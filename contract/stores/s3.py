@@ -30,31 +30,33 @@ MISSING = {"NoSuchKey", "404", "NotFound"}
 class S3Storage:
     """Objects under one prefix of one bucket."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, hurried: bool = False) -> None:
+        """`hurried`: gives up after seconds, where work that has time tries for minutes."""
         bucket, _, prefix = root.removeprefix("s3://").partition("/")
         if not bucket:
             raise UsageError(f"root {root!r}: expected s3://bucket/prefix, got no bucket.")
         self.bucket, self.prefix = bucket, prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.root = f"s3://{bucket}/{self.prefix}".rstrip("/")
+        self._attempts, self._connect_s, self._read_s = (1, 1, 2) if hurried else (ATTEMPTS, 5, 60)
         self._client: Any = None
 
     @property
     def client(self) -> Any:
         """The boto3 client, made on first use; path style when an endpoint is set."""
         if self._client is None:
-            self._client = _client(ATTEMPTS, read_timeout=60)
+            self._client = _client(self._attempts, self._read_s, self._connect_s)
         return self._client
 
     def read(self, key: str) -> bytes:
         from botocore.exceptions import BotoCoreError
 
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 return self._call("get_object", key)["Body"].read()
             except BotoCoreError as error:  # cut in the middle of the body, which botocore does not ask for again
                 last = error
                 time.sleep(min(0.1 * 2**attempt, 2))
-        raise RootError(f"{self.uri(key)}: gave up after {ATTEMPTS} attempts: {last}. Check the endpoint and network.")
+        raise RootError(f"{self.uri(key)}: gave up after {self._attempts} attempts: {last}. Check the endpoint and network.")
 
     def exists(self, key: str) -> bool:
         try:
@@ -112,7 +114,7 @@ class S3Storage:
     def _single(self) -> Any:
         """A client that never retries by itself: botocore's own retry would hide a lost response from `create`."""
         if not hasattr(self, "_single_client"):
-            self._single_client = _client(1, read_timeout=30)
+            self._single_client = _client(1, read_timeout=30, connect_timeout=5)
         return self._single_client
 
     def put(self, key: str, data: bytes) -> None:
@@ -158,12 +160,14 @@ class S3Storage:
         return fs.S3FileSystem(region=region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
 
     def _pages(self, verb: str, **what: str) -> Iterator[dict]:
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield from self.client.get_paginator(verb).paginate(Bucket=self.bucket, **what)
         except ClientError as error:
             raise self._translate(error, what.get("Prefix", "")) from error
+        except BotoCoreError as error:
+            raise RootError(f"{self.root}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
 
     def _call(self, verb: str, key: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -199,13 +203,13 @@ def region() -> str:
 _MAKING = threading.Lock()  # boto3's sessions are not made for threads
 
 
-def _client(attempts: int, read_timeout: int) -> Any:
+def _client(attempts: int, read_timeout: int, connect_timeout: int) -> Any:
     """A client that tries so often; path style when an endpoint is set."""
     from botocore.config import Config
 
     style = {"addressing_style": "path"} if endpoint() else {}
-    config = Config(s3=style, retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5,
-                    read_timeout=read_timeout)
+    config = Config(s3=style, retries={"mode": "standard", "total_max_attempts": attempts},
+                    connect_timeout=connect_timeout, read_timeout=read_timeout)
     with _MAKING:
         session = _session(tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_"))))
         return session.client("s3", endpoint_url=endpoint(), region_name=region(), config=config)

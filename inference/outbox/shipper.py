@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
 from contract.storage import explain_lost_root
 from contract.stores.store import Storage, create_if_absent
+from inference.daemon_pool import DaemonPool
 from inference.outbox.outbox import Outbox
 from inference.outbox.tables import Cut, Waiting
 
@@ -41,6 +42,7 @@ class Shipper:
         self.ship_seconds, self.ship_bytes = ship_seconds, ship_bytes
         self.failures = 0
         self.root_lost: str | None = None  # why nothing is shipped although the store answers
+        self._uploads = DaemonPool(UPLOADS, "uploads")
         self._stop = threading.Event()
         self._one_round = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
@@ -112,8 +114,10 @@ class Shipper:
             self._upload_images(waiting)
 
     def _upload_images(self, images: list[tuple[str, str]]) -> None:
-        with ThreadPoolExecutor(UPLOADS, "uploads") as pool:
-            list(pool.map(lambda image: self._upload_image(*image), images))
+        uploads = [self._uploads.submit(self._upload_image, *image) for image in images]
+        wait(uploads)
+        for upload in uploads:
+            upload.result()
         self.outbox.forget_images([sha256 for sha256, _ in images])
 
     def _upload_image(self, sha256: str, extension: str) -> None:

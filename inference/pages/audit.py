@@ -51,12 +51,12 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
         return site.render(request, "no_sample.html", caller, choice=choice)
     with refuse_errors():
         holder = identify_holder(request, caller)
-    n = request.query_params.get("batch")
-    if n and n.isdigit():
-        batch: Batch = await run_in_thread(choice.queue.find_batch, int(n))
-        left = await run_in_thread(_list_unanswered, choice.queue, int(n))
+    n = queue_page.parse_number(request.query_params.get("batch"))
+    if n is not None:
+        batch: Batch = await run_in_thread(choice.queue.find_batch, n)
+        left = await run_in_thread(_list_unanswered, choice.queue, n)
         if left and may_answer(batch, caller):
-            return await _show_item(site, request, caller, choice, choice.queue, int(n), left)
+            return await _show_item(site, request, caller, choice, choice.queue, n, left)
     given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)
     if given is None:
         progress = await run_in_thread(choice.queue.count_progress)

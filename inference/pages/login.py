@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -19,7 +18,7 @@ from inference.auth import (
     sign_session,
 )
 from inference.keys import KeyRing
-from inference.pages.site import Site, list_allowed_pages, refuse_errors
+from inference.pages.site import Site, list_allowed_pages, refuse_errors, run_in_thread
 from inference.pages.visitor import YEAR, read_name, set_cookie
 
 LONGEST_ADDRESS = 2000  # urlsplit normalises the host's name, in the square of the marks that it has in a row
@@ -40,7 +39,7 @@ def make_router(site: Site) -> APIRouter:
         if isinstance(site.keyring, NoAuth):
             return _remember_name(request, fields)
         token = fields.get("key", "").strip()
-        caller = await asyncio.to_thread(site.keyring.check, token)
+        caller = await site.keyring.identify(token)
         if caller is None:
             return await _show_form(site, request, 401, "That key is unknown or was revoked.", fields.get("next", "/"))
         to = keep_local(fields.get("next", "/"))
@@ -52,7 +51,7 @@ def make_router(site: Site) -> APIRouter:
         _refuse_other_origin(request)
         fields = await read_form(request)
         name = fields.get("name", "").strip() or "admin"
-        token = None if isinstance(site.keyring, NoAuth) else await asyncio.to_thread(
+        token = None if isinstance(site.keyring, NoAuth) else await run_in_thread(
             site.keyring.accept_invitation, fields.get("invite", ""), name[:100])
         if token is None:
             raise Refused(410, "used_up", "this link was used, is older than a day, or a key exists already. Make a "
@@ -80,7 +79,7 @@ async def _show_form(site: Site, request: Request, status: int = 200, error: str
 
 async def _log_in(keyring: KeyRing, request: Request, key_id: str, to: str) -> Response:
     """Starts a session of that key, and leads on to the address `to`."""
-    secret = await asyncio.to_thread(keyring.session_secret)
+    secret = await keyring.find_session_secret()
     response = RedirectResponse(to, 303)
     set_cookie(request, response, SESSION_COOKIE, sign_session(secret, key_id), SESSION_SECONDS)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -81,9 +82,15 @@ def _list_items(batch: Batch | None) -> list[dict[str, str]]:
 def read_size(request: Request, default: int) -> int:
     """Reads how many items a batch is to have: `size` in the address, 1 to MOST_ITEMS. Refused (422)."""
     text = request.query_params.get("size", str(default))
-    if not text.isdigit() or not 1 <= int(text) <= MOST_ITEMS:
-        raise Refused(422, "bad_size", f"expected a size of 1 to {MOST_ITEMS}, got {text!r}.")
-    return int(text)
+    size = parse_number(text)
+    if size is None or not 1 <= size <= MOST_ITEMS:
+        raise Refused(422, "bad_size", f"expected a size of 1 to {MOST_ITEMS}, got {text[:80]!r}.")
+    return size
+
+
+def parse_number(text: object) -> int | None:
+    """Parses a whole number of up to nine digits; None for anything else, also for digits such as '²', which int refuses."""
+    return int(str(text)) if re.fullmatch(r"[0-9]{1,9}", str(text)) else None
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
@@ -112,8 +119,8 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
     batch: Batch = await run_in_thread(queue.find_batch, n)
     if not may_answer(batch, caller):
         raise Refused(403, "not_your_batch", f"batch {n} was handed out to somebody else.")
+    groups = await run_in_thread(queue.group_judgements, n, answers)
     with refuse_errors():
-        groups = queue.group_judgements(n, answers)
         written = 0
         for group in groups:
             written += len(await site.service.label(
@@ -131,15 +138,16 @@ def _choose_labeler(holder: BatchHolder, document: dict[str, Any]) -> str:
 
 
 async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[Queue, int]:
-    model, day, n = document.get("model") or site.service.default_model, document.get("day"), document.get("batch")
-    if not isinstance(model, str) or not isinstance(day, str) or not str(n).isdigit():
+    model, day = document.get("model") or site.service.default_model, document.get("day")
+    n = parse_number(document.get("batch"))
+    if not isinstance(model, str) or not isinstance(day, str) or n is None:
         raise Refused(422, "bad_batch", 'expected "model", "day" and the number of a "batch" that was handed out.')
     with refuse_errors():
         chosen = clock.parse_day(day)
     queue = await run_in_thread(site.find_queue, model, chosen, kind)
     if queue is None:
         raise Refused(404, "no_sample", f"no {kind} sample of {model!r} was drawn on {day}.")
-    return queue, int(str(n))
+    return queue, n
 
 
 async def take_json_answers(site: Site, request: Request, caller: Caller, kind: str) -> JSONResponse:

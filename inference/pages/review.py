@@ -64,13 +64,13 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
         return site.render(request, "no_sample.html", caller, choice=choice)
     with refuse_errors():
         holder = identify_holder(request, caller)
-    n = request.query_params.get("batch")
-    if n and n.isdigit():
-        batch: Batch = await run_in_thread(choice.queue.find_batch, int(n))
-        if may_answer(batch, caller) and len(choice.queue.find_answers(int(n))) < len(batch.items):
+    n = queue_page.parse_number(request.query_params.get("batch"))
+    if n is not None:
+        batch: Batch = await run_in_thread(choice.queue.find_batch, n)
+        if may_answer(batch, caller) and len(choice.queue.find_answers(n)) < len(batch.items):
             classes = await run_in_thread(site.list_classes, choice.model)
             progress = await run_in_thread(choice.queue.count_progress)
-            return site.render(request, "review.html", caller, choice=choice, batch=int(n), items=batch.items,
+            return site.render(request, "review.html", caller, choice=choice, batch=n, items=batch.items,
                                predicted=batch.predicted, naming=batch.naming, classes=classes, progress=progress,
                                taken=request.query_params.get("taken"))
     given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +19,17 @@ from contract import errors, samples
 from contract.registry import Registry, models
 from contract.stores.store import Storage
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
+from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.queue import Queue
+from inference.telemetry import log_event
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 HERE = Path(__file__).parent
 QUEUES = 32
+STORE_S = 10.0
+RETRY_LATER = {"Retry-After": "10"}
+POOL = DaemonPool(8, "pages")
 CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
        "frame-ancestors 'none'")
 HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
@@ -70,11 +75,12 @@ class Site:
         return isinstance(self.keyring, NoAuth)
 
     def find_csrf_token(self, request: Request) -> str:
-        """Makes the CSRF token of the request's session, '' without one."""
+        """Makes the CSRF token of the request's session, '' without one. A session that was let in needs no store."""
         cookie = request.cookies.get(SESSION_COOKIE)
         if not cookie or isinstance(self.keyring, NoAuth):
             return ""
-        return make_csrf_token(self.keyring.session_secret(), cookie)
+        secret = self.keyring.peek_session_secret()
+        return make_csrf_token(secret, cookie) if secret else ""
 
     def render(self, request: Request, template: str, caller: Caller | None, status: int = 200,
                **context: Any) -> HTMLResponse:
@@ -156,6 +162,13 @@ def refuse_errors() -> Iterator[None]:
 
 
 async def run_in_thread(function: Callable[P, Result], *arguments: P.args, **options: P.kwargs) -> Result:
-    """Runs a function that reads the store beside the event loop; its errors become refusals."""
-    with refuse_errors():
-        return await asyncio.to_thread(function, *arguments, **options)
+    """Runs a function that reads the store beside the event loop; its errors become refusals.
+
+    Refused (503) after STORE_S: a store that hangs holds pages for so long, and nothing else of the service.
+    """
+    try:
+        with refuse_errors():
+            return await run_within(POOL, STORE_S, function, *arguments, **options)
+    except (TimeoutError, errors.RootError) as error:  # what it says of the bucket is for the log
+        log_event("store unavailable", logging.WARNING, error=f"{type(error).__name__}: {error}")
+        raise Refused(503, "store_unavailable", "the store does not answer. Try again later.", RETRY_LATER) from None

@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 # refuse: closed without reading; hang: no answer for a while, then closed; cut: half of the answer; lose: carried out,
-# and no answer; error: 503 without being carried out.
-KINDS = ("refuse", "hang", "cut", "lose", "error")
+# and no answer; error: 503 without being carried out; broken: 500 likewise.
+KINDS = ("refuse", "hang", "cut", "lose", "error", "broken")
+STATUS = {"error": b"503 Slow Down", "broken": b"500 Internal Server Error"}
 NOT_PASSED_ON = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 
 
@@ -52,8 +53,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if kind == "hang":
                 time.sleep(proxy.hang_s)
-            elif kind == "error":
-                self.wfile.write(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            elif kind in STATUS:
+                self.wfile.write(b"HTTP/1.1 " + STATUS[kind] + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             else:
                 self.answer(kind, *forwarded(proxy.host, self.command, self.path, self.headers, body))
 

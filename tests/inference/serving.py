@@ -21,7 +21,7 @@ from contract.storage import find_root_id, open_root
 from inference.app import create_app
 from inference.auth import NoAuth
 from inference.outbox.outbox import Outbox
-from inference.serve import listen
+from inference.serve import listen, make_config
 from inference.service import Service
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
     box = Outbox(outbox, storage.root, settings.serve.outbox_bytes, find_root_id(storage))
     service = Service(storage, settings, box, list(models))
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(service, keyring or NoAuth()), log_config=None, lifespan="on"))
+    server = uvicorn.Server(make_config(create_app(service, keyring or NoAuth()), settings.serve))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     url = "http://{}:{}".format(*listener.getsockname()[:2])
@@ -53,10 +53,12 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
 class ServiceProcess:
     """`python -m inference.serve` with a log and a ready file in `folder`."""
 
-    def __init__(self, root: str, folder: Path, *options: str) -> None:
+    def __init__(self, root: str, folder: Path, *options: str, before: str = "") -> None:
+        """`before`: Python that the process runs first."""
         self.ready, self.log = folder / f"ready-{time.monotonic_ns()}.json", folder / "log"
-        command = [sys.executable, "-m", "inference.serve", "--root", root, "--model", "m", "--port", "0",
-                   "--ready-file", str(self.ready), "--set", "serve.ship_seconds=0.3", *options]
+        start = ["-c", f"{before}\nimport sys\nfrom inference import serve\nsys.exit(serve.main(sys.argv[1:]))"]
+        command = [sys.executable, *(start if before else ["-m", "inference.serve"]), "--root", root, "--model", "m",
+                   "--port", "0", "--ready-file", str(self.ready), "--set", "serve.ship_seconds=0.3", *options]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stderr=log, cwd=folder, env=os.environ | {
                 "PYTHONPATH": str(REPOSITORY)})

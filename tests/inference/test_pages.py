@@ -132,6 +132,8 @@ def test_what_a_form_says_of_itself_is_not_believed(service):
 
 @pytest.mark.parametrize("body, status, code", [
     ({"batch": 1, "answers": []}, 422, "bad_batch"),
+    ({"day": DAY, "batch": "\u00b2", "answers": []}, 422, "bad_batch"),
+    ({"day": DAY, "batch": "9" * 5000, "answers": []}, 422, "bad_batch"),
     ({"day": DAY, "batch": 99, "answers": [{"prediction_id": "x", "label": "cat"}]}, 404, "not_found"),
     ({"day": DAY, "batch": 1, "answers": "cat"}, 422, "usage_error"),
     ({"day": DAY, "batch": 1, "answers": [{"prediction_id": "x", "label": "cat"}]}, 422, "usage_error"),

@@ -59,6 +59,19 @@ def test_killed_under_load_every_acknowledged_row_is_in_the_bucket_once(tmp_root
     assert '"event": "stopped"' in (log := second.log.read_text()) and "every caller on this machine" in log
 
 
+def test_a_picture_that_is_decoded_for_ever_holds_up_no_stop(tmp_root, tmp_path):
+    publish_tiny(tmp_root)
+    service = ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.deadline_seconds=1", before=(
+        "import time\nimport inference.serve, inference.service\ninference.serve.END_S = 1.0\n"
+        "inference.service.read_picture = lambda *_: time.sleep(300)"))
+    answer = httpx.post(f"{service.url()}/v1/predictions", content=picture(), headers=IMAGE, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline")
+    assert service.end(signal.SIGTERM, 60) == 0
+    log = service.log.read_text()
+    assert '"event": "stopped", "rows_left": 0, "shipped": true, "gave_up": false' in log
+    assert "something did not stop in time" in log
+
+
 def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
     no_auth = ["--root", tmp_root, "--no-auth", "--outbox", str(tmp_path / "o")]
     assert serve.main([*no_auth, "--model", "m", "--host", "0.0.0.0"]) == 2

@@ -24,13 +24,13 @@ ELSEWHERE = {
         contract/runs.py Timing.poll
         emr/estimate.py _estimate_stage
         emr/serverless/job.py _make_application
-        inference/api.py make_router.metrics
         inference/auth.py limit_rate
         inference/auth.py sign_session
         inference/auth.py open_session
         inference/clock_skew.py ClockSkew.check
         inference/outbox/shipper.py Shipper._is_due
         inference/outbox/shipper.py Shipper._work
+        inference/readiness.py Gauges.measure
         inference/service.py Service.start
         jobs/engines/embedded/cells.py count_delays
         jobs/engines/embedded/read.py convert
@@ -47,6 +47,7 @@ ELSEWHERE = {
         """,
     "bytes, in units or for each part": """
         emr/package.py publish_package
+        inference/body_limits.py BodyLimits._measure_patience
         inference/pages/models.py _describe_version
         jobs/datasets/plan.py _assign_splits
         jobs/engines/mapreduce/splits.py _split_file

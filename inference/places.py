@@ -1,0 +1,55 @@
+"""Places and bytes that requests under way may hold, all together and each key: one caller cannot shut out the others.
+
+    with places.take(caller.share_name, size):      # Refused (503) when there is no place
+        ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from inference.auth import Refused
+
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+class Places:
+    """Counts on one event loop. A `key` of None has no share of its own."""
+
+    def __init__(self, most: int, most_bytes: int, share: float) -> None:
+        """`share`: of both, that one key may hold at the most; of a small queue one place at the least."""
+        self.most, self.most_bytes = most, most_bytes
+        self._most_of_key, self._bytes_of_key = max(int(most * share), 1), int(most_bytes * share)
+        self.taken, self._bytes = 0, 0
+        self._of: Counter[str] = Counter()
+        self._bytes_of: Counter[str] = Counter()
+
+    @contextmanager
+    def take(self, key: str | None, size: int) -> Iterator[None]:
+        """Holds one place and `size` bytes. Refused (503)."""
+        self._check(key, size)
+        self._count(key, 1, size)
+        try:
+            yield
+        finally:
+            self._count(key, -1, -size)
+
+    def _check(self, key: str | None, size: int) -> None:
+        # A request that is alone gets in, whatever it brings.
+        if self.taken >= self.most or (self.taken and self._bytes + size > self.most_bytes):
+            raise Refused(503, "queue_full", f"{self.taken} predictions are under way. Try again later.", RETRY_AFTER)
+        if key is None or not self._of[key]:
+            return
+        if self._of[key] >= self._most_of_key or self._bytes_of[key] + size > self._bytes_of_key:
+            raise Refused(503, "key_has_its_share", f"{self._of[key]} predictions of the key {key} are under way, as many as "
+                          f"one key may have. Wait for answers, or see serve.key_share.", RETRY_AFTER)
+
+    def _count(self, key: str | None, places: int, size: int) -> None:
+        self.taken, self._bytes = self.taken + places, self._bytes + size
+        if key is not None:
+            self._of[key] += places
+            self._bytes_of[key] += size
+            if not self._of[key]:
+                del self._of[key], self._bytes_of[key]
