@@ -81,7 +81,7 @@ def simulate(week: Week, years: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def shares(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(share, linearised size, Kish's size) of sums of shape (4, …), as metrics.estimate has them of whole numbers."""
+    """(share, linearised size, Kish's size) of sums of shape (4, …), as metrics.selection.estimate has them of whole numbers."""
     weight, right, squared, squared_right = sums
     value, kish = right / weight, weight**2 / squared
     variance = ((1 - value) ** 2 * squared_right + value**2 * (squared - squared_right)) / weight**2

@@ -4,7 +4,8 @@ from typing import Any
 
 from command.command import Outcome
 from command.terminal import align, escape
-from contract.documents.evaluation import Evaluation, Figure, Rows
+from contract.documents.evaluation import Evaluation, Rows
+from contract.documents.version_figures import Figure
 
 ALWAYS_SHOWN = {"predictions", "labels", "vote"}  # other counts of rows only when they are not 0
 

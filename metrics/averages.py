@@ -15,7 +15,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from contract.documents.evaluation import Averages, Figure
+from contract.documents.version_figures import Averages, Figure
 from metrics.figure import missing
 from metrics.intervals import SMALLEST_SUPPORT, wilson
 from metrics.per_class import Confusion

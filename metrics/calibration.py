@@ -10,7 +10,7 @@ import numpy as np
 
 from contract.confidence import EDGES
 from contract.counts import BINS, CONFIDENCE_SCALE
-from contract.documents.evaluation import Bucket, Calibration, ClassCalibration, Reliability
+from contract.documents.version_figures import Bucket, Calibration, ClassCalibration, Reliability
 from contract.errors import UsageError
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import share

@@ -11,24 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 from contract import clock
 from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, Origin, sum_by
-from contract.documents.evaluation import (
-    Consensus,
-    Delay,
-    Drift,
-    Evaluation,
-    LeftOut,
-    Rows,
-    SliceValue,
-    TrendPoint,
-    Version,
-)
+from contract.documents.evaluation import Consensus, Delay, Drift, Evaluation, LeftOut, Rows, SliceValue, TrendPoint
+from contract.documents.version_figures import Version
 from contract.samples import Sample
 from metrics import label_delay
 from metrics.agreement import alpha, labelers
-from metrics.basis import Basis, basis_of
 from metrics.drift import drift
-from metrics.estimate import accuracy, by_origin, estimate
-from metrics.origin_sums import select_labelled, sums_by_origin
+from metrics.selection.basis import Basis, basis_of
+from metrics.selection.estimate import accuracy, by_origin, estimate
+from metrics.selection.origin_sums import select_labelled, sums_by_origin
 from metrics.since_dataset import Learnt, count_since_dataset
 from metrics.unlabelled import check_on_later, estimate_unlabelled
 from metrics.version import Rules, make_version_figures, margins_by_version

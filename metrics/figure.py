@@ -4,7 +4,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from contract.documents.evaluation import Figure
+from contract.documents.version_figures import Figure
 from metrics import intervals
 
 

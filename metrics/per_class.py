@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contract.counts import UNNAMED
-from contract.documents.evaluation import ClassCalibration, Figure, OfClass, Pair, UnnamedWrong
+from contract.documents.version_figures import ClassCalibration, Figure, OfClass, Pair, UnnamedWrong
 from metrics.calibration import NO_CONFIDENCE
 from metrics.cells import Cells
 from metrics.figure import figures, missing, shares

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contract.counts import BINS
-from contract.documents.evaluation import Check, Promised, UnlabelledEstimate
+from contract.documents.version_figures import Check, Promised, UnlabelledEstimate
 from metrics import calibration as conf
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import missing, share

@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 
 from contract.counts import UNNAMED, Origin
-from contract.documents.evaluation import LabelCount, Threshold, TopK, Version
+from contract.documents.version_figures import LabelCount, Threshold, TopK, Version
 from metrics import calibration as conf
 from metrics.averages import averages
-from metrics.basis import Basis
 from metrics.cells import NO_RANK, Cells, by_version
-from metrics.corrected import correct_for_selection
-from metrics.estimate import accuracy, by_origin, estimate
 from metrics.figure import share
 from metrics.intervals import CONFIDENCE
-from metrics.origin_sums import Sums
 from metrics.per_class import (
     MOST_CONFUSION,
     confusion,
@@ -29,6 +25,10 @@ from metrics.per_class import (
     per_class,
     split_of,
 )
+from metrics.selection.basis import Basis
+from metrics.selection.corrected import correct_for_selection
+from metrics.selection.estimate import accuracy, by_origin, estimate
+from metrics.selection.origin_sums import Sums
 from metrics.unlabelled import estimate_unlabelled
 from metrics.window import WindowCounts
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from contract.counts import ROWS, TABLES, DayCounts, canonical, sum_by
 from contract.samples import KINDS
 from metrics import label_delay, marginals
-from metrics.origin_sums import Sums, sums_by_origin
+from metrics.selection.origin_sums import Sums, sums_by_origin
 from metrics.unlabelled import bins_by_version
 
 if TYPE_CHECKING:

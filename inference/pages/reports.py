@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract import jsonio, layout
-from contract.documents.evaluation import Version
+from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
 from contract.evaluations import find_evaluation
 from contract.report_script import csp_source

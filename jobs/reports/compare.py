@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import layout
-from contract.documents.evaluation import Evaluation, Figure, OfOrigin, Version
+from contract.documents.evaluation import Evaluation
+from contract.documents.version_figures import Figure, OfOrigin, Version
 from contract.errors import NotFound
 from contract.evaluations import find_evaluation
 from contract.stores.store import Storage

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.documents.evaluation import Pair
+from contract.documents.version_figures import Pair
 from metrics.figure import ratio
 
 MOST = 25

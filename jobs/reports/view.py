@@ -6,14 +6,8 @@ The template (templates/report.html) only places it. Nothing is computed here th
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from contract.documents.evaluation import (
-    Delay,
-    Evaluation,
-    Figure,
-    OfClass,
-    SinceDataset,
-    Version,
-)
+from contract.documents.evaluation import Delay, Evaluation, SinceDataset
+from contract.documents.version_figures import Figure, OfClass, Version
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
 from metrics.figure import ratio

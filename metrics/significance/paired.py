@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.documents.evaluation import Figure
+from contract.documents.version_figures import Figure
 from metrics.figure import missing, share
 from metrics.intervals import CONFIDENCE, SEED, paired_interval
 from metrics.significance.exact_tests import mcnemar

@@ -9,10 +9,10 @@ are expected and did not come: at a support of 20 its test failed healthy classe
 from collections.abc import Sequence
 from typing import Any
 
-from metrics.estimate import estimate_linearised_size
 from metrics.figure import shares
 from metrics.intervals import effective_size, wilson
-from metrics.origin_sums import Sums
+from metrics.selection.estimate import estimate_linearised_size
+from metrics.selection.origin_sums import Sums
 from metrics.significance.exact_tests import shares_against
 from metrics.significance.share_of_origin import p_of_share
 

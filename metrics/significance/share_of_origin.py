@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from metrics.estimate import NO_LABELS, estimate_linearised_size, hajek
 from metrics.figure import share
 from metrics.intervals import effective_size
-from metrics.origin_sums import Sums
+from metrics.selection.estimate import NO_LABELS, estimate_linearised_size, hajek
+from metrics.selection.origin_sums import Sums
 
 ENOUGH_KISH = 100
 

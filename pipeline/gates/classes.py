@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.policy import GatePolicy
-from metrics.origin_sums import Sums
+from metrics.selection.origin_sums import Sums
 from metrics.significance.exact_tests import holm
 from metrics.significance.share_of_class import judge_counted, judge_weighted
 from pipeline.gates.accuracy import choose_origin

@@ -16,7 +16,7 @@ from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
-from metrics.origin_sums import Sums, sums_by_origin
+from metrics.selection.origin_sums import Sums, sums_by_origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

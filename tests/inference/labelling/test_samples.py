@@ -17,8 +17,8 @@ from contract.storage import open_root, read_json
 from inference import review
 from inference.keys import KeyRing
 from inference.labelling import items as day_items
-from metrics.estimate import hajek
-from metrics.origin_sums import Sums
+from metrics.selection.estimate import hajek
+from metrics.selection.origin_sums import Sums
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship
 
 CELLS = {Cell("a", 19): 900, Cell("a", 10): 60, Cell("b", 19): 30, Cell("b", None): 10}

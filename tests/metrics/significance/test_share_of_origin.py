@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import beta, binom, binomtest
 
 from contract.counts import WEIGHT_SCALE
-from metrics.estimate import estimate
-from metrics.origin_sums import Sums
+from metrics.selection.estimate import estimate
+from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_origin import invert_test, is_uneven, judge_share, p_of_share
 
 LEVEL = 0.05 / 365

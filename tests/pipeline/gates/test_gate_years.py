@@ -8,7 +8,7 @@ import pytest
 from benchmarks import gate_years, uneven_years
 from contract import clock
 from contract.policy import GatePolicy
-from metrics.origin_sums import Sums
+from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_origin import judge_share, p_of_share
 from pipeline.gates.decide import decide
 from tests.pipeline.gates.test_decide import audit, evaluation

@@ -5,7 +5,7 @@ import pytest
 
 from contract.counts import UNNAMED
 from contract.policy import GatePolicy
-from metrics.origin_sums import Sums
+from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_class import judge_weighted
 from pipeline.gates.classes import family_gates
 from pipeline.gates.tally import tally

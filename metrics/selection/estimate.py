@@ -11,11 +11,11 @@ added across origins.
 from collections.abc import Mapping
 
 from contract.counts import Origin
-from contract.documents.evaluation import Estimate, Figure, OfOrigin, Weighted
-from metrics.basis import Basis
+from contract.documents.version_figures import Estimate, Figure, OfOrigin, Weighted
 from metrics.figure import missing, share
 from metrics.intervals import effective_size, wilson
-from metrics.origin_sums import Sums, select_labelled
+from metrics.selection.basis import Basis
+from metrics.selection.origin_sums import Sums, select_labelled
 
 NO_LABELS = "no labels"
 NOT_KNOWN = Basis(False, "how the labels came about was not looked up")
@@ -63,7 +63,7 @@ def estimate(origins: dict[str, Sums], confidence: float, bases: Mapping[Origin,
 
     Weighted where weights of that origin are known and change it; otherwise its plain share, and `weighted` says so.
     Rows without a known weight stay out of the weighted share, and `rests_on` counts them.
-    `bases` (metrics.basis) says what each origin's labels rest on; without it nothing counts as unbiased.
+    `bases` (metrics.selection.basis) says what each origin's labels rest on; without it nothing counts as unbiased.
     """
     labelled = select_labelled(origins)
     if not labelled:

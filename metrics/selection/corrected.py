@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, Origin
-from contract.documents.evaluation import Corrected, CorrectedCalibration, CorrectedClass, CorrectedPair, Weighted
+from contract.documents.version_figures import Corrected, CorrectedCalibration, CorrectedClass, CorrectedPair, Weighted
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import missing
 from metrics.intervals import SEED, SMALLEST_SUPPORT, wilson

@@ -6,7 +6,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from contract.counts import UNNAMED, DayCounts, empty_tables
 from metrics import held_out
-from metrics.corrected import estimate_shares
+from metrics.selection.corrected import estimate_shares
 from metrics.version import Rules, make_version_figures, margins_by_version
 from metrics.window import WindowCounts
 
