@@ -113,7 +113,13 @@ def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
 
 
 def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
-    """The counts of every day that an evaluation document names, by day."""
+    """The counts of every day that an evaluation document names, by day.
+
+    Mismatch when they were made by other rules than this release's: its tables lack what is asked of them.
+    """
+    if evaluation["rules"] != RULES:
+        raise Mismatch(f"the evaluation of {evaluation['as_of']}: expected counts by rules {RULES}, got some by rules "
+                       f"{evaluation['rules']}. Evaluate again: trueup evaluate --model {evaluation['model']}.")
     return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
 
 

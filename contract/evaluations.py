@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from contract import layout
+from contract.counts import RULES
 from contract.documents.evaluation import Evaluation, parse
 from contract.errors import NotFound
 from contract.storage import read_json
@@ -39,7 +40,9 @@ def find_newest_to_judge(storage: Storage, model: str) -> str:
 
 
 def is_verdict(evaluation: Evaluation) -> bool:
-    """Whether an evaluation is of role live and ends with the newest day of data (where that is recorded)."""
+    """Whether an evaluation is by today's rules, of role live, and ends with the newest day of data (where recorded)."""
+    if evaluation["rules"] != RULES:
+        return False
     return evaluation["role"] == "live" and evaluation["window"]["to"] >= (evaluation.get("newest_day") or "")
 
 

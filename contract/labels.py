@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from contract.counts import UNNAMED
 from contract.errors import BadLabel
 
 LONGEST = 200
@@ -21,6 +22,15 @@ VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 PLANE_OF_TAGS = range(0xE0000, 0xE1000)
 # Before a variation selector: symbols and pictures, and letters without case, as of Chinese and Burmese.
 VARIED = ("So", "Sm", "Sk", "Po", "Pd", "Lo")
+
+
+def normalise_class(name: object) -> str:
+    """The name of a class, in the form of labels. BadLabel also for `≠`, which says that an answer is wrong (rule 4a)."""
+    text = normalise(name)
+    if text == UNNAMED:
+        raise BadLabel(f"expected the name of a class, got {UNNAMED!r}, which says that an answer is wrong and names none. "
+                       f"Give the class another name.")
+    return text
 
 
 def normalise(label: object) -> str:

@@ -60,7 +60,7 @@ def store_pictures(storage: Storage, folder: Path, labeler: str, at: int,
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in layout.PICTURES or not path.is_file():
             continue
-        label = labels.normalise(path.parent.name)
+        label = labels.normalise_class(path.parent.name)
         try:
             data, extension, _ = strip_metadata(path.read_bytes())
         except BadImage as error:

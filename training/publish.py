@@ -133,7 +133,7 @@ def read_classes(path: Path) -> list[str]:
         raise UsageError(f"--classes {path}: expected a text file with one class a line or a JSON list, got {error}.") from None
     try:
         found = json.loads(content) if content.lstrip().startswith("[") else content.rstrip().splitlines()
-        names = [labels.normalise(str(name)) for name in found]
+        names = [labels.normalise_class(str(name)) for name in found]
     except (ValueError, BadLabel) as error:
         raise UsageError(f"--classes {path}: {error}") from None
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -185,7 +185,7 @@ def check_on(card: Card, weights: bytes, folder: Path) -> dict[str, Any]:
     from metrics.figure import share
     from metrics.intervals import CONFIDENCE
 
-    files = [(path, labels.normalise(path.parent.name)) for path in sorted(folder.glob("*/*"))
+    files = [(path, labels.normalise_class(path.parent.name)) for path in sorted(folder.glob("*/*"))
              if path.suffix.lower() in layout.PICTURES]
     unknown = sorted({label for _, label in files} - set(card.classes))
     if not files or unknown:

@@ -7,7 +7,9 @@ from contract import counts_store
 from contract.counts import ROWS, TABLES, DayCounts, empty_tables
 from contract.counts_store import CountsDocument
 from contract.errors import Mismatch
+from contract.evaluations import is_verdict
 from contract.storage import open_storage
+from tests import figures
 
 DAY = "2026-11-20"
 
@@ -62,3 +64,11 @@ def test_a_table_that_is_gone_is_an_error(tmp_root):
         counts_store.read(storage, document)
     store(storage, counts())
     assert counts_store.read(storage, document) == counts()
+
+
+def test_counts_of_other_rules_are_not_judged(tmp_root):
+    """An older release's evaluation names tables that lack what is asked of them now."""
+    made = figures.document(figures.day([figures.cell("a", "a")])) | {"rules": "1"}
+    with pytest.raises(Mismatch, match=r"expected counts by rules 2, got some by rules 1\. Evaluate again"):
+        counts_store.load_all(open_storage(tmp_root), made)
+    assert not is_verdict(made) and is_verdict(made | {"rules": "2"})

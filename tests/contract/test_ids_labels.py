@@ -118,3 +118,10 @@ def test_normalising_twice_changes_nothing(text):
     except BadLabel:
         return
     assert normalise(once) == once
+
+
+def test_wrong_is_a_label_and_no_class():
+    assert labels.normalise(" ≠ ") == "≠"
+    with pytest.raises(BadLabel, match="says that an answer is wrong and names none"):
+        labels.normalise_class(" ≠ ")
+    assert labels.normalise_class(" a  b ") == "a b"
