@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract import clock, ids
 from contract.errors import BadLabel
-from contract.labels import normalise
+from contract.labels import normalise, normalise_class
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59), timezones=st.just(UTC))
 
@@ -121,7 +121,7 @@ def test_normalising_twice_changes_nothing(text):
 
 
 def test_wrong_is_a_label_and_no_class():
-    assert labels.normalise(" ≠ ") == "≠"
+    assert normalise(" ≠ ") == "≠"
     with pytest.raises(BadLabel, match="says that an answer is wrong and names none"):
-        labels.normalise_class(" ≠ ")
-    assert labels.normalise_class(" a  b ") == "a b"
+        normalise_class(" ≠ ")
+    assert normalise_class(" a  b ") == "a b"
