@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from contract import jsonio, layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import find_evaluation
+from contract.evaluations import find_evaluation, find_verdict
+from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
@@ -35,8 +36,9 @@ def make_router(site: Site) -> APIRouter:
         names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
+        verdict = await run_in_thread(_describe_verdict, site.storage, name)
         return site.render(request, "reports.html", caller, names=names, name=name, evaluations=evaluations,
-                           shown=SHOWN)
+                           shown=SHOWN, now=verdict)
 
     @router.get("/reports/{model}/{evaluation}/{file}")
     async def report(model: str, evaluation: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
@@ -48,6 +50,21 @@ def make_router(site: Site) -> APIRouter:
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
+
+
+def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
+    """Returns what the gates say of the version that is live now; of a report they say nothing (contract.evaluations)."""
+    newest = Registry(storage, model).newest()
+    live = newest.state.live if newest else None
+    try:
+        found = find_verdict(storage, model, live)
+        known_at = f" (Known at {found['as_of'][:16]}.)" if found else ""
+    except (Mismatch, NotFound, ValueError, KeyError) as error:  # a damaged document is named in the list
+        return {"verdict": "", "sentence": f"No verdict can be read: {error}"}
+    what = f"version {live}" if live else "any version"
+    if found is None:
+        return {"verdict": "", "sentence": f"No gate has judged {what} yet: run trueup gate --model {model}."}
+    return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}"}
 
 
 def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:

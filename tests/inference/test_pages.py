@@ -312,6 +312,20 @@ def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
     assert re.search(r'pass</span> <span class="hint">version 9</span>', page)
 
 
+def test_the_verdict_that_is_shown_is_of_the_version_that_is_live(service):
+    """After a rollback the newest evaluation's verdict, of another version, is none on what answers now."""
+    older, newer = (layout.evaluation(MODEL, name) for name in ("20261120T080000Z-0123abcd", "20261121T080000Z-0123abcd"))
+    said = {"as_of": "2026-11-20T08:00:00Z", "gates": []}
+    for folder, verdict, version in ((older, "fail", "1"), (newer, "pass", "2")):
+        service.storage.put(folder + "evaluation.json", evaluation_of(version))
+        service.storage.put(folder + "decision.json", jsonio.dumps(said | {
+            "verdict": verdict, "version": version, "sentence": f"Version {version} says {verdict}."}))
+    with browser(service) as client:
+        page = client.get("/reports").text
+    head = page[:page.index("<table>")]
+    assert "Version 1 says fail." in head and "Version 2" not in head
+
+
 def test_a_damaged_evaluation_is_named_and_the_others_are_listed(service):
     good, cut = (layout.evaluation(MODEL, name) for name in ("20261121T080000Z-0123abcd", "20261122T080000Z-0123abcd"))
     service.storage.put(good + "evaluation.json", evaluation_of("1"))
