@@ -2,8 +2,8 @@
 
 Weighted shares are Hajek's on the rows of a class, tested by the binomial tail (share_of_origin.py) at the smaller of two
 effective sizes: the linearised one, and Kish's. The linearised size alone is far too large where one to three heavy rows
-are expected and did not come: at a support of 20 its test failed healthy classes 67 times as often as it said
-(simulated: benchmarks/class_gates.py).
+are expected and did not come: at 20 labels and a level of 0.0001 its test failed healthy classes 71 times as often as it
+said (simulated: benchmarks/class_gates.py).
 """
 
 from collections.abc import Sequence
