@@ -16,7 +16,7 @@ PACKAGES = [
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     *("jobs.erasing", "jobs.imports", "jobs.reports", "jobs.scoring"),
     "jvm",
-    *("metrics", "metrics.significance"),
+    *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]

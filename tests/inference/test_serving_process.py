@@ -69,7 +69,6 @@ def test_a_picture_that_is_decoded_for_ever_holds_up_no_stop(tmp_root, tmp_path)
     assert service.end(signal.SIGTERM, 60) == 0
     log = service.log.read_text()
     assert '"event": "stopped", "rows_left": 0, "shipped": true, "gave_up": false' in log
-    assert "something did not stop in time" in log
 
 
 def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
