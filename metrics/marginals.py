@@ -35,14 +35,14 @@ def by_rank(cells: "pa.Table") -> "pa.Table":
 
 def by_weighted_pair(cells: "pa.Table") -> "pa.Table":
     """(version, origin, predicted, label) with the weights, of rows whose weight is known: the confusion that they stand for."""
-    return _margin("cells", _select_weighted(cells), ["model_version", "predicted", "label", "origin"], WEIGHTS)
+    return _margin_or_empty(_select_weighted(cells), ["model_version", "predicted", "label", "origin"], WEIGHTS)
 
 
 def by_weighted_bin(cells: "pa.Table") -> "pa.Table":
     """(version, origin, bin, right or wrong) with the weights, of rows whose weight is known."""
-    return _margin("cells", _merge_labels(_select_weighted(cells), RIGHT),
-                   ["model_version", "predicted", "confidence_bin", "label", "origin"],
-                   [*WEIGHTS, "sum_weight_confidence"])
+    return _margin_or_empty(_merge_labels(_select_weighted(cells), RIGHT),
+                            ["model_version", "predicted", "confidence_bin", "label", "origin"],
+                            [*WEIGHTS, "sum_weight_confidence"])
 
 
 def by_value(slices: "pa.Table") -> "pa.Table":
@@ -74,6 +74,11 @@ def _merge_labels(table: "pa.Table", predicted: str | None = None, keep: str | N
         label = pc.if_else(pc.equal(table["label"], keep), keep, label)
     columns = {"predicted": named, "label": label}
     return pa.table([columns.get(name, table[name]) for name in table.column_names], table.column_names)
+
+
+def _margin_or_empty(table: "pa.Table", keys: Sequence[str], values: Sequence[str]) -> "pa.Table":
+    """The margin of cells, at no cost where there are none: most days have no weights."""
+    return _margin("cells", table, keys, values) if table.num_rows else TABLES["cells"].arrow().empty_table()
 
 
 def _margin(name: str, table: "pa.Table", keys: Sequence[str], values: Sequence[str]) -> "pa.Table":
