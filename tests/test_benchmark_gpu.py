@@ -67,3 +67,30 @@ def test_all_parts_together_take_ten_minutes_at_most():
 def test_a_difference_is_noise_by_the_number_of_pictures():
     assert noise(0.97, 400, 2) == pytest.approx(2 * (0.97 * 0.03 / 400 * 1.5) ** 0.5)
     assert noise(1.0, 400, 1) > 0
+
+
+@pytest.mark.slow("networks")
+def test_the_lines_that_need_a_gpu_run_where_the_cpu_passes_for_one(tmp_path, monkeypatch, capsys):
+    import torch
+    from torch import distributed as dist
+
+    from benchmarks.gpu import digits, ranks, service
+    from benchmarks.gpu.result import Asked
+    from inference.model import devices
+
+    asked, start, device = Asked("cuda", True), dist.init_process_group, torch.device
+    monkeypatch.setattr(devices, "choose", lambda *_: torch.device("cpu"))
+    data = digits.prepare(str(tmp_path / "root"), asked)
+    digits.resume(data, "cuda", "cpu")
+    monkeypatch.delitem(digits.VARIANTS, "bfloat16, channels_last, torch.compile")  # it takes a minute
+    digits.compare(data)
+    monkeypatch.setattr(digits, "prepare", lambda *_: data)
+    service.show_labels(tmp_path)
+    service.show_direct([service.make_version(asked, seed) for seed in (1, 2)], asked)
+    path = ranks.write(tmp_path, asked, 1)
+    monkeypatch.setattr(dist, "init_process_group", lambda _, **more: start("gloo", **more))
+    monkeypatch.setattr(torch.cuda.nccl, "version", lambda: (2, 28, 9))
+    monkeypatch.setattr(torch, "device", lambda *parts: device("cpu") if parts[0] == "cuda" else device(*parts))
+    ranks.show_nccl(path)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert len(found) >= 12 and not any(entry.get("holds") is False for entry in found), found

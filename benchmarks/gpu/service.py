@@ -118,7 +118,7 @@ def show_labels(folder: Path) -> None:
     held = [p.data for p in pictures.load_part("held")[1]]
     for number_format in ("float32", "bfloat16"):
         look = Preprocess(resize=data.side, crop=data.side)
-        card, _ = describe(weights, "resnet18", look, pictures.CLASSES, "1", number_format)
+        card, _ = describe(weights, data.network, look, pictures.CLASSES, "1", number_format)
         rows = []
         for device in ("cpu", "cuda"):
             predictor = Predictor(card, weights, device)
