@@ -123,25 +123,23 @@ def run_rank(path: Path, synthetic: bool) -> None:
     document = json.loads(path.read_text())
     del document["rows"]
     job = Job.parse(document, str(path))
-    if synthetic:
-        loop.Feed = InMemory
     with join_process_group(job.threads) as group:
-        Timed(job, group).run()
+        Timed(job, group, InMemory(job.preprocess) if synthetic else None).run()
         if group.is_first:
             print(SPENT + json.dumps(Timed.spent), flush=True)
 
 
 class InMemory:
-    """Stands for training.feed.feed.Feed: pictures of noise made once."""
+    """A training.feed.batches.BatchSource: pictures of noise made once."""
 
-    def __init__(self, _storage: Any, preprocess: Any, _workers: int, cache_bytes: int) -> None:
+    def __init__(self, preprocess: Any) -> None:
         self.side = preprocess.crop
 
     def batches(self, _files: Any, _low: int, sizes: Sequence[int], _windows: Any = None) -> Iterator[Any]:
         """Yields batches of these sizes."""
         import torch
 
-        from training.feed.feed import Batch
+        from training.feed.batches import Batch
 
         made = torch.randint(0, 256, (max(sizes), self.side, self.side, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
         for size in sizes:

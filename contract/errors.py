@@ -84,6 +84,10 @@ class BadWeights(TrueupError):
     """Weights that do not match their card, their network, or that would need unchecked unpickling."""
 
 
+class GpuUnusable(TrueupError):
+    """A GPU was asked for, or is there, and torch cannot compute on it."""
+
+
 class VersionFailed(TrueupError):
     """The code of a version's own network ended instead of answering."""
 

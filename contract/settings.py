@@ -93,6 +93,8 @@ class TrainSettings(Section):
                            "do not decode again; 0: none")
     augment: str = Field("light", description="none, crop (anywhere, mirrored), light (small "
                          "turns, shifts, light) or photo (flips and zoom, too)")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto (a GPU where torch can use one), cpu, or cuda: an "
+                        "error where no GPU can be used")
     precision: str = Field("float32", description="float32 or bfloat16 (autocast)")
     channels_last: bool = Field(False, description="memory format of the network; pays on GPUs and large images")
     compile: bool = Field(False, description="torch.compile; pays after minutes of training")
@@ -110,6 +112,8 @@ class ServeSettings(Section):
     ship_seconds: float = Field(900.0, gt=0, description="oldest row that waits in the outbox")
     ship_bytes: int = Field(64 << 20, ge=1 << 10, description="bytes that make a file")
     outbox_bytes: int = Field(2 << 30, ge=1 << 20, description="outbox size at which requests are refused")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto (a GPU where torch can use one), cpu, or cuda: an "
+                        "error where no GPU can be used")
     max_batch: int = Field(7, ge=1, description="images that are computed together at the most; on a GPU more pay")
     max_delay_ms: float = Field(20.0, ge=0, description="how long a batch waits for images that are being decoded")
     lanes: int = Field(2, ge=1, description="batches side by side on a CPU when more wait, each on its part of the cores")

@@ -12,13 +12,16 @@ from inference.decoders import Decoders
 class Cores:
     """Divides the cores that networks may use when this is made: OMP_NUM_THREADS, else all."""
 
-    def __init__(self, lanes: int) -> None:
-        """`lanes`: how many batches run side by side at most; on a GPU one, for it runs them one after another anyway."""
-        from inference.model import predictor
+    def __init__(self, lanes: int, device: str = "auto") -> None:
+        """`lanes`: how many batches run side by side at most; on a GPU one, for it runs them one after another anyway.
+
+        `device`: auto, cpu or cuda.
+        """
+        from inference.model import devices, predictor
 
         self._set_threads = predictor.set_threads
         self.cores = predictor.count_threads()
-        self.lanes = 1 if predictor.has_gpu() else min(lanes, self.cores)
+        self.lanes = 1 if devices.choose(device).type == devices.CUDA else min(lanes, self.cores)
 
     def set_share(self, alone: bool) -> None:
         """Lets the calling thread compute on all cores if it is `alone`, else on its part of them."""

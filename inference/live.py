@@ -45,8 +45,8 @@ class RefusedVersion:
 class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
-    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics) -> None:
-        self.model, self.max_batch, self.metrics = model, max_batch, metrics
+    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto") -> None:
+        self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
@@ -144,7 +144,7 @@ class LiveModel:
     def _load(self, version: str) -> Predictor:
         from inference.model.predictor import Predictor
 
-        predictor = Predictor(self._registry.card(version), self._registry.weights(version))
+        predictor = Predictor(self._registry.card(version), self._registry.weights(version), self.device)
         for batch in sorted({1, self.max_batch}):
             predictor.run_trial(batch)
         return predictor

@@ -71,6 +71,10 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
     from inference.outbox.outbox import Outbox
     from inference.service import Service
 
+    if settings.serve.device == "cuda":
+        from inference.model import devices
+
+        devices.choose(devices.CUDA)  # an error before anything is opened
     storage = open_root(settings.need_root(), create=True)
     keyring = _open_keyring(settings, storage, no_auth)
     outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage))

@@ -81,7 +81,7 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics) for name in models}
+        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device) for name in models}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -98,7 +98,7 @@ class Service:
 
     async def start(self) -> None:
         """Loads what is live, then begins to follow it and to ship."""
-        serve, cores = self.settings.serve, Cores(self.settings.serve.lanes)
+        serve, cores = self.settings.serve, Cores(self.settings.serve.lanes, self.settings.serve.device)
         self._decoders = cores.start_decoders()
         self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()

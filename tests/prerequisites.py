@@ -18,14 +18,17 @@ NOT_RUN = "NOT RUN: "
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """Something outside `.venv`: commands of which one is enough, or jars of which all are needed."""
+    """Something outside `.venv`: commands of which one is enough, jars of which all are needed, or the path in a variable."""
 
     cure: str
     commands: tuple[str, ...] = ()
     jars: tuple[str, ...] = ()
+    variable: str = ""
 
     def find(self) -> list[str]:
         """The paths found; empty when something is missing."""
+        if self.variable:
+            return [path for path in (os.environ.get(self.variable, ""),) if os.access(path, os.X_OK)]
         if self.jars:
             paths = [JARS / name for name in self.jars]
             return [str(path) for path in paths] if all(path.is_file() for path in paths) else []
@@ -44,6 +47,11 @@ PREREQUISITES = {
     ),
     "hadoop-streaming": Prerequisite("make jars", jars=("hadoop-streaming-3.3.4.jar",)),
     "mvn": Prerequisite("apt-get install maven", commands=("mvn",)),
+    "python312": Prerequisite(
+        "set PYTHON312 to a Python 3.12 that has torch, torchvision, numpy 2, pillow, pydantic, click, rich, pyyaml, "
+        "safetensors and scikit-learn",
+        variable="PYTHON312",
+    ),
     "git": Prerequisite("apt-get install git", commands=("git",)),
 }
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, NotFinite, UsageError
-from inference.model import network, preprocess
+from inference.model import devices, network, preprocess
 
 Prepared: TypeAlias = Tensor  # an image as a network gets it: float32 [3, H, W]; stacked, [n, 3, H, W]
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -36,12 +36,13 @@ class Predictor:
     """
 
     def __init__(self, card: Card, weights: bytes, device: str | None = None) -> None:
-        """Raises BadWeights when the weights do not fit, UsageError for a runtime that this Trueup does not have."""
+        """`device`: auto (the default), cpu or cuda. Raises BadWeights when the weights do not fit, UsageError for a runtime
+        that this Trueup does not have, GpuUnusable."""
         if card.runtime not in (TORCH, TORCHSCRIPT):
             raise UsageError(f"{card.model} version {card.version}: its card names the runtime {card.runtime!r}; "
                              f"expected {TORCH} or {TORCHSCRIPT}. Update Trueup, or publish the weights for torch.")
         self.card = card
-        self.device = torch.device(device or ("cuda" if has_gpu() else "cpu"))
+        self.device = devices.choose(device or devices.AUTO)
         self.number_format = FORMATS[card.number_format]
         self.network = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
         self._turn: AbstractContextManager[Any] = Lock() if network.is_own(card.network) else nullcontext()
@@ -127,11 +128,6 @@ class Predictor:
         """
         order = np.argsort(-row, kind="stable")[:k]
         return [(self.card.classes[i], float(row[i])) for i in order]
-
-
-def has_gpu() -> bool:
-    """Says whether there is a GPU that torch can use."""
-    return torch.cuda.is_available()
 
 
 def count_threads() -> int:

@@ -3,15 +3,16 @@
 `inspect` reads the header only and refuses what must not be decoded; no decoder sees what would cost too much
 (inference/model/work.py). `to_tensor` is `normalise(to_uint8(…))`, so training can augment in between. Resizing is
 Pillow's (integer arithmetic: the same pixels on every machine, and those of torchvision's own evaluation transforms on
-Pillow images). JPEGs are decoded by simplejpeg, which gives up at the first odd byte; Pillow then has the last word.
-Both are libjpeg-turbo: the pixels are the same.
+Pillow images). JPEGs are decoded by simplejpeg, which gives up at the first odd byte; Pillow then has the last word, and
+the only one where simplejpeg is not installed. Both are libjpeg-turbo: the pixels are the same.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -176,8 +177,8 @@ def _is_jpeg_without_orientation(data: bytes) -> bool:
 
 def _decode_turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
     """Decodes a JPEG in half of Pillow's time; None where it may have a flaw: Pillow decides then."""
-    import simplejpeg
-
+    if (simplejpeg := find_turbo()) is None:
+        return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours not in TURBO or height * width > (Image.MAX_IMAGE_PIXELS or 0):
@@ -186,6 +187,16 @@ def _decode_turbo(data: bytes, scratch: ndarray | None) -> ndarray | None:
         return simplejpeg.decode_jpeg(data, "RGB", buffer=scratch if fits else None)
     except ValueError:
         return None
+
+
+@cache
+def find_turbo() -> Any | None:
+    """Imports simplejpeg, once; None where it is not installed: Pillow then decodes the same pixels in twice the time."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
 
 
 def _load_rgb(image: Image.Image) -> Image.Image:

@@ -8,7 +8,13 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-UNUSED = 2  # references to an array that nobody uses: that of its list, that of the count itself
+
+def _count_unused() -> int:
+    held = [object()]
+    return sys.getrefcount(held[0])
+
+
+UNUSED = _count_unused()  # references to an array that nobody uses; what a call itself holds differs between Pythons
 
 
 class BatchBuffers:

@@ -1,6 +1,6 @@
 """Runs a worker's tasks: a chunk of rows is read and decoded, or its pixels are cached; the crops go into batch buffers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.model import preprocess as shared
-from training.feed import reader
 from training.feed.buffers import BatchBuffers
 from training.feed.cache import CachedPixels, CacheWriter
 from training.feed.crop import crop_into, decode_picture
 from training.feed.plan import WorkerPlan
-from training.feed.reader import Row
+from training.feed.row_source import Row
 
+ReadChunks = Callable[..., Iterator[list[Row]]]  # training.feed.row_source.RowSource.read_chunks
 BufferSlice = tuple[int, int, int]  # number of a buffer, first row in it, rows
 
 
@@ -49,11 +49,12 @@ class TaskRunner:
     `buffers` and `segments` (of the cache) are memory that all workers share.
     """
 
-    def __init__(self, plan: WorkerPlan, buffers: BatchBuffers, segments: Sequence[NDArray[np.uint8]]) -> None:
+    def __init__(self, plan: WorkerPlan, buffers: BatchBuffers, segments: Sequence[NDArray[np.uint8]],
+                 read_chunks: ReadChunks) -> None:
         self.plan = plan
         self.buffers = buffers
         self.cache = CacheWriter(segments, dict(plan.cache_used))
-        chunks = reader.read_chunks(plan.paths, plan.groups, plan.chunks, plan.shard, plan.shards)
+        chunks = read_chunks(plan.paths, plan.groups, plan.chunks, plan.shard, plan.shards)
         # Opens the files now, while other workers start; where all chunks are cached there is none.
         self.chunks = chain(list(islice(chunks, 1)), chunks)
 

@@ -24,36 +24,31 @@ from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
 from contract.stores.store import Storage
 from inference.model import lazy_torchvision
+from inference.model import preprocess as shared
 from training.feed import reader
+from training.feed.batches import Batch
 from training.feed.buffers import BatchBuffers
 from training.feed.cache import PictureCache
 from training.feed.decode import TaskRunner
 from training.feed.epoch import Epoch
 from training.feed.plan import MAX_LENT, CropWindows, Plan, WorkerPlan
+from training.feed.row_source import RowSource
 from training.feed.workers import Worker, start_workers, stop_workers
 
 FORK_FROM = 2000  # rows from which processes, which take longer to start, are faster than threads
-
-
-@dataclass
-class Batch:
-    """The rows of one step: uint8 [n, 3, H, W], int64 [n], and their image hashes. n may be 0."""
-
-    images: Tensor
-    labels: Tensor
-    hashes: list[str]
 
 
 class Feed:
     """Makes batches of any rows, epoch after epoch; workers and cached pictures stay until it is closed.
 
     `workers`: how many, by default the machine's cores. `forked`: processes instead of threads, by default where that pays.
-    `cache_bytes`: most memory for decoded pictures.
+    `cache_bytes`: most memory for decoded pictures. `rows`: where they are read, by default from the dataset's Petastorm files.
     """
 
     def __init__(self, storage: Storage, preprocess: Preprocess, workers: int | None = None, forked: bool | None = None,
-                 cache_bytes: int = 0) -> None:
+                 cache_bytes: int = 0, rows: RowSource | None = None) -> None:
         self.storage = storage
+        self.rows: RowSource = rows or reader.PetastormFiles()
         self.preprocess = preprocess
         self.max_workers = workers or os.cpu_count() or 1
         self.forked = forked
@@ -100,7 +95,7 @@ class Feed:
             epoch = self._plan(selected, skip, sizes, cache) if known else None
             paths: Sequence[Path] = []
             if epoch is None or epoch.needs_reading():
-                paths = stack.enter_context(reader.LocalFiles(self.storage, selected))
+                paths = stack.enter_context(self.rows.open(self.storage, selected))
                 self._read_row_groups(selected, paths)
                 epoch = epoch or self._plan(selected, skip, sizes, cache)
             steps = None
@@ -120,7 +115,7 @@ class Feed:
 
     def _read_row_groups(self, files: Sequence[DataFile], paths: Sequence[Path]) -> None:
         for file, path in zip(files, paths, strict=True):
-            groups = reader.read_row_groups(self.storage, file, path)
+            groups = self.rows.read_row_groups(self.storage, file, path)
             if groups != self.row_groups.setdefault(file.key, groups):
                 raise Mismatch(f"{self.storage.uri(file.key)}: expected the row groups that it had before, got others. The file "
                                f"was replaced while it was read; start again.")
@@ -128,17 +123,23 @@ class Feed:
     def _begin(self, plan: Plan, cache: PictureCache, worker_plans: Sequence[WorkerPlan]) -> BatchBuffers:
         """Gives the workers their plans, starting new workers where there are too few or of the other kind, or where their
         buffers are too small; returns the buffers."""
-        buffers, segments = plan.make_buffers(self.preprocess.crop, self.buffers), cache.segments
+        buffers, segments, read = plan.make_buffers(self.preprocess.crop, self.buffers), cache.segments, self.rows.read_chunks
         forked = self._should_fork(plan)
         if buffers is not self.buffers or len(self.workers) < len(worker_plans) or forked != self.workers[0].forked:
             self._stop_workers()
-            _import_for_workers()
+            self._import_for_workers()
             self.buffers = buffers
-            self.workers = start_workers(lambda worker_plan: TaskRunner(worker_plan, buffers, segments),
+            self.workers = start_workers(lambda worker_plan: TaskRunner(worker_plan, buffers, segments, read),
                                          self.max_workers if forked else len(worker_plans), forked)
         for worker, worker_plan in zip(self.workers, worker_plans, strict=False):
             worker.begin(worker_plan)
         return buffers
+
+    def _import_for_workers(self) -> None:
+        """Imports what workers need, once and for all of them."""
+        shared.find_turbo()
+        self.rows.prepare()
+        lazy_torchvision.load()
 
     def _should_fork(self, plan: Plan) -> bool:
         if self.forked is not None:
@@ -146,14 +147,6 @@ class Feed:
         running = bool(self.workers) and self.workers[0].forked
         pays = sum(plan.sizes) >= FORK_FROM and sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
         return running or pays
-
-
-def _import_for_workers() -> None:
-    """Imports what workers need, once and for all of them."""
-    import simplejpeg  # noqa: F401
-
-    reader.import_petastorm()
-    lazy_torchvision.load()
 
 
 @dataclass

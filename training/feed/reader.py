@@ -25,18 +25,11 @@ from contract.errors import Mismatch
 from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
 from training.feed.chunks import Chunk
+from training.feed.row_source import Row
 from training.feed.world import split_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class Row(NamedTuple):
-    """The columns of a row that training reads."""
-
-    image_sha256: str
-    image: bytes | memoryview  # a view of its row group's memory
-    label_index: int
 
 
 class Sample(NamedTuple):
@@ -199,6 +192,27 @@ def _list_all_row_groups(ventilator: Any) -> None:
     ventilator._max_ventilation_queue_size = sys.maxsize
     while not ventilator.completed():
         time.sleep(0.001)
+
+
+class PetastormFiles:
+    """The rows of a dataset's files, as a training.feed.row_source.RowSource."""
+
+    def prepare(self) -> None:
+        """Imports Petastorm."""
+        import_petastorm()
+
+    def open(self, storage: Storage, files: Sequence[DataFile]) -> "LocalFiles":
+        """Returns a context manager that gives the files' local paths."""
+        return LocalFiles(storage, files)
+
+    def read_row_groups(self, storage: Storage, file: DataFile, path: Path) -> list[int]:
+        """As the function of this name."""
+        return read_row_groups(storage, file, path)
+
+    def read_chunks(self, paths: Sequence[Path], groups: Sequence[int], chunks: Sequence[Chunk], shard: int = 0,
+                    shards: int = 1) -> Iterator[list[Row]]:
+        """As the function of this name."""
+        return read_chunks(paths, groups, chunks, shard, shards)
 
 
 class LocalFiles:

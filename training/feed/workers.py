@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import traceback
 import weakref
@@ -157,13 +158,13 @@ def _handle_messages(begin: Begin, pipe: Connection, messages: Iterator[Any]) ->
 def _run_process(begin: Begin, pipe: Connection) -> None:
     for connection in _own_ends:
         connection.close()  # or this process would keep open what tells the others that the rank is gone
-    import pyarrow
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the rank's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
-    pyarrow.set_cpu_count(1)
+    if pyarrow := sys.modules.get("pyarrow"):  # which the rank imported, if its rows come by way of it
+        pyarrow.set_cpu_count(1)
     try:
         _serve(begin, pipe)
     finally:

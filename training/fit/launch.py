@@ -79,6 +79,8 @@ def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
     gpu = int(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")) > 0
     # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
     distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
+    if gpu and job.train.device == "auto":  # Spark was asked for GPUs: a rank that cannot use its own is an error
+        job = job.model_copy(update={"settings": job.settings | {"device": "cuda"}})
     try:
         distributor.run(_make_rank_function(), job.to_dict(), str(HERE))
     except Exception as error:  # Spark wraps a rank's error in one of many kinds

@@ -21,7 +21,7 @@ from contract.errors import Mismatch, NotFinite
 from contract.storage import open_root
 from contract.stores.store import Storage
 from training.feed import augment
-from training.feed.feed import Batch, Feed
+from training.feed.batches import Batch, BatchSource
 from training.feed.normalise import Normaliser
 from training.feed.world import World, shuffle_files
 from training.fit import initial_weights
@@ -39,16 +39,19 @@ def run(job: dict[str, Any], alone: bool = False) -> dict[str, Any]:
     `alone`: whatever the environment says, as the only rank. Raises NotFinite, Mismatch, BadWeights on every rank alike.
     """
     parsed = Job.parse(job, "training job")
-    with join_process_group(parsed.threads, alone) as group:
+    with join_process_group(parsed.threads, alone, parsed.train.device) as group:
         if group.size != parsed.ranks:
             raise Mismatch(f"expected {parsed.ranks} ranks, the launcher made {group.size}. Check --ranks and the cluster.")
         return Loop(parsed, group).run()
 
 
 class Loop:
-    """One rank's training of one job."""
+    """One rank's training of one job.
 
-    def __init__(self, job: Job, process_group: ProcessGroup) -> None:
+    `feed`: where its batches come from, by default the dataset's Petastorm files; it is closed at the end.
+    """
+
+    def __init__(self, job: Job, process_group: ProcessGroup, feed: BatchSource | None = None) -> None:
         self.job, self.process_group, self.settings = job, process_group, job.train
         self.storage: Storage = open_root(job.root)
         dataset = manifest.load(self.storage, job.dataset)
@@ -59,8 +62,7 @@ class Loop:
         net, self.inherited = initial_weights.make_initial(job, self.storage)
         self.state = State(net, self.settings, process_group.device)
         self.class_weights = _weigh_classes(dataset, self.settings.class_weights, process_group.device)
-        cache_bytes = self.settings.cache_mib << 20 if self.settings.epochs > 1 else 0
-        self.feed = Feed(self.storage, job.preprocess, job.threads, cache_bytes=cache_bytes)
+        self.feed = feed or open_feed(job, self.storage)
         self.strength = augment.find_strength(self.settings.augment)
         self.normalise = Normaliser(job.preprocess)
         self.history: list[dict[str, Any]] = []
@@ -240,6 +242,14 @@ class Loop:
             self.checkpoints.save(Checkpoint(epoch, 0, result, facts), FINAL)
         self.process_group.barrier()
         return {"job": self.checkpoints.job, "epochs": epoch, "rank": self.process_group.rank}
+
+
+def open_feed(job: Job, storage: Storage) -> BatchSource:
+    """Returns the feed over the Petastorm files of a job's dataset."""
+    from training.feed.feed import Feed
+
+    cache_bytes = job.train.cache_mib << 20 if job.train.epochs > 1 else 0
+    return Feed(storage, job.preprocess, job.threads, cache_bytes=cache_bytes)
 
 
 def _weigh_classes(dataset: Manifest, how: str, device: torch.device) -> torch.Tensor | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from inference.model import devices
 from training.errors import RankGone
 
 
@@ -49,23 +50,24 @@ def _as_rank_gone() -> Iterator[None]:
 
 
 @contextmanager
-def join_process_group(threads: int, alone: bool = False) -> Iterator[ProcessGroup]:
+def join_process_group(threads: int, alone: bool = False, device_asked: str = devices.AUTO) -> Iterator[ProcessGroup]:
     """Joins the group that torchrun (also inside TorchDistributor) names in the environment; `alone`: this process by itself.
 
-    Gloo on CPUs, NCCL on GPUs. Sets torch's threads to `threads`, because both launchers leave one a rank; restored at the end.
+    `device_asked`: auto, cpu or cuda (inference.model.devices). NCCL where each rank has a GPU, else Gloo.
+    Sets torch's threads to `threads`, because both launchers leave one a rank; restored at the end.
     """
     size = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
     rank = 0 if alone else int(os.environ.get("RANK", "0"))
     threads_before, mode_before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    device = _choose_device()
+    device = _choose_device(device_asked)
     if device.type == "cpu":
         torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less an import of 3 seconds
         # Filling only helps debugging, and costs time. (torch makes the attribute when it is imported; mypy cannot see it.)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if size > 1:
         with _as_rank_gone():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            dist.init_process_group(choose_backend(device))
     try:
         yield ProcessGroup(rank, size, device)
     finally:
@@ -75,9 +77,15 @@ def join_process_group(threads: int, alone: bool = False) -> Iterator[ProcessGro
         torch.set_deterministic_debug_mode(mode_before)
 
 
-def _choose_device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-    torch.cuda.set_device(device)
+def _choose_device(asked: str) -> torch.device:
+    device = devices.choose(asked, int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
+
+
+def choose_backend(device: torch.device) -> str:
+    """Returns nccl where every rank of this machine has a GPU of its own; gloo on CPUs and for ranks that share a GPU, which
+    NCCL refuses."""
+    ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return "nccl" if device.type == "cuda" and ranks_here <= torch.cuda.device_count() else "gloo"

@@ -63,7 +63,7 @@ def test_processes_that_decode_make_the_weights_that_threads_make_and_end_with_w
 
 
 def test_the_benchmarks_pictures_in_memory_can_stand_for_the_feed(world, monkeypatch):
-    monkeypatch.setattr(training_loop, "Feed", InMemory)
+    monkeypatch.setattr(training_loop, "open_feed", lambda job, _: InMemory(job.preprocess))
     assert world.train(epochs=1).metrics["epochs"][0]["rows"] == world.made.rows["train"]
 
 
