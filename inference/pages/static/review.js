@@ -12,7 +12,7 @@ function show() {
   count.textContent = wrong ? `${wrong} marked as wrong` : "";
   for (const box of boxes) {
     const verdict = box.parentElement.querySelector(".verdict");
-    verdict.textContent = verdict.textContent.replace(/(right|wrong)$/, box.checked ? "right" : "wrong");
+    verdict.textContent = box.checked ? "right" : unsure(box) ? "not sure" : "wrong";
   }
 }
 
