@@ -213,4 +213,6 @@ class KnownKeys(Generic[Document]):
 
 async def _follow(future: Future[Any]) -> Any:
     """Waits for a call that others may wait for, too: who gives up must not cancel it for them."""
-    return await asyncio.shield(asyncio.wrap_future(future))
+    wrapped = asyncio.wrap_future(future)
+    wrapped.add_done_callback(lambda done: done.cancelled() or done.exception())  # who gave up does not ask how it ended
+    return await asyncio.shield(wrapped)
