@@ -71,6 +71,17 @@ def test_a_picture_that_is_decoded_for_ever_holds_up_no_stop(tmp_root, tmp_path)
     assert '"event": "stopped", "rows_left": 0, "shipped": true, "gave_up": false' in log
 
 
+def test_a_thread_that_never_ends_holds_up_no_stop_and_is_said(tmp_root, tmp_path):
+    """Not one of ours, which end with the process: what a library or a version's own code may leave behind."""
+    publish_tiny(tmp_root)
+    service = ServiceProcess(tmp_root, tmp_path, "--no-auth", before=(
+        "import threading, time\nimport inference.serve\ninference.serve.END_S = 1.0\n"
+        "threading.Thread(target=time.sleep, args=(300,)).start()"))
+    service.url()
+    assert service.end(signal.SIGTERM, 60) == 0
+    assert "something did not stop in time" in service.log.read_text()
+
+
 def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
     no_auth = ["--root", tmp_root, "--no-auth", "--outbox", str(tmp_path / "o")]
     assert serve.main([*no_auth, "--model", "m", "--host", "0.0.0.0"]) == 2
