@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
 
-from contract import clock, ids, layout
+from contract import clock, ids, layout, samples
 from contract.documents.gold import GoldAnswer, add_gold, read_gold
 from contract.errors import AlreadyExists
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
-from jobs import gold
+from jobs import evaluate, gold
 from jobs.gold_report import measure
 from pipeline import cli
 from tests.inference.small_service import CLASSES, DAY, MODEL, publish, ship
@@ -189,7 +189,7 @@ def make_labels(rng, prediction_ids, predicted):
         i = rng.choice(prediction_ids)
         label = rng.choice([*CLASSES, *CLASSES, "≠"])
         at = base - timedelta(days=rng.choice([0, 0, 1, 400]), milliseconds=rng.randrange(5))
-        rows.append({"label_id": rng.choice([f"id-{n}", f"id-{n}", f"id-{rng.randrange(n + 1)}", None, ""]), "prediction_id": i,
+        rows.append({"label_id": rng.choice([f"id-{n}", f"id-{n}", f"id-{rng.randrange(9)}", None, ""]), "prediction_id": i,
                      "label": rng.choice([label] * 12 + [None, ""]), "labeler": rng.choice(PEOPLE),
                      "labeled_at": rng.choice([at] * 20 + [None, clock.now() + timedelta(days=9)]),
                      "recorded_at": rng.choice([None, None, at, clock.now() + timedelta(days=9)]),
@@ -282,6 +282,32 @@ def test_the_report_says_who_mistook_what_and_why_others_have_no_share(root, say
     assert cli.main(["review", "gold", "report", "--root", root.root, "--model", MODEL]) == 0
     text = capsys.readouterr().out
     assert "ann said 'cat' for 'dog' (1)." in text and "\x1b" not in text and "digits: 1 gold items." in text
+
+
+@pytest.mark.parametrize("kind", samples.KINDS)
+def test_no_answer_to_a_gold_item_is_in_the_estimate_or_in_the_response_rate(tmp_root, capsys, kind):
+    """Not even of a sample whose probabilities are all alike, with gold answers that are all wrong."""
+    storage = open_root(tmp_root, create=True)
+    made, at = ship(storage, 60, images=False), clock.parse_moment(f"{DAY}T15:00:00Z")
+    samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", "salt", p=0.5)))
+    asked = [samples.is_asked("salt", i, 0.5) for i in made]
+    row = {"labeled_at": at, "labeler": "ann", "saw_prediction": kind == "review"}
+    put_rows(storage, layout.LABELS, DAY, "asked", [
+        row | {"prediction_id": i, "label": CLASSES[n % 4 if n % 7 else 0], "origin": kind, "selection_probability": 0.5,
+               "strategy": "random-audit"} for n, i in enumerate(made) if asked[n]])
+
+    def estimate():
+        assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--from", DAY, "--to", DAY, "--json"]) == 0
+        version = json.loads(capsys.readouterr().out)["versions"]["1"]
+        return version["estimate"], version["by_origin"][kind]["weighted"], version["labelled"]
+
+    (before, weighted, labelled), wrong = estimate(), [i for i, drawn in zip(made, asked, strict=True) if not drawn][:9]
+    put_rows(storage, layout.LABELS, DAY, "gold", [
+        row | {"prediction_id": i, "label": "newt", "labeler": "ben", "origin": "review", "strategy": "gold"} for i in wrong])
+    after, weighted_after, labelled_after = estimate()
+    assert labelled_after == labelled + 9 and weighted_after == weighted and before["origin"] == kind
+    same = ("origin", "value", "unbiased", "response_rate", "n_effective")
+    assert [after[k] for k in same] == pytest.approx([before[k] for k in same])
 
 
 def test_before_there_is_anything_the_report_says_what_to_do(root, capsys):
