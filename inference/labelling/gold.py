@@ -7,6 +7,7 @@ sample's items ever meets a gold one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from itertools import islice
@@ -19,6 +20,7 @@ from contract.rows.reading import rows_where
 from contract.samples import KINDS, Sample
 from contract.stores.store import Storage, create_if_absent
 from inference.labelling.documents import BatchHolder, BatchItem, GoldJudged
+from inference.telemetry import log_event
 
 # An estimate of accuracy by an audit must not rest on predictions that somebody picked.
 ORIGIN = "review"
@@ -46,11 +48,18 @@ class GoldItems:
         `kind`: of the page. `predicted`: the answer of the model that all of them must have. `reserved`: predictions that
         the page's own sample asks, or asked, this person about.
         """
-        self.known = read_gold(self.storage, self.model, self._documents) if self.share else {}
+        self.known = self._read_known() if self.share else {}
         oldest = clock.now() - self._oldest
         waiting = [gold for i, gold in self.known.items() if i not in reserved and predicted in (None, gold.predicted)
                    and ids.moment_of(i) > oldest]
         return self._choose(waiting, holder, kind)
+
+    def _read_known(self) -> dict[str, GoldAnswer]:
+        unreadable: list[str] = []
+        found = read_gold(self.storage, self.model, self._documents, unreadable)
+        for error in unreadable:  # one damaged document must not stop people from labelling
+            log_event("gold item is damaged", logging.ERROR, error=error)
+        return found
 
     def _choose(self, waiting: list[GoldAnswer], holder: BatchHolder, kind: str) -> Iterator[GoldAnswer]:
         judged = self._list_judged(holder) if waiting else ()

@@ -14,7 +14,8 @@ import pytest
 
 from contract import clock, ids, layout, samples
 from contract.counts import UNNAMED
-from contract.documents.gold import GoldAnswer, add_gold, take_back
+from contract.documents.gold import GoldAnswer, add_gold, read_gold, take_back
+from contract.errors import Mismatch
 from contract.records import LABEL
 from contract.settings import ReviewSettings, ServeSettings, Settings
 from contract.storage import open_root
@@ -168,6 +169,17 @@ def test_what_is_no_gold_item_for_this_person(storage, why):
     q = queue(storage, share=share, oldest=oldest)
     batch = answer(q, ADA)
     assert gold_of(batch) == ([known] if why == "nothing" else [])
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"label": 1}'])
+def test_a_damaged_gold_item_stops_nobody(storage, data):
+    ship(storage, 12)
+    damaged, good = make_gold(storage, 2)
+    storage.put(layout.gold(MODEL, "known", damaged, "2"), data)
+    storage.put(layout.gold(MODEL, "known", good, "notes"), b"of somebody else")
+    assert gold_of(answer(queue(storage), ADA)) == [good]
+    with pytest.raises(Mismatch, match=f"{damaged}/2.json: expected a GoldAnswer document"):
+        read_gold(storage, MODEL)
 
 
 def test_what_somebody_else_labelled_is_asked(storage):
