@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections import Counter
 from datetime import timedelta
@@ -24,6 +25,12 @@ from inference.labelling import gold
 from inference.labelling.documents import BatchHolder, BatchItem
 from inference.labelling.gold import GoldItems, mix
 from inference.labelling.queue import Queue
+from jobs import gold as jobs_gold
+from tests.inference.labelling.test_audit_loop import audit
+from tests.inference.pictures import picture as jpeg
+from tests.inference.published import publish_tiny
+from tests.inference.serving import IMAGE, table_rows, until
+from tests.inference.serving import serving as real_service
 from tests.inference.small_service import (
     CLASSES,
     DAY,
@@ -297,3 +304,28 @@ def strip(text, prediction_id):
     text = re.sub(r'<link rel="prefetch"[^>]*>\n?', "", text)
     text = re.sub(r"picture \d+ of", "picture N of", text)
     return re.sub(r"(?s)<fieldset>.*?</fieldset>|<datalist.*?</datalist>", "", text)
+
+
+def test_from_a_prediction_over_http_to_the_report(tmp_root, tmp_path, capsys):
+    publish_tiny(tmp_root)
+    ring, day = KeyRing(open_root(tmp_root, create=True)), clock.day_of(clock.now())
+    ada = {"Authorization": f"Bearer {ring.add('ada', ['label'])}"}
+    camera = {"Authorization": f"Bearer {ring.add('camera', ['predict'])}"}
+    samples.write(ring.storage, samples.draw("m", day, "audit", samples.Design("random-audit", "s", p=0.6)))
+    with real_service(tmp_root, tmp_path / "outbox", "review.gold_share=0.5", keyring=ring) as client:
+        answers = [client.post("/v1/predictions", content=jpeg(i), headers=camera | IMAGE).json() for i in range(16)]
+        until(lambda: len(table_rows(tmp_root, "predictions")) == 16)
+        known = [a["prediction_id"] for a in answers if not samples.is_asked("s", a["prediction_id"], 0.6)]
+        for i in known:
+            assert jobs_gold.main(["add", "--root", tmp_root, "--model", "m", "--prediction", i, "--label", "a"]) == 0
+        client.headers.update(ada)
+        asked = audit(client, "b")
+        until(lambda: len(table_rows(tmp_root, "labels")) == len(asked))
+    rows = {r["prediction_id"]: r for r in table_rows(tmp_root, "labels") if r["strategy"] == "gold"}
+    assert rows and set(rows) <= set(known)
+    assert {(r["origin"], r["selection_probability"], r["saw_prediction"]) for r in rows.values()} == {("review", None, False)}
+    capsys.readouterr()
+    assert jobs_gold.main(["report", "--root", tmp_root, "--model", "m", "--json"]) == 0
+    [person] = json.loads(capsys.readouterr().out)["labelers"]
+    assert (person["labeler"].startswith("ada-"), person["answered"], person["right"]) == (True, len(rows), 0)
+    assert person["confusions"] == [{"said": "b", "known": "a", "count": len(rows)}]
