@@ -5,6 +5,7 @@ tests/contract/test_layout_is_the_only_place.py finds keys that are written anyw
 """
 
 import re
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from contract.errors import UsageError
@@ -91,6 +92,11 @@ def batches(model: str, day: str, kind: str) -> str:
 def answers(model: str, day: str, kind: str, batch: int) -> str:
     """The pattern of the answers to one batch (contract.sequence)."""
     return f"{sample(model, day, kind)}answer-{batch}-{{}}.json"
+
+
+def gold(model: str, kind: Literal["known", "judged"], name: str = "", document: str = "") -> str:
+    """`samples/<model>/gold/known/<prediction id>/<n>.json`, `…/judged/<person>/<prediction id>.json`, or a folder of these."""
+    return f"{samples(model)}gold/{kind}/" + (f"{name}/" if name else "") + (f"{document}.json" if document else "")
 
 
 def scoring(model: str, version: str) -> str:

@@ -133,6 +133,13 @@ class ServeSettings(Section):
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
 
 
+class ReviewSettings(Section):
+    """What people are asked beside the items of a sample."""
+
+    gold_share: float = Field(0.05, ge=0, le=0.5, description="of the items on /audit and /review, that are gold items "
+                              "(`trueup review gold`), while there are some that the person has not judged; 0: none")
+
+
 class ReportSettings(Section):
     """What a report shows beside the figures."""
 
@@ -210,6 +217,7 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
+    review: ReviewSettings = ReviewSettings()
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()
     cycle: CycleSettings = CycleSettings()
