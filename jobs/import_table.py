@@ -3,9 +3,9 @@
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
     trueup import labels FILE --root ROOT [--day D]
 
-CSV, JSON lines and Parquet; labels also from an output manifest of SageMaker Ground Truth. All rows are good or nothing
-is written, unless --skip-bad leaves the bad ones out and lists them. Files are named by their content, so that the same
-import again changes nothing.
+CSV, JSON lines and arrays, Parquet; labels also from an output manifest of SageMaker Ground Truth. All rows are good or
+nothing is written, unless --skip-bad leaves the bad ones out and lists them. What was changed on the way in is said on
+standard error and stands in the document. Files are named by their content, so that the same import again changes nothing.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.days import prediction_days
 from contract.errors import ForeignSchema
@@ -28,27 +29,49 @@ from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
 from jobs.imports import ground_truth
 from jobs.imports import rows as import_rows
+from jobs.imports.known import Known
+from jobs.imports.label_map import read_label_map
+from jobs.imports.notes import Notes
+from jobs.imports.options import FILE_OPTIONS, LABEL_OPTIONS, Reading, make_reading
+from jobs.imports.orphans import split_orphans
 from jobs.imports.rows import Row
+from jobs.imports.spelling import check_labels, map_labels
 
 RECORDS = {"predictions": PREDICTION, "labels": LABEL}
 SHOWN = 20  # bad rows that a message names
 
 
 def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str] | None = None, day: str | None = None,
-                skip_bad: bool = False) -> dict[str, Any]:
-    """Validates and writes one file's rows; returns {"rows", "files", "bad"}. ForeignSchema names the bad rows."""
+                skip_bad: bool = False, reading: Reading | None = None, count_orphans: bool = False) -> dict[str, Any]:
+    """Validates and writes one file's rows; says on standard error what was changed on the way in.
+
+    Returns {"rows", "files", "bad", "changed"}; of labels also "unlabelled", "other_labels" (that no prediction names) and
+    "orphan": with `count_orphans`, rows of predictions that are not in the root are only counted. ForeignSchema names the
+    bad rows.
+    """
+    reading, notes, known = reading or Reading(), Notes(), Known(storage, table)
     if table == "labels" and ground_truth.is_manifest(path):
         good, bad = ground_truth.read(storage, path)
+        good = map_labels(good, read_label_map(reading.label_map), notes) if reading.label_map else good
     else:
-        good, bad = import_rows.read(path, RECORDS[table], fill)
+        good, bad = import_rows.read(path, RECORDS[table], fill, reading, notes, known)
+    good, notes.orphans = split_orphans(path, good, known) if count_orphans else (good, 0)
     by_day, lost = place(storage, table, path, good, day)
     bad += lost
     if bad and not skip_bad:
-        more = f"\n… and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise ForeignSchema("\n".join(bad[:SHOWN]) + more + "\nNothing was written. Correct the rows, or leave them out "
-                            "by --skip-bad.")
+        raise _refuse(bad)
+    if table == "labels":
+        check_labels(path, good, known.classes_of(by_day), reading.allow_other_labels, notes)
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
-    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": bad}
+    for line in notes.to_lines(path):
+        click.echo(escape(line), err=True)
+    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": bad, **notes.to_dict(of_labels=table == "labels")}
+
+
+def _refuse(bad: Sequence[str]) -> ForeignSchema:
+    more = f"\n… and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return ForeignSchema("\n".join(bad[:SHOWN]) + more + "\nNothing was written. Correct the rows, or leave them out by "
+                         "--skip-bad.")
 
 
 def place(storage: Storage, table: str, path: Path, rows: Sequence[tuple[int, Row]],
@@ -122,12 +145,12 @@ def _add_id(row: Row) -> Row:
 @click.option("--model", help="Fills a column `model` that the file lacks.")
 @click.option("--model-version", help="Fills a column `model_version` that the file lacks.")
 @click.option("--day", type=clock.parse_day, help="UTC day of rows whose id is no UUIDv7 and that have no column dt.")
-@click.option("--skip-bad", is_flag=True, help="Leave bad rows out, and list them.")
 def _import(settings: Settings, table: str, file: Path, model: str | None, model_version: str | None, day: str | None,
-            skip_bad: bool) -> Outcome:
+            skip_bad: bool, **reading: Any) -> Outcome:
     named = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
     fill = {column: value for column, value in named.items() if value is not None}
-    done = import_file(open_root(settings.need_root(), create=True), table, file, fill, day, skip_bad)
+    chosen = make_reading(**reading)
+    done = import_file(open_root(settings.need_root(), create=True), table, file, fill, day, skip_bad, chosen)
     lines = [f"left out: {line}" for line in done["bad"]]
     lines.append(f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out")
     return Outcome(document=done, text="\n".join(lines))
@@ -139,11 +162,13 @@ def _command(table: str, help_text: str) -> click.Command:
 
     function.__click_params__ = list(_import.__click_params__)  # type: ignore[attr-defined]
     function.__doc__ = help_text
+    for option in FILE_OPTIONS + (LABEL_OPTIONS if table == "labels" else ()):
+        option(function)
     return stage_command(table)(function)
 
 
-predictions_command = _command("predictions", "Predictions of another service, from CSV, JSON lines or Parquet.")
-labels_command = _command("labels", "Human labels, from CSV, JSON lines, Parquet or a Ground Truth output manifest.")
+predictions_command = _command("predictions", "Predictions of another service, from CSV, JSON or Parquet.")
+labels_command = _command("labels", "Human labels, from CSV, JSON, Parquet or a Ground Truth output manifest.")
 group = click.Group("import", help="Bring rows that were made elsewhere into the root.",
                     commands={"predictions": predictions_command, "labels": labels_command})
 

@@ -144,6 +144,11 @@ def test_an_answer_is_called_wrong_without_its_class(client):
     ({"prediction_id": ids.uuid7(), "label": "x" * 201}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a\x00b"}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": 7}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": 7.0}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": ["a"]}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": {"choices": ["a"]}}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": True}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": None}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7()}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a", "withdraws": "yes"}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a", "origin": "audit"}, 403, "forbidden_origin"),
@@ -161,6 +166,15 @@ def test_bad_labels_are_refused_and_none_of_their_company_is_kept(client, judgem
     assert "label 2" in answer.json()["error"]["message"]
     waiting = client.service.outbox._fetch_all("SELECT count(*) FROM rows WHERE body LIKE ?", f"%{good['prediction_id']}%")
     assert waiting == [(0,)]
+
+
+@pytest.mark.parametrize("body, said", [
+    ('{"prediction_id": "%s", "label": NaN}', "NaN is no JSON"),
+    ('{"prediction_id": "%s", "label": -Infinity}', "-Infinity is no JSON"),
+    ('{"prediction_id": "%s", "label": "a", "label": "b"}', "the key 'label' comes twice"), ("%s", "expected a JSON body")])
+def test_bodies_that_are_no_json_or_say_two_things(client, body, said):
+    answer = client.post("/v1/labels", content=body % ids.uuid7(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_json") and said in answer.json()["error"]["message"]
 
 
 def test_health_metrics_and_the_description(client):

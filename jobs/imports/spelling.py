@@ -1,0 +1,77 @@
+"""Whether the labels of a file are the names of classes that were predicted, and which name is the nearest to each."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from contract.counts import UNNAMED
+from contract.errors import ForeignSchema
+from jobs.imports.notes import Notes
+
+SHOWN = 8  # labels, and classes, that a message names
+Row = dict[str, Any]
+
+
+def map_labels(rows: Sequence[tuple[int, Row]], pairs: Mapping[str, str], notes: Notes) -> list[tuple[int, Row]]:
+    """The rows, their labels named as `pairs` say."""
+    made = []
+    for number, row in rows:
+        name = pairs.get(row["label"])
+        if name is not None:
+            notes.add(f"map {row['label']}", f"{row['label']} mapped to {name}", "label", number)
+        made.append((number, row if name is None else {**row, "label": name}))
+    return made
+
+
+def check_labels(path: Path, rows: Sequence[tuple[int, Row]], predicted: Iterable[str], allowed: bool, notes: Notes) -> None:
+    """ForeignSchema when not one of the labels was predicted, unless that is allowed; some that were not are noted."""
+    first = {row["label"]: number for number, row in reversed(rows)}
+    named = {label: first[label] for label in sorted(first, key=lambda label: first[label]) if label not in (None, UNNAMED)}
+    classes = frozenset(predicted)
+    other = [label for label in named if label not in classes]
+    if not classes or not other:
+        return
+    nearest = find_nearest(other[:SHOWN], classes)
+    if len(other) < len(named) or allowed:
+        notes.other_labels |= {label: nearest.get(label) for label in other}
+        return
+    pairs = ", ".join(f"{label!r} (row {named[label]}; nearest: {near!r})" if near else f"{label!r} (row {named[label]})"
+                      for label, near in nearest.items())
+    more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
+    raise ForeignSchema(
+        f"{path}: column 'label': expected classes that were predicted ({_list(sorted(classes))}), got none of them: {pairs}"
+        f"{more}.{_explain(other, classes)} Say what they mean by --label-map FILE (CSV of label,class), or take them as they "
+        f"are by --allow-other-labels.")
+
+
+def find_nearest(labels: Sequence[str], classes: frozenset[str]) -> dict[str, str | None]:
+    """Maps each label to the class that is most like it in writing, None where none is."""
+    ordered = sorted(classes)
+    keys = [{key(name): name for name in reversed(ordered)} for key in (_fold, _number)]
+    return {label: next((found for by, key in zip(keys, (_fold, _number), strict=True) if (found := by.get(key(label)))), None)
+            or next(iter(get_close_matches(label, ordered, 1)), None) for label in labels}
+
+
+def _fold(name: str) -> str:
+    """A name without case, white space and marks between words."""
+    return re.sub(r"[\s_.\-/]+", "", name).casefold()
+
+
+def _number(name: str) -> str:
+    """A number without leading zeros and without decimals of 0; other names as they are."""
+    try:
+        return repr(float(name))
+    except ValueError:
+        return name
+
+
+def _explain(labels: Sequence[str], classes: frozenset[str]) -> str:
+    numbers = all(label.isdecimal() for label in labels)
+    return " Numbers of classes instead of names?" if numbers and not any(name.isdecimal() for name in classes) else ""
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, names[:SHOWN])) + more
