@@ -50,8 +50,8 @@ def _decode(path: Path, data: bytes, encoding: str, start: int = 0) -> str:
         around = data[max(at - SEEN, data.rfind(b"\n", 0, at) + 1):at + SEEN].split(b"\n")[0].decode("ascii", "backslashreplace")
         other = "utf-16-le" if b"\0" in data else "cp1252 (Excel in western Europe)"
         raise ForeignSchema(f"{path}: line {line}: expected {encoding.upper()}, got the byte 0x{data[at]:02x} at byte "
-                            f"{at:,} of the file (near {around!r}). Name the file's encoding by --encoding NAME, for "
-                            f"example {other}.") from None
+                            f"{at:,} of the file (near {around!r}). Name the file's encoding by --encoding NAME, such as "
+                            f"--encoding {other}.") from None
     except UnicodeError as error:
         raise ForeignSchema(f"{path}: expected {encoding.upper()}, got {error}. Name the file's encoding by --encoding "
                             f"NAME.") from None

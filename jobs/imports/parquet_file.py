@@ -21,11 +21,11 @@ def read_parquet(path: Path, data: bytes | None = None) -> tuple[list[str], list
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path if data is None else pa.BufferReader(data), partitioning=None)
-        names = list(table.column_names)
-        if len(set(names)) < len(names):
-            return names, []
-        rows = [row for batch in _simplify(table).to_batches(ROWS_AT_ONCE) for row in batch.to_pylist()]
+        with pq.ParquetFile(path if data is None else pa.BufferReader(data)) as file:
+            names = list(file.schema_arrow.names)
+            if len(set(names)) < len(names):  # the caller names the column
+                return names, []
+            rows = [row for batch in _simplify(file.read()).to_batches(ROWS_AT_ONCE) for row in batch.to_pylist()]
     except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise ForeignSchema(f"{path}: expected a Parquet file, got one that cannot be read ({error}).") from error
     return names, rows

@@ -75,7 +75,7 @@ def _refuse_missing(text: str, context: Context) -> None:
 
 
 def _is_whole(value: float | Decimal) -> bool:
-    return abs(value) < EXACT and value == int(value)
+    return abs(float(value)) < EXACT and value == int(value)
 
 
 def _name(value: Any) -> str:

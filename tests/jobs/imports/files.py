@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contract.stores.store import Storage
 from jobs import evaluate, import_table
 
 AT, LATER = "2026-11-18T09:00:00Z", "2026-11-19T08:00:00Z"
@@ -29,7 +30,9 @@ def put_csv(path, rows, delimiter=",", encoding="utf-8", newline="\n"):
     import io
 
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter, lineterminator=newline)
+    # `csv` would not quote a line break that is none of its own.
+    quoting = csv.QUOTE_ALL if newline == "\r" else csv.QUOTE_MINIMAL
+    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter, lineterminator=newline, quoting=quoting)
     writer.writeheader()
     writer.writerows({k: v if v is None or isinstance(v, str) else json.dumps(v) for k, v in row.items()} for row in rows)
     path.write_bytes(out.getvalue().encode(encoding))
@@ -80,6 +83,24 @@ class Runs:
         self.said, document = shown.err, json.loads(shown.out)
         assert found == code, (shown.out, shown.err)
         return document["error"]["message"] if "error" in document else document
+
+
+def rows_of(storage: Storage, table):
+    """All rows of a table, in whatever order."""
+    return [row for entry in storage.list(f"{table}/") if entry.key.endswith(".parquet")
+            for row in pq.read_table(pa.BufferReader(storage.read(entry.key))).to_pylist()]
+
+
+def count_plainly(storage, request):
+    """What an evaluation of one version says, where every label is a vote and no prediction has two."""
+    predicted, said = rows_of(storage, "predictions"), {r["prediction_id"]: r["label"] for r in rows_of(storage, "labels")}
+    right = [said[r["prediction_id"]] == r["predicted_label"] for r in predicted if r["prediction_id"] in said]
+    classes = sorted({r["predicted_label"] for r in predicted} | set(said.values()))
+    version = {"predictions": len(predicted), "labelled": len(right), "per_class": [{"label": name} for name in classes],
+               "accuracy": {"value": sum(right) / len(right) if right else None}}
+    rows = {"predictions": len(predicted), "invalid_predictions": 0, "labels": len(said), "invalid": 0, "orphan": 0,
+            "vote": len(right)}
+    return {"rows": rows, "versions": {predicted[0]["model_version"]: version} if predicted else {}}, ""
 
 
 def accuracy(document):

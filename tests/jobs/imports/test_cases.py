@@ -13,11 +13,20 @@ def both(tmp_path, p, l, kind="csv", of_predictions="csv"):  # noqa: E741
     return put(tmp_path / f"p.{of_predictions}", p), put(tmp_path / f"l.{kind}", l)
 
 
+@pytest.mark.parametrize("p, l, right", [
+    (DIGITS, (7.0, 3.0, 7.0, 1.0, None, 1.0), (1.0, 5, 0)), (("cat", "dog"), (["cat"], ["dog"]), (1.0, 2, 0)),
+    (("cat", "dog", "cat", "dog"), ("cat", "dog", NAN, NAN), (1.0, 2, 2))])
+def test_the_figures_of_an_engine(tmp_path, whole_runs, p, l, right):  # noqa: E741
+    rows = [row for row in labels(*l) if row["label"] is not None]
+    document = whole_runs.evaluate(*both(tmp_path, predictions(*p), rows, "jsonl", "jsonl"))
+    assert (*accuracy(document), document["rows"]["invalid"]) == right and document["rows"]["vote"] == right[1]
+    assert document["rows"]["labels"] == len(rows) and document["versions"]["1"]["predictions"] == len(p)
+
+
 # -- whole numbers that pandas turned into floats -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("side", ["labels", "predictions", "both"])
+@pytest.mark.parametrize("kind, side", [*((kind, "labels") for kind in KINDS), ("csv", "predictions"), ("parquet", "both")])
 def test_7_0_is_read_as_7_and_that_is_said(tmp_path, runs, kind, side):
     floats, ints = [7.0, 3.0, 7.0, 1.0, 3.0, 1.0], [7, 3, 7, 1, 3, 1]
     p = predictions(*(floats if side != "labels" else ints))
@@ -33,7 +42,7 @@ def test_7_0_is_read_as_7_and_that_is_said(tmp_path, runs, kind, side):
     assert f"7.0 read as 7: 6 values of column {column}, first in row 1" in runs.said
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_one_is_missing_among_the_floats(tmp_path, runs, kind):
     files = both(tmp_path, predictions(*DIGITS), labels(7.0, 3.0, None, 1.0, 3.0, None), kind)
     document = runs.evaluate(*files)
@@ -52,8 +61,9 @@ def test_a_class_that_is_called_7_0_stays(tmp_path, runs, names, right):
 def test_where_7_and_7_0_are_both_classes_it_is_asked_for(tmp_path, runs):
     files = both(tmp_path, predictions("x", "7"), labels(7.0, 7.0), "jsonl")
     assert accuracy(runs.evaluate(*files)) == (0.5, 2)
-    put_lines(tmp_path / "p.jsonl", predictions("7.0", "7", "x"))
-    said = runs.evaluate(tmp_path / "p.jsonl", files[1], code=1)
+    for names in ("7.0x", "7.0"), ("7", "x"):
+        bring(runs, put_csv(tmp_path / "p.csv", predictions(*names, prediction_id=[f"a{name}" for name in names])))
+    said = runs.bring("labels", put_lines(files[1], labels(7.0, prediction_id=["a7"])), code=1)
     assert "l.jsonl: row 1: column 'label': '7.0' could be the class '7.0' or the class '7'" in said and "--label-map" in said
 
 
@@ -105,7 +115,7 @@ def test_a_list_of_one_is_its_element(tmp_path, runs, kind, wrap):
 
 
 @pytest.mark.parametrize("value", [["cat", "dog"], [], {"choices": ["cat", "dog"]}, {"other": "cat"}, [None]])
-@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+@pytest.mark.parametrize("kind", ["json", "csv"])
 def test_of_several_or_none_it_is_asked_for(tmp_path, runs, kind, value):
     files = both(tmp_path, predictions("cat", "dog"), labels("cat", value), kind)
     assert "row 2: column 'label': expected the name of one class, got " in runs.evaluate(*files, code=1)
@@ -140,7 +150,7 @@ def test_rows_without_a_key_label(tmp_path, runs):
     assert accuracy(runs.evaluate(*both(tmp_path, predictions("cat", "dog"), rows, "jsonl"))) == (1.0, 1)
 
 
-@pytest.mark.parametrize("word", ["nan", "NaN", "NA", "N/A", "null", "None"])
+@pytest.mark.parametrize("word", ["nan", "N/A"])
 def test_a_word_for_missing_may_be_a_class(tmp_path, runs, word):
     files = both(tmp_path, predictions(*P_NAMES), labels("cat", "dog", word, word))
     said = runs.evaluate(*files, code=1)
@@ -185,8 +195,7 @@ def test_what_a_byte_order_mark_names_is_read_and_said(tmp_path, runs, encoding,
     assert (f"read as {name}" in runs.said) == bool(name)
 
 
-@pytest.mark.parametrize("write, ending", [(put_csv, "csv"), (put_lines, "jsonl")])
-@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+@pytest.mark.parametrize("write, ending, encoding", [(put_csv, "csv", "cp1252"), (put_lines, "jsonl", "latin-1")])
 def test_other_encodings_are_asked_for(tmp_path, runs, write, ending, encoding):
     p = write(tmp_path / f"p.{ending}", predictions(*BEETLES), encoding=encoding)
     line = {"csv": 2, "jsonl": 1}[ending]
@@ -227,8 +236,8 @@ SPELLED = [(P_NUMBERS, ("7", "10", "7", "1"), "'7' (row 1; nearest: '007')"),
            (P_NAMES, ("0", "1", "2", "1"), "Numbers of classes instead of names?")]
 
 
-@pytest.mark.parametrize("predicted, said, message", SPELLED)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("predicted, said, message, kind", [(*of, kind) for of, kind in zip(
+    SPELLED, ("csv", "jsonl", "json", "parquet", "csv"), strict=True)])
 def test_labels_that_name_no_class(tmp_path, runs, kind, predicted, said, message):
     files = both(tmp_path, predictions(*predicted), labels(*said), kind)
     for found in (runs.evaluate(*files, code=1), bring(runs, *files, code=1)):
@@ -238,9 +247,9 @@ def test_labels_that_name_no_class(tmp_path, runs, kind, predicted, said, messag
     assert "labels that no prediction names" in runs.said
 
 
-def bring(runs, p, l, *options, code=0):  # noqa: E741
+def bring(runs, p, l=None, *options, code=0):  # noqa: E741
     runs.bring("predictions", p, "--model", "m", "--model-version", "1")
-    return runs.bring("labels", l, *options, code=code)
+    return runs.bring("labels", l, *options, code=code) if l else None
 
 
 @pytest.mark.parametrize("name, text", [
@@ -289,28 +298,28 @@ def test_a_space_without_width_is_named_with_its_row_and_column(tmp_path, runs, 
 # -- one class, roles, ids that match nothing -----------------------------------------------------------------------------
 
 
-def test_one_class_has_intervals_of_some_width(tmp_path, runs):
-    (version,) = runs.evaluate(*both(tmp_path, predictions(*["ok"] * 40), labels(*["ok"] * 40)))["versions"].values()
+def test_one_class_has_intervals_of_some_width(tmp_path, whole_runs):
+    (version,) = whole_runs.evaluate(*both(tmp_path, predictions(*["ok"] * 40), labels(*["ok"] * 40)))["versions"].values()
     figures = [version["accuracy"], version["estimate"], version["balanced_accuracy"],
                *(version[kind][score] for kind in ("macro", "weighted") for score in ("precision", "recall", "f1")),
                *(row[score] for row in version["per_class"] for score in ("precision", "recall", "f1")), version["top_k"][0]]
     for figure in figures:
-        assert figure["value"] is None or figure["low"] is None or figure["low"] < 0.95 < figure["high"] == 1
+        assert figure["value"] is None or figure["low"] is None or figure["low"] < 0.96 < figure["high"] == 1
 
 
-def test_roles_of_other_words_are_counted_and_named(tmp_path, runs, caplog):
+def test_roles_of_other_words_are_counted_and_named(tmp_path, whole_runs, caplog):
     files = both(tmp_path, predictions("cat", "dog", role=["Live", "live"]), labels("cat", "dog"))
-    assert accuracy(runs.evaluate(*files)) == (1.0, 2)
+    assert accuracy(whole_runs.evaluate(*files)) == (1.0, 2)
     put_csv(files[0], predictions("cat", "dog", role=["production"] * 2))
-    document = runs.evaluate(*files)
+    document = whole_runs.evaluate(*files)
     assert document["rows"]["unknown_role"] == 2 and document["reason"] == "no data"
     assert "role 'production' on 2 rows" in caplog.text and "{production: live}" in caplog.text
-    assert accuracy(runs.evaluate(*files, "--set", "evaluate.roles={production: live}")) == (1.0, 2)
+    assert accuracy(whole_runs.evaluate(*files, "--set", "evaluate.roles={production: live}")) == (1.0, 2)
 
 
 @pytest.mark.parametrize("other", ["elsewhere", "019e1234-5678-7abc-8def-0123456789ab"])
-def test_labels_of_other_predictions_are_orphans(tmp_path, runs, other):
-    document = runs.evaluate(*both(tmp_path, predictions("cat", "dog"), labels("cat", "dog", prediction_id=["a0", other])))
+def test_labels_of_other_predictions_are_orphans(tmp_path, whole_runs, other):
+    document = whole_runs.evaluate(*both(tmp_path, predictions("cat", "dog"), labels("cat", "dog", prediction_id=["a0", other])))
     assert accuracy(document) == (1.0, 1) and (document["rows"]["labels"], document["rows"]["orphan"]) == (2, 1)
     assert document["import"]["labels"]["orphan"] == 1
 

@@ -19,8 +19,8 @@ def write(tmp_path, text, name="p.csv"):
     return tmp_path / name
 
 
-@pytest.mark.parametrize("delimiter, name", [(",", None), (";", "';'"), ("\t", "tabs"), ("|", "'|'")])
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter, name, newline", [
+    (",", None, "\n"), (";", "';'", "\r\n"), ("\t", "tabs", "\r"), ("|", "'|'", "\n")])
 def test_the_header_tells_what_separates_columns(tmp_path, runs, delimiter, name, newline):
     p = put_csv(tmp_path / "p.csv", predictions(*ODD), delimiter=delimiter, newline=newline)
     l = put_csv(tmp_path / "l.csv", labels("two lines", *ODD[1:]), delimiter=delimiter, newline=newline)  # noqa: E741
@@ -99,19 +99,19 @@ def test_files_of_other_kinds(tmp_path, runs, name, said):
     assert said in runs.evaluate(write(tmp_path, "x", name), code=2)
 
 
-TEXTS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int8(), pa.large_string())]
+TEXTS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
 
 
 @pytest.mark.parametrize("kind", TEXTS, ids=str)
 def test_parquet_texts(tmp_path, runs, kind):
     types = dict.fromkeys(("prediction_id", "predicted_label", "label"), kind)
     for name, rows in (("p", predictions("cat", "dog")), ("l", labels("cat", "dog"))):
-        columns = {c: pa.array([r[c] for r in rows]).cast(types.get(c, pa.array([rows[0][c]]).type)) for c in rows[0]}
+        columns = {c: pa.array([r[c] for r in rows], types.get(c)) for c in rows[0]}
         pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
     assert accuracy(runs.evaluate(tmp_path / "p.parquet", tmp_path / "l.parquet")) == (1.0, 2)
 
 
-@pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float32(), pa.float64(), pa.decimal128(5, 2)], ids=str)
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float32(), pa.float64(), pa.decimal128(25, 2)], ids=str)
 def test_parquet_numbers_as_classes(tmp_path, runs, kind):
     rows = labels("x", "y")
     names = pa.array([7, 3], pa.int64()).cast(kind)

@@ -2,18 +2,24 @@
 
 import pytest
 
+from contract.records import LABEL, PREDICTION
+from jobs.imports import rows
+from jobs.imports.notes import Notes
+from jobs.imports.options import Reading
 from tests.jobs.imports.files import LATER, labels, predictions, put, put_csv, put_lines
-from tests.jobs.test_import_table import rows
 
 MODEL = ("--model", "m", "--model-version", "1")
 
 
-def bring(runs, path, *options, table="predictions", code=0):
-    return runs.bring(table, path, *(MODEL if table == "predictions" else ()), *options, code=code)
+def bring(runs, path, code=0):
+    return runs.bring("predictions", path, *MODEL, code=code)
 
 
-def stored(runs, table="predictions"):
-    return rows(str(runs.folder / "root"), table)
+def read(path, table=PREDICTION, **options):
+    """(rows, lines of bad rows, changes)."""
+    notes = Notes()
+    good, bad = rows.read(path, table, dict(model="m", model_version="1"), Reading(**options), notes)
+    return [row for _, row in good], bad, notes.to_dict(of_labels=False)["changed"]
 
 
 IMPOSSIBLE = [
@@ -48,15 +54,15 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize("column, value, said", IMPOSSIBLE)
-def test_values_that_cannot_be(runs, column, value, said):
-    path = put_lines(runs.folder / "p.jsonl", [*predictions("cat"), predictions("cat")[0] | {column: value}])
-    message = bring(runs, path, code=1)
-    assert f"{path}: row 2: column " in message and said in message and "row 1" not in message
+def test_values_that_cannot_be(tmp_path, column, value, said):
+    path = put_lines(tmp_path / "p.jsonl", [*predictions("cat"), predictions("cat")[0] | {column: value}])
+    good, (message,), _ = read(path)
+    assert message.startswith(f"{path}: row 2: column ") and said in message and len(good) == 1
 
 
-def test_lists_of_different_lengths(runs):
-    rows_ = predictions("cat", top_labels=[["cat", "dog"]], top_probabilities=[[0.9]])
-    said = bring(runs, put_lines(runs.folder / "p.jsonl", rows_), code=1)
+def test_lists_of_different_lengths(tmp_path):
+    table = predictions("cat", top_labels=[["cat", "dog"]], top_probabilities=[[0.9]])
+    _, (said,), _ = read(put_lines(tmp_path / "p.jsonl", table))
     assert "row 1: column 'top_probabilities': expected as many as top_labels, 2, got 1" in said
 
 
@@ -65,10 +71,9 @@ def test_lists_of_different_lengths(runs):
     ("selection_probability", 1.5, "expected 0 to 1, got 1.5"), ("selection_probability", 20, "A percentage?"),
     ("labeled_at", "2999-01-01T00:00:00Z", "later than now"), ("labeled_at", 0, "--time-unit"),
     ("saw_prediction", "perhaps", "true or false"), ("withdraws", 2, "true or false")])
-def test_labels_that_cannot_be(runs, column, value, said):
-    path = put_lines(runs.folder / "l.jsonl", [labels("cat")[0] | {column: value}])
-    assert f"row 1: column {column!r}: " in (message := bring(runs, path, "--day", "2026-11-18", table="labels", code=1))
-    assert said in message
+def test_labels_that_cannot_be(tmp_path, column, value, said):
+    _, (message,), _ = read(put_lines(tmp_path / "l.jsonl", [labels("cat")[0] | {column: value}]), LABEL)
+    assert f"row 1: column {column!r}: " in message and said in message
 
 
 TAKEN = [("confidence", 1.0000001, 1.0, "1.0000001 read as 1.0"), ("confidence", -1e-9, 0.0, "-1e-09 read as 0.0"),
@@ -82,14 +87,11 @@ TAKEN = [("confidence", 1.0000001, 1.0, "1.0000001 read as 1.0"), ("confidence",
 
 @pytest.mark.parametrize("column, value, meant, said", TAKEN)
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
-def test_values_that_can_mean_one_thing(runs, column, value, meant, said, kind):
+def test_values_that_can_mean_one_thing(tmp_path, column, value, meant, said, kind):
     if kind == "csv" and column == "client" and said:
-        pytest.skip("the text 7.0 may be the name of a client")
-    path = put(runs.folder / f"p.{kind}", [predictions("cat")[0] | {column: value}])
-    document = bring(runs, path)
-    assert [r[column] for r in stored(runs)] == [meant]
-    assert len(document["changed"]) == bool(said) and (not said or said in document["changed"][0]["what"])
-    assert not said or said in runs.said
+        meant, said = "7.0", None  # the text 7.0 may be the name of a client
+    (row,), bad, changed = read(put(tmp_path / f"p.{kind}", [predictions("cat")[0] | {column: value}]))
+    assert (row[column], bad, [c["what"] for c in changed]) == (meant, [], [said] if said else [])
 
 
 TIMES = [("2026-11-18T09:00:00Z", None), ("2026-11-18 09:00:00", None), ("2026-11-18T10:00:00+01:00", None),
@@ -99,23 +101,21 @@ TIMES = [("2026-11-18T09:00:00Z", None), ("2026-11-18 09:00:00", None), ("2026-1
 @pytest.mark.parametrize("text, unit", [*TIMES, (1794992400, "s"), ("1794992400", "s"), (1794992400000, "ms"),
                                         (1794992400000000, "us"), ("1794992400000000000", "ns"), (1794992400.0, "s")])
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_times(runs, text, unit, kind):
-    path = put(runs.folder / f"p.{kind}", predictions("cat", predicted_at=[text]))
-    document = bring(runs, path, *(("--time-unit", unit) if unit else ()))
-    assert [r["predicted_at"].isoformat() for r in stored(runs)] == [
-        "2026-11-18T09:00:00+00:00"], "1794992400 is 2026-11-18T09:00:00Z"
-    assert bool(document["changed"]) == bool(unit)
+def test_times(tmp_path, text, unit, kind):
+    path = put(tmp_path / f"p.{kind}", predictions("cat", predicted_at=[text]))
+    (row,), bad, changed = read(path, time_unit=unit)
+    assert (row["predicted_at"].isoformat(), bad, len(changed)) == ("2026-11-18T09:00:00+00:00", [], bool(unit))
 
 
-def test_a_day_alone_is_its_start_and_that_is_said(runs):
-    document = bring(runs, put_csv(runs.folder / "p.csv", predictions("cat", predicted_at=["2026-11-18"])))
-    assert [r["predicted_at"].isoformat() for r in stored(runs)] == ["2026-11-18T00:00:00+00:00"]
-    assert [c["what"] for c in document["changed"]] == ["2026-11-18 read as 2026-11-18T00:00:00Z"]
+def test_a_day_alone_is_its_start_and_that_is_said(tmp_path):
+    (row,), _, changed = read(put_csv(tmp_path / "p.csv", predictions("cat", predicted_at=["2026-11-18"])))
+    assert row["predicted_at"].isoformat() == "2026-11-18T00:00:00+00:00"
+    assert [c["what"] for c in changed] == ["2026-11-18 read as 2026-11-18T00:00:00Z"]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
-def test_times_in_parquet(runs, unit, zone):
+def test_times_in_parquet(tmp_path, unit, zone):
     from datetime import datetime
 
     import pyarrow as pa
@@ -123,9 +123,9 @@ def test_times_in_parquet(runs, unit, zone):
     from tests.jobs.imports.files import put_parquet
 
     at = datetime(2026, 11, 18, 9)
-    path = put_parquet(runs.folder / "p.parquet", predictions("cat", predicted_at=[at]), predicted_at=pa.timestamp(unit, zone))
-    bring(runs, path)
-    assert [r["predicted_at"].isoformat() for r in stored(runs)] == ["2026-11-18T09:00:00+00:00"]
+    table = predictions("cat", predicted_at=[at])
+    (row,), _, changed = read(put_parquet(tmp_path / "p.parquet", table, predicted_at=pa.timestamp(unit, zone)))
+    assert row["predicted_at"].isoformat() == "2026-11-18T09:00:00+00:00" and changed == []
 
 
 def test_a_minute_of_skew_is_no_future(runs, monkeypatch):
