@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
+from contract import clock
 from jobs.imports.notes import Notes
 from jobs.imports.options import Reading
 
 MISSING = frozenset({"nan", "NaN", "NAN", "NA", "N/A", "#N/A", "<NA>", "null", "NULL", "Null", "None", "NaT"})
-FLOAT, WHOLE = re.compile(r"-?\d+\.0"), re.compile(r"-?\d+")
+FLOAT, WHOLE = re.compile(r"-?(0|[1-9]\d*)\.0", re.ASCII), re.compile(r"-?\d+", re.ASCII)
 
 
 class Form(Enum):
@@ -40,6 +42,11 @@ class Context:
     row: int = 1
     column: str = ""
 
+    @cached_property
+    def latest(self) -> int:
+        """Microseconds since 1970 UTC after which no time can be."""
+        return clock.now_us() if self.reading.latest is None else self.reading.latest
+
     @property
     def form(self) -> Form:
         """How the numbers of the value's column are written."""
@@ -57,6 +64,11 @@ class Context:
             text = value.strip()
             return not text or (self.reading.na_values is not None and text in self.reading.na_values)
         return False
+
+
+def whole_of(text: str) -> str:
+    """The whole number that a FLOAT is: 7 of 7.0, and 0 of -0.0."""
+    return str(int(text.removesuffix(".0")))
 
 
 def list_floats(values: Sequence[Any]) -> frozenset[str]:

@@ -107,8 +107,9 @@ def _check_columns(path: Path, record: TableSchema, wanted: Sequence[str], colum
 
 
 def _hint(record: TableSchema, missing: Sequence[str], columns: Sequence[str]) -> str:
-    near = {name: get_close_matches(name, [c for c in columns if c not in record.names], 1) for name in missing}
-    said = [f"rename {found[0]!r} to {name}" for name, found in near.items() if found]
+    other = {c.strip().lower().replace(" ", "_"): c for c in columns if c not in record.names}
+    near = {name: get_close_matches(name, list(other), 1) for name in missing}
+    said = [f"rename {other[found[0]]!r} to {name}" for name, found in near.items() if found]
     if said:
         return f" Perhaps {', '.join(said)}."
     return "" if any(name in columns for name in record.names) else " The first row must name the columns."

@@ -7,11 +7,11 @@ that cannot be taken is named with its number (the first row of data is 1) and t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from contract.errors import BadLabel
-from contract.records import LABEL, TableSchema
-from jobs.imports.context import FLOAT, Context, Form, find_form, list_floats
+from contract.records import LABEL, Field, TableSchema
+from jobs.imports.context import FLOAT, Context, Form, find_form, list_floats, whole_of
 from jobs.imports.formats import MAY_BE_NULL, read_raw
 from jobs.imports.known import Known
 from jobs.imports.label_map import read_label_map
@@ -61,19 +61,41 @@ def _fill(raw: RawRow, fill: Mapping[str, Any], context: Context) -> Mapping[str
 
 def row_of(record: TableSchema, raw: Mapping[str, Any], context: Context | None = None) -> Row:
     """One row in the record's types; ValueError says what is wrong with it, NoLabel that nobody labelled it."""
-    context = context or Context()
-    fields = {f.name: f for f in record.fields}
-    row: Row = {}
-    if record is LABEL:
-        row = {name: read_value(fields.pop(name), raw.get(name), context) for name in ("withdraws", "label")}
-        if row["label"] is None and not row["withdraws"]:
+    context, plan = context or Context(), _plan(record)
+    row: Row = {**plan.nothing, "dt": raw.get("dt")}
+    for name, field in plan.fields:
+        value = raw.get(name)
+        if value is not None:
+            row[name] = read_value(field, value, context)
+        if name == "label" and row["label"] is None and not row["withdraws"]:
             raise NoLabel("column 'label': expected a value, got none")
-    row |= {name: read_value(field, raw.get(name), context) for name, field in fields.items()}
-    for name in record.required:
-        if row[name] in (None, "") and name not in MAY_BE_NULL and not (name == "label" and row["withdraws"]):
+    for name in plan.needed:
+        if row[name] is None and not (name == "label" and row["withdraws"]):
             raise ValueError(f"column {name!r}: expected a value, got none")
-    row = check_row(row, context)
-    return {**{name: row[name] for name in record.names}, "dt": raw.get("dt")}
+    return check_row(row, context)
+
+
+class Plan(NamedTuple):
+    """How rows of a record are read: a row without values, the fields in order, and those that must have a value.
+
+    Whether a label is withdrawn comes first: it tells whether a label must be there.
+    """
+
+    nothing: Row
+    fields: list[tuple[str, Field]]
+    needed: list[str]
+
+
+PLANS: dict[str, Plan] = {}  # by the record's name: to hash a record, or to make this again, takes longer than a row
+
+
+def _plan(record: TableSchema) -> Plan:
+    found = PLANS.get(record.name)
+    if found is None:
+        ordered = sorted(record.fields, key=lambda field: field.name != "withdraws")
+        found = PLANS[record.name] = Plan(dict.fromkeys(record.names), [(field.name, field) for field in ordered],
+                                   [name for name in record.required if name not in MAY_BE_NULL])
+    return found
 
 
 # -- what a value's meaning depends on ----------------------------------------------------------------------------------
@@ -100,7 +122,7 @@ def _are_named_so(values: Sequence[Any], context: Context) -> bool:
     if not written:
         return False
     classes = context.classes()
-    return not written.isdisjoint(classes) and classes.isdisjoint(text.removesuffix(".0") for text in written)
+    return not written.isdisjoint(classes) and classes.isdisjoint(map(whole_of, written))
 
 
 def _look_up_ids(record: TableSchema, context: Context, known: Known,
@@ -118,6 +140,6 @@ def _list_ids(values: Sequence[Any]) -> Iterator[str]:
         if isinstance(value, str):
             yield value
             if FLOAT.fullmatch(value):
-                yield value.removesuffix(".0")
+                yield whole_of(value)
         elif isinstance(value, int | float) and value == value:
             yield str(int(value)) if abs(value) < EXACT else str(value)

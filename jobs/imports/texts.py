@@ -7,7 +7,7 @@ from typing import Any
 
 from contract import labels
 from contract.errors import shorten
-from jobs.imports.context import FLOAT, MISSING, Context, Form
+from jobs.imports.context import FLOAT, MISSING, Context, Form, whole_of
 
 EXACT = 1 << 53  # beyond it a float has lost digits of a whole number
 SHEET = re.compile(r"\d(\.\d+)?E\+\d+")  # what spreadsheets make of long numbers
@@ -63,7 +63,7 @@ def _write(value: Any, context: Context) -> str | None:
 
 
 def _take_whole(text: str, context: Context) -> str:
-    whole = text.removesuffix(".0")
+    whole = whole_of(text)
     context.changed("whole number", text, whole)
     return whole
 
@@ -151,11 +151,13 @@ def _spell_text(value: str, context: Context) -> tuple[str, str, str | None]:
             return written, written, None
         return _doubt(written, f"{written!r} could be the name of a class or a missing value, and no prediction has it. Say it: "
                                f"--na-values {written} (not labelled), or --na-values '' (a class)")
+    if not (written[0] in "-[{" or written[0].isdigit()):
+        return written, written, None
     number = FLOAT.fullmatch(written) and context.column not in context.named_so
     if number and context.form is Form.FLOATS:
-        return written, written.removesuffix(".0"), None
+        return written, whole_of(written), None
     if number and context.form is Form.MIXED:
-        return _doubt(written, f"{written!r} stands beside {written.removesuffix('.0')!r} and could be the same class or another "
+        return _doubt(written, f"{written!r} stands beside {whole_of(written)!r} and could be the same class or another "
                                f"one. Write both alike, or name it by --label-map")
     if SHEET.fullmatch(written) or (context.column == "label" and SCIENTIFIC.fullmatch(written)):
         return _doubt(written, f"{written!r} could be a number that a program wrote so. Write the number out, or name the class "

@@ -25,8 +25,8 @@ SHARES = {"confidence", "selection_probability"}  # 0 to 1: a comma in them is a
 YES, NO = ("true", "1", "yes", "t", "1.0"), ("false", "0", "no", "f", "0.0")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 COMMA = re.compile(r"[+-]?\d*,(\d+)", re.ASCII)
-DIGITS = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
-DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+DAY, TIMED = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d", re.ASCII)
 EARLIEST = clock.to_us(datetime(2000, 1, 1, tzinfo=UTC))
 SKEW = 60_000_000  # microseconds that clocks of machines may differ
 BITS = {"int32": 31, "int64": 63}
@@ -119,9 +119,9 @@ def _read_flag(value: Any, context: Context) -> bool:
 def _read_moment(value: Any, context: Context) -> datetime:
     moment = _parse_moment(value, context)
     at = clock.to_us(moment)
-    latest = clock.now_us() if context.reading.latest is None else context.reading.latest
-    if not EARLIEST <= at <= latest + SKEW:
-        when = "before the year 2000" if at < EARLIEST else f"later than now ({clock.iso(clock.from_us(latest))})"
+    if not EARLIEST <= at <= context.latest + SKEW:
+        now = clock.iso(clock.from_us(context.latest))
+        when = "before the year 2000" if at < EARLIEST else f"later than now ({now})"
         raise ValueError(f"expected a time from 2000-01-01 until now, got {shorten(value)}, which is {when}")
     return moment
 
@@ -138,7 +138,7 @@ def _parse_moment(value: Any, context: Context) -> datetime:
         return _read_epoch(text, context)
     if DAY.fullmatch(text):
         return _start_of(text, context)
-    if not re.match(r"\d{4}-", text):
+    if not TIMED.match(text):
         raise ValueError(f"expected timestamp, got {text!r}. Write it in ISO 8601, year first: 2026-11-20T08:00:00Z")
     moment = datetime.fromisoformat(re.sub(r" ?UTC$", "+00:00", text))
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

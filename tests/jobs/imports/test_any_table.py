@@ -1,6 +1,7 @@
 """Random tables in every flavour: what is read equals the plain form, or an error names file, row and column."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -171,3 +172,22 @@ def test_an_encoding_that_is_named_gives_the_same_rows(data, encoding):
     text = data.draw(csv_texts(table))
     wanted, found = read(record, "t.csv", text.encode()), read(record, "t.csv", text.encode(encoding), encoding=encoding)
     assert found[0] == wanted[0] and len(found[1]) == len(wanted[1])
+
+
+@QUICK
+@given(st.data(), st.sampled_from(["t.csv", "t.json", "t.jsonl", "t.parquet", "t.csv.gz", "t.json.gz"]))
+def test_bytes_of_any_kind_are_rows_or_an_error_that_names_the_file(data, name):
+    """Bytes that nobody meant, and files of which a few bytes are others."""
+    record, table = data.draw(tables(NAMES))
+    _, content = data.draw(data.draw(WRITERS)(table))
+    spoilt = bytearray(content)
+    for _ in range(data.draw(st.integers(0, 4))):
+        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
+    content = data.draw(st.sampled_from([bytes(spoilt), data.draw(st.binary(max_size=60))]))
+    try:
+        good, bad, notes = read(record, name, gzip.compress(content) if name.endswith("gz") and len(content) % 2 else content)
+    except TrueupError as error:
+        assert f"/{name}: " in str(error)
+    else:
+        assert all(f"/{name}: row " in line for line in bad)
+        assert max(good, default=0) <= len(good) + len(bad) + notes.unlabelled
