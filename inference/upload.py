@@ -10,7 +10,6 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from contract.errors import shorten
 from inference.auth import Refused
 
 # Room for the boundary and the headers of a multipart body beside the image itself.
@@ -85,25 +84,11 @@ async def _read_multipart(request: Request, max_bytes: int) -> bytes:
 
 
 async def read_json_body(request: Request) -> Any:
-    """Reads the body as JSON in which every key comes once, without NaN and infinities. Refused (413, 422)."""
+    """Reads the body as JSON. Refused (413, 422)."""
     try:
-        return json.loads(await read_body(request, MOST_JSON), object_pairs_hook=_make_object,
-                          parse_constant=_refuse_constant)
+        return json.loads(await read_body(request, MOST_JSON))
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_json", f"expected a JSON body, got something else: {error}.") from None
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {shorten(twice)} comes twice, so its value can mean two things")
-    return made
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON; leave out what has no value")
 
 
 def read_attributes(request: Request) -> dict[str, str] | None:
