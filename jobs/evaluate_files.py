@@ -19,21 +19,26 @@ from jobs.count_window import evaluate
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import request_of
-from jobs.import_table import import_file
+from jobs.import_table import import_file, say
+from jobs.imports.found import Asked
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
 
 
 def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
-                   slices: Sequence[str], role: str) -> Outcome:
-    """Evaluates the predictions of one file by the labels of another; the same path as for a root."""
+                   slices: Sequence[str], role: str, per_version: bool = False) -> Outcome:
+    """Evaluates the predictions of one file by the labels of another; the same path as for a root.
+
+    `per_version`: the versions share ids, and a label is of each version's prediction.
+    """
     if not predictions:
         raise UsageError("expected --predictions FILE beside --labels, got none.")
     with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
         storage = open_root(folder, create=True)
-        import_file(storage, "predictions", Path(predictions), UNNAMED | _name_columns(settings))
+        asked = Asked(fill=UNNAMED | _name_columns(settings), prefer=settings.model, role=role, per_version=per_version)
+        say(import_file(storage, "predictions", Path(predictions), asked))
         if labels:
-            import_file(storage, "labels", Path(labels))
+            say(import_file(storage, "labels", Path(labels), replace(asked, fill={}, count_orphans=True)))
         days = prediction_days(storage)
         chosen = with_options(settings, model=settings.model or _find_only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())

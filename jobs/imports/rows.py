@@ -19,6 +19,7 @@ from contract.records import Field, TableSchema
 Row = dict[str, Any]
 MAY_BE_NULL = {"labeler", "confidence"}  # required columns whose values need not be there
 CLASSES = {"label", "predicted_label"}
+PLACES = ("dt", "model", "model_version")  # of labels, too: which prediction they are of (jobs/imports/placing/place.py)
 YES, NO = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
 
 
@@ -98,7 +99,7 @@ def row_of(record: TableSchema, raw: Mapping[str, Any]) -> Row:
     confidence = row.get("confidence")
     if confidence is not None and not 0 <= confidence <= 1:
         raise ValueError(f"column 'confidence': expected 0 to 1, got {confidence}")
-    return {**row, "dt": raw.get("dt")}
+    return {**{name: raw.get(name) for name in PLACES}, **row}
 
 
 def _value(field: Field, value: Any) -> Any:
