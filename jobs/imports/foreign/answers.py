@@ -121,8 +121,8 @@ def _read_object(value: dict[str, Any], classes: Sequence[str] | None) -> Answer
     names = value.get("labels", value.get("label"))
     if lists is not None and isinstance(names, list) and len(names) == len(lists):
         answer = _rank([(as_text(name) or "", p) for name, p in zip(names, lists, strict=True)])
-    elif lists is not None and classes is None and _is_number(label) and int(label) < len(lists):
-        answer = {"predicted_label": as_text(label), "confidence": lists[int(label)]}
+    elif lists is not None and classes is None and (place := _as_place(label, lists)) is not None:
+        answer = {"predicted_label": as_text(label), "confidence": lists[place]}
     elif lists is not None:
         answer = _read_probabilities(lists, classes)
     elif label is not None and score is not None:
@@ -136,6 +136,12 @@ def _read_object(value: dict[str, Any], classes: Sequence[str] | None) -> Answer
     return answer
 
 
+def _as_place(label: Any, lists: Sequence[Any]) -> int | None:
+    """The place in the list that a label means, where it is the number of a class."""
+    name = as_text(label) or ""
+    return int(name) if name.isdecimal() and int(name) < len(lists) else None
+
+
 def _read_scored(label: Any, name: str, score: float, classes: Sequence[str] | None) -> Answer:
     """A label with one number. A `score` beside the label 0 or 1 may be the probability of 1, as linear learner's is."""
     if name == "score" and as_text(label) in ("0", "1"):
@@ -145,10 +151,10 @@ def _read_scored(label: Any, name: str, score: float, classes: Sequence[str] | N
 
 
 def _read_pairs(value: Sequence[dict[str, Any]]) -> Answer:
-    pairs = [(as_text(v.get("label")), v.get("score", v.get("probability"))) for v in value]
-    if any(name is None or not _is_number(p) for name, p in pairs) or len({name for name, _ in pairs}) < len(pairs):
+    pairs: list[tuple[str, Any]] = [(as_text(v.get("label")) or "", v.get("score", v.get("probability"))) for v in value]
+    if any(not name or not _is_number(p) for name, p in pairs) or len({name for name, _ in pairs}) < len(pairs):
         raise ValueError(f"expected one answer, or objects with a label and a score each, got {shorten(list(value))}. {LOOK}")
-    return _rank([(name or "", p) for name, p in pairs])
+    return _rank(pairs)
 
 
 def _read_probabilities(value: Sequence[Any], classes: Sequence[str] | None) -> Answer:

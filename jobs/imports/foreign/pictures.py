@@ -15,6 +15,7 @@ from contract.days import prediction_days
 from contract.rows.reading import rows_where
 from contract.stores.store import Storage
 from jobs.imports.found import Asked
+from jobs.imports.placing.predicted import find_predictions
 
 STORED = re.compile(r"(?:^|/)([0-9a-f]{64})\.\w+$")
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio writes before the name of an uploaded file
@@ -30,7 +31,8 @@ class Pictures:
         self.by_image = _find(storage, "image_sha256", {sha for uri in named if (sha := _sha256(uri))})
         self.by_source = _find(storage, "source_uri", named)
         forms = {uri: list_forms(uri) for uri in named if not self._sure(uri)}
-        there = _find(storage, "prediction_id", {form for of_one in forms.values() for form in of_one})
+        every = {form for of_one in forms.values() for form in of_one}
+        there = find_predictions(storage, every, per_version=asked.per_version)
         self.by_name = {uri: next((form for form in of_one if form in there), None) for uri, of_one in forms.items()}
         self.claimed: dict[str, set[str]] = defaultdict(set)
         for uri, name in self.by_name.items():
@@ -53,19 +55,19 @@ class Pictures:
             raise ValueError(f"the id {name!r} in the root could be of each of {others}. Give these pictures names of their own")
         return [name]
 
-    def _sure(self, uri: str) -> dict[str, str]:
+    def _sure(self, uri: str) -> dict[str, set[str]]:
         return self.by_image.get(_sha256(uri) or "") or self.by_source.get(uri) or {}
 
-    def _of_one_model(self, models: dict[str, str]) -> list[str]:
+    def _of_one_model(self, models: dict[str, set[str]]) -> list[str]:
         """The ids of one model among those of a picture, which two models may have judged."""
-        there = sorted(set(models.values()))
+        there = sorted({model for of in models.values() for model in of})
         model = self.asked.model or (self.asked.prefer if self.asked.prefer in there else None)
         if model is None and len(there) > 1:
             raise ValueError(f"the root's predictions of this picture are of the models {', '.join(map(repr, there))}: say by "
                              f"`--model` which one the labels are of")
         if model is not None and model not in there:
             raise ValueError(f"the root's predictions of this picture are of {', '.join(map(repr, there))}, not of {model!r}")
-        return [i for i, of in models.items() if model in (None, of)]
+        return [i for i, of in models.items() if model is None or model in of]
 
 
 class NoPrediction(ValueError):
@@ -78,7 +80,10 @@ def list_forms(uri: str) -> list[str]:
     >>> list_forms("s3://bucket/cats/img%201.jpg?v=2")[-2:]
     ['cats/img 1.jpg', 'img 1.jpg']
     """
-    parts = urlsplit(uri) if "://" in uri or uri.startswith("/data/") else None
+    try:
+        parts = urlsplit(uri) if "://" in uri or uri.startswith("/data/") else None
+    except ValueError:  # no address after all
+        parts = None
     path = uri if parts is None else next(iter(parse_qs(parts.query).get("d", ())), unquote(parts.path))
     forms = [uri, path]
     names = [name for name in path.split("/") if name]
@@ -93,12 +98,12 @@ def _sha256(uri: str) -> str | None:
     return found[1] if found else None
 
 
-def _find(storage: Storage, column: str, wanted: Collection[str]) -> dict[str, dict[str, str]]:
+def _find(storage: Storage, column: str, wanted: Collection[str]) -> dict[str, dict[str, set[str]]]:
     """Maps each of these values of a column to the ids of the predictions that have it, and these to their models."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    columns = tuple(dict.fromkeys(("prediction_id", "model", column)))
+    found: dict[str, dict[str, set[str]]] = defaultdict(dict)
     for day in prediction_days(storage) if wanted else ():
+        columns = ("prediction_id", "model", column)
         for _, row in rows_where(storage, layout.PREDICTIONS, day, column, wanted, columns, unreadable=None):
             if row["prediction_id"]:
-                found[str(row[column])][str(row["prediction_id"])] = str(row["model"])
+                found[str(row[column])].setdefault(str(row["prediction_id"]), set()).add(str(row["model"]))
     return found

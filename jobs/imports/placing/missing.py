@@ -37,7 +37,9 @@ def _find_nearest(name: str, there: Sequence[str]) -> str | None:
         if found:
             return found
     begins = next((other for other in there if other.startswith(f"{name}@")), None)
-    return begins or next(iter(difflib.get_close_matches(name, there[:1_000], 1)), None)
+    by_base = {_base(other): other for other in there[:1_000]}
+    near = difflib.get_close_matches(_base(name), by_base, 1)
+    return begins or (by_base[near[0]] if near else None)
 
 
 def _base(name: str) -> str:

@@ -28,6 +28,7 @@ class Undecided(ValueError):
 def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
     """The rows by day: of the id, else the column dt, else `--day`, else of the time; what would be lost goes to `bad`."""
     disbelieved: list[str] = []
+    moved: list[str] = []
     placed: dict[str, list[tuple[str, Row]]] = defaultdict(list)
     for where, row in found.good:
         dt = row.pop("dt", None)
@@ -41,8 +42,13 @@ def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
             continue
         if of_id and dt is not None and str(dt) != of_id:
             disbelieved.append(f"{where}: dt {str(dt)!r}, the id is of {of_id}")
+        elif day != clock.day_of(row["predicted_at"]):
+            moved.append(f"{where}: {day}, predicted at {clock.iso(row['predicted_at'])}")
         placed[day].append((where, row))
     found.notes += _say_disbelieved(disbelieved)
+    if moved:
+        found.notes.append(f"{len(moved):,} predictions lie under the day of their id, of dt or of --day, which is not their "
+                           f"time's (e.g. {moved[0]})")
     return leave_out_lost(storage, placed, found)
 
 
@@ -57,7 +63,7 @@ def place_labels(storage: Storage, found: Found, asked: Asked) -> ByDay:
         try:
             for day, prediction_id in _find_places(row, named, known.get(row["prediction_id"], ()), asked):
                 by_day[day].append(row | {"prediction_id": prediction_id})
-                said = named["dt"] if named["dt"] is not None else asked.day
+                said = named["dt"] if named["dt"] is not None or ids.is_uuid7(prediction_id) else asked.day
                 if said is not None and str(said) != day:
                     disbelieved.append(f"{where}: {'dt' if named['dt'] is not None else '--day'} {str(said)!r}, "
                                        f"the prediction is of {day}")
