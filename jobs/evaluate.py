@@ -22,6 +22,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import clock, layout
+from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
@@ -59,6 +60,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     settings = with_options(settings, model=model, evaluate__engine=engine)
     if predictions_file or labels_file:
         return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, per_version)
+    if per_version:
+        raise UsageError("--id-per-version is for --predictions and --labels, got neither.")
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
                       quarantine=quarantine)
     storage = open_root(settings.need_root())

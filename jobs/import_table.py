@@ -47,8 +47,9 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
         raise ForeignSchema(f"{found.describe_bad()}\nNothing was written. Correct the rows, or leave them out by `trueup "
                             f"import {table} --skip-bad`.")
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
-    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad,
-            "notes": found.notes + found.describe_left_out(), "left_out": dict(found.left_out)}
+    notes = [f"{path}: {note}" for note in [*found.notes, *found.describe_left_out()]]
+    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad, "notes": notes,
+            "left_out": dict(found.left_out)}
 
 
 def read(storage: Storage, table: str, path: Path, asked: Asked, form: str | None = None) -> Found:

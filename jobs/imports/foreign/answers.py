@@ -20,7 +20,7 @@ WRAPPERS = ("predictions", "prediction", "outputs", "output")
 LABELS, SCORES = ("predicted_label", "label"), ("probability", "score", "confidence")
 LISTS = ("probabilities", "scores", "probability", "score")
 ROUNDED = 0.005  # how far a probability may be off that was written with two digits
-LOOK = "Say where they stand by `--label-path` and `--confidence-path`"
+LOOK = "Say where they stand by `trueup import predictions --label-path` and `--confidence-path`"
 Answer = dict[str, Any]
 
 
@@ -146,7 +146,7 @@ def _read_scored(label: Any, name: str, score: float, classes: Sequence[str] | N
     """A label with one number. A `score` beside the label 0 or 1 may be the probability of 1, as linear learner's is."""
     if name == "score" and as_text(label) in ("0", "1"):
         raise ValueError(f"the score {score} may be the probability of the label {as_text(label)} or of the label 1. If it is "
-                         f"the label's own, say so by `--label-path` and `--confidence-path`")
+                         f"the label's own, say so: `trueup import predictions --label-path` and `--confidence-path`")
     return {"predicted_label": _name_class(label, classes), "confidence": float(score)}
 
 
@@ -166,8 +166,8 @@ def _read_probabilities(value: Sequence[Any], classes: Sequence[str] | None) -> 
         raise ValueError(f"expected the probabilities of all classes, from 0 to 1 with the sum 1, got {shorten(list(value))}. "
                          f"{LOOK}")
     if classes is None:
-        raise ValueError(f"{len(value)} probabilities without the names of their classes: name these by `--classes FILE`, one a "
-                         f"line in the order of the network's outputs")
+        raise ValueError(f"{len(value)} probabilities without the names of their classes: name these by `trueup import "
+                         f"predictions --classes FILE`, one a line in the order of the network's outputs")
     if len(classes) != len(value):
         raise ValueError(f"expected {len(classes)} probabilities, as many as `--classes` names, got {len(value)}")
     return _rank(list(zip(classes, value, strict=True)))

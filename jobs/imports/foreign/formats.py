@@ -47,5 +47,6 @@ def find_format(table: str, path: Path, name: str | None = None) -> Format | Non
         raise ForeignSchema(f"{path}: expected {table}, got {other.meaning}, which holds {other.table}: `trueup import "
                             f"{other.table} {path}`.")
     if len(fits) > 1:
-        raise UsageError(f"{path} may be {' or '.join(form.meaning for form in fits)}: name it by --format.")
+        raise UsageError(f"{path} may be {' or '.join(form.meaning for form in fits)}: name it by `trueup import {table} "
+                         f"--format`.")
     return fits[0] if fits else None

@@ -48,7 +48,7 @@ def read(storage: Storage, path: Path, asked: Asked) -> Found:
     tasks = [(f"{path}: item {n} (task {task.get('id', '?')})", task) for n, task in enumerate(read_array(path), 1)]
     votes = [(where, task, vote) for where, task in tasks for vote in _finished(where, task, found)]
     if any(vote.get("completed_by") is None for _, _, vote in votes):
-        found.notes.append(f"{path}: some annotations say nobody (completed_by): they count as one person's")
+        found.notes.append("some annotations say nobody (completed_by): they count as one person's")
     _take(storage, found, asked, [(where, task, _fields_of(vote)) for where, task, vote in votes],
           lambda vote: _choice(vote["result"], asked.label_path))
     return found

@@ -78,11 +78,13 @@ def place_labels(storage: Storage, found: Found, asked: Asked) -> ByDay:
 
 def _settle_missing(storage: Storage, found: Found, asked: Asked, others: bool) -> None:
     """Labels of no prediction are bad rows, or only counted; where there are no `others`, the likely reason is said."""
+    if not found.missing:
+        return
     if asked.count_orphans and others:
-        found.left_out["orphan"] += len(found.missing)
+        found.left_out["orphan"] = len(found.missing)
         return
     found.bad += [f"{one.where}: {one.said}" for one in found.missing]
-    if found.missing and not others:
+    if not others:
         found.reasons.append(explain_missing(storage, [one.name for one in found.missing]))
 
 

@@ -41,12 +41,12 @@ def find_predictions(storage: Storage, ids: Collection[str], days: Iterable[str]
                      per_version: bool = False) -> dict[str, list[Predicted]]:
     """Maps each of the ids that the root has to its predictions, of all models and roles, oldest day first.
 
-    `per_version`: the ids are those before `name_version`. ForeignSchema: a file that cannot be read.
+    `per_version`: the ids may be those before `name_version`, too. ForeignSchema: a file that cannot be read.
     """
     days = prediction_days(storage) if days is None else sorted(days)
     asked = {i: i for i in ids}
     if per_version and ids:
-        asked = {name_version(i, *pair): i for pair in _versions(storage, days) for i in ids}
+        asked |= {name_version(i, *pair): i for pair in _versions(storage, days) for i in ids}
     found = defaultdict(list)
     for day in days if asked else ():
         for _, row in rows_where(storage, layout.PREDICTIONS, day, "prediction_id", asked, COLUMNS, unreadable=None):

@@ -57,10 +57,10 @@ def test_answers_in_the_common_forms(tmp_root, tmp_path, classes, data, more, na
 
 
 @pytest.mark.parametrize("data, more, options, said", [
-    ([0.2, 0.8], {}, (), "2 probabilities without the names of their classes: name these by `--classes FILE`"),
+    ([0.2, 0.8], {}, (), "2 probabilities without the names of their classes: name these by `trueup import"),
     ([0.2, 0.8], {}, None, "expected 3 probabilities, as many as `--classes` names, got 2"),
     ([2.5, -1.0, 0.3], {}, None, "expected the probabilities of all classes, from 0 to 1 with the sum 1, got [2.5"),
-    ("0.03", {"encoding": "CSV", "kind": "text/csv"}, (), "one number, 0.03, says no class. Say where they stand by"),
+    ("0.03", {"encoding": "CSV", "kind": "text/csv"}, (), "one number, 0.03, says no class. Say where they stand"),
     ([0.97], {}, None, "one number, 0.97, says no class"),
     ({"predictions": [{"score": 0.2, "predicted_label": 0}]}, {}, (), "may be the probability of the label 0 or of the label 1"),
     ({"predictions": [{"label": "a", "score": 0.2}, {"label": "a", "score": 0.3}]}, {}, (),

@@ -42,6 +42,18 @@ def test_a_second_version_or_model_of_a_later_import(tmp_path, tmp_root, capsys)
     assert capsys.readouterr().err == "" and len(rows(tmp_root, "predictions")) == 3
 
 
+def test_versions_apart_beside_rows_that_came_before(tmp_path, tmp_root, capsys):
+    for model, options in (("A", ()), ("B", ("--id-per-version",))):
+        path = put(tmp_path / f"{model}.csv", [f"x,2026-11-18,{model},1,cat,.9"], COLUMNS)
+        assert bring(tmp_root, "predictions", path, *options) == 0
+    labels = put(tmp_path / "l.csv", ["x,cat,anna,2026-11-19"], SAID)
+    assert bring(tmp_root, "labels", labels, "--id-per-version") == 1
+    assert "are of 'A', 'B': say which model" in capsys.readouterr().err
+    for model, found in (("A", "x"), ("B", "x@B@1")):
+        assert bring(tmp_root, "labels", labels, "--id-per-version", "--model", model) == 0
+        assert (found, "2026-11-18", "cat") in labels_of(tmp_root)
+
+
 def test_another_role_is_no_repeat(tmp_path, tmp_root):
     lines = ["a,2026-11-18,m,1,cat,.9,", "a,2026-11-18,m,2,dog,.9,shadow"]
     assert bring(tmp_root, "predictions", put(tmp_path / "p.csv", lines, COLUMNS + ",role")) == 0
