@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from contract import clock, layout
+from contract.counts import UNNAMED
 from contract.days import prediction_days
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns, rows_where
@@ -38,10 +39,10 @@ def name_version(prediction_id: str, model: str, version: str) -> str:
 
 
 def find_predictions(storage: Storage, ids: Collection[str], days: Iterable[str] | None = None,
-                     per_version: bool = False) -> dict[str, list[Predicted]]:
+                     per_version: bool = False, unreadable: list[str] | None = None) -> dict[str, list[Predicted]]:
     """Maps each of the ids that the root has to its predictions, of all models and roles, oldest day first.
 
-    `per_version`: the ids may be those before `name_version`, too. ForeignSchema: a file that cannot be read.
+    `per_version`: the ids may be those before `name_version`, too. `unreadable`: as for `contract.rows.reading.rows_where`.
     """
     days = prediction_days(storage) if days is None else sorted(days)
     asked = {i: i for i in ids}
@@ -49,7 +50,7 @@ def find_predictions(storage: Storage, ids: Collection[str], days: Iterable[str]
         asked |= {name_version(i, *pair): i for pair in _versions(storage, days) for i in ids}
     found = defaultdict(list)
     for day in days if asked else ():
-        for _, row in rows_where(storage, layout.PREDICTIONS, day, "prediction_id", asked, COLUMNS, unreadable=None):
+        for _, row in rows_where(storage, layout.PREDICTIONS, day, "prediction_id", asked, COLUMNS, unreadable=unreadable):
             made = make_predicted(row, day)
             if made:
                 found[asked[made.key]].append(made)
@@ -57,9 +58,9 @@ def find_predictions(storage: Storage, ids: Collection[str], days: Iterable[str]
 
 
 def make_predicted(row: dict[str, Any], day: str) -> Predicted | None:
-    """A row as Predicted; None for one that never counts because it has no time."""
+    """A row as Predicted; None for one that never counts, for it lacks a time, a model, a version or a label (rule 2)."""
     at = row["predicted_at"]
-    if not isinstance(at, datetime):
+    if not isinstance(at, datetime) or any(row[n] in (None, "", UNNAMED) for n in ("model", "model_version", "predicted_label")):
         return None
     role = str(row["role"] or "live").lower()
     return Predicted(str(row["prediction_id"]), day, clock.to_us(at), str(row["model"]), str(row["model_version"]),

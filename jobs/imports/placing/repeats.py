@@ -33,9 +33,10 @@ def leave_out_lost(storage: Storage, placed: Mapping[str, Sequence[tuple[str, Ro
     by_day: dict[str, list[Row]] = {}
     again: list[_Placed] = []
     lost: list[tuple[_Placed, _Placed]] = []
+    unreadable: list[str] = []
     for day, rows in placed.items():
-        there = find_predictions(storage, {row["prediction_id"] for _, row in rows}, [day])
-        kept = []
+        there = find_predictions(storage, {row["prediction_id"] for _, row in rows}, [day], unreadable=unreadable)
+        kept = [row for _, row in rows if make_predicted(row, day) is None]  # they count under no id
         for group in _group(day, rows):
             old = [p for p in there.get(group[0].key.key, ()) if p.role == group[0].key.role]
             first = _Placed(None, {}, min(old, key=lambda p: p.order)) if old else group[0]
@@ -48,7 +49,7 @@ def leave_out_lost(storage: Storage, placed: Mapping[str, Sequence[tuple[str, Ro
                     again.append(one)
         if kept:
             by_day[day] = kept
-    found.notes += _describe_again(again)
+    found.notes += [*_describe_again(again), *(f"cannot be read, so its ids were not looked at: {key}" for key in unreadable)]
     found.bad += [_describe_lost(one, first) for one, first in lost]
     found.reasons += _describe_versions(lost)
     return by_day

@@ -113,6 +113,24 @@ def test_two_models_in_one_file(tmp_path, capsys):
     assert accuracy(capsys, "--predictions", p, "--labels", both, "--model", "A")[1] == {"1": (1, 1.0)}
 
 
+def test_rows_that_never_count_are_no_predictions(tmp_path, tmp_root, capsys):
+    """Written by others: a row without a model a day later, and a file that is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from contract import layout
+
+    one_day_each(tmp_path, tmp_root, DAYS[0])
+    folder = tmp_path / "root" / layout.day_folder("predictions", "2026-11-18")
+    folder.mkdir()
+    pq.write_table(pa.table({"prediction_id": ["x"], "predicted_at": [clock.parse_moment(DAYS[1])], "model": [""],
+                             "model_version": ["1"], "predicted_label": ["cat"], "confidence": [0.9]}), folder / "a.parquet")
+    assert label(tmp_path, tmp_root, "2026-11-20") == 0 and labels_of(tmp_root) == [("x", "2026-11-17", "cat")]
+    (folder / "b.parquet").write_bytes(b"no")
+    assert one_day_each(tmp_path, tmp_root, DAYS[1], model="n") == 0
+    assert "cannot be read, so its ids were not looked at: predictions/dt=2026-11-18/b.parquet" in capsys.readouterr().err
+
+
 def test_a_live_prediction_goes_before_a_shadow_of_a_later_day(tmp_path, tmp_root):
     lines = ["x,2026-11-17T10:00:00Z,m,1,cat,.9,", "x,2026-11-18T10:00:00Z,m,2,dog,.9,Shadow"]
     bring(tmp_root, "predictions", put(tmp_path / "p.csv", lines, COLUMNS + ",role"))
