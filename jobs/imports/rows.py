@@ -107,7 +107,7 @@ def _value(field: Field, value: Any) -> Any:
         return None
     try:
         made = PARSERS[field.type](value)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"column {field.name!r}: expected {field.type}, got {value!r} ({error})") from error
     if field.name in CLASSES:
         return labels.normalise(made)

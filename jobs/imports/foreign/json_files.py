@@ -77,9 +77,14 @@ def first_item(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, where: str) -> Any:
-    """A JSON value; ForeignSchema says where it is not one."""
+    """A JSON value; ForeignSchema says where it is not one, or holds half a character (a surrogate)."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except UnicodeEncodeError as error:
+        raise ForeignSchema(f"{where}: expected text, got half a character, {error.object[error.start]!a}.") from error
     except ValueError as error:
         raise ForeignSchema(f"{where}: expected JSON, got {error}.") from error
     except RecursionError as error:

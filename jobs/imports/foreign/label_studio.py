@@ -91,7 +91,8 @@ def _take(storage: Storage, found: Found, asked: Asked, votes: Sequence[tuple[st
 
 def _finished(where: str, task: Object, found: Found) -> Iterator[Object]:
     """The annotations of a task that a person finished; the others are counted, or named."""
-    annotations = task.get("annotations") or []
+    said = task.get("annotations") or []
+    annotations = said if isinstance(said, list) else [said]
     if not annotations:
         found.left_out["without_answer"] += 1
     for one in annotations:

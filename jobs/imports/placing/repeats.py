@@ -36,8 +36,8 @@ def leave_out_lost(storage: Storage, placed: Mapping[str, Sequence[tuple[str, Ro
     unreadable: list[str] = []
     for day, rows in placed.items():
         there = find_predictions(storage, {row["prediction_id"] for _, row in rows}, [day], unreadable=unreadable)
-        kept = [row for _, row in rows if make_predicted(row, day) is None]  # they count under no id
-        for group in _group(day, rows):
+        kept: list[Row] = []
+        for group in _group(day, rows, kept):
             old = [p for p in there.get(group[0].key.key, ()) if p.role == group[0].key.role]
             first = _Placed(None, {}, min(old, key=lambda p: p.order)) if old else group[0]
             for one in group:
@@ -55,13 +55,15 @@ def leave_out_lost(storage: Storage, placed: Mapping[str, Sequence[tuple[str, Ro
     return by_day
 
 
-def _group(day: str, rows: Sequence[tuple[str, Row]]) -> list[list[_Placed]]:
-    """The rows of each id and role, in the order in which the first counts."""
+def _group(day: str, rows: Sequence[tuple[str, Row]], others: list[Row]) -> list[list[_Placed]]:
+    """The rows of each id and role, in the order in which the first counts; `others` get those that never count."""
     groups: dict[tuple[str, str], list[_Placed]] = defaultdict(list)
     for where, row in rows:
         key = make_predicted(row, day)
         if key:
             groups[key.key, key.role].append(_Placed(where, row, key))
+        else:
+            others.append(row)
     return [sorted(group, key=lambda one: one.key.order) for group in groups.values()]
 
 
