@@ -12,6 +12,7 @@ from contract import clock, ids
 from contract.counts import UNNAMED
 from contract.errors import UsageError
 from contract.stores.store import Storage
+from jobs.imports.foreign.json_files import as_text
 from jobs.imports.found import Asked, Found, Missing
 from jobs.imports.placing.missing import explain_missing
 from jobs.imports.placing.predicted import Predicted, find_predictions, name_version
@@ -54,18 +55,19 @@ def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
 
 def place_labels(storage: Storage, found: Found, asked: Asked) -> ByDay:
     """The rows by the days of their predictions; a row whose prediction cannot be told goes to `bad`."""
-    wanted = {row["prediction_id"] for _, row in found.good if asked.per_version or not ids.is_uuid7(row["prediction_id"])}
+    every = asked.per_version or asked.count_orphans  # else a UUIDv7 says enough
+    wanted = {row["prediction_id"] for _, row in found.good if every or not ids.is_uuid7(row["prediction_id"])}
     known = find_predictions(storage, wanted, per_version=asked.per_version)
     by_day: ByDay = defaultdict(list)
     disbelieved: list[str] = []
     for where, row in found.good:
-        named = {name: row.pop(name, None) for name in ("dt", "model", "model_version")}
+        named = {name: _read_named(row.pop(name, None)) for name in ("dt", "model", "model_version")}
         try:
             for day, prediction_id in _find_places(row, named, known.get(row["prediction_id"], ()), asked):
                 by_day[day].append(row | {"prediction_id": prediction_id})
                 said = named["dt"] if named["dt"] is not None or ids.is_uuid7(prediction_id) else asked.day
-                if said is not None and str(said) != day:
-                    disbelieved.append(f"{where}: {'dt' if named['dt'] is not None else '--day'} {str(said)!r}, "
+                if said is not None and said != day:
+                    disbelieved.append(f"{where}: {'dt' if named['dt'] is not None else '--day'} {said!r}, "
                                        f"the prediction is of {day}")
         except _NotThere as error:
             found.missing.append(Missing(where, row["prediction_id"], str(error)))
@@ -92,15 +94,15 @@ class _NotThere(Undecided):
     """A label whose prediction the root does not hold, and that names no day."""
 
 
-def _find_places(row: Row, named: dict[str, Any], known: Sequence[Predicted], asked: Asked) -> list[tuple[str, str]]:
+def _find_places(row: Row, named: dict[str, str | None], known: Sequence[Predicted], asked: Asked) -> list[tuple[str, str]]:
     """(day, prediction id) of each prediction that the label is of: one, or one for each version where these share ids."""
     prediction_id, at = row["prediction_id"], clock.to_us(row["labeled_at"])
     of_id = None if asked.per_version else day_of_id(prediction_id)
-    if of_id:
+    if of_id and (known or not asked.count_orphans):
         return [(of_id, prediction_id)]
     if not known:
         said = _read_day(named["dt"]) or asked.day
-        if said is None or asked.per_version:
+        if said is None or asked.per_version or asked.count_orphans:
             raise _NotThere(f"no prediction {prediction_id!r} in the root, so its day is not known. Import the predictions "
                            f"first, or name the day in a column dt or by `trueup import labels --day`.")
         return [(said, prediction_id)]
@@ -115,7 +117,12 @@ def _find_places(row: Row, named: dict[str, Any], known: Sequence[Predicted], as
     return [(choose_day(at, of_one, named["dt"], asked.day), of_one[0].key) for of_one in of_versions]
 
 
-def select_judged(known: Sequence[Predicted], model: Any, version: Any, asked: Asked) -> list[Predicted]:
+def _read_named(value: Any) -> str | None:
+    """What a column beside the label says, as text; None where it says nothing."""
+    return None if value is None or value != value else as_text(value) or None
+
+
+def select_judged(known: Sequence[Predicted], model: str | None, version: str | None, asked: Asked) -> list[Predicted]:
     """Those predictions of an id that a label can be of: of one model, of the version and the role that are meant."""
     models = sorted({p.model for p in known})
     shown = f"the root's predictions of this id are of {', '.join(map(repr, models))}"
@@ -123,19 +130,19 @@ def select_judged(known: Sequence[Predicted], model: Any, version: Any, asked: A
         model = asked.prefer
         if model not in models:
             raise Undecided(f"{shown}: say which model the labels are of, in a column model or by `--model`.")
-    if model is not None and str(model) not in models:
-        raise Undecided(f"the label is of the model {str(model)!r}, but {shown}.")
-    mine = [p for p in known if model is None or p.model == str(model)]
+    if model is not None and model not in models:
+        raise Undecided(f"the label is of the model {model!r}, but {shown}.")
+    mine = [p for p in known if model is None or p.model == model]
     if version is not None:
         versions = ", ".join(repr(v) for v in sorted({p.version for p in mine}))
-        mine = [p for p in mine if p.version == str(version)]
+        mine = [p for p in mine if p.version == version]
         if not mine:
-            raise Undecided(f"the label is of the version {str(version)!r}, but the root's predictions of this id are of "
+            raise Undecided(f"the label is of the version {version!r}, but the root's predictions of this id are of "
                             f"{versions}.")
     return [p for p in mine if p.role == asked.role] or mine
 
 
-def choose_day(at: int, known: Sequence[Predicted], said: Any, day: str | None) -> str:
+def choose_day(at: int, known: Sequence[Predicted], said: str | None, day: str | None) -> str:
     """The day of the prediction that a label given at the moment `at` is of. Undecided says what would settle it.
 
     `known` are the predictions of one id, at least one. A column dt (`said`) is believed where the id was predicted on
@@ -144,7 +151,7 @@ def choose_day(at: int, known: Sequence[Predicted], said: Any, day: str | None) 
     """
     days = sorted({p.day for p in known})
     earlier = [p for p in known if p.at <= at]
-    named = _find_named(days, earlier, None if said is None else str(said), day)
+    named = _find_named(days, earlier, said, day)
     chosen = [named] if named else sorted({p.day for p in _newest(earlier)}) or days
     if len(chosen) > 1:
         why = "were made at the same moment" if earlier else "are all later than the label"

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from contract import clock
+from jobs import evaluate
 from jobs.imports.placing.place import Undecided, choose_day
 from jobs.imports.placing.predicted import Predicted
 from tests.jobs.imports.bring import COLUMNS, SAID, accuracy, bring, labels_of, put
@@ -102,8 +103,6 @@ def test_labels_reach_the_one_model_that_they_are_of(tmp_path, tmp_root, capsys)
 
 
 def test_two_models_in_one_file(tmp_path, capsys):
-    from jobs import evaluate
-
     lines = [f"x,2026-11-17T0{n}:00:00Z,{model},1,{said},.9" for n, (model, said) in enumerate((("A", "cat"), ("B", "day")))]
     lines[1] = lines[1].replace("-17T", "-18T")
     p = put(tmp_path / "p.csv", lines, COLUMNS)
@@ -160,8 +159,11 @@ def test_labels_without_any_prediction_name_the_nearest_ids(tmp_path, tmp_root, 
 
 def test_labels_of_no_prediction_among_others_are_counted_in_an_evaluation(tmp_path, tmp_root, capsys):
     p, labels = scored_every_day(tmp_path)
-    put(labels, [*labels.read_text().splitlines(), "nobody.jpg,cat,anna,2026-11-17T20:00:00Z"])
+    others = [f"{i},cat,anna,2026-11-17T20:00:00Z" for i in ("nobody.jpg", UUID)]
+    put(labels, [*labels.read_text().splitlines(), *others])
     assert accuracy(capsys, "--predictions", p, "--labels", labels)[1]["1"] == (10, 1.0)
+    assert evaluate.main(["--predictions", str(p), "--labels", str(labels)]) == 0
+    assert f"{labels}: 2 of no prediction that is there" in capsys.readouterr().err
     bring(tmp_root, "predictions", p)
     assert bring(tmp_root, "labels", labels) == 1
     assert "l.csv: row 11: no prediction 'nobody.jpg' in the root" in capsys.readouterr().err and labels_of(tmp_root) == []
