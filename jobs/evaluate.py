@@ -50,11 +50,12 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
 @click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON or Parquet file, no root.")
 @click.option("--labels", "labels_file", type=click.Path(), help="The labels beside --predictions.")
+@click.option("--id-per-version", "per_version", is_flag=True, help="With --predictions: versions share ids, labels are of each.")
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, spark_conf: tuple[str, ...], role: str,
             slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None,
-            skip_bad: bool, **reading: Any) -> Outcome:
+            per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
@@ -62,8 +63,9 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     settings = with_options(settings, model=model, evaluate__engine=engine)
     if predictions_file or labels_file:
         chosen = make_reading(**reading)
-        return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad)
-    if of_files := named_options({**reading, "skip_bad": skip_bad}):
+        return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
+                              per_version)
+    if of_files := named_options({**reading, "skip_bad": skip_bad, "id_per_version": per_version}):
         raise UsageError(f"{of_files[0]} is for --predictions and --labels, got neither.")
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
                       quarantine=quarantine)

@@ -22,18 +22,20 @@ from jobs.count_window import evaluate
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import request_of
-from jobs.import_table import import_file
+from jobs.import_table import import_file, say
+from jobs.imports.found import Asked
 from jobs.imports.options import Reading, split_for_two
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
 
 
 def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
-                   slices: Sequence[str], role: str, reading: Reading, skip_bad: bool) -> Outcome:
+                   slices: Sequence[str], role: str, reading: Reading, skip_bad: bool = False,
+                   per_version: bool = False) -> Outcome:
     """Evaluates the predictions of one file by the labels of another; the same path as for a root.
 
-    What the reading of the files says of them stands in `import`; rows that it did not take are in the categories of
-    `rows` that they would have in a root.
+    `per_version`: the versions share ids, and a label is of each version's prediction. What the reading of the files says
+    of them stands in `import`; rows that it did not take are in the categories of `rows` that they would have in a root.
     """
     if not predictions:
         raise UsageError("expected --predictions FILE beside --labels, got none.")
@@ -41,7 +43,8 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         reading = replace(reading, latest=max(clock.now_us(), clock.to_us(clock.parse_moment(as_of))))
     with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
         storage = open_root(folder, create=True)
-        imported = _import_both(storage, settings, predictions, labels, reading, skip_bad)
+        asked = Asked(fill=UNNAMED | _name_columns(settings), prefer=settings.model, role=role, per_version=per_version)
+        imported = _import_both(storage, asked, predictions, labels, reading, skip_bad)
         days = prediction_days(storage)
         chosen = with_options(settings, model=settings.model or _find_only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())
@@ -54,24 +57,27 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
     return made
 
 
-def _import_both(storage: Storage, settings: Settings, predictions: str, labels: str | None, reading: Reading,
+def _import_both(storage: Storage, asked: Asked, predictions: str, labels: str | None, reading: Reading,
                  skip_bad: bool) -> dict[str, dict[str, Any]]:
     """Table -> what `import_file` says of its file."""
     first, second = split_for_two(reading) if labels else (reading, reading)
-    fill = UNNAMED | _name_columns(settings)
-    done = {"predictions": import_file(storage, "predictions", Path(predictions), fill, skip_bad=skip_bad, reading=first)}
+    done = {"predictions": import_file(storage, "predictions", Path(predictions), asked, skip_bad, reading=first)}
+    say(done["predictions"])
     if labels:
-        done["labels"] = import_file(storage, "labels", Path(labels), skip_bad=skip_bad, reading=second, count_orphans=True)
+        asked = replace(asked, fill={}, count_orphans=True)
+        done["labels"] = import_file(storage, "labels", Path(labels), asked, skip_bad, reading=second)
+        say(done["labels"])
     return done
 
 
 def _add_rows(rows: Rows, imported: Mapping[str, dict[str, Any]]) -> Rows:
     """The counts of rows with those that were not taken: left out as bad, without a label, of no prediction."""
-    said, of_labels = imported["predictions"], imported.get("labels", {"bad": [], "unlabelled": 0, "orphan": 0})
+    said, of_labels = imported["predictions"], imported.get("labels", {"bad": [], "unlabelled": 0, "left_out": {}})
     bad, invalid = len(said["bad"]), len(of_labels["bad"]) + of_labels["unlabelled"]
+    orphan = of_labels["left_out"].get("orphan", 0)
     return {**rows, "predictions": rows["predictions"] + bad, "invalid_predictions": rows["invalid_predictions"] + bad,
-            "labels": rows["labels"] + invalid + of_labels["orphan"], "invalid": rows["invalid"] + invalid,
-            "orphan": rows["orphan"] + of_labels["orphan"]}
+            "labels": rows["labels"] + invalid + orphan, "invalid": rows["invalid"] + invalid,
+            "orphan": rows["orphan"] + orphan}
 
 
 def _name_columns(settings: Settings) -> dict[str, str]:

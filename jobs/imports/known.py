@@ -38,12 +38,6 @@ class Known:
                 found.setdefault(str(row["prediction_id"]), set()).add(day)
         return found
 
-    def list_ids(self) -> frozenset[str]:
-        """Lists the ids of all predictions: of a root that holds one file."""
-        tables = (read_columns(self.storage, entry.key, ["prediction_id"]) for day in self.days
-                  for entry in list_rows(self.storage, layout.PREDICTIONS, day))
-        return frozenset(str(i) for table in tables for i in table["prediction_id"].to_pylist())
-
     def list_classes(self, prediction_ids: Iterable[str]) -> frozenset[str]:
         """The classes that were predicted on the days of these predictions; of a file of predictions: on the newest day."""
         if self.table == "predictions":

@@ -22,6 +22,7 @@ from jobs.imports.texts import EXACT
 from jobs.imports.values import CLASSES, read_value
 
 Row = dict[str, Any]
+PLACES = ("dt", "model", "model_version")  # of labels, too: which prediction they are of (jobs/imports/placing/place.py)
 RawRow = Mapping[str, Any] | ValueError
 
 
@@ -62,7 +63,7 @@ def _fill(raw: RawRow, fill: Mapping[str, Any], context: Context) -> Mapping[str
 def row_of(record: TableSchema, raw: Mapping[str, Any], context: Context | None = None) -> Row:
     """One row in the record's types; ValueError says what is wrong with it, NoLabel that nobody labelled it."""
     context, plan = context or Context(), _plan(record)
-    row: Row = {**plan.nothing, "dt": raw.get("dt")}
+    row: Row = {**{name: raw.get(name) for name in PLACES}, **plan.nothing}
     for name, field in plan.fields:
         value = raw.get(name)
         if value is not None:

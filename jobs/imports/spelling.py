@@ -12,23 +12,26 @@ from jobs.imports.notes import Notes
 
 SHOWN = 8  # labels, and classes, that a message names
 Row = dict[str, Any]
+Placed = tuple[str, Row]  # where it stands ("l.csv: row 3"), and the row
 
 
-def map_labels(rows: Sequence[tuple[int, Row]], pairs: Mapping[str, str], notes: Notes) -> list[tuple[int, Row]]:
-    """The rows, their labels named as `pairs` say."""
+def map_labels(path: Path, rows: Sequence[Placed], pairs: Mapping[str, str], notes: Notes) -> list[Placed]:
+    """The rows, each with where it stands, their labels named as `pairs` say."""
     made = []
-    for number, row in rows:
+    for where, row in rows:
         name = pairs.get(row["label"])
         if name is not None:
-            notes.add(f"map {row['label']}", f"{row['label']} mapped to {name}", "label", number)
-        made.append((number, row if name is None else {**row, "label": name}))
+            notes.add(f"map {row['label']}", f"{row['label']} mapped to {name}", "label", _within(path, where))
+        made.append((where, row if name is None else {**row, "label": name}))
     return made
 
 
-def check_labels(path: Path, rows: Sequence[tuple[int, Row]], predicted: Iterable[str], allowed: bool, notes: Notes) -> None:
+def check_labels(path: Path, rows: Sequence[Placed], predicted: Iterable[str], allowed: bool, notes: Notes) -> None:
     """ForeignSchema when not one of the labels was predicted, unless that is allowed; some that were not are noted."""
-    first = {row["label"]: number for number, row in reversed(rows)}
-    named = {label: first[label] for label in sorted(first, key=lambda label: first[label]) if label not in (None, UNNAMED)}
+    named: dict[str, str] = {}
+    for where, row in rows:
+        if row["label"] not in (None, UNNAMED):
+            named.setdefault(row["label"], _within(path, where))
     classes = frozenset(predicted)
     other = [label for label in named if label not in classes]
     if not classes or not other:
@@ -37,13 +40,17 @@ def check_labels(path: Path, rows: Sequence[tuple[int, Row]], predicted: Iterabl
     if len(other) < len(named) or allowed:
         notes.other_labels |= {label: nearest.get(label) for label in other}
         return
-    pairs = ", ".join(f"{label!r} (row {named[label]}; nearest: {near!r})" if near else f"{label!r} (row {named[label]})"
+    pairs = ", ".join(f"{label!r} ({named[label]}; nearest: {near!r})" if near else f"{label!r} ({named[label]})"
                       for label, near in nearest.items())
     more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
     raise ForeignSchema(
         f"{path}: column 'label': expected classes that were predicted ({_list(sorted(classes))}), got none of them: {pairs}"
         f"{more}.{_explain(other, classes)} Say what they mean by --label-map FILE (CSV of label,class), or take them as they "
         f"are by --allow-other-labels.")
+
+
+def _within(path: Path, where: str) -> str:
+    return where.removeprefix(f"{path}: ")
 
 
 def find_nearest(labels: Sequence[str], classes: frozenset[str]) -> dict[str, str | None]:

@@ -321,14 +321,13 @@ def test_roles_of_other_words_are_counted_and_named(tmp_path, whole_runs, caplog
 def test_labels_of_other_predictions_are_orphans(tmp_path, whole_runs, other):
     document = whole_runs.evaluate(*both(tmp_path, predictions("cat", "dog"), labels("cat", "dog", prediction_id=["a0", other])))
     assert accuracy(document) == (1.0, 1) and (document["rows"]["labels"], document["rows"]["orphan"]) == (2, 1)
-    assert document["import"]["labels"]["orphan"] == 1
+    assert document["import"]["labels"]["left_out"] == {"orphan": 1}
 
 
 def test_labels_of_no_prediction_at_all(tmp_path, runs):
     files = both(tmp_path, predictions("cat", "dog"), labels("cat", "dog", prediction_id=["A0", "A1"]))
     said = runs.evaluate(*files, code=1)
-    assert "l.csv: row 1: column 'prediction_id': expected ids of the predictions, got none of them in 2 rows: 'A0'" in said
-    assert "(nearest: 'a0')" in said
+    assert "the file has 'A0', the root 'a0'" in said and "l.csv: row 1" in said
 
 
 def test_a_day_of_predictions_imported_after_another_keeps_its_classes(tmp_path, runs):
