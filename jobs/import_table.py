@@ -61,7 +61,7 @@ def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str
     if bad and not skip_bad:
         raise _refuse(bad)
     if table == "labels":
-        check_labels(path, good, known.classes_of(by_day), reading.allow_other_labels, notes)
+        check_labels(path, good, known, by_day, reading.allow_other_labels, notes)
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
     for line in notes.to_lines(path):
         click.echo(escape(line), err=True)
