@@ -57,7 +57,7 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
         raise ForeignSchema(f"{found.describe_bad()}\nNothing was written. Correct the rows, or leave them out by `trueup "
                             f"import {table} --skip-bad`.")
     if table == "labels":
-        check_labels(path, found.good, known.classes_of(by_day), reading.allow_other_labels, said)
+        check_labels(path, found.good, known, by_day, reading.allow_other_labels, said)
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
     notes = [f"{path}: {note}" for note in [*found.notes, *found.describe_left_out(), *said.to_lines()]]
     return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad, "notes": notes,

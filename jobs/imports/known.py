@@ -1,6 +1,6 @@
 """What a root knows of the predictions that rows of a file belong to: their days, and the classes that were predicted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from contract import ids, layout
 from contract.days import prediction_days
 from contract.errors import ForeignSchema
 from contract.rows.listing import list_rows
-from contract.rows.reading import read_columns, rows_where
+from contract.rows.reading import Row, read_columns, rows_where
 from contract.stores.store import Storage
 
 if TYPE_CHECKING:
@@ -46,17 +46,29 @@ class Known:
             days = {day for of_id in self.find_ids(prediction_ids).values() for day in of_id}
         return frozenset(self.classes_of(days))
 
-    def classes_of(self, days: Iterable[str]) -> Iterator[str]:
-        """Yields each class that was predicted, or stood in `top_labels`, on one of the days; some more than once."""
+    def classes_of(self, days: Iterable[str], models: frozenset[str] | None = None) -> Iterator[str]:
+        """Yields each class that was predicted, or stood in `top_labels`, on one of the days; some more than once.
+
+        `models`: by these alone.
+        """
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         for entry in (e for day in sorted(days) for e in list_rows(self.storage, layout.PREDICTIONS, day)):
             try:
-                table = read_columns(self.storage, entry.key, ["predicted_label", "top_labels"])
-                for values in table.columns:
-                    yield from _list_texts(values)
-            except (ForeignSchema, pa.ArrowException):
+                table = read_columns(self.storage, entry.key, ["model", "predicted_label", "top_labels"])
+                if models is not None:
+                    table = table.filter(pc.is_in(table["model"].cast(pa.string()), pa.array(sorted(models), pa.string())))
+                for name in set(table.column_names) - {"model"}:
+                    yield from _list_texts(table[name])
+            except (ForeignSchema, KeyError, pa.ArrowException):
                 continue  # named by whoever counts this day
+
+    def models_of(self, by_day: Mapping[str, Sequence[Row]]) -> frozenset[str]:
+        """The models whose predictions these rows of labels are of."""
+        return frozenset(str(found["model"]) for day, rows in by_day.items() for _, found in rows_where(
+            self.storage, layout.PREDICTIONS, day, "prediction_id", {row["prediction_id"] for row in rows}, ("model",),
+            unreadable=[]))
 
 
 def _list_texts(values: "pa.ChunkedArray") -> list[str]:

@@ -1,13 +1,14 @@
 """Whether the labels of a file are the names of classes that were predicted, and which name is the nearest to each."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from contract.counts import UNNAMED
 from contract.errors import ForeignSchema
+from jobs.imports.known import Known
 from jobs.imports.notes import Notes
 
 SHOWN = 8  # labels, and classes, that a message names
@@ -26,13 +27,20 @@ def map_labels(path: Path, rows: Sequence[Placed], pairs: Mapping[str, str], not
     return made
 
 
-def check_labels(path: Path, rows: Sequence[Placed], predicted: Iterable[str], allowed: bool, notes: Notes) -> None:
-    """ForeignSchema when not one of the labels was predicted, unless that is allowed; some that were not are noted."""
+def check_labels(path: Path, rows: Sequence[Placed], known: Known, by_day: Mapping[str, Sequence[Row]], allowed: bool,
+                 notes: Notes) -> None:
+    """ForeignSchema when not one of the labels was predicted, unless that is allowed; some that were not are noted.
+
+    Predicted by the same models: on the days that the rows lie under, and, when they name no class of these, on any.
+    """
     named: dict[str, str] = {}
     for where, row in rows:
         if row["label"] not in (None, UNNAMED):
             named.setdefault(row["label"], _within(path, where))
-    classes = frozenset(predicted)
+    models = known.models_of(by_day)
+    classes = frozenset(known.classes_of(by_day, models))
+    if classes and classes.isdisjoint(named):
+        classes |= frozenset(known.classes_of(known.days, models))
     other = [label for label in named if label not in classes]
     if not classes or not other:
         return

@@ -252,6 +252,17 @@ def bring(runs, p, l=None, *options, code=0):  # noqa: E741
     return runs.bring("labels", l, *options, code=code) if l else None
 
 
+def test_a_class_that_was_predicted_on_another_day_is_one(tmp_path, runs):
+    """One label, and the model was wrong: no misspelling. What another model says is none of its classes."""
+    two = predictions("cat", "dog", prediction_id=["a0", "a1"], predicted_at=["2026-11-17T09:00:00Z", "2026-11-18T09:00:00Z"])
+    l = put_csv(tmp_path / "l.csv", labels("cat", prediction_id=["a1"]))  # noqa: E741
+    assert bring(runs, put_csv(tmp_path / "p.csv", two), l)["rows"] == 1
+    runs.bring("predictions", put_csv(tmp_path / "p.csv", predictions("day", prediction_id=["b"])), "--model", "n",
+               "--model-version", "1")
+    l = put_csv(tmp_path / "l.csv", labels("day", prediction_id=["a1"]))  # noqa: E741
+    assert "('cat', 'dog'), got none of them: 'day' (row 1)" in runs.bring("labels", l, code=1)
+
+
 @pytest.mark.parametrize("name, text", [
     ("m.csv", "label,class\n7,007\n10,010\n1,001\n"), ("m.csv", "7,007\n10,010\n1,001\n"),
     ("m.json", '{"7": "007", "10": "010", "1": "001"}'), ("m.json", '[["7", "007"], ["10", "010"], ["1", "001"]]'),

@@ -18,7 +18,7 @@ def test_every_example_does_what_the_page_says(tmp_path, capsys, monkeypatch):
     text = PAGE.read_text()
     for name, content in FILE.findall(text):
         put(tmp_path / name, [content.rstrip("\n")])
-    put(tmp_path / "p.csv", [f"img{n}.jpg,2026-11-18,shop,1,cat,.9" for n in (1, 2)], COLUMNS)
+    put(tmp_path / "p.csv", ["img1.jpg,2026-11-18,shop,1,cat,.9", "img2.jpg,2026-11-18,shop,1,dog,.9"], COLUMNS)
     bring("root", "predictions", "p.csv")
     commands = COMMAND.findall(text)
     assert len(commands) == len(formats.FORMATS)

@@ -31,7 +31,7 @@ def loop(tmp_root):
 
 def run(root, path, lines, *options):
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    return import_table.main(["labels", str(path), "--root", root, "--json", *options])
+    return import_table.main(["labels", str(path), "--root", root, "--json", "--allow-other-labels", *options])
 
 
 def test_pictures_are_found_by_the_stored_image_or_by_a_prediction_id(loop, tmp_root, tmp_path):

@@ -48,7 +48,7 @@ def changed(rng, value):
 @pytest.mark.parametrize("form", formats.FORMATS, ids=lambda form: form.name)
 def test_odd_values_are_taken_or_named(tmp_path, tmp_root, form):
     rng = random.Random(form.name)
-    predicted = put(tmp_path / "p.csv", [f"img{n}.jpg,2026-11-18,shop,1,cat,.9" for n in (1, 2)], COLUMNS)
+    predicted = put(tmp_path / "p.csv", ["img1.jpg,2026-11-18,shop,1,cat,.9", "img2.jpg,2026-11-18,shop,1,dog,.9"], COLUMNS)
     assert bring(tmp_root, "predictions", predicted) == 0
     storage, classes = open_root(tmp_root), put(tmp_path / "classes.txt", ["cat", "dog"])
     asked = Asked(fill={"model": "shop", "model_version": "3"}, classes=classes) if form.table == "predictions" else Asked()
