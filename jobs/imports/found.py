@@ -41,11 +41,15 @@ class Asked:
 
 
 class Missing(NamedTuple):
-    """A row whose prediction the root does not hold: where it stands, the id or picture that it names, and what to do."""
+    """A row whose prediction the root does not hold: where it stands, the id or picture that it names, and what to do.
+
+    `column` is where the id or the picture stands in the row.
+    """
 
     where: str
     name: str
     said: str
+    column: str = "prediction_id"
 
 
 @dataclass

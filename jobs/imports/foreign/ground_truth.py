@@ -87,8 +87,8 @@ def read(storage: Storage, path: Path, asked: Asked) -> Found:
             given = _id(line, asked)
             found.good += [(where, row | {"prediction_id": i}) for i in ([given] if given else pictures.find(_source(line)))]
         except NoPrediction as error:
-            found.missing.append(Missing(where, _source(line), f"{error}. Import the predictions first, or put `prediction_id` "
-                                                               f"into the lines of the input manifest."))
+            said = f"{error}. Import the predictions first, or put `prediction_id` into the lines of the input manifest."
+            found.missing.append(Missing(where, _source(line), said, "source-ref"))
         except (ValueError, TypeError, BadLabel) as error:
             found.bad.append(f"{where}: {error}")
     if verified:

@@ -84,7 +84,7 @@ def _take(storage: Storage, found: Found, asked: Asked, votes: Sequence[tuple[st
             found.good += [(where, row | {"prediction_id": i}) for i in ([given] if given else _ids(task, pictures, asked))]
         except NoPrediction as error:
             said = f"{error}. Import the predictions first, or name the field of their ids by `trueup import labels --id-field`."
-            found.missing.append(Missing(where, _picture(task) or "", said))
+            found.missing.append(Missing(where, _picture(task) or "", said, "data"))
         except (ValueError, TypeError, BadLabel) as error:
             found.bad.append(f"{where}: {error}")
 

@@ -10,23 +10,25 @@ from contract.days import prediction_days
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
+from jobs.imports.found import Missing
 
 LOOKED_AT = 5_000  # ids of the root, newest day first
 TRIED = 20  # ids of the file
 
 
-def explain_missing(storage: Storage, wanted: Sequence[str]) -> str:
+def explain_missing(storage: Storage, missing: Sequence[Missing]) -> str:
     """A sentence for a file of labels of which not one has its prediction in the root."""
     there = _read_ids(storage)
-    said = f"none of the {len(wanted):,} labels has its prediction in the root"
-    if not there:
-        return f"{said}: it has no predictions. Import the predictions first."
-    for name in wanted[:TRIED]:
-        near = _find_nearest(name, there)
-        if near:
-            hint = " The root's ids were made by --id-per-version: give it here, too." if near.startswith(f"{name}@") else ""
-            return f"{said}. The nearest ids: the file has {name!r}, the root {near!r}. Write the ids alike.{hint}"
-    return f"{said}. Their ids are of another kind: the file has {wanted[0]!r}, the root for example {there[0]!r}."
+    near = next(((one, found) for one in missing[:TRIED] if (found := _find_nearest(one.name, there))), None)
+    one = near[0] if near else missing[0]
+    said = (f"{one.where}: column {one.column!r}: expected ids of the predictions, got none of them in {len(missing):,} rows: "
+            f"{one.name!r}")
+    if near:
+        hint = " The root's were made by --id-per-version: give it here, too." if near[1].startswith(f"{one.name}@") else ""
+        return f"{said} (nearest: {near[1]!r}). Write the ids alike.{hint}"
+    if there:
+        return f"{said} (the root has for example {there[0]!r}). Give both the same ids."
+    return f"{said}. The root has no predictions: import them first."
 
 
 def _find_nearest(name: str, there: Sequence[str]) -> str | None:

@@ -87,7 +87,7 @@ def _settle_missing(storage: Storage, found: Found, asked: Asked, others: bool) 
         return
     found.bad += [f"{one.where}: {one.said}" for one in found.missing]
     if not others:
-        found.reasons.append(explain_missing(storage, [one.name for one in found.missing]))
+        found.reasons.append(explain_missing(storage, found.missing))
 
 
 class _NotThere(Undecided):

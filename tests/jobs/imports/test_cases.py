@@ -338,7 +338,7 @@ def test_labels_of_other_predictions_are_orphans(tmp_path, whole_runs, other):
 def test_labels_of_no_prediction_at_all(tmp_path, runs):
     files = both(tmp_path, predictions("cat", "dog"), labels("cat", "dog", prediction_id=["A0", "A1"]))
     said = runs.evaluate(*files, code=1)
-    assert "the file has 'A0', the root 'a0'" in said and "l.csv: row 1" in said
+    assert "l.csv: row 1: column 'prediction_id': expected ids of" in said and "'A0'" in said and "'a0'" in said
 
 
 def test_a_day_of_predictions_imported_after_another_keeps_its_classes(tmp_path, runs):

@@ -8,6 +8,7 @@ import pytest
 from jobs.imports.foreign import formats
 from tests.jobs.imports.bring import COLUMNS, bring, put
 
+PREDICTED = ["img1.jpg,2026-11-18,shop,1,cat,.9", "img2.jpg,2026-11-18,shop,1,dog,.9"]
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "bring-logs-of-other-systems.md"
 FILE = re.compile(r"File `([^`]+)`:\n\n```json\n(.*?)```", re.S)
 COMMAND = re.compile(r"```sh\ntrueup import (\w+) ([^\n]*)\n```\n\n```text\n(.*?)```", re.S)
@@ -18,7 +19,7 @@ def test_every_example_does_what_the_page_says(tmp_path, capsys, monkeypatch):
     text = PAGE.read_text()
     for name, content in FILE.findall(text):
         put(tmp_path / name, [content.rstrip("\n")])
-    put(tmp_path / "p.csv", ["img1.jpg,2026-11-18,shop,1,cat,.9", "img2.jpg,2026-11-18,shop,1,dog,.9"], COLUMNS)
+    put(tmp_path / "p.csv", PREDICTED, COLUMNS)
     bring("root", "predictions", "p.csv")
     commands = COMMAND.findall(text)
     assert len(commands) == len(formats.FORMATS)

@@ -134,7 +134,7 @@ def test_ids_that_are_names_of_pictures(tmp_root, tmp_path, capsys):
     assert run(tmp_root, tmp_path / "o.manifest", [line(f"s3://b/{n}/img4.jpg", "cat") for n in "ab"]) == 1
     assert "the id 'img4.jpg' in the root could be of each of 's3://b/a/img4.jpg', 's3://b/b/img4" in capsys.readouterr().err
     assert run(tmp_root, tmp_path / "o.manifest", [line("s3://b/in/IMG4.png", "cat")]) == 1
-    assert "the file has 's3://b/in/IMG4.png', the root 'img4.jpg'" in capsys.readouterr().err
+    assert "'s3://b/in/IMG4.png' (nearest: 'img4.jpg')" in capsys.readouterr().err
 
 
 def test_a_picture_that_two_models_judged(loop, tmp_root, tmp_path, capsys):

@@ -13,7 +13,7 @@ from jobs import import_table
 from jobs.imports.foreign import formats
 from jobs.imports.found import Asked
 from tests.jobs.imports.bring import COLUMNS, bring, put
-from tests.jobs.imports.foreign.test_documented_formats import FILE, PAGE
+from tests.jobs.imports.foreign.test_documented_formats import FILE, PAGE, PREDICTED
 
 ROUNDS = 40
 ODD = [None, "", "a", 0, -1, 7.0, 1e400, float("nan"), 10**30, True, [], {}, [[]], ["a", 1], {"a": {}}, "\ud800", "\0", "/",
@@ -48,7 +48,7 @@ def changed(rng, value):
 @pytest.mark.parametrize("form", formats.FORMATS, ids=lambda form: form.name)
 def test_odd_values_are_taken_or_named(tmp_path, tmp_root, form):
     rng = random.Random(form.name)
-    predicted = put(tmp_path / "p.csv", ["img1.jpg,2026-11-18,shop,1,cat,.9", "img2.jpg,2026-11-18,shop,1,dog,.9"], COLUMNS)
+    predicted = put(tmp_path / "p.csv", PREDICTED, COLUMNS)
     assert bring(tmp_root, "predictions", predicted) == 0
     storage, classes = open_root(tmp_root), put(tmp_path / "classes.txt", ["cat", "dog"])
     asked = Asked(fill={"model": "shop", "model_version": "3"}, classes=classes) if form.table == "predictions" else Asked()
@@ -65,5 +65,5 @@ def test_odd_values_are_taken_or_named(tmp_path, tmp_root, form):
             outcomes["rows"] += 1
         except TrueupError as error:
             outcomes["error"] += 1
-            assert re.search(rf"^{path}: |--|^none of the", str(error), re.M), error
+            assert re.search(rf"^{path}: |--", str(error), re.M), error
     assert min(outcomes.values()) > 5, outcomes

@@ -33,7 +33,8 @@ def test_ids_that_come_again_next_day(tmp_path, tmp_root, capsys):
 
 def one_day_each(tmp_path, root, *moments, model="m"):
     """The id `x`, predicted at each of these moments; returns the exit code."""
-    lines = [f"x,{at},{model},1,{said},.9" for at, said in zip(moments, ("cat", "dog", "elk"), strict=False)]
+    lines = [f"{i},{at},{model},1,{said},.9" for at, answer in zip(moments, ("cat", "dog"), strict=False)
+             for i, said in (("x", answer), ("y", "cat"))]
     return bring(root, "predictions", put(tmp_path / f"p-{model}.csv", lines, COLUMNS))
 
 
@@ -146,15 +147,16 @@ def test_the_day_of_an_id_goes_before_dt(tmp_path, tmp_root, capsys, table, line
 
 
 @pytest.mark.parametrize("ids, said", [
-    (["img000", "img001"], "the file has 'img000', the root 'img000.jpg'"),
-    (["s3://b/in/IMG001.jpg"], "the file has 's3://b/in/IMG001.jpg', the root 'img001.jpg'"),
-    (["4711"], "of another kind: the file has '4711', the root for example 'img"),
+    (["img000", "img001"], "'img000' (nearest: 'img000.jpg')"),
+    (["s3://b/in/IMG001.jpg"], "'s3://b/in/IMG001.jpg' (nearest: 'img001.jpg')"),
+    (["4711"], "'4711' (the root has for example 'img"),
 ])
 def test_labels_without_any_prediction_name_the_nearest_ids(tmp_path, tmp_root, capsys, ids, said):
     bring(tmp_root, "predictions", scored_every_day(tmp_path)[0])
     assert bring(tmp_root, "labels", put(tmp_path / "l.csv", [f"{i},cat,anna,2026-11-19" for i in ids], SAID)) == 1
     message = capsys.readouterr().err
-    assert f"none of the {len(ids)} labels has its prediction in the root" in message and said in message
+    rows_of = f"expected ids of the predictions, got none of them in {len(ids)} rows: "
+    assert f"l.csv: row 1: column 'prediction_id': {rows_of}{said}" in message
 
 
 def test_labels_of_no_prediction_among_others_are_counted_in_an_evaluation(tmp_path, tmp_root, capsys):
@@ -163,7 +165,8 @@ def test_labels_of_no_prediction_among_others_are_counted_in_an_evaluation(tmp_p
     put(labels, [*labels.read_text().splitlines(), *others])
     assert accuracy(capsys, "--predictions", p, "--labels", labels)[1]["1"] == (10, 1.0)
     assert evaluate.main(["--predictions", str(p), "--labels", str(labels)]) == 0
-    assert f"{labels}: 2 of no prediction that is there" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{labels}: 2 " in said and "of no prediction" in said
     bring(tmp_root, "predictions", p)
     assert bring(tmp_root, "labels", labels) == 1
     assert "l.csv: row 11: no prediction 'nobody.jpg' in the root" in capsys.readouterr().err and labels_of(tmp_root) == []
