@@ -14,7 +14,7 @@ PACKAGES = [
     *("emr", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
-    *("jobs.erasing", "jobs.imports", "jobs.reports", "jobs.scoring"),
+    *("jobs.erasing", "jobs.imports", "jobs.imports.foreign", "jobs.imports.placing", "jobs.reports", "jobs.scoring"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__" and not __package__:  # run as a file, by spark-submit
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,12 +23,14 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from contract import clock, layout
+from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
 from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import ENGINES, request_of
+from jobs.imports.options import make_reading, named_options, with_reading_options
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -45,18 +48,25 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
-@click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON lines or Parquet file, no root.")
+@click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON or Parquet file, no root.")
 @click.option("--labels", "labels_file", type=click.Path(), help="The labels beside --predictions.")
+@click.option("--id-per-version", "per_version", is_flag=True, help="With --predictions: versions share ids, labels are of each.")
+@with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, spark_conf: tuple[str, ...], role: str,
-            slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None) -> Outcome:
+            slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None,
+            per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
     settings = with_options(settings, model=model, evaluate__engine=engine)
     if predictions_file or labels_file:
-        return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role)
+        chosen = make_reading(**reading)
+        return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
+                              per_version)
+    if of_files := named_options({**reading, "skip_bad": skip_bad, "id_per_version": per_version}):
+        raise UsageError(f"{of_files[0]} is for --predictions and --labels, got neither.")
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
                       quarantine=quarantine)
     storage = open_root(settings.need_root())

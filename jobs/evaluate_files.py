@@ -4,13 +4,16 @@
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from command.command import Outcome
 from command.load_settings import with_options
+from contract import clock
 from contract.days import prediction_days
+from contract.documents.evaluation import Rows
 from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
@@ -19,28 +22,62 @@ from jobs.count_window import evaluate
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import request_of
-from jobs.import_table import import_file
+from jobs.import_table import import_file, say
+from jobs.imports.found import Asked
+from jobs.imports.options import Reading, split_for_two
 
 UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such column
 
 
 def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
-                   slices: Sequence[str], role: str) -> Outcome:
-    """Evaluates the predictions of one file by the labels of another; the same path as for a root."""
+                   slices: Sequence[str], role: str, reading: Reading, skip_bad: bool = False,
+                   per_version: bool = False) -> Outcome:
+    """Evaluates the predictions of one file by the labels of another; the same path as for a root.
+
+    `per_version`: the versions share ids, and a label is of each version's prediction. What the reading of the files says
+    of them stands in `import`; rows that it did not take are in the categories of `rows` that they would have in a root.
+    """
     if not predictions:
         raise UsageError("expected --predictions FILE beside --labels, got none.")
+    if as_of:
+        reading = replace(reading, latest=max(clock.now_us(), clock.to_us(clock.parse_moment(as_of))))
     with tempfile.TemporaryDirectory(prefix="trueup-quick-") as folder:
         storage = open_root(folder, create=True)
-        import_file(storage, "predictions", Path(predictions), UNNAMED | _name_columns(settings))
-        if labels:
-            import_file(storage, "labels", Path(labels))
+        asked = Asked(fill=UNNAMED | _name_columns(settings), prefer=settings.model, role=role, per_version=per_version)
+        imported = _import_both(storage, asked, predictions, labels, reading, skip_bad)
         days = prediction_days(storage)
         chosen = with_options(settings, model=settings.model or _find_only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())
         request = replace(request, first=min(days, default=None), last=max(days, default=None))
         document, _ = evaluate(storage, request)
+    document["rows"] = _add_rows(document["rows"], imported)
     where = f"{predictions} and {labels}" if labels else f"{predictions}, no labels"
-    return outcome(document, where)
+    made = outcome(document, where)
+    made.document["import"] = {table: {k: v for k, v in done.items() if k != "files"} for table, done in imported.items()}
+    return made
+
+
+def _import_both(storage: Storage, asked: Asked, predictions: str, labels: str | None, reading: Reading,
+                 skip_bad: bool) -> dict[str, dict[str, Any]]:
+    """Table -> what `import_file` says of its file."""
+    first, second = split_for_two(reading) if labels else (reading, reading)
+    done = {"predictions": import_file(storage, "predictions", Path(predictions), asked, skip_bad, reading=first)}
+    say(done["predictions"])
+    if labels:
+        asked = replace(asked, fill={}, count_orphans=True)
+        done["labels"] = import_file(storage, "labels", Path(labels), asked, skip_bad, reading=second)
+        say(done["labels"])
+    return done
+
+
+def _add_rows(rows: Rows, imported: Mapping[str, dict[str, Any]]) -> Rows:
+    """The counts of rows with those that were not taken: left out as bad, without a label, of no prediction."""
+    said, of_labels = imported["predictions"], imported.get("labels", {"bad": [], "unlabelled": 0, "left_out": {}})
+    bad, invalid = len(said["bad"]), len(of_labels["bad"]) + of_labels["unlabelled"]
+    orphan = of_labels["left_out"].get("orphan", 0)
+    return {**rows, "predictions": rows["predictions"] + bad, "invalid_predictions": rows["invalid_predictions"] + bad,
+            "labels": rows["labels"] + invalid + orphan, "invalid": rows["invalid"] + invalid,
+            "orphan": rows["orphan"] + orphan}
 
 
 def _name_columns(settings: Settings) -> dict[str, str]:

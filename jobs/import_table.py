@@ -1,97 +1,86 @@
 """Bring rows that were made elsewhere into the root.
 
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
-    trueup import labels FILE --root ROOT [--day D]
+    trueup import labels FILE --root ROOT [--model M] [--day D]
 
-CSV, JSON lines and Parquet; labels also from an output manifest of SageMaker Ground Truth. All rows are good or nothing
-is written, unless --skip-bad leaves the bad ones out and lists them. Files are named by their content, so that the same
-import again changes nothing.
+CSV, JSON and Parquet (docs/bring-your-logs.md), and the formats of other systems (jobs/imports/foreign/formats.py). All rows
+are good or nothing is written, unless --skip-bad leaves the bad ones out and lists them. What was changed on the way in is
+said on standard error and stands in the document. Files are named by their content, so that the same import again changes
+nothing.
 """
 
 import hashlib
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from command.command import Outcome, run, stage_command
+from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
-from contract.days import prediction_days
 from contract.errors import ForeignSchema
 from contract.records import LABEL, PREDICTION
-from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
-from jobs.imports import ground_truth
 from jobs.imports import rows as import_rows
+from jobs.imports.foreign import formats
+from jobs.imports.found import Asked, Found
+from jobs.imports.known import Known
+from jobs.imports.label_map import read_label_map
+from jobs.imports.notes import Notes
+from jobs.imports.options import FILE_OPTIONS, LABEL_OPTIONS, Reading, make_reading
+from jobs.imports.placing.place import place_labels, place_predictions
 from jobs.imports.rows import Row
+from jobs.imports.spelling import check_labels, map_labels
 
+READING = [f.name for f in fields(Reading)]
 RECORDS = {"predictions": PREDICTION, "labels": LABEL}
-SHOWN = 20  # bad rows that a message names
 
 
-def import_file(storage: Storage, table: str, path: Path, fill: Mapping[str, str] | None = None, day: str | None = None,
-                skip_bad: bool = False) -> dict[str, Any]:
-    """Validates and writes one file's rows; returns {"rows", "files", "bad"}. ForeignSchema names the bad rows."""
-    if table == "labels" and ground_truth.is_manifest(path):
-        good, bad = ground_truth.read(storage, path)
-    else:
-        good, bad = import_rows.read(path, RECORDS[table], fill)
-    by_day, lost = place(storage, table, path, good, day)
-    bad += lost
-    if bad and not skip_bad:
-        more = f"\n… and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise ForeignSchema("\n".join(bad[:SHOWN]) + more + "\nNothing was written. Correct the rows, or leave them out "
-                            "by --skip-bad.")
+def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = None, skip_bad: bool = False, *,
+                form: str | None = None, reading: Reading | None = None) -> dict[str, Any]:
+    """Validates and writes one file's rows; returns {"rows", "files", "bad", "notes", "left_out", "changed"}.
+
+    `notes` say what was decided on the way in, `left_out` how many entries hold no judgement, by why, `changed` which values
+    were read as others; of labels also `other_labels`, that no prediction names. `form`: the name of the file's format,
+    where its content does not tell. ForeignSchema names the bad rows.
+    """
+    asked, reading, said, known = asked or Asked(), reading or Reading(), Notes(), Known(storage, table)
+    found = read(storage, table, path, asked, form, reading, said, known)
+    place = place_labels if table == "labels" else place_predictions
+    by_day = place(storage, found, asked)
+    if found.bad and not skip_bad:
+        raise ForeignSchema(f"{found.describe_bad()}\nNothing was written. Correct the rows, or leave them out by `trueup "
+                            f"import {table} --skip-bad`.")
+    if table == "labels":
+        check_labels(path, found.good, known, by_day, reading.allow_other_labels, said)
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
-    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": bad}
+    notes = [f"{path}: {note}" for note in [*found.notes, *found.describe_left_out(), *said.to_lines()]]
+    return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad, "notes": notes,
+            "left_out": dict(found.left_out), **said.to_dict(of_labels=table == "labels")}
 
 
-def place(storage: Storage, table: str, path: Path, rows: Sequence[tuple[int, Row]],
-           day: str | None) -> tuple[dict[str, list[Row]], list[str]]:
-    """The rows by their prediction's UTC day, and one line for each row whose day cannot be told."""
-    unknown = {r["prediction_id"] for _, r in rows if _day(table, r, day) is None}
-    found = _days_of(storage, unknown) if unknown else {}
-    by_day, bad = defaultdict(list), []
-    for number, row in rows:
-        when = _day(table, row, day) or found.get(row["prediction_id"])
-        said = row.pop("dt", None)
-        if when is None:
-            bad.append(f"{path}: row {number}: no prediction {row['prediction_id']!r} in the root, so its day is not "
-                       f"known. Import the predictions first, or name the day in a column dt or by --day.")
-        elif not ids.may_lie_in(when, row["prediction_id"]):
-            bad.append(f"{path}: row {number}: {row['prediction_id']!r} is a UUIDv7 beyond the year 9999, of no day "
-                       f"that rows can lie under. Give the prediction another id.")
-        elif said is not None and str(said) != when:
-            bad.append(f"{path}: row {number}: dt {str(said)!r}, but the id {row['prediction_id']!r} is of {when}.")
-        else:
-            by_day[when].append(row)
-    return by_day, bad
+def read(storage: Storage, table: str, path: Path, asked: Asked, form: str | None, reading: Reading, said: Notes,
+         known: Known) -> Found:
+    """The rows of a file in whatever format; ForeignSchema or UsageError when it is none that can be read."""
+    foreign = formats.find_format(table, path, form)
+    if foreign:
+        found = foreign.read(storage, path, asked)
+        if table == "labels" and reading.label_map:
+            found.good = map_labels(path, found.good, read_label_map(reading.label_map), said)
+        return found
+    good, bad = import_rows.read(path, RECORDS[table], asked.fill, reading, said, known)
+    return Found([(f"{path}: row {number}", row) for number, row in good], bad)
 
 
-def _day(table: str, row: Row, day: str | None) -> str | None:
-    of_id = ids.day_of(row["prediction_id"])
-    said = of_id or row["dt"] or day
-    if said is None and table == "predictions":
-        said = clock.day_of(row["predicted_at"])
-    return None if said is None else clock.parse_day(str(said))
-
-
-def _days_of(storage: Storage, wanted: Iterable[str]) -> dict[str, str]:
-    """Maps prediction ids to their days, newest partitions first. ForeignSchema: a file that cannot be read."""
-    left = set(wanted)
-    found: dict[str, str] = {}
-    for day in reversed(prediction_days(storage)):
-        if not left:
-            break
-        rows = rows_where(storage, layout.PREDICTIONS, day, "prediction_id", left, ("prediction_id",), unreadable=None)
-        found |= {str(row["prediction_id"]): day for _, row in rows}
-        left -= found.keys()
-    return found
+def say(done: Mapping[str, Any]) -> None:
+    """Says on standard error what an import decided by itself and what it left out."""
+    for note in done["notes"]:
+        click.echo(escape(note), err=True)
 
 
 def write(storage: Storage, table: str, day: str, rows: Sequence[Row]) -> str:
@@ -119,18 +108,34 @@ def _add_id(row: Row) -> Row:
 
 
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", help="Fills a column `model` that the file lacks.")
-@click.option("--model-version", help="Fills a column `model_version` that the file lacks.")
-@click.option("--day", type=clock.parse_day, help="UTC day of rows whose id is no UUIDv7 and that have no column dt.")
-@click.option("--skip-bad", is_flag=True, help="Leave bad rows out, and list them.")
-def _import(settings: Settings, table: str, file: Path, model: str | None, model_version: str | None, day: str | None,
-            skip_bad: bool) -> Outcome:
+@click.option("--day", type=clock.parse_day, help="UTC day of rows whose id says none; of ids that come again, which one.")
+@click.option("--id-per-version", "per_version", is_flag=True, help="Versions share ids: each gets its own, id@model@version.")
+@click.option("--format", "form", type=click.Choice(formats.NAMES), help="[default: told from the content]")
+@click.option("--id-field", metavar="PATH", help="Where a foreign file has the prediction's id, e.g. data.prediction_id.")
+@click.option("--label-path", metavar="PATH", help="Where a foreign file has the label, e.g. 0.label; its control or key.")
+def _import(settings: Settings, table: str, file: Path, form: str | None, skip_bad: bool, model: str | None,
+            model_version: str | None = None, **options: Any) -> Outcome:
     named = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
     fill = {column: value for column, value in named.items() if value is not None}
-    done = import_file(open_root(settings.need_root(), create=True), table, file, fill, day, skip_bad)
+    reading = make_reading(**{name: options.pop(name) for name in READING if name in options})
+    asked = Asked(fill=fill, model=model if table == "labels" else None, **options)
+    done = import_file(open_root(settings.need_root(), create=True), table, file, asked, skip_bad, form=form, reading=reading)
+    say(done)
     lines = [f"left out: {line}" for line in done["bad"]]
     lines.append(f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out")
     return Outcome(document=done, text="\n".join(lines))
+
+
+OPTIONS: dict[str, list[Callable[[Any], Any]]] = {
+    "predictions": [
+        click.option("--model", help="Fills a column `model` that the file lacks."),
+        click.option("--model-version", help="Fills a column `model_version` that the file lacks."),
+        click.option("--classes", type=click.Path(path_type=Path), help="The classes in the order of the network's outputs, "
+                     "one a line or a JSON list: for logs of bare probabilities."),
+        click.option("--confidence-path", metavar="PATH", help="Where a foreign file has the confidence, e.g. 0.score.")],
+    "labels": [
+        click.option("--model", help="The model whose answers were judged, where others have the same ids."),
+        click.option("--job", help="Ground Truth: the labelling job whose answers are meant, of chained ones.")]}
 
 
 def _command(table: str, help_text: str) -> click.Command:
@@ -139,11 +144,13 @@ def _command(table: str, help_text: str) -> click.Command:
 
     function.__click_params__ = list(_import.__click_params__)  # type: ignore[attr-defined]
     function.__doc__ = help_text
+    for option in [*OPTIONS[table], *FILE_OPTIONS, *(LABEL_OPTIONS if table == "labels" else ())]:
+        option(function)
     return stage_command(table)(function)
 
 
-predictions_command = _command("predictions", "Predictions of another service, from CSV, JSON lines or Parquet.")
-labels_command = _command("labels", "Human labels, from CSV, JSON lines, Parquet or a Ground Truth output manifest.")
+predictions_command = _command("predictions", "Predictions of another service: CSV, JSON, Parquet, SageMaker data capture.")
+labels_command = _command("labels", "Human labels: CSV, JSON, Parquet, Ground Truth manifests, or Label Studio's exports.")
 group = click.Group("import", help="Bring rows that were made elsewhere into the root.",
                     commands={"predictions": predictions_command, "labels": labels_command})
 

@@ -91,7 +91,17 @@ def _read_label(judgement: dict[str, Any], withdraws: bool, what: str) -> str | 
             raise Refused(422, "bad_label", f"{what}: expected either wrong or a class, got wrong and {other}. A label that "
                           f"names the class says already that the answer is wrong.")
         return UNNAMED
-    return None if withdraws and label is None else normalise(label)
+    if withdraws and label is None:
+        return None
+    if not isinstance(label, str):
+        raise Refused(422, "bad_label", f"{what}: expected label to be one class as text, such as \"7\", got "
+                      f"{_show(label)}.{' Leave out what nobody labelled.' if label is None else ''}")
+    return normalise(label)
+
+
+def _show(value: object) -> str:
+    """A value as JSON writes it, shortened."""
+    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else shorten(value)
 
 
 def _read_flag(judgement: dict[str, Any], name: str, what: str) -> bool | None:

@@ -1,140 +1,146 @@
-"""Rows of a CSV, JSON lines or Parquet file as values of a record: parsed, checked, labels normalised.
+"""Rows of a CSV, JSON or Parquet file as values of a record: parsed, checked, labels normalised.
 
-An empty CSV field is null. Lists and maps stand in CSV as JSON text. A row that cannot be taken is named with its
-number (the first row of data is 1) and the reason.
+`formats.py` has the kinds of files, `values.py` and `texts.py` the values, `plausible.py` what they must be together. A row
+that cannot be taken is named with its number (the first row of data is 1) and the reason.
 """
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from contract import labels
-from contract.errors import BadLabel, ForeignSchema, UsageError
-from contract.records import Field, TableSchema
+from contract.errors import BadLabel
+from contract.records import LABEL, Field, TableSchema
+from jobs.imports.context import FLOAT, Context, Form, find_form, list_floats, whole_of
+from jobs.imports.formats import MAY_BE_NULL, read_raw
+from jobs.imports.known import Known
+from jobs.imports.label_map import read_label_map
+from jobs.imports.notes import Notes
+from jobs.imports.options import Reading
+from jobs.imports.plausible import check_row
+from jobs.imports.texts import EXACT
+from jobs.imports.values import CLASSES, read_value
 
 Row = dict[str, Any]
-MAY_BE_NULL = {"labeler", "confidence"}  # required columns whose values need not be there
-CLASSES = {"label", "predicted_label"}
-YES, NO = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
+PLACES = ("dt", "model", "model_version")  # of labels, too: which prediction they are of (jobs/imports/placing/place.py)
+RawRow = Mapping[str, Any] | ValueError
 
 
-def read(path: Path, record: TableSchema, fill: Mapping[str, str] | None = None) -> tuple[list[tuple[int, Row]], list[str]]:
+class NoLabel(ValueError):
+    """A row of labels that has none: nobody labelled the prediction yet."""
+
+
+def read(path: Path, record: TableSchema, fill: Mapping[str, Any] | None = None, reading: Reading | None = None,
+         notes: Notes | None = None, known: Known | None = None) -> tuple[list[tuple[int, Row]], list[str]]:
     """The good rows with their numbers, and one line for each bad one.
 
-    `fill` gives columns that the file may lack. UsageError for a file that is not there, ForeignSchema for one that is
-    not what its name says, or lacks a required column.
+    `fill` gives columns that the file may lack, `known` looks up what was predicted, `notes` takes what was changed.
+    UsageError for a file that is not there, ForeignSchema for one that is not what its name says, or lacks a required
+    column.
     """
-    good, bad = [], []
+    reading, notes = reading or Reading(), notes if notes is not None else Notes()
     fill = {k: v for k, v in (fill or {}).items() if v is not None}
-    for number, raw in enumerate(_read_raw(path, record, fill), 1):
+    raws = read_raw(record, path, fill, reading, notes)
+    context = make_context(record, raws, reading, notes, known)
+    good, bad = [], []
+    for number, raw in enumerate(raws, 1):
+        context.row = number
         try:
-            good.append((number, row_of(record, {**fill, **{k: v for k, v in raw.items() if v not in (None, "")}})))
+            good.append((number, row_of(record, _fill(raw, fill, context), context)))
+        except NoLabel:
+            notes.unlabelled += 1
         except (ValueError, TypeError, BadLabel) as error:
             bad.append(f"{path}: row {number}: {error}")
     return good, bad
 
 
-def _read_raw(path: Path, record: TableSchema, fill: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"{path}: expected a file named {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}.")
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file.")
-    columns, rows = reader(path)
-    missing = [n for n in record.required if n not in fill and n not in columns] if columns is not None else []
-    if missing:
-        raise ForeignSchema(f"{path}: expected the columns {', '.join(record.required)}; {', '.join(missing)} missing "
-                            f"among {', '.join(columns or ())}.")
-    return rows
+def _fill(raw: RawRow, fill: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+    if isinstance(raw, ValueError):
+        raise raw
+    return {**fill, **{k: v for k, v in raw.items() if k not in fill or not context.is_missing(v)}} if fill else raw
 
 
-def _csv(path: Path) -> tuple[list[str], Iterator[Row]]:
-    reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
-    try:
-        return list(reader.fieldnames or ()), iter(list(reader))
-    except csv.Error as error:
-        raise ForeignSchema(f"{path}: line {reader.line_num}: expected CSV, got {error}.") from error
-
-
-def _json_lines(path: Path) -> tuple[None, Iterator[Row]]:
-    def rows() -> Iterator[Row]:
-        for number, line in enumerate(path.read_bytes().decode().split("\n"), 1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise ForeignSchema(f"{path}: line {number}: expected a JSON object, got {error}.") from error
-                yield row if isinstance(row, dict) else {}
-
-    return None, rows()
-
-
-def _parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise ForeignSchema(f"{path}: expected a Parquet file, got one that cannot be read ({error}).") from error
-    return table.column_names, (row for batch in table.to_batches(10_000) for row in batch.to_pylist())
-
-
-READERS: dict[str, Callable[[Path], tuple[list[str] | None, Iterator[Row]]]] = {
-    ".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json_lines, ".parquet": _parquet}
-
-
-def row_of(record: TableSchema, raw: Mapping[str, Any]) -> Row:
-    """One row in the record's types; ValueError, TypeError or BadLabel says what is wrong with it."""
-    row = {f.name: _value(f, raw.get(f.name)) for f in record.fields}
-    withdrawn = {"label"} if row.get("withdraws") else set()
-    for name in record.required:
-        if row[name] in (None, "") and name not in MAY_BE_NULL | withdrawn:
+def row_of(record: TableSchema, raw: Mapping[str, Any], context: Context | None = None) -> Row:
+    """One row in the record's types; ValueError says what is wrong with it, NoLabel that nobody labelled it."""
+    context, plan = context or Context(), _plan(record)
+    row: Row = {**{name: raw.get(name) for name in PLACES}, **plan.nothing}
+    for name, field in plan.fields:
+        value = raw.get(name)
+        if value is not None:
+            row[name] = read_value(field, value, context)
+        if name == "label" and row["label"] is None and not row["withdraws"]:
+            raise NoLabel("column 'label': expected a value, got none")
+    for name in plan.needed:
+        if row[name] is None and not (name == "label" and row["withdraws"]):
             raise ValueError(f"column {name!r}: expected a value, got none")
-    confidence = row.get("confidence")
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise ValueError(f"column 'confidence': expected 0 to 1, got {confidence}")
-    return {**row, "dt": raw.get("dt")}
+    return check_row(row, context)
 
 
-def _value(field: Field, value: Any) -> Any:
-    if value in (None, ""):
+class Plan(NamedTuple):
+    """How rows of a record are read: a row without values, the fields in order, and those that must have a value.
+
+    Whether a label is withdrawn comes first: it tells whether a label must be there.
+    """
+
+    nothing: Row
+    fields: list[tuple[str, Field]]
+    needed: list[str]
+
+
+PLANS: dict[str, Plan] = {}  # by the record's name: to hash a record, or to make this again, takes longer than a row
+
+
+def _plan(record: TableSchema) -> Plan:
+    found = PLANS.get(record.name)
+    if found is None:
+        ordered = sorted(record.fields, key=lambda field: field.name != "withdraws")
+        found = PLANS[record.name] = Plan(dict.fromkeys(record.names), [(field.name, field) for field in ordered],
+                                   [name for name in record.required if name not in MAY_BE_NULL])
+    return found
+
+
+# -- what a value's meaning depends on ----------------------------------------------------------------------------------
+
+
+def make_context(record: TableSchema, raws: Sequence[RawRow], reading: Reading, notes: Notes, known: Known | None) -> Context:
+    """What the columns of a file, and the predictions of the root, say about its values."""
+    rows = [raw for raw in raws if not isinstance(raw, ValueError)]
+    texts = [f.name for f in record.fields if f.type == "string"]
+    columns = {name: [raw.get(name) for raw in rows] for name in texts if any(name in raw for raw in rows)}
+    context = Context(reading, notes, read_label_map(reading.label_map) if reading.label_map else {},
+                      forms={name: find_form(values) for name, values in columns.items()})
+    context.missing = frozenset(name for name, values in columns.items() if any(map(context.is_missing, values)))
+    if known is not None:
+        context.classes = cache(lambda: known.list_classes(set(_list_ids(columns.get("prediction_id", ())))))
+        context.knows_id = _look_up_ids(record, context, known, columns)
+        context.named_so = frozenset(name for name in CLASSES & set(columns) if _are_named_so(columns[name], context))
+    return context
+
+
+def _are_named_so(values: Sequence[Any], context: Context) -> bool:
+    """Says whether classes of a column are called 7.0: some of them were predicted, and not one as 7."""
+    written = list_floats(values)
+    if not written:
+        return False
+    classes = context.classes()
+    return not written.isdisjoint(classes) and classes.isdisjoint(map(whole_of, written))
+
+
+def _look_up_ids(record: TableSchema, context: Context, known: Known,
+                 columns: Mapping[str, Sequence[Any]]) -> Callable[[str], bool] | None:
+    """How to ask whether a prediction has an id, where a column of labels has ids that look like floats."""
+    if record is not LABEL or context.forms.get("prediction_id", Form.TEXT) is Form.TEXT:
         return None
-    try:
-        made = PARSERS[field.type](value)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"column {field.name!r}: expected {field.type}, got {value!r} ({error})") from error
-    if field.name in CLASSES:
-        return labels.normalise(made)
-    return [labels.normalise(v) for v in made] if field.name == "top_labels" else made
+    there = known.find_ids(set(_list_ids(columns["prediction_id"])))
+    return there.__contains__
 
 
-def _moment(value: Any) -> datetime:
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _flag(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word not in YES + NO:
-        raise ValueError("true or false")
-    return word in YES
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _parse_whole(value: Any) -> int:
-    return int(str(value))
-
-
-PARSERS: dict[str, Callable[[Any], Any]] = {
-    "string": str, "double": float, "float": float, "int32": _parse_whole, "int64": _parse_whole, "bool": _flag,
-    "timestamp": _moment, "list<string>": lambda v: [str(x) for x in _json(v)],
-    "list<float>": lambda v: [float(x) for x in _json(v)],
-    "map<string,string>": lambda v: [(str(a), None if b is None else str(b)) for a, b in dict(_json(v)).items()]}
+def _list_ids(values: Sequence[Any]) -> Iterator[str]:
+    """The ids that values may mean, as they are written and as whole numbers."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+            if FLOAT.fullmatch(value):
+                yield whole_of(value)
+        elif isinstance(value, int | float) and value == value:
+            yield str(int(value)) if abs(value) < EXACT else str(value)

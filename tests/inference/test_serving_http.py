@@ -144,6 +144,11 @@ def test_an_answer_is_called_wrong_without_its_class(client):
     ({"prediction_id": ids.uuid7(), "label": "x" * 201}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a\x00b"}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": 7}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": 7.0}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": ["a"]}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": {"choices": ["a"]}}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": True}, 422, "bad_label"),
+    ({"prediction_id": ids.uuid7(), "label": None}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7()}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a", "withdraws": "yes"}, 422, "bad_label"),
     ({"prediction_id": ids.uuid7(), "label": "a", "origin": "audit"}, 403, "forbidden_origin"),
@@ -161,6 +166,13 @@ def test_bad_labels_are_refused_and_none_of_their_company_is_kept(client, judgem
     assert "label 2" in answer.json()["error"]["message"]
     waiting = client.service.outbox._fetch_all("SELECT count(*) FROM rows WHERE body LIKE ?", f"%{good['prediction_id']}%")
     assert waiting == [(0,)]
+
+
+def test_a_label_that_is_no_number_is_refused(client):
+    """pandas writes NaN for a picture that nobody labelled."""
+    body = f'{{"prediction_id": "{ids.uuid7()}", "label": NaN}}'
+    answer = client.post("/v1/labels", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and answer.json()["error"]["code"] in ("bad_json", "bad_label"), answer.text
 
 
 def test_health_metrics_and_the_description(client):

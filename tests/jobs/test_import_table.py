@@ -30,11 +30,13 @@ def put(path, text):
 
 
 def test_predictions_from_csv(tmp_root, tmp_path):
-    path = put(tmp_path / "p.csv", P + f'{UUID},2026-05-10T10:00:00+02:00,m,3, caf\u0065\u0301  noir ,0.5,"[""a"", ""b""]"\n'
+    path = put(tmp_path / "p.csv", P + f'{UUID},2026-05-10T10:00:00+02:00,m,3, caf\u0065\u0301  noir ,0.5,'
+                                       '"[""caf\u00e9 noir"", ""b""]"\n'
                                        'x,2026-05-11,m,3,"two\nlines",,\n')
     assert run(tmp_root, "predictions", path) == 0
     first, second = rows(tmp_root, "predictions")
-    assert (first["predicted_label"], first["top_labels"], first["day"]) == ("caf\u00e9 noir", ["a", "b"], "2026-05-10")
+    cafe = "caf\u00e9 noir"
+    assert (first["predicted_label"], first["top_labels"], first["day"]) == (cafe, [cafe, "b"], "2026-05-10")
     assert first["predicted_at"].hour == 8 and (second["confidence"], second["day"]) == (None, "2026-05-11")
     assert second["predicted_label"] == "two lines"
 
@@ -42,7 +44,7 @@ def test_predictions_from_csv(tmp_root, tmp_path):
 def test_labels_find_the_day_of_their_prediction(tmp_root, tmp_path):
     put(tmp_path / "p.csv", P + "x,2026-05-11,m,3,cat,0.5,\n")
     run(tmp_root, "predictions", tmp_path / "p.csv")
-    lines = [{"prediction_id": i, "label": "dog", "labeler": None, "labeled_at": "2026-05-12T00:00:00Z"} for i in ("x", UUID)]
+    lines = [{"prediction_id": i, "label": "cat", "labeler": None, "labeled_at": "2026-05-12T00:00:00Z"} for i in ("x", UUID)]
     path = put(tmp_path / "l.jsonl", "\n".join(map(json.dumps, lines)))
     assert run(tmp_root, "labels", path) == 0
     found = rows(tmp_root, "labels")

@@ -1,0 +1,1 @@
+"""Files of other systems as they are, each by a reader of its own."""

@@ -1,0 +1,89 @@
+"""JSON lines, and a JSON array of objects. Values keep their JSON types; NaN, which pandas writes, is no value."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contract.errors import ForeignSchema, shorten
+
+
+class Twice(dict[str, Any]):
+    """An object in which a key comes twice, so that its value can mean two things."""
+
+    key = ""
+
+
+def read_json(path: Path, text: str) -> tuple[list[str] | None, list[Mapping[str, Any] | ValueError]]:
+    """All keys that occur, and each row; a row that is no object, or has a key twice, is a ValueError that says so.
+
+    ForeignSchema names the line that is no JSON.
+    """
+    values = _read_array(path, text) if text.lstrip()[:1] == "[" else _read_lines(path, text)
+    rows = [_check_row(value) for value in values]
+    objects = [row for row in rows if isinstance(row, dict)]
+    return (list(dict.fromkeys(key for row in objects for key in row)) if objects else None), rows
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text; an object that has a key twice is a `Twice`. ValueError, RecursionError: no JSON."""
+    return json.loads(text, object_pairs_hook=_make_object)
+
+
+def _read_array(path: Path, text: str) -> list[Any]:
+    try:
+        found = parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise ForeignSchema(f"{path}: expected a JSON array of objects, got {_say(error)}.") from error
+    return list(found)
+
+
+def _read_lines(path: Path, text: str) -> list[Any]:
+    values = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                values.append(parse_json(line))
+            except (ValueError, RecursionError) as error:
+                if not values and (one := _read_one(text)) is not None:
+                    return [one]
+                raise ForeignSchema(f"{path}: line {number}: expected a JSON object, got {_say(error)}.") from error
+    return values
+
+
+def _read_one(text: str) -> Any | None:
+    """A file that is one JSON object over several lines; None when it is not."""
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    names = [name for name, _ in pairs]
+    twice = Twice(made)
+    twice.key = next(name for name in names if names.count(name) > 1)
+    return twice
+
+
+def _check_row(value: Any) -> Mapping[str, Any] | ValueError:
+    if not isinstance(value, dict):
+        return ValueError(f"expected a JSON object, got {shorten(value)}")
+    twice = _find_twice(value)
+    if twice is not None:
+        return ValueError(f"the key {twice!r} comes twice, so its value can mean two things")
+    return value
+
+
+def _find_twice(value: Any) -> str | None:
+    if isinstance(value, Twice):
+        return value.key
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for v in inner if isinstance(v, dict | list) and (found := _find_twice(v)) is not None), None)
+
+
+def _say(error: Exception) -> str:
+    return "one that is nested too deep" if isinstance(error, RecursionError) else str(error)

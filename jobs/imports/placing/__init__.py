@@ -1,0 +1,1 @@
+"""Under which day imported rows lie, and which prediction a label is of."""

@@ -1,0 +1,66 @@
+"""Values that no classifier can have said: shares beyond 0 to 1, lists that are not best first, sizes below nothing.
+
+What rounding alone explains is no mistake.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.imports.context import Context
+
+ROUNDING = 1e-6  # of single floats in 0 to 1, and of texts with six digits
+SIZES = ("width", "height", "bytes", "latency_ms")
+Row = dict[str, Any]
+
+
+def check_row(row: Row, context: Context) -> Row:
+    """The row, its shares within 0 and 1. ValueError names the column of the first value that cannot be."""
+    row = dict(row)
+    if row.get("confidence") is not None:
+        row["confidence"] = _check_share("confidence", row["confidence"], context)
+    if row.get("top_probabilities") is not None:
+        row["top_probabilities"] = [_check_share("top_probabilities", p, context) for p in row["top_probabilities"]]
+    p = row.get("selection_probability")
+    if p is not None and not 0 < _check_share("selection_probability", p, context) <= 1:
+        raise ValueError(f"column 'selection_probability': expected more than 0 and at most 1, got {p}")
+    _check_lists(row)
+    for name in SIZES:
+        if row.get(name) is not None and not row[name] >= 0:
+            raise ValueError(f"column {name!r}: expected 0 or more, got {row[name]}")
+    return row
+
+
+def _check_share(name: str, value: float, context: Context) -> float:
+    if 0 <= value <= 1:
+        return value
+    nearest = 0.0 if value < 0 else 1.0
+    if abs(value - nearest) <= ROUNDING:
+        context.column = name
+        context.changed("rounding", value, nearest)
+        return nearest
+    percent = " A percentage? Divide the column by 100." if 1 < value <= 100 else ""
+    raise ValueError(f"column {name!r}: expected 0 to 1, got {value}.{percent}")
+
+
+def _check_lists(row: Row) -> None:
+    names, shares = row.get("top_labels"), row.get("top_probabilities")
+    if names:
+        _check_names(names, row["predicted_label"])
+    if shares is None:
+        return
+    if names is not None and len(names) != len(shares):
+        raise ValueError(f"column 'top_probabilities': expected as many as top_labels, {len(names)}, got {len(shares)}")
+    after = next((i for i in range(1, len(shares)) if shares[i] > shares[i - 1] + ROUNDING), None)
+    if after is not None:
+        raise ValueError(f"column 'top_probabilities': expected the best first, got {shares[after]} after {shares[after - 1]}")
+    confidence = row.get("confidence")
+    if shares and confidence is not None and abs(confidence - shares[0]) > ROUNDING:
+        raise ValueError(f"column 'confidence': expected the first of top_probabilities, {shares[0]}, got {confidence}")
+
+
+def _check_names(names: Sequence[str], predicted: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise ValueError(f"column 'top_labels': expected each class once, got {twice!r} twice")
+    if names[0] != predicted:
+        raise ValueError(f"column 'top_labels': expected the predicted label {predicted!r} first, got {names[0]!r}")
