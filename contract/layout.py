@@ -7,10 +7,11 @@ tests/contract/test_layout_is_the_only_place.py finds keys that are written anyw
 import re
 from urllib.parse import quote, unquote
 
-from contract.errors import UsageError
+from contract.errors import UsageError, shorten
 
 PREDICTIONS = "predictions"
 LABELS = "labels"
+LONGEST_NAME = 255  # of a folder on a disk
 MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of ours
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -23,7 +24,14 @@ def encode_name(text: str) -> str:
     """A model's name as one folder name: percent-encoded, so that '/' or a space in it cannot move anything."""
     if not text or text in (".", ".."):
         raise UsageError(f"expected the name of a model, got {text!r}.")
-    return quote(text, safe="")
+    try:
+        name = quote(text, safe="")
+    except UnicodeEncodeError:
+        raise UsageError(f"expected the name of a model, got {shorten(text)}, which is no Unicode text.") from None
+    if len(name) > LONGEST_NAME:
+        raise UsageError(f"expected the name of a model of at most {LONGEST_NAME} bytes, percent-encoded; got {len(name):,}: "
+                         f"{shorten(text)}.")
+    return name
 
 
 def decode_name(folder: str) -> str:

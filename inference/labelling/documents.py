@@ -46,3 +46,4 @@ class Answers(Document):
     holder: BatchHolder
     at: str
     answers: dict[str, str | None]
+    released: bool = False  # the person gave the batch back: what is not answered waits again
