@@ -29,7 +29,7 @@ class HostCheck:
         if scope["type"] != "http" or (problem := self.explain(Headers(scope=scope).getlist("host"))) is None:
             return await self.app(scope, receive, send)
         status, code, message = problem
-        await JSONResponse({"error": {"code": code, "message": message}}, status)(scope, receive, send)
+        return await JSONResponse({"error": {"code": code, "message": message}}, status)(scope, receive, send)
 
     def explain(self, hosts: list[str]) -> tuple[int, str, str] | None:
         """Returns what is wrong with the Host headers of a request: status, code, message; None when nothing is."""

@@ -279,7 +279,8 @@ def list_command(settings: Settings) -> Outcome:
     """Shows all keys, never their secrets."""
     keys = KeyRing(open_root(settings.need_root())).list_keys()
     lines = [f"{k.id:<28} {','.join(k.roles):<20} {k.created_at[:10]}  {k.name}" +
-             ("  names labelers" if k.may_name_labelers else "") + (f"  revoked {k.revoked_at[:10]}" if k.revoked_at else "") for k in keys]
+             ("  names labelers" if k.may_name_labelers else "") +
+             (f"  revoked {k.revoked_at[:10]}" if k.revoked_at else "") for k in keys]
     return Outcome(document={"keys": [k.model_dump(exclude={"sha256"}) for k in keys]},
                    text="\n".join(lines) or "No keys. Make one: trueup keys add NAME --role admin")
 

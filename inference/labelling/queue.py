@@ -25,7 +25,7 @@ from contract.errors import AlreadyExists, Mismatch, NotFound, TrueupError, Usag
 from contract.labels import normalise
 from contract.samples import Sample
 from contract.sequence import NumberedDocuments
-from contract.stores.store import Storage
+from contract.stores.store import Entry, Storage
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.items import DrawnItems, Item
 from inference.telemetry import log_event
@@ -85,15 +85,18 @@ class Queue:
             found = DOCUMENT.fullmatch(name)
             if found and found["batch"]:
                 self._newest = max(self._newest, int(found["batch"]))
-            if name == "sample.json" or (found and found["name"] in self._known) or self._passed_over.get(name) == entry.etag:
-                continue
-            try:
-                if not found:
-                    raise Mismatch("expected the name of a batch or of answers")
-                self._known[found["name"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
-            except (Mismatch, ValueError, NotFound) as error:
-                self._passed_over[name] = entry.etag
-                log_event("passed over in a sample", logging.WARNING, key=entry.key, error=str(error))
+            known = name == "sample.json" or (found is not None and found["name"] in self._known)
+            if not known and self._passed_over.get(name) != entry.etag:
+                self._read(entry, found)
+
+    def _read(self, entry: Entry, found: re.Match[str] | None) -> None:
+        try:
+            if not found:
+                raise Mismatch("expected the name of a batch or of answers")
+            self._known[found["name"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
+        except (Mismatch, ValueError, NotFound) as error:
+            self._passed_over[entry.key.removeprefix(self.folder)] = entry.etag
+            log_event("passed over in a sample", logging.WARNING, key=entry.key, error=str(error))
 
     def list_batches(self) -> dict[int, Batch]:
         """Returns all batches by number."""
@@ -193,8 +196,8 @@ class Queue:
     def _check_share(self, holder: BatchHolder, most: int) -> None:
         held = sum(batch.holder.actor == holder.actor for batch in self.list_open_batches().values())
         if held >= most:
-            raise HoldsItsShare(f"the key {holder.actor} holds {held} batches of this {self.sample.kind} sample. Answer them, log "
-                                f"out to give them back, or wait: a batch is free again after {HOLD_MINUTES} minutes.")
+            raise HoldsItsShare(f"the key {holder.actor} holds {held} batches of this {self.sample.kind} sample. Answer them, "
+                                f"log out to give them back, or wait: a batch is free again after {HOLD_MINUTES} minutes.")
 
     def release(self, holder: BatchHolder) -> list[int]:
         """Gives back the batches that this person holds, and returns their numbers; what was answered of them stays."""

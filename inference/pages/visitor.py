@@ -1,7 +1,8 @@
 """Under which name a page's judgements are kept.
 
-With keys it is the key, or, where the key stands for several people, the one that its session or the address names. Without keys (--no-auth) it is the name
-that people give, or anonymous; then a cookie tells browsers apart, so that two of them never get the same batch.
+With keys it is the key, or, where the key stands for several people, the one that its session or the address names.
+Without keys (--no-auth) it is the name that people give, or anonymous; then a cookie tells browsers apart, so that two of
+them never get the same batch.
 """
 
 from __future__ import annotations

@@ -19,28 +19,34 @@ from inference.api import ONE_LABEL
 SOURCE = Path(__file__).parents[2] / "inference"
 FORM, JSON = b"application/x-www-form-urlencoded", b"application/json"
 # As they stand in a URL or a form.
-TEXTS = (b"", b"%00", b"..%2F..%2Fkeys", b"%2E%2E", b".", b"%FF%FE", b"%ED%A0%80", b"a" * 3000, b"%F0%9F%98%80" * 300, b"1e9", b"-1",
-         b"0", b"NaN", b"%D9%A3", b"%C2%B2", b"9" * 40, b"9" * 5000, b"2026-02-30", b"0001-01-01", b"2026-W47-5", b"%E2%80%AEx", b"[",
-         b"%7B%7B7*7%7D%7D", b"%0D%0AX-A:%201", b"//%5B", b"http://%5B", b"json", b"a%20" * 200 + b"%CC%81" * 500)
-HEADERS = (b"", b"\xff\xfe", b"\xb2", b"9" * 5000, b"-1", b"1e9", b"[", b"http://[", b"http://\xe2\x84\x80/", b"a" * 8000, b"Bearer",
-           b"Bearer \xff.\xff", b"bearer ada-000000.\xb2", b"Basic Og==", b"multipart/form-data", b"multipart/form-data; boundary=x",
-           b"multipart/form-data; boundary=x; charset=idna", b"multipart/form-data; boundary=x; charset=unicode_escape",
-           b"application/json; charset=utf-16", b"text/html", b"trueup_session=\xff", b"trueup_session=a.b; trueup_name=%ED%A0%80",
-           b"trueup_name=" + b"%CC%81" * 900, b'{"a": 1e999}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a": {}}', b'{"a":1,"a":2}',
-           b"[" * 3000, b'{"' + b"a" * 70 + b'": 1}', b'{"\\u0000": "\\u0000"}', b"01a1f8d3-ea00-7108-909a-007e5c57f9ce",
-           b"ffffffff-ffff-7fff-bfff-ffffffffffff", b"bytes=0-1,5-3,x", b"W/\"", b"Thu, 99 Foo")
-VALUES = ("null", "true", "-0", "1e308", "1e999", "-Infinity", "NaN", "1" * 4000, "1" * 5000, '""', '"\\ud800"', '"\\udc00x"',
-          '"\\u0000"', '"a\\u202eb"', '"' + "x" * 5000 + '"', "[" * 900 + "]" * 900, "{}", "[[]]", '{"a": {"b": [null]}}',
-          '"../../keys"', '"2026-02-30"', '"999999999"', '"²"', '"01a1f8d3-ea00-7108-909a-007e5c57f9ce"',
-          '[{"prediction_id": "x", "label": "\\ud800"}]', '[{"prediction_id": "\\ud800", "label": 1e308}]', '[{"prediction_id": 1}]',
-          '[{"prediction_id": "x", "label": [[]], "wrong": true}]', '[{"prediction_id": "x", "wrong": "\\ud800"}]')
-BODIES = (b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 20_000, b"NaN", b"null", b"[]", b"0", b'"\\ud800"',
-          b"\xed\xa0\x80", b'"\xed\xa0\x80"', '{"label": "a"}'.encode("utf-16"), b'{"label": "a", "label": "b"}', b"[1e999]",
-          b'{"labels": []}', b'{"labels": [null]}', b'{"labels": {"a": 1}}', b"9" * 6000, b'{"answers": [NaN]}', b"x" * 200_000,
-          b'["' + b"x" * 200_000, b"[" + b"0," * 60_000 + b"0]")
-MULTIPARTS = tuple(b"--x\r\nContent-Disposition: form-data; name=\"" + name + b"\"" + file + b"\r\n\r\n" + data + b"\r\n--x--\r\n"
-                   for name, file, data in ((b"image", b"", b"a"), (b"image", b"; filename=\"a\"", b"a"), (b"\xff\xb2", b"", b"\xff"),
-                                            (b"\\ud800", b"", b"\\ud800"), (b"key", b"; filename*=utf-16''%ff", b"\\ud800")))
+TEXTS = (
+    b"", b"%00", b"..%2F..%2Fkeys", b"%2E%2E", b".", b"%FF%FE", b"%ED%A0%80", b"a" * 3000, b"%F0%9F%98%80" * 300, b"1e9",
+    b"-1", b"0", b"NaN", b"%D9%A3", b"%C2%B2", b"9" * 40, b"9" * 5000, b"2026-02-30", b"0001-01-01", b"2026-W47-5",
+    b"%E2%80%AEx", b"[", b"%7B%7B7*7%7D%7D", b"%0D%0AX-A:%201", b"//%5B", b"http://%5B", b"json",
+    b"a%20" * 200 + b"%CC%81" * 500)
+HEADERS = (
+    b"", b"\xff\xfe", b"\xb2", b"9" * 5000, b"-1", b"1e9", b"[", b"http://[", b"http://\xe2\x84\x80/", b"a" * 8000, b"Bearer",
+    b"Bearer \xff.\xff", b"bearer ada-000000.\xb2", b"Basic Og==", b"multipart/form-data", b"multipart/form-data; boundary=x",
+    b"multipart/form-data; boundary=x; charset=idna", b"multipart/form-data; boundary=x; charset=unicode_escape",
+    b"application/json; charset=utf-16", b"text/html", b"trueup_session=\xff", b"trueup_session=a.b; trueup_name=%ED%A0%80",
+    b"trueup_name=" + b"%CC%81" * 900, b'{"a": 1e999}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a": {}}', b'{"a":1,"a":2}',
+    b"[" * 3000, b'{"' + b"a" * 70 + b'": 1}', b'{"\\u0000": "\\u0000"}', b"01a1f8d3-ea00-7108-909a-007e5c57f9ce",
+    b"ffffffff-ffff-7fff-bfff-ffffffffffff", b"bytes=0-1,5-3,x", b"W/\"", b"Thu, 99 Foo")
+VALUES = (
+    "null", "true", "-0", "1e308", "1e999", "-Infinity", "NaN", "1" * 4000, "1" * 5000, '""', '"\\ud800"', '"\\udc00x"',
+    '"\\u0000"', '"a\\u202eb"', '"' + "x" * 5000 + '"', "[" * 900 + "]" * 900, "{}", "[[]]", '{"a": {"b": [null]}}',
+    '"../../keys"', '"2026-02-30"', '"999999999"', '"²"', '"01a1f8d3-ea00-7108-909a-007e5c57f9ce"',
+    '[{"prediction_id": "x", "label": "\\ud800"}]', '[{"prediction_id": "\\ud800", "label": 1e308}]',
+    '[{"prediction_id": 1}]', '[{"prediction_id": "x", "label": [[]], "wrong": true}]',
+    '[{"prediction_id": "x", "wrong": "\\ud800"}]')
+BODIES = (
+    b"", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 20_000, b"NaN", b"null", b"[]", b"0", b'"\\ud800"',
+    b"\xed\xa0\x80", b'"\xed\xa0\x80"', '{"label": "a"}'.encode("utf-16"), b'{"label": "a", "label": "b"}', b"[1e999]",
+    b'{"labels": []}', b'{"labels": [null]}', b'{"labels": {"a": 1}}', b"9" * 6000, b'{"answers": [NaN]}', b"x" * 200_000,
+    b'["' + b"x" * 200_000, b"[" + b"0," * 60_000 + b"0]")
+PARTS = ((b"image", b"", b"a"), (b"image", b'; filename="a"', b"a"), (b"\xff\xb2", b"", b"\xff"), (b"\\ud800", b"", b"\\ud800"),
+         (b"key", b"; filename*=utf-16''%ff", b"\\ud800"))
+MULTIPARTS = tuple(b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n--x--\r\n' % part for part in PARTS)
 
 
 class Case(NamedTuple):
@@ -94,20 +100,25 @@ def list_routes(routes) -> list[tuple[str, str]]:
     return found
 
 
+def fill(path: str, value: str) -> bytes:
+    """The path of a route with a value for each of its parameters."""
+    return re.sub(r"\{[^}]*\}", value, path).encode()
+
+
 def list_parameters(app, path: str) -> list[bytes]:
     """Names of query parameters that a route declares."""
-    declared = [p.alias for r in flatten(app.routes) if isinstance(r, APIRoute) and r.path == path for p in r.dependant.query_params]
-    return [name.encode() for name in declared]
+    found = (route for route in flatten(app.routes) if isinstance(route, APIRoute) and route.path == path)
+    return [parameter.alias.encode() for route in found for parameter in route.dependant.query_params]
 
 
 def make_cases(app, method: str, path: str) -> Iterator[Case]:
     """Yields the requests for one route: in every place every value, one place at a time, and all places at once."""
-    plain = re.sub(r"\{[^}]*\}", "x", path).encode()
+    plain = fill(path, "x")
     yield Case(method, plain)
     for text in TEXTS:
         if "{" in path:
             for part in re.findall(r"\{[^}]*\}", path):
-                yield Case(method, re.sub(r"\{[^}]*\}", "x", path.replace(part, text.decode() or "x")).encode())
+                yield Case(method, fill(path.replace(part, text.decode() or "x"), "x"))
         names = [*QUERIES, *list_parameters(app, path)]
         for name in names:
             yield Case(method, plain + b"?" + name + b"=" + text)

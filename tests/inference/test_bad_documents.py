@@ -1,10 +1,18 @@
 """One bad file beside good ones is passed over and named; pages and services go on."""
 
+import io
+import json
 import logging
+import shutil
+from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contract import jsonio, layout, samples
+from contract.records import PREDICTION
+from contract.storage import open_root
 from inference.auth import NoAuth
 from inference.labelling.documents import BatchHolder
 from inference.labelling.queue import Queue
@@ -16,14 +24,24 @@ FOLDER = layout.sample(MODEL, DAY, "audit")
 PAGE = {"Accept": "text/html"}
 
 
-@pytest.fixture
-def service(tmp_root, tmp_path):
-    made = SmallService(tmp_root)
-    publish(made.storage, tmp_path)
-    made.ids = ship(made.storage, 24)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A root with a version, 24 predictions and both samples, to be copied; and the predictions' ids."""
+    folder = tmp_path_factory.mktemp("made")
+    storage = open_root(str(folder / "root"), create=True)
+    publish(storage, folder)
+    ids = ship(storage, 24)
     for kind in samples.KINDS:
-        samples.write(made.storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
-    return made
+        samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
+    return folder / "root", ids
+
+
+@pytest.fixture
+def service(made, tmp_root):
+    shutil.copytree(made[0], tmp_root)
+    service = SmallService(tmp_root)
+    service.ids = made[1]
+    return service
 
 
 def queue(service):
@@ -33,7 +51,8 @@ def queue(service):
 @pytest.mark.parametrize("name, data", [
     (".DS_Store", b"\x00\x00\x00\x01Bud1"), ("sample.json~", b"{"), ("batch-x.json", b"{}"), ("batch-2.json.bak", b"{}"),
     ("answer-1.json", b"{}"), ("batch-2.json", b'{"holder": {"act'), ("batch-2.json", b"\xff\xfe"), ("batch-2.json", b"[]"),
-    ("batch-2.json", b""), ("answer-1-1.json", b'{"answers": {"a": NaN'), ("answer-99-1.json", b'{"answers": 1}'), ("deep/batch-1.json", b"{"),
+    ("batch-2.json", b""), ("answer-1-1.json", b'{"answers": {"a": NaN'), ("answer-99-1.json", b'{"answers": 1}'),
+    ("deep/batch-1.json", b"{"),
     ("batch-\xc2\xb2.json", b"{}"), ("Thumbs.db", b"x")])
 def test_what_lies_in_a_sample_and_is_none_of_it_stops_nobody(service, caplog, name, data):
     first = queue(service)
@@ -73,16 +92,10 @@ def test_a_file_that_is_no_parquet_hides_no_other(service, caplog):
 
 @pytest.mark.parametrize("sha256", ["../../keys/x", "/etc/passwd", "a\x00b", "A" * 64, "x" * 400, ""])
 def test_a_hash_that_is_none_is_not_looked_up(service, sha256):
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from contract.records import PREDICTION
-
     out = io.BytesIO()
-    row = dict.fromkeys(PREDICTION.names) | {"prediction_id": service.ids[0][:-4] + "ffff", "predicted_label": "cat", "model": MODEL,
-                                             "confidence": 0.5, "image_sha256": sha256, "image_uri": sha256}
+    row = dict.fromkeys(PREDICTION.names) | {
+        "prediction_id": service.ids[0][:-4] + "ffff", "predicted_label": "cat", "model": MODEL, "confidence": 0.5,
+        "image_sha256": sha256, "image_uri": sha256}
     pq.write_table(pa.Table.from_pylist([row], PREDICTION.arrow()), out)
     service.storage.put(layout.row_file(layout.PREDICTIONS, DAY, "foreign", 1, 1), out.getvalue())
     _, batch = queue(service).hand_out(ADA, 100)
@@ -101,8 +114,9 @@ def test_a_damaged_sample_hides_no_other(service):
         assert page.status == 409 and "<main" in page.text
 
 
-@pytest.mark.parametrize("key, data", [(layout.history(MODEL).format(1), b'{"at": "2026-11-'), (layout.history(MODEL).format(1), b"\xff"),
-                                       (layout.live(MODEL), b'{"live": Infinity}'), (layout.live(MODEL), b"{")])
+@pytest.mark.parametrize("key, data", [
+    (layout.history(MODEL).format(1), b'{"at": "2026-11-'), (layout.history(MODEL).format(1), b"\xff"),
+    (layout.live(MODEL), b'{"live": Infinity}'), (layout.live(MODEL), b"{")])
 def test_a_damaged_history_hides_no_page(service, key, data):
     service.storage.put(key, data)
     app = application(service, NoAuth())
@@ -118,22 +132,18 @@ def test_a_damaged_card_hides_no_other_version(service, tmp_path):
     assert page.status == 200 and "Version 2 is live" in page.text and "card cannot be read" in page.text
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "\u00e4" * 100, "../../x", "..", ".", "a\\b", "\U0001f600" * 30])
+@pytest.mark.parametrize("name", ["x" * 300, "\u00e4" * 100, "../../x", "..", ".", "a\\b", "\U0001f600" * 30], ids=ascii)
 def test_models_that_no_folder_can_be_named_by_are_refused(service, name):
-    from urllib.parse import quote
-
     app = application(service, NoAuth())
     for path in ("/models", "/reports", "/audit", "/review"):
         page = call(app, "GET", f"{path}?model={quote(name)}", PAGE)
         assert page.status in (200, 422) and "<main" in page.text, (path, page)
-    assert post_json(app, "/audit", {"model": name, "day": DAY, "batch": 1, "answers": [{"prediction_id": "x", "label": "a"}]}).status in (
-        404, 422)
+    answer = {"model": name, "day": DAY, "batch": 1, "answers": [{"prediction_id": "x", "label": "a"}]}
+    assert post_json(app, "/audit", answer).status in (404, 422)
 
 
 def test_a_label_that_no_page_can_show_is_shown_all_the_same(service):
     made = jsonio.loads(service.storage.read(layout.card(MODEL, "1")))
     made["classes"][0] = "\ud800"
-    import json
-
     service.storage.put(layout.card(MODEL, "1"), json.dumps(made).encode())
     assert call(application(service, NoAuth()), "GET", "/models", PAGE).status == 200

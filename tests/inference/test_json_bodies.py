@@ -11,7 +11,8 @@ from inference.upload import MOST_JSON, parse_json
 
 
 @pytest.mark.parametrize("data", [
-    b'{"a": [1, 2.5, -0, 1e308, "\xc3\xa9", null, true]}', b'\xef\xbb\xbf{"a": 1}', b'"\\ud83d\\ude00"', b'{"a": {"a": 1}}', b'"\\\\ud800"'])
+    b'{"a": [1, 2.5, -0, 1e308, "\xc3\xa9", null, true]}', b'\xef\xbb\xbf{"a": 1}', b'"\\ud83d\\ude00"', b'{"a": {"a": 1}}',
+    b'"\\\\ud800"'])
 def test_what_means_one_thing_is_read(data):
     assert parse_json(data) == json.loads(data)
 
@@ -41,7 +42,7 @@ LABELS = ('{"labels": [' + ",".join([HALF % ("x" * 190)] * 10_000) + "]}").encod
 
 
 async def measure_longest_pause(data: bytes) -> float:
-    """Reads a body beside a task that wants to run every millisecond; returns the longest time that it had to wait, in seconds."""
+    """Reads a body beside a task that wants to run every millisecond; returns how many seconds that had to wait at most."""
     waits, last, done = [0.0], time.perf_counter(), False
 
     async def tick() -> None:
