@@ -101,6 +101,14 @@ def answers(model: str, day: str, kind: str, batch: int) -> str:
     return f"{sample(model, day, kind)}answer-{batch}-{{}}.json"
 
 
+def find_sample_part(name: str) -> re.Match[str] | None:
+    """What a file in a sample's folder is, by its name there: `part`, and of a batch the number, `batch`.
+
+    None for whatever else lies there; `sample_document` is none of its parts.
+    """
+    return re.fullmatch(r"(?P<part>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json", name)
+
+
 def scoring(model: str, version: str) -> str:
     """The folder of a version's batch scoring: `items-<hash>.parquet` beside the plans (contract.sequence)."""
     return f"scoring/{encode_name(model)}/{version}/"

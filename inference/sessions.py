@@ -36,14 +36,14 @@ class EndedSessions:
 
     def end_here(self, cookie: str, until: int) -> None:
         """Ends a session that lasts until then (seconds since 1970) at this replica."""
-        now = clock.now_us() // 1_000_000
+        now = clock.now().timestamp()
         self._here = {digest: end for digest, end in self._here.items() if end > now} | {_hash(cookie): until}
 
     def end(self, cookie: str, until: int) -> None:
         """Ends a session everywhere, and drops the ends of those that are over by themselves. RootError."""
         self.end_here(cookie, until)
         create_if_absent(self._storage, layout.api_key(f"ended-{until}-{_hash(cookie)}"), b'{"schema": "1"}\n')
-        now = clock.now_us() // 1_000_000
+        now = clock.now().timestamp()
         for digest, end in self._listed.items():
             if end < now:
                 self._storage.delete(layout.api_key(f"ended-{end}-{digest}"))

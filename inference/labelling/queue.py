@@ -30,7 +30,6 @@ from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.items import DrawnItems, Item
 from inference.telemetry import log_event
 
-DOCUMENT = re.compile(r"(?P<name>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json")
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
 SECOND_OPINION = "second-opinion"
@@ -67,6 +66,7 @@ class Queue:
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
+        self._own = layout.sample_document(sample.model, sample.day, sample.kind)
         self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Batch | Answers] = {}
@@ -82,10 +82,10 @@ class Queue:
         """
         for entry in self.storage.list(self.folder):
             name = entry.key.removeprefix(self.folder)
-            found = DOCUMENT.fullmatch(name)
+            found = layout.find_sample_part(name)
             if found and found["batch"]:
                 self._newest = max(self._newest, int(found["batch"]))
-            known = name == "sample.json" or (found is not None and found["name"] in self._known)
+            known = entry.key == self._own or (found is not None and found["part"] in self._known)
             if not known and self._passed_over.get(name) != entry.etag:
                 self._read(entry, found)
 
@@ -93,7 +93,7 @@ class Queue:
         try:
             if not found:
                 raise Mismatch("expected the name of a batch or of answers")
-            self._known[found["name"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
+            self._known[found["part"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
         except (Mismatch, ValueError, NotFound) as error:
             self._passed_over[entry.key.removeprefix(self.folder)] = entry.etag
             log_event("passed over in a sample", logging.WARNING, key=entry.key, error=str(error))
