@@ -25,7 +25,7 @@ from tests.inference.published import publish_tiny
 from tests.inference.small_service import DAY, ship
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
-QUICK = 1200
+QUICK = 900
 NOISE = b"\x01\x7f\xff%=&;:/.\\\"'{[]}09azAZ- \xb2\xc3\xa4"
 READY = "/health/ready"  # the one place where 503 is an answer like any other
 
