@@ -15,8 +15,8 @@ setup:  ## make .venv from requirements.lock (skipped when it is up to date)
 demo: setup  ## the whole loop on real data, about 3 minutes; leaves its bucket in demo-root/
 	@.venv/bin/trueup demo --root demo-root
 
-test: setup  ## all tests that need nothing but .venv (15 minutes at most)
-	@$(PY) -m pytest --durations=15
+test: setup  ## all tests that need nothing but .venv, on two cores (15 minutes at most)
+	@$(PY) -m pytest --durations=15 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the slow tests, or those of one prerequisite: make test-slow K=s3
 	@$(PY) -m pytest --durations=15 --slow='$(or $(K),all)'

@@ -33,7 +33,7 @@ EXTRAS = {
     "train": TORCH + SPARK + ["petastorm", "opencv-python-headless", "setuptools", "tensorboard"],
     "demo": ["scikit-learn", "httpx"],
     "test": [
-        *["pytest", "pytest-timeout", "hypothesis", "moto", "krippendorff", "ruff", "mypy", "types-pyyaml"],
+        *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "ruff", "mypy", "types-pyyaml"],
         *["cfn-lint", "schemathesis"],
         *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
         "scikit-learn",

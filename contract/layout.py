@@ -5,6 +5,7 @@ tests/contract/test_layout_is_the_only_place.py finds keys that are written anyw
 """
 
 import re
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from contract.errors import UsageError, shorten
@@ -107,6 +108,11 @@ def find_sample_part(name: str) -> re.Match[str] | None:
     None for whatever else lies there; `sample_document` is none of its parts.
     """
     return re.fullmatch(r"(?P<part>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json", name)
+
+
+def gold(model: str, kind: Literal["known", "judged"], name: str = "", document: str = "") -> str:
+    """`samples/<model>/gold/known/<prediction id>/<n>.json`, `…/judged/<person>/<prediction id>.json`, or a folder of these."""
+    return f"{samples(model)}gold/{kind}/" + (f"{name}/" if name else "") + (f"{document}.json" if document else "")
 
 
 def scoring(model: str, version: str) -> str:

@@ -148,6 +148,13 @@ class ServeSettings(Section):
         return self
 
 
+class ReviewSettings(Section):
+    """What people are asked beside the items of a sample."""
+
+    gold_share: float = Field(0.05, ge=0, le=0.5, description="of the items on /audit and /review, that are gold items "
+                              "(`trueup review gold`), while there are some that the person has not judged; 0: none")
+
+
 class ReportSettings(Section):
     """What a report shows beside the figures."""
 
@@ -225,6 +232,7 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
+    review: ReviewSettings = ReviewSettings()
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()
     cycle: CycleSettings = CycleSettings()

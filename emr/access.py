@@ -54,7 +54,7 @@ ACCESS = {
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     layout.api_key("session-secret"), ENDED), (ENDED,)),
+                     f"samples/{MODEL}/gold/judged/*", layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),

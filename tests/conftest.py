@@ -11,7 +11,9 @@ from tests.tiers import (  # noqa: F401  (pytest finds hooks by their names here
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
+    pytest_sessionfinish,
     pytest_terminal_summary,
+    pytest_testnodedown,
 )
 
 FAKE_AWS = {

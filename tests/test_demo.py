@@ -1,11 +1,13 @@
 """The whole loop, as `trueup demo` plays it, started ten seconds before a midnight: one seed here, more by
-`make test-slow K=seeds`. What it prints is kept for the README's test."""
+`make test-slow K=seeds`. The README quotes what it prints."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,9 @@ from contract.storage import open_root
 from inference.model.predictor import Predictor
 from pipeline.demo import digits
 from pipeline.demo.world import MODEL
+from tests.test_readme import README, blocks, first_missing
 
 REPO = Path(__file__).resolve().parents[1]
-OUTPUT = REPO / ".cache" / "demo-output.txt"
 
 
 def play(folder: Path, seed: int) -> tuple[Path, dict, str]:
@@ -66,22 +68,28 @@ def clean_accuracy(root: Path, version: str, seed: int) -> float:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """One demo for the tests of this module; its output is kept for tests/test_readme.py."""
-    root, document, said = play(tmp_path_factory.mktemp("whole loop"), seed=1)
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(said)
-    return root, document
+    """One demo for the tests of this module."""
+    return play(tmp_path_factory.mktemp("whole loop"), seed=1)
 
 
 @pytest.mark.timeout(1200)
 def test_the_loop_turns(played):
-    check(*played)
+    root, document, _ = played
+    check(root, document)
+
+
+def test_the_readme_quotes_a_real_demo(played):
+    page = blocks(README.read_text())
+    after_demo = [after for block, after in pairwise(page) if re.search(r"(make|trueup) demo", block.text)]
+    quotes = [block for block in after_demo if block.tag == "output"]
+    assert quotes, "README.md shows no output of the demo"
+    assert first_missing(quotes[0].text, played[2]) is None
 
 
 @pytest.mark.timeout(1200)
 def test_answers_are_those_of_the_version_that_each_names(played):
     """Probabilities of sampled answers, computed again from the stored image and the weights of the named version."""
-    root, _ = played
+    root, _, _ = played
     rows = ds.dataset(root / "predictions", format="parquet").to_table().to_pylist()
     for version in ("1", "2"):
         model = predictor(root, version)

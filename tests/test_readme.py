@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,6 @@ from tests.prerequisites import not_run
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-# The test of the whole loop leaves what `trueup demo` printed here.
-DEMO_OUTPUT = ROOT / ".cache" / "demo-output.txt"
 TAGS = {"run", "slow", "show", "output"}
 
 
@@ -114,16 +111,6 @@ def test_the_quick_commands_run(readme, checkout):
 def test_all_commands_run(readme, checkout):
     """The quick ones once more, because the slow ones may stand on what they left."""
     assert run_in_order({"run", "slow"}, checkout) > 0
-
-
-def test_the_quoted_demo_is_a_real_one(readme):
-    if not DEMO_OUTPUT.exists():
-        not_run(f"no demo has left {DEMO_OUTPUT.relative_to(ROOT)}", "make test, whose whole loop leaves it")
-    page = blocks(readme)
-    after_demo = [after for block, after in pairwise(page) if re.search(r"(make|trueup) demo", block.text)]
-    quotes = [block for block in after_demo if block.tag == "output"]
-    assert quotes, "README.md shows no output of the demo"
-    assert first_missing(quotes[0].text, DEMO_OUTPUT.read_text()) is None
 
 
 def test_blocks_are_found_with_their_tags():

@@ -1,6 +1,8 @@
 """The two tiers of tests, as a pytest plugin: which tests run, and the report of those that did not.
 
 Unmarked tests are `make test`. A test marked `slow("s3")` is `make test-slow K=s3`, or is named on the command line.
+`make test` divides the files among two workers (pytest-xdist): those that take longest begin first, so that no worker waits
+for one file at the end.
 """
 
 from collections import Counter
@@ -13,6 +15,8 @@ SLOW_TIMEOUT = 1800
 KINDS = pytest.StashKey[list]()
 LEFT_OUT = pytest.StashKey[Counter]()
 CHOSEN = pytest.StashKey[str | None]()
+# The whole loop, and the rooms whose tests share a Spark.
+FIRST = ("tests/test_demo.py", "tests/training/fit/test_launch.py", "tests/test_cycle_kills.py")
 
 
 def pytest_addoption(parser):
@@ -60,6 +64,18 @@ def pytest_collection_modifyitems(config, items):
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+def pytest_sessionfinish(session):
+    """A worker tells what it left out; each sees all tests, so one worker's word is enough."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config):

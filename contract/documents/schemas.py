@@ -15,6 +15,7 @@ from contract.documents.card import Card
 from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
+from contract.documents.gold import GoldAnswer
 from contract.documents.manifest import Manifest
 from contract.registry import HistoryEntry
 from contract.run_owner import RunOwner
@@ -28,6 +29,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
+    "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),

@@ -16,11 +16,12 @@ class BatchHolder(Document):
 
 
 class BatchItem(Document):
-    """An item as it was handed out; `p` is None for a second opinion, which is never weighted."""
+    """An item as it was handed out; `p` is None for a second opinion and a gold item, which are never weighted."""
 
-    prediction_id: str
+    prediction_id: str  # of a gold item an id that was made up
     image: str | None = None
     p: float | None = None
+    gold: str | None = None  # the prediction that is meant, of a gold item
 
 
 class Batch(Document):
@@ -47,3 +48,11 @@ class Answers(Document):
     at: str
     answers: dict[str, str | None]
     released: bool = False  # the person gave the batch back: what is not answered waits again
+
+
+class GoldJudged(Document):
+    """`samples/<model>/gold/judged/<person>/<prediction id>.json`: this person has judged this gold item."""
+
+    schema_: str = Field(default="1", alias="schema")
+    holder: BatchHolder
+    at: str

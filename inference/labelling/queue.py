@@ -8,6 +8,8 @@ An item waits while it has fewer opinions than wanted and no unexpired batch hol
 sample's hash-chosen share, `judges`), and one more, up to three, while the opinions differ. Only the first opinion has
 a selection probability. An item that was called wrong, without a class, comes first: it waits for the class, and whoever
 called it wrong may be asked for that once. Otherwise nobody is asked twice about one item.
+
+Some items of a batch are gold ones, which are no part of the sample (inference/labelling/gold.py).
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ from typing import Any, NamedTuple
 
 from contract import clock, layout, samples
 from contract.counts import UNNAMED
+from contract.documents import gold
 from contract.errors import AlreadyExists, Mismatch, NotFound, TrueupError, UsageError, shorten
 from contract.labels import normalise
-from contract.samples import Sample
+from contract.samples import Sample, uniform
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Entry, Storage
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
+from inference.labelling.gold import ORIGIN, GoldItems, make_id, mix
 from inference.labelling.items import DrawnItems, Item
 from inference.telemetry import log_event
 
@@ -40,11 +44,12 @@ class HoldsItsShare(TrueupError):
 
 
 class Judged(NamedTuple):
-    """Judgements that share a selection probability (None: second opinions) and a strategy."""
+    """Judgements that share a selection probability (None: second opinions, gold items), a strategy and an origin."""
 
     p: float | None
     strategy: str
     judgements: list[dict[str, str]]
+    origin: str
 
 
 class Waiting(NamedTuple):
@@ -54,6 +59,7 @@ class Waiting(NamedTuple):
     opinions: int  # that it has
     naming: bool  # it was called wrong, and waits for its class
     completes: bool  # by the person it is for, who has not named the class yet
+    gold: str | None = None  # the prediction that is meant, of a gold item
 
 
 class Queue:
@@ -63,8 +69,8 @@ class Queue:
     by the store.
     """
 
-    def __init__(self, storage: Storage, sample: Sample) -> None:
-        self.storage, self.sample = storage, sample
+    def __init__(self, storage: Storage, sample: Sample, gold_items: GoldItems | None = None) -> None:
+        self.storage, self.sample, self._gold = storage, sample, gold_items
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
         self._own = layout.sample_document(sample.model, sample.day, sample.kind)
         self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
@@ -115,12 +121,12 @@ class Queue:
             answers.setdefault(n, {}).update(document.answers)
         return answers
 
-    def collect_opinions(self) -> dict[str, dict[tuple[str, str, str], str | None]]:
-        """Collects prediction id -> person -> their label (None: could not say)."""
+    def collect_opinions(self, without: int | None = None) -> dict[str, dict[tuple[str, str, str], str | None]]:
+        """Collects prediction id -> person -> their label (None: could not say); `without` the answers to that batch."""
         opinions: dict[str, dict[tuple[str, str, str], str | None]] = {}
         answers = self._collect_answers()
         for n, batch in self.list_batches().items():
-            for prediction_id, label in answers.get(n, {}).items():
+            for prediction_id, label in answers.get(n, {}).items() if n != without else ():
                 opinions.setdefault(prediction_id, {})[_identify(batch.holder)] = label
         return opinions
 
@@ -157,7 +163,18 @@ class Queue:
                             completes)
             if found.naming or found.opinions < self.count_wanted(item, given.values()):
                 waiting.append(found)
+        if holder and (wrong := self._list_gold_to_name(holder, opinions, times)):
+            order = f"order:{self.sample.salt}"  # that of the drawn ones, so that their place tells nothing
+            waiting = sorted([*wrong, *waiting], key=lambda w: uniform(order, w.item.prediction_id))
         return sorted(waiting, key=lambda w: (not w.naming, w.opinions))
+
+    def _list_gold_to_name(self, holder: BatchHolder, opinions: dict[str, dict[tuple[str, str, str], str | None]],
+                           times: Counter[str]) -> list[Waiting]:
+        """Lists the gold items that this person called wrong: like all others they come back once for their class."""
+        me = _identify(holder)
+        mine = [(i, b) for b in self.list_batches().values() if _identify(b.holder) == me for i in b.items if i.gold]
+        return [Waiting(Item(i.prediction_id, b.predicted or "", None, i.image, None), 1, True, True, i.gold) for i, b in mine
+                if opinions.get(i.prediction_id, {}).get(me) == UNNAMED and times[i.prediction_id] == 1]
 
     def _count_times(self, holder: BatchHolder) -> Counter[str]:
         """Counts how often each item was handed to this person."""
@@ -182,10 +199,12 @@ class Queue:
                     return mine
                 self._check_share(holder, most)
             after = max(self._newest, max(self.list_batches(), default=0))
-            chosen = self._choose_items(self.list_waiting(holder), size)
+            waiting = self.list_waiting(holder)
+            chosen = self._choose_items(waiting, size)
             if not chosen:
                 return None
             batch = self._make_batch(holder, chosen)
+            batch = batch.model_copy(update={"items": self._mix_in_gold(batch, size, waiting)})
             try:
                 n = self._batches.append(batch.to_dict(), after=after)
             except AlreadyExists:
@@ -224,11 +243,25 @@ class Queue:
         now = clock.now()
         # Who names the class of what they called wrong replaces their own opinion, so its probability goes on.
         items = [BatchItem(prediction_id=w.item.prediction_id, image=w.item.image_sha256,
-                           p=w.item.p if not w.opinions or (w.completes and w.opinions == 1) else None) for w in chosen]
+                           p=w.item.p if not w.gold and (not w.opinions or (w.completes and w.opinions == 1)) else None,
+                           gold=w.gold) for w in chosen]
         return Batch(holder=holder, created_at=clock.iso(now),
                      expires_at=clock.iso(now + timedelta(minutes=HOLD_MINUTES)), items=items,
                      predicted=chosen[0].item.predicted if self.sample.kind == "review" else None,
                      naming=chosen[0].naming)
+
+    def _mix_in_gold(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
+        if self._gold is None or (self.sample.kind == "review" and batch.naming):  # such a batch holds what was called wrong
+            return batch.items
+        me, drawn = _identify(batch.holder), self._drawn.read_all()
+        reserved = {w.item.prediction_id for w in waiting}
+        reserved |= {i for i, given in self.collect_opinions().items() if me in given}
+        for other in self.list_open_batches().values():
+            reserved |= {i.gold if i.gold and _identify(other.holder) == me else i.prediction_id for i in other.items}
+        offered = self._gold.offer(batch.holder, self.sample.kind, batch.predicted, reserved)
+        made = (BatchItem(prediction_id=make_id(self.sample.day, drawn), image=g.image_sha256, gold=g.prediction_id)
+                for g in offered)
+        return mix(batch.items, size, self._gold.share, made)
 
     def find_batch(self, n: int) -> Batch:
         """Returns batch n; NotFound when it was never handed out."""
@@ -253,14 +286,21 @@ class Queue:
         An answer given before is dropped, so that a form sent twice writes once. UsageError names a foreign item.
         """
         batch, before = self.find_batch(n), self.find_answers(n)
-        groups: dict[float | None, list[dict[str, str]]] = {}
+        groups: dict[tuple[float | None, str, str], list[dict[str, str]]] = {}
         for prediction_id, label in answers.items():
             item = batch.find_item(prediction_id)
             if item is None:
                 raise UsageError(f"batch {n} does not hold the prediction {shorten(prediction_id)}.")
             if label is not None and before.get(prediction_id) != label:
-                groups.setdefault(item.p, []).append({"prediction_id": prediction_id, "label": label})
-        return [Judged(p, SECOND_OPINION if p is None else self.sample.strategy, j) for p, j in groups.items()]
+                judgement = {"prediction_id": item.gold or prediction_id, "label": label}
+                groups.setdefault(self._say_how_chosen(item), []).append(judgement)
+        return [Judged(p, strategy, judgements, origin) for (p, strategy, origin), judgements in groups.items()]
+
+    def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str]:
+        """Returns probability, strategy and origin of an item's label row."""
+        if item.gold:
+            return None, gold.STRATEGY, ORIGIN
+        return item.p, SECOND_OPINION if item.p is None else self.sample.strategy, self.sample.kind
 
     def save_answers(self, n: int, answers: dict[str, str | None]) -> None:
         """Notes what was answered, after its labels are durable: a crash between the two asks again, loses nothing."""
@@ -269,6 +309,7 @@ class Queue:
         new = {i: label for i, label in answers.items() if i not in before or before[i] != label}
         if not new:
             return
+        self._mark_gold(batch, new)
         self._add_answers(n, Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new))
 
     def _add_answers(self, n: int, document: Answers) -> None:
@@ -276,9 +317,20 @@ class Queue:
         k = NumberedDocuments(self.storage, pattern).add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
 
-    def count_progress(self) -> dict[str, int]:
-        """Counts the items that are asked, that were answered (by anybody), and that wait."""
-        answered = {i for i, given in self.collect_opinions().items() if any(v is not None for v in given.values())}
+    def _mark_gold(self, batch: Batch, answers: Iterable[str]) -> None:
+        """Notes which gold items were judged: those that were mixed in, and those that the sample itself asks about."""
+        for item in filter(None, map(batch.find_item, answers)):
+            if self._gold and (item.gold or item.prediction_id in self._gold.known):
+                self._gold.mark_judged(batch.holder, item.gold or item.prediction_id)
+
+    def count_progress(self, without: int | None = None) -> dict[str, int]:
+        """Counts the items that are asked, that were answered (by anybody), and that wait.
+
+        `without`: a batch under way whose answers are left out. A gold item moves no count, so while a person answers a
+        batch none of its items may.
+        """
+        opinions = self.collect_opinions(without)
+        answered = {i for i, given in opinions.items() if any(v is not None for v in given.values())}
         asked = self._drawn.read_all()
         return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.list_waiting())}
 

@@ -77,7 +77,7 @@ async def _show_item(site: Site, request: Request, caller: Caller, choice: Choic
     classes = await run_in_thread(site.list_classes, choice.model)
     SystemRandom().shuffle(classes)
     images = [f"/images/{item.image}" for item in left[:2]]
-    progress = await run_in_thread(queue.count_progress)
+    progress = await run_in_thread(queue.count_progress, n)
     few = len(classes) <= MOST_BUTTONS
     return site.render(request, "audit.html", caller, choice=choice, batch=n, prediction_id=left[0].prediction_id,
                        image=images[0], following=images[1:], done=size - len(left), size=size, progress=progress,

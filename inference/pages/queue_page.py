@@ -121,7 +121,7 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
                        answers: dict[str, str | None]) -> int:
     """Makes the answers of a batch durable as labels; returns how many were new.
 
-    Kind, probability, strategy and labeler come from the batch that the server handed out, never from the form.
+    Origin, probability, strategy and labeler come from the batch that the server handed out, never from the form.
     """
     queue, n = await _find_batch(site, kind, document)
     batch: Batch = await run_in_thread(queue.find_batch, n)
@@ -132,7 +132,7 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
         written = 0
         for group in groups:
             written += len(await site.service.label(
-                group.judgements, caller=caller, origin=kind, labeler_default=_choose_labeler(batch.holder, document),
+                group.judgements, caller=caller, origin=group.origin, labeler_default=_choose_labeler(batch.holder, document),
                 strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review",
                 shown_label=batch.predicted))
     await run_in_thread(queue.save_answers, n, answers)

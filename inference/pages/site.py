@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -18,10 +19,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract import errors, samples
 from contract.registry import Registry, models
+from contract.settings import Settings
 from contract.stores.store import Storage
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
+from inference.labelling.gold import GoldItems
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.telemetry import log_event
 
@@ -47,6 +50,7 @@ class Service(Protocol):
     """What the pages need of the service core."""
 
     storage: Storage
+    settings: Settings
     default_model: str
 
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
@@ -66,6 +70,7 @@ class Site:
                                      undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self.templates.filters["path"] = lambda text: quote(str(text), safe="")
         self._queues: OrderedDict[tuple[str, str, str], Queue] = OrderedDict()
+        self._gold: dict[str, GoldItems] = {}
 
     @property
     def storage(self) -> Storage:
@@ -130,10 +135,18 @@ class Site:
             sample = samples.read(self.storage, model, day, kind)
             if sample is None:
                 return None
-            self._queues[key] = Queue(self.storage, sample)
+            self._queues[key] = Queue(self.storage, sample, self._find_gold(model))
             while len(self._queues) > QUEUES:
                 self._queues.popitem(last=False)
         return self._queues[key]
+
+    def _find_gold(self, model: str) -> GoldItems:
+        """Finds the gold items of a model, which all its queues share."""
+        if model not in self._gold:
+            settings = self.service.settings
+            self._gold[model] = GoldItems(self.storage, model, settings.review.gold_share,
+                                          timedelta(days=settings.serve.label_days))
+        return self._gold[model]
 
 
     def release_batches(self, holder: BatchHolder) -> None:

@@ -152,13 +152,13 @@ def _end_rows(kept: Row | None, labels: list[tuple[str, Row]], question: Questio
     """Sorts label rows into their kinds (rule 3); returns how many there are of each, and those that are votes."""
     endings: Counter[str] = Counter(status for status, _ in labels if status != "ok")
     rows = in_order((row for status, row in labels if status == "ok"), LABEL_ORDER)
-    distinct = list(_drop_duplicates(rows))
+    distinct = list(drop_duplicates(rows))
     endings["duplicate"] = len(rows) - len(distinct)
     votes: list[Row] = []
     if kept is None:
         endings["orphan"] = len(distinct)
     else:
-        of_this = [row for row in distinct if not _judges_other_answer(kept, row, question)]
+        of_this = [row for row in distinct if not judges_other_answer(kept, row, question)]
         endings["other_answer"] = len(distinct) - len(of_this)
         newest = {(origin_class(row), row["labeler"]): row for row in of_this}
         endings["superseded"] = len(of_this) - len(newest)
@@ -169,7 +169,7 @@ def _end_rows(kept: Row | None, labels: list[tuple[str, Row]], question: Questio
     return endings, votes
 
 
-def _drop_duplicates(rows: list[Row]) -> Iterator[Row]:
+def drop_duplicates(rows: list[Row]) -> Iterator[Row]:
     """Yields the first row of each label_id, and one of those without it that are equal in every column.
 
     `rows` are in order.
@@ -182,7 +182,7 @@ def _drop_duplicates(rows: list[Row]) -> Iterator[Row]:
             yield row
 
 
-def _judges_other_answer(kept: Row, row: Row, question: Question) -> bool:
+def judges_other_answer(kept: Row, row: Row, question: Question) -> bool:
     """Says whether a `≠` rejects another answer than the prediction's (rule 4a): null means the live row's."""
     if row["label"] != UNNAMED:
         return False

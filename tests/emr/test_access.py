@@ -136,7 +136,8 @@ def test_only_the_driver_moves_the_pointer():
 
 @pytest.mark.parametrize(("key", "who"), [
     ("predictions/dt=2026-11-10/w-1-1.parquet", ["score", "serve"]), ("images/ab/abc.jpg", ["score", "serve"]),
-    ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", [])])
+    ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", []),
+    ("samples/m/gold/known/i/1.json", []), ("samples/m/gold/judged/who/i.json", ["serve"])])
 def test_keys_and_packages_are_written_by_none_and_rows_by_few(key, who):
     request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{key}")
     assert [of for of in access.ACCESS if allowing(access.make_statements(of, "s3://my-bucket/pre"), request)] == who

@@ -2,7 +2,8 @@
 
 import re
 
-from contract import clock, layout, samples
+from contract import clock, ids, layout, samples
+from contract.documents.gold import GoldAnswer, add_gold
 from contract.storage import open_root
 from emr.access import SERVICE
 from inference.keys import KeyRing
@@ -18,6 +19,9 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
     storage, day = open_root(root), clock.day_of(clock.now())
     for kind in samples.KINDS:
         samples.write(storage, samples.draw("m", day, kind, samples.Design("random-audit", "salt", p=0.9)))
+    known = next(i for i in iter(ids.uuid7, None) if samples.is_asked("salt", i, 0.9))
+    add_gold(storage, GoldAnswer(model="m", prediction_id=known, label="a", predicted="a", bin=None, image_sha256="", at="",
+                                 by="test"))
     storage.put(layout.evaluation("m", "20261120T000000Z-00000000") + "report.html", b"a report")
     ring = KeyRing(storage)
     tokens = {who: ring.add(who, roles) for who, roles in {"camera": ["predict"], "ada": ["label", "read"]}.items()}
@@ -25,7 +29,8 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
     server.asked.clear()
     with serving(root, tmp_path / "outbox", keyring=KeyRing(open_root(root))) as client:
         camera, ada = ({"Authorization": f"Bearer {token}"} for token in tokens.values())
-        made = [client.post("/v1/predictions", content=picture(n), headers=camera | IMAGE).json() for n in range(8)]
+        made = [client.post("/v1/predictions", content=picture(n), headers=camera | IMAGE | brought).json()
+                for n, brought in enumerate([{"X-Prediction-Id": known}, *[{}] * 7])]
         until(lambda: not client.service.outbox.measure_depth().rows)
         client.headers.update(ada)
         label = {"prediction_id": made[0]["prediction_id"], "label": "b"}

@@ -16,6 +16,7 @@ from contract import clock, ids, layout
 from contract.documents.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
+from contract.settings import Settings
 from contract.storage import open_root
 from inference.auth import Caller, install, require
 from inference.pages.routes import add_pages
@@ -29,6 +30,7 @@ class SmallService:
 
     def __init__(self, root: str, classes=CLASSES):
         self.storage = open_root(root, create=True)
+        self.settings = Settings()
         self.default_model = MODEL
         self.classes = classes
         self.rows: list[dict] = []
