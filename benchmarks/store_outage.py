@@ -44,7 +44,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trueup-outage-") as name, store("s3", Path(name), HANG_S) as (root, fail):
         publish_tiny(root)
-        token = KeyRing(open_root(root)).add("bench", ["predict", "label"])
+        token = KeyRing(open_root(root)).add("bench", ["predict", "label"], may_name_labelers=True)
         service = ServiceProcess(root, Path(name), "--outbox", str(Path(name, "outbox")), "--set", "serve.ship_seconds=2")
         load = Load(url := service.url(START_S), 4, labels=1, rate=asked.rate, token=token)
         watch(load, url, 3)

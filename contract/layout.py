@@ -8,10 +8,11 @@ import re
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from contract.errors import UsageError
+from contract.errors import UsageError, shorten
 
 PREDICTIONS = "predictions"
 LABELS = "labels"
+LONGEST_NAME = 255  # of a folder on a disk
 MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of ours
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -24,7 +25,14 @@ def encode_name(text: str) -> str:
     """A model's name as one folder name: percent-encoded, so that '/' or a space in it cannot move anything."""
     if not text or text in (".", ".."):
         raise UsageError(f"expected the name of a model, got {text!r}.")
-    return quote(text, safe="")
+    try:
+        name = quote(text, safe="")
+    except UnicodeEncodeError:
+        raise UsageError(f"expected the name of a model, got {shorten(text)}, which is no Unicode text.") from None
+    if len(name) > LONGEST_NAME:
+        raise UsageError(f"expected the name of a model of at most {LONGEST_NAME} bytes, percent-encoded; got {len(name):,}: "
+                         f"{shorten(text)}.")
+    return name
 
 
 def decode_name(folder: str) -> str:
@@ -92,6 +100,14 @@ def batches(model: str, day: str, kind: str) -> str:
 def answers(model: str, day: str, kind: str, batch: int) -> str:
     """The pattern of the answers to one batch (contract.sequence)."""
     return f"{sample(model, day, kind)}answer-{batch}-{{}}.json"
+
+
+def find_sample_part(name: str) -> re.Match[str] | None:
+    """What a file in a sample's folder is, by its name there: `part`, and of a batch the number, `batch`.
+
+    None for whatever else lies there; `sample_document` is none of its parts.
+    """
+    return re.fullmatch(r"(?P<part>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json", name)
 
 
 def gold(model: str, kind: Literal["known", "judged"], name: str = "", document: str = "") -> str:

@@ -3,6 +3,7 @@
 `command/load_settings.py` reads them from trueup.yaml, the environment and options.
 """
 
+import ipaddress
 import os
 from typing import Self
 
@@ -126,11 +127,25 @@ class ServeSettings(Section):
     key_share: float = Field(0.75, gt=0, le=1, description="of queue and held_bytes, that one key may take at the most")
     keys_max_age_s: float = Field(86400.0, gt=0, description="how long known keys and sessions work while the store is "
                                   "out of reach")
+    open_batches: int = Field(4, ge=1, description="batches of a sample that a key holds at once, whomever it names; a person "
+                              "holds one")
+    trusted_proxies: list[str] = Field(["127.0.0.1", "::1"], description="addresses and networks (10.0.0.0/8) whose "
+                                       "X-Forwarded-Proto and X-Forwarded-For are believed")
     stop_seconds: float = Field(60.0, ge=0, description="how long a stop ships what waits; the rest stays in the outbox")
     store_images: bool = True
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
+
+    @model_validator(mode="after")
+    def _proxies_are_networks(self) -> Self:
+        for text in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {text!r}: expected an address or a network such as 10.0.0.0/8: "
+                                 f"{error}") from None
+        return self
 
 
 class ReviewSettings(Section):

@@ -95,6 +95,17 @@ def explain_lost_root(storage: Storage) -> str | None:
     return None
 
 
+def make_private(storage: Storage, folder_key: str) -> None:
+    """Makes a folder (its key ends with '/') that only those of the root may read, or makes it so; on S3 there is nothing to do.
+
+    For what programs of others write below it, with rights of their own. RootError.
+    """
+    from contract.stores.local import LocalStorage
+
+    if isinstance(storage, LocalStorage):
+        storage.make_private(folder_key)
+
+
 def read_json(storage: Storage, key: str) -> Any:
     """The JSON document under a key; NotFound when there is none."""
     return jsonio.loads(storage.read(key))

@@ -39,6 +39,7 @@ EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f
                   HISTORY, LIVE, "datasets/*/manifest.json")
 
 SERVICE = "serve"
+ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE),
@@ -49,11 +50,11 @@ ACCESS = {
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
-    # The inference service behind a load balancer. Keys are made by people; it makes what signs its pages' sessions.
+    # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     f"samples/{MODEL}/gold/judged/*", layout.api_key("session-secret"))),
+                     f"samples/{MODEL}/gold/judged/*", layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),

@@ -40,7 +40,9 @@ PREDICT_DOC = {
 ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
     "prediction_id": {"type": "string", "format": "uuid"}, "label": {"type": "string", "maxLength": 200},
     "wrong": {"type": "boolean", "description": "instead of a label: the answer is wrong, its class is not named"},
-    "labeler": {"type": "string"}, "saw_prediction": {"type": "boolean"}, "withdraws": {"type": "boolean"},
+    "labeler": {"type": "string", "description": "who judged, where the key stands for several people (`trueup keys add "
+                "--may-name-labelers`) or is an admin's; 403 for another name than its own otherwise"},
+    "saw_prediction": {"type": "boolean"}, "withdraws": {"type": "boolean"},
     "origin": {"type": "string", "enum": ["feedback", "import"]}}}
 LABEL_DOC = {"requestBody": {"required": True, "content": {"application/json": {
     "schema": {"anyOf": [ONE_LABEL, {"type": "object", "required": ["labels"],

@@ -16,10 +16,11 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from contract.errors import RootError, TrueupError
+from contract.errors import RootError, TrueupError, shorten
 from inference import api
-from inference.auth import Keys, NoAuth, install
+from inference.auth import Keys, NoAuth, install, make_error
 from inference.body_limits import BodyLimits
 from inference.pages.routes import add_pages
 from inference.pages.site import RETRY_LATER, STATUS
@@ -50,19 +51,21 @@ def create_app(service: Service, keyring: Keys) -> FastAPI:
     app.add_exception_handler(TrueupError, answer_failed)
     app.add_exception_handler(Exception, answer_broken)
     app.include_router(api.make_router(service, keyring))
-    add_pages(app, service, keyring)
+    add_pages(app, service, keyring, service.settings.serve.open_batches)
     app.add_middleware(BodyLimits, serve=service.settings.serve)
     app.add_middleware(RequestCounter, metrics=service.metrics)
     if app.state.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=app.state.cors_origins, allow_methods=["GET", "POST"],
                            allow_headers=["Authorization", "Content-Type", "X-Prediction-Id", "X-Request-Id",
                                           "X-Attributes"])
+    # The outermost: whether a cookie is Secure depends on the scheme, of which a proxy alone knows.
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=service.settings.serve.trusted_proxies)
     return app
 
 
 def answer_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Makes the answer `{"error": {"code", "message"}}`."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    return JSONResponse(make_error(code, message), status, headers)
 
 
 async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
@@ -70,7 +73,7 @@ async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = " ".join(str(part) for part in first["loc"])
-    return answer_error(422, "invalid_request", f"{where}: {first['msg']}, got {str(first.get('input'))[:80]!r}.")
+    return answer_error(422, "invalid_request", f"{where}: {first['msg']}, got {shorten(first.get('input'))}.")
 
 
 async def answer_refused(_: Request, error: Exception) -> JSONResponse:

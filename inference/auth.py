@@ -15,16 +15,22 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import FastAPI, Request, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.formparsers import MultiPartException
 
 from contract import clock
+from contract.errors import BadLabel, shorten
+from contract.labels import normalise
+from inference.hosts import HostCheck
 from inference.telemetry import PREDICTION_ID, log_event
 
 if TYPE_CHECKING:
@@ -37,18 +43,24 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANONYMOUS = "anonymous"
 LARGEST_FORM = 1 << 20
+FORM = "application/x-www-form-urlencoded"
 # Where a request's scope has what its body holds (inference.body_limits).
 BODY = "trueup.body"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who may do something. `rate`: most requests per second, None for no limit."""
+    """Somebody who may do something. `rate`: most requests per second, None for no limit.
+
+    A key is one person, unless it `names_labelers`; then `person` is who the session was opened for, if anybody was named.
+    """
 
     id: str
     name: str
     roles: frozenset[str]
     rate: float | None = field(default=None, compare=False)
+    names_labelers: bool = field(default=False, compare=False)
+    person: str | None = field(default=None, compare=False)
 
     def may(self, role: str) -> bool:
         """Says whether the caller has the role; admin implies all."""
@@ -62,11 +74,29 @@ class Caller:
     def name_labeler(self, person: str | None = None) -> str:
         """Returns the name under which this caller's judgements are kept.
 
-        A `person` that the caller names is put under the key's id, so that no key can speak for another one's people.
+        A `person` that the caller names is put under the key's id, so that no key can speak for another one's people; the
+        person may come so already. Refused (403) where the key is one person, and this is another: names invented under one
+        key would outvote everybody else.
         """
         if self.id == ANONYMOUS:
             return person or ANONYMOUS
-        return f"{self.id}/{person}" if person else self.id
+        person = (None if person == self.id else person and person.removeprefix(f"{self.id}/")) or self.person
+        if person is None:
+            return self.id
+        if self.names_labelers or self.may("admin"):
+            return f"{self.id}/{person}"
+        if person in (self.name, _normalise_or_none(self.name)):
+            return self.id
+        raise Refused(403, "labeler_not_allowed", f"the key {self.id} is one person, {shorten(self.name)}: expected its own "
+                      f"name as labeler, or none, got {shorten(person)}. For a key that stands for several people run: "
+                      f"trueup keys add NAME --role label --may-name-labelers.")
+
+
+def _normalise_or_none(name: str) -> str | None:
+    try:
+        return normalise(name)
+    except BadLabel:
+        return None
 
 
 class Refused(Exception):
@@ -87,7 +117,8 @@ Keys: TypeAlias = "KeyRing | NoAuth"
 
 
 def install(app: FastAPI, keyring: Keys) -> None:
-    """Gives the application its keyring and the JSON form of refusals."""
+    """Gives the application its keyring, the JSON form of refusals, and the look at whom requests are for."""
+    app.add_middleware(HostCheck, allowed=LOOPBACK if isinstance(keyring, NoAuth) else None)
     app.state.keyring = keyring
     app.state.buckets = {}
     app.add_exception_handler(Refused, answer_refusal)
@@ -98,8 +129,12 @@ async def answer_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
     if PREDICTION_ID.get():
         log_event("refused", status=error.status, code=error.code, reason=error.message)
-    body = {"error": {"code": error.code, "message": error.message}}
-    return JSONResponse(body, error.status, headers=error.headers)
+    return JSONResponse(make_error(error.code, error.message), error.status, headers=error.headers)
+
+
+def make_error(code: str, message: str) -> dict[str, Any]:
+    """Makes `{"error": {"code", "message"}}`. What UTF-8 cannot hold of a text that came from outside is spelled out."""
+    return {"error": {"code": code, "message": message.encode("utf-8", "backslashreplace").decode()}}
 
 
 bearer = HTTPBearer(auto_error=False, description="A key made with `trueup keys add NAME --role ROLE`: <id>.<secret>")
@@ -147,26 +182,47 @@ async def _identify_by_session(request: Request, keyring: KeyRing) -> Caller | N
         return None
     secret = await keyring.find_session_secret()
     session = open_session(secret, cookie)
-    if session is None:
+    if session is None or keyring.ended.has(cookie):
         return None
     if request.method not in SAFE_METHODS and not await _shows_csrf_token(request, make_csrf_token(secret, cookie)):
         raise Refused(403, "csrf", "the form is not from this session. Reload the page and try again.")
-    return await keyring.identify_session(session["key"])
+    return await keyring.identify_session(session["key"], session.get("labeler"))
 
 
 async def _shows_csrf_token(request: Request, expected: str) -> bool:
     """Says whether a header or a form field of the request is the expected CSRF token."""
     shown = request.headers.get("x-csrf-token")
-    if shown is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if shown is None and request.headers.get("content-type", "").startswith(FORM):
         shown = (await read_form(request)).get("csrf", "")
     return hmac.compare_digest((shown or "").encode("ascii", "replace").decode(), expected)
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Reads the text fields of a form of at most LARGEST_FORM bytes. Refused (413)."""
-    if int(request.headers.get("content-length", LARGEST_FORM + 1)) > LARGEST_FORM:
+    """Reads the fields of a form of at most LARGEST_FORM bytes. Refused (413, 415, 422)."""
+    size = parse_length(request.headers.get("content-length", ""))
+    if size is None or size > LARGEST_FORM:
         raise Refused(413, "too_large", f"expected a form of at most {LARGEST_FORM} bytes and a Content-Length.")
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM and size:  # multipart brings encodings of its own, and no page of ours sends it
+        raise Refused(415, "unsupported_media_type", f"expected a form (Content-Type {FORM}), got {shorten(kind)}.")
+    await request.body()  # kept: who reads the body after the form's token was looked at gets it, too
+    try:
+        return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    except MultiPartException as error:
+        raise Refused(422, "bad_form", f"expected a form: {error.message}") from None
+
+
+def parse_length(text: str) -> int | None:
+    """Parses a Content-Length; None for anything but up to 18 digits, also for such as '²', which are digits elsewhere."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
+def split_origin(origin: str) -> SplitResult | None:
+    """Splits the address of a page; None for a text that is no address."""
+    try:
+        return urlsplit(origin)
+    except ValueError:
+        return None
 
 
 def _refuse_foreign_page(request: Request) -> None:
@@ -175,16 +231,22 @@ def _refuse_foreign_page(request: Request) -> None:
     if request.method in SAFE_METHODS or origin is None:
         return
     allowed = getattr(request.app.state, "cors_origins", ())
-    if urlsplit(origin).hostname not in LOOPBACK and origin not in allowed and "*" not in allowed:
-        raise Refused(403, "foreign_origin", f"without keys, pages of {origin} may not change anything here.")
+    parts = split_origin(origin)
+    local = parts is not None and parts.hostname in LOOPBACK
+    if not local and origin not in allowed and "*" not in allowed:
+        raise Refused(403, "foreign_origin", f"without keys, pages of {shorten(origin)} may not change anything here.")
 
 
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 
-def sign_session(secret: bytes, key_id: str) -> str:
-    """Makes a signed cookie value that names a key; it ends after SESSION_SECONDS or with its key."""
-    body = {"key": key_id, "until": clock.now_us() // 1_000_000 + SESSION_SECONDS}
+def sign_session(secret: bytes, key_id: str, person: str | None = None) -> str:
+    """Makes a signed cookie value that names a key, and whom of its people; no two are alike.
+
+    It ends after SESSION_SECONDS, with its key, or when it is ended (inference/sessions.py).
+    """
+    body = {"key": key_id, "until": clock.now_us() // 1_000_000 + SESSION_SECONDS, "nonce": secrets.token_hex(8)}
+    body |= {"labeler": person} if person else {}
     text = base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
     return f"{text}.{_sign(secret, 'session', text)}"
 

@@ -1,8 +1,9 @@
 """API keys as documents in the bucket, so that all replicas share them (`python -m inference.keys add NAME --role R`).
 
 A token is `<id>.<secret>`; only the sha256 of the secret (256 random bits, so nothing to guess) is stored. The service
-knows all documents (inference/known_keys.py) and asks the store every `CACHE_SECONDS` what has changed, which bounds how
-long a revoked key still works.
+knows all documents (inference/known_keys.py) and asks the store every `CACHE_SECONDS` what has changed: a revoked key works
+until the next listing has come and its document is read, some seconds in all; while the store is out of reach, for
+`serve.keys_max_age_s`.
 """
 
 import hashlib
@@ -12,23 +13,27 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import click
 
 from command.command import Outcome, run, stage_command
 from contract import clock, layout
 from contract.documents.document import Document
-from contract.errors import Mismatch, NotFound, UsageError
+from contract.errors import BadLabel, Mismatch, NotFound, UsageError
+from contract.labels import normalise
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
 from inference.auth import ROLES, Caller
 from inference.known_keys import KnownKeys
+from inference.sessions import EndedSessions
 from inference.telemetry import log_event
 
 CACHE_SECONDS = 3.0
 MAX_AGE_S = 24 * 3600.0
 INVITE_SECONDS = 24 * 3600
+LONGEST_NAME = 100
 KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}-[0-9a-f]{6}")
 SESSION, INVITE = "session-secret", "invite"
 
@@ -43,10 +48,11 @@ class Key(Document):
     created_at: str
     revoked_at: str | None = None
     rate: float | None = None  # requests per second that this key may send to one replica; None: no limit
+    may_name_labelers: bool = False  # stands for several people; keys of before there was this field do not
 
     def to_caller(self) -> Caller:
         """Makes the caller that a request with this key is from."""
-        return Caller(self.id, self.name, frozenset(self.roles), self.rate)
+        return Caller(self.id, self.name, frozenset(self.roles), self.rate, self.may_name_labelers)
 
 
 class Secret(Document):
@@ -66,21 +72,24 @@ class KeyRing:
         `reader`: the same root, opened so that it gives up soon; what requests need is read there.
         """
         self.storage, self._reader = storage, reader or storage
+        self.ended = EndedSessions(storage)
         self.known: KnownKeys[Key | Secret] = KnownKeys(self._list_etags, self._read_document, cache_seconds, max_age_s)
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, roles: Iterable[str], rate: float | None = None) -> str:
+    def add(self, name: str, roles: Iterable[str], rate: float | None = None, may_name_labelers: bool = False) -> str:
         """Makes a key and returns its token, which cannot be read again."""
         roles = sorted(set(roles))
         unknown = [r for r in roles if r not in ROLES]
         if unknown or not roles:
             raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
-        if not name.strip() or len(name) > 100:
-            raise UsageError(f"expected a name of 1 to 100 characters, got {len(name.strip())}.")
+        name = _check_name(name)
+        if may_name_labelers and not {"label", "admin"} & set(roles):
+            raise UsageError(f"--may-name-labelers: expected the role label beside it, got {', '.join(roles)}.")
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "key"
         secret, id_ = secrets.token_urlsafe(32), f"{slug}-{secrets.token_hex(3)}"
-        key = Key(id=id_, name=name.strip(), roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate)
+        key = Key(id=id_, name=name, roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate,
+                  may_name_labelers=may_name_labelers)
         self.storage.create(layout.api_key(id_), key.to_bytes())
         return f"{id_}.{secret}"
 
@@ -90,7 +99,7 @@ class KeyRing:
         return [Key.load(self.storage, layout.api_key(i)) for i in ids if KEY_ID.fullmatch(i)]
 
     def revoke(self, key_id: str) -> Key:
-        """Ends a key; replicas refuse it within `CACHE_SECONDS`. Revoked again, nothing changes."""
+        """Ends a key; replicas that reach the store refuse it within seconds. Revoked again, nothing changes."""
         key = self._read_key(key_id)
         if key is None:
             raise UsageError(f"there is no key {key_id!r}. `trueup keys list` shows all ids.")
@@ -117,10 +126,13 @@ class KeyRing:
         id_ = token.partition(".")[0]
         return judge(token, await self._find_key(id_))
 
-    async def identify_session(self, key_id: str) -> Caller | None:
-        """Returns the caller of a key that a signed session names, as `find_caller` does. Refused (503)."""
+    async def identify_session(self, key_id: str, person: str | None = None) -> Caller | None:
+        """Returns the caller of a key that a signed session names, as `find_caller` does; `person`: whom of its people.
+
+        Refused (503).
+        """
         key = await self._find_key(key_id)
-        return key.to_caller() if key and key.revoked_at is None else None
+        return replace(key.to_caller(), person=person) if key and key.revoked_at is None else None
 
     async def _find_key(self, key_id: str) -> Key | None:
         document = await self.known.find(key_id) if KEY_ID.fullmatch(key_id) else None
@@ -139,6 +151,7 @@ class KeyRing:
         etags = {layout.document_name(e.key): e.etag for e in self._reader.list(layout.api_keys())}
         if not etags:
             self._reader.read(layout.MARKER)  # a root that is not mounted shows no keys; that is no word about them
+        self.ended.note(etags)
         return {id_: etag for id_, etag in etags.items() if id_ == SESSION or KEY_ID.fullmatch(id_)}
 
     def _read_document(self, id_: str) -> Key | Secret | None:
@@ -220,8 +233,18 @@ def judge(token: str, key: Key | None) -> Caller | None:
     return key.to_caller() if key and right and key.revoked_at is None else None
 
 
+def _check_name(name: str) -> str:
+    try:
+        name = normalise(name)
+    except BadLabel as error:
+        raise UsageError(f"the name of a key: {error}") from None
+    if len(name) > LONGEST_NAME:
+        raise UsageError(f"expected a name of 1 to {LONGEST_NAME} characters, got {len(name)}.")
+    return name
+
+
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _now() -> str:
@@ -240,12 +263,15 @@ def group() -> None:
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), required=True, help="Repeat for several.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Most requests per second at one replica.")
-def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: float | None) -> Outcome:
+@click.option("--may-name-labelers", is_flag=True, help="The key stands for several people, and says who judged. Without it "
+              "a key is one person.")
+def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: float | None,
+                may_name_labelers: bool) -> Outcome:
     """Makes a key for NAME and prints its token, once."""
-    token = KeyRing(open_root(settings.need_root(), create=True)).add(name, roles, rate)
+    token = KeyRing(open_root(settings.need_root(), create=True)).add(name, roles, rate, may_name_labelers)
     text = f"{token}\nKeep it: it is shown once and stored nowhere. Send it as `Authorization: Bearer {token}`."
-    return Outcome(document={"id": token.partition(".")[0], "name": name, "roles": sorted(set(roles)), "token": token},
-                   text=text)
+    return Outcome(document={"id": token.partition(".")[0], "name": name, "roles": sorted(set(roles)),
+                             "may_name_labelers": may_name_labelers, "token": token}, text=text)
 
 
 @stage_command("list")
@@ -253,6 +279,7 @@ def list_command(settings: Settings) -> Outcome:
     """Shows all keys, never their secrets."""
     keys = KeyRing(open_root(settings.need_root())).list_keys()
     lines = [f"{k.id:<28} {','.join(k.roles):<20} {k.created_at[:10]}  {k.name}" +
+             ("  names labelers" if k.may_name_labelers else "") +
              (f"  revoked {k.revoked_at[:10]}" if k.revoked_at else "") for k in keys]
     return Outcome(document={"keys": [k.model_dump(exclude={"sha256"}) for k in keys]},
                    text="\n".join(lines) or "No keys. Make one: trueup keys add NAME --role admin")

@@ -21,10 +21,10 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import jsonio
+from contract import jsonio, layout
 from contract.errors import UsageError
 from contract.settings import ServeSettings, Settings
-from contract.storage import find_root_id, local_path, open_root, open_storage
+from contract.storage import find_root_id, local_path, make_private, open_root, open_storage
 from contract.stores.store import Storage
 from inference.auth import LOOPBACK, Keys, NoAuth
 from inference.daemon_pool import DaemonPool
@@ -105,6 +105,7 @@ def _open_keyring(settings: Settings, storage: Storage, no_auth: bool) -> Keys:
 
     if no_auth:
         return NoAuth()
+    make_private(storage, layout.api_keys())  # earlier releases left what signs sessions readable for everybody
     reader = open_storage(settings.need_root(), hurried=True)
     return KeyRing(storage, max_age_s=settings.serve.keys_max_age_s, reader=reader)
 
@@ -182,8 +183,9 @@ def make_config(app: FastAPI, serve: ServeSettings) -> uvicorn.Config:
 
     from inference.protocol import LimitedProtocol
 
+    # proxy_headers: the application itself believes the proxies that a setting names.
     return uvicorn.Config(app, http=LimitedProtocol, log_config=None, access_log=False, lifespan="on", server_header=False,
-                          timeout_graceful_shutdown=int(serve.deadline_seconds) + 1, timeout_keep_alive=75)
+                          proxy_headers=False, timeout_graceful_shutdown=int(serve.deadline_seconds) + 1, timeout_keep_alive=75)
 
 
 def _make_server(config: uvicorn.Config, on_ready: Callable[[], None], on_signal: Callable[[], None]) -> uvicorn.Server:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -10,11 +12,16 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from inference.auth import Refused
+from contract.errors import shorten
+from inference.auth import Refused, parse_length
 
 # Room for the boundary and the headers of a multipart body beside the image itself.
 MULTIPART_ROOM = 1 << 16
 MOST_JSON = 16 << 20
+# A larger body takes milliseconds to parse: not on the event loop, on which other requests wait.
+PARSED_ASIDE = 64 << 10
+# Arrays are made without a pause for other threads, each of three bytes takes sixty: more places for values than any labels have.
+MOST_VALUES = 2_000_000
 MOST_ATTRIBUTES, LONGEST_NAME, LONGEST_VALUE, LONGEST_REQUEST_ID = 32, 64, 200, 200
 
 
@@ -23,8 +30,10 @@ def read_announced_size(request: Request, max_bytes: int) -> int:
 
     Refused (413) when more.
     """
-    length = request.headers.get("content-length", "")
-    size = int(length) if length.isdigit() else max_bytes
+    length = request.headers.get("content-length")
+    size = max_bytes if length is None else parse_length(length)
+    if size is None:
+        raise Refused(400, "bad_request", f"expected a Content-Length in digits, got {shorten(length)}.")
     if size > max_bytes + MULTIPART_ROOM:
         raise _refuse_too_large(max_bytes)
     return size
@@ -39,7 +48,7 @@ async def read_image(request: Request, max_bytes: int) -> bytes:
         data = await read_body(request, max_bytes)
     else:
         raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
-                      f"multipart/form-data with the field image, got {kind}.")
+                      f"multipart/form-data with the field image, got {shorten(kind)}.")
     if not data:
         raise Refused(422, "bad_image", "expected an image, got no bytes.")
     return data
@@ -68,13 +77,13 @@ async def _read_multipart(request: Request, max_bytes: int) -> bytes:
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=8)
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
-        raise Refused(422, "bad_multipart", f"expected multipart/form-data with one file: {error}.") from None
+    except (MultiPartException, KeyError, ValueError) as error:  # ValueError: a charset that is no encoding of texts
+        raise Refused(422, "bad_multipart", f"expected multipart/form-data with one file: {shorten(str(error))}.") from None
     try:
         image = form.get("image")
         if not isinstance(image, UploadFile):
             raise Refused(422, "bad_multipart", f"expected a file in the field image, got the fields: "
-                          f"{', '.join(sorted(form)) or 'none'}.")
+                          f"{', '.join(map(shorten, sorted(form))) or 'none'}.")
         data = await image.read()
     finally:
         await form.close()
@@ -83,12 +92,48 @@ async def _read_multipart(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-async def read_json_body(request: Request) -> Any:
-    """Reads the body as JSON. Refused (413, 422)."""
+async def read_json_body(request: Request, limit: int = MOST_JSON) -> Any:
+    """Reads the body, of at most `limit` bytes, as JSON. Refused (413, 422)."""
+    body = await read_body(request, limit)
     try:
-        return json.loads(await read_body(request, MOST_JSON))
+        return await asyncio.to_thread(parse_json, body) if len(body) > PARSED_ASIDE else parse_json(body)
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_json", f"expected a JSON body, got something else: {error}.") from None
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parses JSON in which everything can mean one thing only.
+
+    ValueError for bytes that are no UTF-8, halves of surrogate pairs, NaN and infinities, numbers that no double holds, and
+    objects that have a name twice; RecursionError for what is nested too deeply.
+    """
+    text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+    if len(text) > MOST_VALUES and (found := sum(map(text.count, ",[{"))) > MOST_VALUES:
+        raise ValueError(f"at most {MOST_VALUES:,} values are read, these are about {found:,}")
+    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_number, object_pairs_hook=_make_object)
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(value, ensure_ascii=False).encode()  # half of a pair cannot be written
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _parse_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {shorten(text)} is too large")
+    return number
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has the name {shorten(twice)} more than once")
+    return made
 
 
 def read_attributes(request: Request) -> dict[str, str] | None:
@@ -100,7 +145,7 @@ def read_attributes(request: Request) -> dict[str, str] | None:
     if text is None:
         return None
     try:
-        given = json.loads(text)
+        given = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise Refused(422, "bad_attributes", f"X-Attributes: expected a JSON object, got {text[:80]!r}: {error}.") from None
     if not isinstance(given, dict) or len(given) > MOST_ATTRIBUTES:

@@ -1,5 +1,7 @@
 """A folder as a store: temporary file, fsync, then `link` (create) or `rename` (put), so readers see all or nothing.
 
+Files and folders are their owner's alone, or a group's (contract/stores/private.py).
+
 A folder may be a disk that is mounted there, and an unmounted one leaves an empty folder behind, or none. So the store of a
 root (`open_root` tells it) makes no top folder, and looks for the root's id before and after each write.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -16,13 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from contract.errors import AlreadyExists, NotFound, RootError
+from contract.errors import AlreadyExists, NotFound, RootError, shorten
 from contract.layout import MARKER
+from contract.stores.private import find_modes, make_folder, open_new, restrict
 from contract.stores.store import Entry
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
+# What the system says of a name that no file can have.
+IMPOSSIBLE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 # Names that begin with a dot are no data, so a temporary file is never listed.
 TEMPORARY = ".trueup-"
 
@@ -67,9 +73,15 @@ class LocalStorage:
             return self.path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFound(f"{self.uri(key)}: no such object.") from None
+        except ValueError:  # NUL, or half of a surrogate pair
+            raise NotFound(f"{self.root}: no object can have the key {shorten(key)}.") from None
+        except OSError as error:
+            if error.errno in IMPOSSIBLE:
+                raise NotFound(f"{self.root}: no object can have the key {shorten(key)}.") from None
+            raise RootError(f"{self.uri(key)} cannot be read: {error}. Check its owner, rights and disk.") from error
 
     def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+        return os.path.isfile(self.path(key))
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         start = self.folder / prefix.rpartition("/")[0]
@@ -91,8 +103,13 @@ class LocalStorage:
         try:
             with os.scandir(self.folder / prefix) as found:
                 return sorted(e.name for e in found if e.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return []
+        except OSError as error:
+            if error.errno in IMPOSSIBLE:
+                return []
+            raise RootError(f"{self.root}: the folder {shorten(prefix)} cannot be listed: {error}. Check its owner, rights "
+                            f"and disk.") from error
 
     def create(self, key: str, data: bytes) -> None:
         target = self.path(key)
@@ -152,12 +169,23 @@ class LocalStorage:
 
         return fs.LocalFileSystem(), str(self.folder)
 
+    def make_private(self, folder_key: str) -> None:
+        """Makes a folder with the rights of this root, or takes from it those that go beyond. RootError."""
+        self.check_root()
+        folder, modes = self.path(folder_key), find_modes(self.folder)
+        try:
+            make_folder(folder, modes.folder)
+            restrict(folder, modes.folder)
+        except OSError as error:
+            raise RootError(f"root {self.root!r} is not writable: {error}. Check its owner, rights and disk.") from error
+
     def _aside(self, target: Path, data: bytes) -> Path:
         self.check_root()
         aside = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+        modes = find_modes(self.folder)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(aside, "xb") as file:
+            make_folder(target.parent, modes.folder)
+            with open_new(aside, modes.file) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

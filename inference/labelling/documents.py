@@ -47,6 +47,7 @@ class Answers(Document):
     holder: BatchHolder
     at: str
     answers: dict[str, str | None]
+    released: bool = False  # the person gave the batch back: what is not answered waits again
 
 
 class GoldJudged(Document):

@@ -5,21 +5,26 @@ A file never changes, so what was drawn from it is remembered; a page that asks 
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
 from contract.confidence import NO_BIN, confidence_bins
+from contract.errors import ForeignSchema
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, draw_rows, uniform
 from contract.stores.store import Entry, Storage
+from inference.telemetry import log_event
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("prediction_id", "model", "role", "predicted_label", "confidence", "image_sha256", "image_uri")
 REQUIRED = ("prediction_id", "model", "predicted_label")
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Item(NamedTuple):
@@ -57,8 +62,8 @@ def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     table = table.filter(pc.fill_null(mine, False))
     columns = [table[c].to_pylist() for c in ("prediction_id", "predicted_label")]
     bins = _bin_confidences(table["confidence"])
-    images = [table[c].to_pylist() for c in ("image_sha256", "image_uri")]
-    rows = (Item(*row) for row in zip(*columns, bins, *images, strict=True))
+    hashes = [text if text and SHA256.fullmatch(text) else None for text in table["image_sha256"].to_pylist()]
+    rows = (Item(*row) for row in zip(*columns, bins, hashes, table["image_uri"].to_pylist(), strict=True))
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 
 
@@ -92,13 +97,21 @@ class DrawnItems:
         """Returns the drawn items by prediction id, in the order of asking: by another hash, so that no cell comes first."""
         for entry in list_files(self.storage, self.sample.day):
             if (entry.key, entry.etag) not in self._by_file:
-                self._by_file[entry.key, entry.etag] = self._draw_from(entry.key)
+                self._by_file[entry.key, entry.etag] = self._draw_or_pass_over(entry.key)
         known = list(self._by_file.values())
         if self._ordered[0] != len(known):
             drawn_items = {item.prediction_id: item for items in reversed(known) for item in items}
             order = sorted(drawn_items, key=lambda i: uniform(f"order:{self.sample.salt}", i))
             self._ordered = (len(known), {i: drawn_items[i] for i in order})
         return self._ordered[1]
+
+    def _draw_or_pass_over(self, key: str) -> list[Item]:
+        """Draws from a file; from one that is no file of predictions nothing, which the log says once."""
+        try:
+            return self._draw_from(key)
+        except ForeignSchema as error:
+            log_event("file passed over", logging.WARNING, key=key, error=str(error))
+            return []
 
     def _draw_from(self, key: str) -> list[Item]:
         rows = read_items(self.storage, key, self.sample.model, self.sample.day)

@@ -7,7 +7,7 @@ from contract import clock, ids
 from contract.counts import UNNAMED
 from contract.errors import BadLabel, shorten
 from contract.labels import normalise
-from inference.auth import ANONYMOUS, Caller, Refused
+from inference.auth import Caller, Refused
 
 # Clocks of machines differ; an id that is further ahead than this was made up.
 FUTURE = timedelta(minutes=5)
@@ -48,13 +48,6 @@ def decide_origin(claimed: object, caller: Caller, what: str) -> str:
     raise Refused(422, "bad_origin", f"{what}: expected the origin feedback or import, got {shorten(claimed)}.")
 
 
-def qualify_labeler(caller: Caller, labeler: str | None) -> str:
-    """Puts a labeler's name under the caller's key, unless it is there already."""
-    if caller.id != ANONYMOUS and labeler and (labeler == caller.id or labeler.startswith(f"{caller.id}/")):
-        return labeler
-    return caller.name_labeler(labeler)
-
-
 def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetime, oldest: timedelta, origin: str | None,
                    labeler_default: str | None, saw_prediction: bool | None, shown_label: str | None = None) -> dict[str, Any]:
     """Makes the row of one judgement, without what the sample says of it. Refused names the judgement by `what`.
@@ -68,9 +61,11 @@ def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetim
     try:
         label = _read_label(judgement, bool(withdraws), what)
         labeler_named = judgement.get("labeler")
-        labeler = qualify_labeler(caller, labeler_default if labeler_named is None else normalise(labeler_named))
+        labeler = caller.name_labeler(labeler_default if labeler_named is None else normalise(labeler_named))
     except BadLabel as error:
         raise Refused(422, "bad_label", f"{what}: {error}") from None
+    except Refused as error:
+        raise Refused(error.status, error.code, f"{what}: {error.message}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
     return {"label_id": ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
@@ -87,7 +82,7 @@ def _read_label(judgement: dict[str, Any], withdraws: bool, what: str) -> str | 
     label = judgement.get("label")
     if _read_flag(judgement, "wrong", what):
         if label not in (None, UNNAMED) or withdraws:
-            other = "withdraws" if withdraws else f"the label {label!r}"
+            other = "withdraws" if withdraws else f"the label {shorten(label)}"
             raise Refused(422, "bad_label", f"{what}: expected either wrong or a class, got wrong and {other}. A label that "
                           f"names the class says already that the answer is wrong.")
         return UNNAMED

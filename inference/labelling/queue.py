@@ -14,26 +14,33 @@ Some items of a batch are gold ones, which are no part of the sample (inference/
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from contract import clock, jsonio, layout, samples
+from contract import clock, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
-from contract.errors import AlreadyExists, NotFound, UsageError
+from contract.errors import AlreadyExists, Mismatch, NotFound, TrueupError, UsageError, shorten
 from contract.labels import normalise
 from contract.samples import Sample, uniform
 from contract.sequence import NumberedDocuments
-from contract.stores.store import Storage
+from contract.stores.store import Entry, Storage
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.gold import ORIGIN, GoldItems, make_id, mix
 from inference.labelling.items import DrawnItems, Item
+from inference.telemetry import log_event
 
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
 SECOND_OPINION = "second-opinion"
+
+
+class HoldsItsShare(TrueupError):
+    """A key holds as many batches as it may: what waits is for others, too."""
 
 
 class Judged(NamedTuple):
@@ -65,19 +72,37 @@ class Queue:
     def __init__(self, storage: Storage, sample: Sample, gold_items: GoldItems | None = None) -> None:
         self.storage, self.sample, self._gold = storage, sample, gold_items
         self.folder = layout.sample(sample.model, sample.day, sample.kind)
+        self._own = layout.sample_document(sample.model, sample.day, sample.kind)
         self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Batch | Answers] = {}
+        self._passed_over: dict[str, str] = {}  # key -> etag of what is no document of ours
+        self._newest = 0  # the highest number of a batch, also of one that cannot be read
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Reads the batches and answers that are new; those read before never change."""
+        """Reads the batches and answers that are new; those read before never change.
+
+        What is none of them, or cannot be read, is passed over and named in the log once: it must not stop the others.
+        """
         for entry in self.storage.list(self.folder):
-            name = entry.key.removeprefix(self.folder).removesuffix(".json")
-            if name != "sample" and name not in self._known:
-                document = Batch if name.startswith("batch-") else Answers
-                self._known[name] = document.load(self.storage, entry.key)
+            name = entry.key.removeprefix(self.folder)
+            found = layout.find_sample_part(name)
+            if found and found["batch"]:
+                self._newest = max(self._newest, int(found["batch"]))
+            known = entry.key == self._own or (found is not None and found["part"] in self._known)
+            if not known and self._passed_over.get(name) != entry.etag:
+                self._read(entry, found)
+
+    def _read(self, entry: Entry, found: re.Match[str] | None) -> None:
+        try:
+            if not found:
+                raise Mismatch("expected the name of a batch or of answers")
+            self._known[found["part"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
+        except (Mismatch, ValueError, NotFound) as error:
+            self._passed_over[entry.key.removeprefix(self.folder)] = entry.etag
+            log_event("passed over in a sample", logging.WARNING, key=entry.key, error=str(error))
 
     def list_batches(self) -> dict[int, Batch]:
         """Returns all batches by number."""
@@ -106,10 +131,11 @@ class Queue:
         return opinions
 
     def list_open_batches(self) -> dict[int, Batch]:
-        """Returns the batches that are neither expired nor answered in full."""
+        """Returns the batches that are neither expired, nor given back, nor answered in full."""
         now, answers = clock.iso(clock.now()), self._collect_answers()
+        released = {int(name.split("-")[1]) for name, d in list(self._known.items()) if isinstance(d, Answers) and d.released}
         return {n: b for n, b in self.list_batches().items()
-                if b.expires_at > now and len(answers.get(n, {})) < len(b.items)}
+                if b.expires_at > now and n not in released and len(answers.get(n, {})) < len(b.items)}
 
     def count_wanted(self, item: Item, labels: Iterable[str | None]) -> int:
         """Counts the opinions that an item is to get, given those it has."""
@@ -157,14 +183,22 @@ class Queue:
 
     # -- handing out ------------------------------------------------------------------------------------------------
 
-    def hand_out(self, holder: BatchHolder, size: int) -> tuple[int, Batch] | None:
+    def resume_or_hand_out(self, holder: BatchHolder, size: int, most: int | None) -> tuple[int, Batch] | None:
+        """Returns the batch that this person holds, else makes one; HoldsItsShare when the key holds `most` batches."""
+        return self.find_open_batch(holder) or self.hand_out(holder, size, most)
+
+    def hand_out(self, holder: BatchHolder, size: int, most: int | None = None) -> tuple[int, Batch] | None:
         """Makes a new batch of `size` items for this holder; None when nothing waits.
 
-        Who loses a race for the number looks again.
+        Who loses a race for the number looks again. `most`: the batches that a person's key may hold; None: any number.
         """
         while True:
             self.refresh()
-            after = max(self.list_batches(), default=0)
+            if most is not None:
+                if (mine := self.find_open_batch(holder)) is not None:
+                    return mine
+                self._check_share(holder, most)
+            after = max(self._newest, max(self.list_batches(), default=0))
             waiting = self.list_waiting(holder)
             chosen = self._choose_items(waiting, size)
             if not chosen:
@@ -177,6 +211,21 @@ class Queue:
                 continue
             self._known[f"batch-{n}"] = batch
             return n, batch
+
+    def _check_share(self, holder: BatchHolder, most: int) -> None:
+        held = sum(batch.holder.actor == holder.actor for batch in self.list_open_batches().values())
+        if held >= most:
+            raise HoldsItsShare(f"the key {holder.actor} holds {held} batches of this {self.sample.kind} sample. Answer them, "
+                                f"log out to give them back, or wait: a batch is free again after {HOLD_MINUTES} minutes.")
+
+    def release(self, holder: BatchHolder) -> list[int]:
+        """Gives back the batches that this person holds, and returns their numbers; what was answered of them stays."""
+        self.refresh()
+        person = _identify(holder)
+        mine = [n for n, b in self.list_open_batches().items() if _identify(b.holder) == person]
+        for n in mine:
+            self._add_answers(n, Answers(holder=holder, at=clock.iso(clock.now()), answers={}, released=True))
+        return mine
 
     def _choose_items(self, waiting: list[Waiting], size: int) -> list[Waiting]:
         present = [w for w in waiting[:4 * size + 100] if self._is_not_erased(w.item)]
@@ -241,7 +290,7 @@ class Queue:
         for prediction_id, label in answers.items():
             item = batch.find_item(prediction_id)
             if item is None:
-                raise UsageError(f"batch {n} does not hold the prediction {prediction_id!r}.")
+                raise UsageError(f"batch {n} does not hold the prediction {shorten(prediction_id)}.")
             if label is not None and before.get(prediction_id) != label:
                 judgement = {"prediction_id": item.gold or prediction_id, "label": label}
                 groups.setdefault(self._say_how_chosen(item), []).append(judgement)
@@ -261,7 +310,9 @@ class Queue:
         if not new:
             return
         self._mark_gold(batch, new)
-        document = Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new)
+        self._add_answers(n, Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new))
+
+    def _add_answers(self, n: int, document: Answers) -> None:
         pattern = layout.answers(self.sample.model, self.sample.day, self.sample.kind, n)
         k = NumberedDocuments(self.storage, pattern).add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
@@ -315,13 +366,13 @@ def parse_answers(answers: object) -> dict[str, str | None]:
     if not isinstance(answers, list) or not all(isinstance(a, dict) and isinstance(a.get("prediction_id"), str)
                                                 for a in answers):
         raise UsageError('expected "answers" as a list of {"prediction_id", "label" or "wrong": true}, got '
-                         f"{jsonio.dumps(answers)[:80].decode(errors='replace')}.")
+                         f"{shorten(answers)}.")
     return {a["prediction_id"]: _parse_label(a) for a in answers}
 
 
 def _parse_label(answer: dict[str, Any]) -> str | None:
     label, wrong = answer.get("label"), answer.get("wrong", False)
     if not isinstance(wrong, bool) or (wrong and label not in (None, UNNAMED)):
-        raise UsageError(f"the answer on {answer['prediction_id']}: expected a label or wrong: true, got both "
-                         f"{label!r} and {wrong!r}.")
+        raise UsageError(f"the answer on {shorten(answer['prediction_id'])}: expected a label or wrong: true, got both "
+                         f"{shorten(label)} and {shorten(wrong)}.")
     return UNNAMED if wrong else None if label is None else normalise(label)

@@ -8,7 +8,6 @@ process out.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import sqlite3
@@ -18,12 +17,14 @@ from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from contract import clock, layout
 from contract.errors import TrueupError, UsageError
+from contract.stores.private import make_folder
 from inference.outbox import tables
 from inference.outbox.encode import encode_row, encode_rows, hash_rows
+from inference.outbox.files import lock, prepare_file
 from inference.outbox.group_commit import GroupCommit, connect
 from inference.outbox.room import OutboxFull, Room
 from inference.outbox.tables import Cut, Depth, Image, Waiting
@@ -58,9 +59,9 @@ class Outbox:
         UsageError when another process has it open, or it holds rows of another root.
         """
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
-        file = self.folder / "outbox.sqlite3"
+        make_folder(self.folder)
+        self._lock = lock(self.folder)
+        file = prepare_file(self.folder)
         self._db, self._reader = connect(file), connect(file)
         self._reading = threading.Lock()
         self._db.executescript(tables.SCHEMA)
@@ -372,15 +373,3 @@ class Outbox:
             self._reader.close()
         self._db.close()
         self._lock.close()
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Opens the lock file, held until it is closed. UsageError when another process holds it."""
-    file = open(folder / "lock", "a+")  # noqa: SIM115  (held as long as the outbox is open)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise UsageError(f"outbox {folder}: another process has it open. Every service needs its own: "
-                         f"name another with --outbox.") from None
-    return file

@@ -57,7 +57,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
         left = await run_in_thread(_list_unanswered, choice.queue, n)
         if left and may_answer(batch, caller):
             return await _show_item(site, request, caller, choice, choice.queue, n, left)
-    given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)
+    given = await run_in_thread(queue_page.give_batch, site, choice.queue, holder, BATCH)
     if given is None:
         progress = await run_in_thread(choice.queue.count_progress)
         return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from inference.auth import Caller, require
-from inference.pages.site import Site, run_in_thread
+from inference.pages.site import Site, refuse_errors, run_in_thread
 from inference.pages.visitor import read_name
 
 
@@ -18,7 +18,10 @@ def make_router(site: Site) -> APIRouter:
     async def classify(request: Request, caller: Caller = Depends(require("predict"))) -> Response:
         names = await run_in_thread(site.list_models)
         classes = await run_in_thread(site.list_classes, site.service.default_model)
+        with refuse_errors():
+            name = read_name(request, caller)
+        caller.name_labeler(name)  # refused here, not with the first label
         return site.render(request, "classify.html", caller, models=names, may_label=caller.may("label"),
-                           classes=classes, labeler=read_name(request, caller) or "")
+                           classes=classes, labeler=name or "")
 
     return router

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -12,12 +13,14 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from contract import clock
-from contract.errors import UsageError
-from inference.auth import LARGEST_FORM, Caller, Refused
+from contract.errors import Mismatch, UsageError, shorten
+from inference import upload
+from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.queue import Queue, list_days_with_sample, parse_answers
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, may_answer
+from inference.telemetry import log_event
 
 DAYS_SHOWN = 30
 MOST_ITEMS = 200
@@ -45,8 +48,13 @@ def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
     if day:
         chosen = clock.parse_day(day)
         return Choice(model, kind, days, chosen, site.find_queue(model, chosen, kind))
-    for candidate in days:
-        queue = site.find_queue(model, candidate, kind)
+    for candidate in list(days):
+        try:
+            queue = site.find_queue(model, candidate, kind)
+        except (Mismatch, ValueError) as error:  # one damaged sample must not hide the others
+            log_event("sample is damaged", logging.ERROR, model=model, day=candidate, kind=kind, error=str(error))
+            days.remove(candidate)
+            continue
         if queue and queue.count_progress()["waiting"]:
             return Choice(model, kind, days, candidate, queue)
     if not days:
@@ -60,23 +68,31 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     Refused (404, 422).
     """
     if choice.queue is None:
-        raise Refused(404, "no_sample", f"no {choice.kind} sample of {choice.model!r} was drawn"
+        raise Refused(404, "no_sample", f"no {choice.kind} sample of {shorten(choice.model)} was drawn"
                       + (f" on {choice.day}" if choice.day else "") + ". Draw one with `trueup review sample`.")
     with refuse_errors():
         holder = identify_holder(request, caller)
-    given = await run_in_thread(choice.queue.hand_out, holder, read_size(request, size))
+    given = await run_in_thread(give_batch, site, choice.queue, holder, read_size(request, size))
+    answered = await run_in_thread(choice.queue.find_answers, given[0]) if given else {}
     classes = await run_in_thread(site.list_classes, choice.model)
     SystemRandom().shuffle(classes)
     n, batch = given or (None, None)
     return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.find_csrf_token(request),
-                         "classes": classes, "items": _list_items(batch),
+                         "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
 
 
-def _list_items(batch: Batch | None) -> list[dict[str, str]]:
-    return [{"prediction_id": i.prediction_id, "image": f"/images/{i.image}"} for i in batch.items] if batch else []
+def give_batch(site: Site, queue: Queue, holder: BatchHolder, size: int) -> tuple[int, Batch] | None:
+    """Finds the batch that this person holds, else hands one out, as far as the share of the key goes; None: nothing waits."""
+    most = None if holder.actor == ANONYMOUS else site.open_batches
+    return queue.resume_or_hand_out(holder, size, most)
+
+
+def _list_items(batch: Batch | None, answered: Collection[str]) -> list[dict[str, str]]:
+    return [{"prediction_id": i.prediction_id, "image": f"/images/{i.image}"} for i in batch.items
+            if i.prediction_id not in answered] if batch else []
 
 
 def read_size(request: Request, default: int) -> int:
@@ -84,7 +100,7 @@ def read_size(request: Request, default: int) -> int:
     text = request.query_params.get("size", str(default))
     size = parse_number(text)
     if size is None or not 1 <= size <= MOST_ITEMS:
-        raise Refused(422, "bad_size", f"expected a size of 1 to {MOST_ITEMS}, got {text[:80]!r}.")
+        raise Refused(422, "bad_size", f"expected a size of 1 to {MOST_ITEMS}, got {shorten(text)}.")
     return size
 
 
@@ -95,15 +111,7 @@ def parse_number(text: object) -> int | None:
 
 async def read_json_object(request: Request) -> dict[str, Any]:
     """Reads the JSON object of a body of at most LARGEST_FORM bytes. Refused (413, 422)."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_FORM:
-            raise Refused(413, "too_large", f"expected at most {LARGEST_FORM} bytes.")
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise Refused(422, "bad_json", f"expected a JSON object, got {error}.") from error
+    document = await upload.read_json_body(request, LARGEST_FORM)
     if not isinstance(document, dict):
         raise Refused(422, "bad_json", f"expected a JSON object, got {type(document).__name__}.")
     return document
@@ -146,7 +154,7 @@ async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[
         chosen = clock.parse_day(day)
     queue = await run_in_thread(site.find_queue, model, chosen, kind)
     if queue is None:
-        raise Refused(404, "no_sample", f"no {kind} sample of {model!r} was drawn on {day}.")
+        raise Refused(404, "no_sample", f"no {kind} sample of {shorten(model)} was drawn on {chosen}.")
     return queue, n
 
 

@@ -54,9 +54,9 @@ def make_router(site: Site) -> APIRouter:
 
 def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
     """Returns what the gates say of the version that is live now; of a report they say nothing (contract.evaluations)."""
-    newest = Registry(storage, model).newest()
-    live = newest.state.live if newest else None
     try:
+        newest = Registry(storage, model).newest()
+        live = newest.state.live if newest else None
         found = find_verdict(storage, model, live)
         known_at = f" (Known at {found['as_of'][:16]}.)" if found else ""
     except (Mismatch, NotFound, ValueError, KeyError) as error:  # a damaged document is named in the list

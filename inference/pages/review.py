@@ -73,7 +73,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
             return site.render(request, "review.html", caller, choice=choice, batch=n, items=batch.items,
                                predicted=batch.predicted, naming=batch.naming, classes=classes, progress=progress,
                                taken=request.query_params.get("taken"))
-    given = await run_in_thread(lambda q: q.find_open_batch(holder) or q.hand_out(holder, BATCH), choice.queue)
+    given = await run_in_thread(queue_page.give_batch, site, choice.queue, holder, BATCH)
     if given is None:
         progress = await run_in_thread(choice.queue.count_progress)
         return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)

@@ -11,9 +11,12 @@ from inference.pages import audit, classify, docs, images, login, models, report
 from inference.pages.site import HERE, Service, Site
 
 
-def add_pages(app: FastAPI, service: Service, keyring: Keys) -> Site:
-    """Adds all pages to an application on which `inference.auth.install` was called."""
-    site = Site(service, keyring)
+def add_pages(app: FastAPI, service: Service, keyring: Keys, open_batches: int = 4) -> Site:
+    """Adds all pages to an application on which `inference.auth.install` was called.
+
+    `open_batches`: of one sample, that a key may hold.
+    """
+    site = Site(service, keyring, open_batches)
     app.add_exception_handler(Refused, site.show_refusal)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for page in (classify, audit, review, models, reports, login, images, docs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -22,8 +23,9 @@ from contract.settings import Settings
 from contract.stores.store import Storage
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
 from inference.daemon_pool import DaemonPool, run_within
+from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
-from inference.labelling.queue import Queue
+from inference.labelling.queue import HoldsItsShare, Queue
 from inference.telemetry import log_event
 
 P = ParamSpec("P")
@@ -38,7 +40,7 @@ CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-
 HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
-          errors.BadLabel: 422}
+          errors.BadLabel: 422, errors.Mismatch: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs.
 NAVIGATION = (("/", "Classify", "predict"), ("/audit", "Audit", "label"), ("/review", "Review", "label"),
               ("/models", "Models", "read"), ("/reports", "Reports", "read"))
@@ -61,8 +63,9 @@ class Service(Protocol):
 class Site:
     """The pages of one service."""
 
-    def __init__(self, service: Service, keyring: Keys) -> None:
-        self.service, self.keyring = service, keyring
+    def __init__(self, service: Service, keyring: Keys, open_batches: int) -> None:
+        """`open_batches`: of one sample, that a key may hold."""
+        self.service, self.keyring, self.open_batches = service, keyring, open_batches
         self.templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True,
                                      undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self.templates.filters["path"] = lambda text: quote(str(text), safe="")
@@ -94,7 +97,7 @@ class Site:
             navigation=list_allowed_pages(caller), path=request.url.path, caller=caller,
             csrf=self.find_csrf_token(request),
             open_to_all=self.open_to_all, given_name=unquote(request.cookies.get(NAME_COOKIE, "")), **context)
-        return HTMLResponse(text, status, headers=HEADERS)
+        return HTMLResponse(text.encode("utf-8", "replace"), status, headers=HEADERS)
 
     async def show_refusal(self, request: Request, error: Exception) -> Response:
         """Shows a refusal as JSON to programs, as a page to people; the unknown are led to the login."""
@@ -115,11 +118,14 @@ class Site:
         return [first, *[m for m in models(self.storage) if m != first]]
 
     def list_classes(self, model: str) -> list[str]:
-        """Reads the class list of what is live; empty for a model that is in no registry."""
+        """Reads the class list of what is live; empty for a model that is in no registry, or whose documents are damaged."""
         registry = Registry(self.storage, model)
         try:
             return registry.card(registry.live()).classes
         except (errors.NoSuchModel, errors.NoSuchVersion):
+            return []
+        except (errors.Mismatch, ValueError) as error:  # people can judge without a list to choose from
+            log_event("classes cannot be read", logging.ERROR, model=model, error=str(error))
             return []
 
     def find_queue(self, model: str, day: str, kind: str) -> Queue | None:
@@ -141,6 +147,12 @@ class Site:
             self._gold[model] = GoldItems(self.storage, model, settings.review.gold_share,
                                           timedelta(days=settings.serve.label_days))
         return self._gold[model]
+
+
+    def release_batches(self, holder: BatchHolder) -> None:
+        """Gives back what a person holds of the samples that this replica knows; elsewhere the half hour ends it."""
+        for queue in list(self._queues.values()):
+            queue.release(holder)
 
 
 def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
@@ -167,6 +179,9 @@ def refuse_errors() -> Iterator[None]:
     """Turns errors of the library into HTTP refusals."""
     try:
         yield
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:  # of a request both are refused where it is read
+        log_event("document is damaged", logging.ERROR, error=f"{type(error).__name__}: {error}")
+        raise Refused(409, "damaged", f"a document that this needs cannot be read: {error}") from error
     except errors.TrueupError as error:
         status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), None)
         if status is None:

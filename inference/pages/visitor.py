@@ -1,11 +1,13 @@
 """Under which name a page's judgements are kept.
 
-With keys it is the key (or a person that the caller names, under the key's id). Without keys (--no-auth) it is the name
-that people give, or anonymous; then a cookie tells browsers apart, so that two of them never get the same batch.
+With keys it is the key, or, where the key stands for several people, the one that its session or the address names.
+Without keys (--no-auth) it is the name that people give, or anonymous; then a cookie tells browsers apart, so that two of
+them never get the same batch.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from urllib.parse import quote, unquote
 
@@ -36,7 +38,8 @@ def identify_holder(request: Request, caller: Caller, given: str | None = None) 
     name = read_name(request, caller, given)
     visitor = ""
     if caller.id == ANONYMOUS and not name:
-        visitor = request.cookies.get(VISITOR_COOKIE) or secrets.token_hex(8)
+        shown = request.cookies.get(VISITOR_COOKIE, "")
+        visitor = shown if re.fullmatch("[0-9a-f]{16}", shown) else secrets.token_hex(8)
     return BatchHolder(actor=caller.id, labeler=caller.name_labeler(name), visitor=visitor)
 
 

@@ -69,7 +69,7 @@ def _answer_batch(client: httpx.Client, labeler: Labeler, model: str, day: str, 
 
 def send_feedback(url: str, key: str, answers: Iterable[Answer], rng: np.random.Generator) -> int:
     """Lets users correct some wrong answers and confirm few right ones, a biased sample; returns how many."""
-    labels = [{"prediction_id": a.prediction_id, "label": a.truth, "labeler": "a-user", "saw_prediction": True}
+    labels = [{"prediction_id": a.prediction_id, "label": a.truth, "saw_prediction": True}
             for a in answers if rng.random() < (CONFIRMS_RIGHT if a.right else CORRECTS_WRONG)]
     if labels:
         _check(httpx.post(f"{url}/v1/labels", json={"labels": labels}, headers=make_authorization(key), timeout=30), 201)

@@ -18,7 +18,7 @@ ELSEWHERE = {
     # Templates of partitions, as Athena's partition projection wants it.
     "metrics/sql.py": ("dt=${dt}", "model=${model}/evaluation=${evaluation}"),
     # Names under which documents are remembered in memory.
-    "inference/labelling/queue.py": ("batch-", "batch-{}", "answer-{}-{}"),
+    "inference/labelling/queue.py": ("batch-{}", "answer-{}-{}"),
     # Names of templates, and of the copy of a report that a browser is shown.
     "jobs/report.py": ("report.html",),
     "jobs/reports/index.py": ("index.html",),

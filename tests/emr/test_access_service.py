@@ -1,5 +1,7 @@
 """The inference service's least privilege, shown: it answers, takes labels, hands out samples and shows its pages."""
 
+import re
+
 from contract import clock, ids, layout, samples
 from contract.documents.gold import GoldAnswer, add_gold
 from contract.storage import open_root
@@ -23,6 +25,7 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
     storage.put(layout.evaluation("m", "20261120T000000Z-00000000") + "report.html", b"a report")
     ring = KeyRing(storage)
     tokens = {who: ring.add(who, roles) for who, roles in {"camera": ["predict"], "ada": ["label", "read"]}.items()}
+    storage.put(layout.api_key(f"ended-1-{'0' * 32}"), b"{}")  # of a session that is over by itself
     server.asked.clear()
     with serving(root, tmp_path / "outbox", keyring=KeyRing(open_root(root))) as client:
         camera, ada = ({"Authorization": f"Bearer {token}"} for token in tokens.values())
@@ -39,5 +42,7 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
         client.headers.pop("Authorization")
         login = client.post("/login", data={"key": tokens["ada"]}, headers={"Accept": "text/html"}, follow_redirects=True)
         assert login.is_success, login.text
+        csrf = re.search(r'name="csrf" content="([0-9a-f]+)"', login.text)[1]
+        assert client.post("/logout", data={"csrf": csrf}).status_code == 303
         until(lambda: not client.service.outbox.measure_depth().rows)
     check(SERVICE, root, server.asked)

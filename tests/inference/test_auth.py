@@ -132,8 +132,10 @@ def test_a_key_with_a_rate_is_told_to_wait(ring):
 
 def test_nobody_speaks_for_the_people_of_another_key():
     ada = auth.Caller("ada-000001", "ada", frozenset({"label"}))
-    bob = auth.Caller("bob-000002", "bob", frozenset({"label"}))
+    bob = auth.Caller("bob-000002", "bob", frozenset({"label"}), names_labelers=True)
     assert ada.name_labeler() == "ada-000001" and bob.name_labeler("ada-000001") == "bob-000002/ada-000001"
+    with pytest.raises(auth.Refused, match="the key ada-000001 is one person, 'ada'"):
+        ada.name_labeler("bob-000002")
 
 
 def test_the_invitation_makes_one_administrator(ring):

@@ -59,10 +59,10 @@ def send(client, *parts: bytes) -> tuple[int, dict]:
 
 
 @pytest.mark.parametrize(("parts", "status"), [
-    ([b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n"], 431),
-    ([b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + b"X-A: %s\r\n" % (b"a" * 900) * 80 + b"\r\n"], 431),
+    ([b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n"], 431),
+    ([b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: %s\r\n" % (b"a" * 900) * 80 + b"\r\n"], 431),
     ([b"GET /health/live HTTP/1.1\r\nX-A: ", *[b"a" * 50_000] * 60], 431),
-    ([b"GET /health/live?" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414),
+    ([b"GET /health/live?" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"], 414),
     ([b"GET /", *[b"a" * 50_000] * 60], 431),
     ([b"\x00\x01\x02 no HTTP\r\n\r\n"], 400)])
 def test_a_head_that_is_too_large_is_refused(client, parts, status):
@@ -77,14 +77,14 @@ def test_a_head_and_a_url_of_the_allowed_size_are_taken(client):
 
 def test_a_head_that_does_not_end_is_refused(client, monkeypatch):
     monkeypatch.setattr(protocol, "HEAD_S", 0.3)
-    status, document = send(client, b"GET / HTTP/1.1\r\nHost: x\r\nX-A:")
+    status, document = send(client, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A:")
     assert (status, document["error"]["code"]) == (408, "too_slow") and "head of the request" in document["error"]["message"]
 
 
 def test_requests_behind_each_other_are_answered_up_to_the_one_that_is_refused(client):
     with closing(connect(client)) as line:
-        good = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
-        line.sendall(good + good + b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        good = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        line.sendall(good + good + b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answers = receive(line)
     assert answers.count(b'"live":true') == 2 and answers.count(b"HTTP/1.1 4") <= 1
 
@@ -97,7 +97,7 @@ ROUTES = {"/v1/predictions": "image/jpeg", "/v1/labels": "application/json", "/a
 def test_a_body_that_trickles_is_refused_on_every_route(client, monkeypatch, path):
     monkeypatch.setattr(body_limits, "GRACE_S", 0.3)
     monkeypatch.setattr(protocol, "LINGER_S", 0.3)
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {ROUTES[path]}\r\nContent-Length: 5000\r\n\r\n".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {ROUTES[path]}\r\nContent-Length: 5000\r\n\r\n".encode()
     began = time.monotonic()
     status, document = send(client, head, b"{")
     assert (status, document["error"]["code"]) == (408, "too_slow") and time.monotonic() - began < 10
@@ -105,14 +105,14 @@ def test_a_body_that_trickles_is_refused_on_every_route(client, monkeypatch, pat
 
 def test_a_body_of_a_refused_request_is_not_read_for_ever(client, monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_S", 0.3)
-    status, document = send(client, b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{")
+    status, document = send(client, b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{")
     assert (status, document["error"]["code"]) == (404, "not_found")  # and the server closed the connection
 
 
 def test_a_body_behind_another_request_has_its_own_time(client, monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_S", 0.2)
     with closing(connect(client)) as line:
-        head = b"POST /v1/labels HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n"
+        head = b"POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n"
         line.sendall(head + b"\r\n[1, 2, 3" + head + b"Connection: close\r\n\r\n[1,")
         time.sleep(1)
         line.sendall(b" 2, 3")
@@ -123,7 +123,7 @@ def begin(client, stack, path: str, size: int, sent: int, **headers: str) -> soc
     """A request whose body has not all been sent."""
     line = stack.enter_context(closing(connect(client)))
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{lines}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n{lines}\r\n"
     line.sendall(head.encode() + b" " * sent)
     return line
 

@@ -77,7 +77,8 @@ def test_a_full_queue_and_a_deadline(published, tmp_path):
 
 def test_keys_their_roles_and_who_is_written_down(published, tmp_path):
     keys = KeyRing(open_root(published))
-    caller, labeler, admin = (keys.add(n, [r]) for n, r in (("cam", "predict"), ("shop", "label"), ("boss", "admin")))
+    caller, labeler, admin = (keys.add(n, [r], may_name_labelers=r == "label")
+                              for n, r in (("cam", "predict"), ("shop", "label"), ("boss", "admin")))
 
     def bearer(token: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {token}"}
