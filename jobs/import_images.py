@@ -1,34 +1,38 @@
 """Own images: a folder of class folders becomes a dataset, from which a first version can be trained.
 
-    trueup import images FOLDER --root R --model M [--json]
+    trueup import images FOLDER --root R --model M [--allow-empty-classes] [--json]
     trueup train --root R --model M --dataset ID --parent none --network resnet18 --size 224
 
-FOLDER/<class>/<picture>; metadata (EXIF, GPS) is stripped before a picture is stored, as the service does.
+FOLDER/<class>/**/<picture>: JPEG, PNG and WebP are kept as they came, without metadata (EXIF, GPS), as the service does;
+BMP, TIFF, GIF and PPM are stored as PNG. Every file that is not taken is listed with its reason. Nothing is stored before
+all were looked at.
 """
 
-import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import clock, labels, layout
-from contract.errors import BadImage, EmptyData
+from contract import clock
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage
+from jobs.imports import pictures
+from jobs.imports.pictures import Import
 from jvm import spark_conf
 
+MOST_LISTED = 20  # files that are named to people; --json lists all
 
-@stage_command("images", help="Make a dataset of a folder of class folders (FOLDER/<class>/<picture>).")
+
+@stage_command("images", help="Make a dataset of a folder of class folders (FOLDER/<class>/**/<picture>).")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model", help="Name of the model that will be trained.")
 @click.option("--labeler", default="import", show_default=True, help="Who sorted the pictures, for the lineage.")
-def command(settings: Settings, folder: Path, model: str | None, labeler: str) -> Outcome:
+@click.option("--allow-empty-classes", is_flag=True, help="Leave out classes of which no picture can be taken.")
+def command(settings: Settings, folder: Path, model: str | None, labeler: str, allow_empty_classes: bool) -> Outcome:
     """Stores the pictures and makes the dataset."""
     from jobs.dataset import document, text
     from jobs.datasets.build import build
@@ -36,46 +40,32 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str) -
     from jvm import session
 
     settings = with_options(settings, model=model)
-    storage = open_root(settings.need_root(), create=True)
     as_of = clock.now()
-    refused: list[dict[str, str]] = []
-    rows = list(store_pictures(storage, folder, labeler, clock.to_us(as_of), refused))
-    if not rows:
-        raise EmptyData(f"{folder}: expected class folders with pictures in them ({', '.join(layout.PICTURES)}), found none.")
-    spark = session.get_session(spark_conf.collect_conf(settings))
     question = Question(settings.need_model(), clock.to_us(as_of), **convert_settings(settings.evaluate))
+    root = settings.need_root()
+    found = pictures.look_at(folder)
+    pictures.require_classes(found, allow_empty_classes)
+    storage = open_root(root, create=True)
+    pictures.leave_out_erased(found, storage)
+    pictures.require_classes(found, allow_empty_classes)
+    rows = list(pictures.store(found, storage, labeler, clock.to_us(as_of)))
+    spark = session.get_session(spark_conf.collect_conf(settings))
     made = build(spark, storage, question, rows, settings.dataset, {})
-    said = "".join(f"\n  refused: {entry['file']}: {entry['reason']}" for entry in refused)
-    return Outcome(document=document(made) | {"refused": refused}, text=text(made) + said)
+    listed = {"refused": found.refused, "converted": found.converted, "empty_classes": found.empty}
+    return Outcome(document=document(made) | listed, text=text(made) + describe(found))
 
 
-def store_pictures(storage: Storage, folder: Path, labeler: str, at: int,
-           refused: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """One labelled row (as jobs.datasets.consensus.labelled gives) for each picture, which is stored; bad ones are listed.
-
-    `at`: when they were labelled, microseconds since 1970.
-    """
-    from inference.model.strip_metadata import strip_metadata
-
-    for path in sorted(folder.glob("*/*")):
-        if path.suffix.lower() not in layout.PICTURES or not path.is_file():
-            continue
-        label = labels.normalise_class(path.parent.name)
-        try:
-            data, extension, _ = strip_metadata(path.read_bytes())
-        except BadImage as error:
-            refused.append({"file": str(path.relative_to(folder)), "reason": str(error)})
-            continue
-        sha256 = hashlib.sha256(data).hexdigest()
-        key = layout.image(sha256, extension)
-        if storage.exists(layout.erasure(sha256)):
-            refused.append({"file": str(path.relative_to(folder)), "reason": "it was erased on request (trueup forget)"})
-            continue
-        if not storage.exists(key):
-            storage.put(key, data)
-        yield {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": sha256, "image_uri": key,
-               "label": label, "origin": "import", "votes": 1, "agreeing": 1, "labelers": [labeler],
-               "labeled_at": at, "selection_probability": None}
+def describe(found: Import) -> str:
+    """What was not taken, and what was converted, for people; of many files, the first and how many of each reason."""
+    lines = [f"stored as PNG: {', '.join(f'{n} {name}' for name, n in found.converted.items())}"] if found.converted else []
+    if found.empty:
+        lines.append(f"classes left out, of which no picture was taken: {', '.join(found.empty)}")
+    lines += [f"refused: {entry['file']}: {entry['reason']}" for entry in found.refused[:MOST_LISTED]]
+    more = Counter(entry["reason"] for entry in found.refused[MOST_LISTED:])
+    lines += [f"refused: {n} more: {reason}" for reason, n in more.most_common(MOST_LISTED)]
+    if len(more) > MOST_LISTED:
+        lines.append(f"refused: {sum(n for _, n in more.most_common()[MOST_LISTED:])} more, for other reasons (--json lists all)")
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,8 @@
     trueup model override --gate G --by NAME --reason TEXT --until T|--withdraw
     trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
 
-Every change is one history record with who, when and why. A running service picks it up within seconds.
+Every change is one history record with who, when and why. A running service picks it up within seconds. A version is
+asked in a service process of its own before it is made live; one that does not answer is not (pipeline/answering.py).
 """
 
 import getpass
@@ -26,11 +27,14 @@ from contract.runs import AWAITING, Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
+from pipeline import answering
 from pipeline.gates.decide import GATES
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
 VERSION = click.argument("version")
+UNTRIED = click.option("--untried", is_flag=True, help="Do not ask the version first; for a machine that cannot run its "
+                       "network. What does not answer is then live.")
 
 
 @click.group("model")
@@ -80,12 +84,15 @@ def history_command(settings: Settings, model: str | None) -> Outcome:
 @BY
 @click.option("--reason", required=True, help="Why, for the history.")
 @click.option("--expect", metavar="VERSION", help="Refuse unless this version is live. [default: whatever is live now]")
+@UNTRIED
 def promote_command(settings: Settings, model: str | None, version: str, by: str, reason: str,
-                    expect: str | None) -> Outcome:
-    """Make a version live."""
+                    expect: str | None, untried: bool) -> Outcome:
+    """Make a version live that answers."""
     registry = _open_registry(settings, model)
     newest = registry.newest()
     expected = expect or (newest.state.live if newest else None)
+    if not untried:
+        answering.require_answer(settings, registry, check_version(version), expected)
     return _report_change(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
 
 
@@ -93,10 +100,13 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
 @MODEL
 @VERSION
 @BY
-def approve_command(settings: Settings, model: str | None, version: str, by: str) -> Outcome:
+@UNTRIED
+def approve_command(settings: Settings, model: str | None, version: str, by: str, untried: bool) -> Outcome:
     """Make live what a run with `cycle.approval: manual` ended with."""
     registry = _open_registry(settings, model)
     waiting = find_awaiting(registry.storage, registry.model, check_version(version))
+    if not untried:
+        answering.require_answer(settings, registry, version, waiting.plan.live)
     decision = waiting.stage("promotion")
     reason = f"Approved. {decision['sentence']}" if decision else "Approved."
     record = registry.promote(version, by=by, reason=reason, expected_live=waiting.plan.live, run=waiting.key)
@@ -148,18 +158,22 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
 @BY
 @click.option("--to", metavar="VERSION", help="The version to go back to. [default: the one that was live before]")
 @click.option("--reason", default="rolled back", show_default=True, help="Why, for the history.")
-def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str) -> Outcome:
-    """Make the previous version live again."""
+@UNTRIED
+def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str, untried: bool) -> Outcome:
+    """Make the newest earlier version that answers live again."""
     registry = _open_registry(settings, model)
     live = registry.live()
-    target = check_version(to) if to else find_previous(registry, live)
-    return _report_change(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
+    targets = [check_version(to)] if to else list_previous(registry, live)
+    target, silent = (targets[0], {}) if untried else answering.choose(settings, registry, targets)
+    made = _report_change(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
+    return Outcome(made.code, made.document | {"passed_over": silent}, made.text)
 
 
-def find_previous(registry: Registry, live: str) -> str:
-    """Finds the version that `live` replaced when it was last promoted; NoSuchVersion when it was the first.
+def list_previous(registry: Registry, live: str) -> list[str]:
+    """Lists the versions that were live before `live`, the one that it replaced when it was last promoted first.
 
-    A rollback is itself a change of what is live, but not a step forward: going back twice goes back two versions.
+    NoSuchVersion when it was the first. A rollback is itself a change of what is live, but not a step forward: going back
+    twice goes back two versions.
     """
     before: list[str] = []
     for record in registry.history():
@@ -172,7 +186,7 @@ def find_previous(registry: Registry, live: str) -> str:
     if len(before) < 2:
         raise NoSuchVersion(f"model {registry.model!r}: no other version was live before version {live}. "
                             f"Name one: trueup rollback --to VERSION.")
-    return before[-2]
+    return [version for version in dict.fromkeys(before[-2::-1]) if version != live]
 
 
 def find_awaiting(storage: Storage, model: str, version: str) -> Run:

@@ -34,7 +34,7 @@ from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
 from training.fit.pretrained import import_weights, start_key
-from training.publish import preprocess_of
+from training.look import TRANSFORMING, preprocess_of
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
@@ -93,7 +93,7 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
     number = registry.claim("trueup train", run=run_key)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name)
     points = _points(storage, job)
     if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
@@ -109,13 +109,14 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
            run_key: str | None, network: str | None, size: int | None, grey: bool,
-           brought: bool = False) -> Job:
+           brought: bool = False, weights_name: str | None = None) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
     ranks = launch.count_ranks(settings.train.launcher, settings.train.ranks)
     if parent is None:
         side = size or 224
-        look = (preprocess_of(network or "resnet18", size=size, grey=grey) if brought
-                else Preprocess(resize=side, crop=side, grey=grey))
+        transforms = bool(weights_name) and network in TRANSFORMING  # torchvision's own weights of these networks do
+        look = (preprocess_of(network or "resnet18", size=size, grey=grey, weights_name=weights_name,
+                              transform_input=transforms) if brought else Preprocess(resize=side, crop=side, grey=grey))
         facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
                                  "start": start_key(registry.model, number) if brought else None}
     elif network or size or grey:

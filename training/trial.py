@@ -1,10 +1,13 @@
 """A candidate in a real service: `python -m inference.serve` on a root of its own, asked a few pictures over HTTP.
 
-What must work before anything can be promoted: the process starts with these weights, answers, and says what the
+What must work before anything is made live: the process starts with these weights, answers, and says what the
 assessment said. The root is a temporary folder in which the candidate is live, so nobody else notices.
+
+    python -m training.trial --root R --model M --version V [--json]      asks a version of a root, as a rollback does
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,10 +19,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from command.load_settings import ENV_PREFIX, NOT_SETTINGS
+import click
+
+from command.command import Outcome, run, stage_command
+from command.load_settings import ENV_PREFIX, NOT_SETTINGS, with_options
 from contract.documents.card import Card
 from contract.errors import TrialFailed
-from contract.registry import Registry
+from contract.registry import Registry, check_version
+from contract.settings import Settings
 from contract.storage import open_root
 
 HERE = Path(__file__).resolve().parents[1]
@@ -58,7 +65,8 @@ class Trial:
                    "--port", "0", "--no-auth", "--outbox", str(self.folder / "outbox"), "--ready-file",
                    str(self.folder / "ready")]
         env = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX) or k in NOT_SETTINGS}
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE), env.get("PYTHONPATH"))))
+        # A network of the user's own is found where this process finds it, although the service works in another folder.
+        env["PYTHONPATH"] = os.pathsep.join((str(HERE), *(os.path.abspath(place) for place in _own_places())))
         with open(self.folder / "log", "wb") as log:
             return subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=log)
 
@@ -81,6 +89,19 @@ class Trial:
                                   f"{answer}. It is not promoted; see whether what is served is what was assessed.")
             worst = max(worst, abs(said[label] - probability))
         return {"service": "python -m inference.serve", "images": len(images), "largest_difference": worst,
+                "seconds": round(time.monotonic() - self.began, 1)}
+
+    def ask(self, images: Sequence[bytes]) -> dict[str, Any]:
+        """Asks the pictures; TrialFailed unless each is answered with a probability for every class."""
+        url = self._url()
+        for image in images:
+            answer = self._ask(url, image)
+            said = [row["probability"] for row in answer["predictions"]]
+            if answer["model_version"] != self.card.version or len(said) != len(self.card.classes) or not all(
+                    map(math.isfinite, said)):
+                raise TrialFailed(f"{self._name()}: expected a probability for each of {len(self.card.classes)} classes, the "
+                                  f"service said {str(answer)[:LAST_WORDS]}.")
+        return {"service": "python -m inference.serve", "images": len(images),
                 "seconds": round(time.monotonic() - self.began, 1)}
 
     def _url(self) -> str:
@@ -109,3 +130,34 @@ class Trial:
 
     def _read_log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-LAST_WORDS:]
+
+
+def _own_places() -> list[str]:
+    """Where modules are found that neither Python nor its environment brought: PYTHONPATH, and the folder of `python -m`."""
+    named = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return [*named, *(place for place in sys.path[:1] if place in ("", os.getcwd()))]
+
+
+@stage_command("trial", help="Ask a version in a service process of its own.")
+@click.option("--model", help="Name of the model.")
+@click.option("--version", required=True, help="The version that is asked.")
+def command(settings: Settings, model: str | None, version: str) -> Outcome:
+    """Asks a made-up picture; TrialFailed says why there is no answer."""
+    from inference.model.trial_picture import make_trial_picture
+
+    settings = with_options(settings, model=model)
+    registry = Registry(open_root(settings.need_root()), settings.need_model())
+    card = registry.card(check_version(version))
+    with Trial(card, registry.weights(version)) as trial:
+        made = trial.ask([make_trial_picture()])
+    return Outcome(document={"model": card.model, "version": version} | made,
+                   text=f"version {version} of {card.model} answers in a service process of its own")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m training.trial`."""
+    return run(command, argv, prog_name="python -m training.trial")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

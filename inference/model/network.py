@@ -5,6 +5,7 @@ of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no
 """
 
 import importlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -35,10 +36,11 @@ def is_own(name: str) -> bool:
     return ":" in name
 
 
-def build(name: str, classes: int) -> nn.Module:
+def build(name: str, classes: int, like: Mapping[str, Tensor] | None = None) -> nn.Module:
     """Builds a network with random weights and a head of `classes` outputs; UsageError for an unknown name.
 
-    Its forward takes [n, 3, H, W] and returns logits [n, classes] in both modes.
+    Its forward takes [n, 3, H, W] and returns logits [n, classes] in both modes. `like`: weights that it is to hold; a
+    vision transformer is made for pictures of one size, which they tell.
     """
     if is_own(name):
         return _build_own(name, classes)
@@ -49,11 +51,20 @@ def build(name: str, classes: int) -> nn.Module:
         raise UsageError(f"network {name!r}: expected a torchvision classification network (for example resnet18) or "
                          f"package.module:build. torchvision has: {', '.join(list_networks())}.")
     builder = models.get_model_builder(name)
-    options = {}
+    options: dict[str, Any] = _find_image_size(like or {}) if name.startswith("vit_") else {}
     if "googlenet" in name or "inception" in name:
         # Named, or torchvision announces a change of its default.
         options = {"aux_logits": False, "init_weights": True}
     return builder(weights=None, num_classes=classes, **options)
+
+
+def _find_image_size(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """Returns the option with which a vision transformer has one position for each patch, as these weights have."""
+    positions = next((value.shape[1] for key, value in state.items() if key.endswith("encoder.pos_embedding")
+                      and value.dim() == 3), 0)
+    patch = next((value.shape[-1] for key, value in state.items() if key.endswith("conv_proj.weight")), 0)
+    side = math.isqrt(max(positions - 1, 0))  # one position is the class's
+    return {"image_size": side * patch} if side * patch and side * side == positions - 1 else {}
 
 
 def _build_own(name: str, classes: int) -> nn.Module:
@@ -99,21 +110,30 @@ def build_from_state(name: str, classes: int, state: Mapping[str, Tensor]) -> nn
 
     BadWeights when names or shapes differ.
     """
-    # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
-    # regnet reads values of tensors while it is built, which the meta device does not have.
-    meta = not is_own(name) and not name.startswith("regnet")
-    with torch.device("meta" if meta else "cpu"), _SkipRandomInit() if meta else nullcontext():
-        network = build(name, classes)
+    network = build_empty(name, classes, state)
     # Safetensors do not keep the versions of modules, and mnasnet asks for its own: what we read is always current.
     current = OrderedDict(state)
     current._metadata = getattr(network.state_dict(), "_metadata", {})  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(current, strict=True, assign=meta)
+        network.load_state_dict(current, strict=True, assign=_can_be_empty(name))
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise BadWeights(f"weights do not fit {name} with {classes} classes: {detail[:800]} Check --network and the "
                          f"class list.") from error
     return network.to(torch.float32).eval()
+
+
+def build_empty(name: str, classes: int, like: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Builds a network as `build` does, without memory for its tensors where that can be: their shapes at little cost."""
+    empty = _can_be_empty(name)
+    with torch.device("meta" if empty else "cpu"), _SkipRandomInit() if empty else nullcontext():
+        return build(name, classes, like)
+
+
+def _can_be_empty(name: str) -> bool:
+    # torchvision's networks hold no tensor outside their state (tested), so their slow random start can be left out;
+    # regnet reads values of tensors while it is built, which the meta device does not have.
+    return not is_own(name) and not name.startswith("regnet")
 
 
 class _SkipRandomInit(TorchFunctionMode):

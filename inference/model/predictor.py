@@ -4,7 +4,6 @@ The service, batch scoring and the assessment after training all predict through
 what is served.
 """
 
-import io
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
@@ -12,12 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, NotFinite, UsageError
 from inference.model import devices, network, preprocess
+from inference.model.trial_picture import make_trial_picture
 
 Prepared: TypeAlias = Tensor  # an image as a network gets it: float32 [3, H, W]; stacked, [n, 3, H, W]
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -96,10 +95,7 @@ class Predictor:
 
         Also the warm-up: the first call of a size is the slow one.
         """
-        picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8))
-        data = io.BytesIO()
-        picture.save(data, "PNG")
-        rows = self.probabilities(self.stack([self.prepare(data.getvalue())] * batch))
+        rows = self.probabilities(self.stack([self.prepare(make_trial_picture())] * batch))
         if rows.shape != (batch, len(self.card.classes)):
             raise BadWeights(f"{self.card.model} version {self.card.version}: expected {len(self.card.classes)} "
                              f"probabilities for {batch} images, got the shape {rows.shape}.")

@@ -1,6 +1,6 @@
 """From an image's bytes to the network's input: what the service, training and assessment share.
 
-`inspect` reads the header only and refuses what must not be decoded; no decoder sees what would cost too much
+`inspect` reads the header (of a PNG, all of it) and refuses what must not be decoded; no decoder sees what would cost too much
 (inference/model/work.py). `to_tensor` is `normalise(to_uint8(…))`, so training can augment in between. Resizing is
 Pillow's (integer arithmetic: the same pixels on every machine, and those of torchvision's own evaluation transforms on
 Pillow images). JPEGs are decoded by simplejpeg, which gives up at the first odd byte; Pillow then has the last word, and
@@ -10,6 +10,8 @@ the only one where simplejpeg is not installed. Both are libjpeg-turbo: the pixe
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -37,7 +39,7 @@ FLIPS = {2: (Image.Transpose.FLIP_LEFT_RIGHT,), 3: (Image.Transpose.ROTATE_180,)
          8: (Image.Transpose.ROTATE_90,)}
 # All that a decoder of hostile bytes may raise; anything else is our own mistake.
 DECODING = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-            ZeroDivisionError, Image.DecompressionBombError)
+            ZeroDivisionError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ class ImageInfo:
 
 
 def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """Reads the header only.
+    """Reads the header only; of a PNG also the pixels, behind which its orientation may lie.
 
-    BadImage: no image, another format, more than `max_pixels`, a side over 65,535, or too much work (inference.model.work).
+    BadImage: no image, another format, more than `max_pixels`, a side over 65,535, or too much work (inference.model.work);
+    a PNG that is damaged or truncated.
     """
     image = _open(data, max_pixels)
     width, height = image.size
@@ -83,7 +86,14 @@ def _open(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Returns the EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged, as viewers do."""
+    """Returns the EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged, as viewers do.
+
+    BadImage: a PNG that cannot be decoded to its end.
+    """
+    if image.format == "PNG":
+        # Pillow decodes a PNG to look for EXIF behind the pixels. Done here, where its error is heard: asked for the pixels
+        # once more after an error, it gives rows that are not the picture's.
+        load_pixels(image)
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow's EXIF parser raises whatever the damaged bytes lead it to
@@ -199,12 +209,20 @@ def find_turbo() -> Any | None:
     return simplejpeg
 
 
-def _load_rgb(image: Image.Image) -> Image.Image:
+def load_pixels(image: Image.Image) -> None:
+    """Decodes an image that was opened. BadImage: it is damaged or truncated."""
     try:
         image.load()
-        return _to_rgb(image)
     except DECODING as error:
         raise BadImage(f"the image is damaged or truncated: {error}. Send it again.") from error
+
+
+def _load_rgb(image: Image.Image) -> Image.Image:
+    load_pixels(image)
+    try:
+        return to_rgb(image)
+    except DECODING as error:
+        raise BadImage(f"the image's colours cannot be converted to RGB: {error}. Save it again as RGB.") from error
 
 
 def _to_image(pixels: Image.Image | ndarray) -> Image.Image:
@@ -217,7 +235,8 @@ def _to_array(pixels: Image.Image | ndarray) -> ndarray:
     return np.array(pixels) if isinstance(pixels, Image.Image) else pixels
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Converts to RGB: transparency is dropped, 16 bits are cut to their upper 8."""
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         import numpy as np
 

@@ -55,5 +55,7 @@ ASSESS = Stage("assess", "training.assess",
                ("--model", "{model}", "--candidate", "{candidate}", "--live", "{live}", "--dataset", "{dataset}",
                 "--run", "{run}"))
 
+TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{version}"))  # by people's hand, not in the cycle
+
 JUDGING = (EVALUATE, GATE)
 RETRAINING = (DATASET, TRAIN, ASSESS)

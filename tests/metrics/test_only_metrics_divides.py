@@ -89,6 +89,8 @@ ELSEWHERE = {
         jobs/reports/charts.py trend.y
         training/feed/augment.py _change
         training/feed/augment.py apply
+        training/look.py _advise
+        training/look.py fold_transform_input
         """,
     "the order of the confusion's rows, which is not shown as a number": """
         jobs/reports/heatmap.py cluster

@@ -9,7 +9,7 @@ from contract import clock
 from contract.registry import Registry
 from contract.storage import open_storage
 from jobs import evaluate
-from pipeline import cycle, gate, model
+from pipeline import answering, cycle, gate, model
 from tests.pipeline.roots import MODEL, make_root, write_version
 
 
@@ -21,6 +21,14 @@ def root(tmp_root):
     for _ in range(2):
         write_version(registry, registry.claim(by="test"), Path(tmp_root))
     return tmp_root
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    """Version -> why it does not answer; all others do. tests/pipeline/test_answering.py asks a real service."""
+    made = {}
+    monkeypatch.setattr(answering, "find_silence", lambda settings, registry, version: made.get(version))
+    return made
 
 
 @pytest.fixture
@@ -48,6 +56,43 @@ def test_versions_are_promoted_and_rolled_back_step_by_step(trueup, root):
     assert trueup("rollback", "--by", "ben")["state"]["live"] == "1"
     assert "no other version was live before version 1" in trueup("rollback", code=1)["error"]["message"]
     assert trueup("rollback", "--to", "3", "--by", "ben")["state"]["live"] == live(root) == "3"
+
+
+def test_a_rollback_goes_to_the_newest_version_that_answers(trueup, root, silent):
+    for version in ("2", "3"):
+        trueup("promote", version, "--reason", "better")
+    silent["2"] = "503: weights are damaged."
+    back = trueup("rollback", "--by", "ben")
+    assert (back["state"]["live"], back["passed_over"]) == ("1", {"2": "503: weights are damaged."})
+
+
+def test_where_no_version_answers_the_rollback_says_so_and_changes_nothing(trueup, root, silent):
+    for version in ("2", "3"):
+        trueup("promote", version, "--reason", "better")
+    before = trueup("history")
+    silent |= {"1": "It is broken.", "2": "It is, too."}
+    error = trueup("rollback", code=1)["error"]
+    assert error["code"] == "TrialFailed" and "no version to go back to answers, so version 3 stays live" in error["message"]
+    assert "Version 2: It is, too. Version 1: It is broken." in error["message"]
+    assert "Version 2: It is, too." in trueup("rollback", "--to", "2", code=1)["error"]["message"]
+    assert trueup("history") == before
+    assert trueup("rollback", "--to", "2", "--untried")["state"]["live"] == "2"
+
+
+def test_a_deleted_version_is_passed_over(trueup, root):
+    for version in ("2", "3"):
+        trueup("promote", version, "--reason", "better")
+    trueup("delete", "2", "--reason", "space")
+    assert trueup("rollback")["passed_over"] == {"2": "Its weights were deleted."}
+    assert live(root) == "1"
+
+
+def test_what_does_not_answer_is_not_promoted(trueup, root, silent):
+    silent["2"] = "It is broken."
+    error = trueup("promote", "2", "--reason", "r", code=1)["error"]
+    assert (error["code"], live(root)) == ("TrialFailed", "1") and "version 2 is not made live" in error["message"]
+    assert trueup("promote", "2", "--reason", "r", "--untried")["state"]["live"] == "2"
+    assert trueup("promote", "7", "--reason", "r", code=1)["error"]["code"] == "NoSuchVersion"
 
 
 def test_after_a_rollback_and_a_new_promotion_back_is_where_it_came_from(trueup):
@@ -130,6 +175,12 @@ def test_a_candidate_is_approved_by_a_person(trueup, root, fake_stages):
     made = trueup("approve", "4", "--by", "ana")
     assert (made["state"]["live"], made["change"]["by"], made["change"]["run"]) == ("4", "ana", "digits/1")
     assert made["change"]["reason"].startswith("Approved. On 167 held-out rows")
+
+
+def test_a_candidate_that_no_longer_answers_is_not_approved(trueup, root, fake_stages, silent):
+    assert cycle.main(["--root", root, "--model", MODEL, "--in-process", "--set", "cycle.approval=manual"]) == 0
+    silent["4"] = "It is broken."
+    assert trueup("approve", "4", code=1)["error"]["code"] == "TrialFailed" and live(root) == "1"
 
 
 def test_only_what_awaits_approval_is_approved(trueup, root, fake_stages):

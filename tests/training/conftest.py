@@ -57,3 +57,18 @@ class World:
 def world(digits_root, tmp_path):
     shutil.copytree(digits_root[0], tmp_path / "root")
     return World(tmp_path / "root", digits_root[1])
+
+
+@pytest.fixture
+def trial_in_process(monkeypatch):
+    """Publishing asks the version here instead of in a service process, which takes seconds; returns the predictors asked."""
+    from training import ask_first
+
+    asked = []
+
+    def ask(predictor, weights):
+        asked.append(predictor)
+        return {"service": "here", "images": 1}
+
+    monkeypatch.setattr(ask_first, "ask_service", ask)
+    return asked

@@ -23,7 +23,7 @@ def grow(name: str, state: dict[str, Tensor], old: Sequence[str], new: Sequence[
                          f"Classes are never taken out; train a first version (--parent none) for another class list.")
     if list(old) == list(new):
         return network.build_from_state(name, len(old), state)
-    fresh = network.build(name, len(new))
+    fresh = network.build(name, len(new), like=state)
     head, _ = network.find_head(fresh)
     known = torch.tensor([list(new).index(label) for label in old])
     grown = {key: _grow_rows(key, value, fresh.state_dict()[key], known, seed) if key.startswith(f"{head}.") else value

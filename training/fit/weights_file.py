@@ -4,6 +4,7 @@ Known wrappers are opened: {"model": …}, {"state_dict": …}, {"model_state_di
 DataParallel (`module.`) and torch.compile (`_orig_mod.`) put before names.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "network", "net")
 PREFIXES = ("module.", "_orig_mod.")
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
+NAMED = re.compile(r"GLOBAL ([A-Za-z_]\w*(?:\.\w+)+)")
+UNSAFE = re.compile(r"weights_only|safe_globals|allowlist|trust", re.I)
 
 
 def read(path: Path) -> "dict[str, Tensor]":
@@ -50,9 +54,21 @@ def _load_state_dict(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch, zip and pickle raise for what they do not know
-        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise BadWeights(f"{path}: expected a plain state_dict (tensors by name), got a file that cannot be read without "
-                         f"running code in it ({first}). Save `model.state_dict()`, best as safetensors.") from error
+                         f"running code in it ({explain(error)}). Save `model.state_dict()`, best as safetensors.") from error
+
+
+def explain(error: BaseException) -> str:
+    """Says in a line what a loader of weights found, without its escape codes, and without its advice to load the file all
+    the same, which would run what is in it."""
+    text = " ".join(ESCAPES.sub("", str(error)).split())
+    if named := NAMED.search(text):
+        return f"it holds {named[1]}, which is no tensor"
+    if "TorchScript" in text:
+        return "it is a TorchScript program"
+    if not text or UNSAFE.search(text):
+        return "it is no file of tensors that torch wrote"
+    return text[:300]
 
 
 def _unwrap(content: Any, path: Path) -> Mapping[str, Any]:
@@ -76,11 +92,33 @@ def strip_prefixes(state: Mapping[str, Any], path: Path) -> "dict[str, Tensor]":
     if wrong:
         raise BadWeights(f"{path}: expected tensors by name, but {wrong[0]} ({len(wrong)} such entries). "
                          f"Save `model.state_dict()` alone.")
+    odd = [f"{key!r} is {_describe_odd(value)}" for key, value in state.items() if _describe_odd(value)]
+    if odd:
+        raise BadWeights(f"{path}: expected tensors of plain numbers, but {odd[0]} ({len(odd)} such entries). Save the "
+                         f"state_dict of the network before it was quantised or pruned, on a device that has memory.")
     names = list(state)
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in names):
             names = [name.removeprefix(prefix) for name in names]
     return dict(zip(names, (value.detach().cpu() for value in state.values()), strict=True))
+
+
+def _describe_odd(tensor: "Tensor") -> str | None:
+    """Says what keeps a tensor from being kept as plain numbers; None for one that can."""
+    import torch
+
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.layout != torch.strided:
+        return "sparse"
+    return "without memory (device meta)" if tensor.device.type == "meta" else "complex" if tensor.is_complex() else None
+
+
+def widen(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """Returns the tensors with every floating-point number as float32, in which networks are loaded."""
+    import torch
+
+    return {name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
 def check_fits(state: "Mapping[str, Tensor]", expected: "Mapping[str, Tensor]", what: str) -> None:

@@ -18,7 +18,8 @@ AS_IS = Preprocess(resize=None, crop=None)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_headers_are_read_without_decoding(kind):
     data = picture(1, kind)
-    info = inspect(data if kind == "WEBP" else data[:-50])  # a WebP decoder wants to see the file's end
+    # A WebP decoder wants to see the file's end, and behind the pixels of a PNG may be an orientation.
+    info = inspect(data[:-50] if kind == "JPEG" else data)
     assert (info.format, info.width, info.height, info.orientation) == (kind.lower(), 48, 36, 1)
     with pytest.raises(BadImage, match="at most 1,727 pixels"):
         inspect(picture(1, kind), max_pixels=48 * 36 - 1)

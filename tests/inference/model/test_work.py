@@ -58,16 +58,15 @@ def test_a_dataset_lists_a_bomb_as_undecodable(tmp_root):
     assert found.reason == "image undecodable" and "at most 100 scans" in found.detail
 
 
-def test_a_folder_of_pictures_is_imported_without_the_bombs(tmp_path, tmp_root):
-    from contract.storage import open_root
-    from jobs.import_images import store_pictures
+def test_a_folder_of_pictures_is_imported_without_the_bombs(tmp_path):
+    from jobs.imports.pictures import look_at
 
     (tmp_path / "in" / "cat").mkdir(parents=True)
     (tmp_path / "in" / "cat" / "bomb.jpg").write_bytes(SCANS)
     (tmp_path / "in" / "cat" / "good.jpg").write_bytes(JPEG)
-    refused = []
-    rows = list(store_pictures(open_root(tmp_root, create=True), tmp_path / "in", "me", 0, refused))
-    assert len(rows) == 1 and refused[0]["file"] == "cat/bomb.jpg" and "at most 100 scans" in refused[0]["reason"]
+    found = look_at(tmp_path / "in")
+    (refused,) = found.refused
+    assert len(found.taken) == 1 and refused["file"] == "cat/bomb.jpg" and "at most 100 scans" in refused["reason"]
 
 
 def test_a_bomb_is_listed_by_batch_scoring_and_left_out_of_a_report(tmp_root):

@@ -1,6 +1,7 @@
 """Weights from outside: wrappers are opened, payloads never run, what does not fit is named."""
 
 import os
+from argparse import Namespace
 
 import pytest
 import torch
@@ -47,6 +48,36 @@ def test_a_hostile_file_is_refused_and_its_payload_leaves_no_trace(tmp_path, leg
     assert not trace.exists()
     torch.load(tmp_path / "w.pt", weights_only=False)
     assert trace.exists()  # so the payload was a real one
+
+
+def saved_by(way, folder):
+    """A file of the kind that torch refuses, and what it holds."""
+    if way == "a whole network":
+        torch.save(network.build(TINY, 3), folder / "w.pt")
+    elif way == "a program":
+        torch.jit.script(network.build(TINY, 3)).save(str(folder / "w.pt"))
+    elif way == "arguments beside the weights":
+        torch.save({"model": {}, "args": Namespace(epochs=3)}, folder / "w.pt")
+    else:
+        (folder / "w.pt").write_bytes(b"PK\3\4 no archive")
+
+
+@pytest.mark.parametrize(("way", "said"), [
+    ("a whole network", "it holds torch.nn.modules"), ("a program", "it is a TorchScript program"),
+    ("arguments beside the weights", "it holds argparse.Namespace, which is no tensor"), ("nonsense", "cannot be read")])
+def test_errors_have_no_escape_codes_and_do_not_advise_to_run_the_file(tmp_path, way, said):
+    saved_by(way, tmp_path)
+    with pytest.raises(BadWeights, match=said) as refused:
+        weights_file.read(tmp_path / "w.pt")
+    message = str(refused.value)
+    assert message.isprintable() and not any(word in message for word in ("weights_only", "safe_globals", "trust", "allowlist"))
+
+
+def test_tensors_that_are_no_plain_numbers_are_named(tmp_path):
+    quantised = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    for odd, said in ((torch.ones(2, 2).to_sparse(), "sparse"), (quantised, "quantised"), (torch.ones(2) * 1j, "complex")):
+        with pytest.raises(BadWeights, match=f"'a.weight' is {said}"):
+            weights_file.strip_prefixes({"a.weight": odd}, tmp_path)
 
 
 @pytest.mark.parametrize(("content", "said"), [
