@@ -12,7 +12,7 @@ from contract.documents.evaluation import Doubt
 from contract.stores.store import Storage
 from jobs.doubtful_rows import describe_impossible, describe_orphans, list_lost_versions
 from jobs.engines.question import Question
-from metrics.label_names import Strangers, find_strangers
+from metrics.label_names import Strangers, find_missing_words, find_strangers
 from metrics.window import WindowCounts
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ def find_doubts(storage: Storage, question: Question, counted: WindowCounts, cla
     """
     strangers = find_strangers(counted.total("pairs"), classes)
     found = [_doubt("no class named", _describe_strangers(strange), strange.version) for strange in strangers]
+    found += [_doubt("missing values", f"{n:,} labels are {word!r}, no class that the model knows, and what programs write where "
+                     f"a value is missing. They count as wrong: leave such rows out, or write a null.")
+              for word, n in find_missing_words(counted.total("pairs"), classes).items()]
     if question.role == "live":
         found += [_doubt("without prediction", sentence) for sentence in _doubt_places(storage, counted, beyond)]
     crowded = {d.day: d.origins for d in counted.days

@@ -21,6 +21,9 @@ MOST_SHOWN = 5
 MOST_NAMES = 10_000  # known classes that a label is compared with letter by letter
 
 
+MISSING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "nil")  # what programs write where a value is missing
+
+
 @dataclass(frozen=True)
 class Strangers:
     """Labels of one version that name no class: how many rows have one, and what the most frequent may mean."""
@@ -44,6 +47,18 @@ def find_strangers(pairs: "pa.Table", classes: Mapping[str, Sequence[str]]) -> l
     right = pc.is_in(named["label"], pa.array(sorted(known), pa.string()))
     versions = set(named["model_version"].unique().to_pylist()) - set(named["model_version"].filter(right).unique().to_pylist())
     return [_describe(v, named.filter(pc.equal(named["model_version"], v)), sorted(known)) for v in sorted(versions)]
+
+
+def find_missing_words(pairs: "pa.Table", classes: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Counts the labelled rows of each label that only says that a value was missing, and is no class that is known."""
+    known = {*pairs["predicted"].unique().to_pylist(), *(name for of in classes.values() for name in of)}
+    words = [word for word in pairs["label"].unique().to_pylist() if word and word.lower() in MISSING and word not in known]
+    if not words:
+        return {}
+    met: Counter[str] = Counter()
+    for row in pairs.select(["label", "n"]).to_pylist():
+        met[row["label"]] += row["n"]
+    return {word: met[word] for word in sorted(words)}
 
 
 def _describe(version: str, pairs: "pa.Table", known: Sequence[str]) -> Strangers:

@@ -79,6 +79,17 @@ def test_labels_of_which_one_names_a_class_are_no_doubt(tmp_path, run):
     assert document["doubts"] == [] and not said
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", "None", "<NA>"])
+def test_labels_that_say_that_nothing_was_said(tmp_path, run, word):
+    put(tmp_path, "predictions", DAY)
+    put(tmp_path, "labels", DAY, label=["cat", word, word, "dog"])
+    document, said = run()
+    assert [doubt["kind"] for doubt in document["doubts"]] == ["missing values"]
+    assert said.startswith(f"2 labels are {word!r}, no class that the model knows")
+    put(tmp_path, "predictions", DAY, prediction_id=["a", "b", "c", "d"], predicted_label=[word] * 4)
+    assert run()[0]["doubts"] == []
+
+
 def test_labels_under_their_own_day(tmp_path, run):
     put(tmp_path, "predictions", DAY)
     put(tmp_path, "labels", NEXT)
@@ -230,9 +241,10 @@ def test_files_without_rows_are_files(tmp_path, run):
 FAR = {"ms": 2**62, "us": 2**63 - 1, "ns": 2**63 - 1}
 
 
-@pytest.mark.parametrize("unit", FAR)
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("table, column", [("predictions", "predicted_at"), ("labels", "labeled_at")])
+@pytest.mark.parametrize("unit, sign, table, column", [
+    ("ms", 1, "predictions", "predicted_at"), ("ms", -1, "labels", "labeled_at"), ("us", 1, "predictions", "predicted_at"),
+    ("us", -1, "predictions", "predicted_at"), ("us", 1, "labels", "labeled_at"), ("us", -1, "labels", "labeled_at"),
+    ("ns", -1, "labels", "labeled_at")])
 def test_times_beyond_reason_are_counted_or_named(tmp_path, run, table, column, unit, sign):
     """All engines say the same numbers, or the same file."""
     near = {"ms": START // 1000, "us": START, "ns": START * 1000}[unit]
