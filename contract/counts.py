@@ -19,6 +19,9 @@ UNNAMED = "≠"  # a label: the answer is wrong, its class is not named (rule 4a
 ROLES = ("live", "shadow", "canary", "batch", "replay")
 CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
 SMALLEST_P = 2.0**-20
+# What cannot be: a time before 2000-01-01 (us since 1970), and a probability further outside [0, 1] than rounding takes it.
+EARLIEST = 946_684_800_000_000
+ROUNDING = 1e-6
 BINS = 20
 MOST_SLICE_VALUES, OTHER = 200, "other"
 Origin = Literal["audit", "review", "import", "feedback"]
@@ -26,7 +29,7 @@ ORIGINS: tuple[Origin, ...] = ("audit", "review", "import", "feedback")  # highe
 
 ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_predictions", "duplicate_predictions",
         "labels", "other_model", "unknown_role", "invalid", "misfiled", "future", "duplicate", "orphan", "other_answer",
-        "superseded", "withdrawn", "vote")
+        "superseded", "withdrawn", "vote", "impossible_predictions", "impossible_labels")
 
 CELLS = TableSchema("cells", (
     Field("model_version", "string", "key"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from contract import jsonio, layout
-from contract.counts import RULES, TABLES, DayCounts, empty_tables
+from contract.counts import ROWS, RULES, TABLES, DayCounts, empty_tables
 from contract.documents.document import Document
 from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound
@@ -89,7 +89,9 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
 
 def _check_same(storage: Storage, stored: CountsDocument, ours: CountsDocument, counts: DayCounts) -> None:
     """Another version of the Parquet writer makes other bytes of the same rows, so differing names are looked into."""
-    equal = stored.rows == ours.rows and stored.next_future == ours.next_future
+    # An earlier release counted fewer kinds of rows: what both counted must agree.
+    same_rows = all(ours.rows.get(name) == n for name, n in stored.rows.items())
+    equal = same_rows and stored.next_future == ours.next_future
     if equal and stored.tables != ours.tables:
         theirs = read(storage, stored)
         equal = all(theirs.tables[n].equals(t) for n, t in counts.tables.items())
@@ -104,7 +106,8 @@ def read(storage: Storage, document: CountsDocument) -> DayCounts:
     for name, file in document.tables.items():
         if name in TABLES:
             tables[name] = from_parquet(storage, document.folder + file)
-    return DayCounts(document.day, tables, dict(document.rows), document.known_through, document.next_future)
+    rows = dict.fromkeys(ROWS, 0) | document.rows  # kinds that an earlier release did not count are 0 until `--full`
+    return DayCounts(document.day, tables, rows, document.known_through, document.next_future)
 
 
 def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:

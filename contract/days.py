@@ -33,9 +33,20 @@ def label_days(storage: Storage) -> list[str]:
     return _days(storage, layout.LABELS)
 
 
+def split_folders(storage: Storage, table: str) -> tuple[list[str], list[str]]:
+    """The days that have a partition of a table, oldest first, and the other folders: no partition, so nobody reads them."""
+    days, others = [], []
+    for folder in storage.folders(layout.table_folder(table)):
+        day = layout.day_of(folder)
+        if day and _is_day(day):
+            days.append(day)
+        elif not folder.startswith(("_", ".")):
+            others.append(folder)
+    return sorted(days), sorted(others)
+
+
 def _days(storage: Storage, table: str) -> list[str]:
-    named = (layout.day_of(folder) for folder in storage.folders(layout.table_folder(table)))
-    return sorted(day for day in named if day and _is_day(day))
+    return split_folders(storage, table)[0]
 
 
 def _is_day(text: str) -> bool:

@@ -20,6 +20,7 @@ from contract.errors import ForeignSchema, NotFound
 from contract.registry import Registry
 from contract.samples import Sample
 from contract.stores.store import Storage, create_if_absent
+from jobs.doubts import find_doubts, tell
 from jobs.engines import day_files
 from jobs.engines.prefetch import prefetch
 from jobs.engines.question import DayFiles, Question
@@ -58,6 +59,7 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     counted = count(storage, request, window.days)
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
+    tell(document["doubts"])
     return document, write(storage, document, counted.window)
 
 
@@ -135,6 +137,7 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     background = Background(classes_of(storage, question.model, counted.window),
                             samples_of(storage, question, window.days), find_learnt(storage, question.model))
     document = evaluation.build(scope, counted.window, background, request.rules)
+    document["doubts"] = find_doubts(storage, question, counted.window, background.classes, window.beyond)
     days, today = prediction_days(storage), clock.day_of(clock.from_us(question.as_of))
     document["newest_day"] = max((day for day in days if day <= today), default=None)
     if not document["versions"]:

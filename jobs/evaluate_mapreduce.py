@@ -96,6 +96,7 @@ class MREvaluate(MRJob):
         if status in ("ok", "future_predictions"):
             self._note(rules.find_known_time(row["predicted_at"], row.get("recorded_at")), alone)
         if status == "ok":
+            alone["impossible_predictions"] += ours and rules.is_impossible_prediction(row)
             yield encode_key(day, row["prediction_id"]), ["p", _encode(row)]
         elif ours and status:
             alone[status] += 1

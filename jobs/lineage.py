@@ -63,7 +63,7 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
     first = rows[0]
     labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
-    made = list(of_version(Registry(storage, first["model"]), first["model_version"]))
+    made = list(of_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
     return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
             "went_into": list(_find_holders(storage, prediction_id, first["image_sha256"]))}
 
@@ -126,7 +126,7 @@ def lines(found: Row) -> Iterator[str]:
         p = found["prediction"]
         who = f"{p['model']} version {p['model_version']}"
         yield f"prediction {p['prediction_id']} of {p['day']}: {p['predicted_label']!r} by {who}"
-        yield from (f"  label {r['label']!r} by {r['labeler']} ({r['origin']})" for r in found["labels"])
+        yield from (f"  label {r['label']!r} by {r['labeler']} ({r['origin'] or 'import'})" for r in found["labels"])
         yield from (f"  in {r['split']} of dataset {r['dataset']} as {r['label']!r}; trained: {', '.join(r['trained']) or 'none'}"
                     for r in found["went_into"])
     for version in found.get("versions", ()):

@@ -37,5 +37,6 @@ def _count_words(storage: Storage, question: Question, days: list[str]) -> Count
             continue  # named by whoever counted this day
         if "role" in table.column_names:
             pairs = zip(table["model"].to_pylist(), table["role"].to_pylist(), strict=True)
-            found.update(role for model, role in pairs if model == question.model and question.resolve_role(role) is None)
+            found.update(role for model, role in pairs if model == question.model and isinstance(role, str)
+                         and question.resolve_role(role) is None)  # a file that quarantine left out may hold anything
     return found

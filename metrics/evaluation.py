@@ -86,7 +86,7 @@ def build(scope: Scope, counted: WindowCounts, background: Background, rules: Ru
         "as_of": clock.iso(clock.from_us(scope.as_of)), "engine": scope.engine,
         "role": scope.role, "roles": dict(scope.roles), "rules": RULES,
         "consensus": scope.consensus(), "partial": list(scope.partial), "counts": dict(sorted(scope.counts.items())),
-        "rows": cast(Rows, counted.rows), "versions": versions,  # the names of contract.counts.ROWS
+        "rows": cast(Rows, counted.rows), "doubts": [], "versions": versions,  # the names of contract.counts.ROWS
         "confidence": rules.confidence, "accepted_ratio": rules.accepted_ratio,
         "trend": trend(days, label_delay.find_arrival_curve(delays, scope.as_of), scope.as_of, background, rules.confidence),
         "drift": drifts, "since_dataset": count_since_dataset(background.learnt, days),

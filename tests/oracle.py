@@ -20,11 +20,12 @@ LABEL = ("label_id", "prediction_id", "label", "labeler", "labeled_at", "recorde
 IDS = ("prediction_id", "label_id")
 ROWS = ("predictions", "invalid_predictions", "misfiled_predictions", "future_predictions", "duplicate_predictions",
         "labels", "other_model", "unknown_role", "invalid", "misfiled", "future", "duplicate", "orphan", "other_answer",
-        "superseded", "withdrawn", "vote")
+        "superseded", "withdrawn", "vote", "impossible_predictions", "impossible_labels")
 CLASSES = ("audit", "review", "import", "feedback")
 ROLES = ("live", "shadow", "canary", "batch", "replay")
 WRONG = "\u2260"  # ≠: the answer is wrong, the class is not named (rule 4a)
 DAY_US = 86_400_000_000
+YEAR_2000 = 10_957 * DAY_US
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -309,7 +310,26 @@ def count_rows(predictions, unknown, labels, model):
     found = Counter(r["fate"] for r in mine + labels)
     found["predictions"], found["labels"] = len(mine), sum(r["fate"] != "other_model" for r in labels)
     found["unknown_role"] = sum(p["model"] == model for p in unknown)
+    # Of the rows that rules 2 and 3 look at beside others: duplicates, orphans and votes alike.
+    found["impossible_predictions"] = sum(p["fate"] in (None, "duplicate_predictions") and is_impossible_prediction(p)
+                                          for p in mine)
+    found["impossible_labels"] = sum(r["fate"] not in ("other_model", "invalid", "misfiled", "future")
+                                     and is_impossible_label(r) for r in labels)
     return {name: found[name] for name in ROWS}
+
+
+def is_impossible_prediction(row):
+    """A value that cannot be: a time before 2000, a confidence beyond rounding, a list whose first is not the answer."""
+    wrong_first = bool(row["top_labels"]) and row["top_labels"][0] != row["predicted_label"]
+    return row["predicted_at"] < YEAR_2000 or is_impossible_share(row["confidence"]) or wrong_first
+
+
+def is_impossible_label(row):
+    return row["labeled_at"] < YEAR_2000 or is_impossible_share(row["selection_probability"])
+
+
+def is_impossible_share(value):
+    return value is not None and (math.isnan(value) or value < -0.000001 or value > 1.000001)
 
 
 def known_times(predictions, labels, as_of):

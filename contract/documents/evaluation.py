@@ -43,6 +43,9 @@ class Rows(TypedDict):
     superseded: Count
     withdrawn: Count
     vote: Count
+    # Of the rows above, those that hold a value which cannot be (docs/design.md#impossible-values).
+    impossible_predictions: Annotated[Count, Field(default=0)]
+    impossible_labels: Annotated[Count, Field(default=0)]
 
 
 class TrendPoint(TypedDict):
@@ -167,6 +170,14 @@ class LeftOut(TypedDict):
     reason: str
 
 
+class Doubt(TypedDict):
+    """Why figures may say nothing: what was found in the rows, as a sentence; `version` where it is of one alone."""
+
+    kind: Literal["no class named", "missing values", "without prediction", "version lost", "impossible values"]
+    version: str | None
+    sentence: str
+
+
 class Evaluation(TypedDict):
     """`evaluation.json`: one model over one window of prediction days."""
 
@@ -184,6 +195,7 @@ class Evaluation(TypedDict):
     rows: Rows
     versions: dict[str, Version]
     reason: NotRequired[str | None]
+    doubts: Annotated[list[Doubt], Field(default=[])]
     models_with_rows: NotRequired[list[str]]
     newest_day: NotRequired[str | None]  # newest prediction day of the root, of any model, that there was at as_of
     confidence: float

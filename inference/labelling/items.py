@@ -75,9 +75,13 @@ def _read_columns(storage: Storage, key: str) -> pa.Table:
     import pyarrow as pa
 
     table = read_columns(storage, key, COLUMNS, REQUIRED)
-    types = {"confidence": pa.float64()}
-    return pa.table({c: table[c].cast(types.get(c, pa.string())) if c in table.column_names
-                     else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})
+    kinds = {c: pa.float64() if c == "confidence" else pa.string() for c in COLUMNS}
+    try:
+        return pa.table({c: table[c].cast(kind) if c in table.column_names else pa.nulls(len(table), kind)
+                         for c, kind in kinds.items()})
+    except pa.ArrowException as error:
+        raise ForeignSchema(f"{storage.uri(key)}: expected texts and, as confidence, numbers, got: {error}. Write the file "
+                            f"again in the schema of the documentation.") from error
 
 
 def _bin_confidences(confidence: pa.ChunkedArray) -> list[int | None]:

@@ -86,7 +86,8 @@ def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None
     order = sorted(versions, key=lambda v: (v == judged, int(v) if v.isdecimal() else -1, v), reverse=True)
     return {"id": name, "as_of": evaluation["as_of"], "window": evaluation["window"],
             "versions": [_format_figures(v, versions[v]) for v in order],
-            "reason": evaluation.get("reason") or "", "verdict": str(decision.get("verdict", "")), "judged": judged,
+            "doubts": [doubt["sentence"] for doubt in evaluation["doubts"]], "reason": evaluation.get("reason") or "",
+            "verdict": str(decision.get("verdict", "")), "judged": judged,
             "sentence": str(decision.get("sentence", "")), "damaged": "",
             "report": storage.exists(layout.report(model, name))}
 

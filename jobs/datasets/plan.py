@@ -157,6 +157,7 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     rows = _cap([row for row in rows if row["label"] in set(classes)], settings.class_cap, listed)
     for row in rows:
         row["label_index"] = classes.index(row["label"])
+    _check_some(rows, listed)
     _check_floor(rows, classes, settings.class_floor)
     _check_holdout(rows)
     there = {row["image_sha256"] for row in rows}  # by another prediction of the same picture
@@ -227,11 +228,18 @@ def _cap(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> list
     return kept
 
 
+def _check_some(rows: list[Row], listed: list[dict[str, str]]) -> None:
+    if rows:
+        return
+    reasons = Counter(entry["reason"] for entry in listed)
+    why = f": {', '.join(f'{n} x {reason}' for reason, n in sorted(reasons.items()))}" if reasons else ""
+    raise EmptyData(f"expected labelled predictions with stored images, got none{why}. Label some, or widen the window. Rows of "
+                    f"other services need image_sha256, image_uri and the picture there.")
+
+
 def _check_floor(rows: list[Row], classes: list[str], floor: int | None) -> None:
     count = Counter(row["label"] for row in rows if row["split"] == "train")
     small = [f"{label!r} has {count[label]}" for label in classes if count[label] < max(floor or 1, 1)]
-    if not classes:
-        raise EmptyData("expected labelled predictions with stored images, got none. Label some, or widen the window.")
     if small:
         raise EmptyData(f"expected at least {max(floor or 1, 1)} training images of every class; {'; '.join(small)}. "
                         f"Widen the window, label more of them, or replay the live version's dataset.")

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contract.clock import US_PER_DAY
+
 NULL = -1  # code of a null text, and place of what is not there
 FEW_GROUPS = 100_000  # up to here an array over all groups is cheaper than sorting
 MOST_DENSE = 10_000_000
@@ -35,6 +37,14 @@ def numbers(column: Column, null: float = 0) -> np.ndarray:
     """Converts a column of numbers or truths to numpy, with `null` in the place of nulls."""
     column = join_chunks(column)
     return (column.fill_null(null) if column.null_count else column).to_numpy(zero_copy_only=False)
+
+
+def whole_days(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    """Returns floor((later - earlier) / 24 h) of times in us, also where the difference does not fit into 64 bits."""
+    if max(later.max(initial=0), earlier.max(initial=0)) < 2**62 and min(later.min(initial=0), earlier.min(initial=0)) > -2**62:
+        return (later - earlier) // US_PER_DAY
+    (days, rest), (other, less) = np.divmod(later, US_PER_DAY), np.divmod(earlier, US_PER_DAY)
+    return days - other + (rest - less) // US_PER_DAY
 
 
 def truths(column: Column) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from command.progress import progress
 from contract import layout
-from contract.days import label_days, prediction_days
+from contract.days import split_folders
 from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, TableSchema
 from contract.rows.listing import list_folder
@@ -35,11 +35,15 @@ COUNTED = ("prediction_id", "predicted_at", "recorded_at", "model", "model_versi
 
 @dataclass(frozen=True)
 class Window:
-    """Both ends included; `days` are those in between that have a partition in either table, oldest first."""
+    """Both ends included; `days` are those in between that have a partition in either table, oldest first.
+
+    `beyond` are days that have labels alone, after the newest predictions: of a window that ends with these.
+    """
 
     first: str
     last: str
     days: tuple[str, ...]
+    beyond: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.days)
@@ -52,13 +56,23 @@ def window(storage: Storage, first: str | None, last: str | None, as_of_day: str
     old they are. UsageError when the ends are the wrong way round.
     """
     until = last or as_of_day
-    predicted = [d for d in prediction_days(storage) if d <= until]
+    there, judged = (_list_days(storage, table) for table in (layout.PREDICTIONS, layout.LABELS))
+    predicted = [d for d in there if d <= until]
     since = first or min(predicted[-most:], default=until)
     if since > until:
         raise UsageError(f"expected a window that ends on or after its first day, got {since} to {until}.")
     end = last or max(predicted, default=until)
-    judged = label_days(storage)
-    return Window(since, max(since, end), tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end)))
+    days = tuple(sorted(d for d in {*predicted, *judged} if since <= d <= end))
+    return Window(since, max(since, end), days, () if last else tuple(d for d in judged if end < d <= until))
+
+
+def _list_days(storage: Storage, table: str) -> list[str]:
+    """The days of a table; says which folders are none, so that rows in them are not missed without a word."""
+    days, others = split_folders(storage, table)
+    if others:
+        log.warning("not counted: %s/%s/%s: expected a folder dt=YYYY-MM-DD for each day.", table, others[0],
+                    f" and {len(others) - 1} more" if others[1:] else "")
+    return days
 
 
 def list_used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list[str]:
@@ -159,10 +173,20 @@ def _find_damage(storage: Storage, file: RawFile) -> str | None:
         with pq.ParquetFile(f"{base}/{file.key}", filesystem=system) as parquet:
             for batch in parquet.iter_batches(columns=list(file.columns)):
                 batch.validate(full=True)
+                _check_times(batch)
     except (OSError, pa.ArrowException) as error:
         return (f"{storage.root}: {file.key}: expected a Parquet file that can be read through, got {error}. "
                 f"Restore it, or go on without it by --quarantine.")
     return None
+
+
+def _check_times(batch: "pa.RecordBatch") -> None:
+    """Raises ArrowInvalid for a time that 64 bits of microseconds do not hold."""
+    import pyarrow as pa
+
+    for column in batch.columns:
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ms":
+            column.cast(pa.timestamp("us", column.type.tz))
 
 
 def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
@@ -222,7 +246,7 @@ def _columns(where: str, schema: "pa.Schema", record: TableSchema, used: Sequenc
         if found:
             columns[field.name] = schema.field(found[0]).type
             if not is_taken(field, columns[field.name]):
-                raise _foreign(where, field, str(columns[field.name]))
+                raise _foreign(where, field, str(columns[field.name]), _advise(field, columns[field.name]))
         elif field.required:
             raise _foreign(where, field, f"no such column among {', '.join(schema.names)}")
     return columns
@@ -235,8 +259,21 @@ def _comparable(schema: "pa.Schema", names: Sequence[str]) -> dict[str, "pa.Data
     return {n: t for n, t in types.items() if is_taken(PREDICTION.field(n), t)}
 
 
-def _foreign(where: str, field: Field, came: str) -> ForeignSchema:
-    return ForeignSchema(f"{where}: column {field.name!r}: expected {field.type}, got {came}. "
+def _advise(field: Field, found: "pa.DataType") -> str:
+    """Says how the mistake behind a stored type is mended, where it is a common one."""
+    import pyarrow.types as t
+
+    if field.type == "timestamp":
+        return "Write it as a timestamp in UTC. "
+    if field.type != "string":
+        return ""
+    if t.is_integer(found) or t.is_floating(found) or t.is_decimal(found):
+        return "Write it as text, as the other files spell it: a number loses leading zeros, and 7 becomes 7.0. "
+    return "Write one text a row. " if _is_list(found) or t.is_struct(found) else ""
+
+
+def _foreign(where: str, field: Field, came: str, advice: str = "") -> ForeignSchema:
+    return ForeignSchema(f"{where}: column {field.name!r}: expected {field.type}, got {came}. {advice}"
                          f"Write the file again in the schema of the documentation, or go on without it by --quarantine.")
 
 

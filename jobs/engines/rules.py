@@ -12,7 +12,7 @@ from typing import Any
 
 from contract import ids
 from contract.clock import MS_PER_DAY, US_PER_DAY, US_PER_HOUR
-from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, UNNAMED, WEIGHT_SCALE
+from contract.counts import BINS, CONFIDENCE_SCALE, EARLIEST, ORIGINS, ROUNDING, SMALLEST_P, UNNAMED, WEIGHT_SCALE
 from contract.records import LABEL, PREDICTION, TableSchema
 from jobs.engines.question import Question, name_band
 
@@ -86,6 +86,23 @@ def label_status(row: Row, day_number: int, question: Question) -> str:
     return "ok" if find_known_time(row["labeled_at"], row.get("recorded_at")) <= question.as_of else "future"
 
 
+def is_impossible_prediction(row: Row) -> bool:
+    """Says whether a prediction row with status 'ok' holds a value that cannot be."""
+    top = row.get("top_labels") or [row["predicted_label"]]
+    return (row["predicted_at"] < EARLIEST or is_no_probability(row["confidence"])
+            or top[0] != row["predicted_label"])
+
+
+def is_impossible_label(row: Row) -> bool:
+    """Says whether a label row with status 'ok' holds a value that cannot be."""
+    return row["labeled_at"] < EARLIEST or is_no_probability(row.get("selection_probability"))
+
+
+def is_no_probability(value: float | None) -> bool:
+    """Says whether a value is NaN, or outside [0, 1] by more than rounding; null says nothing."""
+    return value is not None and not -ROUNDING <= value <= 1 + ROUNDING
+
+
 def origin_class(row: Row) -> str:
     """Returns the class of a label row's origin (rule 4), one of ORIGINS; nobody rejects an answer unseen (4a)."""
     origin = row.get("origin")
@@ -126,6 +143,8 @@ def count_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], q
     for status, row in labels:
         if status in ("ok", "future"):
             yield "known", (), (find_known_time(row["labeled_at"], row.get("recorded_at")),)
+        if status == "ok" and is_impossible_label(row):
+            yield _row_count("impossible_labels", 1)
     verdict = resolve_labels(kept, labels, question)
     yield from (_row_count(name, n) for name, n in verdict.endings.items() if n)
     if kept:

@@ -69,7 +69,7 @@ def is_inside(uri: str) -> bool:
 def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]) -> Iterator[tuple[Any, Any, Any]]:
     found = rows_where(storage, layout.PREDICTIONS, day, column, [value], COLUMNS, unreadable=unread)
     for _, row in found:
-        yield row["prediction_id"], row["image_sha256"], row["image_uri"]
+        yield row["prediction_id"] and str(row["prediction_id"]), row["image_sha256"], row["image_uri"]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from metrics.figure import ratio
 MOST_CLASSES, MOST_ROWS, MOST_PAIRS, NAMED = 200, 200, 10, 3
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
-                   "future_predictions": "not known yet", "duplicate_predictions": "repeated"}
+                   "future_predictions": "not known yet", "duplicate_predictions": "repeated",
+                   "impossible_predictions": "with a value that cannot be"}
 LABEL_ROWS = {"invalid": "invalid", "misfiled": "under the wrong day", "future": "not known yet",
               "duplicate": "repeated", "orphan": "without a prediction", "superseded": "replaced by a later one",
-              "withdrawn": "taken back", "vote": "counted as votes"}
+              "withdrawn": "taken back", "vote": "counted as votes",
+              "impossible_labels": "with a value that cannot be"}
 ORIGIN_TEXT = {"audit": "a random audit, answered blind", "review": "reviewed items", "import": "imported labels",
                "feedback": "feedback from users"}
 

@@ -19,7 +19,7 @@ from pipeline.gates.conditions import judge_completeness, judge_freshness, judge
 from pipeline.gates.optional import judge_optional
 from pipeline.gates.overrides import apply_override, tell_overrides
 from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import BUDGET, COOLING, EXIT_CODES, FAIL, NOT_JUDGED, PASS, UNDECIDED, combine
+from pipeline.gates.verdicts import BUDGET, COOLING, EXIT_CODES, FAIL, NO_CLASS, NOT_JUDGED, PASS, UNDECIDED, combine
 
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
@@ -40,14 +40,16 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     gates = [refused] if refused else _judge(policy, evaluation, live, tally, overrides)
     verdict, reasons = combine(gates)
     wanted = labels_needed.wishes(policy, tally, gates)
+    strange = next((d["sentence"] for d in evaluation.get("doubts", ())
+                    if d["kind"] == "no class named" and d["version"] == live), None)
     return {
         "schema": "1", "model": evaluation["model"], "version": live, "evaluation": evaluation_id,
         "role": evaluation.get("role", "live"), "window": evaluation["window"], "as_of": as_of,
         "policy": policy.model_dump(mode="json"),
         "labels": {"of_all_origins": tally.labelled, "of_trusted_origins": tally.of(policy.trusted_origins).n},
         "gates": gates, "verdict": verdict, "reasons": reasons, "exit_code": EXIT_CODES[verdict], "wishes": wanted,
-        "retrain": _retrain(policy, gates, retrainings, as_of, further),
-        "sentence": _sentence(live, verdict, gates, wanted),
+        "retrain": _retrain(policy, gates, retrainings, as_of, further, NO_CLASS if strange else None),
+        "sentence": " ".join(filter(None, (_sentence(live, verdict, gates, wanted), strange and f"Doubtful: {strange}"))),
     }
 
 
@@ -68,16 +70,16 @@ def _is_arriving(evaluation: Mapping[str, Any], live: str) -> bool:
 
 
 def _retrain(policy: GatePolicy, gates: Sequence[Mapping[str, Any]], began: Sequence[str], as_of: str,
-             further: int | None) -> dict[str, Any]:
+             further: int | None, against: str | None = None) -> dict[str, Any]:
     """Only the accuracy gate starts a retraining, within the budget, and after a refusal on new labels alone: the same
-    labels would make the same candidate."""
+    labels would make the same candidate. `against`: what else speaks against it."""
     since = clock.iso(clock.parse_moment(as_of) - timedelta(days=policy.retraining_days))
     spent = sum(since < moment <= as_of for moment in began)
     fails = any(gate["gate"] == "accuracy" and gate["verdict"] == FAIL for gate in gates)
     cooling = further is not None and further < policy.min_new_labels
     reason: str | None = "the accuracy gate does not fail"
     if fails:
-        reason = BUDGET if spent >= policy.retrainings else COOLING if cooling else None
+        reason = against or (BUDGET if spent >= policy.retrainings else COOLING if cooling else None)
     return {"fires": reason is None, "wanted": fails, "reason": reason, "spent": spent, "budget": policy.retrainings,
             "days": policy.retraining_days, "further_labels": further, "needed_labels": policy.min_new_labels}
 

@@ -56,6 +56,16 @@ def test_other_counts_of_the_same_inputs_are_an_error(tmp_root):
         store(storage, counts(4))
 
 
+def test_counts_without_the_newest_kinds_of_rows_are_read_and_stay(tmp_root):
+    """An earlier release did not count impossible values: 0 as it is read, and counting again finds no contradiction."""
+    storage, made = open_storage(tmp_root), counts()
+    old = {name: n for name, n in made.rows.items() if not name.startswith("impossible_")}
+    store(storage, DayCounts(DAY, made.tables, old, made.known_through))
+    found = counts_store.load(storage, "a/b", DAY, "abc/50")
+    assert found.rows == old | {"impossible_predictions": 0, "impossible_labels": 0}
+    assert store(storage, made).rows == made.rows
+
+
 def test_a_table_that_is_gone_is_an_error(tmp_root):
     storage = open_storage(tmp_root)
     document = store(storage, counts())

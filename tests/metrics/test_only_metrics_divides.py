@@ -32,14 +32,13 @@ ELSEWHERE = {
         inference/outbox/shipper.py Shipper._work
         inference/readiness.py Gauges.measure
         inference/service.py Service.start
-        jobs/engines/embedded/cells.py count_delays
+        jobs/engines/arrays.py whole_days
         jobs/engines/embedded/read.py convert
         jobs/engines/embedded/sql.py _day_bounds
         jobs/engines/mapreduce/splits.py _microseconds
         jobs/engines/rules.py _count_prediction
         jobs/engines/rules.py is_misfiled
         jobs/engines/rules.py slice_value
-        jobs/engines/spark/cells.py count_delays
         jobs/engines/spark/slices.py slice_values
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number

@@ -32,6 +32,16 @@ def test_a_failing_model_is_retrained_and_the_candidate_published(capsys, tmp_ro
     assert "the candidate has" in record.change["reason"]
 
 
+def test_labels_that_name_no_class_train_nothing(capsys, tmp_root):
+    make_root(tmp_root, right=0, n=200, labelled=0)
+    _, labels = rows(200, 200, 200)
+    put_rows(open_storage(tmp_root), LABEL, "labels", [row | {"label": row["label"].upper()} for row in labels], writer="foreign")
+    made = turn(capsys, tmp_root, code=4)
+    assert (made["status"], made["candidate"]) == ("cannot tell", None) and "dataset" not in made["stages"]
+    assert made["stages"]["gate"]["verdict"] == "fail"
+    assert "not one of its 200 labels names a class that it knows: 'A' (nearest: 'a'), 'B' (nearest: 'b')" in made["sentence"]
+
+
 def test_a_healthy_model_is_left_alone(capsys, tmp_root):
     make_root(tmp_root, right=197, n=200)
     before = {e.key for e in open_storage(tmp_root).list()}

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE
 from jobs.engines.arrays import (
     NULL,
@@ -23,6 +22,7 @@ from jobs.engines.arrays import (
     sort,
     sum_by_key,
     sum_equal,
+    whole_days,
 )
 from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
@@ -45,6 +45,7 @@ class PredictionRows:
     confidence: np.ndarray  # NaN for null
     version: pa.ChunkedArray
     predicted: pa.ChunkedArray
+    impossible: np.ndarray  # which hold a value that cannot be
     rank: np.ndarray | None = None  # 0 for null; None: no file has top labels
 
     @classmethod
@@ -55,6 +56,7 @@ class PredictionRows:
             ids=join_chunks(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), state=numbers(table["state"]),
             ours=numbers(table["ours"]), t=t, known=numbers(table["known"]) if "known" in names else t,
             confidence=numbers(table["confidence"], np.nan), version=table["version"], predicted=table["predicted"],
+            impossible=numbers(table["impossible"]),
             rank=numbers(table["rank"]) if "rank" in names else None)
 
 
@@ -219,7 +221,7 @@ def count_delays(joined: Joined) -> pa.Table:
     """Counts the votes by days since the prediction and origin class."""
     rows, votes = joined.groups.rows, np.flatnonzero(joined.our_votes)
     since = joined.rows.t[joined.row_of[joined.groups.of_row[votes]]] if len(votes) else votes
-    days, origin = (rows.t[votes] - since) // US_PER_DAY, rows.origin[votes]
+    days, origin = whole_days(rows.t[votes], since), rows.origin[votes]
     row, _, n = sum_by_key([days - days.min(initial=0), ORIGIN_PLACE[origin]])
     return pa.table([pa.array(days[row].astype(np.int32)), _origin_words(origin[row]), pa.array(n)],
                     schema=TABLES["delays"].arrow())

@@ -165,6 +165,7 @@ class Day:
         self.rows["predictions"] = int((ours & (state < sql.OTHER_ROLE)).sum())
         for name, value in (("invalid", sql.INVALID), ("misfiled", sql.MISFILED), ("future", sql.FUTURE)):
             self.rows[f"{name}_predictions"] = int((ours & (state == value)).sum())
+        self.rows["impossible_predictions"] = int((ours & rows.impossible & (state == sql.OK)).sum())
         self._note_times(rows.known, state)
 
     def _note_times(self, known: np.ndarray, state: np.ndarray) -> None:
@@ -198,6 +199,7 @@ class Day:
         if groups.irregular.any():
             self._count_irregular_endings(joined)
         mine = ~others[groups.of_row]
+        rows["impossible_labels"] = int((mine & groups.rows.impossible & (groups.rows.state == sql.OK)).sum())
         self._note_times(groups.rows.known[mine], groups.rows.state[mine])
 
     def _count_irregular_endings(self, joined: Joined) -> None:

@@ -18,6 +18,7 @@ from jobs.engines.embedded.read import is_null, read_batches, read_words
 from jobs.engines.embedded.sql import literal
 from jobs.engines.question import DayFiles, RawFile, Slice
 
+FARTHEST = 2**63 - 1  # us from 1970
 IDS = {"prediction_id", "label_id"}
 PREDICTION_NAMES = {"id": "prediction_id", "p_t": "predicted_at", "version": "model_version",
                     "predicted": "predicted_label", "confidence": "confidence", "p_recorded": "recorded_at",
@@ -168,7 +169,9 @@ def _expression(record: TableSchema, name: str, column: str, file: RawFile) -> s
     if column in IDS:
         return f'nullif("{column}", \'\') AS {name}'
     if kind == "timestamp":
-        return f'epoch_us("{column}") AS {name}'
+        # DuckDB has no number for the two ends of time, which in a file are times as others.
+        ends = " ".join(f"WHEN '{sign}infinity' THEN {sign}{FARTHEST}" for sign in ("", "-"))
+        return f'coalesce(epoch_us("{column}"), CASE "{column}" {ends} END) AS {name}'
     if kind in ("double", "float"):  # + 0.0: minus zero is zero
         return f'"{column}"::{SQL_TYPES[kind]} + 0.0::{SQL_TYPES[kind]} AS {name}'
     return f'"{column}"::{SQL_TYPES[kind]} AS {name}'

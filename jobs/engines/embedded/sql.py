@@ -16,7 +16,7 @@ from datetime import date
 from string import ascii_lowercase, ascii_uppercase
 
 from contract import clock
-from contract.counts import ORIGINS, ROLES, UNNAMED, WEIGHT_SCALE
+from contract.counts import EARLIEST, ORIGINS, ROLES, ROUNDING, UNNAMED, WEIGHT_SCALE
 from jobs.engines.question import Question
 
 # Labels and labelers are few; as numbers in the order of their bytes they are several times cheaper to group than as
@@ -260,6 +260,7 @@ def select_prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, 
     row's number among `rows`.
     """
     columns = ["id", "h", "state", "ours", *(("version", "predicted") if texts else ()), "confidence", "p_t",
+               f"({is_impossible(ranked)}) AS impossible",
                *(["greatest(p_t, p_recorded) AS known"] if has_recorded else []), *extra]
     if not ranked:
         return f"SELECT {', '.join(columns)} FROM ({rows})"
@@ -268,6 +269,15 @@ def select_prediction_rows(rows: str, extra: Sequence[str], has_recorded: bool, 
         rows = f"SELECT *, row_number() OVER () - 1 AS row FROM ({rows})"
     return (f"SELECT {', '.join(f'p.{c}' if '(' not in c else c for c in columns)}, {rank('p.top', 'c.label')} AS rank "
             f"FROM ({rows}) p LEFT JOIN consensus c ON p.h = c.h")
+
+
+def is_impossible(ranked: bool) -> str:
+    """Says whether a prediction row holds a value that cannot be."""
+    low, high = (f"'{edge!r}'::DOUBLE" for edge in (-ROUNDING, 1 + ROUNDING))
+    # NaN is above every number here, but a file's statistics leave it out, and DuckDB decides whole files by these.
+    kinds = [f"p_t < {EARLIEST}", f"confidence < {low}", f"confidence > {high}", "isnan(confidence)"]
+    kinds += ["(len(top) > 0 AND top[1] IS DISTINCT FROM predicted)"] if ranked else []
+    return f"coalesce({' OR '.join(kinds)}, false)"
 
 
 def rank(top: str, label: str) -> str:
@@ -293,8 +303,8 @@ PEOPLE = """WITH pairs AS (SELECT a.labeler, count(*) AS pairs, count(*) FILTER 
         GROUP BY labeler)
     SELECT people.labeler, votes, agreements, coalesce(pairs, 0) AS pairs, coalesce(agreeing_pairs, 0) AS agreeing_pairs
     FROM people LEFT JOIN pairs ON people.labeler IS NOT DISTINCT FROM pairs.labeler"""
-DELAYS = f"""SELECT ({floor_div('t - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin_word("class")} AS origin, count(*) AS n
-    FROM our_irregular_votes GROUP BY ALL"""
+DELAYS = f"""SELECT ({floor_div('t::HUGEINT - p_t', clock.US_PER_DAY)})::INTEGER AS days, {origin_word("class")} AS origin,
+    count(*) AS n FROM our_irregular_votes GROUP BY ALL"""
 COINCIDENCES = """WITH ours AS (SELECT tally.h, tally.label, n, sum(n) OVER (PARTITION BY tally.h) AS votes FROM tally
         WHERE h IN (SELECT h FROM our_irregular))
     SELECT a.label, b.label AS other_label, a.votes::INTEGER AS votes,

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from contract.counts import ORIGINS, UNNAMED, WEIGHT_SCALE
+from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
 from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
 from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
 from jobs.engines.embedded.sql import OK
@@ -34,6 +34,7 @@ class LabelRows:
     origin: np.ndarray  # class
     mark: np.ndarray  # a number that rows of one label_id share; rows without one share it when their times are equal
     withdraws: np.ndarray
+    impossible: np.ndarray  # which hold a value that cannot be
     saw: np.ndarray | None = None  # 1, 0, NULL; None: no file has the column
     probability: np.ndarray | None = None  # NaN for null; None: no file has the column
 
@@ -48,6 +49,10 @@ class LabelRows:
         words = Words.of(table["label"], table["labeler"])
         size, names = table.num_rows, set(table.column_names)
         t = numbers(table["t"])
+        impossible = t < EARLIEST
+        if "probability" in names:
+            p = numbers(table["probability"])  # a null says nothing, unlike NaN
+            impossible |= ~((p >= -ROUNDING) & (p <= 1 + ROUNDING))
         return cls(
             ids=join_chunks(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), words=words,
             label=words.codes(table["label"]), labeler=words.codes(table["labeler"]), t=t,
@@ -55,6 +60,7 @@ class LabelRows:
             origin=numbers(table["class"]) if "class" in names else np.full(size, IMPORT, np.int8),
             mark=numbers(table["mark"]),
             withdraws=numbers(table["withdraws"], False) if "withdraws" in names else np.zeros(size, bool),
+            impossible=impossible,
             saw=truths(table["saw"]) if "saw" in names else None,
             probability=numbers(table["probability"], np.nan) if "probability" in names else None)
 

@@ -90,10 +90,13 @@ def values(name: str, array: "pa.Array") -> list:
 
 
 def _microseconds(array: "pa.Array") -> list[int | None]:
-    """Converts times in ms, us or ns to microseconds since 1970 UTC; rounds ns down, takes times without zone as UTC."""
+    """Converts times in ms, us or ns to microseconds since 1970 UTC; rounds ns down, takes times without zone as UTC.
+
+    ArrowInvalid for a time that 64 bits of microseconds do not hold.
+    """
     import pyarrow as pa
 
-    numbers = array.cast(pa.int64()).to_pylist()
     if array.type.unit == "ms":
-        return [None if n is None else n * 1000 for n in numbers]
+        array = array.cast(pa.timestamp("us", array.type.tz))
+    numbers = array.cast(pa.int64()).to_pylist()
     return [None if n is None else n // 1000 for n in numbers] if array.type.unit == "ns" else numbers

@@ -75,6 +75,17 @@ def flatten_codes(column: Column, words: Words) -> tuple[np.ndarray, np.ndarray]
     return words.codes(elements(column)), numbers(pc.list_value_length(column), 0)
 
 
+def first_codes(column: Column, words: Words) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (the code of the first element of each list, NULL for none or a null; which lists have a first element)."""
+    codes, has = np.full(len(column), NULL, np.int32), numbers(pc.list_value_length(column), 0) > 0
+    start = 0
+    for chunk in chunks_of(column):
+        at = np.flatnonzero(has[start:start + len(chunk)])
+        codes[start + at] = words.codes(chunk.values.take(pa.array(chunk.offsets.to_numpy()[at])))
+        start += len(chunk)
+    return codes, has
+
+
 def elements(column: Column) -> pa.ChunkedArray:
     """Returns the elements of a list column one after another, in chunks: one array may be too long for Arrow."""
     return pa.chunked_array([chunk.flatten() for chunk in chunks_of(column)], column.type.value_type)

@@ -7,9 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from contract.clock import US_PER_DAY
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, SMALLEST_P, TABLES, WEIGHT_SCALE, canonical
-from jobs.engines.arrays import NULL, Words, sum_equal
+from jobs.engines.arrays import NULL, Words, sum_equal, whole_days
 from jobs.engines.spark.arrays import places_in_lists, runs, sum_by_key
 from jobs.engines.spark.votes import VOTE, Consensus, LabelRows, Tally
 
@@ -166,7 +165,7 @@ def _count_pairs(rows: LabelRows, votes: np.ndarray, predicted: np.ndarray) -> t
 def count_delays(joined: Joined) -> pa.Table:
     """Counts the votes by days since the prediction and origin class."""
     rows, votes = joined.labels, np.flatnonzero(joined.labels.status == VOTE)
-    days = (rows.t[votes] - joined.predicted_at[rows.number[votes]]) // US_PER_DAY
+    days = whole_days(rows.t[votes], joined.predicted_at[rows.number[votes]])
     row, _, n = sum_by_key([days, rows.origin[votes]], [])
     return pa.table({"days": days[row], "origin": _origin_words(rows.origin[votes[row]]), "n": n})
 

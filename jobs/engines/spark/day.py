@@ -165,6 +165,7 @@ def _count_states(counts: PartCounts, rows: PredictionRows) -> None:
     counts.rows["predictions"] = int(ours.sum())
     for name, status in (("invalid", INVALID), ("misfiled", MISFILED), ("future", FUTURE)):
         counts.rows[f"{name}_predictions"] = int((ours & (rows.status == status)).sum())
+    counts.rows["impossible_predictions"] = int((ours & rows.impossible & (rows.status == OK)).sum())
     _note_times(counts, rows.known[rows.status == OK], rows.known[rows.status == FUTURE])
 
 
@@ -174,6 +175,7 @@ def _count_endings(counts: PartCounts, rows: LabelRows) -> None:
     counts.rows |= {name: n[status] for name, status in ENDINGS.items()}
     counts.rows["labels"] = len(rows.status) - n[OTHER_MODEL]
     counted = ~np.isin(rows.status, (INVALID, MISFILED, OTHER_MODEL, FUTURE))
+    counts.rows["impossible_labels"] = int((counted & rows.impossible).sum())
     _note_times(counts, rows.known[counted], rows.known[rows.status == FUTURE])
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.counts import ORIGINS, UNNAMED, WEIGHT_SCALE
+from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
 from contract.records import TableSchema, arrow_type
 from jobs.engines.arrays import NULL, Column, Words, join_chunks, truths
 from jobs.engines.question import Question
-from jobs.engines.spark.arrays import is_misfiled, number_texts, numbers, present, ranks
+from jobs.engines.spark.arrays import first_codes, is_misfiled, number_texts, numbers, present, ranks
 from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, ORPHAN, OTHER_MODEL, LabelRows
 
 NEVER = np.iinfo(np.int64).min
@@ -70,6 +70,7 @@ class PredictionRows:
     known: np.ndarray  # us since 1970
     version: np.ndarray  # code
     predicted: np.ndarray  # code
+    impossible: np.ndarray  # which hold a value that cannot be
 
 
 def prediction_rows(given: Rows, ids: pa.StringArray, number: np.ndarray, day: str, question: Question, classes: Words,
@@ -87,7 +88,15 @@ def prediction_rows(given: Rows, ids: pa.StringArray, number: np.ndarray, day: s
     role = _judge_roles(given.column("role"), question)
     status = np.where(role == OK, status, role)
     ours = _is_text(models, model, question.model)
-    return PredictionRows(number, status, ours, numbers(t, 0), known, version, predicted)
+    first, has_first = first_codes(given.column("top_labels"), classes)
+    impossible = _is_impossible(numbers(t, 0), given.column("confidence")) | (has_first & (first != predicted))
+    return PredictionRows(number, status, ours, numbers(t, 0), known, version, predicted, impossible)
+
+
+def _is_impossible(t: np.ndarray, probability: Column) -> np.ndarray:
+    """Says which rows have a time before 2000, or a probability that is none, by more than rounding; null says nothing."""
+    p = numbers(probability, 0.0)
+    return (t < EARLIEST) | ~((p >= -ROUNDING) & (p <= 1 + ROUNDING))
 
 
 def _judge_roles(column: Column, question: Question) -> np.ndarray:
@@ -121,6 +130,7 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
     status[(number == NULL) | ~present(t) | (_is_empty(classes, label) & ~withdraws)] = INVALID
     return LabelRows(
         number=number, status=status, t=numbers(t, 0), known=known, label=label, labeler=labeler, withdraws=withdraws,
+        impossible=_is_impossible(numbers(t, 0), said.column("selection_probability")),
         saw=saw, origin=origin_classes(said.column("origin"), np.where(unnamed, 1, saw)), unnamed=unnamed,
         shown=classes.codes(said.column("shown_label")), has_shown=present(said.column("shown_label")),
         weight=_weights_by_code(people, question.labeler_weights)[labeler],

@@ -31,6 +31,7 @@ class LabelRows:
     origin: np.ndarray  # place in ORIGINS
     label_id: Callable[[np.ndarray], np.ndarray]  # rows -> numbers; NULL for null
     withdraws: np.ndarray
+    impossible: np.ndarray  # which hold a value that cannot be
     saw: np.ndarray  # 1, 0, NULL
     weight: np.ndarray  # of the labeler's vote
     probability: np.ndarray  # NaN for null

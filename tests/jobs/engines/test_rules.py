@@ -24,7 +24,8 @@ def judged(labels, predictions=(KEPT,), question=QUESTION):
 
 
 def rows(found):
-    return {key[0]: values[0] for key, values in found["rows"]}
+    """Rows by their fate; the times of these examples are small numbers, so that all of them are before the year 2000."""
+    return {key[0]: values[0] for key, values in found["rows"] if key[0] != "impossible_labels"}
 
 
 @pytest.mark.parametrize("confidence, bin_", [(0.0, 0), (-0.0, 0), (math.nextafter(0.15, 0), 2), (0.15, 3), (1.0, 19),

@@ -8,6 +8,7 @@ from contract import jsonio
 from contract.policy import GatePolicy
 from pipeline.gates.decide import BUDGET, PASS, UNDECIDED, accuracy_gate, class_gate, decide
 from pipeline.gates.tally import RightCount, Tally
+from pipeline.gates.verdicts import NO_CLASS
 
 AS_OF = "2026-11-20T00:00:00.000000Z"
 
@@ -31,6 +32,15 @@ def test_accuracy_passes_fails_or_cannot_tell(right, verdict, code):
     assert (made["verdict"], made["exit_code"]) == (verdict, code)
     assert made["retrain"]["fires"] is (verdict == "fail")
     assert made["sentence"].startswith("Version 1 ")
+
+
+def test_labels_that_name_no_class_start_no_retraining():
+    """The verdict stays what the rule says of the counts; what is trained on `Cat` beside `cat` learns nothing."""
+    doubt = {"kind": "no class named", "version": "1", "sentence": "version 1: not one of its 200 labels names a class."}
+    made = decision(audit(0, 200), doubts=[doubt])
+    assert (made["verdict"], made["retrain"]["fires"], made["retrain"]["wanted"]) == ("fail", False, True)
+    assert made["retrain"]["reason"] == NO_CLASS and made["sentence"].endswith(f"Doubtful: {doubt['sentence']}")
+    assert decision(audit(0, 200), doubts=[doubt | {"version": "2"}])["retrain"]["fires"]
 
 
 def test_the_accuracy_gate_fails_by_the_exact_rule_per_year():

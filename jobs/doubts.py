@@ -1,0 +1,72 @@
+"""What an evaluation doubts: rows that were counted by the rules, and whose figures may yet say nothing of the model.
+
+Rows written by others lie where they were put, and counting cannot ask. So it is said on standard error and stands in the
+document (`doubts`): labels that name no class, labels under the wrong day, versions whose rows all lost against another's,
+values that cannot be.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from contract.documents.evaluation import Doubt
+from contract.stores.store import Storage
+from jobs.doubtful_rows import describe_impossible, describe_orphans, list_lost_versions
+from jobs.engines.question import Question
+from metrics.label_names import Strangers, find_missing_words, find_strangers
+from metrics.window import WindowCounts
+
+log = logging.getLogger(__name__)
+ONE_IN_LOST = 100  # a day with fewer duplicates is not looked through for a version that lost all its rows
+
+
+def find_doubts(storage: Storage, question: Question, counted: WindowCounts, classes: Mapping[str, Sequence[str]],
+                beyond: Sequence[str] = ()) -> list[Doubt]:
+    """Finds what speaks against the figures. Reads rows only for examples.
+
+    `classes` is version -> its card's class list, `beyond` the days after the window that have labels alone.
+    """
+    strangers = find_strangers(counted.total("pairs"), classes)
+    found = [_doubt("no class named", _describe_strangers(strange), strange.version) for strange in strangers]
+    found += [_doubt("missing values", f"{n:,} labels are {word!r}, no class that the model knows, and what programs write where "
+                     f"a value is missing. They count as wrong: leave such rows out, or write a null.")
+              for word, n in find_missing_words(counted.total("pairs"), classes).items()]
+    if question.role == "live":
+        found += [_doubt("without prediction", sentence) for sentence in _doubt_places(storage, counted, beyond)]
+    crowded = {d.day: d.origins for d in counted.days
+               if 0 < d.rows["predictions"] <= ONE_IN_LOST * d.rows["duplicate_predictions"]}
+    found += [_doubt("version lost", sentence, version) for version, sentence in list_lost_versions(storage, question, crowded)]
+    if odd := [day for day in counted.days if day.rows["impossible_predictions"] or day.rows["impossible_labels"]]:
+        rows = {table: sum(day.rows[f"impossible_{table}"] for day in odd) for table in ("predictions", "labels")}
+        named = " and ".join(f"{n:,} rows of {table}" for table, n in rows.items() if n)
+        found.append(_doubt("impossible values", f"{named} hold a value that cannot be and count all the same. "
+                            f"{describe_impossible(storage, question, odd[-1].day)} Correct them where they are written."))
+    return found
+
+
+def _doubt_places(storage: Storage, counted: WindowCounts, beyond: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence for labels under days without their predictions, in the window and after it; the largest such day."""
+    late = [day for day in counted.days if 2 * day.rows["orphan"] > day.rows["labels"]]
+    if late:
+        worst = max(late, key=lambda day: day.rows["orphan"])
+        more = f" (and under {len(late) - 1} days more)" if late[1:] else ""
+        yield (f"{worst.rows['orphan']:,} of {worst.rows['labels']:,} labels under labels/dt={worst.day}{more} are orphans: "
+               f"{describe_orphans(storage, worst.day)}")
+    if beyond:
+        more = f" (and {len(beyond) - 1} days more)" if beyond[1:] else ""
+        yield (f"not counted: labels/dt={beyond[0]}{more}, after the newest predictions: {describe_orphans(storage, beyond[0])}")
+
+
+def tell(doubts: Sequence[Doubt]) -> None:
+    """Says each doubt on standard error."""
+    for doubt in doubts:
+        log.warning("%s", doubt["sentence"])
+
+
+def _doubt(kind: str, sentence: str, version: str | None = None) -> Doubt:
+    return {"kind": kind, "version": version, "sentence": sentence}  # type: ignore[typeddict-item]
+
+
+def _describe_strangers(found: Strangers) -> str:
+    pairs = ", ".join(f"{label!r} (nearest: {name!r})" for label, name in found.nearest)
+    return (f"version {found.version}: not one of its {found.rows:,} labels names a class that it knows: {pairs}. They count as "
+            f"wrong. Expected labels written as the model writes its classes; until then its accuracy says nothing of it.")
