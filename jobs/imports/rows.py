@@ -68,7 +68,7 @@ def row_of(record: TableSchema, raw: Mapping[str, Any], context: Context | None 
         value = raw.get(name)
         if value is not None:
             row[name] = read_value(field, value, context)
-        if name == "label" and row["label"] is None and not row.get("withdraws"):
+        if name == "label" and row["label"] is None and not row.get("withdraws", True):  # no row of labels: needed, as below
             raise NoLabel("column 'label': expected a value, got none")
     for name in plan.needed:
         if row[name] is None and not (name == "label" and row.get("withdraws")):
