@@ -7,13 +7,14 @@ tests/contract/test_layout_is_the_only_place.py finds keys that are written anyw
 import re
 from urllib.parse import quote, unquote
 
-from contract.errors import UsageError
+from contract.errors import UsageError, shorten
 
 PREDICTIONS = "predictions"
 LABELS = "labels"
 MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of ours
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+LONGEST_NAME, LONGEST_KEY = 255, 1024  # bytes: of a file's name on a disk, of a key on S3
 # Every folder directly under a root.
 FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "keys/", "labels/", "logs/", "models/", "packages/",
            "predictions/", "runs/", "samples/", "scoring/", "tables/")
@@ -23,7 +24,23 @@ def encode_name(text: str) -> str:
     """A model's name as one folder name: percent-encoded, so that '/' or a space in it cannot move anything."""
     if not text or text in (".", ".."):
         raise UsageError(f"expected the name of a model, got {text!r}.")
-    return quote(text, safe="")
+    try:
+        folder = quote(text, safe="")
+    except UnicodeEncodeError:
+        raise UsageError(f"expected the name of a model in UTF-8, got {shorten(text)}.") from None
+    if len(folder) > LONGEST_NAME:
+        raise UsageError(f"expected the name of a model that is at most {LONGEST_NAME} bytes long as the name of a folder "
+                         f"({shorten(folder)}), got {len(folder)}. Choose a shorter one.")
+    return folder
+
+
+def may_be_key(text: str) -> bool:
+    """Whether an object under the root can have this key: no address, no path that leads elsewhere, and no longer than
+    stores take."""
+    parts = text.split("/")
+    strange = not text or text.startswith("/") or "://" in text or "\0" in text or ".." in parts
+    return not strange and len(text.encode(errors="replace")) <= LONGEST_KEY and all(
+        len(part.encode(errors="replace")) <= LONGEST_NAME for part in parts)
 
 
 def decode_name(folder: str) -> str:
@@ -329,6 +346,12 @@ def api_key(key_id: str) -> str:
     return f"{api_keys()}{key_id}.json"
 
 
+def api_key_of(key: str) -> str | None:
+    """The inverse of `api_key`: the id that a document's key names; None for what else lies in that folder."""
+    match = re.fullmatch(r"keys/([^/]+)\.json", key)
+    return match[1] if match else None
+
+
 def erasures() -> str:
     """The folder of the documents of all erased images."""
     return "erasures/"
@@ -337,6 +360,12 @@ def erasures() -> str:
 def erasure(sha256: str) -> str:
     """The document of one erased image."""
     return f"{erasures()}{sha256}.json"
+
+
+def erasure_of(key: str) -> str | None:
+    """The inverse of `erasure`: the image's hash; None for what else lies in that folder."""
+    match = re.fullmatch(r"erasures/([0-9a-f]{64})\.json", key)
+    return match[1] if match else None
 
 
 def step(model: str, digest: str) -> str:

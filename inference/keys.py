@@ -10,15 +10,16 @@ import hmac
 import logging
 import re
 import secrets
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from command.command import Outcome, run, stage_command
+from command.options import FiniteRange
+from command.process import end_with
 from contract import clock, layout
 from contract.documents.document import Document
-from contract.errors import Mismatch, NotFound, UsageError
+from contract.errors import DamagedDocument, NotFound, UsageError, pass_over
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
@@ -73,11 +74,7 @@ class KeyRing:
     def add(self, name: str, roles: Iterable[str], rate: float | None = None) -> str:
         """Makes a key and returns its token, which cannot be read again."""
         roles = sorted(set(roles))
-        unknown = [r for r in roles if r not in ROLES]
-        if unknown or not roles:
-            raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
-        if not name.strip() or len(name) > 100:
-            raise UsageError(f"expected a name of 1 to 100 characters, got {len(name.strip())}.")
+        check_key(name, roles)
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "key"
         secret, id_ = secrets.token_urlsafe(32), f"{slug}-{secrets.token_hex(3)}"
         key = Key(id=id_, name=name.strip(), roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate)
@@ -85,9 +82,23 @@ class KeyRing:
         return f"{id_}.{secret}"
 
     def list_keys(self) -> list[Key]:
-        """Reads all keys, revoked ones too, by id."""
-        ids = [layout.document_name(e.key) for e in self.storage.list(layout.api_keys())]
-        return [Key.load(self.storage, layout.api_key(i)) for i in ids if KEY_ID.fullmatch(i)]
+        """Reads all keys, revoked ones too, by id; one that cannot be read is named, and passed over."""
+        return self._read_all()[0]
+
+    def _read_all(self) -> tuple[list[Key], int]:
+        """All keys by id, and how many cannot be read."""
+        keys, damaged = [], 0
+        for entry in self.storage.list(layout.api_keys()):
+            if not KEY_ID.fullmatch(layout.api_key_of(entry.key) or ""):
+                continue
+            try:
+                keys.append(Key.load(self.storage, entry.key))
+            except NotFound:  # removed while we looked
+                continue
+            except DamagedDocument as error:
+                pass_over(error)
+                damaged += 1
+        return keys, damaged
 
     def revoke(self, key_id: str) -> Key:
         """Ends a key; replicas refuse it within `CACHE_SECONDS`. Revoked again, nothing changes."""
@@ -101,8 +112,9 @@ class KeyRing:
         return key
 
     def has_working_key(self) -> bool:
-        """Says whether a key exists that still works."""
-        return any(k.revoked_at is None for k in self.list_keys())
+        """Says whether a key exists that still works, or may: a damaged one must not let a stranger become administrator."""
+        keys, damaged = self._read_all()
+        return damaged > 0 or any(k.revoked_at is None for k in keys)
 
     def _read_key(self, key_id: str) -> Key | None:
         try:
@@ -136,17 +148,17 @@ class KeyRing:
         return key.to_caller() if key and key.revoked_at is None else None
 
     def _list_etags(self) -> Mapping[str, str]:
-        etags = {layout.document_name(e.key): e.etag for e in self._reader.list(layout.api_keys())}
+        etags = {layout.api_key_of(e.key): e.etag for e in self._reader.list(layout.api_keys())}
         if not etags:
             self._reader.read(layout.MARKER)  # a root that is not mounted shows no keys; that is no word about them
-        return {id_: etag for id_, etag in etags.items() if id_ == SESSION or KEY_ID.fullmatch(id_)}
+        return {id_: etag for id_, etag in etags.items() if id_ and (id_ == SESSION or KEY_ID.fullmatch(id_))}
 
     def _read_document(self, id_: str) -> Key | Secret | None:
         try:
             return (Secret if id_ == SESSION else Key).load(self._reader, layout.api_key(id_))
         except NotFound:
             return None
-        except (Mismatch, ValueError) as error:  # one damaged document must not stop the others
+        except (DamagedDocument, ValueError) as error:  # one damaged document must not stop the others
             log_event("key document is damaged", logging.ERROR, key=id_, error=str(error))
             return None
 
@@ -209,6 +221,15 @@ class KeyRing:
         return self.add(name, ["admin"])
 
 
+def check_key(name: str, roles: Sequence[str]) -> None:
+    """Raises UsageError for a name or roles that no key can have."""
+    unknown = [r for r in roles if r not in ROLES]
+    if unknown or not roles:
+        raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
+    if not name.strip() or len(name) > 100:
+        raise UsageError(f"expected a name of 1 to 100 characters, got {len(name.strip())}.")
+
+
 def judge(token: str, key: Key | None) -> Caller | None:
     """Returns the caller of a token whose id is that of `key`; None when it is unknown, wrong or revoked.
 
@@ -239,9 +260,10 @@ def group() -> None:
 @stage_command("add")
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), required=True, help="Repeat for several.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Most requests per second at one replica.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="Most requests per second at one replica.")
 def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: float | None) -> Outcome:
     """Makes a key for NAME and prints its token, once."""
+    check_key(name, roles)  # before there is a root
     token = KeyRing(open_root(settings.need_root(), create=True)).add(name, roles, rate)
     text = f"{token}\nKeep it: it is shown once and stored nowhere. Send it as `Authorization: Bearer {token}`."
     return Outcome(document={"id": token.partition(".")[0], "name": name, "roles": sorted(set(roles)), "token": token},
@@ -276,4 +298,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -18,6 +18,7 @@ from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
 from contract.errors import ForeignSchema, NotFound
 from contract.registry import Registry
+from contract.rows.models import require_model
 from contract.samples import Sample
 from contract.stores.store import Storage, create_if_absent
 from jobs.engines import day_files
@@ -54,6 +55,7 @@ class Counted:
 def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
     question = request.question
+    require_model(storage, question.model)
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
     counted = count(storage, request, window.days)
     warn_of_unknown_roles(storage, question, counted.window)

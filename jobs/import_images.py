@@ -7,7 +7,6 @@ FOLDER/<class>/<picture>; metadata (EXIF, GPS) is stripped before a picture is s
 """
 
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock, labels, layout
 from contract.errors import BadImage, EmptyData
 from contract.settings import Settings
@@ -84,4 +84,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

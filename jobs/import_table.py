@@ -9,7 +9,6 @@ import again changes nothing.
 """
 
 import hashlib
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.days import prediction_days
 from contract.errors import ForeignSchema
@@ -155,4 +155,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

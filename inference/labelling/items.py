@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
 from contract.confidence import NO_BIN, confidence_bins
+from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, draw_rows, uniform
@@ -41,7 +42,7 @@ def list_files(storage: Storage, day: str) -> list[Entry]:
 def count_cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
     """Counts the live predictions of the model in each cell; a prediction in two files counts once."""
     seen = {i.prediction_id: Cell(i.predicted, i.bin) for e in list_files(storage, day)
-            for i in read_items(storage, e.key, model, day)}
+            for i in read_items_or_none(storage, e.key, model, day)}
     return dict(Counter(seen.values()))
 
 
@@ -62,6 +63,15 @@ def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 
 
+def read_items_or_none(storage: Storage, key: str, model: str, day: str) -> list[Item]:
+    """The same; a file that cannot be read is named, and has none."""
+    try:
+        return read_items(storage, key, model, day)
+    except ForeignSchema as error:
+        pass_over(error)
+        return []
+
+
 def _read_columns(storage: Storage, key: str) -> pa.Table:
     """Reads COLUMNS of a file, null where it has no such column.
 
@@ -71,8 +81,11 @@ def _read_columns(storage: Storage, key: str) -> pa.Table:
 
     table = read_columns(storage, key, COLUMNS, REQUIRED)
     types = {"confidence": pa.float64()}
-    return pa.table({c: table[c].cast(types.get(c, pa.string())) if c in table.column_names
-                     else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})
+    try:
+        return pa.table({c: table[c].cast(types.get(c, pa.string())) if c in table.column_names
+                         else pa.nulls(len(table), types.get(c, pa.string())) for c in COLUMNS})
+    except pa.ArrowException as error:
+        raise ForeignSchema(f"{storage.uri(key)}: expected texts and a number as confidence, got: {error}.") from error
 
 
 def _bin_confidences(confidence: pa.ChunkedArray) -> list[int | None]:
@@ -101,6 +114,6 @@ class DrawnItems:
         return self._ordered[1]
 
     def _draw_from(self, key: str) -> list[Item]:
-        rows = read_items(self.storage, key, self.sample.model, self.sample.day)
+        rows = read_items_or_none(self.storage, key, self.sample.model, self.sample.day)
         chosen = draw_rows(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
         return [rows[i]._replace(p=p) for i, p in chosen]

@@ -12,6 +12,7 @@ called it wrong may be asked for that once. Otherwise nobody is asked twice abou
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 from contract import clock, jsonio, layout, samples
 from contract.counts import UNNAMED
-from contract.errors import AlreadyExists, NotFound, UsageError
+from contract.errors import AlreadyExists, DamagedDocument, NotFound, UsageError, pass_over
 from contract.labels import normalise
 from contract.samples import Sample
 from contract.sequence import NumberedDocuments
@@ -30,6 +31,8 @@ from inference.labelling.items import DrawnItems, Item
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
 SECOND_OPINION = "second-opinion"
+DOCUMENT = re.compile(r"(batch-[0-9]{1,9}|answer-[0-9]{1,9}-[0-9]{1,9})\.json")
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Judged(NamedTuple):
@@ -62,16 +65,26 @@ class Queue:
         self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Batch | Answers] = {}
+        self._damaged: dict[str, str] = {}  # name -> etag it was read under
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Reads the batches and answers that are new; those read before never change."""
+        """Reads the batches and answers that are new; those read before never change.
+
+        One that cannot be read is named once: its items are handed out again, its number is not.
+        """
         for entry in self.storage.list(self.folder):
-            name = entry.key.removeprefix(self.folder).removesuffix(".json")
-            if name != "sample" and name not in self._known:
-                document = Batch if name.startswith("batch-") else Answers
-                self._known[name] = document.load(self.storage, entry.key)
+            found = DOCUMENT.fullmatch(entry.key.removeprefix(self.folder))
+            if found is None or found[1] in self._known:
+                continue
+            document = Batch if found[1].startswith("batch-") else Answers
+            try:
+                self._known[found[1]] = document.load(self.storage, entry.key)
+            except DamagedDocument as error:
+                if self._damaged.get(found[1]) != entry.etag:
+                    pass_over(error)
+                self._damaged[found[1]] = entry.etag
 
     def list_batches(self) -> dict[int, Batch]:
         """Returns all batches by number."""
@@ -125,7 +138,7 @@ class Queue:
             mine = given.get(_identify(holder)) if holder else None
             completes = mine == UNNAMED and times[prediction_id] == 1
             asked_before = holder is not None and _identify(holder) in given and not completes
-            if item.image_sha256 is None or item.image_uri is None or prediction_id in held or asked_before:
+            if not SHA256.fullmatch(item.image_sha256 or "") or item.image_uri is None or prediction_id in held or asked_before:
                 continue
             found = Waiting(item, sum(label is not None for label in given.values()), _waits_for_class(item, given.values()),
                             completes)
@@ -147,7 +160,8 @@ class Queue:
         """
         while True:
             self.refresh()
-            after = max(self.list_batches(), default=0)
+            after = max((int(name.partition("-")[2]) for name in (*self._known, *self._damaged) if name.startswith("batch-")),
+                        default=0)
             chosen = self._choose_items(self.list_waiting(holder), size)
             if not chosen:
                 return None

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract.documents.card import Card
-from contract.registry import HistoryEntry, Registry
+from contract.documents.history import HistoryEntry
+from contract.errors import DamagedDocument
+from contract.registry import Registry
 from inference.auth import Caller, require
 from inference.pages.site import Site, run_in_thread
 
@@ -29,11 +31,20 @@ def make_router(site: Site) -> APIRouter:
 
 def _read_facts(site: Site, name: str) -> dict[str, Any]:
     registry = Registry(site.storage, name)
-    newest = registry.newest()
-    return {"live": newest.state.live if newest else None,
-            "versions": [_describe_version(registry.card(v)) for v in reversed(registry.versions())],
-            "history": [_describe_change(r) for r in reversed(registry.history())],
-            "thresholds": sorted(newest.state.thresholds.items()) if newest else []}
+    newest, wrong = registry.newest_known()
+    records, damaged = registry.history_known()
+    if wrong:  # the same of the newest record, and how it is repaired
+        damaged = [wrong, *(text for text in damaged if not wrong.startswith(text))]
+    cards = []
+    for version in reversed(registry.versions()):
+        try:
+            cards.append(registry.card(version))
+        except DamagedDocument as error:
+            damaged.append(str(error))
+    return {"live": newest.state.live if newest else None, "versions": [_describe_version(card) for card in cards],
+            "history": [_describe_change(r) for r in reversed(records)],
+            "thresholds": sorted(newest.state.thresholds.items()) if newest else [],
+            "damaged": [text.replace(f"{site.storage.root}/", "") for text in damaged]}
 
 
 def _describe_version(card: Card) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from random import SystemRandom
@@ -12,12 +13,13 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from contract import clock
-from contract.errors import UsageError
+from contract.errors import DamagedDocument, UsageError
 from inference.auth import LARGEST_FORM, Caller, Refused
 from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.queue import Queue, list_days_with_sample, parse_answers
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, may_answer
+from inference.telemetry import log_event
 
 DAYS_SHOWN = 30
 MOST_ITEMS = 200
@@ -45,8 +47,13 @@ def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
     if day:
         chosen = clock.parse_day(day)
         return Choice(model, kind, days, chosen, site.find_queue(model, chosen, kind))
-    for candidate in days:
-        queue = site.find_queue(model, candidate, kind)
+    for candidate in list(days):
+        try:
+            queue = site.find_queue(model, candidate, kind)
+        except DamagedDocument as error:  # one sample that cannot be read stops no other
+            log_event("sample passed over", logging.WARNING, error=str(error))
+            days.remove(candidate)
+            continue
         if queue and queue.count_progress()["waiting"]:
             return Choice(model, kind, days, candidate, queue)
     if not days:

@@ -35,7 +35,7 @@ CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-
 HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
-          errors.BadLabel: 422}
+          errors.BadLabel: 422, errors.DamagedDocument: 503}
 # Address, name, and the role that it needs.
 NAVIGATION = (("/", "Classify", "predict"), ("/audit", "Audit", "label"), ("/review", "Review", "label"),
               ("/models", "Models", "read"), ("/reports", "Reports", "read"))
@@ -113,8 +113,9 @@ class Site:
         """Reads the class list of what is live; empty for a model that is in no registry."""
         registry = Registry(self.storage, model)
         try:
-            return registry.card(registry.live()).classes
-        except (errors.NoSuchModel, errors.NoSuchVersion):
+            newest, _ = registry.newest_known()
+            return registry.card(newest.state.live).classes if newest and newest.state.live else []
+        except (errors.DamagedDocument, errors.NoSuchVersion):
             return []
 
     def find_queue(self, model: str, day: str, kind: str) -> Queue | None:
