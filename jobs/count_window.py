@@ -16,7 +16,7 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
-from contract.errors import ForeignSchema, NotFound
+from contract.errors import DamagedDocument, ForeignSchema, NotFound, pass_over
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.samples import Sample
@@ -171,6 +171,9 @@ def find_learnt(storage: Storage, model: str) -> Learnt | None:
         last = manifest.load(storage, dataset).window.get("to") if dataset else None
     except NotFound:  # trained elsewhere, or the dataset was deleted since
         dataset, last = None, None
+    except DamagedDocument as error:
+        pass_over(error)
+        last = None
     return Learnt(newest.state.live, dataset, last)
 
 
