@@ -67,5 +67,5 @@ setup(
     package_data={name: ["*.json", "*.properties", "*.sh", "templates/**/*", "static/**/*"] for name in PACKAGES},
     install_requires=pinned(BASE),
     extras_require=extras,
-    entry_points={"console_scripts": ["trueup = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["trueup = pipeline.cli:script"]},
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from command.options import check_arguments
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
 from contract.settings import is_submitted
@@ -83,6 +84,7 @@ def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
 
 def _run(command: click.Command, arguments: list[str], prog_name: str | None) -> int:
     try:
+        check_arguments(arguments)
         code = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.errors import UsageError
+from command.settings_file import parse_settings
+from contract.errors import UsageError, shorten
 from contract.policy import GatePolicy
 from contract.settings import Section, Settings
 
@@ -38,7 +39,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise UsageError(f"setting {key!r} (from {origins.get(key, 'the settings')}): {first['msg']}, "
-                         f"got {first['input']!r}. `trueup config` lists all settings.") from None
+                         f"got {shorten(first['input'])}. `trueup config` lists all settings.") from None
 
 
 def with_options(settings: Settings, **options: Any) -> Settings:
@@ -53,23 +54,20 @@ def with_options(settings: Settings, **options: Any) -> Settings:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}.") from None
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {shorten(first['input'])}.") from None
 
 
 def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
-    import yaml
-
     file = Path(path or DEFAULT_FILE)
-    if not file.exists():
-        if path:
-            raise UsageError(f"settings file {path!r}: no such file.")
-        return str(file), []
     try:
-        content = yaml.safe_load(file.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"settings file {str(file)!r} is no YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"settings file {str(file)!r}: expected `name: value` lines, got {type(content).__name__}.")
+        data = file.read_bytes()
+    except FileNotFoundError:
+        if path:
+            raise UsageError(f"settings file {path!r}: no such file.") from None
+        return str(file), []
+    except (OSError, ValueError) as error:  # a folder, a file of somebody else's, a name that is none
+        raise UsageError(f"settings file {shorten(str(file))} cannot be read: {error}.") from None
+    content = parse_settings(data, f"settings file {str(file)!r}")
     return str(file), list(_flatten(content))
 
 
@@ -111,13 +109,18 @@ def _parse_value(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # no YAML, a day or a number that there is not, nested too deeply
         return text
 
 
 def _put(merged: dict[str, Any], key: str, value: Any) -> None:
     section, _, inner = key.partition(".")
-    if inner:
-        merged.setdefault(section, {})[inner] = value
-    else:
+    if section == "origins":
+        raise UsageError("setting 'origins': there is no such setting. `trueup config` lists all settings.")
+    if not inner:
         merged[section] = value
+        return
+    if not isinstance(merged.setdefault(section, {}), dict):
+        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shorten(merged[section])}. "
+                         f"`trueup config` lists all settings.")
+    merged[section][inner] = value

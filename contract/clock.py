@@ -9,9 +9,10 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from contract.errors import UsageError
+from contract.errors import UsageError, shorten
 
 CLOCK_FILE = "TRUEUP_CLOCK_FILE"
+MOST_SHIFT = 100 * 366 * 86400.0  # seconds
 US_PER_HOUR = 3_600_000_000
 US_PER_DAY = 24 * US_PER_HOUR
 MS_PER_DAY = US_PER_DAY // 1000
@@ -24,7 +25,10 @@ def offset() -> float:
     if not path:
         return 0.0
     try:
-        return float(Path(path).read_text().strip() or 0)
+        seconds = float(Path(path).read_text().strip() or 0)
+        if not abs(seconds) <= MOST_SHIFT:
+            raise ValueError(f"{seconds:g}, more than a hundred years")
+        return seconds
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{CLOCK_FILE} names {path!r}: expected a file with a number of seconds, got {error}. "
@@ -86,9 +90,9 @@ def parse_moment(text: str) -> datetime:
             end = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time(), UTC)
             return end - timedelta(microseconds=1)
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no moment: expected ISO 8601, for example 2026-11-20T08:00:00Z.") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:  # also one that lies before year 1 or after 9999 in UTC
+        raise UsageError(f"{shorten(text)} is no moment: expected ISO 8601, for example 2026-11-20T08:00:00Z.") from error
 
 
 def parse_day(text: str) -> str:
@@ -96,7 +100,7 @@ def parse_day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise UsageError(f"{text!r} is no day: expected YYYY-MM-DD, for example 2026-11-20.") from error
+        raise UsageError(f"{shorten(text)} is no day: expected YYYY-MM-DD, for example 2026-11-20.") from error
 
 
 def iso(moment: datetime) -> str:

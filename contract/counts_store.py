@@ -6,6 +6,7 @@ both created exclusively: two runs at once write the same content, and an older 
 
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,6 +21,8 @@ from contract.stores.store import Storage, create_if_absent
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NUMBER = re.compile(r"(-?[0-9]{1,18})\.json")
 
 
 class CountsDocument(Document):
@@ -63,8 +66,8 @@ class CountsDocument(Document):
 def find(storage: Storage, model: str, day: str, inputs: str, as_of: int) -> CountsDocument | None:
     """The newest document of these inputs that is good at `as_of`, or None."""
     folder = layout.counts(model, day, inputs)
-    names = (e.key[len(folder):] for e in storage.list(folder))
-    numbers = sorted((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].lstrip("-").isdigit()), reverse=True)
+    names = (NUMBER.fullmatch(e.key[len(folder):]) for e in storage.list(folder))
+    numbers = sorted((int(found[1]) for found in names if found), reverse=True)
     for number in (n for n in numbers if n <= as_of):
         document = CountsDocument.load(storage, layout.counts_document(model, day, f"{inputs}/{number}"))
         if document.is_good_at(as_of):

@@ -3,10 +3,12 @@
 The command line turns them into exit codes (command/command.py); libraries raise, and never exit.
 """
 
+import logging
 import re
 import reprlib
 from typing import ClassVar
 
+log = logging.getLogger("trueup")
 DONE, ERROR, USAGE, GATE_SAYS_NO, CANNOT_TELL = 0, 1, 2, 3, 4
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -116,6 +118,10 @@ class Mismatch(TrueupError):
     """Rows read differ from what a manifest or a file promises."""
 
 
+class DamagedDocument(Mismatch):
+    """A document that is no JSON, has another shape than its kind, or was written by a newer release."""
+
+
 class LeakageFound(TrueupError):
     """A row would stand on two sides of a split."""
 
@@ -128,3 +134,8 @@ class TrialFailed(TrueupError):
 
 class TrainingFailed(TrueupError):
     """A rank, an executor or the launcher failed; the run can be resumed from its checkpoint."""
+
+
+def pass_over(error: TrueupError) -> None:
+    """Names on standard error what cannot be read, for those who go on without it."""
+    log.warning("passed over: %s", error)

@@ -10,8 +10,9 @@ from typing import Any
 
 from contract import layout
 from contract.counts import RULES
+from contract.documents.decision import Judgement
 from contract.documents.evaluation import Evaluation, parse
-from contract.errors import NotFound
+from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.storage import read_json
 from contract.stores.store import Storage
 
@@ -31,6 +32,17 @@ def newest(storage: Storage, model: str) -> str:
     return found
 
 
+def find_newest_readable(storage: Storage, model: str) -> str:
+    """The newest evaluation that can be read; damaged ones are named on standard error. NotFound when there is none."""
+    for name in _newest_first(storage, model):
+        try:
+            read_evaluation(storage, model, name)
+            return name
+        except DamagedDocument as error:
+            pass_over(error)
+    return newest(storage, model)
+
+
 def find_newest_to_judge(storage: Storage, model: str) -> str:
     """The newest evaluation that can be a verdict; where none can, the newest; NotFound when there is none."""
     for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
@@ -46,20 +58,33 @@ def is_verdict(evaluation: Evaluation) -> bool:
     return evaluation["role"] == "live" and evaluation["window"]["to"] >= (evaluation.get("newest_day") or "")
 
 
-def find_verdict(storage: Storage, model: str, live: str | None) -> dict[str, Any] | None:
+def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
     """The newest decision on the live version (None: on any) that is a verdict; None while there is none.
 
     A decision on another version, role or window is passed over, so that neither a rollback nor a report changes what is
-    said of the live version.
+    said of the live version. So is one that cannot be read, or whose evaluation cannot; `damaged` is told each.
     """
     for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
         try:
-            decision = read_json(storage, layout.decision(model, name))
-        except NotFound:
-            continue
-        if live in (None, decision["version"]) and is_verdict(read_evaluation(storage, model, name)):
-            return decision
+            decision = read_decision(storage, model, name)
+            if decision is None or live not in (None, decision["version"]):
+                continue
+            if is_verdict(read_evaluation(storage, model, name)):
+                return decision
+        except DamagedDocument as error:
+            damaged.append(str(error))
     return None
+
+
+def read_decision(storage: Storage, model: str, evaluation_id: str) -> dict[str, Any] | None:
+    """Reads the decision on an evaluation; None while it is not judged. DamagedDocument when it is no decision."""
+    key = layout.decision(model, evaluation_id)
+    try:
+        decision = read_json(storage, key)
+    except NotFound:
+        return None
+    Judgement.parse(decision, storage.uri(key))
+    return decision
 
 
 def _newest_first(storage: Storage, model: str) -> Iterator[str]:
@@ -68,12 +93,19 @@ def _newest_first(storage: Storage, model: str) -> Iterator[str]:
     for _, same_second in groupby(names, key=lambda name: name.partition("-")[0]):
         finished = [n for n in same_second if storage.exists(layout.evaluation_document(model, n))]
         if len(finished) > 1:
-            finished.sort(key=lambda n: (read_evaluation(storage, model, n)["as_of"], n), reverse=True)
+            finished.sort(key=lambda n: (_read_as_of(storage, model, n), n), reverse=True)
         yield from finished
 
 
+def _read_as_of(storage: Storage, model: str, name: str) -> str:
+    try:
+        return read_evaluation(storage, model, name)["as_of"]
+    except DamagedDocument:  # behind those that tell; whoever takes it says what is wrong
+        return ""
+
+
 def read_evaluation(storage: Storage, model: str, evaluation_id: str) -> Evaluation:
-    """Reads an evaluation. NotFound names the newest there are; Mismatch names a damaged document and its first wrong field."""
+    """Reads an evaluation. NotFound names the newest there are; DamagedDocument names the document and its first wrong field."""
     found = find_evaluation(storage, model, evaluation_id)
     if found is None:
         there = ", ".join(storage.folders(layout.evaluations(model))[-NAMED:]) or "none"
@@ -83,7 +115,7 @@ def read_evaluation(storage: Storage, model: str, evaluation_id: str) -> Evaluat
 
 
 def find_evaluation(storage: Storage, model: str, evaluation_id: str) -> Evaluation | None:
-    """Reads an evaluation; None while its document is not there. Mismatch when it is damaged."""
+    """Reads an evaluation; None while its document is not there. DamagedDocument when it is none."""
     key = layout.evaluation_document(model, evaluation_id)
     try:
         data = storage.read(key)

@@ -9,10 +9,10 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from contract.errors import UsageError, shorten
+from contract.stores.store import LONGEST_NAME
 
 PREDICTIONS = "predictions"
 LABELS = "labels"
-LONGEST_NAME = 255  # of a folder on a disk
 MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of ours
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -26,13 +26,13 @@ def encode_name(text: str) -> str:
     if not text or text in (".", ".."):
         raise UsageError(f"expected the name of a model, got {text!r}.")
     try:
-        name = quote(text, safe="")
+        folder = quote(text, safe="")
     except UnicodeEncodeError:
-        raise UsageError(f"expected the name of a model, got {shorten(text)}, which is no Unicode text.") from None
-    if len(name) > LONGEST_NAME:
-        raise UsageError(f"expected the name of a model of at most {LONGEST_NAME} bytes, percent-encoded; got {len(name):,}: "
-                         f"{shorten(text)}.")
-    return name
+        raise UsageError(f"expected the name of a model in UTF-8, got {shorten(text)}.") from None
+    if len(folder) > LONGEST_NAME:
+        raise UsageError(f"expected the name of a model that is at most {LONGEST_NAME} bytes long as the name of a folder "
+                         f"({shorten(folder)}), got {len(folder)}. Choose a shorter one.")
+    return folder
 
 
 def decode_name(folder: str) -> str:
@@ -351,6 +351,12 @@ def api_key(key_id: str) -> str:
     return f"{api_keys()}{key_id}.json"
 
 
+def api_key_of(key: str) -> str | None:
+    """The inverse of `api_key`: the id that a document's key names; None for what else lies in that folder."""
+    match = re.fullmatch(r"keys/([^/]+)\.json", key)
+    return match[1] if match else None
+
+
 def erasures() -> str:
     """The folder of the documents of all erased images."""
     return "erasures/"
@@ -359,6 +365,12 @@ def erasures() -> str:
 def erasure(sha256: str) -> str:
     """The document of one erased image."""
     return f"{erasures()}{sha256}.json"
+
+
+def erasure_of(key: str) -> str | None:
+    """The inverse of `erasure`: the image's hash; None for what else lies in that folder."""
+    match = re.fullmatch(r"erasures/([0-9a-f]{64})\.json", key)
+    return match[1] if match else None
 
 
 def step(model: str, digest: str) -> str:

@@ -7,14 +7,30 @@ judged, so that a policy judges what somebody chose, and nothing else.
 """
 
 import sys
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MOST, MOST_DAYS, MOST_SECONDS = 1 << 53, 36_500, 1_000_000_000  # beyond these, sums and moments overflow
 
 
-class GatePolicy(BaseModel):
+class Limited(BaseModel):
+    """Settings whose numbers are finite, and no larger than what they are added to; unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        for name, value in self:
+            most = MOST_DAYS if name.endswith("days") else MOST_SECONDS if name.endswith(("seconds", "_s")) else MOST
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int | float) and abs(number) > most:
+                    raise ValueError(f"{name}: expected at most {most:,}")
+        return self
+
+
+class GatePolicy(Limited):
     """Bounds and error rates. A bound that is null is not judged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_accuracy: float | None = Field(0.90, gt=0, lt=1, description="the live version's accuracy must be at least this")
     min_new_labels: int = Field(50, ge=0, description="labels of one trusted origin that the accuracy gate needs, and "

@@ -7,15 +7,17 @@ win: a record is created under the next number, exclusively (contract.sequence).
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from contract import clock, jsonio, layout
 from contract.documents.card import Card
-from contract.documents.document import Document
+from contract.documents.history import Claim, HistoryEntry, State
 from contract.errors import (
     AlreadyExists,
     BadWeights,
+    DamagedDocument,
     NoConditionalWrites,
     NoSuchModel,
     NoSuchVersion,
@@ -26,24 +28,7 @@ from contract.errors import (
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage, create_if_absent
 
-
-class State(Document):
-    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights."""
-
-    live: str | None = None
-    aliases: dict[str, str] = {}
-    thresholds: dict[str, float] = {}
-    overrides: list[dict[str, Any]] = []
-    deleted: list[str] = []
-
-
-class HistoryEntry(Document):
-    """One history record: the change and the whole state after it."""
-
-    seq: int
-    at: str
-    change: dict[str, Any]
-    state: State
+VERSION = re.compile("[1-9][0-9]{0,18}")
 
 
 class Registry:
@@ -60,13 +45,15 @@ class Registry:
         """Takes the next version number for good. A run that asks again (after a crash) gets the one it has."""
         if run and (mine := self._claim_of(run)):
             return mine
-        return str(self._claims.add({"by": by, "run": run, "at": clock.iso(clock.now())}))
+        return str(self._claims.add(Claim(by=by, run=run, at=clock.iso(clock.now())).to_dict()))
 
     def _claim_of(self, run: str) -> str | None:
-        newest = self._claims.newest()
-        for n in range(newest[0] if newest else 0, 0, -1):
-            if self._claims.get(n).get("run") == run:
-                return str(n)
+        for n in range(self._claims.newest_number(), 0, -1):
+            try:
+                if Claim.load(self.storage, self._claims.key(n)).run == run:
+                    return str(n)
+            except DamagedDocument:  # it is not this run's, or the run gets another number: none is given twice
+                continue
         return None
 
     def write_version(self, card: Card, weights: Path) -> None:
@@ -86,16 +73,24 @@ class Registry:
     def versions(self) -> list[str]:
         """Versions that have a card, in order of their numbers."""
         names = self.storage.folders(layout.versions(self.model))
-        made = [n for n in names if n.isdigit() and self.storage.exists(layout.card(self.model, n))]
+        made = [n for n in names if VERSION.fullmatch(n) and self.storage.exists(layout.card(self.model, n))]
         return sorted(made, key=int)
 
     def card(self, version: str) -> Card:
         """The card of a version; NoSuchVersion names those that there are."""
+        return self._read_card(version)[0]
+
+    def _read_card(self, version: str) -> tuple[Card, str]:
+        """The card of a version, and the sha256 of its bytes."""
+        key = layout.card(self.model, version)
         try:
-            return Card.load(self.storage, layout.card(self.model, version))
+            if not VERSION.fullmatch(version):  # of other services' logs, which may say anything
+                raise NotFound(version)
+            data = self.storage.read(key)
         except NotFound:
             there = ", ".join(self.versions()) or "none"
             raise NoSuchVersion(f"model {self.model!r} has no version {version!r}; it has: {there}.") from None
+        return Card.parse(jsonio.parse(data, self.storage.uri(key)), self.storage.uri(key)), hashlib.sha256(data).hexdigest()
 
     def ancestors(self, *versions: str, missing_ok: bool = False) -> Iterator[Card]:
         """Yields the cards of versions and of all that they descend from, each once: these first, then their parents.
@@ -117,21 +112,85 @@ class Registry:
                 waiting.append(card.parent)
 
     def weights(self, version: str) -> bytes:
-        """The safetensors bytes of a version, checked against the card's sha256."""
-        card = self.card(version)
+        """The safetensors bytes of a version; see `load`."""
+        return self.load(version)[1]
+
+    def load(self, version: str) -> tuple[Card, bytes]:
+        """The card of a version and its safetensors bytes, which are what was published.
+
+        BadWeights: the weights have another sha256 than the card says, or the card another than the history says.
+        """
+        card, digest = self._read_card(version)
+        newest, _ = self.newest_known()
+        self._check_card(version, digest, newest.state if newest else State())
         data = self.storage.read(layout.weights(self.model, version))
         found = hashlib.sha256(data).hexdigest()
         if found != card.weights_sha256:
             raise BadWeights(f"{self.model} version {version}: the card says sha256 {card.weights_sha256}, the weights "
                              f"have {found}. The file was damaged or replaced; publish the version again.")
-        return data
+        return card, data
+
+    def _check_card(self, version: str, digest: str, state: State) -> None:
+        """A card that was changed after its version was live would vouch for any weights."""
+        expected = state.cards.get(version, digest)
+        if digest != expected:
+            raise BadWeights(f"{self.model} version {version}: the history says that its card has the sha256 {expected}, it has "
+                             f"{digest}. It was changed after it was made live. Restore {layout.card(self.model, version)}, or "
+                             f"publish again, which makes a new version.")
 
     # -- history ----------------------------------------------------------------------------------------------------
 
     def newest(self) -> HistoryEntry | None:
-        """The newest history record, or None before the first."""
+        """The newest history record, or None before the first. DamagedDocument says how it is repaired."""
+        with suppress(DamagedDocument):
+            return self._read_newest()
+        self._history.forget()  # it may have been repaired since it was read
+        try:
+            return self._read_newest()
+        except DamagedDocument as error:
+            n = self._history.newest_number()
+            repair = (f"{layout.live(self.model)} is a copy of that record: put it in its place."
+                      if self._read_copy(n) else "Until then nothing can be made live.")
+            raise DamagedDocument(f"{error} {repair}") from error
+
+    def _read_newest(self) -> HistoryEntry | None:
         found = self._history.newest()
-        return HistoryEntry.parse(found[1], self.storage.uri(self._history.key(found[0]))) if found else None
+        return self._parse(*found) if found else None
+
+    def newest_known(self) -> tuple[HistoryEntry | None, str | None]:
+        """The newest record and None; where it is damaged, what is known of it, and what is wrong with it.
+
+        That is its copy in `live.json`, or else the record before it. For those who go on with what there is; who
+        changes something asks `newest`.
+        """
+        try:
+            return self.newest(), None
+        except DamagedDocument as error:
+            n = self._history.newest_number()
+            if (copy := self._read_copy(n)) is not None:
+                return copy, str(error)
+            return self._find_readable(n - 1), str(error)
+
+    def _find_readable(self, last: int) -> HistoryEntry | None:
+        for n in range(last, 0, -1):
+            with suppress(DamagedDocument, NotFound):
+                return self._parse(n, self._history.get(n))
+        return None
+
+    def _parse(self, n: int, value: Any) -> HistoryEntry:
+        record = HistoryEntry.parse(value, self._history.uri(n))
+        if record.seq != n:
+            raise DamagedDocument(f"{self._history.uri(n)}: expected record {n}, got record {record.seq}. Restore the file "
+                                  f"from a copy.")
+        return record
+
+    def _read_copy(self, n: int) -> HistoryEntry | None:
+        """`live.json`, where it is whole and a copy of record n."""
+        try:
+            copy = HistoryEntry.load(self.storage, layout.live(self.model))
+        except (NotFound, DamagedDocument):
+            return None
+        return copy if copy.seq == n else None
 
     def _read_copied_number(self) -> int:
         """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
@@ -141,10 +200,19 @@ class Registry:
             return 0
 
     def history(self) -> list[HistoryEntry]:
-        """All records, oldest first."""
+        """All records, oldest first. DamagedDocument names one that cannot be read."""
         newest = self.newest()
-        numbers = range(1, newest.seq + 1) if newest else ()
-        return [HistoryEntry.parse(self._history.get(n), self._history.key(n)) for n in numbers]
+        return [self._parse(n, self._history.get(n)) for n in range(1, newest.seq + 1)] if newest else []
+
+    def history_known(self) -> tuple[list[HistoryEntry], list[str]]:
+        """The records that can be read, oldest first; and what is wrong with the others."""
+        records, damaged = [], []
+        for n in range(1, self._history.newest_number() + 1):
+            try:
+                records.append(self._parse(n, self._history.get(n)))
+            except (DamagedDocument, NotFound) as error:
+                damaged.append(str(error))
+        return records, damaged
 
     def live(self) -> str:
         """The live version; NoSuchModel when nothing was ever promoted."""
@@ -160,41 +228,53 @@ class Registry:
 
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
         """
-        self.card(version)
-        self.check_conditional_writes()
+        _, digest = self._read_card(version)
         done = self._record_of(run, version) if run else None
         if done:
             self.publish_copy()
             return done
+        newest = self.newest()
+        state = newest.state if newest else State()
+        self._require(state, expected_live, version)
+        self._check_card(version, digest, state)
+        self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
-                            "replaces": expected_live}, {"live": version}, expected_live)
+                            "replaces": expected_live}, {"live": version}, expected_live, {version: digest})
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
-        for record in reversed(self.history()):
+        for record in reversed(self.history_known()[0]):
             if record.change.get("run") == run and record.change.get("version") == version:
                 return record
         return None
 
-    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None) -> HistoryEntry:
-        """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected."""
+    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None,
+               cards: dict[str, str] | None = None) -> HistoryEntry:
+        """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected.
+
+        `cards`: version -> sha256 of the card's bytes, kept beside those of the versions that were live before.
+        """
         while True:
             newest = self.newest()
             state = newest.state if newest else State()
-            if state.live != expected_live:
-                raise PointerMoved(f"model {self.model!r}: version {expected_live} was live when this was decided, now "
-                                   f"it is {state.live}. Look at `trueup model history` and decide again.")
-            if update.get("live") in state.deleted:
-                raise NoSuchVersion(f"{self.model} version {update['live']}: its weights were deleted, only its card is left. "
-                                    f"Name another version, or train it again.")
+            self._require(state, expected_live, update.get("live"))
             seq = newest.seq if newest else 0
             record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change,
-                            state=state.model_copy(update=update))
+                                  state=state.model_copy(update={**update, "cards": {**state.cards, **(cards or {})}}))
             try:
                 self._history.append(record.to_dict(), after=seq)
             except AlreadyExists:
                 continue
             self.publish_copy()
             return record
+
+    def _require(self, state: State, expected_live: str | None, version: str | None) -> None:
+        """PointerMoved when another version is live than was expected, NoSuchVersion when the one to be has no weights."""
+        if state.live != expected_live:
+            raise PointerMoved(f"model {self.model!r}: version {expected_live} was live when this was decided, now "
+                               f"it is {state.live}. Look at `trueup model history` and decide again.")
+        if version in state.deleted:
+            raise NoSuchVersion(f"{self.model} version {version}: its weights were deleted, only its card is left. "
+                                f"Name another version, or train it again.")
 
     def delete(self, version: str, by: str, reason: str) -> HistoryEntry:
         """Removes the weights of a version that is not live. Its card stays, for lineage and the leakage check.
@@ -208,7 +288,7 @@ class Registry:
             raise UsageError(f"{self.model} version {version} is live. Make another version live first: trueup model promote.")
         if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
-                                 {"deleted": sorted([*state.deleted, version], key=int)}, state.live)
+                                 {"deleted": sorted([*state.deleted, version], key=lambda v: (len(v), v))}, state.live)
         self.storage.delete(layout.weights(self.model, version))
         return newest
 
@@ -229,8 +309,9 @@ class Registry:
 
 
 def models(storage: Storage) -> list[str]:
-    """Names of the models under a root."""
-    return [layout.decode_name(f) for f in storage.folders(layout.models())]
+    """Names of the models under a root; a folder of somebody else's, such as a hidden one, is none."""
+    names = ((folder, layout.decode_name(folder)) for folder in storage.folders(layout.models()))
+    return [name for folder, name in names if not folder.startswith(".") and layout.encode_name(name) == folder]
 
 
 def file_sha256(path: Path) -> str:
@@ -241,6 +322,6 @@ def file_sha256(path: Path) -> str:
 
 def check_version(text: str) -> str:
     """A version number as it is written: '1', '2', …"""
-    if not re.fullmatch(r"[1-9]\d*", text):
+    if not VERSION.fullmatch(text):
         raise NoSuchVersion(f"expected a version such as 3, got {text!r}.")
     return text

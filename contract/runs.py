@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contract import clock, jsonio, layout
-from contract.documents.document import Document
-from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RunHeld, RunLost
+from contract.documents.document import Document, Moment
+from contract.errors import AlreadyExists, DamagedDocument, NoConditionalWrites, NotFound, RunHeld, RunLost
 from contract.run_owner import RunOwner, has_ended, me
 from contract.sequence import NumberedDocuments
 from contract.storage import read_json
@@ -36,10 +36,16 @@ class Plan(Document):
     model: str
     window: dict[Literal["from", "to"], str]  # prediction days, both included
     default_window: bool = False  # nobody named the days
-    as_of: str
+    as_of: Moment
     live: str  # the live version that is judged, and that a candidate may replace
     live_seq: int
     settings: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _window_has_two_ends(self) -> Self:
+        if len(self.window) < 2:
+            raise ValueError("expected a window with its first day and its last")
+        return self
 
     @property
     def days(self) -> str:
@@ -103,13 +109,13 @@ class Run:
     def holder(self) -> tuple[int, RunOwner] | None:
         """The newest owner, if there is one yet."""
         found = self.owners().newest()
-        return (found[0], RunOwner.parse(found[1], self.folder)) if found else None
+        return (found[0], RunOwner.parse(found[1], self.owners().uri(found[0]))) if found else None
 
     def end(self) -> End | None:
         """How it ended; None while it is open."""
         key = layout.run_end(self.plan.model, self.n)
         found = self._document(key)
-        return End.parse(found, self.storage.uri(key)) if found else None
+        return End.parse(found, self.storage.uri(key)) if found is not None else None
 
     def stage(self, name: str) -> dict[str, Any] | None:
         """The document of a finished stage, or None."""
@@ -177,8 +183,12 @@ class Run:
                 continue
 
     def beat(self, owner: int) -> int:
-        """How far an owner's beat has come; 0 before its first."""
-        return (self._document(layout.beat(self.plan.model, self.n, owner)) or {}).get("count", 0)
+        """How far an owner's beat has come; 0 before its first, and for one that cannot be read: its owner puts the next."""
+        try:
+            count = (self._document(layout.beat(self.plan.model, self.n, owner)) or {}).get("count")
+        except DamagedDocument:
+            return 0
+        return count if isinstance(count, int) else 0
 
 
 class Observer:
@@ -217,12 +227,12 @@ class Runs:
 
     def get(self, n: int) -> Run:
         """Run n; NotFound when there is none."""
-        return Run(self.storage, n, Plan.parse(self._sequence.get(n), self._sequence.key(n)))
+        return Run(self.storage, n, Plan.parse(self._sequence.get(n), self._sequence.uri(n)))
 
     def newest(self) -> Run | None:
         """The newest run, open or ended."""
         found = self._sequence.newest()
-        return Run(self.storage, found[0], Plan.parse(found[1], self._sequence.key(found[0]))) if found else None
+        return Run(self.storage, found[0], Plan.parse(found[1], self._sequence.uri(found[0]))) if found else None
 
     def acquire(self, make: Callable[[], Plan], timing: Timing, wait: bool = False,
                 say: Callable[[str], None] = lambda _: None) -> Run:

@@ -31,16 +31,29 @@ class NumberedDocuments:
         return self.pattern.format(n)
 
     def get(self, n: int) -> Any:
-        """Document n; NotFound when there is none."""
-        return jsonio.loads(self.storage.read(self.key(n)))
+        """Document n; NotFound when there is none, DamagedDocument when it is no JSON."""
+        return jsonio.parse(self.storage.read(self.key(n)), self.uri(n))
+
+    def uri(self, n: int) -> str:
+        """Where number n lies, for people."""
+        return self.storage.uri(self.key(n))
 
     def newest(self) -> tuple[int, Any] | None:
-        """The highest number and its document, or None. Looks once, then probes n + 1 (S3 keys are consistent)."""
+        """The highest number and its document, or None; DamagedDocument when that is no JSON."""
+        newest = self.newest_number()
+        return (newest, jsonio.parse(self._data, self.uri(newest))) if newest else None
+
+    def forget(self) -> None:
+        """Drops the newest that was seen, so that it is looked for and read again: for one that was damaged."""
+        self._known, self._data = 0, b""
+
+    def newest_number(self) -> int:
+        """The highest number, 0 before the first. Looks once, then probes n + 1 (S3 keys are consistent)."""
         if not self._known:
             self._look()
         while (following := self._read(self._known + 1)) is not None:
             self._known, self._data = self._known + 1, following
-        return (self._known, jsonio.loads(self._data)) if self._known else None
+        return self._known
 
     def append(self, document: Any, after: int) -> int:
         """Creates number after + 1 and returns it; AlreadyExists when somebody else was first."""
@@ -53,9 +66,8 @@ class NumberedDocuments:
     def add(self, document: Any) -> int:
         """Creates the next free number, whatever it is: for claims, where only uniqueness matters."""
         while True:
-            newest = self.newest()
             try:
-                return self.append(document, after=newest[0] if newest else 0)
+                return self.append(document, after=self.newest_number())
             except AlreadyExists:
                 continue
 

@@ -7,17 +7,15 @@ import ipaddress
 import os
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.counts import ROLES
 from contract.errors import UsageError
-from contract.policy import GatePolicy
+from contract.policy import GatePolicy, Limited
 
 
-class Section(BaseModel):
+class Section(Limited):
     """A group of settings; unknown names are errors, so that a typing mistake is not silently ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class EvaluateSettings(Section):

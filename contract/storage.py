@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from contract import clock, jsonio
-from contract.errors import NotFound, RootError, UsageError
+from contract.errors import NotFound, RootError, UsageError, shorten
 from contract.layout import MARKER
 from contract.stores.store import Storage, create_if_absent
 
@@ -19,23 +19,33 @@ def open_storage(root: str, hurried: bool = False) -> Storage:
     Opens only; `open_root` also checks the marker. `hurried`: S3 is given up after seconds, not minutes. Raises
     UsageError for any other scheme.
     """
-    scheme = urlparse(root).scheme if "://" in root else ""
+    check_text(root, "root")
+    scheme = root.partition("://")[0] if "://" in root else None
     if scheme == "s3":
         from contract.stores.s3 import S3Storage
 
         clock.refuse_on_s3(root)
         return S3Storage(root, hurried)
-    if scheme in ("", "file"):
+    if scheme in (None, "file"):
         from contract.stores.local import LocalStorage
 
         return LocalStorage(local_path(root))
     raise UsageError(f"root {root!r}: expected a folder, file:///… or s3://bucket/prefix, got the scheme {scheme!r}.")
 
 
+def check_text(text: str, what: str) -> None:
+    """Raises UsageError for a text that no file system takes and no document holds: a NUL, or bytes that were no UTF-8."""
+    if "\0" in text or not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(f"{what} {shorten(text)}: expected text in UTF-8 without a NUL character, got other bytes.")
+
+
 def local_path(root: str) -> Path:
     """The folder of a local root, absolute."""
-    path = unquote(urlparse(root).path) if root.startswith("file://") else root
-    return Path(path).expanduser().absolute()
+    try:
+        path = unquote(urlparse(root).path) if root.startswith("file://") else root
+        return Path(path).expanduser().absolute()
+    except (ValueError, RuntimeError) as error:  # an address that is none, the home of a user that there is not
+        raise UsageError(f"root {root!r}: expected a folder, file:///… or s3://bucket/prefix ({error}).") from None
 
 
 def open_root(root: str, create: bool = False) -> Storage:
@@ -53,7 +63,7 @@ def open_root(root: str, create: bool = False) -> Storage:
         if not any(storage.folders("")):
             raise RootError(
                 f"root {root!r}: expected a Trueup root, found nothing there. "
-                f"Check --root / TRUEUP_ROOT, or create one by starting `trueup serve` or `trueup import` on it."
+                f"Check --root / TRUEUP_ROOT, or make one: `trueup publish` and `trueup import` do."
             ) from None
         return _expect_root(storage, None)
     except ValueError as error:
@@ -106,6 +116,6 @@ def make_private(storage: Storage, folder_key: str) -> None:
         storage.make_private(folder_key)
 
 
-def read_json(storage: Storage, key: str) -> Any:
-    """The JSON document under a key; NotFound when there is none."""
-    return jsonio.loads(storage.read(key))
+def read_json(storage: Storage, key: str) -> dict[str, Any]:
+    """The JSON object under a key; NotFound when there is none, DamagedDocument names one that is no JSON object."""
+    return jsonio.parse_object(storage.read(key), storage.uri(key))

@@ -10,7 +10,6 @@
 Also `python -m emr.cli …`. Whole turns of the loop: `trueup cycle --runner emr`.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.options import MOST
+from command.process import end_with
 from contract.errors import ERROR, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
@@ -35,8 +36,8 @@ def group() -> None:
 
 @stage_command("plan")
 @MODEL
-@click.option("--predictions-per-day", type=click.IntRange(1), help="Estimate hours and dollars of this load.")
-@click.option("--labels-per-day", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--predictions-per-day", type=click.IntRange(1, MOST), help="Estimate hours and dollars of this load.")
+@click.option("--labels-per-day", type=click.IntRange(0, MOST), default=200, show_default=True)
 @click.option("--start-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
               help="What a cluster is paid for beside its work; an assumption.")
 @click.option("--recorded", type=FILE, help="Rates. [default: benchmarks/recorded.json, by `make bench`]")
@@ -177,4 +178,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -23,6 +23,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder's n
     here = Path(__file__).resolve()
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 
+from command.process import end_with
 from contract.storage import open_root
 from emr.requests import Attempt, Reply, Request
 
@@ -84,4 +85,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -11,16 +11,17 @@ import hmac
 import logging
 import re
 import secrets
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import click
 
 from command.command import Outcome, run, stage_command
+from command.options import FiniteRange
+from command.process import end_with
 from contract import clock, layout
 from contract.documents.document import Document
-from contract.errors import BadLabel, Mismatch, NotFound, UsageError
+from contract.errors import BadLabel, DamagedDocument, NotFound, UsageError, pass_over
 from contract.labels import normalise
 from contract.settings import Settings
 from contract.storage import open_root
@@ -80,12 +81,7 @@ class KeyRing:
     def add(self, name: str, roles: Iterable[str], rate: float | None = None, may_name_labelers: bool = False) -> str:
         """Makes a key and returns its token, which cannot be read again."""
         roles = sorted(set(roles))
-        unknown = [r for r in roles if r not in ROLES]
-        if unknown or not roles:
-            raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
-        name = _check_name(name)
-        if may_name_labelers and not {"label", "admin"} & set(roles):
-            raise UsageError(f"--may-name-labelers: expected the role label beside it, got {', '.join(roles)}.")
+        name = check_key(name, roles, may_name_labelers)
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "key"
         secret, id_ = secrets.token_urlsafe(32), f"{slug}-{secrets.token_hex(3)}"
         key = Key(id=id_, name=name, roles=roles, sha256=_hash(secret), created_at=_now(), rate=rate,
@@ -94,9 +90,23 @@ class KeyRing:
         return f"{id_}.{secret}"
 
     def list_keys(self) -> list[Key]:
-        """Reads all keys, revoked ones too, by id."""
-        ids = [layout.document_name(e.key) for e in self.storage.list(layout.api_keys())]
-        return [Key.load(self.storage, layout.api_key(i)) for i in ids if KEY_ID.fullmatch(i)]
+        """Reads all keys, revoked ones too, by id; one that cannot be read is named, and passed over."""
+        return self._read_all()[0]
+
+    def _read_all(self) -> tuple[list[Key], int]:
+        """All keys by id, and how many cannot be read."""
+        keys, damaged = [], 0
+        for entry in self.storage.list(layout.api_keys()):
+            if not KEY_ID.fullmatch(layout.api_key_of(entry.key) or ""):
+                continue
+            try:
+                keys.append(Key.load(self.storage, entry.key))
+            except NotFound:  # removed while we looked
+                continue
+            except DamagedDocument as error:
+                pass_over(error)
+                damaged += 1
+        return keys, damaged
 
     def revoke(self, key_id: str) -> Key:
         """Ends a key; replicas that reach the store refuse it within seconds. Revoked again, nothing changes."""
@@ -110,8 +120,9 @@ class KeyRing:
         return key
 
     def has_working_key(self) -> bool:
-        """Says whether a key exists that still works."""
-        return any(k.revoked_at is None for k in self.list_keys())
+        """Says whether a key exists that still works, or may: a damaged one must not let a stranger become administrator."""
+        keys, damaged = self._read_all()
+        return damaged > 0 or any(k.revoked_at is None for k in keys)
 
     def _read_key(self, key_id: str) -> Key | None:
         try:
@@ -148,18 +159,18 @@ class KeyRing:
         return key.to_caller() if key and key.revoked_at is None else None
 
     def _list_etags(self) -> Mapping[str, str]:
-        etags = {layout.document_name(e.key): e.etag for e in self._reader.list(layout.api_keys())}
+        etags = {layout.api_key_of(e.key): e.etag for e in self._reader.list(layout.api_keys())}
         if not etags:
             self._reader.read(layout.MARKER)  # a root that is not mounted shows no keys; that is no word about them
-        self.ended.note(etags)
-        return {id_: etag for id_, etag in etags.items() if id_ == SESSION or KEY_ID.fullmatch(id_)}
+        self.ended.note(id_ for id_ in etags if id_)
+        return {id_: etag for id_, etag in etags.items() if id_ and (id_ == SESSION or KEY_ID.fullmatch(id_))}
 
     def _read_document(self, id_: str) -> Key | Secret | None:
         try:
             return (Secret if id_ == SESSION else Key).load(self._reader, layout.api_key(id_))
         except NotFound:
             return None
-        except (Mismatch, ValueError) as error:  # one damaged document must not stop the others
+        except (DamagedDocument, ValueError) as error:  # one damaged document must not stop the others
             log_event("key document is damaged", logging.ERROR, key=id_, error=str(error))
             return None
 
@@ -233,7 +244,13 @@ def judge(token: str, key: Key | None) -> Caller | None:
     return key.to_caller() if key and right and key.revoked_at is None else None
 
 
-def _check_name(name: str) -> str:
+def check_key(name: str, roles: Sequence[str], may_name_labelers: bool = False) -> str:
+    """The name in the form of labels; UsageError for a name, roles or rights that no key can have."""
+    unknown = [r for r in roles if r not in ROLES]
+    if unknown or not roles:
+        raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")
+    if may_name_labelers and not {"label", "admin"} & set(roles):
+        raise UsageError(f"--may-name-labelers: expected the role label beside it, got {', '.join(roles)}.")
     try:
         name = normalise(name)
     except BadLabel as error:
@@ -262,12 +279,13 @@ def group() -> None:
 @stage_command("add")
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), required=True, help="Repeat for several.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Most requests per second at one replica.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="Most requests per second at one replica.")
 @click.option("--may-name-labelers", is_flag=True, help="The key stands for several people, and says who judged. Without it "
               "a key is one person.")
 def add_command(settings: Settings, name: str, roles: tuple[str, ...], rate: float | None,
                 may_name_labelers: bool) -> Outcome:
     """Makes a key for NAME and prints its token, once."""
+    check_key(name, roles, may_name_labelers)  # before there is a root
     token = KeyRing(open_root(settings.need_root(), create=True)).add(name, roles, rate, may_name_labelers)
     text = f"{token}\nKeep it: it is shown once and stored nowhere. Send it as `Authorization: Bearer {token}`."
     return Outcome(document={"id": token.partition(".")[0], "name": name, "roles": sorted(set(roles)),
@@ -303,4 +321,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

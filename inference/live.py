@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract import clock
+from contract.documents.history import HistoryEntry
 from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, RootError, UsageError
-from contract.registry import HistoryEntry, Registry, models
+from contract.registry import Registry, models
 from contract.stores.store import Storage
 from inference.telemetry import Metrics, log_event
 
@@ -50,8 +51,9 @@ class LiveModel:
         self.predictor: Predictor | None = None
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
+        self.damaged: str | None = None
         self._asked_at: float | None = None
-        self._storage, self._registry = storage, Registry(storage, model)
+        self._registry = Registry(storage, model)
 
     @property
     def version(self) -> str | None:
@@ -62,7 +64,7 @@ class LiveModel:
         """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
         self._asked_at = clock.monotonic()
         try:
-            newest = self._registry.newest()
+            newest = self._find_newest()
             self.unreachable = None
         except Exception as error:  # whatever the store does, the loaded version goes on answering
             self.unreachable = f"{type(error).__name__}: {error}"
@@ -75,6 +77,21 @@ class LiveModel:
             if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
 
+    def _find_newest(self) -> HistoryEntry | None:
+        """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
+        what an earlier record says."""
+        newest, damaged = self._registry.newest_known()
+        if damaged != self.damaged and damaged is not None:
+            log_event("history is damaged", logging.ERROR, model=self.model, error=damaged,
+                      serves=self.version or (newest.state.live if newest else None))
+        self.damaged = damaged
+        return None if damaged and self.predictor is not None else newest
+
+    def explain_damage(self) -> str | None:
+        """Says that the newest record of the history cannot be read, without the store's names; None while it can."""
+        return (f"the newest record of the history of {self.model!r} cannot be read: version {self.version} may not be the live "
+                f"one (the log names the file)") if self.damaged else None
+
     def explain_silence(self) -> str | None:
         """Says that the live version cannot be looked up, without the store's names; None while it can."""
         asked_at = self._asked_at
@@ -83,14 +100,6 @@ class LiveModel:
             return f"the store has not said for {waited:.0f} s which version of {self.model!r} is live"
         kind = self.unreachable.partition(":")[0] if self.unreachable else None
         return f"which version of {self.model!r} is live cannot be looked up ({kind})" if kind else None
-
-    def require_published(self) -> None:
-        """Raises NoSuchModel when nothing was ever promoted under this name."""
-        newest = self._registry.newest()
-        if newest is None or newest.state.live is None:
-            published = ", ".join(models(self._storage)) or "none"
-            raise NoSuchModel(f"model {self.model!r} was never published under {self._storage.root}. Models there: "
-                              f"{published}. Publish one: trueup publish.")
 
     def _is_wanted(self, newest: HistoryEntry) -> bool:
         if newest.state.live == self.version:
@@ -113,11 +122,14 @@ class LiveModel:
         """Yields the versions that were live before the newest record, newest first, each once."""
         seen = {newest.state.live, *newest.state.deleted}
         try:
-            for record in reversed(self._registry.history()):
+            records, damaged = self._registry.history_known()
+            for text in damaged:
+                log_event("history record passed over", logging.WARNING, model=self.model, error=text)
+            for record in reversed(records):
                 if record.state.live is not None and record.state.live not in seen:
                     seen.add(record.state.live)
                     yield record.state.live
-        except Exception as error:  # a record that cannot be read: what was found before it is all there is
+        except Exception as error:  # the store is away: what was found before is all there is
             log_event("history cannot be read", logging.WARNING, model=self.model, error=describe_error(error))
 
     def _take_over(self, version: str, seq: int) -> BaseException | None:
@@ -144,10 +156,18 @@ class LiveModel:
     def _load(self, version: str) -> Predictor:
         from inference.model.predictor import Predictor
 
-        predictor = Predictor(self._registry.card(version), self._registry.weights(version), self.device)
+        predictor = Predictor(*self._registry.load(version), self.device)
         for batch in sorted({1, self.max_batch}):
             predictor.run_trial(batch)
         return predictor
+
+
+def require_published(storage: Storage, model: str) -> None:
+    """Raises NoSuchModel when nothing was ever promoted under this name."""
+    newest, _ = Registry(storage, model).newest_known()
+    if newest is None or newest.state.live is None:
+        raise NoSuchModel(f"model {model!r} was never published under {storage.root}. Models there: "
+                          f"{', '.join(models(storage)) or 'none'}. Publish one: trueup publish.")
 
 
 def describe_error(error: BaseException) -> str:

@@ -4,17 +4,20 @@ As a module: `python -m inference.review sample …`. The pages `/audit` and `/r
 """
 
 import secrets
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
 import click
 
 from command.command import Outcome, run, stage_command
+from command.options import MOST, FiniteRange
+from command.process import end_with
 from contract import clock, layout, samples
 from contract.errors import NotFound, UsageError
+from contract.evaluations import read_decision
+from contract.rows.models import require_model
 from contract.settings import Settings
-from contract.storage import open_root, read_json
+from contract.storage import open_root
 from contract.stores.store import Storage
 
 
@@ -29,14 +32,15 @@ def group() -> None:
 @click.option("--kind", type=click.Choice(samples.KINDS), default="audit", show_default=True,
               help="audit: blind, every prediction alike. review: with the model's answer, by a strategy.")
 @click.option("--strategy", type=click.Choice(list(samples.STRATEGIES)), default="random-audit", show_default=True)
-@click.option("--p", type=float, help="Mean probability of being asked.")
-@click.option("--items", type=click.IntRange(min=1), help="Expected number of items, instead of --p.")
+@click.option("--p", type=FiniteRange(0, 1, min_open=True), help="Mean probability of being asked.")
+@click.option("--items", type=click.IntRange(1, MOST), help="Expected number of items, instead of --p.")
 @click.option("--wishes", metavar="EVALUATION", help="As many items as the gates' decision on that evaluation asks for.")
-@click.option("--floor", type=float, help="Least probability of any cell. [default: a fifth of the mean]")
+@click.option("--floor", type=FiniteRange(0, 1, min_open=True),
+              help="Least probability of any cell. [default: a fifth of the mean]")
 @click.option("--salt", help="Text that fixes the draw. [default: random]")
 @click.option("--judges", type=click.IntRange(1, 9), default=1, show_default=True,
               help="People who judge each item of the second share.")
-@click.option("--second-share", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+@click.option("--second-share", type=FiniteRange(0, 1), default=0.0, show_default=True,
               help="Share of the items that --judges people judge.")
 def sample_command(settings: Settings, model: str | None, day: str | None, kind: str, strategy: str, p: float | None,
                    items: int | None, wishes: str | None, floor: float | None, salt: str | None, judges: int,
@@ -46,6 +50,7 @@ def sample_command(settings: Settings, model: str | None, day: str | None, kind:
 
     storage = open_root(settings.need_root())
     name = model or settings.need_model()
+    require_model(storage, name)
     if wishes:
         if p is not None or items is not None:
             raise UsageError("--wishes says how many items to draw: expected neither --p nor --items beside it.")
@@ -67,11 +72,10 @@ def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tupl
     NotFound when there is no decision, UsageError when it asks for none.
     """
     key = layout.decision(model, evaluation_id)
-    try:
-        decision = read_json(storage, key)
-    except NotFound:
+    decision = read_decision(storage, model, evaluation_id)
+    if decision is None:
         raise NotFound(f"{storage.uri(key)}: no gate has judged that evaluation. Run: trueup gate --model {model} "
-                       f"--evaluation {evaluation_id}.") from None
+                       f"--evaluation {evaluation_id}.")
     ask = (decision.get("wishes") or {}).get("ask")
     if ask is None:
         raise UsageError(f"the decision on {evaluation_id} asks for no labels: {decision['sentence']}")
@@ -87,4 +91,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

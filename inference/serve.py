@@ -21,6 +21,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import jsonio, layout
 from contract.errors import UsageError
 from contract.settings import ServeSettings, Settings
@@ -68,6 +69,7 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
 def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     from inference.app import create_app
+    from inference.live import require_published
     from inference.outbox.outbox import Outbox
     from inference.service import Service
 
@@ -75,6 +77,8 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         from inference.model import devices
 
         devices.choose(devices.CUDA)  # an error before anything is opened
+    for name in models:  # before anything is made for a root or a model that is a typing mistake
+        require_published(open_root(settings.need_root()), name)
     storage = open_root(settings.need_root(), create=True)
     keyring = _open_keyring(settings, storage, no_auth)
     outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage))
@@ -236,4 +240,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

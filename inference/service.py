@@ -30,7 +30,7 @@ from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
-from inference.live import Follower, LiveModel
+from inference.live import Follower, LiveModel, require_published
 from inference.model import preprocess
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.model.strip_metadata import strip_metadata
@@ -91,8 +91,8 @@ class Service:
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
-        for live in self.models.values():
-            live.require_published()
+        for name in self.models:
+            require_published(storage, name)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -298,6 +298,7 @@ class Service:
 
     def list_troubles(self) -> list[str]:
         """Lists what the store fails in while requests are answered all the same."""
-        silent = [trouble for live in self.models.values() if (trouble := live.explain_silence())]
+        silent = [trouble for live in self.models.values()
+                  for trouble in (live.explain_silence(), live.explain_damage()) if trouble]
         failures = self.shipper.failures
         return silent + [f"rows wait in the outbox: {failures} rounds of shipping failed one after another"] * bool(failures)

@@ -16,8 +16,9 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
-from contract.errors import ForeignSchema, NotFound
+from contract.errors import DamagedDocument, ForeignSchema, NotFound, pass_over
 from contract.registry import Registry
+from contract.rows.models import require_model
 from contract.samples import Sample
 from contract.stores.store import Storage, create_if_absent
 from jobs.doubts import find_doubts, tell
@@ -55,6 +56,7 @@ class Counted:
 def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
     question = request.question
+    require_model(storage, question.model)
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
     counted = count(storage, request, window.days)
     warn_of_unknown_roles(storage, question, counted.window)
@@ -172,6 +174,9 @@ def find_learnt(storage: Storage, model: str) -> Learnt | None:
         last = manifest.load(storage, dataset).window.get("to") if dataset else None
     except NotFound:  # trained elsewhere, or the dataset was deleted since
         dataset, last = None, None
+    except DamagedDocument as error:
+        pass_over(error)
+        last = None
     return Learnt(newest.state.live, dataset, last)
 
 

@@ -5,7 +5,7 @@
     trueup dataset --root R --dataset ID --imagefolder DIR      writes a dataset's images under their labels
 """
 
-import sys
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,20 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock, layout
 from contract.dataset_record import SPLITS
 from contract.documents import manifest
 from contract.documents.manifest import Manifest
 from contract.errors import EmptyData, UsageError
+from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.engines.question import Question, convert_settings, parse_role
 from jvm import spark_conf as spark_settings
+
+log = logging.getLogger(__name__)
 
 
 @stage_command("dataset", help="Build a training set from labelled predictions, or export one as class folders.")
@@ -53,18 +57,21 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
     from jobs.datasets.build import build
-    from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled
+    from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
     from jobs.engines.day_files import list_day, read_footers, window
     from jvm import session
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
-    days, _ = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS)
+    require_model(storage, settings.need_model(), present.days[::-1])
+    days, left_out = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS, quarantine=True)
+    for reason in left_out.values():
+        log.warning("passed over: %s", reason)
     if not any(day.labels for day in days):
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
     spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
-    rows = find_labelled(spark.sparkContext, storage, days, question)
+    rows = find_labelled_readable(spark.sparkContext, storage, days, question)
     return build(spark, storage, question, rows, settings.dataset, {"from": present.first, "to": present.last}, present.days)
 
 
@@ -120,4 +127,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -22,6 +22,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock, layout
 from contract.errors import UsageError
 from contract.settings import Settings
@@ -82,4 +83,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

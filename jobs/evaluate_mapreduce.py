@@ -28,6 +28,7 @@ from mrjob.job import MRJob  # noqa: E402
 from mrjob.protocol import StandardJSONProtocol, StandardJSONValueProtocol  # noqa: E402
 from mrjob.step import MRStep  # noqa: E402
 
+from command.process import end_with  # noqa: E402
 from contract import clock  # noqa: E402
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, keys_of  # noqa: E402
 from jobs.engines import rules  # noqa: E402
@@ -238,5 +239,10 @@ def _decode_value(value: Any) -> Any:
     return value
 
 
-if __name__ == "__main__":
+def _run_job() -> int:
     MREvaluate.run()
+    return 0
+
+
+if __name__ == "__main__":
+    end_with(_run_job)

@@ -9,7 +9,6 @@ run again, it finishes. Versions that learnt from it are listed; their weights s
 import getpass
 import hashlib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from contract import clock, layout
 from contract.dataset_record import SPLITS
 from contract.documents import erasures
-from contract.errors import NotFound, UsageError
+from contract.errors import DamagedDocument, NotFound, RootError, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -56,11 +56,12 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
     new = erasures.ask(storage, erasures.Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by=by, asked=asked,
                                                  reason=reason))
     rows = find.find_rows(storage, sha256)
-    held = find.attempts(storage, sha256)
+    held = find.attempts(storage, sha256, rows.unread)
     return {"image_sha256": sha256, "erasure": layout.erasure(sha256), "new": new,
             "predictions": len(rows.prediction_ids), "images": _erase_images(storage, sha256, rows),
             "datasets": _erase_datasets(storage, sha256, held), "reports": _erase_reports(storage, sha256, rows),
-            "versions": [asdict(v) for v in find.versions(storage, held)], "unread": rows.unread}
+            "versions": [asdict(v) for v in find.versions(storage, held, rows.unread)],
+            "unread": rows.unread}
 
 
 def _erase_images(storage: Storage, sha256: str, rows: Rows) -> list[str]:
@@ -76,7 +77,7 @@ def _erase_images(storage: Storage, sha256: str, rows: Rows) -> list[str]:
 def _is_at(storage: Storage, sha256: str, key: str) -> bool:
     try:
         return hashlib.sha256(storage.read(key)).hexdigest() == sha256
-    except NotFound:
+    except (NotFound, RootError):
         return False
 
 
@@ -94,7 +95,10 @@ def _erase_datasets(storage: Storage, sha256: str, held: Sequence[Attempt]) -> l
 
 def _mark(storage: Storage, sha256: str, attempt: Attempt) -> None:
     """The manifest says so before its files go, so that a reader is told instead of finding nothing."""
-    made = find.manifest_of(storage, attempt.dataset)
+    try:
+        made = find.manifest_of(storage, attempt.dataset)
+    except DamagedDocument:  # named where the attempts were looked for; a reader gets no further than it
+        return
     if made and attempt.folder.endswith(f"/{made.attempt}/") and sha256 not in made.erased:
         marked = made.model_copy(update={"erased": sorted([*made.erased, sha256])})
         storage.put(layout.manifest(attempt.dataset), marked.to_bytes())
@@ -128,4 +132,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

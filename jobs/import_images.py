@@ -8,7 +8,6 @@ BMP, TIFF, GIF and PPM are stored as PNG. Every file that is not taken is listed
 all were looked at.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock
 from contract.settings import Settings
 from contract.storage import open_root
@@ -74,4 +74,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -10,7 +10,6 @@ nothing.
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.errors import ForeignSchema
@@ -162,4 +162,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

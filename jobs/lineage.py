@@ -5,7 +5,7 @@
     trueup lineage --dataset ID --root R                 its predictions' days and labelers, and the versions made from it
 """
 
-import sys
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,12 +14,14 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from contract import ids, layout
+from command.process import end_with
+from contract import clock, ids, layout
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
-from contract.errors import NoSuchVersion, NotFound, UsageError
+from contract.errors import DamagedDocument, Mismatch, NoSuchVersion, NotFound, UsageError, pass_over
 from contract.registry import Registry, check_version, models
+from contract.rows.models import require_model
 from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
@@ -29,6 +31,7 @@ PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "ima
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")
 INDEX = ("image_sha256", "prediction_id", "day", "split", "label", "origin")
 Row = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @stage_command("lineage", help="From a prediction to version, dataset, labels and labelers, and back.")
@@ -44,11 +47,12 @@ def command(settings: Settings, prediction_id: str | None, version: str | None, 
         raise UsageError("expected one of PREDICTION_ID, --version V or --dataset ID.")
     storage = open_root(settings.need_root())
     if prediction_id is not None:
-        found = of_prediction(storage, prediction_id, day)
+        found = of_prediction(storage, prediction_id, clock.parse_day(day) if day else None)
     elif dataset is not None:
         found = of_dataset(storage, manifest.load(storage, dataset))
     else:
         registry = Registry(storage, with_options(settings, model=model).need_model())
+        require_model(storage, registry.model)
         found = {"model": registry.model, "versions": list(of_version(registry, check_version(version or "")))}
     return Outcome(document=found, text="\n".join(lines(found)))
 
@@ -63,7 +67,9 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
     first = rows[0]
     labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
-    made = list(of_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
+    made = []
+    if first["model"]:
+        made = list(of_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
     return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
             "went_into": list(_find_holders(storage, prediction_id, first["image_sha256"]))}
 
@@ -73,12 +79,23 @@ def of_version(registry: Registry, version: str) -> Iterator[Row]:
     following = version
     try:
         for card in registry.ancestors(version):
-            made = manifest.load(registry.storage, card.dataset) if card.dataset else None
-            yield {"version": card.version, "parent": card.parent, "made_from": card.made_from,
-                   "dataset": of_dataset(registry.storage, made) if made else None}
+            made = _find_dataset(registry.storage, card.dataset) if card.dataset else None
+            yield {"version": card.version, "parent": card.parent, "made_from": card.made_from, "dataset": made}
             following = card.parent or ""
     except NoSuchVersion:
         yield {"version": following, "made_from": "no card here", "dataset": None}
+    except DamagedDocument as error:
+        pass_over(error)
+        yield {"version": following, "made_from": "its card cannot be read", "dataset": None}
+
+
+def _find_dataset(storage: Storage, dataset: str) -> Row | None:
+    """What `of_dataset` says of a dataset; None for one that is gone or cannot be read, which is named."""
+    try:
+        return of_dataset(storage, manifest.load(storage, dataset))
+    except (NotFound, Mismatch) as error:
+        pass_over(error)
+        return None
 
 
 def of_dataset(storage: Storage, made: Manifest) -> Row:
@@ -99,7 +116,11 @@ def cards(storage: Storage) -> Iterator[Card]:
     """All cards under the root."""
     for model in models(storage):
         registry = Registry(storage, model)
-        yield from (registry.card(version) for version in registry.versions())
+        for version in registry.versions():
+            try:
+                yield registry.card(version)
+            except DamagedDocument as error:
+                pass_over(error)
 
 
 def _find_holders(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
@@ -108,16 +129,27 @@ def _find_holders(storage: Storage, prediction_id: str, image_sha256: str | None
     for name in storage.folders(layout.datasets()):
         if not storage.exists(layout.manifest(name)):
             continue
-        for row in read_index(storage, manifest.load(storage, name), INDEX).to_pylist():
+        try:
+            rows = read_index(storage, manifest.load(storage, name), INDEX).to_pylist()
+        except (NotFound, Mismatch) as error:
+            pass_over(error)
+            continue
+        for row in rows:
             if row["image_sha256"] == image_sha256 is not None or row["prediction_id"] == prediction_id:
                 yield {"dataset": name, "split": row["split"], "label": row["label"], "origin": row["origin"],
                        "trained": [f"{card.model}/{card.version}" for card in trained if card.dataset == name]}
 
 
 def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Yields the rows of a day with one of these prediction ids, times as text, with the `file` that each is in."""
-    for key, row in rows_where(storage, table, day, "prediction_id", wanted, columns, unreadable=None):
+    """Yields the rows of a day with one of these prediction ids, times as text, with the `file` that each is in.
+
+    A file that cannot be read is passed over, and named.
+    """
+    unread: list[str] = []
+    for key, row in rows_where(storage, table, day, "prediction_id", wanted, columns, unreadable=unread):
         yield {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()} | {"file": key}
+    for line in unread:
+        log.warning("passed over: %s", line)
 
 
 def lines(found: Row) -> Iterator[str]:
@@ -149,4 +181,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -7,7 +7,6 @@ Writes `report.html` beside `evaluation.json`, with the verdict when `decision.j
 (`evaluations/<model>/index.html`) and the evaluation's tables where SQL engines find them. Exit codes: 0, 1, 2.
 """
 
-import sys
 import tempfile
 import webbrowser
 from collections.abc import Sequence
@@ -18,9 +17,11 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import layout
-from contract.errors import UsageError
-from contract.evaluations import newest
+from contract.errors import NotFound, UsageError
+from contract.evaluations import find_newest_readable
+from contract.rows.models import require_model
 from contract.settings import ReportSettings, Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -39,17 +40,29 @@ def command(settings: Settings, names: tuple[str, ...], model: str | None, open_
     storage, name = open_root(settings.need_root()), settings.need_model()
     if len(names) > 2:
         raise UsageError(f"expected one evaluation, or two to compare, got {len(names)}.")
-    if len(names) == 2:
-        from jobs.reports.compare import write_comparison
-
-        where, document = write_comparison(storage, name, *names)
-    else:
-        evaluation_id = names[0] if names else newest(storage, name)
-        where = write(storage, name, evaluation_id, settings.report)
-        document = {"report": where, **publish(storage, name, evaluation_id, csv_folder)}
+    try:
+        where, document = make(storage, name, names, settings.report, csv_folder)
+    except NotFound:
+        require_model(storage, name)
+        raise
     if open_it:
         show(storage, where)
     return Outcome(document=document, text=where)
+
+
+def make(storage: Storage, model: str, names: Sequence[str], settings: ReportSettings,
+         csv_folder: str | None) -> tuple[str, dict[str, Any]]:
+    """Writes the report of one evaluation (none named: of the newest that can be read), or the comparison of two.
+
+    Returns where it lies, and what --json prints.
+    """
+    if len(names) == 2:
+        from jobs.reports.compare import write_comparison
+
+        return write_comparison(storage, model, *names)
+    evaluation_id = names[0] if names else find_newest_readable(storage, model)
+    where = write(storage, model, evaluation_id, settings)
+    return where, {"report": where, **publish(storage, model, evaluation_id, csv_folder)}
 
 
 def show(storage: Storage, where: str) -> None:
@@ -91,4 +104,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -26,6 +26,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock, layout
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
@@ -175,7 +176,7 @@ def in_table(path: Path) -> list[Item]:
 @click.option("--version", help="Version that classifies. [default: the live one]")
 @click.option("--images", help="Folder or s3://bucket/prefix with pictures (.jpg, .jpeg, .png, .webp).")
 @click.option("--uris", type=click.Path(path_type=Path), help="Table with a column uri: CSV, JSON lines or Parquet.")
-@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Images at once in the network.")
+@click.option("--batch", default=32, show_default=True, type=click.IntRange(1, 4096), help="Images at once in the network.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="A setting of the Spark session; repeatable.")
 def command(settings: Settings, model: str | None, version: str | None, images: str | None, uris: Path | None, batch: int,
             spark_conf: tuple[str, ...]) -> Outcome:
@@ -206,4 +207,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contract import clock, layout
 from contract.counts import DayCounts
 from contract.counts_store import load_all
-from contract.errors import NotFound
+from contract.documents.history import Claim
+from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
 from contract.runs import Run, Runs
-from contract.storage import read_json
 from contract.stores.store import Storage
 from pipeline.gates.tally import count_further, tally
 
@@ -21,11 +21,14 @@ def list_attempts(storage: Storage, model: str) -> list[tuple[str, str]]:
     found = []
     for number in storage.folders(layout.versions(model)):
         try:
-            claim = read_json(storage, layout.claim(model, number))
+            claim = Claim.load(storage, layout.claim(model, number))
         except NotFound:
             continue
-        if claim.get("run"):
-            found.append((claim["at"], claim["run"]))
+        except DamagedDocument as error:
+            pass_over(error)
+            continue
+        if claim.run:
+            found.append((claim.at, claim.run))
     return sorted(found)
 
 
@@ -34,12 +37,21 @@ def find_newest_attempt(storage: Storage, model: str, live: str, as_of: str) -> 
     runs, moment = Runs(storage, model), clock.parse_moment(as_of)
     for at, key in reversed(list_attempts(storage, model)):
         try:
-            run = runs.get(int(key.rpartition("/")[2]))
+            run = runs.get(parse_number(key))
         except NotFound:
+            continue
+        except DamagedDocument as error:
+            pass_over(error)
             continue
         if clock.parse_moment(at) <= moment and run.plan.live == live:
             return run
     return None
+
+
+def parse_number(key: str) -> int:
+    """The number in the key of a run, such as 3 in `digits/3`; 0, which no run has, for anything else."""
+    number = key.rpartition("/")[2]
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else 0
 
 
 def count_further_labels(storage: Storage, model: str, live: str, as_of: str, days: Sequence[DayCounts],
@@ -49,12 +61,15 @@ def count_further_labels(storage: Storage, model: str, live: str, as_of: str, da
     Day by day: the window moves, so its total says nothing of what came.
     """
     run = find_newest_attempt(storage, model, live, as_of)
-    judged = run.stage("gate") if run else None
-    if judged is None:
-        return None
     try:
+        judged = run.stage("gate") if run else None
+        if judged is None:
+            return None
         evaluation = read_evaluation(storage, model, judged["evaluation"])
         before = {d.day: tally(d.tables["cells"], live, trusted).of(trusted).n for d in load_all(storage, evaluation)}
-    except NotFound:  # somebody removed it, so nobody can count from it
+    except (NotFound, KeyError):  # somebody removed it, so nobody can count from it
+        return None
+    except DamagedDocument as error:
+        pass_over(error)
         return None
     return count_further(days, before, evaluation["window"]["from"], live, trusted)

@@ -7,7 +7,9 @@ loads no engine. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import NoReturn
 
+from command.process import end_with
 from command.verb import Verb
 from contract.errors import DONE, USAGE
 
@@ -94,5 +96,10 @@ def _run(arguments: list[str]) -> int:
     return run(click.version_option(package_name="trueup", message="%(version)s")(group), arguments, prog_name="trueup")
 
 
+def script() -> NoReturn:
+    """Runs `trueup`, the script that setup.py installs."""
+    end_with(main)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -3,7 +3,6 @@
     trueup config [--json]      (python -m pipeline.config)
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import ENV_PREFIX
+from command.process import end_with
 from command.terminal import align
 from contract.settings import Settings
 
@@ -47,4 +47,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -17,9 +17,20 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock
 from contract.days import default_window
-from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO, PointerMoved, RunLost, UsageError
+from contract.errors import (
+    CANNOT_TELL,
+    DONE,
+    ERROR,
+    GATE_SAYS_NO,
+    DamagedDocument,
+    PointerMoved,
+    RunLost,
+    UsageError,
+    pass_over,
+)
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
@@ -135,8 +146,12 @@ class Turn:
         """Finds why to wait: the run before made a candidate that a person may still approve, and no better can come."""
         if self.run.n == 1:
             return None
-        before = Runs(self.run.storage, self.run.plan.model).get(self.run.n - 1)
-        end = before.end()
+        try:
+            before = Runs(self.run.storage, self.run.plan.model).get(self.run.n - 1)
+            end = before.end()
+        except DamagedDocument as error:  # a run that is over stops none that comes after it
+            pass_over(error)
+            return None
         if end is None or end.status != AWAITING or before.plan.live != self.run.plan.live:
             return None
         return end.sentence
@@ -216,4 +231,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -6,13 +6,13 @@
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
@@ -60,4 +60,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

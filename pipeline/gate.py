@@ -5,7 +5,6 @@
 Writes `decision.json` beside `evaluation.json`. Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,14 +12,16 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from command.terminal import align, colour_verdict, escape, write_figure
 from contract import clock, jsonio, layout
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
-from contract.errors import AlreadyExists, NoSuchModel, UsageError
+from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import Registry
+from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
@@ -42,7 +43,12 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     """Decide from an evaluation whether the live version still holds."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
-    evaluation_id = evaluation_id or find_newest_to_judge(storage, name)
+    try:
+        evaluation_id = evaluation_id or find_newest_to_judge(storage, name)
+        read_evaluation(storage, name, evaluation_id)
+    except NotFound:
+        require_model(storage, name)
+        raise
     decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
         decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
@@ -125,4 +131,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -19,15 +19,18 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
-from command.terminal import align
+from command.process import end_with
+from command.terminal import align, escape
 from contract import clock, layout
-from contract.errors import NoSuchVersion, NotFound, UsageError
-from contract.registry import HistoryEntry, Registry, check_version, models
+from contract.documents.history import Claim, HistoryEntry
+from contract.errors import DamagedDocument, NoSuchVersion, NotFound, UsageError, pass_over
+from contract.registry import Registry, check_version, models
 from contract.runs import AWAITING, Run, Runs
 from contract.settings import Settings
-from contract.storage import open_root, read_json
+from contract.storage import open_root
 from contract.stores.store import Storage
 from pipeline import answering
+from pipeline.attempts import parse_number
 from pipeline.gates.decide import GATES
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
@@ -58,7 +61,7 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     """Show the card of a version. [default: the live one]"""
     registry = _open_registry(settings, model)
     card = registry.card(check_version(version) if version else registry.live()).to_dict()
-    state = registry.newest()
+    state, _ = registry.newest_known()
     document = {"card": card, "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
     rows = [(name, _shorten(value)) for name, value in card.items() if value not in (None, {}, "")]
@@ -70,12 +73,14 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
 def history_command(settings: Settings, model: str | None) -> Outcome:
     """List every change, oldest first."""
     registry = _open_registry(settings, model)
-    registry.live()  # a name that was never published is an error, not an empty table
-    records = registry.history()
+    if registry.newest_known()[0] is None:
+        registry.live()  # a name that was never published is an error, not an empty table
+    records, damaged = registry.history_known()
     rows = [(str(r.seq), r.at[:19] + "Z", r.change["kind"], str(r.state.live), str(r.change.get("by", "")),
              str(r.change.get("reason", ""))) for r in records]
     table = align(("seq", "at", "change", "live", "by", "reason"), rows)
-    return Outcome(document={"history": [r.to_dict() for r in records]}, text=table)
+    text = "\n".join([table, *(escape(f"cannot be read: {line}") for line in damaged)])
+    return Outcome(document={"history": [r.to_dict() for r in records], "damaged": damaged}, text=text)
 
 
 @stage_command("promote")
@@ -90,7 +95,10 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
     """Make a version live that answers."""
     registry = _open_registry(settings, model)
     newest = registry.newest()
-    expected = expect or (newest.state.live if newest else None)
+    live = newest.state.live if newest else None
+    expected = expect or live
+    if newest and check_version(version) == live == expected:
+        return _report_no_change(newest)
     if not untried:
         answering.require_answer(settings, registry, check_version(version), expected)
     return _report_change(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
@@ -108,8 +116,11 @@ def approve_command(settings: Settings, model: str | None, version: str, by: str
     if not untried:
         answering.require_answer(settings, registry, version, waiting.plan.live)
     decision = waiting.stage("promotion")
-    reason = f"Approved. {decision['sentence']}" if decision else "Approved."
+    reason = f"Approved. {decision.get('sentence', '')}" if decision else "Approved."
+    before = registry.newest()
     record = registry.promote(version, by=by, reason=reason, expected_live=waiting.plan.live, run=waiting.key)
+    if before and record.seq <= before.seq:
+        return _report_no_change(before, f"version {version} was approved before (record {record.seq}); ")
     return _report_change(record)
 
 
@@ -164,6 +175,9 @@ def rollback_command(settings: Settings, model: str | None, by: str, to: str | N
     registry = _open_registry(settings, model)
     live = registry.live()
     targets = [check_version(to)] if to else list_previous(registry, live)
+    newest = registry.newest()
+    if newest and targets == [newest.state.live]:
+        return _report_no_change(newest)
     target, silent = (targets[0], {}) if untried else answering.choose(settings, registry, targets)
     made = _report_change(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
     return Outcome(made.code, made.document | {"passed_over": silent}, made.text)
@@ -192,11 +206,11 @@ def list_previous(registry: Registry, live: str) -> list[str]:
 def find_awaiting(storage: Storage, model: str, version: str) -> Run:
     """Finds the run that ended with this version awaiting approval; UsageError when it did not."""
     try:
-        key = read_json(storage, layout.claim(model, version)).get("run")
+        key = Claim.load(storage, layout.claim(model, version)).run
     except NotFound:
         Registry(storage, model).card(version)
         key = None
-    run_ = Runs(storage, model).get(int(key.rpartition("/")[2])) if key else None
+    run_ = Runs(storage, model).get(parse_number(key)) if key else None
     end = run_.end() if run_ else None
     if run_ is None or end is None or end.status != AWAITING:
         raise UsageError(f"version {version} of model {model!r} awaits no approval "
@@ -211,8 +225,10 @@ def _open_registry(settings: Settings, model: str | None) -> Registry:
 
 
 def _summarise(registry: Registry) -> dict[str, Any]:
-    newest = registry.newest()
-    moves = [r for r in registry.history() if r.change["kind"] in ("promote", "rollback")]
+    newest, wrong = registry.newest_known()
+    if wrong:
+        pass_over(DamagedDocument(wrong))
+    moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback")]
     return {"model": registry.model, "live": newest.state.live if newest else None,
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
@@ -223,6 +239,12 @@ def _report_change(record: HistoryEntry) -> Outcome:
               "override withdrawn": f"gate {change.get('gate')} decides again"}.get(
                   change["kind"], f"version {record.state.live} is live")
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
+
+
+def _report_no_change(newest: HistoryEntry, before: str = "") -> Outcome:
+    """What is asked for is so already: no record is written."""
+    said = f"{before}version {newest.state.live} is live (record {newest.seq}): nothing was changed"
+    return Outcome(document=newest.to_dict() | {"changed": False}, text=said)
 
 
 def _shorten(value: Any, most: int = 100) -> str:
@@ -244,4 +266,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

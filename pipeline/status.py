@@ -3,7 +3,6 @@
     trueup status [--model digits] [--json]      (python -m pipeline.status)
 """
 
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,12 +11,15 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from command.terminal import align, escape
 from contract import clock, layout
 from contract.days import prediction_days
+from contract.errors import DamagedDocument
 from contract.evaluations import find_verdict
 from contract.registry import Registry, models
-from contract.runs import Runs
+from contract.rows.models import require_model
+from contract.runs import Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -30,7 +32,10 @@ def command(settings: Settings, model: str | None) -> Outcome:
     """Show what is live, the verdict on it, and who is at work."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    names = [settings.model] if settings.model else list_models(storage)
+    there = list_models(storage)
+    if settings.model and settings.model not in there:
+        require_model(storage, settings.model)
+    names = [settings.model] if settings.model else there
     days = prediction_days(storage)
     document = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
              "models": [describe_model(storage, name, settings.gates.max_age_days) for name in names]}
@@ -44,17 +49,30 @@ def list_models(storage: Storage) -> list[str]:
 
 
 def describe_model(storage: Storage, model: str, max_age_days: float | None = None) -> dict[str, Any]:
-    """Describes one model; null where there is nothing yet. A verdict older than `max_age_days` says nothing of today."""
-    newest = Registry(storage, model).newest()
+    """Describes one model; null where there is nothing yet. A verdict older than `max_age_days` says nothing of today.
+
+    Documents that cannot be read are passed over and named in `damaged`.
+    """
+    newest, wrong = Registry(storage, model).newest_known()
+    damaged = [wrong] if wrong else []
     live = newest.state.live if newest else None
-    decision = find_verdict(storage, model, live)
-    last = Runs(storage, model).newest()
-    end = last.end() if last else None
-    held = last.holder() if last and not end else None
+    decision = find_verdict(storage, model, live, damaged)
+    try:
+        run_ = _describe_run(Runs(storage, model).newest())
+    except DamagedDocument as error:
+        run_ = None
+        damaged.append(str(error))
     return {"model": model, "live": live, "changed": newest.at if newest else None,
-            "decision": decision and describe_verdict(decision, max_age_days),
-            "run": last and {"run": last.key, "window": last.plan.window, "status": end.status if end else "open",
-                             "holder": held and held[1].to_dict()}}
+            "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged}
+
+
+def _describe_run(last: Run | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    end = last.end()
+    held = None if end else last.holder()
+    return {"run": last.key, "window": last.plan.window, "status": end.status if end else "open",
+            "holder": held and held[1].to_dict()}
 
 
 def describe_verdict(decision: dict[str, Any], max_age_days: float | None = None) -> dict[str, Any]:
@@ -74,9 +92,10 @@ def write_text(document: dict[str, Any]) -> str:
              f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
             for m in document["models"]]
     sentences = [f"{m['model']}: {m['decision']['sentence']}" for m in document["models"] if m["decision"]]
+    damaged = [f"{m['model']}: cannot be read: {text}" for m in document["models"] for text in m["damaged"]]
     head = f"{document['root']}: {document['prediction_days']} prediction days, newest {document['newest_prediction_day'] or '-'}"
     return "\n".join([escape(head), "", align(("model", "live", "verdict", "run", "held by"), rows),
-                      *([""] if sentences else []), *map(escape, sentences)])
+                      *([""] if sentences or damaged else []), *map(escape, sentences + damaged)])
 
 
 def _describe_holder(run_: dict[str, Any] | None) -> str:
@@ -90,4 +109,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

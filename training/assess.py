@@ -9,7 +9,6 @@ training rows of the candidate and of all versions that it descends from.
 """
 
 import os
-import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
@@ -67,7 +67,9 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
         raise EmptyData(f"dataset {of}: expected held-out rows, it has none. Widen the window, or raise "
                         f"dataset.holdout_share.")
     leakage = check_leakage(storage, registry, made, cards.values())
-    weights = {side: registry.weights(card.version) for side, card in cards.items()}
+    loaded = {side: registry.load(card.version) for side, card in cards.items()}
+    cards = {side: card for side, (card, _) in loaded.items()}
+    weights = {side: data for side, (_, data) in loaded.items()}
     with Trial(cards["candidate"], weights["candidate"]) as trial:  # it starts while the rows are asked
         sides = {side: Side(card, weights[side], made.classes) for side, card in cards.items()}
         rows = _ask(storage, made, sides.values())
@@ -237,4 +239,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from command.process import end_with
 from contract.errors import ERROR, TrueupError
 from training.fit.failure import report_errors
 
@@ -25,4 +26,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    end_with(lambda: main(sys.argv[1]))

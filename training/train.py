@@ -9,7 +9,6 @@ checkpoint, and one that was finished is found again.
 """
 
 import hashlib
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version as installed
@@ -20,6 +19,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock, layout
 from contract.documents import manifest
 from contract.documents.card import Card, Preprocess
@@ -46,7 +46,8 @@ METRICS = "metrics.jsonl"
 @click.option("--parent", help="Version to start from, or none for a first version. [default: the live version]")
 @click.option("--run", "run_key", help="Key of the run that asks; the same key again resumes.")
 @click.option("--network", help="First version: a torchvision network, or package.module:build. [default: resnet18]")
-@click.option("--size", type=int, help="First version: side of the network's input, in pixels. [default: 224]")
+@click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels. "
+              "[default: 224]")
 @click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
 @click.option("--weights-name", help="First version: start from torchvision's weights of this name (IMAGENET1K_V1).")
 @click.option("--weights", type=click.Path(path_type=Path), help="First version: start from this file (safetensors or a "
@@ -83,7 +84,7 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
           run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
           weights_name: str | None = None, weights: Path | None = None,
           spark_conf: dict[str, str] | None = None) -> Card:
-    """The candidate's card. Raises NotFinite, Mismatch, TrainingFailed; a number is claimed before, whatever comes."""
+    """The candidate's card. Raises UsageError before a number is claimed; NotFinite, Mismatch, TrainingFailed after that."""
     made = manifest.load(storage, dataset)
     if made.erased:
         raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
@@ -92,6 +93,7 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
+    job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought)  # an error takes no number
     number = registry.claim("trueup train", run=run_key)
     job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name)
     points = _points(storage, job)
@@ -136,7 +138,7 @@ def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
     if run_key is None:
         return layout.checkpoints(layout.version(model, number))
     n = run_key.rpartition("/")[2]
-    if not n.isdigit():
+    if not n.isascii() or not n.isdecimal():
         raise UsageError(f"--run {run_key!r}: expected the key of a run, such as {model}/3.")
     return layout.checkpoints(layout.run(model, int(n)))
 
@@ -204,4 +206,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contract.documents.document import Document
+from contract.documents.document import Document, Moment
 
 Verdict = Literal["pass", "fail", "cannot tell", "not judged"]
 Count = Annotated[int, Field(ge=0)]
@@ -164,3 +164,17 @@ class Decision(Document):
     retrain: Retrain
     wishes: Wishes | None = None
     sentence: str
+
+
+class Judgement(Document):
+    """What those who only show a decision need of it; by an older release, too."""
+
+    version: str
+    verdict: str
+    sentence: str
+    gates: list[Gate]
+    as_of: Moment | None = None
+    reasons: list[str] = []
+    wishes: Wishes | None = None
+    labels: Labels | None = None
+    retrain: Retrain | None = None

@@ -3,13 +3,24 @@
 A document tolerates fields it does not know (a newer writer may have added some) and refuses missing or wrong ones.
 """
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from contract import jsonio
-from contract.errors import Mismatch
+from contract import clock, jsonio
+from contract.errors import DamagedDocument, UsageError, shorten
 from contract.stores.store import Storage
+
+
+def _check_moment(text: str) -> str:
+    try:
+        clock.parse_moment(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_check_moment)]
 
 
 class Document(BaseModel):
@@ -27,7 +38,8 @@ class Document(BaseModel):
 
     @classmethod
     def parse(cls, value: Any, where: str) -> Self:
-        """The typed document of a JSON value; Mismatch names the object and the field."""
+        """The typed document of a JSON value; DamagedDocument names the object and the field."""
+        jsonio.check_schema(value, where)
         try:
             return cls.model_validate(value)
         except ValidationError as error:
@@ -35,12 +47,15 @@ class Document(BaseModel):
 
     @classmethod
     def load(cls, storage: Storage, key: str) -> Self:
-        """Reads and checks the document under a key; NotFound when there is none."""
-        return cls.parse(jsonio.loads(storage.read(key)), storage.uri(key))
+        """Reads and checks the document under a key; NotFound when there is none, DamagedDocument when it is no whole one."""
+        return cls.parse(jsonio.parse(storage.read(key), storage.uri(key)), storage.uri(key))
 
 
-def mismatch(where: str, kind: str, error: ValidationError) -> Mismatch:
+def mismatch(where: str, kind: str, error: ValidationError) -> DamagedDocument:
     """What is said of an object that is no document of its kind: where it lies, and its first wrong field."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "document"
-    return Mismatch(f"{where}: expected a {kind} document; {field}: {first['msg']}.")
+    if field == "schema" and first["type"] == "literal_error":
+        return DamagedDocument(f"{where}: expected a {kind} document; schema: {first['msg']}, got {shorten(first['input'])}: it "
+                               f"was written by a newer release of Trueup. Update this one.")
+    return DamagedDocument(f"{where}: expected a {kind} document; {field}: {first['msg']}.")

@@ -4,15 +4,21 @@ They are types of plain dictionaries, which mypy checks and which cost nothing a
 added later: it is always written, and read as its default from older documents. `NotRequired` ones are not always there.
 """
 
+import re
 from functools import cache
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from Python 3.12 on only
 
+from contract import jsonio
 from contract.counts import RULES, Origin
 from contract.documents.document import mismatch
 from contract.documents.version_figures import Count, Estimate, Figure, Reasoned, Version, Weighted
+from contract.errors import DamagedDocument
+
+# NaN, an infinity, or a number that may be too large: pydantic's reader takes them all.
+ODD_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?[0-9]{3}")
 
 _From = TypedDict("_From", {"from": str})  # a word of Python, so no class can have it
 
@@ -215,8 +221,13 @@ def _adapter() -> TypeAdapter[Evaluation]:
 
 
 def parse(data: bytes, where: str) -> Evaluation:
-    """The evaluation in JSON, without fields that it does not know; Mismatch names `where` and the first wrong field."""
+    """The evaluation in JSON, without fields that it does not know; DamagedDocument names `where` and the first wrong field."""
     try:
-        return _adapter().validate_json(data)
+        found = _adapter().validate_json(data)
+        if ODD_NUMBER.search(data):
+            jsonio.loads(data)
     except ValidationError as error:
         raise mismatch(where, "Evaluation", error) from error
+    except ValueError as error:
+        raise DamagedDocument(f"{where}: expected a Evaluation document; {error}.") from None
+    return found

@@ -16,8 +16,8 @@ from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
 from contract.documents.gold import GoldAnswer
+from contract.documents.history import HistoryEntry
 from contract.documents.manifest import Manifest
-from contract.registry import HistoryEntry
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample

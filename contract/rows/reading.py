@@ -41,7 +41,7 @@ def rows_where(storage: Storage, table: str, day: str, column: str, values: Coll
 
 def read_columns(storage: Storage, key: str, columns: Sequence[str], required: Collection[str] = ()) -> pa.Table:
     """Reads those of `columns` that a file has, as they are stored. ForeignSchema: no Parquet, or one `required` lacks."""
-    with _open(storage, key) as file:
+    with open_parquet(storage, key) as file:
         there = [name for name in columns if name in file.schema_arrow.names]
         found = file.read(there)
     missing = [name for name in required if name not in there]
@@ -55,7 +55,7 @@ def _rows_of_file(storage: Storage, key: str, column: str, values: Collection[st
     import pyarrow.compute as pc
 
     wanted = pa.array(sorted(values), pa.string())
-    with _open(storage, key) as file:
+    with open_parquet(storage, key) as file:
         there = [name for name in columns if name in file.schema_arrow.names]
         if column not in file.schema_arrow.names:
             return
@@ -66,7 +66,7 @@ def _rows_of_file(storage: Storage, key: str, column: str, values: Collection[st
 
 
 @contextmanager
-def _open(storage: Storage, key: str) -> Iterator[pq.ParquetFile]:
+def open_parquet(storage: Storage, key: str) -> Iterator[pq.ParquetFile]:
     """Opens one file alone: its folder's name would otherwise become a column of its own."""
     import pyarrow as pa
     import pyarrow.parquet as pq

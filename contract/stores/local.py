@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,10 +28,10 @@ from contract.stores.store import Entry
 if TYPE_CHECKING:
     from pyarrow import fs
 
-# What the system says of a name that no file can have.
-IMPOSSIBLE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+log = logging.getLogger(__name__)
 # Names that begin with a dot are no data, so a temporary file is never listed.
 TEMPORARY = ".trueup-"
+NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ}
 
 
 class LocalStorage:
@@ -50,7 +51,7 @@ class LocalStorage:
         """RootError unless the folder that must be there is, and holds the marker with the id that is known."""
         if self.must_exist and not self.folder.is_dir():
             raise RootError(f"root {self.root!r}: expected a folder, found none. Check its path and that its disk is "
-                            f"mounted; `trueup serve` and `trueup import` make a new root.")
+                            f"mounted; `trueup publish` and `trueup import` make a new root.")
         if self.root_id is not None and (found := self._read_root_id()) != self.root_id:
             what = "no marker of a root" if found is None else f"the root of id {found or 'none'}"
             raise RootError(f"root {self.root!r}: expected the root of id {self.root_id or 'none'} in this folder, found "
@@ -63,34 +64,50 @@ class LocalStorage:
             return None
 
     def path(self, key: str) -> Path:
-        """The file of a key; a key that would leave the root is refused."""
+        """The file of a key; a key that would leave the root is refused, and one that no file can have."""
         if key.startswith("/") or ".." in key.split("/"):
-            raise RootError(f"key {key!r} would leave the root: expected a relative path without '..'.")
+            raise RootError(f"key {shorten(key)} would leave the root: expected a relative path without '..'.")
+        if _is_impossible(key):
+            raise RootError(f"key {shorten(key)}: expected text in UTF-8 without a NUL character.")
         return self.folder / key
 
     def read(self, key: str) -> bytes:
+        if _is_impossible(key):
+            raise NotFound(f"{self.root}: no object can have the key {shorten(key)}.")
+        path = self.path(key)
         try:
-            return self.path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise NotFound(f"{self.uri(key)}: no such object.") from None
-        except ValueError:  # NUL, or half of a surrogate pair
-            raise NotFound(f"{self.root}: no object can have the key {shorten(key)}.") from None
+            return path.read_bytes()
         except OSError as error:
-            if error.errno in IMPOSSIBLE:
-                raise NotFound(f"{self.root}: no object can have the key {shorten(key)}.") from None
-            raise RootError(f"{self.uri(key)} cannot be read: {error}. Check its owner, rights and disk.") from error
+            raise self._explain(error, key) from None
+
+    def _explain(self, error: OSError, key: str) -> NotFound | RootError:
+        if error.errno in NOT_THERE:
+            return NotFound(f"{self.uri(key)}: no such object.")
+        return RootError(f"{self.uri(key)} cannot be read: {error.strerror}. Check its owner, rights and disk.")
 
     def exists(self, key: str) -> bool:
-        return os.path.isfile(self.path(key))
+        if _is_impossible(key):
+            return False
+        path = self.path(key)
+        try:
+            return path.is_file()
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            found = self._explain(error, key)
+        if isinstance(found, NotFound):
+            return False
+        raise found
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        start = self.folder / prefix.rpartition("/")[0]
+        start = self.path(prefix.rpartition("/")[0])
         yield from sorted(e for e in self._walk(start) if e.key.startswith(prefix))
 
     def _walk(self, start: Path) -> Iterator[Entry]:
         for folder, _, names in os.walk(start):
             for name in names:
                 if name.startswith(TEMPORARY):
+                    continue
+                if _is_no_text(name):
+                    log.warning("not read: %s in %s: its name is no UTF-8. Rename it.", ascii(name), ascii(folder))
                     continue
                 path = Path(folder, name)
                 try:
@@ -100,20 +117,21 @@ class LocalStorage:
                 yield Entry(path.relative_to(self.folder).as_posix(), status.st_size, str(status.st_mtime_ns))
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        try:
-            with os.scandir(self.folder / prefix) as found:
-                return sorted(e.name for e in found if e.is_dir())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        if _is_impossible(prefix):
             return []
+        path = self.path(prefix)
+        try:
+            with os.scandir(path) as found:
+                return sorted(e.name for e in found if e.is_dir() and not _is_no_text(e.name))
         except OSError as error:
-            if error.errno in IMPOSSIBLE:
-                return []
-            raise RootError(f"{self.root}: the folder {shorten(prefix)} cannot be listed: {error}. Check its owner, rights "
-                            f"and disk.") from error
+            found_out = self._explain(error, prefix)
+        if isinstance(found_out, NotFound):
+            return []
+        raise found_out
 
     def create(self, key: str, data: bytes) -> None:
         target = self.path(key)
-        if target.exists():
+        if self.exists(key):
             raise AlreadyExists(f"{self.uri(key)} exists already.")
         aside = self._aside(target, data)
         try:
@@ -208,6 +226,20 @@ def read_id(marker: object) -> str:
     """Returns the id in the document of a marker; "" when it has none, as those of earlier releases."""
     found = marker.get("id") if isinstance(marker, dict) else None
     return found if isinstance(found, str) else ""
+
+
+def _is_impossible(key: str) -> bool:
+    """Whether no file can have this key: it holds NUL, or half of a surrogate pair."""
+    return "\0" in key or _is_no_text(key)
+
+
+def _is_no_text(name: str) -> bool:
+    """Whether a name has bytes that are no UTF-8: no key of ours, and nothing that a document could name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import functools
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -33,8 +34,9 @@ class S3Storage:
     def __init__(self, root: str, hurried: bool = False) -> None:
         """`hurried`: gives up after seconds, where work that has time tries for minutes."""
         bucket, _, prefix = root.removeprefix("s3://").partition("/")
-        if not bucket:
-            raise UsageError(f"root {root!r}: expected s3://bucket/prefix, got no bucket.")
+        if not re.fullmatch(r"[A-Za-z0-9._:-]{1,255}", bucket):
+            what = f"the bucket {bucket!r}" if bucket else "no bucket"
+            raise UsageError(f"root {root!r}: expected s3://bucket/prefix, got {what}.")
         self.bucket, self.prefix = bucket, prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.root = f"s3://{bucket}/{self.prefix}".rstrip("/")
         self._attempts, self._connect_s, self._read_s = (1, 1, 2) if hurried else (ATTEMPTS, 5, 60)

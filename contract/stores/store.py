@@ -21,6 +21,17 @@ from contract.errors import AlreadyExists
 if TYPE_CHECKING:
     from pyarrow import fs
 
+LONGEST_NAME, LONGEST_KEY = 255, 1024  # bytes: of a file's name on a disk, of a key on S3
+
+
+def may_be_key(text: str) -> bool:
+    """Whether an object under the root can have this key: no address, no path that leads elsewhere, and no longer than
+    stores take."""
+    parts = text.split("/")
+    strange = not text or text.startswith("/") or "://" in text or "\0" in text or ".." in parts
+    return not strange and len(text.encode(errors="replace")) <= LONGEST_KEY and all(
+        len(part.encode(errors="replace")) <= LONGEST_NAME for part in parts)
+
 
 @dataclass(frozen=True, order=True)
 class Entry:

@@ -5,19 +5,17 @@ A file never changes, so what was drawn from it is remembered; a page that asks 
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
 from contract.confidence import NO_BIN, confidence_bins
-from contract.errors import ForeignSchema
+from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.samples import Cell, Sample, draw_rows, uniform
 from contract.stores.store import Entry, Storage
-from inference.telemetry import log_event
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +44,7 @@ def list_files(storage: Storage, day: str) -> list[Entry]:
 def count_cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
     """Counts the live predictions of the model in each cell; a prediction in two files counts once."""
     seen = {i.prediction_id: Cell(i.predicted, i.bin) for e in list_files(storage, day)
-            for i in read_items(storage, e.key, model, day)}
+            for i in read_items_or_none(storage, e.key, model, day)}
     return dict(Counter(seen.values()))
 
 
@@ -65,6 +63,15 @@ def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     hashes = [text if text and SHA256.fullmatch(text) else None for text in table["image_sha256"].to_pylist()]
     rows = (Item(*row) for row in zip(*columns, bins, hashes, table["image_uri"].to_pylist(), strict=True))
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
+
+
+def read_items_or_none(storage: Storage, key: str, model: str, day: str) -> list[Item]:
+    """The same; a file that cannot be read is named, and has none."""
+    try:
+        return read_items(storage, key, model, day)
+    except ForeignSchema as error:
+        pass_over(error)
+        return []
 
 
 def _read_columns(storage: Storage, key: str) -> pa.Table:
@@ -101,7 +108,7 @@ class DrawnItems:
         """Returns the drawn items by prediction id, in the order of asking: by another hash, so that no cell comes first."""
         for entry in list_files(self.storage, self.sample.day):
             if (entry.key, entry.etag) not in self._by_file:
-                self._by_file[entry.key, entry.etag] = self._draw_or_pass_over(entry.key)
+                self._by_file[entry.key, entry.etag] = self._draw_from(entry.key)
         known = list(self._by_file.values())
         if self._ordered[0] != len(known):
             drawn_items = {item.prediction_id: item for items in reversed(known) for item in items}
@@ -109,15 +116,7 @@ class DrawnItems:
             self._ordered = (len(known), {i: drawn_items[i] for i in order})
         return self._ordered[1]
 
-    def _draw_or_pass_over(self, key: str) -> list[Item]:
-        """Draws from a file; from one that is no file of predictions nothing, which the log says once."""
-        try:
-            return self._draw_from(key)
-        except ForeignSchema as error:
-            log_event("file passed over", logging.WARNING, key=key, error=str(error))
-            return []
-
     def _draw_from(self, key: str) -> list[Item]:
-        rows = read_items(self.storage, key, self.sample.model, self.sample.day)
+        rows = read_items_or_none(self.storage, key, self.sample.model, self.sample.day)
         chosen = draw_rows(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
         return [rows[i]._replace(p=p) for i, p in chosen]

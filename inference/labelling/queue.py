@@ -14,7 +14,6 @@ Some items of a batch are gold ones, which are no part of the sample (inference/
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 from contract import clock, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
-from contract.errors import AlreadyExists, Mismatch, NotFound, TrueupError, UsageError, shorten
+from contract.errors import AlreadyExists, DamagedDocument, NotFound, TrueupError, UsageError, pass_over, shorten
 from contract.labels import normalise
 from contract.samples import Sample, uniform
 from contract.sequence import NumberedDocuments
@@ -32,7 +31,6 @@ from contract.stores.store import Entry, Storage
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.gold import ORIGIN, GoldItems, make_id, mix
 from inference.labelling.items import DrawnItems, Item
-from inference.telemetry import log_event
 
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
@@ -84,7 +82,8 @@ class Queue:
     def refresh(self) -> None:
         """Reads the batches and answers that are new; those read before never change.
 
-        What is none of them, or cannot be read, is passed over and named in the log once: it must not stop the others.
+        What is none of them, or cannot be read, is passed over and named once: it must not stop the others. The items of a
+        batch that cannot be read are handed out again, its number is not.
         """
         for entry in self.storage.list(self.folder):
             name = entry.key.removeprefix(self.folder)
@@ -98,11 +97,11 @@ class Queue:
     def _read(self, entry: Entry, found: re.Match[str] | None) -> None:
         try:
             if not found:
-                raise Mismatch("expected the name of a batch or of answers")
+                raise DamagedDocument(f"{self.storage.uri(entry.key)}: expected the name of a batch or of answers. Remove it.")
             self._known[found["part"]] = (Batch if found["batch"] else Answers).load(self.storage, entry.key)
-        except (Mismatch, ValueError, NotFound) as error:
+        except (DamagedDocument, NotFound) as error:
             self._passed_over[entry.key.removeprefix(self.folder)] = entry.etag
-            log_event("passed over in a sample", logging.WARNING, key=entry.key, error=str(error))
+            pass_over(error)
 
     def list_batches(self) -> dict[int, Batch]:
         """Returns all batches by number."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract.documents.card import Card
-from contract.errors import Mismatch
-from contract.registry import HistoryEntry, Registry
+from contract.documents.history import HistoryEntry
+from contract.errors import DamagedDocument
+from contract.registry import Registry
 from inference.auth import Caller, require
 from inference.pages.site import Site, run_in_thread
 
-Result = TypeVar("Result")
 
 def make_router(site: Site) -> APIRouter:
     """Makes the route of the models page."""
@@ -32,27 +31,24 @@ def make_router(site: Site) -> APIRouter:
 
 def _read_facts(site: Site, name: str) -> dict[str, Any]:
     registry = Registry(site.storage, name)
-    newest, damaged = _read_or_explain(registry.newest)
-    history, older_damaged = _read_or_explain(registry.history)
-    return {"live": newest.state.live if newest else None, "damaged": damaged or older_damaged,
+    newest, wrong = registry.newest_known()
+    records, damaged = registry.history_known()
+    if wrong:  # the same of the newest record, and how it is repaired
+        damaged = [wrong, *(text for text in damaged if not wrong.startswith(text))]
+    return {"live": newest.state.live if newest else None,
             "versions": [_read_version(registry, v) for v in reversed(registry.versions())],
-            "history": [_describe_change(r) for r in reversed(history or [])],
-            "thresholds": sorted(newest.state.thresholds.items()) if newest else []}
-
-
-def _read_or_explain(read: Callable[[], Result]) -> tuple[Result | None, str]:
-    """Returns what a document says, or why it cannot be read: one that is damaged must not hide the others."""
-    try:
-        return read(), ""
-    except (Mismatch, ValueError) as error:
-        return None, str(error)
+            "history": [_describe_change(r) for r in reversed(records)],
+            "thresholds": sorted(newest.state.thresholds.items()) if newest else [],
+            "damaged": [text.replace(f"{site.storage.root}/", "") for text in damaged]}
 
 
 def _read_version(registry: Registry, version: str) -> dict[str, Any]:
     """Returns what the page says of a version; of one whose card cannot be read, that it is so."""
-    card, damaged = _read_or_explain(lambda: registry.card(version))
-    return _describe_version(card) if card else {"version": version, "created_at": "", "assessment": [],
-                                                 "facts": {"Damaged": f"the card cannot be read: {damaged}"}}
+    try:
+        return _describe_version(registry.card(version))
+    except DamagedDocument as error:
+        return {"version": version, "created_at": "", "assessment": [],
+                "facts": {"Damaged": f"the card cannot be read: {error}".replace(f"{registry.storage.root}/", "")}}
 
 
 def _describe_version(card: Card) -> dict[str, Any]:

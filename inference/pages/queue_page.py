@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from contract import clock
-from contract.errors import Mismatch, UsageError, shorten
+from contract.errors import DamagedDocument, UsageError, shorten
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.documents import Batch, BatchHolder
@@ -51,8 +51,8 @@ def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
     for candidate in list(days):
         try:
             queue = site.find_queue(model, candidate, kind)
-        except (Mismatch, ValueError) as error:  # one damaged sample must not hide the others
-            log_event("sample is damaged", logging.ERROR, model=model, day=candidate, kind=kind, error=str(error))
+        except DamagedDocument as error:  # one sample that cannot be read stops no other
+            log_event("sample passed over", logging.WARNING, model=model, day=candidate, kind=kind, error=str(error))
             days.remove(candidate)
             continue
         if queue and queue.count_progress()["waiting"]:

@@ -8,12 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from contract import jsonio, layout
+from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
 from contract.evaluations import find_evaluation, find_verdict
 from contract.registry import Registry
 from contract.report_script import csp_source
+from contract.storage import read_json
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
@@ -54,17 +55,19 @@ def make_router(site: Site) -> APIRouter:
 
 def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
     """Returns what the gates say of the version that is live now; of a report they say nothing (contract.evaluations)."""
+    newest, wrong = Registry(storage, model).newest_known()
+    live = newest.state.live if newest else None
+    damaged = [wrong] if wrong else []  # a damaged evaluation or decision is named in the list, too
     try:
-        newest = Registry(storage, model).newest()
-        live = newest.state.live if newest else None
-        found = find_verdict(storage, model, live)
-        known_at = f" (Known at {found['as_of'][:16]}.)" if found else ""
-    except (Mismatch, NotFound, ValueError, KeyError) as error:  # a damaged document is named in the list
+        found = find_verdict(storage, model, live, damaged)
+    except (Mismatch, NotFound, ValueError, KeyError) as error:
         return {"verdict": "", "sentence": f"No verdict can be read: {error}"}
     what = f"version {live}" if live else "any version"
+    passed = f" {len(damaged)} documents that may say otherwise cannot be read." if damaged else ""
     if found is None:
-        return {"verdict": "", "sentence": f"No gate has judged {what} yet: run trueup gate --model {model}."}
-    return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}"}
+        return {"verdict": "", "sentence": f"No gate has judged {what} yet: run trueup gate --model {model}.{passed}"}
+    known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
+    return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 
 
 def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
@@ -104,12 +107,8 @@ def _format_figures(version: str, figures: Version) -> dict[str, Any]:
 
 
 def _read_decision(storage: Storage, model: str, name: str) -> dict[str, Any]:
-    """Reads what the gates decided; empty where nothing was. ValueError where it is no object."""
-    key = layout.decision(model, name)
+    """Reads what the gates decided; empty where nothing was. DamagedDocument where it is no object."""
     try:
-        decision = jsonio.loads(storage.read(key))
+        return read_json(storage, layout.decision(model, name))
     except NotFound:
         return {}
-    if not isinstance(decision, dict):
-        raise ValueError(f"{key}: expected an object, got {type(decision).__name__}.")
-    return decision

@@ -40,7 +40,7 @@ CSP = ("default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-
 HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
-          errors.BadLabel: 422, errors.Mismatch: 409, HoldsItsShare: 429}
+          errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs.
 NAVIGATION = (("/", "Classify", "predict"), ("/audit", "Audit", "label"), ("/review", "Review", "label"),
               ("/models", "Models", "read"), ("/reports", "Reports", "read"))
@@ -121,10 +121,11 @@ class Site:
         """Reads the class list of what is live; empty for a model that is in no registry, or whose documents are damaged."""
         registry = Registry(self.storage, model)
         try:
-            return registry.card(registry.live()).classes
-        except (errors.NoSuchModel, errors.NoSuchVersion):
+            newest, _ = registry.newest_known()
+            return registry.card(newest.state.live).classes if newest and newest.state.live else []
+        except errors.NoSuchVersion:
             return []
-        except (errors.Mismatch, ValueError) as error:  # people can judge without a list to choose from
+        except errors.Mismatch as error:  # people can judge without a list to choose from
             log_event("classes cannot be read", logging.ERROR, model=model, error=str(error))
             return []
 

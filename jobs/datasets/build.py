@@ -77,7 +77,7 @@ def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
 
 def list_erased(storage: Storage) -> set[str]:
     """Hashes of the images that people asked to be removed."""
-    return {layout.document_name(entry.key) for entry in storage.list(layout.erasures())}
+    return {sha for entry in storage.list(layout.erasures()) if (sha := layout.erasure_of(entry.key))}
 
 
 def check_leakage(plan: Plan) -> None:

@@ -3,12 +3,14 @@
 Only label rows and the predictions that they name leave the files; the rules themselves are jobs/engines/rules.py.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.stores.store import Storage
 from jobs.engines import rules
+from jobs.engines.day_files import find_unreadable, leave_out
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question, Slice
 from jvm import task_store
@@ -17,6 +19,7 @@ from jvm.task_store import Where
 if TYPE_CHECKING:
     from pyspark import RDD, Broadcast, SparkContext
 
+log = logging.getLogger(__name__)
 # Read from the footers on like declared slices: columns that counting itself does not use.
 IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
 SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
@@ -44,6 +47,20 @@ def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayF
     labels.unpersist()
     wanted.destroy()
     return sorted(found, key=lambda row: (row["day"], row["prediction_id"]))
+
+
+def find_labelled_readable(context: "SparkContext", storage: Storage, days: Sequence[DayFiles],
+                           question: Question) -> list[dict[str, Any]]:
+    """The same without files whose data cannot be read through although their footers can; these are named."""
+    try:
+        return find_labelled(context, storage, days, question)
+    except Exception:  # whatever Spark makes of such a file
+        bad = find_unreadable(storage, days)
+        if not bad:
+            raise
+        for reason in bad.values():
+            log.warning("passed over: %s", reason)
+        return find_labelled(context, storage, [leave_out(day, bad) for day in days], question)
 
 
 def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> Iterator[dict[str, Any]]:

@@ -14,8 +14,9 @@ from typing import Any
 from contract import jsonio
 from contract.counts import ORIGINS, UNNAMED
 from contract.dataset_record import SPLITS
-from contract.errors import EmptyData
+from contract.errors import EmptyData, shorten
 from contract.settings import DatasetSettings
+from contract.stores.store import may_be_key
 from jobs.datasets.images import Look
 from jobs.datasets.near_duplicates import find_near
 
@@ -26,6 +27,7 @@ SPLIT_BY = ("u = first 16 hex digits of the image's sha256 / 2^64; holdout if u 
 DIGESTED = ("image_sha256", "label", "label_index", "origin", "votes", "agreeing", "selection_probability",
             "prediction_id", "day")
 
+NOT_A_PLACE = "image_uri is no place under the root"
 OVERRULED = "conflicting label overruled"  # of a picture that is in the dataset; all other reasons name one that is not
 Row = dict[str, Any]
 
@@ -120,7 +122,9 @@ def _choose_one_per_image(labelled: Sequence[Row], known: Mapping[str, Row], lis
     for row in labelled:
         sha = row["image_sha256"] or ""
         uri = row["image_uri"] or (known[sha]["image_uri"] if sha in known else None)
-        if uri and SHA256.fullmatch(sha):
+        if uri and not may_be_key(uri):
+            listed.append(_describe_left_out(sha, NOT_A_PLACE, f"{row['prediction_id'] or ''}: {shorten(uri)}"))
+        elif uri and SHA256.fullmatch(sha):
             of_image[sha].append(row | {"image_uri": uri})
         else:
             listed.append(_describe_left_out(sha, "image not stored", row["prediction_id"] or ""))

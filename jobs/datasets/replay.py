@@ -4,17 +4,20 @@ A parent's labels are those of the day it was made. Since then some were withdra
 would bring back what people took back; so the days of its predictions are judged again, as of now.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract.days import label_days
 from contract.stores.store import Storage
-from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled
+from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
 from jobs.engines.day_files import list_day, read_footers
 from jobs.engines.question import Question
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+
+log = logging.getLogger(__name__)
 
 
 def find_present(context: "SparkContext", storage: Storage, parent: Sequence[dict[str, Any]], question: Question,
@@ -28,5 +31,7 @@ def find_present(context: "SparkContext", storage: Storage, parent: Sequence[dic
     days = sorted(wanted & set(label_days(storage)))
     if not days:
         return []
-    files, _ = read_footers(storage, [list_day(storage, day) for day in days], IMAGE_COLUMNS)
-    return [row for row in find_labelled(context, storage, files, question) if row["prediction_id"] in ids]
+    files, left_out = read_footers(storage, [list_day(storage, day) for day in days], IMAGE_COLUMNS, quarantine=True)
+    for reason in left_out.values():
+        log.warning("passed over: %s", reason)
+    return [row for row in find_labelled_readable(context, storage, files, question) if row["prediction_id"] in ids]

@@ -9,10 +9,10 @@ from contract import ids, layout
 from contract.days import prediction_days
 from contract.documents import manifest
 from contract.documents.manifest import Manifest, read_index_file
-from contract.errors import NotFound
+from contract.errors import DamagedDocument, Mismatch, NotFound
 from contract.registry import Registry, models
 from contract.rows.reading import rows_where
-from contract.stores.store import Storage
+from contract.stores.store import Storage, may_be_key
 
 COLUMNS = ("prediction_id", "image_sha256", "image_uri")
 
@@ -33,7 +33,7 @@ def find_rows(storage: Storage, sha256: str) -> Rows:
         for prediction_id, _, uri in _rows(storage, day, "image_sha256", sha256, found.unread):
             found.prediction_ids.add(prediction_id)
             found.uris.add(uri)
-    return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and is_inside(u)}, found.unread)
+    return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and may_be_key(u)}, found.unread)
 
 
 def images_of(storage: Storage, prediction_id: str) -> set[str]:
@@ -56,14 +56,9 @@ def images_of(storage: Storage, prediction_id: str) -> set[str]:
 def _hash_at(storage: Storage, uri: str | None) -> str | None:
     """The hash of a picture of other people's logs, which may name the place alone."""
     try:
-        return hashlib.sha256(storage.read(uri)).hexdigest() if uri and is_inside(uri) else None
+        return hashlib.sha256(storage.read(uri)).hexdigest() if uri and may_be_key(uri) else None
     except NotFound:
         return None
-
-
-def is_inside(uri: str) -> bool:
-    """Whether an image_uri is a key under the root; other people's logs may name any place."""
-    return "://" not in uri and not uri.startswith("/") and ".." not in uri.split("/")
 
 
 def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]) -> Iterator[tuple[Any, Any, Any]]:
@@ -81,20 +76,36 @@ class Attempt:
     split: str | None
 
 
-def attempts(storage: Storage, sha256: str) -> list[Attempt]:
-    """All attempts, named by a manifest or not, whose index has the image. An index is written before any picture."""
+def attempts(storage: Storage, sha256: str, unread: list[str]) -> list[Attempt]:
+    """All attempts, named by a manifest or not, whose index has the image. An index is written before any picture.
+
+    `unread` is told what cannot be read: of a manifest nothing is believed, an attempt whose index is damaged stays as it is.
+    """
     found = []
     for dataset in storage.folders(layout.datasets()):
+        made = _read_manifest(storage, dataset, unread)
         for attempt in storage.folders(layout.dataset(dataset)):
             folder = layout.dataset_attempt(dataset, attempt)
-            if sha256 in (splits := _splits(storage, dataset, attempt)) or not splits:
+            try:
+                splits = _splits(storage, dataset, attempt, made)
+            except Mismatch as error:
+                unread.append(str(error))
+                continue
+            if sha256 in splits or not splits:
                 found.append(Attempt(dataset, folder, splits.get(sha256)))
     return found
 
 
-def _splits(storage: Storage, dataset: str, attempt: str) -> dict[str, str]:
+def _read_manifest(storage: Storage, dataset: str, unread: list[str]) -> Manifest | None:
+    try:
+        return manifest_of(storage, dataset)
+    except DamagedDocument as error:
+        unread.append(str(error))
+        return None
+
+
+def _splits(storage: Storage, dataset: str, attempt: str, made: Manifest | None) -> dict[str, str]:
     """Image hash -> split, by an attempt's index; empty when there is no index."""
-    made = manifest_of(storage, dataset)
     sha256 = made.index.sha256 if made and made.attempt == attempt else None
     key = layout.dataset_index(layout.dataset_attempt(dataset, attempt))
     try:
@@ -121,14 +132,21 @@ class Learnt:
     because: str
 
 
-def versions(storage: Storage, held: Sequence[Attempt]) -> list[Learnt]:
-    """Versions that were trained on the picture, or descend from such a version, by model and number."""
+def versions(storage: Storage, held: Sequence[Attempt], unread: list[str]) -> list[Learnt]:
+    """Versions that were trained on the picture, or descend from such a version, by model and number.
+
+    `unread` is told the cards that cannot be read.
+    """
     trained = {a.dataset for a in held if a.split in ("train", None)}
     found = []
     for model in models(storage):
         registry, knows = Registry(storage, model), {}
         for version in registry.versions():
-            card = registry.card(version)
+            try:
+                card = registry.card(version)
+            except DamagedDocument as error:
+                unread.append(str(error))
+                continue
             if card.dataset in trained:
                 knows[version] = f"trained on dataset {card.dataset}"
             elif card.parent in knows:

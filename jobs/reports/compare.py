@@ -13,11 +13,10 @@ from contract import layout
 from contract.documents.evaluation import Evaluation
 from contract.documents.version_figures import Figure, OfOrigin, Version
 from contract.errors import NotFound
-from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
 from jobs.reports import view
 from jobs.reports.page import load, template
-from jobs.reports.sources import file_of
+from jobs.reports.sources import file_of, find_readable
 from metrics.decomposition import change
 from metrics.figure import independent_difference
 from metrics.significance.exact_tests import divide_level
@@ -52,7 +51,7 @@ def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
 
 def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
     for name in reversed(storage.folders(layout.evaluations(model))):
-        evaluation = find_evaluation(storage, model, name)
+        evaluation = find_readable(storage, model, name)
         if evaluation and version in evaluation["versions"]:
             return _side(name, evaluation, version)
     raise NotFound(f"{storage.root}: no evaluation of model {model!r} has a prediction of version {version}.")

@@ -4,6 +4,8 @@ Each names its picture's hash, so that erasing the picture finds the reports tha
 """
 
 import base64
+import logging
+import re
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
@@ -11,14 +13,16 @@ from typing import Any
 from contract import clock, layout
 from contract.counts import WEIGHT_SCALE
 from contract.documents.evaluation import Evaluation
-from contract.errors import BadImage, NotFound
+from contract.errors import BadImage, NotFound, RootError, shorten
 from contract.settings import ReportSettings
-from contract.stores.store import Storage
+from contract.stores.store import Storage, may_be_key
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
 from jobs.engines import day_files
-from jobs.engines.question import Question
+from jobs.engines.question import DayFiles, Question
 
 SIDE, QUALITY = 72, 80
+SHA256 = re.compile("[0-9a-f]{64}")
+log = logging.getLogger(__name__)
 
 
 def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
@@ -44,22 +48,44 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         listed = day_files.leave_out(day_files.list_day(storage, name), left_out)
-        (day,), _ = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
-        found = (row for row in find_labelled_here(storage, day, question) if row["model_version"] == version)
+        (day,), bad = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
+        for reason in bad.values():
+            log.warning("passed over: %s", reason)
+        found = [row for row in _read_day(storage, day, question) if row["model_version"] == version]
         yield from sorted((r for r in found if r["image_sha256"] and r["image_uri"]), key=lambda r: r["prediction_id"])
 
 
+def _read_day(storage: Storage, day: DayFiles, question: Question) -> list[dict[str, Any]]:
+    """The labelled predictions of a day, without files whose data cannot be read through, which are named."""
+    try:
+        return list(find_labelled_here(storage, day, question))
+    except Exception:  # whatever Arrow makes of such a file
+        bad = day_files.find_unreadable(storage, [day])
+        if not bad:
+            raise
+        for reason in bad.values():
+            log.warning("passed over: %s", reason)
+        return list(find_labelled_here(storage, day_files.leave_out(day, bad), question))
+
+
 def _picture(storage: Storage, row: Mapping[str, Any]) -> str | None:
-    """A small JPEG as a data URI; None for a picture that was erased, is gone or cannot be read."""
+    """A small JPEG as a data URI; None for a picture that was erased or is gone, and for one that cannot be read, which is
+    named."""
     from inference.model import preprocess
 
-    if storage.exists(layout.erasure(row["image_sha256"])):
-        return None
     try:
+        if not SHA256.fullmatch(row["image_sha256"]) or not may_be_key(row["image_uri"]):
+            raise BadImage(f"expected a sha256 and a place under the root, got {shorten(row['image_sha256'])} and "
+                           f"{shorten(row['image_uri'])}.")
+        if storage.exists(layout.erasure(row["image_sha256"])):
+            return None
         data = storage.read(row["image_uri"])
         preprocess.inspect(data)
         small = preprocess.decode(data)
-    except (NotFound, BadImage, OSError):
+    except NotFound:
+        return None
+    except (BadImage, RootError, OSError) as error:
+        log.warning("left out: the picture of prediction %s: %s", shorten(row["prediction_id"]), error)
         return None
     small.thumbnail((SIDE, SIDE))
     sink = BytesIO()

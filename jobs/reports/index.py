@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract import layout
+from contract.errors import DamagedDocument, pass_over
 from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
 from jobs.reports.page import template
@@ -26,11 +27,16 @@ def write(storage: Storage, model: str) -> str:
 
 
 def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
-    evaluation = find_evaluation(storage, model, name)
+    try:
+        evaluation = find_evaluation(storage, model, name)
+    except DamagedDocument as error:
+        pass_over(error)
+        return {"id": name, "damaged": str(error).removeprefix(f"{storage.root}/")}
     if evaluation is None:
         return None
     decision = find_decision(storage, model, name)
     order = newest_first(evaluation, decision)
-    return {"id": name, "window": evaluation["window"], "as_of": evaluation["as_of"], "version": order[0] if order else None,
+    return {"id": name, "damaged": "", "window": evaluation["window"], "as_of": evaluation["as_of"],
+            "version": order[0] if order else None,
             "figures": evaluation["versions"][order[0]] if order else None, "verdict": decision and decision["verdict"],
             "partial": bool(evaluation["partial"]), "report": storage.exists(layout.report(model, name))}

@@ -10,11 +10,10 @@ from contract import layout
 from contract.counts_store import load_all
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
-from contract.errors import Mismatch, NotFound
-from contract.evaluations import find_evaluation
+from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
+from contract.evaluations import find_evaluation, read_decision
 from contract.registry import Registry
 from contract.settings import ReportSettings
-from contract.storage import read_json
 from contract.stores.store import Storage
 from jobs.reports.examples import examples
 from jobs.reports.view import newest_first
@@ -42,7 +41,7 @@ def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
     names = [n for n in storage.folders(layout.evaluations(model)) if n < evaluation_id][:-LOOK_BACK - 1:-1]
     judged = [n for n in names if storage.exists(layout.decision(model, n))]
     for name in [*judged, *(n for n in names if n not in judged)] if order else ():
-        found = find_evaluation(storage, model, name)
+        found = find_readable(storage, model, name)
         if found and found["versions"] and found["as_of"] < evaluation["as_of"]:
             decision = find_decision(storage, model, name)
             version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
@@ -62,18 +61,33 @@ def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
 
 
 def find_decision(storage: Storage, model: str, evaluation_id: str) -> dict[str, Any] | None:
-    """Reads the decision on an evaluation; None while it is not judged."""
+    """Reads the decision on an evaluation; None while it is not judged, and for a damaged one, which is named."""
     try:
-        return read_json(storage, layout.decision(model, evaluation_id))
-    except NotFound:
+        return read_decision(storage, model, evaluation_id)
+    except DamagedDocument as error:
+        pass_over(error)
+        return None
+
+
+def find_readable(storage: Storage, model: str, evaluation_id: str) -> Evaluation | None:
+    """Reads an evaluation; None while its document is not there, and for a damaged one, which is named."""
+    try:
+        return find_evaluation(storage, model, evaluation_id)
+    except DamagedDocument as error:
+        pass_over(error)
         return None
 
 
 def lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str, Any]]:
     """Version -> dataset -> labels, for the versions of the report and those they come from, newest first."""
+    try:
+        cards = list(Registry(storage, model).ancestors(*order, missing_ok=True))
+    except DamagedDocument as error:  # a line with a hole is no line
+        pass_over(error)
+        cards = []
     return [{"version": card.version, "created_at": card.created_at, "parent": card.parent, "network": card.network,
              "classes": len(card.classes), "made_from": card.made_from, "dataset": _dataset(storage, card.dataset)}
-            for card in Registry(storage, model).ancestors(*order, missing_ok=True)]
+            for card in cards]
 
 
 def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:
@@ -81,7 +95,9 @@ def _dataset(storage: Storage, dataset: str | None) -> dict[str, Any] | None:
         return None
     try:
         made = manifest.load(storage, dataset)
-    except NotFound:
+    except (NotFound, DamagedDocument) as error:
+        if isinstance(error, DamagedDocument):
+            pass_over(error)
         return {"id": dataset, "gone": True}
     return {"id": dataset, "gone": False, "as_of": made.as_of, "window": made.window, "rows": made.rows,
             "labels": made.label_sources, "erased": len(made.erased)}
@@ -91,5 +107,8 @@ def _days(storage: Storage, evaluation: Evaluation) -> dict[str, dict[str, list[
     """Version -> label -> (day, right, labels); empty when counts that the evaluation names are gone."""
     try:
         return class_days({c.day: by_class(c.tables["cells"]) for c in load_all(storage, evaluation)})
-    except (NotFound, Mismatch):
+    except NotFound:
+        return {}
+    except Mismatch as error:
+        pass_over(error)
         return {}

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from contract import clock, ids, layout
-from contract.errors import BadImage, NotFound
+from contract.errors import BadImage, NotFound, shorten
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
-from contract.stores.store import Storage, create_if_absent
+from contract.stores.store import Storage, create_if_absent, may_be_key
 from jvm import task_store
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def predictor(storage: Storage, job: Job) -> "Predictor":
     if _key(storage, job) not in _loaded:
         from inference.model.predictor import Predictor
 
-        registry = Registry(storage, job.model)
-        _loaded[_key(storage, job)] = Predictor(registry.card(job.version), registry.weights(job.version))
+        _loaded[_key(storage, job)] = Predictor(*Registry(storage, job.model).load(job.version))
     return _loaded[_key(storage, job)]
 
 
@@ -134,12 +133,14 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
 
 
 def _read(storage: Storage, uri: str) -> bytes:
-    """The bytes at s3://bucket/key, file:///path, or a key under the root."""
+    """The bytes at s3://bucket/key, file:///path, or a key under the root; NotFound for what can be none of them."""
     if uri.startswith("s3://"):
         bucket, _, key = uri[5:].partition("/")
         return open_storage(f"s3://{bucket}").read(key)
     if uri.startswith("file://"):
-        return open_storage("/").read(unquote(uri.removeprefix("file://")).lstrip("/"))
+        uri, storage = unquote(uri.removeprefix("file://")).lstrip("/"), open_storage("/")
+    if not may_be_key(uri):
+        raise NotFound(f"{shorten(uri)}: expected s3://bucket/key, file:///path or a key under the root.")
     return storage.read(uri)
 
 

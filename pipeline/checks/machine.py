@@ -150,7 +150,7 @@ CHECKS = {
     "java": Check(check_java, "install Java 17, or `make setup`, which brings one"),
     "spark": Check(check_spark, "`make setup`, and unset SPARK_HOME"),
     "s3a": Check(check_s3a, "`make jars`, or name a folder that has them: spark.jars"),
-    "root": Check(check_root, "check the name and the rights; `trueup emr deploy`, `trueup serve` and imports make a root"),
+    "root": Check(check_root, "check the name and the rights; `trueup emr deploy`, `trueup publish` and imports make a root"),
     "root writable": Check(check_writing, "give the caller s3:PutObject, s3:GetObject and s3:DeleteObject under the root"),
     "conditional writes": Check(check_conditional_writes,
                                 "use a store that honours If-None-Match, or a newer version of this one"),

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from contract.settings import Settings
 from pipeline.demo import story
 from pipeline.demo.world import World, open_world, say
@@ -103,4 +104,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -13,7 +13,7 @@ from typing import Any
 from contract import layout
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
-from contract.errors import UsageError
+from contract.errors import DamagedDocument, UsageError, pass_over
 from contract.rows.listing import list_day
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -109,4 +109,7 @@ def _list_counted(storage: Storage, model: str, day: str) -> Iterator[list[list[
     folder = layout.counts(model, day)
     for entry in sorted(storage.list(folder), reverse=True):
         if entry.key.endswith(".json"):
-            yield sorted(CountsDocument.load(storage, entry.key).files)
+            try:
+                yield sorted(CountsDocument.load(storage, entry.key).files)
+            except DamagedDocument as error:  # the day counts as not counted; who counts it says what is to be done
+                pass_over(error)

@@ -6,6 +6,7 @@ import pytest
 
 from contract import jsonio, layout
 from contract.documents.card import Card, Preprocess
+from contract.documents.history import HistoryEntry
 from contract.errors import (
     AlreadyExists,
     BadWeights,
@@ -14,7 +15,7 @@ from contract.errors import (
     NoSuchVersion,
     PointerMoved,
 )
-from contract.registry import HistoryEntry, Registry, check_version, file_sha256, models
+from contract.registry import Registry, check_version, file_sha256, models
 from contract.stores.local import LocalStorage
 
 

@@ -144,7 +144,7 @@ def test_a_store_out_of_reach_at_the_start_takes_no_older_version(tmp_root, monk
     publish_tiny(tmp_root, seed=2)
     live = LiveModel(open_root(tmp_root), "m", 4, Metrics())
     with monkeypatch.context() as patch:
-        patch.setattr(live._registry, "weights", lambda version: (_ for _ in ()).throw(OSError("gone")))
+        patch.setattr(live._registry, "load", lambda version: (_ for _ in ()).throw(OSError("gone")))
         live.follow()
     assert live.version is None and live.refused.reason == "OSError: gone"
     live.follow()

@@ -113,7 +113,7 @@ def test_a_bad_version_is_refused_for_good_and_the_next_good_one_is_taken(live, 
 
 def test_weights_changed_after_publishing_are_refused(live, tmp_root):
     version = publish_tiny(tmp_root, seed=4)
-    live._storage.put(f"models/m/versions/{version}/weights.safetensors", tiny_weights(3, 5))
+    live._registry.storage.put(f"models/m/versions/{version}/weights.safetensors", tiny_weights(3, 5))
     live.follow()
     assert live.version == "1" and "the weights have" in live.refused.reason
 

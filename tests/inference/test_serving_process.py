@@ -6,6 +6,7 @@ import threading
 import httpx
 
 from contract import ids
+from contract.storage import open_root
 from inference import serve
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
@@ -89,8 +90,12 @@ def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
     assert serve.main(no_auth) == 2
     assert "expected a model" in capsys.readouterr().err
     assert serve.main([*no_auth, "--model", "never"]) == 1
+    assert "expected a Trueup root, found nothing there" in capsys.readouterr().err
+    open_root(tmp_root, create=True)
+    assert serve.main([*no_auth, "--model", "never"]) == 1
     assert "was never published" in capsys.readouterr().err
-    assert serve.main([*no_auth, "--model", "never"]) == 1  # the outbox was let go
+    assert not (tmp_path / "o").exists()
+    assert serve.main([*no_auth, "--model", "never"]) == 1
     assert serve.main(["--help"]) == 0 and "--no-auth" in capsys.readouterr().out
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from contract import jsonio, layout
 from contract.errors import NotFound
+from contract.evaluations import newest
 from contract.report_script import SCRIPT, csp_source
 from contract.storage import open_root, open_storage
 from jobs import report
@@ -132,7 +133,7 @@ def test_an_evaluation_that_is_not_there(tmp_root):
     open_root(tmp_root, create=True)
     storage = open_storage(tmp_root)
     with pytest.raises(NotFound, match="expected an evaluation of model 'm', found none"):
-        report.newest(storage, "m")
+        newest(storage, "m")
     with pytest.raises(NotFound, match="has no evaluation 'x'; the newest are: none"):
         report.write(storage, "m", "x")
 

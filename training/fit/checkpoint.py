@@ -11,6 +11,7 @@ from torch import Tensor
 
 from contract import jsonio
 from contract.errors import Mismatch, NotFound
+from contract.storage import read_json
 from contract.stores.store import Storage
 
 FINAL = "final"
@@ -57,7 +58,7 @@ class Checkpoints:
         """Loads a checkpoint by name, tensors on the CPU. Mismatch: its tensors are not those of its document."""
         from safetensors.torch import load
 
-        document = jsonio.loads(self.storage.read(f"{self.folder}{name}.json"))
+        document = read_json(self.storage, f"{self.folder}{name}.json")
         data = self.storage.read(f"{self.folder}{name}.safetensors")
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
             raise Mismatch(f"{self.storage.uri(self.folder)}{name}: expected tensors of sha256 {document['sha256']}, got "
@@ -67,7 +68,7 @@ class Checkpoints:
     def read_final(self) -> tuple[bytes, dict[str, Any]] | None:
         """Returns the finished weights (safetensors) and their facts; None unless training ended well: nothing else says so."""
         try:
-            document = jsonio.loads(self.storage.read(f"{self.folder}{FINAL}.json"))
+            document = read_json(self.storage, f"{self.folder}{FINAL}.json")
         except NotFound:
             return None
         data = self.storage.read(f"{self.folder}{FINAL}.safetensors")

@@ -27,9 +27,7 @@ def make_initial(job: Job, storage: Storage) -> tuple[nn.Module, str]:
 def _inherit(job: Job, parent: str, storage: Storage) -> tuple[nn.Module, str]:
     from safetensors.torch import load
 
-    registry = Registry(storage, job.model)
-    card = registry.card(parent)
-    weights = registry.weights(parent)
+    card, weights = Registry(storage, job.model).load(parent)
     net = grow_head.grow(job.network, load(weights), card.classes, job.classes, job.train.seed)
     inherited = f"{job.network} starts from version {parent}: all {len(net.state_dict())} tensors inherited"
     if card.classes == job.classes:

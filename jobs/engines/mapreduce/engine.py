@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.process import end_with
 from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
@@ -170,4 +171,4 @@ def main(settings: Settings, model: str, first: str | None, last: str | None, fo
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, prog_name="python -m jobs.engines.mapreduce.engine"))
+    end_with(lambda: run(main, prog_name="python -m jobs.engines.mapreduce.engine"))

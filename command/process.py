@@ -1,0 +1,50 @@
+"""How a process of ours ends: with the code that it says, whatever the threads of libraries make of the end.
+
+Threads of pyarrow's pools still run when the interpreter has ended, and C++ destroys what they use: now and then that ended a
+command with SIGABRT after its whole output (apache/arrow 34314). So Python does all that it promises, and then the process is
+over, before any library is taken apart.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from contract.errors import DONE, ERROR
+
+INTERRUPTED = 130  # as shells say it of a process that Ctrl-C ended
+
+
+def end_with(main: Callable[[], int]) -> NoReturn:
+    """Runs the main function of this process and ends the process with the code that it returns.
+
+    Threads that are no daemons are waited for, and what was registered with `atexit` since is run. Only for processes of our
+    own: whoever has another program's process calls `main`.
+    """
+    code = ERROR  # of an exception, whose traceback Python prints
+
+    def end() -> None:
+        end_now(code)
+
+    atexit.register(end)  # before everybody else, so that it is run last
+    try:
+        code = main()
+    except SystemExit as error:
+        code = DONE if error.code is None else error.code if isinstance(error.code, int) else ERROR
+        raise
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        raise
+    sys.exit(code)
+
+
+def end_now(code: int) -> NoReturn:
+    """Writes out what was printed and ends the process; with an error when nobody takes the output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            code = code or ERROR
+    os._exit(code & 0xFF)

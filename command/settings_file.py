@@ -1,0 +1,91 @@
+"""`trueup.yaml` as values: YAML in UTF-8 in which every name stands once; whatever else it is, an error names the line."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Any
+
+from contract.errors import UsageError, shorten
+
+if TYPE_CHECKING:
+    import yaml
+
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+LARGEST = 1 << 20  # bytes; settings of a hundred lines have 10 kB
+DEEPEST = 50
+
+
+def parse_settings(data: bytes, where: str) -> dict[str, Any]:
+    """The settings in a file's bytes; UsageError names `where`, the line, what was expected and what came."""
+    import yaml
+
+    if len(data) > LARGEST:
+        raise UsageError(f"{where}: expected at most {LARGEST:,} bytes of settings, got {len(data):,}.")
+    text = _decode(data, where)
+    try:
+        loader = _make_loader()(text)
+        _check_depth(loader, where)
+        content = _make_loader()(text).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        what = " ".join(filter(None, (error.context, error.problem)))
+        tab = " A tab is no indentation in YAML: use spaces." if "'\\t'" in what else ""
+        raise UsageError(f"{where}, line {line}: it is no YAML: {what}.{tab}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where} is no YAML: {' '.join(str(error).split())}.") from None
+    except (ValueError, RecursionError) as error:  # a day that there is not, a number of thousands of digits
+        raise UsageError(f"{where} holds a value that cannot be read: {error}.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(f"{where}: expected `name: value` lines, got {type(content).__name__}.")
+    if odd := [name for name in content if not isinstance(name, str)]:
+        raise UsageError(f"{where}: expected names of settings, got {shorten(odd[0])}.")
+    return content
+
+
+def _decode(data: bytes, where: str) -> str:
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[:error.start].count(b"\n") + 1
+        raise UsageError(f"{where}, line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}. Save the file "
+                         f"as UTF-8.") from None
+
+
+def _check_depth(loader: yaml.SafeLoader, where: str) -> None:
+    """Looks at the structure before it is built: that is done by functions that call themselves."""
+    import yaml
+
+    depth = 0
+    while (event := loader.get_event()) is not None:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise UsageError(f"{where}, line {event.start_mark.line + 1}: it is nested more than {DEEPEST} deep.")
+        if isinstance(event, yaml.StreamEndEvent):
+            return
+
+
+def _make_loader() -> type[yaml.SafeLoader]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """YAML's plain values; a name that stands twice is an error, where yaml takes the last one."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names: dict[tuple[str, str], yaml.ScalarNode] = {}
+            for name, _ in node.value:
+                if not isinstance(name, yaml.ScalarNode):
+                    continue
+                if (name.tag, name.value) in names and name.tag != "tag:yaml.org,2002:merge":
+                    before = names[name.tag, name.value].start_mark.line + 1
+                    raise yaml.constructor.ConstructorError(None, None, f"{name.value!r} stands there, and in line {before}",
+                                                            name.start_mark)
+                names[name.tag, name.value] = name
+            return super().construct_mapping(node, deep)
+
+    return Loader

@@ -1,0 +1,47 @@
+"""What stands in the registry's records: the state of a model, the change that led to it, the claim of a version's number."""
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from contract.documents.document import Document, Moment
+
+
+class State(Document):
+    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights."""
+
+    live: str | None = None
+    aliases: dict[str, str] = {}
+    thresholds: dict[str, float] = {}
+    overrides: list[dict[str, Any]] = []
+    deleted: list[str] = []
+    cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live since this is kept
+
+    @model_validator(mode="after")
+    def _overrides_say_of_what_and_until_when(self) -> Self:
+        if any(not isinstance(o.get(name), str) for o in self.overrides for name in ("gate", "until")):
+            raise ValueError("expected a gate and an end in every override")
+        return self
+
+
+class HistoryEntry(Document):
+    """One history record: the change and the whole state after it."""
+
+    seq: int
+    at: str
+    change: dict[str, Any]
+    state: State
+
+    @model_validator(mode="after")
+    def _change_has_a_kind(self) -> Self:
+        if not isinstance(self.change.get("kind"), str):
+            raise ValueError("expected the kind of the change")
+        return self
+
+
+class Claim(Document):
+    """`claim.json` of a version: who took the number, and when."""
+
+    by: str = ""
+    run: str | None = None
+    at: Moment
