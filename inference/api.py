@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from contract import clock
 from inference import upload
 from inference.auth import Caller, Keys, Refused, identify, require
-from inference.labelling.judgements import MOST_LABELS
+from inference.labelling.judgements import MOST_LABELS, explain_labelers
 from inference.live import LiveModel
 from inference.readiness import Gauges, describe_readiness
 from inference.service import Service
@@ -78,8 +78,10 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
                  responses={201: document_example({"label_ids": [ID]}, "Durable"), **REFUSALS})
     async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
-        document = await upload.read_json_body(request)
-        return {"label_ids": await service.label(_read_judgements(document), caller=caller)}
+        judgements = _read_judgements(await upload.read_json_body(request))
+        kept = {"label_ids": await service.label(judgements, caller=caller)}
+        notice = explain_labelers(judgements, caller)
+        return kept | {"notice": notice} if notice else kept
 
     @router.get("/v1/models", summary="What is served", responses=REFUSALS)
     async def models(request: Request) -> dict[str, Any]:

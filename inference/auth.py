@@ -91,6 +91,14 @@ class Caller:
                       f"name as labeler, or none, got {shorten(person)}. For a key that stands for several people run: "
                       f"trueup keys add NAME --role label --may-name-labelers.")
 
+    def may_speak_for(self, person: str) -> bool:
+        """Says whether judgements may be kept under this person's name."""
+        try:
+            self.name_labeler(_normalise_or_none(person))
+        except Refused:
+            return False
+        return True
+
 
 def _normalise_or_none(name: str) -> str | None:
     try:

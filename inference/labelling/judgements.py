@@ -60,18 +60,35 @@ def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetim
     withdraws = _read_flag(judgement, "withdraws", what)
     try:
         label = _read_label(judgement, bool(withdraws), what)
-        labeler_named = judgement.get("labeler")
-        labeler = caller.name_labeler(labeler_default if labeler_named is None else normalise(labeler_named))
+        named = judgement.get("labeler")
+        labeler = caller.name_labeler(labeler_default) if named is None else find_labeler(normalise(named), caller)
     except BadLabel as error:
         raise Refused(422, "bad_label", f"{what}: {error}") from None
-    except Refused as error:
-        raise Refused(error.status, error.code, f"{what}: {error.message}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
     return {"label_id": ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,
             "origin": origin or decide_origin(judgement.get("origin"), caller, what), "withdraws": withdraws,
             "shown_label": shown_label if label == UNNAMED else None, "actor": caller.id}
+
+
+def find_labeler(named: str, caller: Caller) -> str:
+    """Finds under whom a judgement is kept that comes with a labeler's name: a key that is one person is that person, whoever
+    it names, because a judgement must not be lost for its name."""
+    try:
+        return caller.name_labeler(named)
+    except Refused:
+        return caller.name_labeler()
+
+
+def explain_labelers(judgements: list[Any], caller: Caller) -> str | None:
+    """Says whose names were not kept, in an answer to judgements that were taken; None when all were."""
+    names = {n for j in judgements if isinstance(j, dict) and isinstance(n := j.get("labeler"), str)}
+    lost = sorted(n for n in names if not caller.may_speak_for(n))
+    if not lost:
+        return None
+    return (f"kept under {caller.id}, not under {', '.join(map(shorten, lost[:3]))}{' …' if lost[3:] else ''}: this key is one "
+            f"person. For a key that stands for several people run: trueup keys add NAME --role label --may-name-labelers.")
 
 
 def _read_label(judgement: dict[str, Any], withdraws: bool, what: str) -> str | None:

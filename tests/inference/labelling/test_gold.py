@@ -46,7 +46,7 @@ from tests.inference.test_pages import browser, fields
 
 ADA, BOB = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob"))
 EARLIER = "2026-11-10"
-ALWAYS = timedelta(days=100_000)
+ALWAYS = timedelta(days=36_500)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_damaged_gold_item_stops_nobody(storage, data):
     storage.put(layout.gold(MODEL, "known", damaged, "2"), data)
     storage.put(layout.gold(MODEL, "known", good, "notes"), b"of somebody else")
     assert gold_of(answer(queue(storage), ADA)) == [good]
-    with pytest.raises(Mismatch, match=f"{damaged}/2.json: expected a GoldAnswer document"):
+    with pytest.raises(Mismatch, match=f"{damaged}/2.json: expected "):
         read_gold(storage, MODEL)
 
 
@@ -249,7 +249,7 @@ def test_a_review_leaves_what_an_audit_is_to_ask_blind(storage):
 @pytest.fixture
 def service(tmp_root, tmp_path):
     made = SmallService(tmp_root)
-    made.settings = Settings(review=ReviewSettings(gold_share=0.4), serve=ServeSettings(label_days=100_000))
+    made.settings = Settings(review=ReviewSettings(gold_share=0.4), serve=ServeSettings(label_days=36_500))
     publish(made.storage, tmp_path)
     made.ids = ship(made.storage, 60)
     made.gold = make_gold(made.storage, 24)
