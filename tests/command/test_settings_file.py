@@ -110,7 +110,7 @@ USAGE = [
     (review, ["sample", "--root", "ROOT", "--model", "m", "--p", "0.1", "--second-share", "nan"], "expected a finite number"),
     (keys, ["add", "x", "--role", "label", "--rate", "inf", "--root", "ROOT"], "expected a finite number"),
     (keys, ["add", "x" * 200, "--role", "label", "--root", "NEW"], "1 to 100 characters"),
-    (keys, ["add", " ", "--role", "label", "--root", "NEW"], "1 to 100 characters"),
+    (keys, ["add", " ", "--role", "label", "--root", "NEW"], "the name of a key: expected"),
 ]
 
 

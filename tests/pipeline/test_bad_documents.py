@@ -168,12 +168,12 @@ def every_pair(whole, seed):
 
 
 def test_no_damaged_document_is_a_traceback(whole, tmp_path):
-    """Some of a thousand pairs, each with three of the commands."""
+    """Some of a thousand pairs, each with two of the commands."""
     rng, quick = random.Random(21), [name for name, (_, _, is_quick) in COMMANDS.items() if is_quick]
     pairs = every_pair(whole, 21)
     assert len({key for key, *_ in pairs}) >= 15
-    assert [line for key, name, data, _ in rng.sample(pairs, 25)
-            for line in attack(whole, tmp_path, key, name, data, rng.sample(quick, 3))] == []
+    assert [line for key, name, data, _ in rng.sample(pairs, 12)
+            for line in attack(whole, tmp_path, key, name, data, rng.sample(quick, 2))] == []
 
 
 @pytest.mark.slow("fuzz")

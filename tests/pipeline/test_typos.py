@@ -146,7 +146,9 @@ def history(root):
     return sorted(path.name for path in Path(root, "models/digits/history").iterdir())
 
 
-def test_what_is_so_already_is_said_and_writes_no_record(root, capsys):
+def test_what_is_so_already_is_said_and_writes_no_record(root, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.answering.find_silence", lambda *_: None)
+
     def run(*arguments, code=0):
         capsys.readouterr()
         assert model.main([*arguments, "--root", root, "--model", MODEL]) == code
@@ -163,7 +165,8 @@ def test_what_is_so_already_is_said_and_writes_no_record(root, capsys):
     assert history(root) == ["00000001.json", "00000002.json"]
 
 
-def test_an_approval_that_is_given_twice_writes_one_record(root, capsys, fake_stages):
+def test_an_approval_that_is_given_twice_writes_one_record(root, capsys, fake_stages, monkeypatch):
+    monkeypatch.setattr("pipeline.answering.find_silence", lambda *_: None)
     make_root(root, right=120, n=200, day=DAY, version="1")
     assert cycle.main(["--root", root, "--model", MODEL, "--in-process", "--set", "cycle.approval=manual"]) == 0
     assert model.main(["approve", "4", "--root", root, "--model", MODEL]) == 0
