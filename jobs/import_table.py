@@ -10,6 +10,7 @@ nothing.
 """
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -21,7 +22,7 @@ from command.command import Outcome, run, stage_command
 from command.process import end_with
 from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
-from contract.errors import ForeignSchema
+from contract.errors import ForeignSchema, RootError
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import open_root
@@ -62,6 +63,18 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
     notes = [f"{path}: {note}" for note in [*found.notes, *found.describe_left_out(), *said.to_lines()]]
     return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad, "notes": notes,
             "left_out": dict(found.left_out), **said.to_dict(of_labels=table == "labels")}
+
+
+def import_into(root: str, table: str, path: Path, asked: Asked, skip_bad: bool, form: str | None,
+                reading: Reading) -> dict[str, Any]:
+    """Imports into a root, which is made if it is not there. A file that is refused makes none: it is tried elsewhere first."""
+    try:
+        storage = open_root(root)
+    except RootError:  # not there, or cannot be: the latter is said when it is to be made
+        with tempfile.TemporaryDirectory(prefix="trueup-import-") as folder:
+            import_file(open_root(folder, create=True), table, path, asked, skip_bad, form=form, reading=reading)
+        storage = open_root(root, create=True)
+    return import_file(storage, table, path, asked, skip_bad, form=form, reading=reading)
 
 
 def read(storage: Storage, table: str, path: Path, asked: Asked, form: str | None, reading: Reading, said: Notes,
@@ -119,7 +132,7 @@ def _import(settings: Settings, table: str, file: Path, form: str | None, skip_b
     fill = {column: value for column, value in named.items() if value is not None}
     reading = make_reading(**{name: options.pop(name) for name in READING if name in options})
     asked = Asked(fill=fill, model=model if table == "labels" else None, **options)
-    done = import_file(open_root(settings.need_root(), create=True), table, file, asked, skip_bad, form=form, reading=reading)
+    done = import_into(settings.need_root(), table, file, asked, skip_bad, form, reading)
     say(done)
     lines = [f"left out: {line}" for line in done["bad"]]
     lines.append(f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out")

@@ -93,7 +93,11 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
-    job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought)  # an error takes no number
+    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought)
+    if parent is None:
+        from inference.model.network import build_empty
+
+        build_empty(tried.network, len(tried.classes))  # a name that is no network's takes no number either
     number = registry.claim("trueup train", run=run_key)
     job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name)
     points = _points(storage, job)

@@ -94,3 +94,12 @@ def test_files_that_cannot_be_read(tmp_root, tmp_path, capsys, name, text, code,
 
     assert run(tmp_root, "predictions", put(tmp_path / name, text)) == code
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("table", ["predictions", "labels"])
+def test_a_file_that_is_refused_makes_no_root(tmp_root, tmp_path, table):
+    before = sorted(tmp_path.rglob("*"))
+    path = put(tmp_path / "x.csv", P + "x,2026-05-10,m,3,,0.5,\n" if table == "predictions" else
+               "prediction_id,label,labeler,labeled_at\nx,cat,anna,2026-05-11\n")
+    assert run(tmp_root, table, path) == 1
+    assert sorted(tmp_path.rglob("*")) == [*before, path]

@@ -51,3 +51,10 @@ def test_a_file_of_other_classes_is_where_training_starts(world, tmp_path):
     torch.save({"0.weight": torch.zeros(1)}, tmp_path / "w.pt")
     with pytest.raises(BadWeights, match="expected '0.weight' of shape"):
         train(world.storage, world.registry, world.settings(), world.made.dataset, None, **first)
+
+
+def test_a_name_that_is_no_networks_takes_no_number(world):
+    before = list(world.storage.list("models/"))
+    with pytest.raises(UsageError, match="network 'resnet81': expected a torchvision classification network"):
+        train(world.storage, world.registry, world.settings(), world.made.dataset, None, network="resnet81")
+    assert list(world.storage.list("models/")) == before
