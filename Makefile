@@ -16,7 +16,7 @@ demo: setup  ## the whole loop on real data, about 3 minutes; leaves its bucket 
 	@.venv/bin/trueup demo --root demo-root
 
 test: setup  ## all tests that need nothing but .venv, on two cores (15 minutes at most)
-	@$(PY) -m pytest --durations=15 --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	@$(PY) -m pytest --durations=15 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the slow tests, or those of one prerequisite: make test-slow K=s3
 	@$(PY) -m pytest --durations=15 --slow='$(or $(K),all)'

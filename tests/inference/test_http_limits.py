@@ -129,13 +129,14 @@ def begin(client, stack, path: str, size: int, sent: int, **headers: str) -> soc
 
 
 def test_bodies_of_labels_hold_no_more_than_the_service_has_for_all(published, tmp_path):
-    with serving(published, tmp_path / "o", "serve.held_bytes=1048576") as client, ExitStack() as stack:
+    sets = ("serve.held_bytes=1048576", "serve.deadline_seconds=120")
+    with serving(published, tmp_path / "o", *sets) as client, ExitStack() as stack:
         for _ in range(3):
             begin(client, stack, "/v1/labels", 900_000, 300_000)
         def ask():
             return client.post("/v1/labels", content=b" " * 300_000)
 
-        until(lambda: ask().status_code == 503)
+        until(lambda: ask().status_code == 503, 60)
         refused = ask()
         assert refused.json()["error"]["code"] == "bodies_full" and int(refused.headers["Retry-After"]) > 0
         stack.close()

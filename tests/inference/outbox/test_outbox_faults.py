@@ -115,7 +115,7 @@ def test_a_full_disk_refuses_and_forgets_nothing(tmp_root, tmp_path, small_disk,
         assert client.post("/v1/labels", json={"prediction_id": good[0], "label": "x"}).status_code == 503
         ballast.unlink()
         ship.storage = storage
-        until(lambda: client.get("/health/ready").status_code == 200, 60)
+        until(lambda: client.get("/health/ready").status_code == 200, 180)
         good.append(ask(client, 2000).json()["prediction_id"])
     once(tmp_root, "predictions", "prediction_id", good)
     assert len(good) > 30 and len(list(reachable.list("images/"))) >= len(good)
