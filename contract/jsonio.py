@@ -46,7 +46,7 @@ def loads(data: bytes | str) -> Any:
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=_make_object, parse_constant=_refuse_constant, parse_float=_parse_float)
-        if "\\u" in text:
+        if "\\ud" in text or "\\uD" in text:  # only then can a half of a pair be there, and writing shows it
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,6 +10,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from contract import jsonio
 from contract.errors import shorten
 from inference.auth import Refused, parse_length
 
@@ -102,38 +101,11 @@ async def read_json_body(request: Request, limit: int = MOST_JSON) -> Any:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parses JSON in which everything can mean one thing only.
-
-    ValueError for bytes that are no UTF-8, halves of surrogate pairs, NaN and infinities, numbers that no double holds, and
-    objects that have a name twice; RecursionError for what is nested too deeply.
-    """
+    """Parses JSON as `contract.jsonio.loads` does, unless it is more than would be read in bearable time. ValueError."""
     text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     if len(text) > MOST_VALUES and (found := sum(map(text.count, ",[{"))) > MOST_VALUES:
         raise ValueError(f"at most {MOST_VALUES:,} values are read, these are about {found:,}")
-    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_number, object_pairs_hook=_make_object)
-    if "\\ud" in text or "\\uD" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # half of a pair cannot be written
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _parse_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {shorten(text)} is too large")
-    return number
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object has the name {shorten(twice)} more than once")
-    return made
+    return jsonio.loads(text)
 
 
 def read_attributes(request: Request) -> dict[str, str] | None:

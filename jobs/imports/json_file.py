@@ -1,6 +1,7 @@
 """JSON lines, and a JSON array of objects. Values keep their JSON types; NaN, which pandas writes, is no value."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,8 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    names = [name for name, _ in pairs]
     twice = Twice(made)
-    twice.key = next(name for name in names if names.count(name) > 1)
+    (twice.key, _), = Counter(name for name, _ in pairs).most_common(1)
     return twice
 
 

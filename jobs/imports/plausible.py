@@ -6,9 +6,9 @@ What rounding alone explains is no mistake.
 from collections.abc import Sequence
 from typing import Any
 
+from contract.counts import ROUNDING
 from jobs.imports.context import Context
 
-ROUNDING = 1e-6  # of single floats in 0 to 1, and of texts with six digits
 SIZES = ("width", "height", "bytes", "latency_ms")
 Row = dict[str, Any]
 

@@ -1,8 +1,6 @@
 """Whether the labels of a file are the names of classes that were predicted, and which name is the nearest to each."""
 
-import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from contract.counts import UNNAMED
 from contract.errors import ForeignSchema
 from jobs.imports.known import Known
 from jobs.imports.notes import Notes
+from metrics.label_names import find_nearest
 
 SHOWN = 8  # labels, and classes, that a message names
 Row = dict[str, Any]
@@ -44,7 +43,8 @@ def check_labels(path: Path, rows: Sequence[Placed], known: Known, by_day: Mappi
     other = [label for label in named if label not in classes]
     if not classes or not other:
         return
-    nearest = find_nearest(other[:SHOWN], classes)
+    ordered = sorted(classes)
+    nearest = {label: find_nearest(label, ordered) for label in other[:SHOWN]}
     if len(other) < len(named) or allowed:
         notes.other_labels |= {label: nearest.get(label) for label in other}
         return
@@ -52,34 +52,13 @@ def check_labels(path: Path, rows: Sequence[Placed], known: Known, by_day: Mappi
                       for label, near in nearest.items())
     more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
     raise ForeignSchema(
-        f"{path}: column 'label': expected classes that were predicted ({_list(sorted(classes))}), got none of them: {pairs}"
+        f"{path}: column 'label': expected classes that were predicted ({_list(ordered)}), got none of them: {pairs}"
         f"{more}.{_explain(other, classes)} Say what they mean by --label-map FILE (CSV of label,class), or take them as they "
         f"are by --allow-other-labels.")
 
 
 def _within(path: Path, where: str) -> str:
     return where.removeprefix(f"{path}: ")
-
-
-def find_nearest(labels: Sequence[str], classes: frozenset[str]) -> dict[str, str | None]:
-    """Maps each label to the class that is most like it in writing, None where none is."""
-    ordered = sorted(classes)
-    keys = [{key(name): name for name in reversed(ordered)} for key in (_fold, _number)]
-    return {label: next((found for by, key in zip(keys, (_fold, _number), strict=True) if (found := by.get(key(label)))), None)
-            or next(iter(get_close_matches(label, ordered, 1)), None) for label in labels}
-
-
-def _fold(name: str) -> str:
-    """A name without case, white space and marks between words."""
-    return re.sub(r"[\s_.\-/]+", "", name).casefold()
-
-
-def _number(name: str) -> str:
-    """A number without leading zeros and without decimals of 0; other names as they are."""
-    try:
-        return repr(float(name))
-    except ValueError:
-        return name
 
 
 def _explain(labels: Sequence[str], classes: frozenset[str]) -> str:

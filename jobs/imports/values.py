@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from contract import clock
+from contract.counts import EARLIEST
 from contract.errors import BadLabel, shorten
 from contract.records import Field
 from jobs.imports.context import MISSING, Context
@@ -27,7 +28,6 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 COMMA = re.compile(r"[+-]?\d*,(\d+)", re.ASCII)
 DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 DAY, TIMED = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d", re.ASCII)
-EARLIEST = clock.to_us(datetime(2000, 1, 1, tzinfo=UTC))
 SKEW = 60_000_000  # microseconds that clocks of machines may differ
 BITS = {"int32": 31, "int64": 63}
 

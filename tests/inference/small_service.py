@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import shutil
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from PIL import Image
 
-from contract import clock, ids, layout
+from contract import clock, ids, layout, samples
 from contract.documents.card import Card, Preprocess
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
@@ -127,3 +129,21 @@ def serving(app):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join(10)
+
+
+def make_sampled_root(folder: Path, n: int) -> tuple[Path, list[str]]:
+    """A root with a version, n predictions and both samples, to be copied; and the predictions' ids."""
+    storage = open_root(str(folder / "root"), create=True)
+    publish(storage, folder)
+    ids = ship(storage, n)
+    for kind in samples.KINDS:
+        samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
+    return folder / "root", ids
+
+
+def copy_service(made: tuple[Path, list[str]], root: str) -> SmallService:
+    """The service of a copy of such a root, with the predictions' ids."""
+    shutil.copytree(made[0], root)
+    service = SmallService(root)
+    service.ids = made[1]
+    return service

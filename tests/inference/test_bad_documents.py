@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import shutil
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -12,12 +11,11 @@ import pytest
 
 from contract import jsonio, layout, samples
 from contract.records import PREDICTION
-from contract.storage import open_root
 from inference.auth import NoAuth
 from inference.labelling.documents import BatchHolder
 from inference.labelling.queue import Queue
 from tests.inference.asgi import call, post_json
-from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, ship
+from tests.inference.small_service import DAY, MODEL, application, copy_service, make_sampled_root, publish
 
 ADA, BOB = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob"))
 FOLDER = layout.sample(MODEL, DAY, "audit")
@@ -26,22 +24,12 @@ PAGE = {"Accept": "text/html"}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A root with a version, 24 predictions and both samples, to be copied; and the predictions' ids."""
-    folder = tmp_path_factory.mktemp("made")
-    storage = open_root(str(folder / "root"), create=True)
-    publish(storage, folder)
-    ids = ship(storage, 24)
-    for kind in samples.KINDS:
-        samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
-    return folder / "root", ids
+    return make_sampled_root(tmp_path_factory.mktemp("made"), 24)
 
 
 @pytest.fixture
 def service(made, tmp_root):
-    shutil.copytree(made[0], tmp_root)
-    service = SmallService(tmp_root)
-    service.ids = made[1]
-    return service
+    return copy_service(made, tmp_root)
 
 
 def queue(service):

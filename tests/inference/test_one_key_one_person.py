@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from urllib.parse import quote
 
 import pytest
@@ -18,27 +17,17 @@ from inference.labelling.queue import HoldsItsShare, Queue
 from tests.inference.asgi import call, post_form, post_json
 from tests.inference.published import publish_tiny
 from tests.inference.serving import serving, table_rows, until
-from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, ship
+from tests.inference.small_service import DAY, MODEL, application, copy_service, make_sampled_root
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A root with a version, 48 predictions and both samples, to be copied; and the predictions' ids."""
-    folder = tmp_path_factory.mktemp("made")
-    storage = open_root(str(folder / "root"), create=True)
-    publish(storage, folder)
-    ids = ship(storage, 48)
-    for kind in samples.KINDS:
-        samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
-    return folder / "root", ids
+    return make_sampled_root(tmp_path_factory.mktemp("made"), 48)
 
 
 @pytest.fixture
 def service(made, tmp_root):
-    shutil.copytree(made[0], tmp_root)
-    service = SmallService(tmp_root)
-    service.ids = made[1]
-    return service
+    return copy_service(made, tmp_root)
 
 
 @pytest.fixture

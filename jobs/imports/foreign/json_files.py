@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from contract import jsonio
 from contract.errors import ForeignSchema, UsageError
 
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -77,18 +78,11 @@ def first_item(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, where: str) -> Any:
-    """A JSON value; ForeignSchema says where it is not one, or holds half a character (a surrogate)."""
+    """A JSON value in which everything means one thing (contract.jsonio.loads); ForeignSchema says where it is none."""
     try:
-        found = json.loads(text)
-        if "\\u" in text:
-            json.dumps(found, ensure_ascii=False).encode()
-        return found
-    except UnicodeEncodeError as error:
-        raise ForeignSchema(f"{where}: expected text, got half a character, {error.object[error.start]!a}.") from error
+        return jsonio.loads(text)
     except ValueError as error:
         raise ForeignSchema(f"{where}: expected JSON, got {error}.") from error
-    except RecursionError as error:
-        raise ForeignSchema(f"{where}: expected JSON, got values nested too deeply to be read.") from error
 
 
 def _parse_object(text: str, where: str) -> dict[str, Any]:

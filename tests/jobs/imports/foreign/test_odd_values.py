@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from contract.errors import TrueupError
+from contract.errors import ForeignSchema, TrueupError
 from contract.storage import open_root
 from jobs import import_table
-from jobs.imports.foreign import formats
+from jobs.imports.foreign import formats, json_files
 from jobs.imports.found import Asked
 from tests.jobs.imports.bring import COLUMNS, bring, put
 from tests.jobs.imports.foreign.test_documented_formats import FILE, PAGE, PREDICTED
@@ -67,3 +67,9 @@ def test_odd_values_are_taken_or_named(tmp_path, tmp_root, form):
             outcomes["error"] += 1
             assert re.search(rf"^{path}: |--", str(error), re.M), error
     assert min(outcomes.values()) > 5, outcomes
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"x": {"choices": ["cat"], "choices": ["dog"]}}]', "[NaN]", "[1e999]"])
+def test_json_that_could_mean_two_things_is_an_error(text):
+    with pytest.raises(ForeignSchema, match="export.json: expected JSON, got "):
+        json_files.parse(text, "export.json")
