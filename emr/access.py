@@ -44,9 +44,9 @@ ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE),
                       (*NODE_WRITES, DATASETS)),
-    "train": Access((*NODE_READS, DATASETS, VERSIONS, "runs/*/checkpoints/*"),
+    "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
-    "assess": Access((*NODE_READS, DATASETS, VERSIONS), NODE_WRITES),
+    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
