@@ -54,6 +54,17 @@ def _elsewhere(tmp_path_factory):
     os.chdir(before)
 
 
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """A command that runs inside a test may log to the stderr of that test, which later ones find closed."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [h for h in root.handlers if h not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+
+
 @pytest.fixture
 def tmp_root(tmp_path) -> str:
     """A fresh root in a folder, as the path that a user would type."""
