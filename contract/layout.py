@@ -17,8 +17,8 @@ MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of o
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
-FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "keys/", "labels/", "logs/", "models/", "packages/",
-           "predictions/", "runs/", "samples/", "scoring/", "tables/")
+FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "imports/", "keys/", "labels/", "logs/",
+           "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
 
 
 def encode_name(text: str) -> str:
@@ -371,6 +371,11 @@ def erasure_of(key: str) -> str | None:
     """The inverse of `erasure`: the image's hash; None for what else lies in that folder."""
     match = re.fullmatch(r"erasures/([0-9a-f]{64})\.json", key)
     return match[1] if match else None
+
+
+def imported(table: str, sha256: str = "") -> str:
+    """The record of a file that was imported (jobs/imports/growing.py); without its hash the folder of a table's records."""
+    return f"imports/{table}/{sha256}.json" if sha256 else f"imports/{table}/"
 
 
 def step(model: str, digest: str) -> str:

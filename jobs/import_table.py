@@ -2,6 +2,7 @@
 
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
     trueup import labels FILE --root ROOT [--model M] [--day D]
+    trueup import predictions FOLDER --new --root ROOT      each file that is new, once: run it every hour
 
 CSV, JSON and Parquet (docs/bring-your-logs.md), and the formats of other systems (jobs/imports/foreign/formats.py). All rows
 are good or nothing is written, unless --skip-bad leaves the bad ones out and lists them. What was changed on the way in is
@@ -22,7 +23,7 @@ from command.command import Outcome, run, stage_command
 from command.process import end_with
 from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
-from contract.errors import ForeignSchema, RootError
+from contract.errors import DONE, ERROR, ForeignSchema, RootError
 from contract.records import LABEL, PREDICTION
 from contract.settings import Settings
 from contract.storage import open_root
@@ -30,6 +31,7 @@ from contract.stores.store import Storage, create_if_absent
 from jobs.imports import rows as import_rows
 from jobs.imports.foreign import formats
 from jobs.imports.found import Asked, Found
+from jobs.imports.growing import import_new
 from jobs.imports.known import Known
 from jobs.imports.label_map import read_label_map
 from jobs.imports.notes import Notes
@@ -126,17 +128,30 @@ def _add_id(row: Row) -> Row:
 @click.option("--format", "form", type=click.Choice(formats.NAMES), help="[default: told from the content]")
 @click.option("--id-field", metavar="PATH", help="Where a foreign file has the prediction's id, e.g. data.prediction_id.")
 @click.option("--label-path", metavar="PATH", help="Where a foreign file has the label, e.g. 0.label; its control or key.")
+@click.option("--new", "only_new", is_flag=True, help="FILE is a folder that grows: take each file that is new, once.")
 def _import(settings: Settings, table: str, file: Path, form: str | None, skip_bad: bool, model: str | None,
-            model_version: str | None = None, **options: Any) -> Outcome:
+            only_new: bool = False, model_version: str | None = None, **options: Any) -> Outcome:
     named = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
     fill = {column: value for column, value in named.items() if value is not None}
     reading = make_reading(**{name: options.pop(name) for name in READING if name in options})
     asked = Asked(fill=fill, model=model if table == "labels" else None, **options)
-    done = import_into(settings.need_root(), table, file, asked, skip_bad, form, reading)
+    root = settings.need_root()
+
+    def take(path: Path) -> dict[str, Any]:
+        return import_into(root, table, path, asked, skip_bad, form, reading)
+
+    done = import_new(root, table, file, take) if only_new else take(file)
     say(done)
+    return Outcome(ERROR if done.get("failed") else DONE, done, describe(table, done))
+
+
+def describe(table: str, done: Mapping[str, Any]) -> str:
+    """Says what an import did, for people."""
     lines = [f"left out: {line}" for line in done["bad"]]
-    lines.append(f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out")
-    return Outcome(document=done, text="\n".join(lines))
+    lines += [f"not imported: {entry['error']}" for entry in done.get("failed", ())]
+    if "taken" in done:
+        lines.append(f"{done['taken']:,} new files, {done['known']:,} imported before, {len(done['failed']):,} not imported")
+    return "\n".join([*lines, f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out"])
 
 
 OPTIONS: dict[str, list[Callable[[Any], Any]]] = {
@@ -166,7 +181,6 @@ predictions_command = _command("predictions", "Predictions of another service: C
 labels_command = _command("labels", "Human labels: CSV, JSON, Parquet, Ground Truth manifests, or Label Studio's exports.")
 group = click.Group("import", help="Bring rows that were made elsewhere into the root.",
                     commands={"predictions": predictions_command, "labels": labels_command})
-
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
 from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
+from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
@@ -31,6 +32,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
+    "imported": (Imported, "imports/<table>/<sha256>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "run": (Plan, "runs/<model>/<n>/run.json"),

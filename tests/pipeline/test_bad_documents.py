@@ -1,6 +1,7 @@
 """One bad file is named where it matters and stops nothing else; no file that a command reads is a traceback.
 
-`make test-slow K=fuzz` tries every mutation of every document with every command; here some of them, chosen by a fixed seed.
+`make test-slow K=fuzz` tries 25 mutations of documents with every command, twice; here are fewer, chosen by a fixed seed. All
+of them take hours: `FUZZ_PAIRS=2000 make test-slow K=fuzz`.
 """
 
 import json
@@ -24,6 +25,7 @@ from pipeline import cycle, gate, model, status
 from tests.pipeline import small_dataset
 from tests.pipeline.roots import DAY, MODEL, make_root, rows
 
+PAIRS = int(os.environ.get("FUZZ_PAIRS", "25"))
 JUNK = (".DS_Store", "desktop.ini", "sample.json~", "00000007.json.tmp", "Thumbs.db", "batch-1.json~", "evaluation (1).json")
 PREDICTION = rows(1, 0, 0)[0][0]["prediction_id"]
 # name -> (command, arguments, quick enough for every mutation of the first tier)
@@ -180,8 +182,9 @@ def test_no_damaged_document_is_a_traceback(whole, tmp_path):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_damaged_document_is_a_traceback_with_any_command(whole, tmp_path, seed, fake_stages):
-    assert [line for key, name, data, _ in every_pair(whole, seed) for line in attack(whole, tmp_path, key, name, data, COMMANDS)
-            ] == []
+    pairs = every_pair(whole, seed)
+    chosen = random.Random(seed).sample(pairs, min(PAIRS, len(pairs)))
+    assert [line for key, name, data, _ in chosen for line in attack(whole, tmp_path, key, name, data, COMMANDS)] == []
 
 
 NAMED = {  # damaged document -> commands that go on without it, and name it
