@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from contract import clock, jsonio, layout
 from contract.documents.document import Document, Moment
+from contract.documents.finished_stages import STAGES
 from contract.errors import AlreadyExists, DamagedDocument, NoConditionalWrites, NotFound, RunHeld, RunLost
 from contract.run_owner import RunOwner, has_ended, me
 from contract.sequence import NumberedDocuments
@@ -118,8 +119,16 @@ class Run:
         return End.parse(found, self.storage.uri(key)) if found is not None else None
 
     def stage(self, name: str) -> dict[str, Any] | None:
-        """The document of a finished stage, or None."""
-        return self._document(layout.stage(self.plan.model, self.n, name))
+        """The document of a finished stage, or None. DamagedDocument when it lacks what a later start needs of it."""
+        key = layout.stage(self.plan.model, self.n, name)
+        found = self._document(key)
+        if found is not None and name in STAGES:
+            try:
+                STAGES[name].parse(found, self.storage.uri(key))
+            except DamagedDocument as error:
+                raise DamagedDocument(f"{error} While the run is open: remove it, and `trueup cycle` runs that stage again."
+                                      ) from error
+        return found
 
     def _document(self, key: str) -> Any:
         try:

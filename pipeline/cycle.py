@@ -18,7 +18,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
-from contract import clock
+from contract import clock, layout
 from contract.days import default_window
 from contract.errors import (
     CANNOT_TELL,
@@ -30,6 +30,7 @@ from contract.errors import (
     RunLost,
     UsageError,
     pass_over,
+    shorten,
 )
 from contract.policy import GatePolicy
 from contract.registry import Registry
@@ -174,7 +175,13 @@ class Turn:
 
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
         floor = self.run.plan.settings.get("promotion", {}).get("min_accuracy")
-        return of_assessment(self._policy(), assessment, floor)
+        try:
+            return of_assessment(self._policy(), assessment, floor)
+        except (KeyError, TypeError, AttributeError) as error:
+            where = self.run.storage.uri(layout.stage(self.run.plan.model, self.run.n, "assess"))
+            raise DamagedDocument(f"{where}: expected the document of an assessment, got one that cannot be compared by "
+                                  f"({type(error).__name__}: {shorten(error)}). Remove it, and `trueup cycle` assesses "
+                                  f"again.") from error
 
     def _policy(self) -> GatePolicy:
         return GatePolicy(**self.run.plan.settings["gates"])

@@ -1,6 +1,8 @@
 """The cycle: what it starts, when it stops, how it ends; evaluate and gate are real, the retraining is a fake."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +202,47 @@ def test_on_s3_it_is_the_same(capsys, s3_root):
     made = turn(capsys, s3_root)
     assert (made["status"], made["published"]) == ("published", "2")
     assert Registry(open_storage(s3_root), MODEL).live() == "2"
+
+
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory):
+    """A root whose first run published version 2; the retraining is the stand-ins'."""
+    from dataclasses import replace
+
+    from pipeline.running import stages
+
+    root = make_root(str(tmp_path_factory.mktemp("published") / "root"), right=120, n=200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "RETRAINING", tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING))
+        assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == 0
+    return root
+
+
+@pytest.fixture
+def published(published_once, tmp_path):
+    return Path(shutil.copytree(published_once, tmp_path / "root"))
+
+
+OPEN_AGAIN = ("promotion", "publish", "end", "owner-1", "beat-1")  # what a run loses that is to be carried on
+
+
+@pytest.mark.parametrize("stage, field", [
+    ("evaluate", "id"), ("gate", "retrain"), ("gate", "exit_code"), ("dataset", "dataset"), ("train", "version"),
+    ("assess", "per_class_by_origin")])
+def test_a_finished_stage_that_lacks_a_field_is_named_and_can_be_done_again(capsys, published, stage, field):
+    folder = published / "runs" / MODEL / "1"
+    for name in OPEN_AGAIN:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    for history in (published / "models" / MODEL / "history").glob("00000002.json"):
+        history.unlink()
+    (published / "models" / MODEL / "live.json").unlink()
+    path = folder / f"{stage}.json"
+    document = json.loads(path.read_bytes())
+    odd = {field: [{"label": "a"}]} if stage == "assess" else {}
+    path.write_text(json.dumps({k: v for k, v in document.items() if k != field} | odd))
+    assert cycle.main(["--root", str(published), "--model", MODEL, "--in-process"]) == 1
+    said = capsys.readouterr().err
+    assert str(path) in said.replace("\n", " ") and "emove it" in said and "Traceback" not in said, said
+    path.unlink()
+    (folder / "owner-1.json").unlink()  # this very process, which would be waited for
+    assert cycle.main(["--root", str(published), "--model", MODEL, "--in-process"]) == 0

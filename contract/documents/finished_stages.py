@@ -1,0 +1,66 @@
+"""What a run records of its finished stages: the fields without which no later start could carry it on.
+
+Each document has more (docs/design.md#the-bucket); what is not named here is read where it may be missing.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+from contract.documents.document import Document
+
+
+class Firing(BaseModel):
+    """Whether a verdict starts a retraining, and why not."""
+
+    model_config = ConfigDict(extra="ignore")
+    fires: bool
+    reason: str | None = None
+
+
+class Evaluated(Document):
+    """`evaluate.json`."""
+
+    id: str
+
+
+class Judged(Document):
+    """`gate.json`."""
+
+    evaluation: str
+    exit_code: int
+    sentence: str
+    retrain: Firing
+
+
+class Built(Document):
+    """`dataset.json`."""
+
+    dataset: str
+    holdout_sources: dict[str, int] | None = None
+
+
+class Trained(Document):
+    """`train.json`."""
+
+    version: str
+
+
+class Assessed(Document):
+    """`assess.json`; pipeline/gates/promotion.py reads the rest."""
+
+
+class Compared(Document):
+    """`promotion.json`."""
+
+    promote: bool
+    sentence: str
+
+
+class Published(Document):
+    """`publish.json`."""
+
+    version: str
+    seq: int
+
+
+STAGES: dict[str, type[Document]] = {"evaluate": Evaluated, "gate": Judged, "dataset": Built, "train": Trained,
+                                     "assess": Assessed, "promotion": Compared, "publish": Published}
