@@ -14,7 +14,7 @@ from command.load_settings import with_options
 from contract import clock
 from contract.days import prediction_days
 from contract.documents.evaluation import Rows
-from contract.errors import UsageError
+from contract.errors import EmptyData, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -61,11 +61,15 @@ def _import_both(storage: Storage, asked: Asked, predictions: str, labels: str |
                  skip_bad: bool) -> dict[str, dict[str, Any]]:
     """Table -> what `import_file` says of its file."""
     first, second = split_for_two(reading) if labels else (reading, reading)
-    done = {"predictions": import_file(storage, "predictions", Path(predictions), asked, skip_bad, reading=first)}
+    done = {"predictions": import_file(storage, "predictions", Path(predictions), asked, skip_bad, reading=first,
+                                       verb="evaluate")}
     say(done["predictions"])
     if labels:
+        if not done["predictions"]["rows"]:
+            raise EmptyData(f"{predictions}: expected the predictions that {labels} judges, got none that can be taken of "
+                            f"{len(done['predictions']['bad']):,} rows. Name a file that has them.")
         asked = replace(asked, fill={}, count_orphans=True)
-        done["labels"] = import_file(storage, "labels", Path(labels), asked, skip_bad, reading=second)
+        done["labels"] = import_file(storage, "labels", Path(labels), asked, skip_bad, reading=second, verb="evaluate")
         say(done["labels"])
     return done
 

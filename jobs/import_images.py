@@ -20,7 +20,7 @@ from command.process import end_with
 from contract import clock
 from contract.settings import Settings
 from contract.storage import open_root
-from jobs.imports import pictures
+from jobs.imports import ahead, pictures
 from jobs.imports.pictures import Import
 from jvm import spark_conf
 
@@ -45,6 +45,8 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str, a
     root = settings.need_root()
     found = pictures.look_at(folder)
     pictures.require_classes(found, allow_empty_classes)
+    rows = [pictures.make_row(picture, labeler, clock.to_us(as_of)) for picture in found.taken]
+    ahead.require_dataset(found, rows, root, question.model, settings.dataset)
     storage = open_root(root, create=True)
     pictures.leave_out_erased(found, storage)
     pictures.require_classes(found, allow_empty_classes)

@@ -45,12 +45,12 @@ RECORDS = {"predictions": PREDICTION, "labels": LABEL}
 
 
 def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = None, skip_bad: bool = False, *,
-                form: str | None = None, reading: Reading | None = None) -> dict[str, Any]:
+                form: str | None = None, reading: Reading | None = None, verb: str | None = None) -> dict[str, Any]:
     """Validates and writes one file's rows; returns {"rows", "files", "bad", "notes", "left_out", "changed"}.
 
     `notes` say what was decided on the way in, `left_out` how many entries hold no judgement, by why, `changed` which values
     were read as others; of labels also `other_labels`, that no prediction names. `form`: the name of the file's format,
-    where its content does not tell. ForeignSchema names the bad rows.
+    where its content does not tell; `verb`: the command that reads it, for advice. ForeignSchema names the bad rows.
     """
     asked, reading, said, known = asked or Asked(), reading or Reading(), Notes(), Known(storage, table)
     found = read(storage, table, path, asked, form, reading, said, known)
@@ -58,7 +58,7 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
     by_day = place(storage, found, asked)
     if found.bad and not skip_bad:
         raise ForeignSchema(f"{found.describe_bad()}\nNothing was written. Correct the rows, or leave them out by `trueup "
-                            f"import {table} --skip-bad`.")
+                            f"{verb or f'import {table}'} --skip-bad`.")
     if table == "labels":
         check_labels(path, found.good, known, by_day, reading.allow_other_labels, said)
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]

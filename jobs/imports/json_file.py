@@ -21,9 +21,27 @@ def read_json(path: Path, text: str) -> tuple[list[str] | None, list[Mapping[str
     ForeignSchema names the line that is no JSON.
     """
     values = _read_array(path, text) if text.lstrip()[:1] == "[" else _read_lines(path, text)
+    if len(values) == 1:
+        _refuse_wrapped(path, values[0])
     rows = [_check_row(value) for value in values]
     objects = [row for row in rows if isinstance(row, dict)]
     return (list(dict.fromkeys(key for row in objects for key in row)) if objects else None), rows
+
+
+def _refuse_wrapped(path: Path, value: Any) -> None:
+    """ForeignSchema: the file's one object is no row, but holds the rows, or their columns, under its keys."""
+    if not isinstance(value, dict) or any(not isinstance(inner, dict | list) for inner in value.values()):
+        return
+    lists = [name for name, inner in value.items()
+             if isinstance(inner, list) and inner and all(isinstance(v, dict) for v in inner)]
+    tables = {len(inner) for inner in value.values()}
+    if lists:
+        raise ForeignSchema(f"{path}: expected one row an object, got one object that holds lists of objects "
+                            f"({', '.join(map(repr, lists[:5]))}). Save the list of the rows alone: [{{…}}, {{…}}].")
+    if len(value) > 1 and (len(tables) == 1 or set(value) >= {"columns", "data"}):
+        raise ForeignSchema(f"{path}: expected one row an object, got one object that holds a table by columns "
+                            f"({', '.join(map(repr, list(value)[:5]))}). Write one object a row (pandas: "
+                            f"to_json(…, orient=\"records\")).")
 
 
 def parse_json(text: str) -> Any:

@@ -130,7 +130,7 @@ def require_classes(found: Import, allow_empty: bool) -> None:
 
 
 def store(found: Import, storage: Storage, labeler: str, at: int) -> Iterator[dict[str, Any]]:
-    """Stores the pictures; yields one labelled row (as jobs.datasets.consensus.labelled gives) for each.
+    """Stores the pictures; yields the labelled row of each.
 
     `at`: when they were labelled, microseconds since 1970. Mismatch: a file is another one than was looked at.
     """
@@ -144,6 +144,11 @@ def store(found: Import, storage: Storage, labeler: str, at: int) -> Iterator[di
                 raise Mismatch(f"{class_folders.show(picture.file)}: expected the picture that was looked at, got another. "
                                f"Start again once nobody changes the folder.")
             storage.put(key, data)
-        yield {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": picture.sha256,
-               "image_uri": key, "label": picture.label, "origin": "import", "votes": 1, "agreeing": 1,
-               "labelers": [labeler], "labeled_at": at, "selection_probability": None}
+        yield make_row(picture, labeler, at)
+
+
+def make_row(picture: Taken, labeler: str, at: int) -> dict[str, Any]:
+    """The labelled row of a picture, as jobs.datasets.consensus.labelled gives it; `at` as in `store`."""
+    return {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": picture.sha256,
+            "image_uri": layout.image(picture.sha256, picture.extension), "label": picture.label, "origin": "import", "votes": 1,
+            "agreeing": 1, "labelers": [labeler], "labeled_at": at, "selection_probability": None}

@@ -1,5 +1,7 @@
 """Files after situations in public threads, each with what is right; what holds for one holds in every format."""
 
+import json
+
 import pytest
 
 from tests.jobs.imports.files import KINDS, LATER, accuracy, labels, predictions, put, put_csv, put_lines
@@ -177,6 +179,27 @@ def test_a_comma_that_is_not_quoted(tmp_path, runs):
     assert "row 2" not in said
     document = runs.evaluate(p, tmp_path / "l.csv", "--skip-bad")
     assert accuracy(document) == (1.0, 2) and (document["rows"]["labels"], document["rows"]["invalid"]) == (3, 1)
+
+
+def test_advice_names_the_command_that_was_given(tmp_path, runs):
+    said = runs.evaluate(put_csv(tmp_path / "p.csv", [*predictions("cat"), {**predictions("cat", "cat")[1], "confidence": 7}]),
+                         put_csv(tmp_path / "l.csv", labels("cat")), code=1)
+    assert "`trueup evaluate --skip-bad`" in said and "trueup import" not in said
+    (tmp_path / "none.csv").write_text(",".join(predictions("cat")[0]) + "\n")
+    said = runs.evaluate(tmp_path / "none.csv", put_csv(tmp_path / "l.csv", labels("cat")), code=1)
+    assert "none.csv: expected the predictions that" in said and "import them" not in said
+
+
+@pytest.mark.parametrize("wrap, said", [
+    (lambda rows: {"predictions": rows, "meta": {}}, "lists of objects ('predictions')"),
+    (lambda rows: {k: {str(i): r[k] for i, r in enumerate(rows)} for k in rows[0]}, 'orient="records"'),
+    (lambda rows: {k: [r[k] for r in rows] for k in rows[0]}, 'orient="records"'),
+    (lambda rows: {"columns": list(rows[0]), "index": [0, 1], "data": [list(r.values()) for r in rows]}, 'orient="records"')])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_object_that_holds_all_rows_is_said_to_be_one(tmp_path, runs, wrap, said, indent):
+    (tmp_path / "p.json").write_text(json.dumps(wrap(predictions("cat", "dog")), indent=indent))
+    message = runs.evaluate(tmp_path / "p.json", put_csv(tmp_path / "l.csv", labels("cat", "dog")), code=1)
+    assert said in message and "rename" not in message
 
 
 # -- encodings ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from contract.errors import ERROR, USAGE, BadImage, EmptyData, Mismatch
 from contract.storage import open_root
@@ -71,6 +72,20 @@ def test_a_class_that_would_vanish_is_an_error_and_nothing_is_stored(folder, tmp
         file.write_bytes(b"II*\0 damaged")
     assert import_images.main(arguments) == ERROR
     assert "'wolf' (" in capsys.readouterr().err and not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_too_few_pictures_for_a_dataset_leave_no_root_and_no_picture(tmp_path, capsys, many):
+    for n, name in enumerate(("a", "b")):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(many):  # of one colour each, so that all look nearly the same
+            (tmp_path / "mine" / name / f"{i}.png").write_bytes(encode(Image.new("RGB", (40, 40), (90 * n + i, 9, 9)), "PNG"))
+    (tmp_path / "there").mkdir()
+    for root in ("root", "there"):
+        assert import_images.main([str(tmp_path / "mine"), "--root", str(tmp_path / root), "--model", "m"]) == ERROR
+        message = capsys.readouterr().err
+        assert "mine: expected" in message and "Add more" in message and "Widen the window" not in message
+    assert not (tmp_path / "root").exists() and not list((tmp_path / "there").iterdir())
 
 
 def test_all_pictures_in_two_classes_are_no_picture_at_all(tmp_path):
