@@ -35,7 +35,7 @@ FAILED = ("{% 'The cycle failed with exit code ' & $string($states.input.code) &
 
 
 def define_machine(settings: Settings, network: dict[str, Any]) -> dict[str, Any]:
-    """Writes the machine in Amazon States Language: three states, and a quiet end."""
+    """Writes the machine in Amazon States Language: wait for the labels, run, choose, tell."""
     run = {"Type": "Task", "Resource": sub("arn:${AWS::Partition}:states:::ecs:runTask.sync"), "TimeoutSeconds": WEEK,
            "Arguments": {"LaunchType": "FARGATE", "Cluster": "${Cluster}", "TaskDefinition": "${Task}",
                          "NetworkConfiguration": network},
@@ -46,7 +46,11 @@ def define_machine(settings: Settings, network: dict[str, Any]) -> dict[str, Any
            "Output": {"code": DONE}, "Next": "Choose"}
     choices = [{"Condition": QUIET, "Next": "Quiet"},
                *({"Condition": when, "Output": {"said": said}, "Next": "Notify"} for when, said in SAID.items())]
-    return {"QueryLanguage": "JSONata", "StartAt": "Run", "States": {
+    return {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": {
+        # Started by labels (events.py), it waits for the end of their window; started by the schedule, it does not.
+        "Begin": {"Type": "Choice", "Default": "Run", "Choices": [
+            {"Condition": "{% $exists($states.input.until) %}", "Next": "Gather"}]},
+        "Gather": {"Type": "Wait", "Timestamp": "{% $states.input.until %}", "Next": "Run"},
         "Run": run,
         "Choose": {"Type": "Choice", "Choices": choices, "Default": "Failed"},
         "Failed": {"Type": "Pass", "Output": {"said": FAILED}, "Next": "Notify"},
