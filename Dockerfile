@@ -20,4 +20,4 @@ RUN pip install --no-cache-dir --editable ".[$EXTRA]" && useradd --create-home t
 USER trueup
 WORKDIR /home/trueup
 ENTRYPOINT ["trueup"]
-CMD ["cycle", "--runner", "emr"]
+CMD ["cycle", "--runner", "emr", "--unless-held"]

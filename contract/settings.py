@@ -210,6 +210,9 @@ class EmrSettings(Section):
     schedule: str = Field("rate(6 hours)", description="when the cycle is started (EventBridge Scheduler)")
     start: str = Field("task", pattern="^(task|machine)$", description="what the schedule starts: the driver's task, or "
                        "the Step Functions machine around it")
+    start_on: str = Field("schedule", pattern="^(schedule|labels)$", description="labels: besides the schedule, labels that "
+                          "arrive start the machine")
+    start_hours: int = Field(1, ge=1, le=24, description="labels start it at most once in so many hours, at their end")
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")

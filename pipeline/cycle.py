@@ -4,7 +4,7 @@
 
 Killed and started again, it continues with the first stage that is not finished. Exit codes: 0 nothing to do, or a new
 version is live (or awaits a person's approval); 3 the candidate was refused; 4 cannot tell, nothing trained; 1 an error,
-among them a run that somebody else holds.
+among them a run that somebody else holds (0 with --unless-held, as a schedule wants it).
 """
 
 import sys
@@ -27,6 +27,7 @@ from contract.errors import (
     GATE_SAYS_NO,
     DamagedDocument,
     PointerMoved,
+    RunHeld,
     RunLost,
     UsageError,
     pass_over,
@@ -51,15 +52,23 @@ PASSING = {"RootError", "Interrupted"}
 @click.option("--from", "first", help="First prediction day. [default: the newest days, by evaluate.days]")
 @click.option("--to", "last", help="Last prediction day.")
 @click.option("--wait", is_flag=True, help="Wait for a run that another process holds.")
+@click.option("--unless-held", is_flag=True, help="Do nothing, and end with 0, while another process holds the run.")
 @click.option("--in-process", is_flag=True, help="Run the stages in this process.")
 @click.option("--runner", type=click.Choice(["local", "emr"]), default="local", show_default=True,
               help="Where stages run: on this machine, or each on an EMR cluster of its own.")
-def command(settings: Settings, model: str | None, first: str | None, last: str | None, wait: bool,
+def command(settings: Settings, model: str | None, first: str | None, last: str | None, wait: bool, unless_held: bool,
             in_process: bool, runner: str) -> Outcome:
     """Evaluate, gate and, when the gate says so, retrain, compare and publish."""
+    if wait and unless_held:
+        raise UsageError("--wait and --unless-held: expected one of them, got both.")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    document = run_cycle(storage, settings, choose_runner(runner, storage, in_process), first, last, wait)
+    try:
+        document = run_cycle(storage, settings, choose_runner(runner, storage, in_process), first, last, wait)
+    except RunHeld as error:
+        if not unless_held:
+            raise
+        document = {"status": "held", "sentence": str(error), "exit_code": DONE}
     return Outcome(document["exit_code"], document, _write_text(document))
 
 

@@ -1,17 +1,17 @@
-"""What somebody should hear of: a gate that fails, a cycle that fails, no verdict for a week, rows that wait too long."""
+"""What somebody should hear of: a gate that fails, no verdict for a week, rows that wait too long; failures.py has the rest."""
 
 from typing import Any
 
 from contract.settings import EmrSettings
+from emr.template import failures
 from emr.template.parts import Resource, ref
 
 NAMESPACE = "Trueup"
 DAY = 86400
 OUTBOX_SECONDS = 3600
-# The last line of a cycle is `<status>: <sentence>`; errors begin with `error:` (pipeline/cycle.py, command/command.py).
+# The last line of a cycle is `<status>: <sentence>` (pipeline/cycle.py).
 PATTERNS = {
     "GateFailed": '?"refused: " ?"published: " ?"awaiting approval: " ?"No retraining: "',
-    "CycleFailed": '"error: " -"is held by"',  # a start while the run before it is at work is none
     "Verdict": '?"healthy: " ?"refused: " ?"published: " ?"awaiting approval: "',
 }
 
@@ -27,15 +27,18 @@ def make_resources(settings: EmrSettings) -> dict[str, Resource]:
     for name, pattern in PATTERNS.items():
         resources[f"{name}Metric"] = Resource("AWS::Logs::MetricFilter", {
             "LogGroupName": ref("DriverLogs"), "FilterPattern": pattern, "MetricTransformations": [
-                {"MetricNamespace": NAMESPACE, "MetricName": _name_metric(settings, name), "MetricValue": "1"}]})
+                {"MetricNamespace": NAMESPACE, "MetricName": _name_metric(settings, name), "MetricValue": "1",
+                 "DefaultValue": 0}]})
     resources["GateFailed"] = _make_alarm(settings, "GateFailed", "The gate says that the live version no longer holds.")
-    resources["CycleFailed"] = _make_alarm(settings, "CycleFailed", "A cycle ended with an error; its log says which.")
+    # Every line of a driver that is no verdict counts as 0, so a day in which cycles ran has a value, and a day before the
+    # first one has none: seven days with zeros are needed, and the first week is silent. What keeps cycles from running has
+    # alarms of its own (failures.py).
     resources["NoLabels"] = Resource("AWS::CloudWatch::Alarm", {
         "AlarmName": f"{settings.stack}-no-labels", "MetricName": _name_metric(settings, "Verdict"), "Namespace": NAMESPACE,
-        "AlarmDescription": "No verdict in a week: too few labels arrive, or the schedule does not run.",
+        "AlarmDescription": "Cycles ran for a week and none had a verdict: too few labels arrive.",
         "Statistic": "Sum", "Period": DAY, "EvaluationPeriods": 7, "DatapointsToAlarm": 7, "Threshold": 1,
-        "ComparisonOperator": "LessThanThreshold", "TreatMissingData": "breaching", "AlarmActions": [ref("Topic")]})
-    return resources
+        "ComparisonOperator": "LessThanThreshold", "TreatMissingData": "notBreaching", "AlarmActions": [ref("Topic")]})
+    return resources | failures.make_resources(settings)
 
 
 def _name_metric(settings: EmrSettings, name: str) -> str:

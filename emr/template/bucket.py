@@ -27,6 +27,8 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
         "PublicAccessBlockConfiguration": {name: True for name in (
             "BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")},
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        **({"NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}}
+           if settings.start_on != "schedule" else {}),
         "LifecycleConfiguration": {"Rules": make_lifecycle_rules(prefix)}}, keep=True)
     policy = Resource("AWS::S3::BucketPolicy", {"Bucket": ref("Bucket"), "PolicyDocument": {
         "Version": "2012-10-17", "Statement": [{

@@ -9,10 +9,14 @@ from typing import Any
 
 from contract.errors import UsageError
 from contract.settings import Settings
+from emr.template.failures import QUEUE
+from emr.template.machine import define_machine
 from emr.template.parts import Resource, allow, arn, make_role, ref, sub
 
 CPU, MEMORY = "1024", "4096"  # the driver counts up to emr.here_bytes itself
 LOG_RETENTION_DAYS = 90
+# A start while the run before it is at work is no failure that somebody should get mail about.
+COMMAND = ["cycle", "--runner", "emr", "--unless-held"]
 OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
@@ -29,7 +33,7 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
                                                 "awslogs-stream-prefix": "cycle"}}
     container = {
         "Name": "driver", "Image": chosen.driver_image, "Essential": True, "LogConfiguration": logs, "StopTimeout": 120,
-        "Command": ["cycle", "--runner", "emr"], "ReadonlyRootFilesystem": False,
+        "Command": COMMAND, "ReadonlyRootFilesystem": False,
         "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]}
     driver = {
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
@@ -77,34 +81,9 @@ def _make_machine(settings: Settings) -> dict[str, Resource]:
         "MachineRole": make_role(f"{settings.emr.stack}-machine", "states.amazonaws.com", [*_allow_task(), *watch]),
         "Machine": Resource("AWS::StepFunctions::StateMachine", {
             "StateMachineName": f"{settings.emr.stack}-cycle", "RoleArn": arn("MachineRole"),
-            "Definition": define_machine(settings),
+            "Definition": define_machine(settings, _make_network(settings)),
             "DefinitionSubstitutions": {"Cluster": arn("DriverCluster"), "Task": ref("DriverTask"), "Topic": ref("Topic")}}),
     }
-
-
-def define_machine(settings: Settings) -> dict[str, Any]:
-    """Writes the machine in Amazon States Language, with JSONata: three states, and a quiet end."""
-    code = "{% $exists($states.errorOutput.Cause) ? $parse($states.errorOutput.Cause).Containers[0].ExitCode : 1 %}"
-    run = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync",
-           "Arguments": {"LaunchType": "FARGATE", "Cluster": "${Cluster}", "TaskDefinition": "${Task}",
-                         "NetworkConfiguration": _make_network(settings)},
-           # The task could not be started; a task that ran and failed is told apart by its exit code.
-           "Retry": [{"ErrorEquals": ["ECS.AmazonECSException", "ECS.ServerException"], "IntervalSeconds": 60,
-                      "MaxAttempts": 3, "BackoffRate": 2}],
-           "Catch": [{"ErrorEquals": ["States.TaskFailed"], "Output": {"code": code}, "Next": "Choose"},
-                     {"ErrorEquals": ["States.ALL"], "Output": {"code": 1}, "Next": "Choose"}],
-           "Output": {"code": 0}, "Next": "Choose"}
-    messages = {3: "The candidate was refused: the gate found it no better. See the log of the driver.",
-            1: "The cycle failed. See the log of the driver; the next start continues the run."}
-    choices = [{"Condition": "{% $states.input.code = 0 or $states.input.code = 4 %}", "Next": "Quiet"},
-               {"Condition": "{% $states.input.code = 3 %}", "Output": {"said": messages[3]}, "Next": "Notify"}]
-    return {"QueryLanguage": "JSONata", "StartAt": "Run", "States": {
-        "Run": run,
-        "Choose": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
-        "Notify": {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": True, "Arguments": {
-            "TopicArn": "${Topic}", "Subject": f"Trueup: {settings.model}",
-            "Message": "{% $exists($states.input.said) ? $states.input.said : '" + messages[1] + "' %}"}},
-        "Quiet": {"Type": "Succeed"}}}
 
 
 def _make_schedule(settings: Settings) -> dict[str, Resource]:
@@ -116,10 +95,11 @@ def _make_schedule(settings: Settings) -> dict[str, Resource]:
         statements = _allow_task()
         target = {"Arn": arn("DriverCluster"), "EcsParameters": {
             "LaunchType": "FARGATE", "TaskDefinitionArn": ref("DriverTask"), "NetworkConfiguration": _make_network(settings)}}
+    statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)])]
     return {
         "SchedulerRole": make_role(f"{chosen.stack}-scheduler", "scheduler.amazonaws.com", statements, condition=OWN_ACCOUNT),
         "Schedule": Resource("AWS::Scheduler::Schedule", {
             "Name": f"{chosen.stack}-cycle", "ScheduleExpression": chosen.schedule, "FlexibleTimeWindow": {"Mode": "OFF"},
-            "Target": {**target, "RoleArn": arn("SchedulerRole"),
+            "Target": {**target, "RoleArn": arn("SchedulerRole"), "DeadLetterConfig": {"Arn": arn(QUEUE)},
                        "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600}}}),
     }

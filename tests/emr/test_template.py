@@ -1,4 +1,4 @@
-"""The template: what it holds, checked by cfn-lint, and its state machine played by hand."""
+"""The template: what it holds, checked by cfn-lint, and the parts that name each other."""
 
 import json
 
@@ -9,7 +9,6 @@ from command.load_settings import load
 from contract.errors import UsageError
 from emr import cli
 from emr.template.bucket import EXPIRES, NEVER
-from emr.template.schedule import define_machine
 from emr.template.whole import make_template, write_body
 
 ROOT = "s3://my-bucket/a/prefix"
@@ -75,25 +74,19 @@ def test_the_schedule_starts_the_task_or_the_machine():
 def test_the_driver_runs_the_cycle_with_the_settings_that_were_chosen():
     (driver,) = made(*WITH_DRIVER, "gates.min_accuracy=0.8")["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
     environment = {e["Name"]: e["Value"] for e in driver["Environment"]}
-    assert driver["Command"] == ["cycle", "--runner", "emr"]
+    assert driver["Command"] == ["cycle", "--runner", "emr", "--unless-held"]
     settings = load(env=environment)
     assert (settings.root, settings.model, settings.gates.min_accuracy) == (ROOT, "digits", 0.8)
     assert settings.emr.subnets == ["subnet-0123456789abcdef0"]
 
 
-def test_the_machine_tells_the_codes_apart():
-    states = define_machine(load(model="digits", env={}, overrides=WITH_DRIVER))["States"]
-    assert set(states) == {"Run", "Choose", "Notify", "Quiet"}
-    quiet, refused = states["Choose"]["Choices"]
-    assert quiet["Condition"] == "{% $states.input.code = 0 or $states.input.code = 4 %}" and quiet["Next"] == "Quiet"
-    assert "= 3" in refused["Condition"] and refused["Next"] == states["Choose"]["Default"] == "Notify"
-    assert [c["Next"] for c in states["Run"]["Catch"]] == ["Choose", "Choose"]
-
-
 def test_the_alarms_rest_on_what_the_cycle_prints():
     resources = made(*WITH_DRIVER)["Resources"]
     alarms = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
-    assert sorted(alarms) == ["CycleFailed", "GateFailed", "NoLabels", "OutboxAge"]
+    assert sorted(alarms) == ["GateFailed", "NoLabels", "NotStartedAlarm", "OutboxAge"]
+    machine = made(*WITH_DRIVER, "emr.start=machine")["Resources"]
+    assert {n for n, r in machine.items() if r["Type"] == "AWS::CloudWatch::Alarm"} - set(alarms) == {
+        "MachineExecutionsAborted", "MachineExecutionsFailed", "MachineExecutionsTimedOut"}
     assert all(resources[n]["Properties"]["AlarmActions"] == [{"Ref": "Topic"}] for n in alarms)
 
 

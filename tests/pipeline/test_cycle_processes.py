@@ -79,6 +79,9 @@ def test_of_two_at_once_one_works_and_the_other_says_who_holds_it(root, tmp_path
             held = end_of(second, 1)["error"]
         assert held["code"] == "RunHeld"
         assert f"process {first.pid}, since" in held["message"]
+        with cycle(root, "--unless-held") as third:  # what a schedule starts
+            passed = end_of(third, 0)
+        assert (passed["status"], passed["sentence"]) == ("held", held["message"])
         with cycle(root, "--wait") as waiting:
             assert f"waiting: run digits/1 of {DAY} to {DAY} is held by host" in waiting.stderr.readline()
             go.touch()
