@@ -34,7 +34,7 @@ EXTRAS = {
     "demo": ["scikit-learn", "httpx"],
     "test": [
         *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "ruff", "mypy", "types-pyyaml"],
-        *["cfn-lint", "schemathesis"],
+        *["cfn-lint", "jsonata-python", "schemathesis"],
         *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
         "scikit-learn",
     ],
