@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.errors import UsageError
 from contract.settings import Settings
-from emr.template.parts import Resource, allow, arn, make_role, ref, sub
+from emr.template.parts import REGION, Resource, allow, arn, make_role, ref, sub
 
 CPU, MEMORY = "1024", "4096"  # the driver counts up to emr.here_bytes itself
 LOG_RETENTION_DAYS = 90
@@ -30,7 +30,8 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
     container = {
         "Name": "driver", "Image": chosen.driver_image, "Essential": True, "LogConfiguration": logs, "StopTimeout": 120,
         "Command": ["cycle", "--runner", "emr"], "ReadonlyRootFilesystem": False,
-        "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]}
+        "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]
+        + [{"Name": "AWS_REGION", "Value": REGION}]}
     driver = {
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
                                                        "RetentionInDays": LOG_RETENTION_DAYS}),
@@ -85,7 +86,7 @@ def _make_machine(settings: Settings) -> dict[str, Resource]:
 def define_machine(settings: Settings) -> dict[str, Any]:
     """Writes the machine in Amazon States Language, with JSONata: three states, and a quiet end."""
     code = "{% $exists($states.errorOutput.Cause) ? $parse($states.errorOutput.Cause).Containers[0].ExitCode : 1 %}"
-    run = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync",
+    run = {"Type": "Task", "Resource": sub("arn:${AWS::Partition}:states:::ecs:runTask.sync"),
            "Arguments": {"LaunchType": "FARGATE", "Cluster": "${Cluster}", "TaskDefinition": "${Task}",
                          "NetworkConfiguration": _make_network(settings)},
            # The task could not be started; a task that ran and failed is told apart by its exit code.
@@ -101,7 +102,7 @@ def define_machine(settings: Settings) -> dict[str, Any]:
     return {"QueryLanguage": "JSONata", "StartAt": "Run", "States": {
         "Run": run,
         "Choose": {"Type": "Choice", "Choices": choices, "Default": "Notify"},
-        "Notify": {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": True, "Arguments": {
+        "Notify": {"Type": "Task", "Resource": sub("arn:${AWS::Partition}:states:::sns:publish"), "End": True, "Arguments": {
             "TopicArn": "${Topic}", "Subject": f"Trueup: {settings.model}",
             "Message": "{% $exists($states.input.said) ? $states.input.said : '" + messages[1] + "' %}"}},
         "Quiet": {"Type": "Succeed"}}}
