@@ -15,6 +15,8 @@ from emr import account, cli, job, package, role_check, stack
 from emr.job import make_request
 from emr.requests import Attempt
 from emr.serverless.job import make_job
+from emr.template.whole import write_body
+from tests.emr import test_template
 from tests.emr.test_emr_cli import quick
 from tests.emr.test_emr_requests import made, properties
 from tests.emr.test_template import SERVERLESS, WITH_DRIVER
@@ -111,6 +113,11 @@ def test_the_drivers_container_has_the_stacks_region():
 @pytest.mark.parametrize("more", [[], [*WITH_DRIVER, "emr.start=machine", "emr.score_from=[s3://camera/new]"], SERVERLESS])
 def test_no_partition_is_written_out(more):
     assert "arn:aws" not in json.dumps(template(*more))
+
+
+def test_the_largest_template_is_one_that_cloudformation_takes(monkeypatch):
+    monkeypatch.setattr(test_template, "ROOT", f"s3://{'b' * 63}/{'p' * 60}")
+    assert len(write_body(template(*WITH_DRIVER, *SERVERLESS, "emr.start=machine")).encode()) < 51_200
 
 
 def test_no_source_writes_a_partition_out():

@@ -62,7 +62,8 @@ def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question:
     from jobs.evaluate_mapreduce import MREvaluate
 
     paths = splits.write(folder / "splits", storage.root, days)
-    arguments = [*_runner_arguments(runner, folder, mrjob_args), *_pass_store_on(storage), *mrjob_args, *_question_arguments(question, folder)]
+    arguments = [*_runner_arguments(runner, folder, mrjob_args), *_pass_store_on(storage), *mrjob_args,
+                 *_question_arguments(question, folder)]
     job = MREvaluate([*arguments, *map(str, paths)])
     with job.make_runner() as running:
         running.run()
