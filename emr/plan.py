@@ -42,8 +42,8 @@ def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], mod
     entry = {"stage": name, "where": _describe_place(name, settings)}
     chosen = find_need(name, settings.emr)
     if runs_on_serverless(chosen, settings.emr):
-        partition = find_partition(need_region())
-        asked = make_job(storage, request, attempt, settings.emr, f"arn:{partition}:iam::<account>:role/{name_role(settings.emr, name)}")
+        role = f"arn:{find_partition(need_region())}:iam::<account>:role/{name_role(settings.emr, name)}"
+        asked = make_job(storage, request, attempt, settings.emr, role)
         return entry | {"create_application": asked.application, "start_job_run": asked.job}
     sent = make_cluster(storage, request, attempt, packages[chosen.environment][0]).to_request()
     return entry | {"run_job_flow": sent}
