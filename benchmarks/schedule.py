@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-import boto3
 from moto.server import ThreadedMotoServer
 
 from benchmarks.incremental import add_late_label, bucket, make_day
@@ -25,6 +24,7 @@ from contract.errors import CANNOT_TELL
 from contract.storage import open_root
 from contract.stores.store import Storage
 from tests.conftest import FAKE_AWS
+from tests.fakes.s3 import make_bucket
 from tests.inference.published import publish_tiny
 
 MODEL = "m"
@@ -50,7 +50,7 @@ def measure(days: int, rows: int, repeats: int) -> dict[str, dict[str, float]]:
     server.start()
     host, port = server.get_host_and_port()
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, FAKE_AWS | {"AWS_ENDPOINT_URL": f"http://{host}:{port}"}):
-        boto3.client("s3").create_bucket(Bucket="schedule")
+        make_bucket("schedule")
         storage = open_root("s3://schedule/root", create=True)
         publish_tiny(storage, MODEL)
         local = bucket(Path(folder), make_day(Path(folder), rows), days)

@@ -20,6 +20,7 @@ from benchmarks.serving import free_port
 from contract import ids
 from tests.conftest import FAKE_AWS
 from tests.fakes.fault_proxy import KINDS, FaultProxy
+from tests.fakes.s3 import make_bucket
 from tests.inference.pictures import picture
 from tests.inference.serving import IMAGE, until
 
@@ -105,9 +106,7 @@ def store(kind: str, folder: Path, hang_s: float = 1.0):
         with FaultProxy(f"http://127.0.0.1:{port}", hang_s) as proxy:
             os.environ["AWS_ENDPOINT_URL"] = proxy.url
             until(lambda: _answers(f"http://127.0.0.1:{port}"), 300)
-            import boto3
-
-            boto3.client("s3").create_bucket(Bucket="soak")
+            make_bucket("soak")
             chance = random.Random(1)
 
             def fail(on: bool | str) -> None:

@@ -93,6 +93,12 @@ def find_root_id(storage: Storage) -> str | None:
     return getattr(storage, "root_id", None)
 
 
+def find_region(storage: Storage) -> str | None:
+    """The region of a root's bucket; None for a folder. UsageError where no region is known, RootError where nobody answers."""
+    find = getattr(storage, "find_region", None)
+    return None if find is None else find()
+
+
 def explain_lost_root(storage: Storage) -> str | None:
     """Why a local root cannot be written to, as one whose disk is not mounted; None when it is there, and on S3."""
     from contract.stores.local import LocalStorage

@@ -68,10 +68,10 @@ def split_root(root: str) -> tuple[str, str]:
     return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
-def make_statements(of: str, root: str) -> list[dict[str, Any]]:
+def make_statements(of: str, root: str, partition: str = "aws") -> list[dict[str, Any]]:
     """Makes the IAM statements of a role on the bucket."""
     access, (bucket, prefix) = ACCESS[of], split_root(root)
-    base = f"arn:aws:s3:::{bucket}"
+    base = f"arn:{partition}:s3:::{bucket}"
 
     def on(keys: Sequence[str]) -> list[str]:
         return [f"{base}/{prefix}{key}" for key in dict.fromkeys(keys)]
@@ -87,13 +87,13 @@ def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[s
     return statement | ({"Condition": condition} if condition else {})
 
 
-def make_picture_statements(places: Sequence[str]) -> list[dict[str, Any]]:
+def make_picture_statements(places: Sequence[str], partition: str = "aws") -> list[dict[str, Any]]:
     """Allows scoring to read pictures outside the root, under each s3://bucket/prefix."""
     statements = []
     for n, place in enumerate(places, 1):
         bucket, prefix = split_root(place)
-        statements += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"]),
-                 _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"],
+        statements += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:{partition}:s3:::{bucket}/{prefix}*"]),
+                 _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:{partition}:s3:::{bucket}"],
                         {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
     return statements
 

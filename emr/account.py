@@ -38,12 +38,11 @@ class Uncertain(Exception):
 
 def connect(service: str = "emr") -> "BaseClient":
     """Makes a boto3 client. It never retries by itself: that would hide a lost response."""
-    import boto3
     from botocore.config import Config
 
-    from contract.stores.s3 import region
+    from contract.stores.aws_region import get_session, need_region
 
-    return boto3.session.Session().client(service, region_name=region(), config=Config(
+    return get_session().client(service, region_name=need_region(), config=Config(
         retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60))
 
 

@@ -62,7 +62,7 @@ def template_command(settings: Settings) -> Outcome:
     from emr.template.whole import make_template, write_body
 
     document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
-    return Outcome(document=document, text=write_body(document))
+    return Outcome(document=document, text=write_body(document, indent=1))
 
 
 @stage_command("deploy")

@@ -45,6 +45,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Regions:
+    """The region of the cluster, and that of the root's bucket, which may lie elsewhere."""
+
+    here: str
+    bucket: str
+
+
+@dataclass(frozen=True)
 class Cluster:
     """One transient cluster with its one step."""
 
@@ -56,6 +64,7 @@ class Cluster:
     settings: EmrSettings
     log_uri: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    regions: Regions | None = None
 
     def to_request(self) -> dict[str, Any]:
         """Writes the arguments of RunJobFlow."""
@@ -65,7 +74,7 @@ class Cluster:
             "Applications": [{"Name": name} for name in self._applications()],
             "Instances": self._instances(), "Steps": [self.step.to_request()],
             "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
-            "Configurations": make_configurations(self.need, self.nodes, settings),
+            "Configurations": make_configurations(self.need, self.nodes, settings, self.regions),
             "AutoTerminationPolicy": {"IdleTimeout": settings.idle_seconds},
             "ServiceRole": name_role(settings, "service"), "JobFlowRole": name_role(settings, self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,
@@ -124,13 +133,16 @@ def name_role(settings: EmrSettings, of: str) -> str:
     return f"{settings.stack}-{of}"
 
 
-def make_configurations(need: Need, nodes: Nodes, settings: EmrSettings) -> list[dict[str, Any]]:
+def make_configurations(need: Need, nodes: Nodes, settings: EmrSettings, regions: Regions | None = None) -> list[dict[str, Any]]:
     """Makes EMR's configuration classifications of a stage's cluster."""
     python = {"PYTHONPATH": f"{HOME}:$PYTHONPATH", "PYSPARK_PYTHON": PYTHON, "PYSPARK_DRIVER_PYTHON": PYTHON}
+    region = {"AWS_REGION": regions.here} if regions else {}
+    hadoop = _export_variables("hadoop-env", {"PYTHONPATH": f"{HOME}:$PYTHONPATH", **region})
     if need.engine == MAPREDUCE:
-        return [_export_variables("hadoop-env", {"PYTHONPATH": f"{HOME}:$PYTHONPATH"})]
-    configurations = [_export_variables("spark-env", python),
-            {"Classification": "spark-defaults", "Properties": make_spark_defaults(need, nodes, settings)}]
+        return [hadoop]
+    defaults = make_spark_defaults(need, nodes, settings) | (name_regions(regions) if regions else {})
+    configurations = [_export_variables("spark-env", python | region),
+            {"Classification": "spark-defaults", "Properties": defaults}]
     return configurations + (_configure_gpus() if nodes.gpu else [])
 
 
@@ -147,6 +159,12 @@ def make_spark_defaults(need: Need, nodes: Nodes, settings: EmrSettings) -> dict
         defaults |= {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1",
                   "spark.executor.resource.gpu.discoveryScript": GPU_SCRIPT}
     return defaults
+
+
+def name_regions(regions: Regions, driver: str = "spark.yarn.appMasterEnv") -> dict[str, str]:
+    """Names the regions to Spark: to the driver's environment, to the executors', whose Python reads it, and to s3a."""
+    return {f"{driver}.AWS_REGION": regions.here, "spark.executorEnv.AWS_REGION": regions.here,
+            "spark.hadoop.fs.s3a.endpoint.region": regions.bucket}
 
 
 def _export_variables(classification: str, variables: Mapping[str, str]) -> dict[str, Any]:

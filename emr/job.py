@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import layout
-from contract.errors import UsageError
+from contract.errors import RootError, UsageError
 from contract.settings import EmrSettings
+from contract.storage import find_region
+from contract.stores.aws_region import need_region
 from contract.stores.store import Storage
-from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Step
+from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Regions, Step
 from emr.needs import MAPREDUCE, choose_nodes, find_need
 from emr.requests import Attempt, Request
 
@@ -37,13 +39,22 @@ def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: 
     need = find_need(request.stage, settings)
     tags = {RUN_TAG: request.run or "none"}
     return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),
-                   Step(request.stage, write_command(storage.root, attempt.key, need.engine)), package, settings,
-                   storage.uri(layout.logs()), tags)
+                   Step(request.stage, write_command(storage.root, attempt.key, need.engine, need_region())), package, settings,
+                   storage.uri(layout.logs()), tags, find_regions(storage))
 
 
-def write_command(root: str, key: str, engine: str) -> list[str]:
+def find_regions(storage: Storage) -> Regions:
+    """Finds the region of whoever asks, where clusters are made, and the bucket's own. UsageError where none is known."""
+    here = need_region()
+    try:
+        return Regions(here, find_region(storage) or here)
+    except RootError:  # a plan is made before there is a bucket, or rights to it
+        return Regions(here, here)
+
+
+def write_command(root: str, key: str, engine: str, region: str) -> list[str]:
     """Writes the step's command line; only the request's key travels in it."""
     arguments = [f"{HOME}/emr/step.py", "--root", root, "--request", key]
     if engine == MAPREDUCE:
-        return ["env", f"PYTHONPATH={HOME}", PYTHON, *arguments]
+        return ["env", f"PYTHONPATH={HOME}", f"AWS_REGION={region}", PYTHON, *arguments]
     return ["spark-submit", "--master", "yarn", "--deploy-mode", "client", *arguments]

@@ -5,6 +5,7 @@ from typing import Any
 from contract import layout
 from contract.errors import RootError
 from contract.settings import Settings
+from contract.stores.aws_region import find_partition, need_region
 from contract.stores.store import Storage
 from emr.cluster import Package, name_role
 from emr.job import make_cluster, make_request
@@ -41,7 +42,8 @@ def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], mod
     entry = {"stage": name, "where": _describe_place(name, settings)}
     chosen = find_need(name, settings.emr)
     if runs_on_serverless(chosen, settings.emr):
-        asked = make_job(storage, request, attempt, settings.emr, f"arn:aws:iam::<account>:role/{name_role(settings.emr, name)}")
+        role = f"arn:{find_partition(need_region())}:iam::<account>:role/{name_role(settings.emr, name)}"
+        asked = make_job(storage, request, attempt, settings.emr, role)
         return entry | {"create_application": asked.application, "start_job_run": asked.job}
     sent = make_cluster(storage, request, attempt, packages[chosen.environment][0]).to_request()
     return entry | {"run_job_flow": sent}

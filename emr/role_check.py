@@ -66,7 +66,8 @@ def _check_role(iam: Caller, of: str, root: str, settings: EmrSettings) -> Findi
 def _simulate(iam: Caller, arn: str, root: str, action: str, keys: Sequence[str]) -> dict[str, bool]:
     """Asks IAM; returns key (as the table has it) -> whether the role may do that to such an object."""
     bucket, prefix = split_root(root)
-    of = {f"arn:aws:s3:::{bucket}/{prefix}{key.replace('*', SOMETHING)}": key for key in keys}
+    partition = arn.split(":")[1]
+    of = {f"arn:{partition}:s3:::{bucket}/{prefix}{key.replace('*', SOMETHING)}": key for key in keys}
     decisions: dict[str, bool] = {}
     arguments: dict[str, Any] = {"PolicySourceArn": arn, "ActionNames": [action], "ResourceArns": list(of)}
     while True:

@@ -20,11 +20,9 @@ class StackError(TrueupError):
 
 def connect() -> "BaseClient":
     """Makes the boto3 client."""
-    import boto3
+    from contract.stores.aws_region import get_session, need_region
 
-    from contract.stores.s3 import region
-
-    return boto3.session.Session().client("cloudformation", region_name=region())
+    return get_session().client("cloudformation", region_name=need_region())
 
 
 def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:

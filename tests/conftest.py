@@ -16,11 +16,13 @@ from tests.tiers import (  # noqa: F401  (pytest finds hooks by their names here
     pytest_testnodedown,
 )
 
+# Not us-east-1, to which a region that was lost on the way would go.
+REGION = "eu-west-1"
 FAKE_AWS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -85,11 +87,10 @@ def moto_server() -> str:
 @pytest.fixture
 def s3_root(moto_server, monkeypatch) -> str:
     """A fresh root in a bucket of its own; its prefix has a space, as people's prefixes do."""
-    import boto3
+    from tests.fakes.s3 import make_bucket
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
-    bucket = f"test-{uuid.uuid4().hex[:12]}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
+    bucket = make_bucket(f"test-{uuid.uuid4().hex[:12]}")
     return f"s3://{bucket}/some prefix"
 
 

@@ -1,4 +1,5 @@
-"""S3, or any store with its API, through boto3. Endpoint, region and credentials come from the standard AWS variables.
+"""S3, or any store with its API, through boto3. Endpoint and credentials come from the standard AWS variables.
+The region is that of contract/stores/aws_region.py; where a reader does not follow S3 to the bucket's own, `find_region`.
 
 `create` sends `If-None-Match: *`. Its retries are our own: after a lost response the object may be ours already, so a
 412 that follows an uncertain attempt is read back and compared before it counts as lost.
@@ -7,8 +8,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
-import os
 import re
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import AlreadyExists, NoConditionalWrites, NotFound, RootError, UsageError
+from contract.stores.aws_region import endpoint, get_session, need_s3_region
 from contract.stores.store import Entry
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class S3Storage:
         self.root = f"s3://{bucket}/{self.prefix}".rstrip("/")
         self._attempts, self._connect_s, self._read_s = (1, 1, 2) if hurried else (ATTEMPTS, 5, 60)
         self._client: Any = None
+        self._region: str | None = None
 
     @property
     def client(self) -> Any:
@@ -138,18 +139,35 @@ class S3Storage:
                         self._call(ERASING[name], found, **{name: item[name]})
 
     def now(self) -> float:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer = self.client.head_bucket(Bucket=self.bucket)
-        except ClientError as error:  # a refusal has a date, too
-            answer = error.response
-        except BotoCoreError as error:
-            raise RootError(f"{self.root}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        date = self._head_bucket()["ResponseMetadata"]["HTTPHeaders"].get("date")
         if not date:
             raise RootError(f"{self.root}: expected an answer with the header Date, got one without.")
         return parsedate_to_datetime(date).timestamp()
+
+    def _head_bucket(self) -> Any:
+        """The answer to HeadBucket; a refusal has headers, too."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            return error.response
+        except BotoCoreError as error:
+            raise RootError(f"{self.root}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
+
+    def find_region(self) -> str:
+        """Finds the bucket's own region, which S3 says in every answer to HeadBucket, a redirect or a refusal too; that of
+        requests where the store says none. boto3 follows a redirect to another region, Arrow and s3a do not."""
+        if self._region is None:
+            here = endpoint(), self.bucket
+            if here in _TOLD:
+                return _TOLD[here]
+            answer = self._head_bucket()
+            told = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+            if told:
+                _TOLD[here] = told
+            self._region = told or need_s3_region()
+        return self._region
 
     def uri(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else self.root
@@ -159,7 +177,7 @@ class S3Storage:
 
         where = endpoint()
         options = {"endpoint_override": where.split("://", 1)[1], "scheme": where.split("://", 1)[0]} if where else {}
-        return fs.S3FileSystem(region=region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
+        return fs.S3FileSystem(region=self.find_region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
 
     def _pages(self, verb: str, **what: str) -> Iterator[dict]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -192,17 +210,8 @@ class _Uncertain(Exception):
     """The request may or may not have been carried out."""
 
 
-def endpoint() -> str | None:
-    """The S3 endpoint by the standard variables, or None for AWS itself."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-
-
-def region() -> str:
-    """The region by the standard variables."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-
-
-_MAKING = threading.Lock()  # boto3's sessions are not made for threads
+_TOLD: dict[tuple[str | None, str], str] = {}  # (endpoint, bucket) -> its region, which never changes
+_MAKING = threading.Lock()  # nor are clients made for threads
 
 
 def _client(attempts: int, read_timeout: int, connect_timeout: int) -> Any:
@@ -212,15 +221,6 @@ def _client(attempts: int, read_timeout: int, connect_timeout: int) -> Any:
     style = {"addressing_style": "path"} if endpoint() else {}
     config = Config(s3=style, retries={"mode": "standard", "total_max_attempts": attempts},
                     connect_timeout=connect_timeout, read_timeout=read_timeout)
+    session, region = get_session(), need_s3_region()
     with _MAKING:
-        session = _session(tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_"))))
-        return session.client("s3", endpoint_url=endpoint(), region_name=region(), config=config)
-
-
-@functools.lru_cache(maxsize=4)
-def _session(_environment: tuple[tuple[str, str], ...]) -> Any:
-    """One session for all storages of an environment: the first client reads 0.1-0.2 CPU-seconds of descriptions of S3,
-    each further one of the same session takes 0.006."""
-    import boto3
-
-    return boto3.session.Session()
+        return session.client("s3", endpoint_url=endpoint(), region_name=region, config=config)

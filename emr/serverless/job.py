@@ -13,7 +13,8 @@ from contract import layout
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.stores.store import Storage
-from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG
+from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG, Regions, name_regions
+from emr.job import find_regions
 from emr.requests import Attempt, Request
 from jvm import spark_conf
 
@@ -60,7 +61,7 @@ def _make_application(attempt: Attempt, settings: EmrSettings, token: str, tags:
 def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
          tags: Mapping[str, str]) -> dict[str, Any]:
     wanted = request.settings.get("spark", {}).get("conf", {})
-    defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted)}
+    defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted, find_regions(storage))}
     return {
         "clientToken": token, "name": attempt.name[:256], "executionRoleArn": role, "mode": "BATCH", "tags": dict(tags),
         "executionTimeoutMinutes": settings.serverless_minutes, "retryPolicy": {"maxAttempts": 1},
@@ -71,12 +72,13 @@ def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings
             "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": storage.uri(layout.logs())}}}}
 
 
-def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any]) -> dict[str, str]:
+def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any], regions: Regions) -> dict[str, str]:
     """Writes Spark's settings on EMR Serverless, then those of `spark.conf`; its master is its own."""
     variables = {"PYSPARK_PYTHON": PYTHON, "PYTHONPATH": HOME}
     defaults = {f"spark.emr-serverless.driverEnv.{name}": value
              for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
     defaults |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
+    defaults |= name_regions(regions, "spark.emr-serverless.driverEnv")
     for part in ("driver", "executor"):
         defaults |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
                   f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}

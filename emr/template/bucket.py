@@ -5,7 +5,7 @@ from typing import Any
 from contract import layout
 from contract.settings import EmrSettings
 from emr.access import split_root
-from emr.template.parts import Resource, ref
+from emr.template.parts import Resource, ref, sub
 
 LOG_DAYS, UPLOAD_DAYS = 60, 7
 # Derived and in nobody's way when it is gone: logs of clusters. Counts, raw rows, models, decisions and datasets (whose
@@ -19,7 +19,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     if not settings.create_bucket:
         return {}
     bucket, prefix = split_root(root)
-    everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    everything = [sub(f"arn:${{AWS::Partition}}:s3:::{bucket}{rest}") for rest in ("", "/*")]
     bucket_resource = Resource("AWS::S3::Bucket", {
         "BucketName": bucket,
         "BucketEncryption": {"ServerSideEncryptionConfiguration": [

@@ -12,7 +12,7 @@ from emr.access import (
 from emr.needs import NOT_ON_SERVERLESS, SERVERLESS
 from emr.template.parts import ACCOUNT, Resource, allow, make_role, sub
 
-ACCOUNT_TEXT = "${AWS::AccountId}"
+ACCOUNT_TEXT, PARTITION_TEXT = "${AWS::AccountId}", "${AWS::Partition}"
 # EMR Serverless takes a stage's role only for jobs of this account.
 SERVERLESS_TRUST = ({"Effect": "Allow", "Principal": {"Service": "emr-serverless.amazonaws.com"}, "Action": "sts:AssumeRole",
                      "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}},)
@@ -25,8 +25,8 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     made: dict[str, Resource] = {}
     for stage in STAGES:
         name = f"{stage.capitalize()}Role"
-        more = make_picture_statements(settings.score_from) if stage == "score" else []
-        made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root), *more],
+        more = make_picture_statements(settings.score_from, PARTITION_TEXT) if stage == "score" else []
+        made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root, PARTITION_TEXT), *more],
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
@@ -35,8 +35,8 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
         [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}})],
         [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2")])
-    made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", make_statements(SERVICE, root))
+    made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", make_statements(SERVICE, root, PARTITION_TEXT))
     made["DriverRole"] = make_role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
-        *make_statements("driver", root), *make_emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
+        *make_statements("driver", root, PARTITION_TEXT), *make_emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
         *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else [])])
     return made

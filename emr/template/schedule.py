@@ -11,7 +11,7 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from emr.template.failures import QUEUE
 from emr.template.machine import define_machine
-from emr.template.parts import Resource, allow, arn, make_role, ref, sub
+from emr.template.parts import REGION, Resource, allow, arn, make_role, ref, sub
 
 CPU, MEMORY = "1024", "4096"  # the driver counts up to emr.here_bytes itself
 LOG_RETENTION_DAYS = 90
@@ -34,7 +34,8 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
     container = {
         "Name": "driver", "Image": chosen.driver_image, "Essential": True, "LogConfiguration": logs, "StopTimeout": 120,
         "Command": COMMAND, "ReadonlyRootFilesystem": False,
-        "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]}
+        "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]
+        + [{"Name": "AWS_REGION", "Value": REGION}]}
     driver = {
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
                                                        "RetentionInDays": LOG_RETENTION_DAYS}),

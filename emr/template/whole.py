@@ -21,6 +21,10 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
             "Resources": {name: resources[name].to_dict() for name in sorted(resources)}, "Outputs": outputs}
 
 
-def write_body(document: dict[str, Any]) -> str:
-    """Writes the template as text, sorted: the same settings, the same bytes."""
-    return json.dumps(document, indent=1, sort_keys=True)
+def write_body(document: dict[str, Any], indent: int | None = None) -> str:
+    """Writes the template as text, sorted: the same settings, the same bytes.
+
+    Compact without `indent`, since CloudFormation takes 51,200 bytes.
+    """
+    separators = (",", ":") if indent is None else None
+    return json.dumps(document, indent=indent, separators=separators, sort_keys=True)

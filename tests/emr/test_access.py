@@ -6,7 +6,6 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import pytest
 
 from contract import layout, samples
@@ -19,6 +18,7 @@ from pipeline import cycle
 from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
+from tests.fakes.s3 import make_bucket
 from tests.inference.pictures import picture
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, write_version
@@ -38,9 +38,7 @@ def server():
 def root(server, monkeypatch):
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    bucket = f"test-{uuid.uuid4().hex[:12]}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}/a prefix"
+    return f"s3://{make_bucket(f'test-{uuid.uuid4().hex[:12]}')}/a prefix"
 
 
 def recorded(server, root, stage, argv, module):

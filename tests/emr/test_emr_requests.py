@@ -90,8 +90,8 @@ def test_spark_runs_on_the_unpacked_environment(tmp_path):
 def test_mapreduce_is_a_command_on_a_cluster_without_spark(tmp_path):
     sent = made(tmp_path, "evaluate", engine="mapreduce")
     assert sent["Applications"] == [{"Name": "Hadoop"}]
-    assert sent["Steps"][0]["HadoopJarStep"]["Args"][:4] == ["env", "PYTHONPATH=/opt/trueup", "/usr/bin/python3.11",
-                                                             "/opt/trueup/emr/step.py"]
+    assert sent["Steps"][0]["HadoopJarStep"]["Args"][:5] == ["env", "PYTHONPATH=/opt/trueup", "AWS_REGION=eu-west-1",
+                                                             "/usr/bin/python3.11", "/opt/trueup/emr/step.py"]
 
 
 def test_a_security_configuration_is_passed_on(tmp_path):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.errors import UsageError
 from contract.stores.store import Storage
-from jvm import session
+from jvm import session, task_store
 from training.errors import RankLost
 from training.fit import failure
 from training.fit.job import Job
@@ -82,7 +82,7 @@ def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
     if gpu and job.train.device == "auto":  # Spark was asked for GPUs: a rank that cannot use its own is an error
         job = job.model_copy(update={"settings": job.settings | {"device": "cuda"}})
     try:
-        distributor.run(_make_rank_function(), job.to_dict(), str(HERE))
+        distributor.run(_make_rank_function(), job.to_dict(), str(HERE), task_store.describe(storage))
     except Exception as error:  # Spark wraps a rank's error in one of many kinds
         raise failure.error_of(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
 
@@ -91,15 +91,17 @@ def _make_rank_function() -> Callable[..., Any]:
     """Returns the function of one rank. It is defined inside another, so that it is pickled by value: what Spark ships is not
     importable in torchrun's children, but the folder of a local master is."""
 
-    def rank(job: dict[str, Any], folder: str) -> Any:
+    def rank(job: dict[str, Any], folder: str, at: tuple[str, dict[str, str]]) -> Any:
         import os
         import sys
 
         if os.path.isdir(folder) and folder not in sys.path:
             sys.path.insert(0, folder)
+        from jvm import task_store
         from training.fit.failure import report_errors
         from training.fit.loop import run
 
+        task_store.adopt(at)
         if os.environ.get("RANK") == "0":
             # TorchDistributor says the first line of a process twice (its log client is not connected by then).
             print(file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ from contract.settings import Settings
 from contract.stores.store import Storage
 from jobs.engines.mapreduce import splits
 from jobs.engines.question import DayFiles, Question
-from jvm import java
+from jvm import java, task_store
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
 AT_ONCE = 2_000  # output lines as Python objects
@@ -62,11 +62,17 @@ def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question:
     from jobs.evaluate_mapreduce import MREvaluate
 
     paths = splits.write(folder / "splits", storage.root, days)
-    arguments = [*_runner_arguments(runner, folder, mrjob_args), *mrjob_args, *_question_arguments(question, folder)]
+    arguments = [*_runner_arguments(runner, folder, mrjob_args), *_pass_store_on(storage), *mrjob_args,
+                 *_question_arguments(question, folder)]
     job = MREvaluate([*arguments, *map(str, paths)])
     with job.make_runner() as running:
         running.run()
         yield from (line for _, line in job.parse_output(running.cat_output()))
+
+
+def _pass_store_on(storage: Storage) -> list[str]:
+    """Returns the options by which tasks find the same S3: Hadoop's streaming tasks have nothing of our environment."""
+    return [word for name, value in task_store.make_environment(storage).items() for word in ("--cmdenv", f"{name}={value}")]
 
 
 def _question_arguments(question: Question, folder: Path) -> list[str]:

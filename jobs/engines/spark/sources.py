@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as t
 
 from contract.records import Field, TableSchema
+from contract.storage import find_region
 from contract.stores.store import Storage
 from jobs.engines.question import DayFiles, RawFile
 from jobs.engines.spark.rows import IDS
@@ -76,6 +77,8 @@ def _is_int96(storage: Storage, file: RawFile, name: str) -> bool:
 
 def _read_files(session: "SparkSession", storage: Storage, record: TableSchema, how: dict[str, str],
                 files: Sequence[RawFile]) -> "DataFrame":
+    if (region := find_region(storage)) is not None:  # a bucket's own: s3a follows no redirect
+        session.conf.set("fs.s3a.endpoint.region", region)
     times = {INT96: "timestamp", "ms": "timestamp", "us": "timestamp", "ns": "bigint"}
     columns = [f"`{name}` {times.get(stored, stored)}" for name, stored in how.items() if not name.endswith("=")]
     # The paths are given one by one and meant letter by letter: `*` or `[` in a name is no pattern.
