@@ -196,6 +196,12 @@ class EmrSettings(Section):
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
     score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
+    security_groups: list[str] = Field([], description="security groups of the driver's task; none: the default one of its network")
+    create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, and "
+                                 "interface endpoints (or a NAT gateway) for what else is called")
+    nat: bool = Field(False, description="with create_network: a NAT gateway instead of interface endpoints")
+    network_cidr: str = Field("10.77.0.0/16", description="addresses of create_network, /16 to /20")
+    zones: list[str] = Field([], description="the two zones of create_network; default: the region's first two")
     security_configuration: str | None = Field(None, description="name of an EMR security configuration")
     engine: str = Field("spark", pattern="^(spark|mapreduce)$", description="engine of evaluations that run on a cluster")
     here_bytes: int = Field(4 << 30, ge=0, description="evaluate in the driver when no more bytes than this are to be counted")
@@ -213,6 +219,18 @@ class EmrSettings(Section):
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
+
+    @model_validator(mode="after")
+    def _network_can_be_made(self) -> Self:
+        try:
+            network = ipaddress.IPv4Network(self.network_cidr)
+        except ValueError as error:
+            raise ValueError(f"network_cidr: {self.network_cidr!r}: expected a network such as 10.77.0.0/16: {error}") from None
+        if not 16 <= network.prefixlen <= 20:
+            raise ValueError(f"network_cidr: {self.network_cidr!r}: expected a network from /16 to /20")
+        if self.zones and len(set(self.zones)) != 2:
+            raise ValueError(f"zones: {self.zones}: expected two zones, e.g. [eu-central-1a, eu-central-1b], or none")
+        return self
 
 
 def is_submitted() -> bool:
