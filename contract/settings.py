@@ -196,9 +196,9 @@ class EmrSettings(Section):
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
     score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
-    security_groups: list[str] = Field([], description="security groups of the driver's task; none: the default one of its network")
-    create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, and "
-                                 "interface endpoints (or a NAT gateway) for what else is called")
+    security_groups: list[str] = Field([], description="of the driver's task; none: the default one of its network")
+    create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, "
+                                 "and interface endpoints (or a NAT gateway) for what else is called")
     nat: bool = Field(False, description="with create_network: a NAT gateway instead of interface endpoints")
     network_cidr: str = Field("10.77.0.0/16", description="addresses of create_network, /16 to /20")
     zones: list[str] = Field([], description="the two zones of create_network; default: the region's first two")

@@ -24,8 +24,8 @@ def find_subnets(settings: EmrSettings) -> list[str]:
         return list(settings.subnets)
     found = read_outputs(settings.stack).get(SUBNETS, "")
     if not found:
-        raise UsageError(f"emr.create_network: expected stack {settings.stack!r} to have made subnets, found none among its outputs. "
-                         f"Run `trueup emr deploy` with this setting, or name subnets with emr.subnets.")
+        raise UsageError(f"emr.create_network: expected stack {settings.stack!r} to have made subnets, found none among its "
+                         f"outputs. Run `trueup emr deploy` with this setting, or name subnets with emr.subnets.")
     return found.split(",")
 
 

@@ -30,8 +30,8 @@ def make_resources(settings: EmrSettings, public: bool = False, service: bool = 
     if not settings.create_network:
         return {}
     if settings.subnets or settings.security_groups:
-        raise UsageError("emr.create_network: expected no emr.subnets and no emr.security_groups beside it, since the stack makes "
-                         "its own. Remove those, or set emr.create_network to false.")
+        raise UsageError("emr.create_network: expected no emr.subnets and no emr.security_groups beside it, since the stack "
+                         "makes its own. Remove those, or set emr.create_network to false.")
     name, cidr = settings.stack, settings.network_cidr
     made = {"Network": Resource("AWS::EC2::VPC", {
         "CidrBlock": cidr, "EnableDnsSupport": True, "EnableDnsHostnames": True, "Tags": _tag(name)}),
@@ -62,10 +62,10 @@ def make_task_network(settings: EmrSettings) -> dict[str, Any]:
     return {"AwsvpcConfiguration": network | ({"SecurityGroups": groups} if groups else {})}
 
 
-def name_made_subnets(settings: EmrSettings) -> dict[str, Any]:
-    """Names the made subnets to whoever makes clusters: as the driver's environment takes a list."""
+def name_made_subnets(settings: EmrSettings) -> list[dict[str, Any]]:
+    """Names the made subnets in the environment of a container that makes clusters, as a setting takes a list."""
     text = sub("[" + ", ".join(f'"${{{name}}}"' for name in PRIVATE) + "]")
-    return {"TRUEUP_EMR_SUBNETS": text} if settings.create_network else {}
+    return [{"Name": "TRUEUP_EMR_SUBNETS", "Value": text}] if settings.create_network else []
 
 
 def make_outputs(settings: EmrSettings) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def _tag(name: str) -> list[dict[str, str]]:
 
 
 def _make_private_subnets(settings: EmrSettings) -> dict[str, Resource]:
-    made = {"PrivateRoutes": Resource("AWS::EC2::RouteTable", {"VpcId": ref("Network"), "Tags": _tag(f"{settings.stack}-private")}),
+    routes = {"VpcId": ref("Network"), "Tags": _tag(f"{settings.stack}-private")}
+    made = {"PrivateRoutes": Resource("AWS::EC2::RouteTable", routes),
             "S3Endpoint": Resource("AWS::EC2::VPCEndpoint", {
                 "VpcEndpointType": "Gateway", "VpcId": ref("Network"), "RouteTableIds": [ref("PrivateRoutes")],
                 "ServiceName": sub("com.amazonaws.${AWS::Region}.s3")})}

@@ -31,7 +31,8 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
     container = {
         "Name": "driver", "Image": chosen.driver_image, "Essential": True, "LogConfiguration": logs, "StopTimeout": 120,
         "Command": ["cycle", "--runner", "emr"], "ReadonlyRootFilesystem": False,
-        "Environment": [{"Name": name, "Value": value} for name, value in sorted({**make_environment(root, settings), **name_made_subnets(chosen)}.items())]}
+        "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]
+        + name_made_subnets(chosen)}
     driver = {
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
                                                        "RetentionInDays": LOG_RETENTION_DAYS}),

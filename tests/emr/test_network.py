@@ -49,7 +49,8 @@ def test_emr_may_touch_the_network_and_private_subnets_have_no_way_in():
             if found["Type"] == f"AWS::EC2::{kind}":
                 assert {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in found["Properties"]["Tags"], name
     routes = {name: resources[f"{name}Routes"]["Properties"]["RouteTableId"]["Ref"] for name in network.PRIVATE}
-    assert set(routes.values()) == {"PrivateRoutes"} and resources["PublicRoute"]["Properties"]["RouteTableId"]["Ref"] == "PublicRoutes"
+    assert set(routes.values()) == {"PrivateRoutes"}
+    assert resources["PublicRoute"]["Properties"]["RouteTableId"]["Ref"] == "PublicRoutes"
     blocks = [resources[name]["Properties"]["CidrBlock"] for name in (*network.PRIVATE, *network.PUBLIC)]
     zoned = made(*OWN, "emr.zones=[us-east-1a, us-east-1c]")["Resources"]
     assert [zoned[name]["Properties"]["AvailabilityZone"] for name in network.PRIVATE] == ["us-east-1a", "us-east-1c"]
@@ -67,7 +68,7 @@ def test_the_driver_starts_in_the_made_network_and_knows_its_subnets(start):
     assert "SecurityGroupIngress" not in resources["DriverGroup"]["Properties"]
     (driver,) = resources["DriverTask"]["Properties"]["ContainerDefinitions"]
     environment = {e["Name"]: e["Value"] for e in driver["Environment"]}
-    text = environment["TRUEUP_EMR_SUBNETS"]["Fn::Sub"].replace("${PrivateSubnet1}", "subnet-1").replace("${PrivateSubnet2}", "subnet-2")
+    text = environment["TRUEUP_EMR_SUBNETS"]["Fn::Sub"].replace("${PrivateSubnet", "subnet-").replace("}", "")
     settings = load(env={**{k: v for k, v in environment.items() if isinstance(v, str)}, "TRUEUP_EMR_SUBNETS": text})
     assert settings.emr.subnets == made_network.find_subnets(settings.emr) == ["subnet-1", "subnet-2"]
 
@@ -94,12 +95,12 @@ def deployed(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(account, "connect", lambda service="emr": emr if service == "emr" else boto3.client(service))
-    options = ["--root", f"s3://network-{uuid.uuid4().hex[:12]}/pre", "--model", MODEL, "--set", "emr.stack=net", "--set", "emr.create_network=true"]
-    plain = [o for n, o in enumerate(options) if o != "--model" and options[n - 1] != "--model"]
-    assert cli.main(["deploy", "--no-packages", *plain]) == 0
+    options = ["--root", f"s3://network-{uuid.uuid4().hex[:12]}/pre", "--set", "emr.stack=net",
+               "--set", "emr.create_network=true"]
+    assert cli.main(["deploy", "--no-packages", *options]) == 0
     capsys.readouterr()
     yield options
-    cli.main(["destroy", "--yes", *plain])
+    cli.main(["destroy", "--yes", *options])
 
 
 def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, capsys, monkeypatch):
@@ -108,7 +109,7 @@ def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, capsys, m
 
     monkeypatch.setitem(needs.ENGINES, "spark", ("--engine", "embedded"))
     put_packages(make_root(deployed[1], right=120, n=200))
-    cli.main(["run", "--stage", "evaluate", *deployed])
+    cli.main(["run", "--stage", "evaluate", "--model", MODEL, *deployed])
     sent = dict(emr.requests)["RunJobFlow"]["Instances"]["Ec2SubnetIds"]
     there = boto3.client("ec2").describe_subnets(SubnetIds=sent)["Subnets"]
     assert {s["VpcId"] for s in there} == {made_network.read_outputs("net")["Network"]} and len(there) == 2
