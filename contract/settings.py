@@ -219,6 +219,25 @@ class EmrSettings(Section):
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
+    service_image: str | None = Field(None, description="image of the inference service (Dockerfile with EXTRA=serve); the stack "
+                                      "then runs it on ECS behind a load balancer")
+    service_type: str = Field("m5.large", description="machine type of the service's instances")
+    service_memory: int = Field(4096, ge=256, description="MiB that the service's container may use; an instance has more")
+    service_min: int = Field(2, ge=0, description="fewest instances of the service")
+    service_max: int = Field(4, ge=0, description="most instances of the service; 0: all are drained, and ship their outboxes")
+    service_requests: int = Field(600, ge=1, description="requests a minute and instance, above which another one is started")
+    service_certificate: str | None = Field(None, description="ARN of the load balancer's certificate (ACM); without "
+                                            "one it speaks http")
+    service_public: bool = Field(False, description="the load balancer answers the internet; needs service_certificate")
+    service_from: str = Field("0.0.0.0/0", description="addresses that the load balancer lets in")
+    service_vpc: str | None = Field(None, description="network (vpc-…) of subnets, where create_network does not make it")
+    service_balancer_subnets: list[str] = Field([], description="two or more subnets of the load balancer, likewise")
+
+    @model_validator(mode="after")
+    def _service_has_a_range(self) -> Self:
+        if self.service_min > self.service_max:
+            raise ValueError(f"service_min: {self.service_min}: expected at most service_max, which is {self.service_max}")
+        return self
 
     @model_validator(mode="after")
     def _network_can_be_made(self) -> Self:
