@@ -196,6 +196,12 @@ class EmrSettings(Section):
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
     score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
+    security_groups: list[str] = Field([], description="of the driver's task; none: the default one of its network")
+    create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, "
+                                 "and interface endpoints (or a NAT gateway) for what else is called")
+    nat: bool = Field(False, description="with create_network: a NAT gateway instead of interface endpoints")
+    network_cidr: str = Field("10.77.0.0/16", description="addresses of create_network, /16 to /20")
+    zones: list[str] = Field([], description="the two zones of create_network; default: the region's first two")
     security_configuration: str | None = Field(None, description="name of an EMR security configuration")
     engine: str = Field("spark", pattern="^(spark|mapreduce)$", description="engine of evaluations that run on a cluster")
     here_bytes: int = Field(4 << 30, ge=0, description="evaluate in the driver when no more bytes than this are to be counted")
@@ -216,6 +222,37 @@ class EmrSettings(Section):
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
+    service_image: str | None = Field(None, description="image of the inference service (Dockerfile with EXTRA=serve); the stack "
+                                      "then runs it on ECS behind a load balancer")
+    service_type: str = Field("m5.large", description="machine type of the service's instances")
+    service_memory: int = Field(4096, ge=256, description="MiB that the service's container may use; an instance has more")
+    service_min: int = Field(2, ge=0, description="fewest instances of the service")
+    service_max: int = Field(4, ge=0, description="most instances of the service; 0: all are drained, and ship their outboxes")
+    service_requests: int = Field(600, ge=1, description="requests a minute and instance, above which another one is started")
+    service_certificate: str | None = Field(None, description="ARN of the load balancer's certificate (ACM); without "
+                                            "one it speaks http")
+    service_public: bool = Field(False, description="the load balancer answers the internet; needs service_certificate")
+    service_from: str = Field("0.0.0.0/0", description="addresses that the load balancer lets in")
+    service_vpc: str | None = Field(None, description="network (vpc-…) of subnets, where create_network does not make it")
+    service_balancer_subnets: list[str] = Field([], description="two or more subnets of the load balancer, likewise")
+
+    @model_validator(mode="after")
+    def _service_has_a_range(self) -> Self:
+        if self.service_min > self.service_max:
+            raise ValueError(f"service_min: {self.service_min}: expected at most service_max, which is {self.service_max}")
+        return self
+
+    @model_validator(mode="after")
+    def _network_can_be_made(self) -> Self:
+        try:
+            network = ipaddress.IPv4Network(self.network_cidr)
+        except ValueError as error:
+            raise ValueError(f"network_cidr: {self.network_cidr!r}: expected a network such as 10.77.0.0/16: {error}") from None
+        if not 16 <= network.prefixlen <= 20:
+            raise ValueError(f"network_cidr: {self.network_cidr!r}: expected a network from /16 to /20")
+        if self.zones and len(set(self.zones)) != 2:
+            raise ValueError(f"zones: {self.zones}: expected two zones, e.g. [eu-central-1a, eu-central-1b], or none")
+        return self
 
 
 def is_submitted() -> bool:

@@ -129,6 +129,7 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     from emr import stack
     from emr.account import Account
     from emr.follow import print_line
+    from emr.made_network import clear_groups
     from emr.serverless.account import ServerlessAccount
 
     if not yes:
@@ -141,6 +142,7 @@ def destroy_command(settings: Settings, yes: bool) -> Outcome:
     applications = [a["id"] for a in _list_applications(settings)]
     for application in applications:
         ServerlessAccount().end(application)
+    clear_groups(settings.emr.stack, print_line)
     state = stack.remove(settings.emr.stack, print_line)
     ended = [*clusters, *applications]
     return Outcome(document={"stack": settings.emr.stack, "state": state, "ended": ended},

@@ -7,6 +7,7 @@ from contract.stores.store import Storage
 from emr.cluster import Package, name_role
 from emr.follow import ClusterFollower
 from emr.job import make_cluster, read_emr_settings
+from emr.made_network import find_subnets
 from emr.needs import find_need, runs_on_serverless
 from emr.requests import Attempt, Reply, Request
 
@@ -22,7 +23,7 @@ def run_stage(storage: Storage, model: str, request: Request, package: Callable[
         return _run_on_serverless(storage, model, request)
 
     def make(attempt: Attempt) -> dict[str, Any]:
-        return make_cluster(storage, request, attempt, package(need.environment)).to_request()
+        return make_cluster(storage, request, attempt, package(need.environment), find_subnets(settings)).to_request()
 
     return ClusterFollower(storage, poll=settings.poll_seconds).run(model, request, make)
 

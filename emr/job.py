@@ -30,12 +30,18 @@ def read_emr_settings(settings: Mapping[str, Any]) -> EmrSettings:
     return EmrSettings(**settings.get("emr", {}))
 
 
-def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: Package) -> Cluster:
-    """Makes the cluster of one attempt. UsageError where an account's settings are missing."""
+def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: Package,
+                 subnets: Sequence[str] = ()) -> Cluster:
+    """Makes the cluster of one attempt. UsageError where an account's settings are missing.
+
+    `subnets`: those of a network that the stack made; default: those of the settings.
+    """
     settings = read_emr_settings(request.settings)
+    if subnets:
+        settings = settings.model_copy(update={"subnets": list(subnets)})
     if not settings.subnets:
         raise UsageError("emr.subnets: expected the subnets that clusters may start in, got none. Name them in trueup.yaml: "
-                         "`emr: {subnets: [subnet-…]}`.")
+                         "`emr: {subnets: [subnet-…]}`, or let the stack make some: `emr: {create_network: true}`.")
     need = find_need(request.stage, settings)
     tags = {RUN_TAG: request.run or "none"}
     return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),

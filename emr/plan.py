@@ -4,7 +4,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import RootError
-from contract.settings import Settings
+from contract.settings import EmrSettings, Settings
 from contract.stores.aws_region import find_partition, need_region
 from contract.stores.store import Storage
 from emr.cluster import Package, name_role
@@ -13,6 +13,7 @@ from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_ne
 from emr.package import PackageError, compute_fingerprint, find_package
 from emr.requests import Attempt
 from emr.serverless.job import make_job
+from emr.template.network import PRIVATE
 
 # What is asked of EMR for one stage, in order; the last two only where a stop or a failure leaves something running.
 CALLS = ("ListClusters", "RunJobFlow", "DescribeCluster", "ListSteps", "ListClusters", "CancelSteps", "TerminateJobFlows")
@@ -45,8 +46,14 @@ def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], mod
         role = f"arn:{find_partition(need_region())}:iam::<account>:role/{name_role(settings.emr, name)}"
         asked = make_job(storage, request, attempt, settings.emr, role)
         return entry | {"create_application": asked.application, "start_job_run": asked.job}
-    sent = make_cluster(storage, request, attempt, packages[chosen.environment][0]).to_request()
+    sent = make_cluster(storage, request, attempt, packages[chosen.environment][0], name_subnets(settings.emr)).to_request()
     return entry | {"run_job_flow": sent}
+
+
+def name_subnets(settings: EmrSettings) -> list[str]:
+    """Names the subnets of a request; those of a network that the stack makes have no ids yet."""
+    made = settings.create_network and not settings.subnets
+    return [f"<{name} of stack {settings.stack}>" for name in PRIVATE] if made else list(settings.subnets)
 
 
 def _find_package(storage: Storage, environment: str) -> tuple[Package, str | None]:

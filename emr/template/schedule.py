@@ -11,6 +11,7 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from emr.template.failures import QUEUE
 from emr.template.machine import define_machine
+from emr.template.network import make_task_network, name_made_subnets
 from emr.template.parts import REGION, Resource, allow, arn, make_role, ref, sub
 
 CPU, MEMORY = "1024", "4096"  # the driver counts up to emr.here_bytes itself
@@ -25,7 +26,7 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
     chosen = settings.emr
     if chosen.driver_image is None:
         return {}
-    if not chosen.subnets or not settings.model:
+    if not (chosen.subnets or chosen.create_network) or not settings.model:
         raise UsageError("emr.driver_image is set: expected emr.subnets and a model (`model:` or --model) as well, since the "
                          "schedule starts a task in those subnets for that model.")
     stack = chosen.stack
@@ -35,7 +36,7 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
         "Name": "driver", "Image": chosen.driver_image, "Essential": True, "LogConfiguration": logs, "StopTimeout": 120,
         "Command": COMMAND, "ReadonlyRootFilesystem": False,
         "Environment": [{"Name": name, "Value": value} for name, value in sorted(make_environment(root, settings).items())]
-        + [{"Name": "AWS_REGION", "Value": REGION}]}
+        + [{"Name": "AWS_REGION", "Value": REGION}] + name_made_subnets(chosen)}
     driver = {
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
                                                        "RetentionInDays": LOG_RETENTION_DAYS}),
@@ -63,7 +64,7 @@ def make_environment(root: str, settings: Settings) -> dict[str, str]:
 
 
 def _make_network(settings: Settings) -> dict[str, Any]:
-    return {"AwsvpcConfiguration": {"Subnets": list(settings.emr.subnets), "AssignPublicIp": "DISABLED"}}
+    return make_task_network(settings.emr)
 
 
 def _allow_task() -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from contract.settings import Settings
-from emr.template import alarms, bucket, events, roles, schedule
+from emr.template import alarms, bucket, events, network, roles, schedule, service
 from emr.template.parts import arn, ref
 
 
@@ -15,8 +15,11 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
     """Makes the CloudFormation template of an installation. UsageError when settings contradict each other."""
     chosen = settings.emr
     resources = {**bucket.make_resources(root, chosen), **roles.make_resources(root, chosen), **alarms.make_resources(chosen),
-            **schedule.make_resources(root, settings), **events.make_resources(root, chosen)}
-    outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}}
+            **schedule.make_resources(root, settings), **events.make_resources(root, chosen),
+            **service.make_resources(root, settings),
+            **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
+    outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}, **network.make_outputs(chosen),
+               **service.make_outputs(settings)}
     return {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Trueup on {root}",
             "Resources": {name: resources[name].to_dict() for name in sorted(resources)}, "Outputs": outputs}
 

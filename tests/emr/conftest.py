@@ -1,5 +1,6 @@
 """A fake account whose steps run in this process, against the test's own root."""
 
+import boto3
 import pytest
 
 from contract import jsonio, layout
@@ -30,7 +31,7 @@ def put_packages(root):
 def emr(monkeypatch):
     """The account: every cluster in it is fake, every stage is not."""
     fake = FakeEmr(run_step)
-    monkeypatch.setattr(account, "connect", lambda: fake)
+    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr" else boto3.client(service))
     monkeypatch.setattr(account, "pause", fake.sleep)
     monkeypatch.setattr(package, "compute_fingerprint", lambda *_: "f" * 16)
     return fake
@@ -45,7 +46,7 @@ def run_job(arguments):
 def serverless(emr, monkeypatch):
     """EMR Serverless in the same fake account; its jobs run in this process, too."""
     fake, clusters = FakeServerless(run_job), account.connect
-    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr-serverless" else clusters())
+    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr-serverless" else clusters(service))
     monkeypatch.setattr(account, "pause", fake.sleep)
     monkeypatch.setattr(serverless_account, "find_role_arn", lambda role: f"arn:aws:iam::123456789012:role/{role}")
     return fake
