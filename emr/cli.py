@@ -40,7 +40,8 @@ def group() -> None:
 @click.option("--labels-per-day", type=click.IntRange(0, MOST), default=200, show_default=True)
 @click.option("--start-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
               help="What a cluster is paid for beside its work; an assumption.")
-@click.option("--picture-kib", type=click.FloatRange(0), default=100.0, show_default=True, help="A stored picture; an assumption.")
+@click.option("--picture-kib", type=click.FloatRange(0), default=100.0, show_default=True,
+              help="A stored picture; an assumption.")
 @click.option("--row-bytes", type=click.FloatRange(0), default=300.0, show_default=True,
               help="A prediction or a label in Parquet; an assumption.")
 @click.option("--recorded", type=FILE, help="Rates. [default: benchmarks/recorded.json, by `make bench`]")

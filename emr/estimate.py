@@ -19,8 +19,8 @@ from emr.template.whole import make_template
 
 __all__ = ["PRICES", "RECORDED", "START_MINUTES", "Load", "Prices", "Recorded", "estimate", "read_prices", "read_recorded"]
 
-NOT_IN_IT = ("the service itself (its instances, or your own)", "transfer to the internet and between zones", "free tiers, savings "
-             "plans, spot prices", "batches that are scored by hand")
+NOT_IN_IT = ("the service itself (its instances, or your own)", "transfer to the internet and between zones", "free tiers, "
+             "savings plans, spot prices", "batches that are scored by hand")
 
 
 def estimate(settings: Settings, load: Load, recorded: Recorded, prices: Prices) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def list_assumptions(settings: Settings, load: Load, recorded: Recorded, prices:
         "low: no retraining; high: as many as the gate allows, each reads the labels of all days of the window once an epoch",
         "stages without a recorded rate (dataset, assess) are counted with their start only",
         f"a picture has {load.picture_kib:g} KiB" + ("" if settings.serve.store_images else ", and is not stored")
-        + f", a row {load.row_bytes:g} bytes: {measure_month_gb(settings, load):,.1f} GB a month, which are paid again in each month "
-        "that they are kept; low: the first month's average, high: its end",
+        + f", a row {load.row_bytes:g} bytes: {measure_month_gb(settings, load):,.1f} GB a month, which are paid again in each "
+        "month that they are kept; low: the first month's average, high: its end",
         f"a start sends {LISTS_A_DAY:g} requests for each day of the window and logs {LOG_KB:g} kB; every dataset reads each "
         "labelled picture once",
         "the network is the stack's own, with a gateway endpoint for S3" if own else
-        f"low: your network has endpoints for S3 and the rest; high: one NAT gateway, through which {PACKAGES_GB:g} GB of packages a "
-        f"node and {load.image_gib:g} GiB of the driver's image a start go",
+        f"low: your network has endpoints for S3 and the rest; high: one NAT gateway, through which {PACKAGES_GB:g} GB of "
+        f"packages a node and {load.image_gib:g} GiB of the driver's image a start go",
         f"prices of {prices.region}, whatever region is used",
     ]
 

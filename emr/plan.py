@@ -104,7 +104,8 @@ def _describe_estimate(estimate: dict[str, Any] | None) -> list[str]:
         return ["hours and dollars: --predictions-per-day N"]
     load, recorded, prices = estimate["load"], estimate["recorded"], estimate["prices"]
     lines = [f"{load['predictions_per_day']:,} predictions and {load['labels_per_day']:,} labels a day, by the rates of "
-             f"{recorded['machine']} ({recorded['date']}) and prices of {prices['region']} as of {prices['as_of']} (to be checked):",
+             f"{recorded['machine']} ({recorded['date']}) and prices of {prices['region']} as of {prices['as_of']} (to be "
+             f"checked):",
              *(_describe_stage_cost(name, stage) for name, stage in estimate["stages"].items()),
              *_describe_month(estimate["month"])]
     return [*lines, *(f"  assumed: {line}" for line in estimate["assumed"]), f"  not in it: {'; '.join(estimate['not_in_it'])}"]
@@ -126,4 +127,5 @@ def _describe_month(month: dict[str, Any]) -> list[str]:
 
 
 def _describe_quotas(quotas: list[dict[str, Any]]) -> list[str]:
-    return [f"asks of quota {q['name']} ({q['code'] or q['service']}): {q['vcpus']} vCPUs ({', '.join(q['stages'])})" for q in quotas]
+    return [f"asks of quota {q['name']} ({q['code'] or q['service']}): {q['vcpus']} vCPUs ({', '.join(q['stages'])})"
+            for q in quotas]

@@ -43,8 +43,9 @@ class Prices(Document):
         """Prices the cheapest and the dearest type of a fleet, dollars an hour; UsageError when the table lacks one."""
         missing = [kind for kind in kinds if kind not in self.ec2 or (emr and kind not in self.emr)]
         if missing:
-            raise UsageError(f"price table of {self.as_of}: expected a price of {', '.join(missing)}{' with EMR' if emr else ''}, "
-                             f"found none. Add it, or name another table with --prices.")
+            what = ", ".join(missing) + (" with EMR" if emr else "")
+            raise UsageError(f"price table of {self.as_of}: expected a price of {what}, found none. Add it, or "
+                             f"name another table with --prices.")
         hours = [self.ec2[kind] + (self.emr[kind] if emr else 0.0) for kind in kinds]
         return Span(min(hours), max(hours))
 
@@ -59,8 +60,8 @@ class Prices(Document):
         """Finds the pictures a second of the slowest and the fastest GPU of a fleet; UsageError for a family without any."""
         missing = sorted({read_family(kind) for kind in kinds} - set(self.gpu_rows_per_s))
         if missing:
-            raise UsageError(f"price table of {self.as_of}: expected gpu_rows_per_s of {', '.join(missing)}, found none. Add it, or "
-                             f"measure a node and set gpu_training_rows_per_s in the file of --recorded.")
+            raise UsageError(f"price table of {self.as_of}: expected gpu_rows_per_s of {', '.join(missing)}, found none. Add it, "
+                             f"or measure a node and set gpu_training_rows_per_s in the file of --recorded.")
         rates = [self.gpu_rows_per_s[read_family(kind)] for kind in kinds]
         return Span(min(rate.low for rate in rates), max(rate.high for rate in rates))
 
