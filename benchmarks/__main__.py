@@ -3,8 +3,9 @@
     make bench        python -m benchmarks [--rows 1e6] [--quick] [--instance m5.large] [--root s3://bucket/prefix]
 
 `--instance` names this machine's type, so that its column is priced by it; `--root` is the store that uploads are timed to, a
-folder of this machine by default. Writes `benchmarks/recorded.json` (the form: emr/estimate.py, Recorded). Run it on an idle machine: it says the load.
-Two machines' tables side by side: python -m benchmarks.summary here.json there.json
+folder of this machine by default.
+Writes `benchmarks/recorded.json` (the form: emr/costs/rates.py, Recorded). Run it on an idle machine: it says the load.
+Several machines' tables side by side: trueup bench here.json there.json
 """
 
 import argparse
