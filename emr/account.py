@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
 SERVICE = {"InternalServerError", "InternalServerException", "InternalFailure", "ServiceUnavailable"}
 ATTEMPTS = 9
 LONGEST_WAIT = 30.0
@@ -30,6 +31,11 @@ class AccountError(TrueupError):
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+    @property
+    def denied(self) -> bool:
+        """Whether the caller may not ask that, so that nothing is known of what was asked."""
+        return self.code in DENIED
 
 
 class Uncertain(Exception):

@@ -40,17 +40,22 @@ def group() -> None:
 @click.option("--labels-per-day", type=click.IntRange(0, MOST), default=200, show_default=True)
 @click.option("--start-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
               help="What a cluster is paid for beside its work; an assumption.")
+@click.option("--picture-kib", type=click.FloatRange(0), default=100.0, show_default=True,
+              help="A stored picture; an assumption.")
+@click.option("--row-bytes", type=click.FloatRange(0), default=300.0, show_default=True,
+              help="A prediction or a label in Parquet; an assumption.")
 @click.option("--recorded", type=FILE, help="Rates. [default: benchmarks/recorded.json, by `make bench`]")
 @click.option("--prices", type=FILE, help="A price table. [default: emr/prices.json, examples to be checked]")
 def plan_command(settings: Settings, model: str | None, predictions_per_day: int | None, labels_per_day: int,
-                 start_minutes: float, recorded: Path | None, prices: Path | None) -> Outcome:
+                 start_minutes: float, picture_kib: float, row_bytes: float, recorded: Path | None,
+                 prices: Path | None) -> Outcome:
     """Print what would be created and called, and what it would cost. Changes nothing."""
     from emr import estimate, plan
 
     settings = with_options(settings, model=model)
     document = plan.plan(_require_s3(open_storage(settings.need_root())), settings, settings.need_model())
     if predictions_per_day:
-        load = estimate.Load(predictions_per_day, labels_per_day, start_minutes)
+        load = estimate.Load(predictions_per_day, labels_per_day, start_minutes, picture_kib, row_bytes)
         document["estimate"] = estimate.estimate(settings, load, estimate.read_recorded(recorded or estimate.RECORDED),
                                                  estimate.read_prices(prices or estimate.PRICES))
     return Outcome(document=document, text=plan.write_text(document))

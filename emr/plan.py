@@ -8,9 +8,11 @@ from contract.settings import EmrSettings, Settings
 from contract.stores.aws_region import find_partition, need_region
 from contract.stores.store import Storage
 from emr.cluster import Package, name_role
+from emr.costs.span import Span
 from emr.job import make_cluster, make_request
 from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_need, runs_on_serverless
 from emr.package import PackageError, compute_fingerprint, find_package
+from emr.quotas import list_quota_needs
 from emr.requests import Attempt
 from emr.serverless.job import make_job
 from emr.template.network import PRIVATE
@@ -33,7 +35,8 @@ def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
             "packages": {k: {"archive": p.archive, "uploaded": why is None, "why_not": why}
                          for k, (p, why) in packages.items()},
             "not_on_serverless": {**NOT_ON_SERVERLESS, "mapreduce": NO_MAPREDUCE} if serverless else {},
-            "not_on_a_cluster": ["gate", "promotion", "publish"], "by_hand": ["score"]}
+            "not_on_a_cluster": ["gate", "promotion", "publish"], "by_hand": ["score"],
+            "quotas": [need.to_dict() for need in list_quota_needs(settings)]}
 
 
 def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], model: str, name: str,
@@ -85,7 +88,7 @@ def write_text(document: dict[str, Any]) -> str:
     lines += [f"not on EMR Serverless: {name}: {why}." for name, why in document["not_on_serverless"].items()]
     lines += [f"package {name}: {p['archive']}{'' if p['uploaded'] else ' (not uploaded yet: trueup emr deploy)'}"
               for name, p in document["packages"].items()]
-    return "\n".join([*lines, *_describe_estimate(document.get("estimate"))])
+    return "\n".join([*lines, *_describe_quotas(document["quotas"]), *_describe_estimate(document.get("estimate"))])
 
 
 def _describe_requests(stage: dict[str, Any]) -> list[str]:
@@ -108,12 +111,30 @@ def _describe_requests(stage: dict[str, Any]) -> list[str]:
 def _describe_estimate(estimate: dict[str, Any] | None) -> list[str]:
     if estimate is None:
         return ["hours and dollars: --predictions-per-day N"]
-    load, month, recorded = estimate["load"], estimate["month"], estimate["recorded"]
+    load, recorded, prices = estimate["load"], estimate["recorded"], estimate["prices"]
     lines = [f"{load['predictions_per_day']:,} predictions and {load['labels_per_day']:,} labels a day, by the rates of "
-             f"{recorded['machine']} ({recorded['date']}) and prices as of {estimate['prices']['as_of']} (to be checked):"]
-    for name, stage in estimate["stages"].items():
-        hours = "no rate recorded" if stage["hours"] is None else f"{stage['rows']:,} rows, {stage['hours']:.3f} h of work"
-        lines.append(f"  {name:<9} {hours}, ${stage['dollars']:.2f} a time")
-    lines.append(f"  a month: ${month['dollars_at_most']:.2f} at the most ({month['evaluations']} evaluations, "
-                 f"{month['retrainings_at_most']:g} retrainings)")
-    return [*lines, *(f"  assumed: {line}" for line in estimate["assumed"])]
+             f"{recorded['machine']} ({recorded['date']}) and prices of {prices['region']} as of {prices['as_of']} (to be "
+             f"checked):",
+             *(_describe_stage_cost(name, stage) for name, stage in estimate["stages"].items()),
+             *_describe_month(estimate["month"])]
+    return [*lines, *(f"  assumed: {line}" for line in estimate["assumed"]), f"  not in it: {'; '.join(estimate['not_in_it'])}"]
+
+
+def _describe_stage_cost(name: str, stage: dict[str, Any]) -> str:
+    work = "no rate recorded"
+    if stage["hours"] is not None:
+        work = f"{stage['rows']:,} rows, {stage['hours']['low']:.3f} to {stage['hours']['high']:.3f} h of work"
+    return f"  {name:<9} {stage['where']}: {work}, {Span(**stage['dollars']).to_text()} a time"
+
+
+def _describe_month(month: dict[str, Any]) -> list[str]:
+    """Writes the month's bill, a line for each part."""
+    lines = [f"  a month: {Span(**month['dollars']).to_text()} ({month['starts']:g} starts, {month['days_counted']['low']:g} to "
+             f"{month['days_counted']['high']:g} days counted, {month['retrainings']['low']:g} to "
+             f"{month['retrainings']['high']:g} retrainings):"]
+    return [*lines, *(f"    {name:<13} {Span(**part).to_text()}" for name, part in month["parts"].items())]
+
+
+def _describe_quotas(quotas: list[dict[str, Any]]) -> list[str]:
+    return [f"asks of quota {q['name']} ({q['code'] or q['service']}): {q['vcpus']} vCPUs ({', '.join(q['stages'])})"
+            for q in quotas]

@@ -29,6 +29,7 @@ class Finding:
     refused: tuple[str, ...] = ()
     too_much: tuple[str, ...] = ()
     error: str = ""
+    denied: bool = False  # the error is that the caller may not ask
 
     @property
     def good(self) -> bool:
@@ -49,7 +50,7 @@ def check_roles(root: str, settings: EmrSettings) -> Iterator[Finding]:
         try:
             yield _check_role(iam, of, root, settings)
         except AccountError as error:
-            yield Finding(of, error=str(error))
+            yield Finding(of, error=str(error), denied=error.denied)
 
 
 def _check_role(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:

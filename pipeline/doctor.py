@@ -2,7 +2,9 @@
 
     trueup doctor [--root R] [--account] [--json]      (python -m pipeline.doctor)
 
-`--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages.
+`--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages, and
+what must be there beside them: region, release, service-linked roles, subnets, quotas, images. What the caller may not ask is
+`not asked`.
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
 """
 
@@ -21,7 +23,8 @@ from pipeline.checks.machine import BAD, OK, Check
 
 
 @stage_command("doctor")
-@click.option("--account", is_flag=True, help="Look at the AWS account, too: the stack, its roles, the packages.")
+@click.option("--account", is_flag=True, help="Look at the AWS account, too: the stack, its roles, the packages, "
+              "quotas, subnets, images.")
 def command(settings: Settings, account: bool) -> Outcome:
     """Check Java, Spark, the root, the clock, the disk and the GPU."""
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]

@@ -18,6 +18,7 @@ from contract.stores.store import Storage
 from jvm import java, spark_conf
 
 OK, ABSENT, BAD = "ok", "absent", "bad"
+UNASKED = "not asked"  # whoever looks may not; nothing is wrong with that
 LEAST_DISK = 2 << 30  # a demo's root, Spark's scratch space and a checkpoint
 MOST_SKEW = 60.0  # seconds; S3 refuses requests at 15 minutes, ids and days are wrong long before
 Finding = tuple[str, str]

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from contract.layout import MARKER
 from contract.storage import open_storage
 from emr import account, stack
+from emr.checks import account as surroundings
 from pipeline import doctor
 from pipeline.checks import machine
 from tests.emr.conftest import put_packages
@@ -51,6 +52,7 @@ def root(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(machine, "CHECKS", {})
+    monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))  # test_account_checks.py
     clients = {"iam": FakeIam(boto3.client("iam")), "sts": boto3.client("sts")}
     monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service, emr))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
@@ -59,7 +61,7 @@ def root(emr, moto_server, monkeypatch, capsys):
     cli.main(["destroy", "--yes", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"])
 
 
-def test_an_account_is_looked_at_role_by_role(root, capsys):
+def test_an_account_is_looked_at_role_by_role(root, capsys, monkeypatch):
     options = ["--account", "--root", root, "--set", "emr.stack=doc"]
     found = checks(capsys, *options)
     assert found["stack"]["found"] == "doc: CREATE_COMPLETE" and found["account"]["found"].startswith("arn:aws:")
@@ -73,10 +75,15 @@ def test_an_account_is_looked_at_role_by_role(root, capsys):
     assert "refused: s3:GetObject trueup.json" in found["role train"]["found"]
     assert "should not be: s3:PutObject packages/train-0.tar.gz" in found["role train"]["found"]
     assert "no such role" in found["role assess"]["found"] and "SimulatePrincipalPolicy" in found["role assess"]["do"]
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "SimulatePrincipalPolicy")
+    monkeypatch.setattr(FakeIam, "simulate_principal_policy", lambda self, **_: (_ for _ in ()).throw(denied))
+    found = checks(capsys, *options)  # whoever may not ask knows of nothing bad
+    assert {found[f"role {name}"]["state"] for name in ROLES} == {"not asked"}
 
 
 def test_without_a_stack_it_is_said(emr, moto_server, monkeypatch, capsys, s3_root):
     monkeypatch.setattr(machine, "CHECKS", {})
+    monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))
     open_storage(s3_root).put(MARKER, b'{"schema": "1"}')
     monkeypatch.setattr(account, "connect", lambda service="emr": boto3.client(service))
     found = checks(capsys, "--account", "--root", s3_root, "--set", "emr.stack=none-here")

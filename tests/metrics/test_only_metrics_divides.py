@@ -22,7 +22,12 @@ ELSEWHERE = {
         contract/clock.py to_us
         contract/ids.py uuid7
         contract/runs.py Timing.poll
-        emr/estimate.py _estimate_stage
+        emr/costs/month.py <module>
+        emr/costs/rates.py compute_hours
+        emr/costs/stages.py <module>
+        emr/costs/stages.py _compute_node_hours
+        emr/costs/stages.py _estimate_cluster
+        emr/costs/starts.py count_starts
         emr/serverless/job.py _make_application
         inference/auth.py limit_rate
         inference/auth.py sign_session
@@ -45,6 +50,10 @@ ELSEWHERE = {
         pipeline/demo/traffic.py _send.send_one
         """,
     "bytes, in units or for each part": """
+        emr/costs/stored.py measure_month_gb
+        emr/costs/stored.py price_logs
+        emr/costs/stored.py price_requests
+        emr/costs/stored.py price_storage
         emr/package.py publish_package
         inference/body_limits.py BodyLimits._measure_patience
         inference/pages/models.py _describe_version
@@ -61,10 +70,12 @@ ELSEWHERE = {
         """,
     "progress and rates of a running command": """
         command/progress.py Progress.line
-        emr/estimate.py estimate
+        emr/costs/month.py count_turns
+        emr/estimate.py _compute_share
         training/fit/progress.py TrainingProgress.step
         """,
     "work shared among tasks, cores, ranks or steps": """
+        emr/costs/stages.py _estimate_serverless
         inference/cores.py Cores.set_share
         jobs/datasets/images.py look_at
         jobs/datasets/petastorm_writer.py _write_file
