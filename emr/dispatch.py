@@ -25,7 +25,8 @@ def run_stage(storage: Storage, model: str, request: Request, package: Callable[
     def make(attempt: Attempt) -> dict[str, Any]:
         return make_cluster(storage, request, attempt, package(need.environment)).to_request()
 
-    return ClusterFollower(storage, settings.poll_seconds, minutes=find_minutes(settings, request.stage)).run(model, request, make)
+    minutes = find_minutes(settings, request.stage)
+    return ClusterFollower(storage, settings.poll_seconds, minutes=minutes).run(model, request, make)
 
 
 def _run_on_serverless(storage: Storage, model: str, request: Request) -> Reply:

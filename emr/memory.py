@@ -20,7 +20,8 @@ def find_node_gib(instance: str) -> int | None:
     if found is None:
         return None
     family, generation, kind, times = found.groups()
-    each = next((GIB_A_CPU[name] for name in (family + generation + kind, family + generation, family) if name in GIB_A_CPU), None)
+    names = (family + generation + kind, family + generation, family)
+    each = next((GIB_A_CPU[name] for name in names if name in GIB_A_CPU), None)
     cpus = 2 if "x" not in instance.partition(".")[2] else 4 * int(times or 1)
     return None if each is None else each * cpus
 
