@@ -211,6 +211,10 @@ class EmrSettings(Section):
     core_nodes: int = Field(2, ge=1, description="on-demand nodes of counting and of making a dataset")
     spot_nodes: int = Field(0, ge=0, description="most spot task nodes beside them; never for training")
     executor_cores: int = Field(3, ge=1, description="cores of a training rank; one less than a node has")
+    executor_gib: int | None = Field(None, ge=2, description="memory of a training rank, Java and Python, in GiB; default: 9/16 "
+                                     "of its node's, so that two never share one")
+    stage_minutes: dict[str, int] = Field({}, description="stage: minutes after which its cluster or job is ended; default: "
+                                          "emr/limits.py, and emr.serverless_minutes")
     idle_seconds: int = Field(600, ge=60, le=604800, description="idle time after which a cluster ends itself")
     poll_seconds: float = Field(20.0, gt=0)
     schedule: str = Field("rate(6 hours)", description="when the cycle is started (EventBridge Scheduler)")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.settings import EmrSettings
+from emr.memory import size_rank
 from emr.needs import MAPREDUCE, Need, Nodes
 
 HOME = "/opt/trueup"  # where bootstrap.sh unpacks the environment, the same on every node
@@ -75,11 +76,13 @@ class Cluster:
             "Instances": self._instances(), "Steps": [self.step.to_request()],
             "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
             "Configurations": make_configurations(self.need, self.nodes, settings, self.regions),
-            "AutoTerminationPolicy": {"IdleTimeout": settings.idle_seconds},
             "ServiceRole": name_role(settings, "service"), "JobFlowRole": name_role(settings, self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(self._tags().items())],
         }
+        if self.need.workers:
+            # A step that is no YARN application looks idle while it works (EMR Management Guide, "auto-termination").
+            request["AutoTerminationPolicy"] = {"IdleTimeout": settings.idle_seconds}
         if self.nodes.core:
             request["ManagedScalingPolicy"] = {"ComputeLimits": self._limits()}
         if settings.security_configuration:
@@ -155,6 +158,7 @@ def make_spark_defaults(need: Need, nodes: Nodes, settings: EmrSettings) -> dict
         # One task fills an executor, so that every rank has a node for itself.
         defaults |= {"spark.dynamicAllocation.enabled": "false", "spark.executor.instances": str(nodes.core_nodes),
                   "spark.executor.cores": cores, "spark.task.cpus": cores, "spark.stage.maxConsecutiveAttempts": "1"}
+        defaults |= size_rank(nodes.core, settings.executor_gib)
     if nodes.gpu:
         defaults |= {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1",
                   "spark.executor.resource.gpu.discoveryScript": GPU_SCRIPT}

@@ -7,6 +7,7 @@ from contract.stores.store import Storage
 from emr.cluster import Package, name_role
 from emr.follow import ClusterFollower
 from emr.job import make_cluster, read_emr_settings
+from emr.limits import START_MINUTES, find_job_minutes, find_minutes
 from emr.made_network import find_subnets
 from emr.needs import find_need, runs_on_serverless
 from emr.requests import Attempt, Reply, Request
@@ -25,7 +26,8 @@ def run_stage(storage: Storage, model: str, request: Request, package: Callable[
     def make(attempt: Attempt) -> dict[str, Any]:
         return make_cluster(storage, request, attempt, package(need.environment), find_subnets(settings)).to_request()
 
-    return ClusterFollower(storage, poll=settings.poll_seconds).run(model, request, make)
+    minutes = find_minutes(settings, request.stage)
+    return ClusterFollower(storage, settings.poll_seconds, minutes=minutes).run(model, request, make)
 
 
 def _run_on_serverless(storage: Storage, model: str, request: Request) -> Reply:
@@ -35,7 +37,9 @@ def _run_on_serverless(storage: Storage, model: str, request: Request) -> Reply:
 
     settings = read_emr_settings(request.settings)
 
+    minutes = find_job_minutes(settings, request.stage) + START_MINUTES
+
     def make(attempt: Attempt) -> Job:
         return make_job(storage, request, attempt, settings, find_role_arn(name_role(settings, request.stage)))
 
-    return ServerlessFollower(storage, poll=settings.poll_seconds).run(model, request, make)
+    return ServerlessFollower(storage, settings.poll_seconds, minutes=minutes).run(model, request, make)

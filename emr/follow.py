@@ -11,18 +11,22 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from contract import clock
 from contract.errors import NotFound, TrueupError
 from contract.storage import open_storage
 from contract.stores.store import Storage
 from emr.account import ALIVE, Account
+from emr.limits import explain_late, is_late
 from emr.requests import Attempt, Reply, Request, add_attempt, find_newest
 
 ENDED = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 STEP_ENDED = ("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED")
 Asked = TypeVar("Asked")
+MOST_MINUTES = 1440.0
 LAST_LINES = 30
 LOOKS_FOR_END = 40  # how often we look until a failed cluster has ended, which is when its logs are there
 
@@ -51,6 +55,9 @@ class Follower(ABC, Generic[Asked]):
     storage: Storage
     poll: float = 20.0  # seconds between looks
     say: Callable[[str], None] = field(default=lambda line: print_line(line))
+    _: KW_ONLY
+    minutes: float = MOST_MINUTES  # until what runs is ended
+    now: Callable[[], datetime] = field(default=lambda: clock.now())
 
     def run(self, model: str, request: Request, make: Callable[[Attempt], Asked]) -> Reply:
         """Returns the stage's answer, of an earlier attempt if there is a final one; `make` writes what is asked.
@@ -111,7 +118,7 @@ class ClusterFollower(Follower[dict[str, Any]]):
         return cluster
 
     def _follow(self, attempt: Attempt, cluster: str) -> Reply:
-        seen = ""
+        seen, looked = "", self.now()
         while True:
             described = self.account.describe(cluster)["Status"]
             step = self.account.find_step(cluster)
@@ -124,6 +131,10 @@ class ClusterFollower(Follower[dict[str, Any]]):
                 if reply is None:
                     raise ClusterFailed(self._explain_end(cluster, described, step), attempt.n)
                 return reply
+            # A driver that comes later counts from the same moment.
+            began = described.get("Timeline", {}).get("CreationDateTime") or looked
+            if is_late(began, self.now(), self.minutes):
+                raise ClusterFailed(explain_late(f"cluster {cluster}", self.minutes), attempt.n)
             self.account.sleep(self.poll)
 
     def _explain_end(self, cluster: str, described: dict[str, Any], step: dict[str, Any] | None) -> str:

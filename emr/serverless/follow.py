@@ -12,6 +12,7 @@ from typing import Any
 from contract.errors import NotFound
 from contract.storage import open_storage
 from emr.follow import LAST_LINES, ClusterFailed, Follower
+from emr.limits import explain_late, is_late
 from emr.requests import Attempt, Reply
 from emr.serverless.account import GONE, JOB_ENDED, ServerlessAccount
 from emr.serverless.job import Job, name_application
@@ -48,7 +49,7 @@ class ServerlessFollower(Follower[Job]):
         return application
 
     def _follow(self, attempt: Attempt, application: str) -> Reply:
-        seen = ""
+        seen, looked = "", self.now()
         while True:
             job = self.account.find_job(application) or {"state": "not listed yet", "stateDetails": ""}
             if (now := job["state"]) != seen:
@@ -59,6 +60,8 @@ class ServerlessFollower(Follower[Job]):
                 if reply is None:
                     raise ClusterFailed(self._explain_end(application, job), attempt.n)
                 return reply
+            if is_late(job.get("createdAt") or looked, self.now(), self.minutes):
+                raise ClusterFailed(explain_late(f"application {application}", self.minutes), attempt.n)
             self.account.sleep(self.poll)
 
     def _explain_end(self, application: str, job: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from contract.settings import EmrSettings
 from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG, Regions, name_regions
 from emr.job import find_regions
+from emr.limits import find_job_minutes
 from emr.requests import Attempt, Request
 from jvm import spark_conf
 
@@ -64,7 +65,7 @@ def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings
     defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted, find_regions(storage))}
     return {
         "clientToken": token, "name": attempt.name[:256], "executionRoleArn": role, "mode": "BATCH", "tags": dict(tags),
-        "executionTimeoutMinutes": settings.serverless_minutes, "retryPolicy": {"maxAttempts": 1},
+        "executionTimeoutMinutes": find_job_minutes(settings, request.stage), "retryPolicy": {"maxAttempts": 1},
         "jobDriver": {"sparkSubmit": {"entryPoint": f"local://{HOME}/emr/step.py",
                                       "entryPointArguments": ["--root", storage.root, "--request", attempt.key]}},
         "configurationOverrides": {

@@ -45,6 +45,7 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
                               [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy")]),
         "DriverTask": Resource("AWS::ECS::TaskDefinition", {
             "Family": f"{stack}-driver", "Cpu": CPU, "Memory": MEMORY, "NetworkMode": "awsvpc",
+            "RuntimePlatform": {"CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX"},
             "RequiresCompatibilities": ["FARGATE"], "TaskRoleArn": arn("DriverRole"),
             "ExecutionRoleArn": arn("ExecutionRole"), "ContainerDefinitions": [container]}),
     }

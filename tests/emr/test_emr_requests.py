@@ -40,7 +40,7 @@ def properties(sent, classification):
 def test_every_cluster_ends_by_itself(tmp_path, stage, engine):
     sent = made(tmp_path, stage, engine=engine)
     assert sent["Instances"]["KeepJobFlowAliveWhenNoSteps"] is False and not sent["Instances"]["TerminationProtected"]
-    assert sent["AutoTerminationPolicy"] == {"IdleTimeout": 600}
+    assert sent.get("AutoTerminationPolicy") == (None if stage == "assess" else {"IdleTimeout": 600})
     assert [s["ActionOnFailure"] for s in sent["Steps"]] == ["TERMINATE_CLUSTER"]
     assert {"Key": "trueup:run", "Value": "digits/3"} in sent["Tags"]
     assert (sent["JobFlowRole"], sent["ServiceRole"]) == (f"trueup-{stage}", "trueup-service")
@@ -107,3 +107,20 @@ def test_without_subnets_nothing_is_asked_for(tmp_path):
 def test_a_stage_that_has_no_place_there_is_named(tmp_path):
     with pytest.raises(UsageError, match="stage 'publish': expected one that runs on a cluster: evaluate, dataset"):
         made(tmp_path, "publish")
+
+
+@pytest.mark.parametrize(("types", "gib"), [(["g5.xlarge"], 16), (["m5.2xlarge", "m5a.2xlarge"], 32), (["c5.4xlarge"], 32)])
+def test_a_rank_fits_once_on_its_node_and_never_twice(tmp_path, types, gib):
+    spark = properties(made(tmp_path, "train", gpu_types=[], core_types=types), "spark-defaults")
+    total = sum(int(spark[f"spark.executor.{name}"].removesuffix("g")) for name in ("memory", "memoryOverhead"))
+    assert gib < 2 * total and total + 1 <= 0.75 * gib  # and the application's master beside it
+    assert not any(name.startswith("spark.executor.memory") for name in properties(made(tmp_path, "dataset"), "spark-defaults"))
+
+
+def test_a_node_of_unknown_memory_is_an_error_unless_it_is_said(tmp_path):
+    with pytest.raises(UsageError, match="x9.xlarge: its memory is not known here. Set emr.executor_gib"):
+        made(tmp_path, "train", gpu_types=["x9.xlarge"])
+    with pytest.raises(UsageError, match="expected types of the same memory"):
+        made(tmp_path, "train", gpu_types=["g5.xlarge", "g5.2xlarge"])
+    spark = properties(made(tmp_path, "train", gpu_types=["x9.xlarge"], executor_gib=10), "spark-defaults")
+    assert (spark["spark.executor.memory"], spark["spark.executor.memoryOverhead"]) == ("2g", "8g")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.fakes.aws_client import FakeClient
 
 ALIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
-BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
+BEGAN = datetime.now(UTC)
 
 
 def throttle(operation="RunJobFlow"):

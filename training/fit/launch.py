@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +76,28 @@ def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
     from pyspark.ml.torch.distributor import TorchDistributor
 
     spark = _get_session(job.ranks, conf)
-    gpu = int(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")) > 0
+    given = dict(spark.sparkContext.getConf().getAll())
+    job, gpu = _fit_to_tasks(job, given), _asks_for_gpu(given)
     # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
     distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
-    if gpu and job.train.device == "auto":  # Spark was asked for GPUs: a rank that cannot use its own is an error
-        job = job.model_copy(update={"settings": job.settings | {"device": "cuda"}})
     try:
         distributor.run(_make_rank_function(), job.to_dict(), str(HERE), task_store.describe(storage))
     except Exception as error:  # Spark wraps a rank's error in one of many kinds
         raise failure.error_of(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
+
+
+def _asks_for_gpu(given: Mapping[str, str]) -> bool:
+    return float(given.get("spark.task.resource.gpu.amount", "0")) > 0
+
+
+def _fit_to_tasks(job: Job, given: Mapping[str, str]) -> Job:
+    """Returns the job with the device and the threads of Spark's tasks, which may run on other machines than this."""
+    if _asks_for_gpu(given) and job.train.device == "auto":  # a rank that cannot use its own GPU is an error
+        job = job.model_copy(update={"settings": job.settings | {"device": "cuda"}})
+    elsewhere = not given.get("spark.master", "local").startswith("local[")
+    if elsewhere and "spark.task.cpus" in given and not job.train.threads:
+        job = job.model_copy(update={"threads": int(given["spark.task.cpus"])})
+    return job
 
 
 def _make_rank_function() -> Callable[..., Any]:

@@ -2,9 +2,12 @@
 
 import pytest
 
+from contract.documents.card import Preprocess
 from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
+from contract.settings import TrainSettings
 from training.errors import RankGone, RankLost
 from training.fit import failure, launch
+from training.fit.job import Job
 from training.train import job_of
 
 
@@ -66,3 +69,15 @@ def test_what_a_rank_says_of_itself_is_told_and_another_ranks_silence_is_not(wor
             raise raised
         told = failure.error_of(job, world.storage, "torchrun", "exit code 1.")
         assert expected in str(told) and isinstance(told, RankLost) == isinstance(raised, RankGone)
+
+
+@pytest.mark.parametrize(("given", "asked", "device", "threads"), [
+    ({"spark.master": "yarn", "spark.task.cpus": "3", "spark.task.resource.gpu.amount": "1"}, {}, "cuda", 3),
+    ({"spark.master": "yarn", "spark.task.resource.gpu.amount": "0.5"}, {}, "cuda", 1),
+    ({"spark.master": "yarn", "spark.task.cpus": "7"}, {"threads": 2}, "auto", 1),
+    ({"spark.master": "local[2]", "spark.task.cpus": "2"}, {}, "auto", 1)])
+def test_ranks_get_the_gpu_and_the_threads_of_their_tasks_not_of_this_machine(given, asked, device, threads):
+    job = Job(root="r", model="m", dataset="d", classes=["a"], parent=None, ranks=2, threads=1, folder="f", network="n",
+              preprocess=Preprocess(resize=8, crop=8), start=None, settings=TrainSettings(**asked).model_dump(mode="json"))
+    fitted = launch._fit_to_tasks(job, given)
+    assert (fitted.train.device, fitted.threads) == (device, threads)

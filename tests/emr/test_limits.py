@@ -1,0 +1,52 @@
+"""A stage that never ends is ended by whoever follows it, on a cluster and on EMR Serverless."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contract.settings import EmrSettings
+from contract.storage import open_root
+from emr.account import Account
+from emr.follow import ClusterFailed, ClusterFollower
+from emr.limits import MINUTES, find_job_minutes, find_minutes
+from emr.needs import NEEDS
+from emr.requests import add_attempt
+from tests.emr.test_emr_follow import ASK, sent
+from tests.fakes.emr import FakeEmr
+
+
+class Hanging(FakeEmr):
+    """Its steps run for ever."""
+
+    def _progress(self, cluster):
+        cluster.state, cluster.step_state = "RUNNING", "RUNNING"
+
+
+def follow(root, fake, minutes, began):
+    return ClusterFollower(open_root(root, create=True), 60.0, lambda line: None, Account(fake, fake.sleep),
+                           minutes=minutes, now=lambda: began + timedelta(seconds=fake.slept))
+
+
+def test_a_cluster_that_hangs_is_ended(tmp_root, tmp_path):
+    fake = Hanging()
+    mine = follow(tmp_root, fake, 90, datetime.now(UTC))
+    with pytest.raises(ClusterFailed, match="gave no answer within 90 minutes and was ended.*set emr.stage_minutes"):
+        mine.run("digits", ASK, lambda attempt: sent(tmp_path, attempt))
+    assert fake.alive == [] and 88 * 60 < fake.slept < 93 * 60
+
+
+def test_a_driver_that_comes_later_counts_from_the_clusters_beginning(tmp_root, tmp_path):
+    fake = Hanging()
+    mine = follow(tmp_root, fake, 90, datetime.now(UTC) + timedelta(hours=2))
+    attempt = add_attempt(mine.storage, "digits", ASK)
+    attempt.claim(fake.run_job_flow(**sent(tmp_path, attempt))["JobFlowId"])
+    with pytest.raises(ClusterFailed, match="within 90 minutes"):
+        mine.run("digits", ASK, lambda attempt: sent(tmp_path, attempt))
+    assert fake.alive == [] and fake.slept == 0
+
+
+def test_every_stage_has_a_limit_and_a_setting_goes_before():
+    assert set(MINUTES) == set(NEEDS)
+    chosen = EmrSettings(stage_minutes={"dataset": 7})
+    assert (find_minutes(chosen, "dataset"), find_job_minutes(chosen, "dataset")) == (7, 7)
+    assert (find_minutes(chosen, "train"), find_job_minutes(chosen, "score")) == (1440, 360)
