@@ -34,7 +34,7 @@ lint: setup  ## ruff over the whole tree, mypy over what ships
 lock: setup  ## resolve requirements.in into requirements.lock
 	@$(PY) tools/environment.py lock
 
-jars: setup  ## what `make test-slow K=s3`, `K=spark` and `K=hadoop` need, by Maven into .cache/jars
+jars: setup  ## what `make test-slow K=s3`, `K=spark`, `K=hadoop` and `K=yarn` need, by Maven into .cache/jars
 	@$(PY) tools/jars.py
 
 clean:  ## remove what runs leave behind, and keep .venv and .cache

@@ -46,6 +46,8 @@ PREREQUISITES = {
         jars=("hadoop-aws-3.3.4.jar", "aws-java-sdk-bundle-1.12.262.jar", "wildfly-openssl-1.0.7.Final.jar"),
     ),
     "hadoop-streaming": Prerequisite("make jars", jars=("hadoop-streaming-3.3.4.jar",)),
+    "yarn": Prerequisite("make jars", jars=("hadoop-client-minicluster-3.3.4.jar", "mockito-core-2.28.2.jar", "junit-4.13.2.jar",
+                                            "bcpkix-jdk15on-1.60.jar", "bcprov-jdk15on-1.60.jar")),
     "mvn": Prerequisite("apt-get install maven", commands=("mvn",)),
     "python312": Prerequisite(
         "set PYTHON312 to a Python 3.12 that has torch, torchvision, numpy 2, pillow, pydantic, click, rich, pyyaml, "

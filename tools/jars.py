@@ -1,4 +1,4 @@
-"""Fetch the jars that the tests of s3a and of Hadoop streaming need into .cache/jars: `make jars`.
+"""Fetch the jars that the tests of s3a, of Hadoop streaming and of YARN need into .cache/jars: `make jars`.
 
 They come through Maven, so that the user's own mirrors and credentials (settings.xml) count.
 """
@@ -9,12 +9,18 @@ import sys
 from pathlib import Path
 
 JARS = Path(__file__).resolve().parents[1] / ".cache" / "jars"
-# The versions that belong to the Hadoop 3.3.4 client inside pyspark 3.5.7. About 300 MB, most of it the AWS bundle.
+# The versions that belong to the Hadoop 3.3.4 client inside pyspark 3.5.7. About 360 MB, most of it the AWS bundle.
 ARTIFACTS = (
     "org.apache.hadoop:hadoop-aws:3.3.4",
     "com.amazonaws:aws-java-sdk-bundle:1.12.262",
     "org.wildfly.openssl:wildfly-openssl:1.0.7.Final",
     "org.apache.hadoop:hadoop-streaming:3.3.4",
+    # A resource manager and node managers in one process, and what their class loads.
+    "org.apache.hadoop:hadoop-client-minicluster:3.3.4",
+    "org.mockito:mockito-core:2.28.2",
+    "junit:junit:4.13.2",
+    "org.bouncycastle:bcpkix-jdk15on:1.60",
+    "org.bouncycastle:bcprov-jdk15on:1.60",
 )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parents[2]
 SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
+SLOT_LOOKS = "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures"  # 15 s apart
 LAST_CHARACTERS = 2000  # of a launcher's error that are shown
 
 
@@ -126,9 +127,11 @@ def _make_rank_function() -> Callable[..., Any]:
 
 def _get_session(ranks: int, conf: dict[str, str]) -> "SparkSession":
     """Returns the running session, or one of our own: on spark-submit's master, or `local[ranks]`."""
-    # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942); too few slots should say so soon.
-    fixed = {"spark.dynamicAllocation.enabled": "false", "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3"}
-    local = session.HANDS_OUT | {"spark.master": f"local[{max(ranks, 2)}]", "spark.ui.enabled": "false",
+    # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942).
+    fixed = {"spark.dynamicAllocation.enabled": "false"}
+    # Too few slots should say so soon on this machine; on a cluster they come back when a lost node is replaced, for which
+    # Spark's own 40 looks in 10 minutes leave time.
+    local = session.HANDS_OUT | {"spark.master": f"local[{max(ranks, 2)}]", "spark.ui.enabled": "false", SLOT_LOOKS: "3",
                                  "spark.ui.showConsoleProgress": "false"}
     return _check_slots(session.get_or_start("trueup train", fixed | conf, local), ranks)
 

@@ -1,5 +1,7 @@
 """The launchers: two ranks under Spark's TorchDistributor, and failures that are reported as failures."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from contract.documents.card import Preprocess
@@ -35,6 +37,20 @@ def test_a_launcher_that_lies_is_not_believed(world, monkeypatch):
     monkeypatch.setattr(launch, "launch", lambda *_: None)
     with pytest.raises(TrainingFailed, match="wrote no final document"):
         world.train(epochs=1)
+
+
+def test_on_a_cluster_ranks_wait_until_a_lost_node_is_replaced(monkeypatch):
+    """EMR takes minutes to replace a node. What is set for this machine alone is left out under spark-submit."""
+    asked = []
+
+    def get_or_start(name, conf, local):
+        asked.append((conf, local))
+        return SimpleNamespace(sparkContext=SimpleNamespace(master="yarn"))
+
+    monkeypatch.setattr(launch.session, "get_or_start", get_or_start)
+    launch._get_session(2, {})
+    ((conf, local),) = asked
+    assert conf == {"spark.dynamicAllocation.enabled": "false"} and local[launch.SLOT_LOOKS] == "3"
 
 
 def a_job(world, **train):
