@@ -53,8 +53,8 @@ def root(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))  # test_account_checks.py
-    clients = {"iam": FakeIam(boto3.client("iam")), "sts": boto3.client("sts")}
-    monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service, emr))
+    clients = {"emr": emr, "iam": FakeIam(boto3.client("iam"))}
+    monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service) or boto3.client(service))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
     capsys.readouterr()
     yield put_packages("s3://doctors-bucket/pre")

@@ -50,6 +50,7 @@ ELSEWHERE = {
         pipeline/demo/traffic.py _send.send_one
         """,
     "bytes, in units or for each part": """
+        emr/memory.py _find_gib
         emr/costs/stored.py measure_month_gb
         emr/costs/stored.py price_logs
         emr/costs/stored.py price_requests
