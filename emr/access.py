@@ -39,6 +39,8 @@ EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f
                   HISTORY, LIVE, "datasets/*/manifest.json")
 
 SERVICE = "serve"
+# Services whose linked roles a driver's requests may need: clusters, spot nodes, EMR Serverless.
+LINKED = ("elasticmapreduce.amazonaws.com", "spot.amazonaws.com", "ops.emr-serverless.amazonaws.com")
 ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
@@ -136,4 +138,7 @@ def make_emr_statements(stack: str, account: str, partition: str = "aws") -> lis
         _allow("PassNodes", ["iam:PassRole"], roles, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),
         _allow("PassService", ["iam:PassRole"], [f"arn:{partition}:iam::{account}:role/{stack}-service"],
                {"StringLike": {"iam:PassedToService": "elasticmapreduce.amazonaws.com*"}}),
+        # EMR makes its role for cleaning up when somebody has deleted it, by the rights of whoever asks for a cluster.
+        _allow("LinkedRoles", ["iam:CreateServiceLinkedRole"], [f"arn:{partition}:iam::{account}:role/aws-service-role/*"],
+               {"StringEquals": {"iam:AWSServiceName": list(LINKED)}}),
     ]

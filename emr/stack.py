@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 NOT_THERE, NOTHING_TO_DO = "does not exist", "No updates are to be performed"
+UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 LOOKS, SECONDS = 120, 15  # half an hour at the most
 
 
@@ -30,10 +31,14 @@ def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     client, name = connect(), settings.emr.stack
     text = write_body(make_template(root, settings))
     arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-    if read_state(name, client) is None:
+    state = read_state(name, client)
+    if state is None:
         say(f"stack {name}: creating")
-        _call(client.create_stack, OnFailure="DELETE", **arguments)
-        return _wait(client, name, "stack_create_complete")
+        # A creation that fails leaves nothing, not even what is otherwise retained, so that it can be tried again.
+        made = _call(client.create_stack, OnFailure="DELETE", RetainExceptOnCreate=True, **arguments)
+        return _wait(client, name, "stack_create_complete", made["StackId"])
+    if state not in UPDATABLE:
+        raise StackError(f"stack {name}: expected one that can be updated, got one in state {state}. {_advise(state, name)}")
     try:
         say(f"stack {name}: updating")
         _call(client.update_stack, **arguments)
@@ -64,15 +69,41 @@ def read_state(name: str, client: "BaseClient" = None) -> str | None:
         raise
 
 
-def _wait(client: "BaseClient", name: str, what: str) -> str:
+def _advise(state: str, name: str) -> str:
+    if state.endswith("IN_PROGRESS"):
+        return "Somebody else changes it: wait until that has ended, then start again."
+    return f"Nothing can be made of it: remove it by `trueup emr destroy --yes --set emr.stack={name}`, then start again."
+
+
+def _wait(client: "BaseClient", name: str, what: str, stack_id: str | None = None) -> str:
+    """Waits for the stack's end. By its id: a stack that is gone cannot be asked about by name."""
     from botocore.exceptions import WaiterError
 
     try:
-        client.get_waiter(what).wait(StackName=name, WaiterConfig={"Delay": SECONDS, "MaxAttempts": LOOKS})
+        client.get_waiter(what).wait(StackName=stack_id or name, WaiterConfig={"Delay": SECONDS, "MaxAttempts": LOOKS})
     except WaiterError as error:
-        raise StackError(f"stack {name}: {error}. Its events say why: aws cloudformation describe-stack-events "
-                         f"--stack-name {name}") from error
+        failed = _list_failures(client, stack_id or name)
+        reasons = "".join(f"\n  {line}" for line in failed) or " CloudFormation named no resource that failed."
+        raise StackError(f"stack {name}: expected a good end, got {error}. What failed first:{reasons}\nMend that, and start "
+                         f"again: the same command goes on.") from error
     return read_state(name, client) or "deleted"
+
+
+def _list_failures(client: "BaseClient", stack: str) -> list[str]:
+    """Lists the resources that failed in the last change, the first cause first, each with CloudFormation's own words."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
+        events = [event for page in pages for event in page["StackEvents"]]
+    except (ClientError, BotoCoreError) as error:  # the failure is to be said even when nobody may read why
+        return [f"its events could not be read: {error}"]
+    begun = next((n for n, e in enumerate(events) if e.get("ResourceType") == "AWS::CloudFormation::Stack"
+                  and e["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+                  and e.get("ResourceStatusReason") == "User Initiated"), len(events))
+    return [f"{e['LogicalResourceId']} ({e['ResourceType']}): {e.get('ResourceStatusReason', e['ResourceStatus'])}"
+            for e in reversed(events[:begun]) if e["ResourceStatus"].endswith("_FAILED")
+            and "cancelled" not in e.get("ResourceStatusReason", "")][:10]
 
 
 def _call(operation: Callable[..., Any], **arguments: Any) -> Any:

@@ -8,6 +8,7 @@ from emr.access import split_root
 from emr.account import AccountError, Caller
 from emr.checks import images, network, quotas
 from emr.checks.finding import ABSENT, BAD, OK, Finding, ask
+from emr.linked_roles import list_services
 from emr.needs import SERVERLESS
 
 # The rights that asking needs; whoever lacks one reads `not asked`.
@@ -19,7 +20,9 @@ ACTIONS = ("s3:GetBucketLocation", "elasticmapreduce:DescribeReleaseLabel", "iam
 # service-linked role -> the service that it is made for
 LINKED = {"AWSServiceRoleForEMRCleanup": "elasticmapreduce.amazonaws.com", "AWSServiceRoleForEC2Spot": "spot.amazonaws.com",
           "AWSServiceRoleForAmazonEMRServerless": "ops.emr-serverless.amazonaws.com",
-          "AWSServiceRoleForECS": "ecs.amazonaws.com"}
+          "AWSServiceRoleForECS": "ecs.amazonaws.com", "AWSServiceRoleForAutoScaling": "autoscaling.amazonaws.com",
+          "AWSServiceRoleForElasticLoadBalancing": "elasticloadbalancing.amazonaws.com",
+          "AWSServiceRoleForApplicationAutoScaling_ECSService": "ecs.application-autoscaling.amazonaws.com"}
 
 
 def check_surroundings(root: str, settings: Settings) -> Iterator[Finding]:
@@ -75,10 +78,8 @@ def check_release(settings: EmrSettings) -> Iterator[Finding]:
 
 def list_linked_roles(settings: EmrSettings) -> list[str]:
     """Lists the service-linked roles that these settings need: the first request to a service fails without its own."""
-    asked = {"AWSServiceRoleForEMRCleanup": True, "AWSServiceRoleForEC2Spot": bool(settings.spot_nodes),
-             "AWSServiceRoleForAmazonEMRServerless": settings.compute == SERVERLESS,
-             "AWSServiceRoleForECS": settings.driver_image is not None}
-    return [role for role, needed in asked.items() if needed]
+    needed = list_services(settings)
+    return [role for role, service in LINKED.items() if service in needed]
 
 
 def check_linked_role(role: str) -> Iterator[Finding]:
