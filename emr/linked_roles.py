@@ -34,7 +34,7 @@ def make_roles(settings: EmrSettings, say: Callable[[str], None]) -> list[str]:
         try:
             iam.call("create_service_linked_role", AWSServiceName=name)
         except AccountError as error:
-            if TAKEN in str(error):
+            if TAKEN in str(error) or error.code == "EntityAlreadyExists":
                 continue
             raise AccountError(f"{error} The account has no role of {name} yet, or you may not ask: expected the right "
                                f"iam:CreateServiceLinkedRole for it (docs/deploy.md). Whoever has it runs, once: aws iam "

@@ -29,6 +29,7 @@ class FakeIam:
 
     def __init__(self, client):
         self.client = client
+        self.create_service_linked_role = client.create_service_linked_role
 
     def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, Marker="0"):
         try:
