@@ -1,6 +1,6 @@
 """A stage that never ends is ended by whoever follows it, on a cluster and on EMR Serverless."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from emr.limits import MINUTES, find_job_minutes, find_minutes
 from emr.needs import NEEDS
 from emr.requests import add_attempt
 from tests.emr.test_emr_follow import ASK, sent
-from tests.fakes.emr import FakeEmr
+from tests.fakes.emr import BEGAN, FakeEmr
 
 
 class Hanging(FakeEmr):
@@ -29,7 +29,7 @@ def follow(root, fake, minutes, began):
 
 def test_a_cluster_that_hangs_is_ended(tmp_root, tmp_path):
     fake = Hanging()
-    mine = follow(tmp_root, fake, 90, datetime.now(UTC))
+    mine = follow(tmp_root, fake, 90, BEGAN)
     with pytest.raises(ClusterFailed, match="gave no answer within 90 minutes and was ended.*set emr.stage_minutes"):
         mine.run("digits", ASK, lambda attempt: sent(tmp_path, attempt))
     assert fake.alive == [] and 88 * 60 < fake.slept < 93 * 60
@@ -37,7 +37,7 @@ def test_a_cluster_that_hangs_is_ended(tmp_root, tmp_path):
 
 def test_a_driver_that_comes_later_counts_from_the_clusters_beginning(tmp_root, tmp_path):
     fake = Hanging()
-    mine = follow(tmp_root, fake, 90, datetime.now(UTC) + timedelta(hours=2))
+    mine = follow(tmp_root, fake, 90, BEGAN + timedelta(hours=2))
     attempt = add_attempt(mine.storage, "digits", ASK)
     attempt.claim(fake.run_job_flow(**sent(tmp_path, attempt))["JobFlowId"])
     with pytest.raises(ClusterFailed, match="within 90 minutes"):
