@@ -118,7 +118,7 @@ def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):
         stopped(emr, tmp_root, 15)
     asked = {f"elasticmapreduce:{operation}" for operation, _ in emr.requests}
     # Tags and roles travel in RunJobFlow.
-    assert asked | {"elasticmapreduce:AddTags", "iam:PassRole"} == allowed
+    assert asked | {"elasticmapreduce:AddTags", "iam:PassRole", "iam:CreateServiceLinkedRole"} == allowed
     roles = {r["JobFlowRole"] for o, r in emr.requests if o == "RunJobFlow"}
     passed = next(s for s in statements if s["Sid"] == "PassNodes")["Resource"]
     assert {f"arn:aws:iam::123456789012:role/{role}" for role in roles} <= set(passed)
