@@ -158,7 +158,7 @@ def test_the_driver_asks_emr_serverless_what_its_role_allows(serverless, tmp_roo
     stopped(serverless, tmp_root, 15)
     asked = {f"emr-serverless:{operation}" for operation, _ in serverless.requests}
     image = {"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"}  # asked on our behalf, as are tags
-    assert asked | image | {"emr-serverless:TagResource", "iam:PassRole"} == allowed
+    assert asked | image | {"emr-serverless:TagResource", "iam:CreateServiceLinkedRole", "iam:PassRole"} == allowed
     passed = next(s for s in statements if s["Sid"] == "PassServerless")["Resource"]
     roles = {a["executionRoleArn"] for o, a in serverless.requests if o == "StartJobRun"}
     assert roles <= set(passed) and not [r for r in passed if "train" in r or "assess" in r]
