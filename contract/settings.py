@@ -184,6 +184,9 @@ class SparkSettings(Section):
                              "default: where `make jars` puts them")
 
 
+ON_EMR = ("evaluate", "dataset", "train", "assess", "score")  # stages that run on a cluster or on EMR Serverless
+
+
 class EmrSettings(Section):
     """Stages on transient EMR clusters (`trueup cycle --runner emr`, `trueup emr …`)."""
 
@@ -239,6 +242,12 @@ class EmrSettings(Section):
     service_from: str = Field("0.0.0.0/0", description="addresses that the load balancer lets in")
     service_vpc: str | None = Field(None, description="network (vpc-…) of subnets, where create_network does not make it")
     service_balancer_subnets: list[str] = Field([], description="two or more subnets of the load balancer, likewise")
+
+    @model_validator(mode="after")
+    def _limits_are_of_stages(self) -> Self:
+        if bad := [(stage, n) for stage, n in self.stage_minutes.items() if stage not in ON_EMR or n < 1]:
+            raise ValueError(f"stage_minutes: {bad[0]}: expected one of {', '.join(ON_EMR)}, and a minute or more")
+        return self
 
     @model_validator(mode="after")
     def _service_has_a_range(self) -> Self:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import layout
+from emr.linked_roles import CLEANUP, SPOT, WORKERS
 from emr.needs import NOT_ON_SERVERLESS
 
 MODEL = "*"
@@ -39,8 +40,6 @@ EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f
                   HISTORY, LIVE, "datasets/*/manifest.json")
 
 SERVICE = "serve"
-# Services whose linked roles a driver's requests for clusters and for spot nodes may need, and those for EMR Serverless.
-LINKED, LINKED_SERVERLESS = ("elasticmapreduce.amazonaws.com", "spot.amazonaws.com"), ("ops.emr-serverless.amazonaws.com",)
 ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
@@ -112,7 +111,7 @@ def make_serverless_statements(stack: str, account: str, image: str | None, part
         _allow("FollowApplications", [f"emr-serverless:{verb}" for verb in (
             "GetApplication", "StopApplication", "DeleteApplication", "StartJobRun", "ListJobRuns", "GetJobRun",
             "CancelJobRun")], [base], ours),
-        _allow_linked_roles("LinkedServerless", LINKED_SERVERLESS, account, partition),
+        _allow_linked_roles("LinkedServerless", (WORKERS,), account, partition),
         _allow("PassServerless", ["iam:PassRole"], roles,
                {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}})]
     if image is None:
@@ -140,7 +139,7 @@ def make_emr_statements(stack: str, account: str, partition: str = "aws") -> lis
         _allow("PassService", ["iam:PassRole"], [f"arn:{partition}:iam::{account}:role/{stack}-service"],
                {"StringLike": {"iam:PassedToService": "elasticmapreduce.amazonaws.com*"}}),
         # EMR makes its role for cleaning up when somebody has deleted it, by the rights of whoever asks for a cluster.
-        _allow_linked_roles("LinkedRoles", LINKED, account, partition),
+        _allow_linked_roles("LinkedRoles", (CLEANUP, SPOT), account, partition),
     ]
 
 

@@ -16,6 +16,11 @@ CLEANUP, SPOT, WORKERS = "elasticmapreduce.amazonaws.com", "spot.amazonaws.com",
 CONTAINERS = "ecs.amazonaws.com"
 BESIDE_THE_SERVICE = ("autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com",
                       "ecs.application-autoscaling.amazonaws.com")
+# service -> the name of its role
+NAMES = dict(zip((CLEANUP, SPOT, WORKERS, CONTAINERS, *BESIDE_THE_SERVICE), (
+    "AWSServiceRoleForEMRCleanup", "AWSServiceRoleForEC2Spot", "AWSServiceRoleForAmazonEMRServerless", "AWSServiceRoleForECS",
+    "AWSServiceRoleForAutoScaling", "AWSServiceRoleForElasticLoadBalancing",
+    "AWSServiceRoleForApplicationAutoScaling_ECSService"), strict=True))
 TAKEN = "has been taken"
 
 

@@ -1,6 +1,6 @@
 """The memory of a training rank on a node: so much that it fits once and never twice.
 
-YARN on EMR gets about three quarters of a node's memory (EMR Release Guide, "Task configuration"). A rank gets 9/16 of the
+YARN on EMR is taken to get about three quarters of a node's memory, which was not checked on a node. A rank gets 9/16 of the
 node's: that leaves room for the application's master, and two ranks would be more than the whole node.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from contract.errors import UsageError
 
-# GiB for each vCPU, by family (EC2's instance type pages); sizes count vCPUs.
+# GiB for each vCPU, by family; sizes count vCPUs.
 GIB_A_CPU = {"c": 2, "m": 4, "r": 8, "g4": 4, "g5": 4, "g6": 4, "g6e": 8, "p3": 7}
 HEAP_GIB = 2  # of Spark's Java, which only hands rows over; the rest is Python's: torch, CUDA, the cache of pictures
 

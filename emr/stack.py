@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.errors import TrueupError
 from contract.settings import Settings
+from emr.linked_roles import make_roles
 from emr.template.whole import make_template, write_body
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     client, name = connect(), settings.emr.stack
     text = write_body(make_template(root, settings))
     arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    make_roles(settings.emr, say)  # after the template, which refuses settings that contradict each other
     state = read_state(name, client)
     if state is None:
         say(f"stack {name}: creating")

@@ -13,7 +13,7 @@ class Firing(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     fires: bool
-    reason: str | None = None
+    reason: str | None  # why it does not fire
 
 
 class Evaluated(Document):
@@ -44,10 +44,6 @@ class Trained(Document):
     version: str
 
 
-class Assessed(Document):
-    """`assess.json`; pipeline/gates/promotion.py reads the rest."""
-
-
 class Compared(Document):
     """`promotion.json`."""
 
@@ -62,5 +58,6 @@ class Published(Document):
     seq: int
 
 
+# What an assessment needs is checked where it is read (pipeline/gates/promotion.py).
 STAGES: dict[str, type[Document]] = {"evaluate": Evaluated, "gate": Judged, "dataset": Built, "train": Trained,
-                                     "assess": Assessed, "promotion": Compared, "publish": Published}
+                                     "promotion": Compared, "publish": Published}

@@ -8,7 +8,7 @@ from emr.access import split_root
 from emr.account import AccountError, Caller
 from emr.checks import images, network, quotas
 from emr.checks.finding import ABSENT, BAD, OK, Finding, ask
-from emr.linked_roles import list_services
+from emr.linked_roles import NAMES, list_services
 from emr.needs import SERVERLESS
 
 # The rights that asking needs; whoever lacks one reads `not asked`.
@@ -17,12 +17,6 @@ ACTIONS = ("s3:GetBucketLocation", "elasticmapreduce:DescribeReleaseLabel", "iam
            "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables", "servicequotas:GetServiceQuota",
            "servicequotas:GetAWSDefaultServiceQuota", "servicequotas:ListServiceQuotas",
            "servicequotas:ListAWSDefaultServiceQuotas")
-# service-linked role -> the service that it is made for
-LINKED = {"AWSServiceRoleForEMRCleanup": "elasticmapreduce.amazonaws.com", "AWSServiceRoleForEC2Spot": "spot.amazonaws.com",
-          "AWSServiceRoleForAmazonEMRServerless": "ops.emr-serverless.amazonaws.com",
-          "AWSServiceRoleForECS": "ecs.amazonaws.com", "AWSServiceRoleForAutoScaling": "autoscaling.amazonaws.com",
-          "AWSServiceRoleForElasticLoadBalancing": "elasticloadbalancing.amazonaws.com",
-          "AWSServiceRoleForApplicationAutoScaling_ECSService": "ecs.application-autoscaling.amazonaws.com"}
 
 
 def check_surroundings(root: str, settings: Settings) -> Iterator[Finding]:
@@ -78,8 +72,7 @@ def check_release(settings: EmrSettings) -> Iterator[Finding]:
 
 def list_linked_roles(settings: EmrSettings) -> list[str]:
     """Lists the service-linked roles that these settings need: the first request to a service fails without its own."""
-    needed = list_services(settings)
-    return [role for role, service in LINKED.items() if service in needed]
+    return [NAMES[service] for service in list_services(settings)]
 
 
 def check_linked_role(role: str) -> Iterator[Finding]:
@@ -91,14 +84,14 @@ def check_linked_role(role: str) -> Iterator[Finding]:
         if error.code not in ("NoSuchEntity", "NoSuchEntityException"):
             raise
         yield Finding(role, BAD, "not there: the first request that needs it is refused",
-                      f"aws iam create-service-linked-role --aws-service-name {LINKED[role]}")
+                      "`trueup emr deploy` makes it; or aws iam create-service-linked-role --aws-service-name "
+                      + next(service for service, name in NAMES.items() if name == role))
 
 
 def check_network(settings: EmrSettings) -> Iterator[Finding]:
     """Looks at the subnets, their tags, EMR's security groups, their ways to S3 and to the services."""
     if not settings.subnets:
-        made = bool(getattr(settings, "create_network", False))
-        yield (Finding("subnets", OK, "made by the stack (emr.create_network)") if made else
+        yield (Finding("subnets", OK, "made by the stack (emr.create_network)") if settings.create_network else
                Finding("subnets", BAD, "emr.subnets names none", "name private subnets: emr.subnets"))
         return
     ec2 = Caller(account.connect("ec2"), service="EC2")

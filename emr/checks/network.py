@@ -8,12 +8,12 @@ from contract.settings import EmrSettings
 from emr.account import AccountError, Caller
 from emr.checks.finding import BAD, OK, Finding
 from emr.cluster import POLICY_TAG
+from emr.template.network import DRIVER_CALLS
 
 # EMR's own groups of the time before version 2 of its policy, which refuses them without the tag (EMR Management Guide).
 EMR_GROUPS = ("ElasticMapReduce-master", "ElasticMapReduce-slave", "ElasticMapReduce-Master-Private",
               "ElasticMapReduce-Slave-Private", "ElasticMapReduce-ServiceAccess", "ElasticMapReduce-Primary-Private",
               "ElasticMapReduce-Core-Private")
-DRIVER_SERVICES = ("ecr.api", "ecr.dkr", "logs", "elasticmapreduce")  # what the driver's task calls beside S3
 ANYWHERE = "0.0.0.0/0"
 
 
@@ -100,7 +100,7 @@ def _judge_ways(subnet: str, table: Mapping[str, Any], endpoints: Sequence[Mappi
           f"--route-table-ids {table['RouteTableId']}"
     if not out and not (gateway or "s3" in services):
         return Finding(check, BAD, "no way to S3: neither an endpoint nor a way out", add)
-    missing = [name for name in DRIVER_SERVICES if name not in services]
+    missing = [name for name in DRIVER_CALLS if name not in services]
     if not out and missing:
         return Finding(check, BAD, f"no way out, and no interface endpoint for {', '.join(missing)}",
                        "add them, or a NAT gateway (about $33 a month)")

@@ -35,7 +35,7 @@ def price_network(counts: Mapping[str, int], settings: Settings, prices: Prices)
 
 def makes_network(settings: Settings) -> bool:
     """Tells whether the stack makes its own network, with a gateway endpoint for S3."""
-    return bool(getattr(settings.emr, "create_network", False))
+    return settings.emr.create_network
 
 
 def price_watching(counts: Mapping[str, int], prices: Prices) -> Span:

@@ -12,10 +12,9 @@ from contract.errors import UsageError
 from contract.settings import EmrSettings
 from emr.access import split_root
 from emr.template.failures import QUEUE, make_alarm
-from emr.template.parts import Resource, allow, arn, make_role, ref, sub
+from emr.template.parts import OWN_ACCOUNT, Resource, allow, arn, make_role, ref, sub
 
 LABELS = "labels"  # emr.start_on
-OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
 TAKEN = ["Sfn.ExecutionAlreadyExistsException", "Sfn.ExecutionAlreadyExists"]  # the SDK's name, and the service's
 
 

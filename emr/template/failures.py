@@ -8,12 +8,11 @@ from typing import Any
 
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from contract.settings import EmrSettings
-from emr.template.parts import Resource, arn, ref, sub
+from emr.template.parts import OWN_ACCOUNT, Resource, arn, ref, sub
 
 NO_FAILURES = [DONE, GATE_SAYS_NO, CANNOT_TELL]  # the codes of a `trueup cycle` that came to an end of its own
 QUEUE = "NotStarted"
 QUEUE_SECONDS = 14 * 86400  # the longest that SQS keeps a message
-OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
 MACHINE_ENDS = {"ExecutionsFailed": "failed", "ExecutionsTimedOut": "timed out", "ExecutionsAborted": "was stopped by somebody"}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ACCOUNT, PARTITION, REGION = {"Ref": "AWS::AccountId"}, {"Ref": "AWS::Partition"}, {"Ref": "AWS::Region"}
+OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}  # a condition: only for what is of this account
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from contract.settings import Settings
 from emr.template.failures import QUEUE
 from emr.template.machine import define_machine
 from emr.template.network import make_task_network, name_made_subnets
-from emr.template.parts import REGION, Resource, allow, arn, make_role, ref, sub
+from emr.template.parts import OWN_ACCOUNT, REGION, Resource, allow, arn, make_role, ref, sub
 
 CPU, MEMORY = "1024", "4096"  # the driver counts up to emr.here_bytes itself
 LOG_RETENTION_DAYS = 90
 # A start while the run before it is at work is no failure that somebody should get mail about.
 COMMAND = ["cycle", "--runner", "emr", "--unless-held"]
-OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
@@ -64,10 +63,6 @@ def make_environment(root: str, settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _make_network(settings: Settings) -> dict[str, Any]:
-    return make_task_network(settings.emr)
-
-
 def _allow_task() -> list[dict[str, Any]]:
     return [allow(["ecs:RunTask"], [ref("DriverTask")]),
             allow(["iam:PassRole"], [arn("DriverRole"), arn("ExecutionRole")],
@@ -84,7 +79,7 @@ def _make_machine(settings: Settings) -> dict[str, Resource]:
         "MachineRole": make_role(f"{settings.emr.stack}-machine", "states.amazonaws.com", [*_allow_task(), *watch]),
         "Machine": Resource("AWS::StepFunctions::StateMachine", {
             "StateMachineName": f"{settings.emr.stack}-cycle", "RoleArn": arn("MachineRole"),
-            "Definition": define_machine(settings, _make_network(settings)),
+            "Definition": define_machine(settings, make_task_network(settings.emr)),
             "DefinitionSubstitutions": {"Cluster": arn("DriverCluster"), "Task": ref("DriverTask"), "Topic": ref("Topic")}}),
     }
 
@@ -97,7 +92,8 @@ def _make_schedule(settings: Settings) -> dict[str, Resource]:
     else:
         statements = _allow_task()
         target = {"Arn": arn("DriverCluster"), "EcsParameters": {
-            "LaunchType": "FARGATE", "TaskDefinitionArn": ref("DriverTask"), "NetworkConfiguration": _make_network(settings)}}
+            "LaunchType": "FARGATE", "TaskDefinitionArn": ref("DriverTask"),
+            "NetworkConfiguration": make_task_network(settings.emr)}}
     statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)])]
     return {
         "SchedulerRole": make_role(f"{chosen.stack}-scheduler", "scheduler.amazonaws.com", statements, condition=OWN_ACCOUNT),

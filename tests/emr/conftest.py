@@ -1,6 +1,5 @@
 """A fake account whose steps run in this process, against the test's own root."""
 
-import boto3
 import pytest
 
 from contract import jsonio, layout
@@ -30,8 +29,8 @@ def put_packages(root):
 @pytest.fixture
 def emr(monkeypatch):
     """The account: every cluster in it is fake, every stage is not."""
-    fake = FakeEmr(run_step)
-    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr" else boto3.client(service))
+    fake, others = FakeEmr(run_step), account.connect
+    monkeypatch.setattr(account, "connect", lambda service="emr": fake if service == "emr" else others(service))
     monkeypatch.setattr(account, "pause", fake.sleep)
     monkeypatch.setattr(package, "compute_fingerprint", lambda *_: "f" * 16)
     return fake

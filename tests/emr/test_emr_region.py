@@ -48,8 +48,8 @@ def test_what_aws_configure_chose_is_where_the_stack_goes(home, emr, moto_server
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(package, "build", quick)
-    code, _ = run(capsys, "deploy", "--no-packages")
-    assert code == 0
+    code, said = run(capsys, "deploy", "--no-packages")
+    assert code == 0, said
 
     def stacks(region):
         return [s["StackName"] for s in boto3.client("cloudformation", region_name=region).list_stacks()["StackSummaries"]

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from contract.settings import EmrSettings, Settings
 from emr import account, linked_roles, stack
-from emr.access import LINKED, make_emr_statements
+from emr.access import make_emr_statements
 from emr.account import AccountError
 
 ROOT = "s3://first-bucket/pre"
@@ -60,7 +60,7 @@ def test_who_may_not_make_them_hears_what_to_do(iam, monkeypatch):
 
 def test_the_driver_may_make_those_and_no_others():
     statement, = (s for s in make_emr_statements("first", "123456789012") if "iam:CreateServiceLinkedRole" in s["Action"])
-    assert statement["Condition"] == {"StringEquals": {"iam:AWSServiceName": list(LINKED)}}
+    assert statement["Condition"] == {"StringEquals": {"iam:AWSServiceName": [linked_roles.CLEANUP, linked_roles.SPOT]}}
     assert statement["Resource"] == ["arn:aws:iam::123456789012:role/aws-service-role/*"]
 
 
@@ -110,6 +110,7 @@ class Stacks:
 def test_a_first_stack_that_fails_says_why_and_can_be_tried_again(monkeypatch):
     stacks = Stacks()
     monkeypatch.setattr(stack, "connect", lambda: stacks)
+    monkeypatch.setattr(stack, "make_roles", lambda *_: [])
     with pytest.raises(stack.StackError) as failed:
         stack.deploy(ROOT, SETTINGS, print)
     assert "TrainRole (AWS::IAM::Role): not authorized to perform: iam:ListRolePolicies" in str(failed.value)
@@ -125,5 +126,6 @@ def test_a_stack_that_cannot_be_updated_is_said(monkeypatch, state, advice):
     stacks = Stacks()
     stacks.state = state
     monkeypatch.setattr(stack, "connect", lambda: stacks)
+    monkeypatch.setattr(stack, "make_roles", lambda *_: [])
     with pytest.raises(stack.StackError, match=f"in state {state}.*{advice}"):
         stack.deploy(ROOT, SETTINGS, print)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from contract.settings import EmrSettings
+from contract.settings import ON_EMR, EmrSettings
 from contract.storage import open_root
 from emr.account import Account
 from emr.follow import ClusterFailed, ClusterFollower
@@ -46,7 +46,13 @@ def test_a_driver_that_comes_later_counts_from_the_clusters_beginning(tmp_root, 
 
 
 def test_every_stage_has_a_limit_and_a_setting_goes_before():
-    assert set(MINUTES) == set(NEEDS)
+    assert set(MINUTES) == set(NEEDS) == set(ON_EMR)
     chosen = EmrSettings(stage_minutes={"dataset": 7})
     assert (find_minutes(chosen, "dataset"), find_job_minutes(chosen, "dataset")) == (7, 7)
     assert (find_minutes(chosen, "train"), find_job_minutes(chosen, "score")) == (1440, 360)
+
+
+@pytest.mark.parametrize("wrong", [{"trian": 60}, {"train": 0}, {"train": -5}])
+def test_a_limit_of_no_stage_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected one of evaluate, dataset, train, assess, score, and a minute or more"):
+        EmrSettings(stage_minutes=wrong)

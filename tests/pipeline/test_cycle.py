@@ -227,7 +227,8 @@ OPEN_AGAIN = ("promotion", "publish", "end", "owner-1", "beat-1")  # what a run 
 
 
 @pytest.mark.parametrize("stage, field", [
-    ("evaluate", "id"), ("gate", "retrain"), ("gate", "exit_code"), ("dataset", "dataset"), ("train", "version"),
+    ("evaluate", "id"), ("gate", "retrain"), ("gate", "exit_code"), ("gate", "sentence"),
+    ("dataset", "dataset"), ("train", "version"),
     ("assess", "per_class_by_origin")])
 def test_a_finished_stage_that_lacks_a_field_is_named_and_can_be_done_again(capsys, published, stage, field):
     folder = published / "runs" / MODEL / "1"
