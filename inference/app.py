@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -97,6 +98,9 @@ async def answer_broken(_: Request, error: Exception) -> JSONResponse:
     return answer_error(500, "internal", f"{type(error).__name__}: the service failed. Its log says where.")
 
 
+HUNG_UP = 499  # what is counted for a caller who did not wait; nginx has the number
+
+
 class RequestCounter:
     """ASGI middleware that counts answers by route and status."""
 
@@ -116,6 +120,8 @@ class RequestCounter:
 
         try:
             return await self.app(scope, receive, note_status)
+        except ClientDisconnect:  # the caller hung up in the middle of a body: nobody is there to be answered
+            status = HUNG_UP
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.requests.labels(route, str(status)).inc()
