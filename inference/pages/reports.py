@@ -16,6 +16,7 @@ from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
 from contract.stores.store import Storage
+from contract.texts.figures import write_interval, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -100,7 +101,7 @@ def _format_figures(version: str, figures: Version) -> dict[str, Any]:
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     accuracy = interval = None
     if value is not None and low is not None and high is not None:
-        accuracy, interval = f"{value:.1%}", f"{low:.1%} – {high:.1%}"
+        accuracy, interval = write_share(estimate), write_interval(estimate)
     return {"version": version, "predictions": figures["predictions"], "labelled": figures["labelled"],
             "accuracy": accuracy, "interval": interval, "origin": estimate["origin"] or "",
             "reason": estimate.get("reason") or "not known"}
