@@ -12,7 +12,7 @@ PACKAGES = [
     "command",
     *("contract", "contract.documents", "contract.rows", "contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.serverless", "emr.template"),
-    *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
+    *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     *("jobs.erasing", "jobs.imports", "jobs.imports.foreign", "jobs.imports.placing", "jobs.reports", "jobs.scoring"),
     "jvm",

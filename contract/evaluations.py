@@ -13,6 +13,7 @@ from contract.counts import RULES
 from contract.documents.decision import Judgement
 from contract.documents.evaluation import Evaluation, parse
 from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.registry import models
 from contract.storage import read_json
 from contract.stores.store import Storage
 
@@ -49,6 +50,12 @@ def find_newest_to_judge(storage: Storage, model: str) -> str:
         if is_verdict(read_evaluation(storage, model, name)):
             return name
     return newest(storage, model)
+
+
+def list_known_models(storage: Storage) -> list[str]:
+    """Lists models that were published or evaluated; foreign ones have evaluations only."""
+    evaluated = [layout.decode_name(folder) for folder in storage.folders(layout.all_evaluations())]
+    return sorted({*models(storage), *evaluated})
 
 
 def is_verdict(evaluation: Evaluation) -> bool:
