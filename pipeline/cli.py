@@ -4,6 +4,7 @@ Every verb is a click command in a module of its own, which is imported only whe
 loads no engine. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -56,6 +57,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.environ.get("_TRUEUP_COMPLETE"):  # a shell asks what may follow
+        return _run(arguments)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(write_help())
         return DONE if arguments else USAGE
