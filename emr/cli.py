@@ -77,12 +77,14 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     from emr import stack
     from emr.follow import print_line
     from emr.needs import COUNT, TRAIN
-    from emr.package import publish_package
+    from emr.package import publish_package, require_buildable
 
-    storage = _require_s3(open_storage(settings.need_root()))
+    storage, environments = _require_s3(open_storage(settings.need_root())), () if no_packages else (COUNT, TRAIN)
+    for environment in environments:
+        require_buildable(storage, environment)
     state = stack.deploy(storage.root, settings, print_line)
     open_root(storage.root, create=True)
-    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in (COUNT, TRAIN)}
+    packages = {e: publish_package(storage, e, say=print_line).archive for e in environments}
     document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
     lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
     return Outcome(document=document, text="\n".join(lines))
