@@ -77,7 +77,7 @@ def publish_package(storage: Storage, environment: str, source: Path = HERE,
 
 
 def require_buildable(storage: Storage, environment: str, source: Path = HERE) -> None:
-    """Refuses what `publish_package` would refuse after minutes: UsageError where the package is not there and cannot be built here.
+    """Raises UsageError where the package is not there and cannot be built here, which `publish_package` would say too late.
 
     Builds nothing, writes nothing. A root that is not there yet holds no packages.
     """
