@@ -76,10 +76,13 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     """Create or update the stack, mark the root, build and upload the packages that are not there."""
     from emr import stack
     from emr.follow import print_line
+    from emr.job import find_regions
     from emr.needs import COUNT, TRAIN
     from emr.package import publish_package, require_buildable
+    from emr.security.key import require_region
 
     storage, environments = _require_s3(open_storage(settings.need_root())), () if no_packages else (COUNT, TRAIN)
+    require_region(settings.emr.kms_key, find_regions(storage).bucket)
     for environment in environments:
         require_buildable(storage, environment)
     state = stack.deploy(storage.root, settings, print_line)

@@ -10,6 +10,7 @@ from typing import Any
 from contract.settings import EmrSettings
 from emr.memory import size_rank
 from emr.needs import MAPREDUCE, Need, Nodes
+from emr.security.configuration import name_configuration
 
 HOME = "/opt/trueup"  # where bootstrap.sh unpacks the environment, the same on every node
 PYTHON = "/usr/bin/python3.11"  # comes with EMR 7
@@ -85,8 +86,10 @@ class Cluster:
             request["AutoTerminationPolicy"] = {"IdleTimeout": settings.idle_seconds}
         if self.nodes.core:
             request["ManagedScalingPolicy"] = {"ComputeLimits": self._limits()}
-        if settings.security_configuration:
-            request["SecurityConfiguration"] = settings.security_configuration
+        if configuration := name_configuration(settings):
+            request["SecurityConfiguration"] = configuration
+        if settings.kms_key and ":alias/" not in settings.kms_key:  # EMR's logs do not follow the bucket's own default
+            request["LogEncryptionKmsKeyId"] = settings.kms_key
         return request
 
     def _applications(self) -> list[str]:

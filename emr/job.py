@@ -12,6 +12,7 @@ from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Regions, Step
 from emr.needs import MAPREDUCE, choose_nodes, find_need
 from emr.requests import Attempt, Request
+from emr.security.key import require_region
 
 
 def make_request(stage: str, argv: Sequence[str], settings: Mapping[str, Any], run: str | None = None,
@@ -42,11 +43,12 @@ def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: 
     if not settings.subnets:
         raise UsageError("emr.subnets: expected the subnets that clusters may start in, got none. Name them in trueup.yaml: "
                          "`emr: {subnets: [subnet-…]}`, or let the stack make some: `emr: {create_network: true}`.")
-    need = find_need(request.stage, settings)
+    need, regions = find_need(request.stage, settings), find_regions(storage)
+    require_region(settings.kms_key, regions.bucket)
     tags = {RUN_TAG: request.run or "none"}
     return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),
                    Step(request.stage, write_command(storage.root, attempt.key, need.engine, need_region())), package, settings,
-                   storage.uri(layout.logs()), tags, find_regions(storage))
+                   storage.uri(layout.logs()), tags, regions)
 
 
 def find_regions(storage: Storage) -> Regions:

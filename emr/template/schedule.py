@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.errors import UsageError
 from contract.settings import Settings
+from emr.security.key import READ, WRITE, make_statements
 from emr.template.failures import QUEUE
 from emr.template.machine import define_machine
 from emr.template.network import make_task_network, name_made_subnets
@@ -74,7 +75,7 @@ def _make_machine(settings: Settings) -> dict[str, Resource]:
     rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/StepFunctionsGetEventsForECSTaskRule"
     watch = [allow(["ecs:StopTask", "ecs:DescribeTasks"], ["*"]),
              allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [sub(rule)]),
-             allow(["sns:Publish"], [ref("Topic")])]
+             allow(["sns:Publish"], [ref("Topic")]), *make_statements("KeyOfTopic", settings.emr, [READ, WRITE], "sns")]
     return {
         "MachineRole": make_role(f"{settings.emr.stack}-machine", "states.amazonaws.com", [*_allow_task(), *watch]),
         "Machine": Resource("AWS::StepFunctions::StateMachine", {
@@ -94,7 +95,8 @@ def _make_schedule(settings: Settings) -> dict[str, Resource]:
         target = {"Arn": arn("DriverCluster"), "EcsParameters": {
             "LaunchType": "FARGATE", "TaskDefinitionArn": ref("DriverTask"),
             "NetworkConfiguration": make_task_network(settings.emr)}}
-    statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)])]
+    statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)]),
+                  *make_statements("KeyOfQueue", chosen, [READ, WRITE], "sqs")]
     return {
         "SchedulerRole": make_role(f"{chosen.stack}-scheduler", "scheduler.amazonaws.com", statements, condition=OWN_ACCOUNT),
         "Schedule": Resource("AWS::Scheduler::Schedule", {

@@ -1,0 +1,190 @@
+"""The key of `emr.kms_key`: who may use it, what is encrypted by it, and that without it nothing is asked."""
+
+import json
+
+import pytest
+from botocore import session
+from botocore.validate import ParamValidator
+from cfnlint.api import lint
+
+from command.load_settings import load
+from contract.errors import UsageError
+from contract.settings import EmrSettings
+from contract.storage import open_root
+from emr import cli
+from emr.access import ACCESS, STAGES
+from emr.requests import add_attempt
+from emr.security import configuration, key
+from emr.serverless.job import make_job
+from emr.template.whole import make_template, write_body
+from tests.emr.recorder import matches
+from tests.emr.test_emr_follow import ASK
+from tests.emr.test_emr_requests import made as made_request
+
+ROOT = "s3://my-bucket/a/prefix"
+BASE = "arn:aws:kms:eu-west-1:123456789012:"
+KEY, ALIAS = f"{BASE}key/12345678-1234-1234-1234-123456789012", f"{BASE}alias/trueup"
+REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+SERVERLESS = ["emr.compute=serverless", f"emr.serverless_image={REGISTRY}/workers:1"]
+ALL = [*SERVERLESS, f"emr.driver_image={REGISTRY}/trueup:1", "emr.create_network=true", "emr.start=machine", "emr.start_on=labels",
+       f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip"]
+VIA = {"s3": "s3.eu-west-1.amazonaws.com", "serverless": "emr-serverless.eu-west-1.amazonaws.com"}
+
+
+def made(*overrides, of=KEY):
+    chosen = [*overrides, *([f"emr.kms_key={of}"] if of else [])]
+    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=chosen))
+
+
+def resources(*overrides, of=KEY):
+    return {name: r["Properties"] for name, r in made(*overrides, of=of)["Resources"].items()}
+
+
+def fits(condition, context):
+    """Whether a request in this context meets IAM's condition."""
+    for operator, wanted in condition.items():
+        for name, values in wanted.items():
+            allowed, got = ([v] if isinstance(v, str) else v for v in (values, context.get(name, [])))
+            if not any(matches(value, one) for value in allowed for one in got):
+                return False
+    return True
+
+
+def may(role, action, on=KEY, **context):
+    """Whether a role of the template may do that with a key, in the context of the request."""
+    names = {"via": "kms:ViaService", "alias": "kms:ResourceAliases", "grant": "kms:GrantIsForAWSResource"}
+    context = {names[name]: value for name, value in context.items()}
+    statements = [s for policy in role.get("Policies", ()) for s in policy["PolicyDocument"]["Statement"]]
+    return any(matches(a, action) for s in statements for a in s["Action"] if a.startswith("kms:")
+               and any(isinstance(r, str) and matches(r, on) for r in s["Resource"]) and fits(s.get("Condition", {}), context))
+
+
+def roles(found):
+    return {name: properties for name, properties in found.items() if "AssumeRolePolicyDocument" in properties}
+
+
+@pytest.mark.parametrize(("of", "context"), [(KEY, {}), (ALIAS, {"alias": "alias/trueup"})])
+def test_who_reads_decrypts_who_writes_generates_and_nobody_else(of, context):
+    overrides = [o for o in ALL if of == KEY or o not in SERVERLESS]
+    found = roles(resources(*overrides, of=of))
+    for action, field in ((key.READ, "read"), (key.WRITE, "write")):
+        able = {name for name, role in found.items() if may(role, action, via=VIA["s3"], **context)}
+        ours = {f"{name.capitalize()}Role" for name, access in ACCESS.items() if getattr(access, field)}
+        assert able - {"ServiceRole"} == ours, action  # EMR itself makes disks, and has no right to the bucket
+        for other in (f"{BASE}key/another", KEY.replace("eu-west-1", "us-west-2")):
+            assert not [name for name, role in found.items() if may(role, action, on=other, via=VIA["s3"])]
+    if of == ALIAS:
+        assert not [name for name, role in found.items() if may(role, key.READ, via=VIA["s3"], alias="alias/other")]
+
+
+def test_only_nodes_and_emr_use_the_key_without_a_service():
+    found = roles(resources(*ALL))
+    nodes = {f"{stage.capitalize()}Role" for stage in STAGES}
+    assert {name for name, role in found.items() if may(role, key.READ)} == nodes | {"ServiceRole"}
+    assert {name for name, role in found.items() if may(role, "kms:CreateGrant", grant="true")} == {"ServiceRole"}
+    assert not [name for name, role in found.items() if may(role, "kms:CreateGrant", grant="false")]
+    assert may(found["DriverRole"], "kms:CreateGrant", grant="true", via=VIA["serverless"])
+    assert not [name for name, role in found.items() if may(role, "kms:PutKeyPolicy") or may(role, "kms:ScheduleKeyDeletion")]
+
+
+def test_who_mails_and_who_queues_may_encrypt_there_and_nowhere_else():
+    found = roles(resources(*ALL))
+    for service, name in (("sns", "MachineRole"), ("sqs", "SchedulerRole")):
+        able = {n for n, role in found.items() if may(role, key.WRITE, via=f"{service}.eu-west-1.amazonaws.com")}
+        assert able - {f"{stage.capitalize()}Role" for stage in STAGES} - {"ServiceRole"} == {name}
+        assert not may(found[name], key.WRITE, via=VIA["s3"])
+
+
+def test_all_that_holds_something_is_encrypted_by_it():
+    found = made(*ALL)["Resources"]
+    (rule,) = found["Bucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}}
+    names = {"AWS::Logs::LogGroup": "KmsKeyId", "AWS::SNS::Topic": "KmsMasterKeyId", "AWS::SQS::Queue": "KmsMasterKeyId"}
+    held = {name: r["Properties"].get(names[r["Type"]]) for name, r in found.items() if r["Type"] in names}
+    assert held == dict.fromkeys(["DriverLogs", "NotStarted", "ServiceLogs", "Topic"], KEY)
+    assert "SqsManagedSseEnabled" not in found["NotStarted"]["Properties"]
+    (disk,) = found["InstanceTemplate"]["Properties"]["LaunchTemplateData"]["BlockDeviceMappings"]
+    assert disk["Ebs"]["KmsKeyId"] == KEY and disk["Ebs"]["Encrypted"] is True
+
+
+def test_clusters_ask_for_the_configuration_that_the_stack_makes(tmp_path):
+    found = resources(*ALL)["SecurityConfiguration"]
+    encryption = found["SecurityConfiguration"]["EncryptionConfiguration"]
+    at_rest = encryption["AtRestEncryptionConfiguration"]
+    assert at_rest["S3EncryptionConfiguration"] == {"EncryptionMode": "SSE-KMS", "AwsKmsKey": KEY}
+    assert at_rest["LocalDiskEncryptionConfiguration"]["EnableEbsEncryption"] is True
+    transit = encryption["InTransitEncryptionConfiguration"]["TLSCertificateConfiguration"]
+    assert encryption["EnableInTransitEncryption"] and transit == {"CertificateProviderType": "PEM",
+                                                                   "S3Object": "s3://certs/nodes.zip"}
+    sent = made_request(tmp_path, "train", kms_key=KEY, certificates="s3://certs/nodes.zip")
+    assert sent["SecurityConfiguration"] == found["Name"] and sent["LogEncryptionKmsKeyId"] == KEY
+    other = made_request(tmp_path, "train", kms_key=KEY)["SecurityConfiguration"]
+    assert other != found["Name"]  # EMR never changes one, so another one has another name
+    without = resources(*[o for o in ALL if "certificates" not in o])["SecurityConfiguration"]["SecurityConfiguration"]
+    assert without["EncryptionConfiguration"]["EnableInTransitEncryption"] is False
+
+
+def test_nodes_read_the_certificates():
+    for stage in STAGES:
+        (policy,) = resources(*ALL)[f"{stage.capitalize()}Role"]["Policies"]
+        (asked,) = [s for s in policy["PolicyDocument"]["Statement"] if s.get("Sid") == "Certificates"]
+        assert asked["Action"] == ["s3:GetObject"] and asked["Resource"][0]["Fn::Sub"].endswith(":::certs/nodes.zip")
+
+
+def test_workers_of_emr_serverless_have_encrypted_disks_and_logs(tmp_path):
+    storage, model = open_root(str(tmp_path), create=True), session.get_session().get_service_model("emr-serverless")
+    for of in (KEY, None):
+        settings = EmrSettings(compute="serverless", serverless_image=f"{REGISTRY}/workers:1", kms_key=of)
+        asked = make_job(storage, ASK, add_attempt(storage, "digits", ASK), settings, "arn:aws:iam::123456789012:role/trueup-dataset")
+        logs = asked.job["configurationOverrides"]["monitoringConfiguration"]
+        keys = [asked.application.get("diskEncryptionConfiguration", {}).get("encryptionKeyArn"),
+                *(logs.get(f"{kind}MonitoringConfiguration", {}).get("encryptionKeyArn") for kind in ("s3", "managedPersistence"))]
+        assert keys == [of] * 3
+        for operation, sent in (("CreateApplication", asked.application), ("StartJobRun", {**asked.job, "applicationId": "x"})):
+            assert not ParamValidator().validate(sent, model.operation_model(operation).input_shape).has_errors()
+
+
+def test_somebodys_own_configuration_goes_before(tmp_path):
+    assert "SecurityConfiguration" not in resources("emr.security_configuration=theirs")
+    sent = made_request(tmp_path, "train", kms_key=KEY, security_configuration="theirs")
+    assert sent["SecurityConfiguration"] == "theirs"
+    with pytest.raises(ValueError, match="expected no security_configuration beside it"):
+        EmrSettings(certificates="s3://certs/nodes.zip", security_configuration="theirs")
+
+
+def test_an_alias_is_the_buckets_key_and_not_that_of_emrs_logs(tmp_path):
+    assert "LogEncryptionKmsKeyId" not in made_request(tmp_path, "train", kms_key=ALIAS)
+    with pytest.raises(ValueError, match="EMR Serverless takes no alias"):
+        EmrSettings(kms_key=ALIAS, compute="serverless")
+
+
+@pytest.mark.parametrize(("more", "of"), [(ALL, KEY), ([o for o in ALL if o not in SERVERLESS], ALIAS)])
+def test_cfn_lint_finds_nothing(more, of):
+    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(made(*more, of=of)), None, ["eu-west-1"])] == []
+
+
+def test_without_a_key_nothing_names_one(tmp_path):
+    chosen = [o for o in ALL if "certificates" not in o]
+    body = write_body(made(*chosen, of=None))
+    assert "kms" not in body.lower() and "SecurityConfiguration" not in body and '"SqsManagedSseEnabled":true' in body
+    sent = json.dumps(made_request(tmp_path, "train"))
+    assert "Kms" not in sent and "SecurityConfiguration" not in sent
+    assert configuration.name_configuration(EmrSettings()) is None
+
+
+@pytest.mark.parametrize("wrong", ["1234abcd-12ab-34cd-56ef-1234567890ab", "alias/mine", f"{BASE}alias/aws/s3", f"{BASE}grant/x"])
+def test_what_is_no_key_of_ours_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected the ARN of a KMS key or alias of yours"):
+        EmrSettings(kms_key=wrong)
+
+
+def test_a_key_of_another_region_is_refused_before_anything_is_made(emr, moto_server, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    options = ["--root", "s3://bucket-of-no-key/pre", "--set", f"emr.kms_key={KEY}", "--set", "emr.stack=keyed"]
+    assert cli.main(["deploy", *options]) == 2
+    assert "expected a key of eu-central-1, where the bucket is, got one of eu-west-1" in capsys.readouterr().err
+    key.require_region(KEY, "eu-west-1")
+    key.require_region(None, "us-west-2")
+    with pytest.raises(UsageError, match="a multi-region key has a replica there"):
+        key.require_region(KEY, "us-west-2")
