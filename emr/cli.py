@@ -62,10 +62,17 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
 
 
 @stage_command("template")
-def template_command(settings: Settings) -> Outcome:
+@click.option("--key-policy", is_flag=True, help="The statements that the policy of emr.kms_key must have, instead.")
+def template_command(settings: Settings, key_policy: bool) -> Outcome:
     """Print the CloudFormation template of this root and these settings."""
+    from emr.security.key_policy import make_policy
     from emr.template.whole import make_template, write_body
 
+    if key_policy:
+        if settings.emr.kms_key is None:
+            raise UsageError("--key-policy: expected emr.kms_key, the ARN of a key; got none.")
+        statements = {"Statement": make_policy(settings.emr)}
+        return Outcome(document=statements, text=write_body(statements, indent=1))
     document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
     return Outcome(document=document, text=write_body(document, indent=1))
 

@@ -27,8 +27,8 @@ def find_region(key: str) -> str:
 def require_region(key: str | None, region: str) -> None:
     """Refuses a key of another region than the bucket's and the clusters': S3 and EMR take none."""
     if key is not None and find_region(key) != region:
-        raise UsageError(f"emr.kms_key: expected a key of {region}, where the bucket is, got one of {find_region(key)}. Name a key "
-                         f"of that region; a multi-region key has a replica there, with an ARN of its own.")
+        raise UsageError(f"emr.kms_key: expected a key of {region}, where the bucket is, got one of {find_region(key)}. Name a "
+                         f"key of that region; a multi-region key has a replica there, with an ARN of its own.")
 
 
 def make_data_statements(of: str, settings: EmrSettings) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 
+import boto3
 import pytest
 from botocore import session
 from botocore.validate import ParamValidator
@@ -11,11 +12,13 @@ from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import open_root
-from emr import cli
+from emr import account, cli
 from emr.access import ACCESS, STAGES
+from emr.checks.key import check_bucket_key, check_key
 from emr.requests import add_attempt
-from emr.security import configuration, key
+from emr.security import configuration, key, key_policy
 from emr.serverless.job import make_job
+from emr.template.bucket import make_encryption
 from emr.template.whole import make_template, write_body
 from tests.emr.recorder import matches
 from tests.emr.test_emr_follow import ASK
@@ -26,8 +29,8 @@ BASE = "arn:aws:kms:eu-west-1:123456789012:"
 KEY, ALIAS = f"{BASE}key/12345678-1234-1234-1234-123456789012", f"{BASE}alias/trueup"
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 SERVERLESS = ["emr.compute=serverless", f"emr.serverless_image={REGISTRY}/workers:1"]
-ALL = [*SERVERLESS, f"emr.driver_image={REGISTRY}/trueup:1", "emr.create_network=true", "emr.start=machine", "emr.start_on=labels",
-       f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip"]
+ALL = [*SERVERLESS, f"emr.driver_image={REGISTRY}/trueup:1", "emr.create_network=true", "emr.start=machine",
+       "emr.start_on=labels", f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip"]
 VIA = {"s3": "s3.eu-west-1.amazonaws.com", "serverless": "emr-serverless.eu-west-1.amazonaws.com"}
 
 
@@ -42,7 +45,7 @@ def resources(*overrides, of=KEY):
 
 def fits(condition, context):
     """Whether a request in this context meets IAM's condition."""
-    for operator, wanted in condition.items():
+    for wanted in condition.values():
         for name, values in wanted.items():
             allowed, got = ([v] if isinstance(v, str) else v for v in (values, context.get(name, [])))
             if not any(matches(value, one) for value in allowed for one in got):
@@ -135,10 +138,11 @@ def test_workers_of_emr_serverless_have_encrypted_disks_and_logs(tmp_path):
     storage, model = open_root(str(tmp_path), create=True), session.get_session().get_service_model("emr-serverless")
     for of in (KEY, None):
         settings = EmrSettings(compute="serverless", serverless_image=f"{REGISTRY}/workers:1", kms_key=of)
-        asked = make_job(storage, ASK, add_attempt(storage, "digits", ASK), settings, "arn:aws:iam::123456789012:role/trueup-dataset")
+        asked = make_job(storage, ASK, add_attempt(storage, "digits", ASK), settings, "arn:aws:iam::123456789012:role/trueup-x")
         logs = asked.job["configurationOverrides"]["monitoringConfiguration"]
         keys = [asked.application.get("diskEncryptionConfiguration", {}).get("encryptionKeyArn"),
-                *(logs.get(f"{kind}MonitoringConfiguration", {}).get("encryptionKeyArn") for kind in ("s3", "managedPersistence"))]
+                *(logs.get(f"{kind}MonitoringConfiguration", {}).get("encryptionKeyArn")
+                  for kind in ("s3", "managedPersistence"))]
         assert keys == [of] * 3
         for operation, sent in (("CreateApplication", asked.application), ("StartJobRun", {**asked.job, "applicationId": "x"})):
             assert not ParamValidator().validate(sent, model.operation_model(operation).input_shape).has_errors()
@@ -170,6 +174,42 @@ def test_without_a_key_nothing_names_one(tmp_path):
     sent = json.dumps(made_request(tmp_path, "train"))
     assert "Kms" not in sent and "SecurityConfiguration" not in sent
     assert configuration.name_configuration(EmrSettings()) is None
+
+
+def test_the_keys_policy_names_whoever_no_role_stands_for(capsys):
+    sets = [word for o in (*ALL, f"emr.kms_key={KEY}", "emr.spot_nodes=2") for word in ("--set", o)]
+    assert cli.main(["template", "--key-policy", "--root", ROOT, "--json", *sets]) == 0
+    statements = json.loads(capsys.readouterr().out)["Statement"]
+    named = {name for s in statements for names in s["Principal"].values() for name in names}
+    linked = "arn:aws:iam::123456789012:role/aws-service-role/"
+    assert named == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.eu-west-1.amazonaws.com",
+                     f"{linked}autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+                     f"{linked}spot.amazonaws.com/AWSServiceRoleForEC2Spot"}
+    (logs,) = [s for s in statements if s["Sid"] == "TrueupLogs"]
+    groups = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    names = [p["LogGroupName"] for p in resources(*ALL).values() if "RetentionInDays" in p]
+    assert len(names) == 2 and all(matches(groups.rpartition(":")[2], name) for name in names)
+    assert len(key_policy.make_policy(EmrSettings(kms_key=KEY))) == 1 and key_policy.make_policy(EmrSettings()) == []
+    assert cli.main(["template", "--key-policy", "--root", ROOT]) == 2
+
+
+def test_doctor_looks_at_the_key_its_policy_and_the_buckets_default(s3_root, monkeypatch):
+    monkeypatch.setattr(account, "connect", lambda service="emr": boto3.client(service))
+    kms, s3, bucket = boto3.client("kms"), boto3.client("s3"), s3_root.removeprefix("s3://").partition("/")[0]
+    of = kms.create_key()["KeyMetadata"]["Arn"]
+    settings = EmrSettings(kms_key=of)
+    (found,) = check_key(settings)
+    assert found.state == "bad" and "cloudwatch.amazonaws.com, events.amazonaws.com" in found.found and "--key-policy" in found.do
+    kms.put_key_policy(KeyId=of, PolicyName="default", Policy=json.dumps({"Statement": key_policy.make_policy(settings)}))
+    assert [f.state for f in check_key(settings)] == ["ok"]
+    assert [f.state for f in check_bucket_key(s3_root, settings)] == ["bad"]
+    rule = make_encryption(settings)
+    rule["ApplyServerSideEncryptionByDefault"] = rule.pop("ServerSideEncryptionByDefault")  # as the API has it
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert [f.state for f in check_bucket_key(s3_root, settings)] == ["ok"]
+    kms.disable_key(KeyId=of.rpartition("/")[2])  # moto takes no ARN here
+    assert [f.state for f in check_key(settings)] == ["bad"]
+    assert [f.state for f in check_bucket_key("s3://no-such-bucket-of-keys/x", settings)] == ["absent"]
 
 
 @pytest.mark.parametrize("wrong", ["1234abcd-12ab-34cd-56ef-1234567890ab", "alias/mine", f"{BASE}alias/aws/s3", f"{BASE}grant/x"])
