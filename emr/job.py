@@ -32,10 +32,11 @@ def read_emr_settings(settings: Mapping[str, Any]) -> EmrSettings:
 
 
 def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: Package,
-                 subnets: Sequence[str] = ()) -> Cluster:
+                 subnets: Sequence[str] = (), owner: str = "") -> Cluster:
     """Makes the cluster of one attempt. UsageError where an account's settings are missing.
 
-    `subnets`: those of a network that the stack made; default: those of the settings.
+    `subnets`: those of a network that the stack made; default: those of the settings. `owner`: of roles with a path, as
+    Cluster has it; default: whoever asks.
     """
     settings = read_emr_settings(request.settings)
     if subnets:
@@ -48,7 +49,14 @@ def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: 
     tags = {RUN_TAG: request.run or "none"}
     return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),
                    Step(request.stage, write_command(storage.root, attempt.key, need.engine, need_region())), package, settings,
-                   storage.uri(layout.logs()), tags, regions)
+                   storage.uri(layout.logs()), tags, regions,
+                   _find_owner(settings, owner))
+
+
+def _find_owner(settings: EmrSettings, owner: str) -> str:
+    from emr.serverless.account import find_owner
+
+    return "" if settings.role_path == "/" else owner or find_owner()
 
 
 def find_regions(storage: Storage) -> Regions:

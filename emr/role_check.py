@@ -13,7 +13,7 @@ from contract.settings import EmrSettings
 from emr import account
 from emr.access import ACCESS, SERVICE, split_root
 from emr.account import AccountError, Caller
-from emr.cluster import name_role
+from emr.cluster import locate_role
 from emr.serverless.account import find_role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
@@ -54,7 +54,7 @@ def check_roles(root: str, settings: EmrSettings) -> Iterator[Finding]:
 
 
 def _check_role(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
-    access, arn = ACCESS[of], find_role_arn(name_role(settings, of))
+    access, arn = ACCESS[of], find_role_arn(locate_role(settings, of))
     wanted = {"s3:GetObject": access.read, "s3:PutObject": access.write, "s3:DeleteObject": access.delete}
     refused = [f"{action} {key}" for action, keys in wanted.items() if keys
                for key, allowed in _simulate(iam, arn, root, action, keys).items() if not allowed]

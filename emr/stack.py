@@ -31,7 +31,8 @@ def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     """Creates the stack, or updates it to the template of these settings; returns its state."""
     client, name = connect(), settings.emr.stack
     text = write_body(make_template(root, settings))
-    arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"],
+                 "Tags": [{"Key": key, "Value": value} for key, value in sorted(settings.emr.tags.items())]}
     make_roles(settings.emr, say)  # after the template, which refuses settings that contradict each other
     state = read_state(name, client)
     if state is None:

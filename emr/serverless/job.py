@@ -37,7 +37,7 @@ def make_job(storage: Storage, request: Request, attempt: Attempt, settings: Emr
     if not settings.serverless_image:
         raise UsageError("emr.compute is serverless: expected emr.serverless_image, the image of its workers, got none. Build it "
                          "from emr/serverless.Dockerfile (docs/deploy.md), or set emr.compute to clusters.")
-    tags = {STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
+    tags = {**settings.tags, STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
     token = hashlib.sha256(f"{storage.root} {attempt.key}".encode()).hexdigest()
     application = _make_application(attempt, settings, token, tags)
     return Job(application, _make_job_run(storage, request, attempt, settings, role, token, tags))

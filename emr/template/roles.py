@@ -21,7 +21,7 @@ SERVERLESS_TRUST = ({"Effect": "Allow", "Principal": {"Service": "emr-serverless
 
 def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     """Makes roles and instance profiles; their names are what emr/cluster.py asks for."""
-    stack = settings.stack
+    stack, path = settings.stack, settings.role_path
     serverless = settings.compute == SERVERLESS
     made: dict[str, Resource] = {}
     for stage in STAGES:
@@ -33,7 +33,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
-    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role/{stack}-{stage}") for stage in STAGES]
+    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role{path}{stack}-{stage}") for stage in STAGES]
     made["ServiceRole"] = make_role(
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
         [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),
@@ -42,7 +42,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", [
         *make_statements(SERVICE, root, PARTITION_TEXT), *key.make_data_statements(SERVICE, settings)])
     made["DriverRole"] = make_role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
-        *make_statements("driver", root, PARTITION_TEXT), *make_emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
-        *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else []),
+        *make_statements("driver", root, PARTITION_TEXT), *make_emr_statements(stack, ACCOUNT_TEXT, PARTITION_TEXT, path),
+        *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, PARTITION_TEXT, path) if serverless else []),
         *key.make_data_statements("driver", settings), *(key.make_serverless_statements(settings) if serverless else [])])
     return made
