@@ -89,6 +89,7 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     from emr.security.key import require_region
 
     storage, environments = _require_s3(open_storage(settings.need_root())), () if no_packages else (COUNT, TRAIN)
+    stack.write_template(storage.root, settings)  # what cannot be sent is said before anybody is asked
     require_region(settings.emr.kms_key, find_regions(storage).bucket)
     for environment in environments:
         require_buildable(storage, environment)

@@ -11,7 +11,7 @@ from typing import Any
 
 from contract.errors import UsageError
 from contract.settings import EmrSettings
-from emr.access import ACCESS, STAGES, split_root
+from emr.access import ACCESS, split_root
 
 READ, WRITE = "kms:Decrypt", "kms:GenerateDataKey"
 KEY_USER = ["kms:Encrypt", READ, "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
@@ -38,9 +38,9 @@ def make_data_statements(of: str, settings: EmrSettings) -> list[dict[str, Any]]
     return make_statements("Key", settings, actions, "s3")
 
 
-def make_node_statements(of: str, settings: EmrSettings) -> list[dict[str, Any]]:
-    """Allows a stage's nodes the key of their disks and of EMR's logs, which no service asks for in their name."""
-    return make_statements("KeyOfDisks", settings, KEY_USER) if of in STAGES else []
+def make_node_statements(settings: EmrSettings) -> list[dict[str, Any]]:
+    """Allows a stage's nodes the key: for their data, and for disks and EMR's logs, for which no service asks in their name."""
+    return make_statements("Key", settings, KEY_USER)
 
 
 def make_service_statements(settings: EmrSettings) -> list[dict[str, Any]]:

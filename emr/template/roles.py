@@ -27,8 +27,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     for stage in STAGES:
         name = f"{stage.capitalize()}Role"
         more = make_picture_statements(settings.score_from, PARTITION_TEXT) if stage == "score" else []
-        more += [*key.make_data_statements(stage, settings), *key.make_node_statements(stage, settings),
-                 *key.make_certificate_statements(settings, PARTITION_TEXT)]
+        more += [*key.make_node_statements(settings), *key.make_certificate_statements(settings, PARTITION_TEXT)]
         made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root, PARTITION_TEXT), *more],
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {

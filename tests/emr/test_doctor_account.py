@@ -11,6 +11,8 @@ from contract.layout import MARKER
 from contract.storage import open_storage
 from emr import account, stack
 from emr.checks import account as surroundings
+from emr.template.size import write_short
+from emr.template.whole import make_template
 from pipeline import doctor
 from pipeline.checks import machine
 from tests.emr.conftest import put_packages
@@ -54,6 +56,8 @@ def root(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))  # test_account_checks.py
+    # Made of the form that a long template is sent in; test_emr_cli.py makes stacks of the plain one.
+    monkeypatch.setattr(stack, "write_template", lambda root, settings: write_short(make_template(root, settings), root))
     clients = {"emr": emr, "iam": FakeIam(boto3.client("iam"))}
     monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service) or boto3.client(service))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
