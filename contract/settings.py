@@ -10,9 +10,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contract.counts import ROLES
-from contract.demand_settings import DemandSettings
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
+from contract.sections.demands import DemandSettings
 
 
 class Section(Limited):

@@ -71,7 +71,7 @@ class DemandSettings(Limited):
     @classmethod
     def _tags_are_legal(cls, value: dict[str, str]) -> dict[str, str]:
         if len(value) > MOST_TAGS:
-            raise ValueError(f"expected at most {MOST_TAGS}, since AWS takes 50 and Trueup gives some of its own, got {len(value)}")
+            raise ValueError(f"expected at most {MOST_TAGS}, since AWS takes 50 and some are Trueup's own, got {len(value)}")
         for name, text in value.items():
             if why := _explain_bad_tag(name, text):
                 raise ValueError(f"{name!r}: {why}")
