@@ -3,15 +3,18 @@
 import json
 
 import boto3
+import pyarrow as pa
 import pytest
 from botocore import session
 from botocore.validate import ParamValidator
 from cfnlint.api import lint
+from pyarrow import parquet as pq
 
 from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import open_root
+from contract.stores.store import create_if_absent
 from emr import account, cli
 from emr.access import ACCESS, STAGES
 from emr.checks.key import check_bucket_key, check_key
@@ -228,3 +231,20 @@ def test_a_key_of_another_region_is_refused_before_anything_is_made(emr, moto_se
     key.require_region(None, "us-west-2")
     with pytest.raises(UsageError, match="a multi-region key has a replica there"):
         key.require_region(KEY, "us-west-2")
+
+
+def test_what_is_written_says_no_key_and_gets_the_buckets(s3_root, tmp_path):
+    """Bytes, files in parts, exclusive creations, and pyarrow's own writes, as datasets are written."""
+    client, (bucket, _, prefix) = boto3.client("s3"), s3_root.removeprefix("s3://").partition("/")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}, "BucketKeyEnabled": True}
+    client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    storage = open_root(s3_root, create=True)
+    (tmp_path / "large").write_bytes(bytes(9 << 20))
+    storage.put("images/ab/1.png", b"x")
+    storage.put_file("packages/x.tar.gz", tmp_path / "large")
+    create_if_absent(storage, "models/m/history/00000001.json", b"{}")
+    filesystem, base = storage.arrow()
+    pq.write_table(pa.table({"a": [1]}), f"{base}/datasets/d/part.parquet", filesystem=filesystem)
+    for entry in storage.list(""):
+        found = client.head_object(Bucket=bucket, Key=f"{prefix}/{entry.key}")
+        assert (found.get("ServerSideEncryption"), found.get("SSEKMSKeyId")) == ("aws:kms", KEY), entry.key
