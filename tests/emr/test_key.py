@@ -126,6 +126,9 @@ def test_clusters_ask_for_the_configuration_that_the_stack_makes(tmp_path):
     assert sent["SecurityConfiguration"] == found["Name"] and sent["LogEncryptionKmsKeyId"] == KEY
     other = made_request(tmp_path, "train", kms_key=KEY)["SecurityConfiguration"]
     assert other != found["Name"]  # EMR never changes one, so another one has another name
+    alone = configuration.make_configuration(EmrSettings(certificates="s3://certs/nodes.zip"))["EncryptionConfiguration"]
+    assert (alone["EnableAtRestEncryption"], alone["EnableInTransitEncryption"]) == (False, True)
+    assert "AtRestEncryptionConfiguration" not in alone
     without = resources(*[o for o in ALL if "certificates" not in o])["SecurityConfiguration"]["SecurityConfiguration"]
     assert without["EncryptionConfiguration"]["EnableInTransitEncryption"] is False
 

@@ -58,6 +58,14 @@ def find_texts(value):
         yield value
 
 
+def test_the_driver_reads_the_demands_as_they_were_set():
+    (container,) = made(*ALL, *RULES)["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
+    environment = {e["Name"]: e["Value"] for e in container["Environment"] if isinstance(e["Value"], str)}
+    found = load(env=environment).emr
+    assert (found.tags, found.role_path, found.permissions_boundary, found.certificates) == (
+        TAGS, PATH, BOUNDARY, "s3://certs/nodes.zip")
+
+
 def test_requests_name_roles_with_a_path_by_their_arn(tmp_path, monkeypatch):
     monkeypatch.setattr("emr.serverless.account.find_owner", lambda: OWNER)
     sent = made_request(tmp_path, "train", role_path=PATH)
