@@ -62,10 +62,17 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
 
 
 @stage_command("template")
-def template_command(settings: Settings) -> Outcome:
+@click.option("--key-policy", is_flag=True, help="The statements that the policy of emr.kms_key must have, instead.")
+def template_command(settings: Settings, key_policy: bool) -> Outcome:
     """Print the CloudFormation template of this root and these settings."""
+    from emr.security.key_policy import make_policy
     from emr.template.whole import make_template, write_body
 
+    if key_policy:
+        if settings.emr.kms_key is None:
+            raise UsageError("--key-policy: expected emr.kms_key, the ARN of a key; got none.")
+        statements = {"Statement": make_policy(settings.emr)}
+        return Outcome(document=statements, text=write_body(statements, indent=1))
     document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
     return Outcome(document=document, text=write_body(document, indent=1))
 
@@ -76,13 +83,19 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     """Create or update the stack, mark the root, build and upload the packages that are not there."""
     from emr import stack
     from emr.follow import print_line
+    from emr.job import find_regions
     from emr.needs import ENVIRONMENTS
-    from emr.package import publish_package
+    from emr.package import publish_package, require_buildable
+    from emr.security.key import require_region
 
-    storage = _require_s3(open_storage(settings.need_root()))
+    storage, environments = _require_s3(open_storage(settings.need_root())), () if no_packages else ENVIRONMENTS
+    stack.write_template(storage.root, settings)  # what cannot be sent is said before anybody is asked
+    require_region(settings.emr.kms_key, find_regions(storage).bucket)
+    for environment in environments:
+        require_buildable(storage, environment)
     state = stack.deploy(storage.root, settings, print_line)
     open_root(storage.root, create=True)
-    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in ENVIRONMENTS}
+    packages = {e: publish_package(storage, e, say=print_line).archive for e in environments}
     document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
     lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
     return Outcome(document=document, text="\n".join(lines))
