@@ -65,8 +65,8 @@ def spell(action):
 
 def make_table():
     schemas = json.loads((files("cfnlint") / "data/schemas/version.json").read_text())["schema_date"]
-    source = f"CloudFormation's resource schemas (handlers.*.permissions) of us-east-1, as cfn-lint {version('cfn-lint')} ships them"
-    return {"source": source, "published": schemas[:10], "written_by": "python -m tests.emr.handlers",
+    source = "handlers.*.permissions of CloudFormation's resource schemas, of us-east-1, as shipped by cfn-lint "
+    return {"source": source + version("cfn-lint"), "published": schemas[:10], "written_by": "python -m tests.emr.handlers",
             "types": {kind: read_handlers(kind) for kind in list_types()}}
 
 
