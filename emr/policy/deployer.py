@@ -84,4 +84,4 @@ def _merge(statements: Iterable[Statement]) -> Iterator[Statement]:
         first = found.setdefault(json.dumps(of, sort_keys=True), {**statement, "Action": []})
         first["Action"] = [*first["Action"], *statement["Action"]]
     for statement in found.values():
-        yield {**statement, "Action": drop_held(_fold(statement["Action"]))}
+        yield {**statement, "Action": drop_held(statement["Action"])}

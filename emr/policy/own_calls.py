@@ -43,7 +43,7 @@ def list_statements(root: str, settings: EmrSettings, resources: Resources, arns
     yield allow("Stack", [f"cloudformation:{verb}" for verb in STACK], [f"arn:{partition}:cloudformation:*:*:stack/{stack}/*"])
     # The packages of `deploy`, requests and answers of `run`, and what else the page does at this root by hand.
     yield allow("Root", OBJECTS, [f"{s3}/{prefix}*"])
-    yield allow("List", ["s3:ListBucket"], [s3])
+    yield allow("Bucket", ["s3:ListBucket"], [s3])
     yield allow("LinkedRoles", ["iam:CreateServiceLinkedRole"], [f"arn:{partition}:{LINKED}"],
                 {"StringEquals": {"iam:AWSServiceName": list_services(settings)}})
     yield from _follow(resources, partition)
@@ -69,7 +69,7 @@ def _follow(resources: Resources, partition: str) -> Iterator[Statement]:
 
 def _doctor(settings: EmrSettings, s3: str, arns: Mapping[str, Sequence[str]], partition: str) -> Iterator[Statement]:
     """Yields what only looking needs; whoever lacks it reads `not asked`."""
-    narrow = {"s3": ("List", [s3]), "iam": ("SeeLinkedRoles", [f"arn:{partition}:{LINKED}"]),
+    narrow = {"s3": ("Bucket", [s3]), "iam": ("SeeLinkedRoles", [f"arn:{partition}:{LINKED}"]),
               "ecr": ("Images", list_repositories(settings, partition))}
     for service, (sid, resources) in narrow.items():
         if resources:
@@ -92,7 +92,7 @@ def _by_hand(settings: EmrSettings, s3: str, arns: Mapping[str, Sequence[str]], 
     if settings.subnets:
         yield allow("TagNetwork", ["ec2:CreateTags"], ["*"], {"ForAllValues:StringEquals": {"aws:TagKeys": [POLICY_TAG]}})
     if settings.start_on != "schedule" and not settings.create_bucket:
-        yield allow("Notifications", ["s3:GetBucketNotification", "s3:PutBucketNotification"], [s3])
+        yield allow("Bucket", ["s3:GetBucketNotification", "s3:PutBucketNotification"], [s3])
 
 
 def list_repositories(settings: EmrSettings, partition: str) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from cfnlint.api import lint
@@ -267,3 +268,15 @@ def test_the_command_prints_it_and_writes_it(capsys, tmp_path, monkeypatch):
     assert [json.loads(p.read_text()) for p in written] == documents.split(policy_of("everything"))
     assert [p.name for p in written] == ["trueup-deployer-1.json", "trueup-deployer-2.json"]
     assert all(f"--policy-document file://{path}" in told for path in written)
+
+
+def test_the_page_shows_what_the_command_says(capsys, tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parents[2] / "docs/deploy.md").read_text()
+    labels = deployer.make_policy(ROOT, settings_of(*EVERYTHING, "emr.create_bucket=false"))["Statement"]
+    every = {s["Sid"] for name in ALL for s in policy_of(name)["Statement"]} | {s["Sid"] for s in labels}
+    rights = page.partition("## Rights of whoever deploys\n")[2].partition("\n## ")[0]
+    assert {sid for row in re.findall(r"^\| (`[^|]*)\|", rights, re.M) for sid in re.findall(r"`(\w+)`", row)} == every
+    monkeypatch.chdir(tmp_path)
+    Path("trueup.yaml").write_text(re.search(r"```yaml\n(# trueup\.yaml\n.*?)```", page, re.S)[1])
+    assert cli.main(["policy", "--write", "rights"]) == 0
+    assert f"```\n{capsys.readouterr().out}```" in page
