@@ -1,18 +1,24 @@
 """What our own commands ask of AWS, recorded while they run, is what the deployer's policy allows, and on what."""
 
+import re
+from pathlib import Path
+
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.client import BaseClient
 
 from emr import account, cli, made_network, package, stack
 from emr.checks import images
 from emr.policy import deployer
+from emr.policy.names import holds
 from pipeline import doctor
 from pipeline.checks import machine
-from tests.emr.handlers import settings_of
+from tests.emr.handlers import EVERYTHING, ROOT, settings_of
 from tests.emr.test_account_checks import DEFAULTS
 from tests.emr.test_deployer import allows
 from tests.emr.test_emr_cli import quick
+from tests.fakes.aws_client import model
 from tests.fakes.surroundings import FakeEcr, FakeQuotas, FakeReleases
 from tests.pipeline.roots import DAY, MODEL
 
@@ -107,3 +113,16 @@ def test_what_our_commands_ask_is_what_the_policy_allows(emr, moto_server, s3_ro
     wanted = {(action, resource, tuple(context.items())) for one in asked for action, resource, context in as_iam_sees(*one)}
     assert len({action for action, *_ in wanted}) > 20
     assert [one for one in sorted(wanted) if not allows(policy, one[0], one[1], **dict(one[2]))] == []
+
+
+def test_every_operation_that_emr_names_is_allowed():
+    """What no run here reaches as well: each word of our source that is an operation of a service which we call."""
+    sources = "".join(path.read_text() for path in (Path(__file__).resolve().parents[2] / "emr").rglob("*.py"))
+    words = set(re.findall(r"[\".]([a-z]+(?:_[a-z]+)+)\b", sources))
+    actions = {action for s in deployer.make_policy(ROOT, settings_of(*EVERYTHING))["Statement"] for action in s["Action"]}
+    named = {(SPELT.get(service, service), operation) for service in (
+        "cloudformation", "ec2", "ecr", "emr", "emr-serverless", "iam", "s3", "service-quotas")
+        for operation in model(service).operation_names if xform_name(operation) in words}
+    assert len(named) > 30
+    assert [f"{service}:{operation}" for service, operation in sorted(named)
+            if not any(holds(action, f"{service}:{operation}") for action in actions)] == []
