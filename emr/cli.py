@@ -2,6 +2,7 @@
 
     trueup emr plan [--predictions-per-day N]     what would be created and called; hours and dollars
     trueup emr template                           the CloudFormation template
+    trueup emr policy [--write FOLDER]            the rights of whoever deploys it
     trueup emr deploy                             the stack, the root and the packages
     trueup emr run --stage evaluate               one stage on a cluster of its own
     trueup emr status                             the stack, and clusters that live
@@ -75,6 +76,28 @@ def template_command(settings: Settings, key_policy: bool) -> Outcome:
         return Outcome(document=statements, text=write_body(statements, indent=1))
     document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
     return Outcome(document=document, text=write_body(document, indent=1))
+
+
+@stage_command("policy")
+@click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Write it into this folder, in as many documents as IAM's limit makes necessary.")
+def policy_command(settings: Settings, folder: Path | None) -> Outcome:
+    """Print the IAM policy of whoever deploys with these settings, for an administrator to attach. Calls nothing."""
+    from contract.stores.aws_region import find_partition, find_region
+    from emr.follow import print_line
+    from emr.policy import documents
+    from emr.policy.deployer import make_policy
+
+    region = find_region()
+    partition = find_partition(region) if region else "aws"
+    policy = make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition)
+    if folder is not None:
+        paths = documents.write_documents(policy, settings.emr.stack, folder)
+        return Outcome(document={"documents": [str(path) for path in paths]}, text=documents.write_commands(paths, partition))
+    if (parts := len(documents.split(policy))) > 1:
+        print_line(f"{documents.count_characters(policy)} characters: IAM takes {documents.MOST_CHARACTERS} in one managed "
+                   f"policy. --write FOLDER writes this one as {parts}.")
+    return Outcome(document=policy, text=documents.write_text(policy))
 
 
 @stage_command("deploy")
@@ -188,7 +211,7 @@ def _require_s3(storage: Storage) -> Storage:
     return storage
 
 
-for _command in (plan_command, template_command, deploy_command, run_command, status_command, destroy_command):
+for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command):
     group.add_command(_command)
 
 
