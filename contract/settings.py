@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from contract.counts import ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
+from contract.sections.demands import DemandSettings
 
 
 class Section(Limited):
@@ -187,7 +188,7 @@ class SparkSettings(Section):
 ON_EMR = ("evaluate", "dataset", "train", "assess", "score")  # stages that run on a cluster or on EMR Serverless
 
 
-class EmrSettings(Section):
+class EmrSettings(Section, DemandSettings):
     """Stages on transient EMR clusters (`trueup cycle --runner emr`, `trueup emr …`)."""
 
     stack: str = Field("trueup", pattern="^[a-z][a-z0-9-]{0,30}$", description="CloudFormation stack; roles are named by it")
@@ -255,6 +256,14 @@ class EmrSettings(Section):
     def _service_has_a_range(self) -> Self:
         if self.service_min > self.service_max:
             raise ValueError(f"service_min: {self.service_min}: expected at most service_max, which is {self.service_max}")
+        return self
+
+    @model_validator(mode="after")
+    def _encryption_is_of_one_hand(self) -> Self:
+        if self.certificates and self.security_configuration:
+            raise ValueError("certificates: expected no security_configuration beside it, which then names its own")
+        if self.kms_key and ":alias/" in self.kms_key and self.compute == "serverless":
+            raise ValueError("kms_key: expected the ARN of a key, not of an alias: EMR Serverless takes no alias")
         return self
 
     @model_validator(mode="after")

@@ -99,11 +99,12 @@ def make_picture_statements(places: Sequence[str], partition: str = "aws") -> li
     return statements
 
 
-def make_serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws") -> list[dict[str, Any]]:
-    """Allows the driver to make EMR Serverless applications with the stack's tag, and to look at or end those."""
+def make_serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws",
+                               path: str = "/") -> list[dict[str, Any]]:
+    """Allows the driver to make EMR Serverless applications with the stack's tag, and to look at or end those (roles: `path`)."""
     base = f"arn:{partition}:emr-serverless:*:{account}:/applications/*"
     ours = {"StringEquals": {"aws:ResourceTag/trueup:stack": stack}}
-    roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES if name not in NOT_ON_SERVERLESS]
+    roles = [f"arn:{partition}:iam::{account}:role{path}{stack}-{name}" for name in STAGES if name not in NOT_ON_SERVERLESS]
     statements = [
         _allow("Applications", ["emr-serverless:ListApplications"], ["*"]),
         _allow("MakeApplications", ["emr-serverless:CreateApplication", "emr-serverless:TagResource"], ["*"],
@@ -124,10 +125,10 @@ def make_serverless_statements(stack: str, account: str, image: str | None, part
     return [*statements, _allow("Image", reads, [repository])]
 
 
-def make_emr_statements(stack: str, account: str, partition: str = "aws") -> list[dict[str, Any]]:
-    """Allows the driver to make clusters with the stages' roles, and to look at or end those of its own stack."""
+def make_emr_statements(stack: str, account: str, partition: str = "aws", path: str = "/") -> list[dict[str, Any]]:
+    """Allows the driver to make clusters with the stages' roles (under `path`), and to look at or end those of its own stack."""
     cluster = f"arn:{partition}:elasticmapreduce:*:{account}:cluster/*"
-    roles = [f"arn:{partition}:iam::{account}:role/{stack}-{name}" for name in STAGES]
+    roles = [f"arn:{partition}:iam::{account}:role{path}{stack}-{name}" for name in STAGES]
     return [
         _allow("Clusters", ["elasticmapreduce:ListClusters"], ["*"]),
         _allow("Make", ["elasticmapreduce:RunJobFlow", "elasticmapreduce:AddTags"], ["*"],
@@ -136,7 +137,7 @@ def make_emr_statements(stack: str, account: str, partition: str = "aws") -> lis
                           "elasticmapreduce:TerminateJobFlows"], [cluster],
                {"StringEquals": {"elasticmapreduce:ResourceTag/trueup:stack": stack}}),
         _allow("PassNodes", ["iam:PassRole"], roles, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),
-        _allow("PassService", ["iam:PassRole"], [f"arn:{partition}:iam::{account}:role/{stack}-service"],
+        _allow("PassService", ["iam:PassRole"], [f"arn:{partition}:iam::{account}:role{path}{stack}-service"],
                {"StringLike": {"iam:PassedToService": "elasticmapreduce.amazonaws.com*"}}),
         # EMR makes its role for cleaning up when somebody has deleted it, by the rights of whoever asks for a cluster.
         _allow_linked_roles("LinkedRoles", (CLEANUP, SPOT), account, partition),

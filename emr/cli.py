@@ -2,6 +2,7 @@
 
     trueup emr plan [--predictions-per-day N]     what would be created and called; hours and dollars
     trueup emr template                           the CloudFormation template
+    trueup emr policy [--write FOLDER]            the rights of whoever deploys it
     trueup emr deploy                             the stack, the root and the packages
     trueup emr run --stage evaluate               one stage on a cluster of its own
     trueup emr status                             the stack, and clusters that live
@@ -62,12 +63,41 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
 
 
 @stage_command("template")
-def template_command(settings: Settings) -> Outcome:
+@click.option("--key-policy", is_flag=True, help="The statements that the policy of emr.kms_key must have, instead.")
+def template_command(settings: Settings, key_policy: bool) -> Outcome:
     """Print the CloudFormation template of this root and these settings."""
+    from emr.security.key_policy import make_policy
     from emr.template.whole import make_template, write_body
 
+    if key_policy:
+        if settings.emr.kms_key is None:
+            raise UsageError("--key-policy: expected emr.kms_key, the ARN of a key; got none.")
+        statements = {"Statement": make_policy(settings.emr)}
+        return Outcome(document=statements, text=write_body(statements, indent=1))
     document = make_template(_require_s3(open_storage(settings.need_root())).root, settings)
     return Outcome(document=document, text=write_body(document, indent=1))
+
+
+@stage_command("policy")
+@click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Write it into this folder, in as many documents as IAM's limit makes necessary.")
+def policy_command(settings: Settings, folder: Path | None) -> Outcome:
+    """Print the IAM policy of whoever deploys with these settings, for an administrator to attach. Calls nothing."""
+    from contract.stores.aws_region import find_partition, find_region
+    from emr.follow import print_line
+    from emr.policy import documents
+    from emr.policy.deployer import make_policy
+
+    region = find_region()
+    partition = find_partition(region) if region else "aws"
+    policy = make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition)
+    if folder is not None:
+        paths = documents.write_documents(policy, settings.emr.stack, folder)
+        return Outcome(document={"documents": [str(path) for path in paths]}, text=documents.write_commands(paths, partition))
+    if (parts := len(documents.split(policy))) > 1:
+        print_line(f"{documents.count_characters(policy)} characters: IAM takes {documents.MOST_CHARACTERS} in one managed "
+                   f"policy. --write FOLDER writes this one as {parts}.")
+    return Outcome(document=policy, text=documents.write_text(policy))
 
 
 @stage_command("deploy")
@@ -76,13 +106,19 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     """Create or update the stack, mark the root, build and upload the packages that are not there."""
     from emr import stack
     from emr.follow import print_line
+    from emr.job import find_regions
     from emr.needs import ENVIRONMENTS
-    from emr.package import publish_package
+    from emr.package import publish_package, require_buildable
+    from emr.security.key import require_region
 
-    storage = _require_s3(open_storage(settings.need_root()))
+    storage, environments = _require_s3(open_storage(settings.need_root())), () if no_packages else ENVIRONMENTS
+    stack.write_template(storage.root, settings)  # what cannot be sent is said before anybody is asked
+    require_region(settings.emr.kms_key, find_regions(storage).bucket)
+    for environment in environments:
+        require_buildable(storage, environment)
     state = stack.deploy(storage.root, settings, print_line)
     open_root(storage.root, create=True)
-    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in ENVIRONMENTS}
+    packages = {e: publish_package(storage, e, say=print_line).archive for e in environments}
     document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
     lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
     return Outcome(document=document, text="\n".join(lines))
@@ -175,7 +211,7 @@ def _require_s3(storage: Storage) -> Storage:
     return storage
 
 
-for _command in (plan_command, template_command, deploy_command, run_command, status_command, destroy_command):
+for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command):
     group.add_command(_command)
 
 

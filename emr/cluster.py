@@ -10,6 +10,7 @@ from typing import Any
 from contract.settings import EmrSettings
 from emr.memory import size_rank
 from emr.needs import MAPREDUCE, Need, Nodes
+from emr.security.configuration import name_configuration
 
 HOME = "/opt/trueup"  # where bootstrap.sh unpacks the environment, the same on every node
 PYTHON = "/usr/bin/python3.11"  # comes with EMR 7
@@ -66,6 +67,7 @@ class Cluster:
     log_uri: str
     tags: Mapping[str, str] = field(default_factory=dict)
     regions: Regions | None = None
+    owner: str = ""  # of roles with a path: arn:<partition>:iam::<account>, since a bare name says nothing of a path
 
     def to_request(self) -> dict[str, Any]:
         """Writes the arguments of RunJobFlow."""
@@ -76,7 +78,8 @@ class Cluster:
             "Instances": self._instances(), "Steps": [self.step.to_request()],
             "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
             "Configurations": make_configurations(self.need, self.nodes, settings, self.regions),
-            "ServiceRole": name_role(settings, "service"), "JobFlowRole": name_role(settings, self.need.stage),
+            "ServiceRole": self._name_role("role", "service"),
+            "JobFlowRole": self._name_role("instance-profile", self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(self._tags().items())],
         }
@@ -87,15 +90,20 @@ class Cluster:
             request["ManagedScalingPolicy"] = {"ComputeLimits": self._limits()}
         if self.nodes.gpu and settings.gpu_ami:
             request["CustomAmiId"] = settings.gpu_ami
-        if settings.security_configuration:
-            request["SecurityConfiguration"] = settings.security_configuration
+        if configuration := name_configuration(settings):
+            request["SecurityConfiguration"] = configuration
+        if settings.kms_key and ":alias/" not in settings.kms_key:  # EMR's logs do not follow the bucket's own default
+            request["LogEncryptionKmsKeyId"] = settings.kms_key
         return request
+
+    def _name_role(self, kind: str, of: str) -> str:
+        return f"{self.owner}:{kind}/{locate_role(self.settings, of)}" if self.owner else name_role(self.settings, of)
 
     def _applications(self) -> list[str]:
         return ["Hadoop"] if self.need.engine == MAPREDUCE else ["Hadoop", "Spark"]
 
     def _tags(self) -> dict[str, str]:
-        return {STACK_TAG: self.settings.stack, STAGE_TAG: self.need.stage, POLICY_TAG: "true", **self.tags}
+        return {**self.settings.tags, STACK_TAG: self.settings.stack, STAGE_TAG: self.need.stage, POLICY_TAG: "true", **self.tags}
 
     def _instances(self) -> dict[str, Any]:
         nodes = self.nodes
@@ -136,6 +144,11 @@ def make_fleet(kind: str, types: Sequence[str], on_demand: int = 0, spot: int = 
 def name_role(settings: EmrSettings, of: str) -> str:
     """Names a role or an instance profile as the template does."""
     return f"{settings.stack}-{of}"
+
+
+def locate_role(settings: EmrSettings, of: str) -> str:
+    """Writes a role's or an instance profile's name with its path, as it ends an ARN."""
+    return f"{settings.role_path[1:]}{name_role(settings, of)}"
 
 
 def make_configurations(need: Need, nodes: Nodes, settings: EmrSettings, regions: Regions | None = None) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contract.stores.store import Storage
-from emr.cluster import Package, name_role
+from emr.cluster import Package, locate_role
 from emr.follow import ClusterFollower
 from emr.job import make_cluster, read_emr_settings
 from emr.limits import START_MINUTES, find_job_minutes, find_minutes
@@ -40,6 +40,6 @@ def _run_on_serverless(storage: Storage, model: str, request: Request) -> Reply:
     minutes = find_job_minutes(settings, request.stage) + START_MINUTES
 
     def make(attempt: Attempt) -> Job:
-        return make_job(storage, request, attempt, settings, find_role_arn(name_role(settings, request.stage)))
+        return make_job(storage, request, attempt, settings, find_role_arn(locate_role(settings, request.stage)))
 
     return ServerlessFollower(storage, settings.poll_seconds, minutes=minutes).run(model, request, make)

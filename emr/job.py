@@ -12,6 +12,7 @@ from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Regions, Step
 from emr.needs import MAPREDUCE, choose_nodes, find_need
 from emr.requests import Attempt, Request
+from emr.security.key import require_region
 
 
 def make_request(stage: str, argv: Sequence[str], settings: Mapping[str, Any], run: str | None = None,
@@ -31,10 +32,11 @@ def read_emr_settings(settings: Mapping[str, Any]) -> EmrSettings:
 
 
 def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: Package,
-                 subnets: Sequence[str] = ()) -> Cluster:
+                 subnets: Sequence[str] = (), owner: str = "") -> Cluster:
     """Makes the cluster of one attempt. UsageError where an account's settings are missing.
 
-    `subnets`: those of a network that the stack made; default: those of the settings.
+    `subnets`: those of a network that the stack made; default: those of the settings. `owner`: of roles with a path, as
+    Cluster has it; default: whoever asks.
     """
     settings = read_emr_settings(request.settings)
     if subnets:
@@ -42,11 +44,19 @@ def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: 
     if not settings.subnets:
         raise UsageError("emr.subnets: expected the subnets that clusters may start in, got none. Name them in trueup.yaml: "
                          "`emr: {subnets: [subnet-…]}`, or let the stack make some: `emr: {create_network: true}`.")
-    need = find_need(request.stage, settings)
+    need, regions = find_need(request.stage, settings), find_regions(storage)
+    require_region(settings.kms_key, regions.bucket)
     tags = {RUN_TAG: request.run or "none"}
     return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),
                    Step(request.stage, write_command(storage.root, attempt.key, need.engine, need_region())), package, settings,
-                   storage.uri(layout.logs()), tags, find_regions(storage))
+                   storage.uri(layout.logs()), tags, regions,
+                   _find_owner(settings, owner))
+
+
+def _find_owner(settings: EmrSettings, owner: str) -> str:
+    from emr.serverless.account import find_owner
+
+    return "" if settings.role_path == "/" else owner or find_owner()
 
 
 def find_regions(storage: Storage) -> Regions:

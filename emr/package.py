@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from contract import jsonio, layout
-from contract.errors import NotFound, TrueupError, UsageError
+from contract.errors import NotFound, RootError, TrueupError, UsageError
 from contract.storage import read_json
 from contract.stores.store import Storage, create_if_absent
 from emr.cluster import Package
@@ -74,6 +74,21 @@ def publish_package(storage: Storage, environment: str, source: Path = HERE,
     named = layout.package(f"{environment}-of-{compute_fingerprint(source)}.json")
     create_if_absent(storage, named, jsonio.dumps(document))
     return find_package(storage, environment, source)
+
+
+def require_buildable(storage: Storage, environment: str, source: Path = HERE) -> None:
+    """Raises UsageError where the package is not there and cannot be built here, which `publish_package` would say too late.
+
+    Builds nothing, writes nothing. A root that is not there yet holds no packages.
+    """
+    try:
+        find_package(storage, environment, source)
+    except (PackageError, RootError):
+        try:
+            list_requirements(environment, source)
+        except UsageError as error:
+            raise UsageError(f"the {environment} package cannot be built here: {error} Nothing was made. Run the same command on "
+                             f"Linux x86-64, or --no-packages here and the same command without it there.") from error
 
 
 def compute_fingerprint(source: Path = HERE) -> str:

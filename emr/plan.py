@@ -7,7 +7,7 @@ from contract.errors import RootError
 from contract.settings import EmrSettings, Settings
 from contract.stores.aws_region import find_partition, need_region
 from contract.stores.store import Storage
-from emr.cluster import Package, name_role
+from emr.cluster import Package, locate_role
 from emr.costs.span import Span
 from emr.job import make_cluster, make_request
 from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_need, runs_on_serverless
@@ -45,12 +45,12 @@ def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], mod
     attempt = Attempt(storage, layout.step(model, f"{name}-<request>").format(1))
     entry = {"stage": name, "where": _describe_place(name, settings)}
     chosen = find_need(name, settings.emr)
+    owner = f"arn:{find_partition(need_region())}:iam::<account>"
     if runs_on_serverless(chosen, settings.emr):
-        role = f"arn:{find_partition(need_region())}:iam::<account>:role/{name_role(settings.emr, name)}"
-        asked = make_job(storage, request, attempt, settings.emr, role)
+        asked = make_job(storage, request, attempt, settings.emr, f"{owner}:role/{locate_role(settings.emr, name)}")
         return entry | {"create_application": asked.application, "start_job_run": asked.job}
-    sent = make_cluster(storage, request, attempt, packages[chosen.environment][0], name_subnets(settings.emr)).to_request()
-    return entry | {"run_job_flow": sent}
+    cluster = make_cluster(storage, request, attempt, packages[chosen.environment][0], name_subnets(settings.emr), owner)
+    return entry | {"run_job_flow": cluster.to_request()}
 
 
 def name_subnets(settings: EmrSettings) -> list[str]:

@@ -13,7 +13,8 @@ from contract.settings import EmrSettings
 from emr import account
 from emr.access import ACCESS, SERVICE, split_root
 from emr.account import AccountError, Caller
-from emr.cluster import name_role
+from emr.cluster import locate_role
+from emr.security.key import find_region, make_data_statements
 from emr.serverless.account import find_role_arn
 
 SOMETHING = "doctor"  # stands for `*` in a key
@@ -54,14 +55,28 @@ def check_roles(root: str, settings: EmrSettings) -> Iterator[Finding]:
 
 
 def _check_role(iam: Caller, of: str, root: str, settings: EmrSettings) -> Finding:
-    access, arn = ACCESS[of], find_role_arn(name_role(settings, of))
+    access, arn = ACCESS[of], find_role_arn(locate_role(settings, of))
     wanted = {"s3:GetObject": access.read, "s3:PutObject": access.write, "s3:DeleteObject": access.delete}
     refused = [f"{action} {key}" for action, keys in wanted.items() if keys
                for key, allowed in _simulate(iam, arn, root, action, keys).items() if not allowed]
+    refused += _list_refused_by_key(iam, arn, of, settings)
     never = [*FORBIDDEN, *([] if of == SERVICE else [LABELLED]),
              *([] if of == "driver" else [layout.live(SOMETHING), layout.history(SOMETHING).format(1)])]
     too_much = [f"s3:PutObject {key}" for key, allowed in _simulate(iam, arn, root, "s3:PutObject", never).items() if allowed]
     return Finding(of, tuple(refused), tuple(too_much))
+
+
+def _list_refused_by_key(iam: Caller, arn: str, of: str, settings: EmrSettings) -> list[str]:
+    """Lists what a role may not do with the key of the bucket, by S3; nothing without one, or where only its alias is known."""
+    if settings.kms_key is None or ":alias/" in settings.kms_key:
+        return []
+    service = {"ContextKeyName": "kms:ViaService", "ContextKeyType": "string",
+               "ContextKeyValues": [f"s3.{find_region(settings.kms_key)}.amazonaws.com"]}
+    actions = [action for statement in make_data_statements(of, settings) for action in statement["Action"]]
+    page = iam.call("simulate_principal_policy", PolicySourceArn=arn, ActionNames=actions, ResourceArns=[settings.kms_key],
+                    ContextEntries=[service])
+    return [f"{result['EvalActionName']} of emr.kms_key" for result in page["EvaluationResults"]
+            if "allowed" not in {decision for _, decision in _read_decisions(result)}]
 
 
 def _simulate(iam: Caller, arn: str, root: str, action: str, keys: Sequence[str]) -> dict[str, bool]:

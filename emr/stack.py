@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from contract.errors import TrueupError
 from contract.settings import Settings
 from emr.linked_roles import make_roles
-from emr.template.whole import make_template, write_body
+from emr.template.size import Body, write_fitting
+from emr.template.whole import make_template
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -27,11 +28,18 @@ def connect() -> "BaseClient":
     return get_session().client("cloudformation", region_name=need_region())
 
 
+def write_template(root: str, settings: Settings) -> Body:
+    """Writes what `deploy` sends; calls nothing. UsageError when settings contradict each other, or make too long a template."""
+    return write_fitting(make_template(root, settings), root)
+
+
 def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
     """Creates the stack, or updates it to the template of these settings; returns its state."""
     client, name = connect(), settings.emr.stack
-    text = write_body(make_template(root, settings))
-    arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    body = write_template(root, settings)
+    arguments = {"StackName": name, "TemplateBody": body.text, "Parameters": body.parameters,
+                 "Capabilities": ["CAPABILITY_NAMED_IAM"],
+                 "Tags": [{"Key": key, "Value": value} for key, value in sorted(settings.emr.tags.items())]}
     make_roles(settings.emr, say)  # after the template, which refuses settings that contradict each other
     state = read_state(name, client)
     if state is None:

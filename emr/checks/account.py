@@ -6,7 +6,7 @@ from contract.settings import EmrSettings, Settings
 from emr import account
 from emr.access import split_root
 from emr.account import AccountError, Caller
-from emr.checks import images, network, quotas
+from emr.checks import images, key, network, quotas
 from emr.checks.finding import ABSENT, BAD, OK, Finding, ask
 from emr.linked_roles import NAMES, list_services
 from emr.needs import SERVERLESS
@@ -17,6 +17,7 @@ ACTIONS = ("s3:GetBucketLocation", "elasticmapreduce:DescribeReleaseLabel", "iam
            "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables", "servicequotas:GetServiceQuota",
            "servicequotas:GetAWSDefaultServiceQuota", "servicequotas:ListServiceQuotas",
            "servicequotas:ListAWSDefaultServiceQuotas")
+OF_A_KEY = ("kms:DescribeKey", "kms:GetKeyPolicy", "s3:GetEncryptionConfiguration")  # asked with emr.kms_key only
 
 
 def check_surroundings(root: str, settings: Settings) -> Iterator[Finding]:
@@ -29,6 +30,9 @@ def check_surroundings(root: str, settings: Settings) -> Iterator[Finding]:
     yield from ask("subnets", lambda: check_network(chosen))
     for name, need in quotas.list_checks(settings):
         yield from ask(name, lambda need=need: quotas.check_quota(quotas.make_caller(), need))  # type: ignore[misc]
+    if chosen.kms_key:
+        yield from ask("key", lambda: key.check_key(chosen))
+        yield from ask("bucket's key", lambda: key.check_bucket_key(root, chosen))
     ecr = Caller(account.connect("ecr"), service="ECR")
     yield from ask("driver image", lambda: images.check_image(ecr, "driver image", chosen.driver_image))
     if chosen.compute == SERVERLESS:

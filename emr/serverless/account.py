@@ -114,5 +114,10 @@ def find_identity() -> dict[str, str]:
 
 def find_role_arn(role: str) -> str:
     """Finds the ARN of a role of this account."""
+    return f"{find_owner()}:role/{role}"
+
+
+def find_owner() -> str:
+    """Finds what the ARNs of this account's roles begin with: arn:<partition>:iam::<account>."""
     caller = find_identity()
-    return f"arn:{caller['Arn'].split(':')[1]}:iam::{caller['Account']}:role/{role}"
+    return f"arn:{caller['Arn'].split(':')[1]}:iam::{caller['Account']}"

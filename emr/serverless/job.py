@@ -17,6 +17,7 @@ from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG, Regions, na
 from emr.job import find_regions
 from emr.limits import find_job_minutes
 from emr.requests import Attempt, Request
+from emr.security.key import require_region
 from jvm import spark_conf
 
 VCPUS, MEMORY_GB, DISK_GB = 4, 16, 20  # of a worker; EMR Serverless has fixed ratios
@@ -36,7 +37,7 @@ def make_job(storage: Storage, request: Request, attempt: Attempt, settings: Emr
     if not settings.serverless_image:
         raise UsageError("emr.compute is serverless: expected emr.serverless_image, the image of its workers, got none. Build it "
                          "from emr/serverless.Dockerfile (docs/deploy.md), or set emr.compute to clusters.")
-    tags = {STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
+    tags = {**settings.tags, STACK_TAG: settings.stack, STAGE_TAG: request.stage, RUN_TAG: request.run or "none"}
     token = hashlib.sha256(f"{storage.root} {attempt.key}".encode()).hexdigest()
     application = _make_application(attempt, settings, token, tags)
     return Job(application, _make_job_run(storage, request, attempt, settings, role, token, tags))
@@ -50,7 +51,8 @@ def name_application(attempt: Attempt) -> str:
 
 def _make_application(attempt: Attempt, settings: EmrSettings, token: str, tags: Mapping[str, str]) -> dict[str, Any]:
     workers = settings.serverless_workers + 1  # and the driver
-    return {
+    disks = {"diskEncryptionConfiguration": {"encryptionKeyArn": settings.kms_key}} if settings.kms_key else {}
+    return disks | {
         "name": name_application(attempt), "releaseLabel": settings.release, "type": "SPARK", "clientToken": token,
         "architecture": "X86_64", "tags": dict(tags), "imageConfiguration": {"imageUri": settings.serverless_image},
         "autoStartConfiguration": {"enabled": True},
@@ -61,8 +63,9 @@ def _make_application(attempt: Attempt, settings: EmrSettings, token: str, tags:
 
 def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
          tags: Mapping[str, str]) -> dict[str, Any]:
-    wanted = request.settings.get("spark", {}).get("conf", {})
-    defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted, find_regions(storage))}
+    wanted, regions = request.settings.get("spark", {}).get("conf", {}), find_regions(storage)
+    require_region(settings.kms_key, regions.bucket)
+    defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted, regions)}
     return {
         "clientToken": token, "name": attempt.name[:256], "executionRoleArn": role, "mode": "BATCH", "tags": dict(tags),
         "executionTimeoutMinutes": find_job_minutes(settings, request.stage), "retryPolicy": {"maxAttempts": 1},
@@ -70,7 +73,16 @@ def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings
                                       "entryPointArguments": ["--root", storage.root, "--request", attempt.key]}},
         "configurationOverrides": {
             "applicationConfiguration": [defaults],
-            "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": storage.uri(layout.logs())}}}}
+            "monitoringConfiguration": _make_monitoring(storage, settings)}}
+
+
+def _make_monitoring(storage: Storage, settings: EmrSettings) -> dict[str, Any]:
+    """Logs go to the bucket, and for 30 days to a place of EMR Serverless's own (managed), which has its own key unless told."""
+    place = {"logUri": storage.uri(layout.logs())}
+    if settings.kms_key is None:
+        return {"s3MonitoringConfiguration": place}
+    own = {"encryptionKeyArn": settings.kms_key}
+    return {"s3MonitoringConfiguration": place | own, "managedPersistenceMonitoringConfiguration": {"enabled": True} | own}
 
 
 def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any], regions: Regions) -> dict[str, str]:

@@ -38,7 +38,8 @@ def define_machine(settings: Settings, network: dict[str, Any]) -> dict[str, Any
     """Writes the machine in Amazon States Language: wait for the labels, run, choose, tell."""
     run = {"Type": "Task", "Resource": sub("arn:${AWS::Partition}:states:::ecs:runTask.sync"), "TimeoutSeconds": WEEK,
            "Arguments": {"LaunchType": "FARGATE", "Cluster": "${Cluster}", "TaskDefinition": "${Task}",
-                         "NetworkConfiguration": network},
+                         "NetworkConfiguration": network,
+                         **({"PropagateTags": "TASK_DEFINITION"} if settings.emr.tags else {})},
            # ECS is not to be reached; a task that ran and failed is told apart by its exit code.
            "Retry": [{"ErrorEquals": ["ECS.AmazonECSException", "ECS.ServerException"], "IntervalSeconds": 60,
                       "MaxAttempts": 3, "BackoffRate": 2}],

@@ -46,7 +46,8 @@ def list_endpoints(settings: EmrSettings, service: bool = False) -> list[str]:
     """Lists the services that need an interface endpoint; empty with a NAT gateway, or without a network of ours."""
     if not settings.create_network or settings.nat:
         return []
-    calls = {*DRIVER_CALLS, *(SERVERLESS_CALLS if settings.compute == SERVERLESS else ()), *(SERVICE_CALLS if service else ())}
+    calls = {*DRIVER_CALLS, *(SERVERLESS_CALLS if settings.compute == SERVERLESS else ()), *(SERVICE_CALLS if service else ()),
+             *(("sts",) if settings.role_path != "/" else ())}  # likewise: roles with a path are named by their ARN
     return sorted(calls)
 
 

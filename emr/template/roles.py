@@ -10,6 +10,7 @@ from emr.access import (
     make_statements,
 )
 from emr.needs import NOT_ON_SERVERLESS, SERVERLESS
+from emr.security import key
 from emr.template.parts import ACCOUNT, Resource, allow, make_role, sub
 
 ACCOUNT_TEXT, PARTITION_TEXT = "${AWS::AccountId}", "${AWS::Partition}"
@@ -20,23 +21,27 @@ SERVERLESS_TRUST = ({"Effect": "Allow", "Principal": {"Service": "emr-serverless
 
 def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     """Makes roles and instance profiles; their names are what emr/cluster.py asks for."""
-    stack = settings.stack
+    stack, path = settings.stack, settings.role_path
     serverless = settings.compute == SERVERLESS
     made: dict[str, Resource] = {}
     for stage in STAGES:
         name = f"{stage.capitalize()}Role"
         more = make_picture_statements(settings.score_from, PARTITION_TEXT) if stage == "score" else []
+        more += [*key.make_node_statements(settings), *key.make_certificate_statements(settings, PARTITION_TEXT)]
         made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root, PARTITION_TEXT), *more],
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
-    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role/{stack}-{stage}") for stage in STAGES]
+    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role{path}{stack}-{stage}") for stage in STAGES]
     made["ServiceRole"] = make_role(
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
-        [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}})],
+        [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),
+         *key.make_service_statements(settings)],
         [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2")])
-    made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", make_statements(SERVICE, root, PARTITION_TEXT))
+    made["ServeRole"] = make_role(f"{stack}-{SERVICE}", "ecs-tasks.amazonaws.com", [
+        *make_statements(SERVICE, root, PARTITION_TEXT), *key.make_data_statements(SERVICE, settings)])
     made["DriverRole"] = make_role(f"{stack}-driver", "ecs-tasks.amazonaws.com", [
-        *make_statements("driver", root, PARTITION_TEXT), *make_emr_statements(stack, ACCOUNT_TEXT, "${AWS::Partition}"),
-        *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, "${AWS::Partition}") if serverless else [])])
+        *make_statements("driver", root, PARTITION_TEXT), *make_emr_statements(stack, ACCOUNT_TEXT, PARTITION_TEXT, path),
+        *(make_serverless_statements(stack, ACCOUNT_TEXT, settings.serverless_image, PARTITION_TEXT, path) if serverless else []),
+        *key.make_data_statements("driver", settings), *(key.make_serverless_statements(settings) if serverless else [])])
     return made

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from contract.errors import UsageError
-from contract.settings import Settings
+from contract.settings import EmrSettings, Settings
+from emr.security.key import READ, WRITE, make_statements
 from emr.template.failures import QUEUE
 from emr.template.machine import define_machine
 from emr.template.network import make_task_network, name_made_subnets
@@ -63,10 +64,12 @@ def make_environment(root: str, settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _allow_task() -> list[dict[str, Any]]:
+def _allow_task(settings: EmrSettings) -> list[dict[str, Any]]:
+    tasks = sub(f"arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task/{settings.stack}/*")
+    tag = [allow(["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": "RunTask"}})] if settings.tags else []
     return [allow(["ecs:RunTask"], [ref("DriverTask")]),
             allow(["iam:PassRole"], [arn("DriverRole"), arn("ExecutionRole")],
-                  {"StringLike": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}})]
+                  {"StringLike": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}), *tag]
 
 
 def _make_machine(settings: Settings) -> dict[str, Resource]:
@@ -74,9 +77,9 @@ def _make_machine(settings: Settings) -> dict[str, Resource]:
     rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/StepFunctionsGetEventsForECSTaskRule"
     watch = [allow(["ecs:StopTask", "ecs:DescribeTasks"], ["*"]),
              allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [sub(rule)]),
-             allow(["sns:Publish"], [ref("Topic")])]
+             allow(["sns:Publish"], [ref("Topic")]), *make_statements("KeyOfTopic", settings.emr, [READ, WRITE], "sns")]
     return {
-        "MachineRole": make_role(f"{settings.emr.stack}-machine", "states.amazonaws.com", [*_allow_task(), *watch]),
+        "MachineRole": make_role(f"{settings.emr.stack}-machine", "states.amazonaws.com", [*_allow_task(settings.emr), *watch]),
         "Machine": Resource("AWS::StepFunctions::StateMachine", {
             "StateMachineName": f"{settings.emr.stack}-cycle", "RoleArn": arn("MachineRole"),
             "Definition": define_machine(settings, make_task_network(settings.emr)),
@@ -90,11 +93,13 @@ def _make_schedule(settings: Settings) -> dict[str, Resource]:
         statements = [allow(["states:StartExecution"], [ref("Machine")])]
         target: dict[str, Any] = {"Arn": ref("Machine")}
     else:
-        statements = _allow_task()
+        statements = _allow_task(chosen)
         target = {"Arn": arn("DriverCluster"), "EcsParameters": {
             "LaunchType": "FARGATE", "TaskDefinitionArn": ref("DriverTask"),
-            "NetworkConfiguration": make_task_network(settings.emr)}}
-    statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)])]
+            "NetworkConfiguration": make_task_network(settings.emr),
+            **({"PropagateTags": "TASK_DEFINITION"} if chosen.tags else {})}}
+    statements = [*statements, allow(["sqs:SendMessage"], [arn(QUEUE)]),
+                  *make_statements("KeyOfQueue", chosen, [READ, WRITE], "sqs")]
     return {
         "SchedulerRole": make_role(f"{chosen.stack}-scheduler", "scheduler.amazonaws.com", statements, condition=OWN_ACCOUNT),
         "Schedule": Resource("AWS::Scheduler::Schedule", {

@@ -11,9 +11,11 @@ import pytest
 from contract import layout, samples
 from contract.errors import DONE
 from contract.registry import Registry
+from contract.settings import EmrSettings
 from contract.storage import open_root
 from emr import access, step
 from emr.requests import Request, add_attempt
+from emr.security import key
 from pipeline import cycle
 from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
@@ -23,6 +25,8 @@ from tests.inference.pictures import picture
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, write_version
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 SETTINGS = {"evaluate": {"engine": "embedded"}, "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
 
 
@@ -72,6 +76,9 @@ def check(of, root, requests):
     assert [request for request, found in by.items() if not found] == []
     used = {pair for found in by.values() for pair in found}
     assert [(s["Sid"], r) for s in statements for r in s["Resource"] if (s["Sid"], r) not in used] == []
+    # With a key of one's own S3 asks the key on behalf of whoever reads or writes.
+    needed = {OF_KEY[request.action] for request in requests if request.action in OF_KEY}
+    assert needed == {a for s in key.make_data_statements(of, EmrSettings(kms_key=KEY)) for a in s["Action"]}
 
 
 def test_an_evaluation_asks_what_its_role_allows(server, root):
@@ -132,12 +139,12 @@ def test_only_the_driver_moves_the_pointer():
     assert may == {"driver"}
 
 
-@pytest.mark.parametrize(("key", "who"), [
+@pytest.mark.parametrize(("name", "who"), [
     ("predictions/dt=2026-11-10/w-1-1.parquet", ["score", "serve"]), ("images/ab/abc.jpg", ["score", "serve"]),
     ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", []),
     ("samples/m/gold/known/i/1.json", []), ("samples/m/gold/judged/who/i.json", ["serve"])])
-def test_keys_and_packages_are_written_by_none_and_rows_by_few(key, who):
-    request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{key}")
+def test_keys_and_packages_are_written_by_none_and_rows_by_few(name, who):
+    request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{name}")
     assert [of for of in access.ACCESS if allowing(access.make_statements(of, "s3://my-bucket/pre"), request)] == who
 
 

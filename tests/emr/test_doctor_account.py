@@ -11,10 +11,13 @@ from contract.layout import MARKER
 from contract.storage import open_storage
 from emr import account, stack
 from emr.checks import account as surroundings
+from emr.template.size import write_short
+from emr.template.whole import make_template
 from pipeline import doctor
 from pipeline.checks import machine
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, allowing
+from tests.emr.test_key import KEY
 
 ROLES = ["evaluate", "dataset", "train", "assess", "score", "driver"]
 
@@ -31,7 +34,7 @@ class FakeIam:
         self.client = client
         self.create_service_linked_role = client.create_service_linked_role
 
-    def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, Marker="0"):
+    def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, Marker="0", ContextEntries=()):
         try:
             found = self.client.get_role_policy(RoleName=PolicySourceArn.rpartition("/")[2], PolicyName="access")
         except ClientError:
@@ -39,9 +42,9 @@ class FakeIam:
         document = found["PolicyDocument"]  # what CloudFormation made is text in moto
         document = yaml.safe_load(document) if isinstance(document, str) else document
         statements = [{"Sid": "", **s} for s in document["Statement"]]
-        results = [{"EvalActionName": ActionNames[0], "EvalResourceName": arn, "EvalDecision":
-                    "allowed" if allowing(statements, Asked(ActionNames[0], arn)) else "implicitDeny"}
-                   for arn in ResourceArns[int(Marker):int(Marker) + 3]]
+        results = [{"EvalActionName": action, "EvalResourceName": arn, "EvalDecision":
+                    "allowed" if allowing(statements, Asked(action, arn)) else "implicitDeny"}
+                   for action in ActionNames for arn in ResourceArns[int(Marker):int(Marker) + 3]]
         return {"EvaluationResults": results, "IsTruncated": int(Marker) + 3 < len(ResourceArns), "Marker": str(int(Marker) + 3)}
 
 
@@ -54,6 +57,8 @@ def root(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))  # test_account_checks.py
+    # Made of the form that a long template is sent in; test_emr_cli.py makes stacks of the plain one.
+    monkeypatch.setattr(stack, "write_template", lambda root, settings: write_short(make_template(root, settings), root))
     clients = {"emr": emr, "iam": FakeIam(boto3.client("iam"))}
     monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service) or boto3.client(service))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0
@@ -76,6 +81,12 @@ def test_an_account_is_looked_at_role_by_role(root, capsys, monkeypatch):
     assert "refused: s3:GetObject trueup.json" in found["role train"]["found"]
     assert "should not be: s3:PutObject packages/train-0.tar.gz" in found["role train"]["found"]
     assert "no such role" in found["role assess"]["found"] and "SimulatePrincipalPolicy" in found["role assess"]["do"]
+    found = checks(capsys, *options, "--set", f"emr.kms_key={KEY}", code=1)
+    assert found["role driver"]["found"] == "refused: kms:Decrypt of emr.kms_key, kms:GenerateDataKey of emr.kms_key"
+    statement = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [KEY]}
+    iam.put_role_policy(RoleName="doc-driver", PolicyName="access", PolicyDocument=json.dumps({
+        "Version": "2012-10-17", "Statement": [statement]}))
+    assert "kms" not in checks(capsys, *options, "--set", f"emr.kms_key={KEY}", code=1)["role driver"]["found"]
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "SimulatePrincipalPolicy")
     monkeypatch.setattr(FakeIam, "simulate_principal_policy", lambda self, **_: (_ for _ in ()).throw(denied))
     found = checks(capsys, *options)  # whoever may not ask knows of nothing bad

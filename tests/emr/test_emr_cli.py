@@ -2,12 +2,13 @@
 
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import boto3
 import pytest
 
-from emr import cli, needs, package, stack
+from emr import cli, needs, package, requirements, stack
 from emr.package import write_archive
 from tests.pipeline.roots import DAY, MODEL, make_root
 
@@ -50,6 +51,20 @@ def test_an_account_is_filled_and_emptied_again(account, capsys):
     gone = told(capsys, "destroy", "--yes", "--root", root, *EMR, *name)
     assert gone["state"] in ("deleted", "DELETE_COMPLETE")
     assert "mine-driver" not in {r["RoleName"] for r in boto3.client("iam").list_roles()["Roles"]}
+
+
+def test_where_packages_cannot_be_built_nothing_is_made(account, capsys, monkeypatch):
+    def on_a_mac(name, of=requirements.distribution):
+        if name.startswith(("nvidia-", "torch")):  # CUDA's wheels are for Linux
+            raise PackageNotFoundError(name)
+        return of(name)
+
+    monkeypatch.setattr(requirements, "distribution", on_a_mac)
+    root, options = "s3://bucket-of-a-mac/pre", [*EMR, "--set", "emr.stack=mac"]
+    said = told(capsys, "deploy", "--root", root, *options, code=2)["error"]["message"]
+    assert "expected it to be installed here" in said and "Nothing was made" in said and "Linux" in said
+    assert told(capsys, "status", "--root", root, *options)["state"] is None
+    assert told(capsys, "deploy", "--no-packages", "--root", root, *options)["state"] == "CREATE_COMPLETE"
 
 
 def test_destroy_asks_first(account, capsys):

@@ -4,11 +4,14 @@ Requests are checked, and faults are told, as tests/fakes/aws_client.py says. To
 same one gives the same application or job again.
 """
 
+from datetime import UTC, datetime
+
 from botocore.exceptions import ClientError
 
 from tests.fakes.aws_client import FakeClient
 
 ENDED = ("SUCCESS", "FAILED", "CANCELLED")
+BEGAN = datetime.now(UTC)
 
 
 class FakeServerless(FakeClient):
@@ -60,7 +63,7 @@ class FakeServerless(FakeClient):
             application["state"] = "STARTED"  # by autoStartConfiguration
             number = f"00j{len(self.jobs) + 1:013d}"
             self.jobs[number] = {"jobRunId": number, "applicationId": applicationId, "state": "SUBMITTED",
-                                 "stateDetails": "-", "worked": False, **request}
+                                 "stateDetails": "-", "worked": False, "createdAt": BEGAN, **request}
             self.tokens[key] = number
         return {"applicationId": applicationId, "jobRunId": self.tokens[key], "arn": "arn"}
 

@@ -1,0 +1,1 @@
+"""Sections of the settings that are pages of their own."""
