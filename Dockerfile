@@ -10,7 +10,7 @@ FROM ${BASE}
 RUN useradd --create-home --uid 1000 trueup && install -d -o trueup -g trueup -m 0700 /outbox
 WORKDIR /trueup
 # What changes seldom comes first: a change of code builds the last two layers only.
-COPY tools/ tools/
+COPY tools/install_extras.py tools/pip_settings.py tools/trim_torch.py tools/
 COPY setup.py requirements.lock ./
 ARG EXTRA=emr
 ARG TORCH=locked

@@ -7,7 +7,7 @@ FROM ${BASE}
 USER root
 RUN dnf install -y python3.11 python3.11-pip && dnf clean all
 # What changes seldom comes first: a change of code builds the last layers only.
-COPY tools/ /usr/src/trueup/tools/
+COPY tools/install_extras.py tools/pip_settings.py tools/trim_torch.py /usr/src/trueup/tools/
 COPY setup.py requirements.lock /usr/src/trueup/
 ARG TORCH=locked
 # Spark, its Python half and its Java are the image's; a second one on the path would be another version.

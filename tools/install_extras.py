@@ -1,4 +1,4 @@
-"""Install into an image what extras of setup.py require, at the lock's versions. Run by the Dockerfiles, before any code is there.
+"""Install into an image what extras of setup.py require, at the lock's versions. The Dockerfiles run it before they copy code.
 
     python3 tools/install_extras.py --python .venv/bin/python emr
     python3.11 tools/install_extras.py --target /opt/trueup --without pyspark evaluate train
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 CERTIFICATES = Path("/run/secrets/ca")
 BUILD = ("setuptools", "wheel")  # what our own package is built with, when nothing can be fetched any more
-# triton compiles for a GPU; of the rest torch says at its import what it needs.
-GPU_ONLY = ("triton", "cuda-bindings", "cuda-pathfinder")
+# What a choice of torch leaves out before anything is installed. triton compiles for a GPU; trim_torch.py does the rest.
+LEFT_OUT = {"trimmed": ("triton", "cuda-bindings", "cuda-pathfinder"), "none": ("torch", "torchvision")}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     if CERTIFICATES.is_file():
         os.environ.update(PIP_CERT=str(CERTIFICATES), SSL_CERT_FILE=str(CERTIFICATES))
     wanted = read_requirements(asked.extras)
-    without = [*asked.without, *(GPU_ONLY if asked.torch == "trimmed" else ())]
+    without = [*asked.without, *LEFT_OUT.get(asked.torch, ())]
     with tempfile.TemporaryDirectory() as folder:
         install(asked, wanted, without, Path(folder))
     if asked.torch == "trimmed" and any(line.startswith("torch==") for line in wanted):
@@ -48,8 +48,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, help="the Python of the environment to install into")
     parser.add_argument("--target", help="a folder to install into instead")
     parser.add_argument("--without", action="append", default=[], help="a package to leave out, with all that only it requires")
-    parser.add_argument("--torch", choices=("locked", "cpu", "trimmed"), default="locked",
-                        help="as locked (CUDA); PyTorch's build for CPUs, from its own index; or locked without most of CUDA")
+    parser.add_argument("--torch", choices=("locked", "cpu", "trimmed", "none"), default="locked", help="as locked (CUDA); "
+                        "PyTorch's build for CPUs, from its own index; locked without what a CPU never opens; or none at all")
     return parser.parse_args(arguments)
 
 
@@ -83,8 +83,9 @@ def install(asked: argparse.Namespace, wanted: list[str], without: list[str], fo
     settings = pip_settings.for_uv(pip_settings.read(sys.executable), dict(os.environ))
     done = subprocess.run(command, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"} | settings)
     if done.returncode:
-        sys.exit(f"uv ended with code {done.returncode} (above). Expected every package of {', '.join(asked.extras)} on the index: "
-                 "hand pip's settings to the build with --secret id=pip,src=… (docs/deploy.md).")
+        sys.exit(f"uv ended with code {done.returncode}, as said above. Expected the index to have every package of "
+                 f"{', '.join(asked.extras)}. For another index hand pip's settings to the build: --secret id=pip,src=pip.conf "
+                 "(docs/deploy.md).")
 
 
 if __name__ == "__main__":
