@@ -29,7 +29,7 @@ COPY metrics/ metrics/
 COPY pipeline/ pipeline/
 COPY training/ training/
 # Compiled here, because the user who runs it may write nothing but /outbox and /tmp.
-RUN PYTHONWARNINGS=ignore .venv/bin/pip install --quiet --no-cache-dir --no-index --no-deps --no-build-isolation -C editable_mode=compat --editable . \
+RUN PYTHONWARNINGS=ignore .venv/bin/pip install --quiet --no-cache-dir --no-index --no-deps --no-build-isolation --config-settings editable_mode=compat --editable . \
     && .venv/bin/python -m compileall -q command contract emr inference jobs jvm metrics pipeline training
 ENV PATH=/trueup/.venv/bin:/usr/local/bin:/usr/bin:/bin TRUEUP_SERVE_OUTBOX=/outbox
 VOLUME /outbox

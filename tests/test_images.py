@@ -73,7 +73,7 @@ def test_the_drivers_container_carries_a_cycle(images, driver, s3_root, tmp_path
 @pytest.fixture(scope="module")
 def served(images):
     """The service's image. PyTorch's build for CPUs is on an index of its own, which is not everywhere: the lock's, trimmed."""
-    need_room(images, "trueup-service", gigabytes=8)
+    need_room(images, "trueup-service", gigabytes=17)
     image = images.build("trueup-service", "Dockerfile", images.debian(), EXTRA="serve", TORCH="trimmed")
     show_sizes(images, image)
     return image
