@@ -17,7 +17,8 @@ from emr.serverless.job import make_job
 from emr.template import service, service_instances
 from inference.keys import KeyRing
 from tests import tiny_root
-from tests.image_builder import Container, Images, make_spark_base, need_room
+from tests.container import Container
+from tests.image_builder import Images, make_spark_base, need_room
 from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
@@ -53,6 +54,18 @@ def driver(images):
     image = images.build("trueup-driver", "Dockerfile", images.debian())
     show_sizes(images, image)
     return image
+
+
+def test_the_image_keeps_nothing_of_how_it_was_built(images, driver):
+    with Container(images, driver, {}) as container:
+        assert not (container.disk / "etc/pip.conf").exists() and not list((container.disk / "run/secrets").glob("*"))
+        assert not list((container.disk / "var/cache/uv").glob("*")) and not (container.disk / "root/.cache").exists()
+        assert not list((container.disk / "trueup/.venv").glob("**/uv"))
+    recorded = json.dumps(images.inspect(driver))
+    assert not [word for word in ("index-url", "://", "trusted-host") if word in recorded]
+    images.build("trueup-driver", "Dockerfile", images.debian())
+    (step,) = [part for part in images.said.split("\nSTEP ") if "install_extras.py --" in part]
+    assert "--> Using cache" in step
 
 
 def test_the_drivers_container_carries_a_cycle(images, driver, s3_root, tmp_path):
@@ -123,6 +136,7 @@ def is_ready(client: httpx.Client) -> bool:
 @pytest.fixture(scope="module")
 def workers(images):
     """The image of EMR Serverless's workers; without torch, which its jobs of counting and datasets do not import."""
+    need_room(images, "trueup-serverless", gigabytes=6)
     image = images.build("trueup-serverless", "emr/serverless.Dockerfile", make_spark_base(images), TORCH="none")
     show_sizes(images, image)
     return image
