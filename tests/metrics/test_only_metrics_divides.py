@@ -66,6 +66,7 @@ ELSEWHERE = {
         pipeline/running/emr.py _is_little
         tools/preflight.py main
         tools/preflight.py problems
+        tools/trim_torch.py main
         training/assess.py text
         training/feed/cache.py PictureCache.__init__
         """,
