@@ -176,6 +176,16 @@ class CycleSettings(Section):
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 
 
+class CompactSettings(Section):
+    """How `trueup compact` puts a day's files into few."""
+
+    files: int = Field(4, ge=2, description="fewest small files of a day and table that are put together")
+    part_mib: int = Field(128, ge=1, le=1024, description="size of a packed file; files of more than half of it stay")
+    after_days: int = Field(2, ge=0, description="days are left alone until they are so old, unless they are named")
+    grace_hours: float = Field(24.0, ge=0, description="how long files stay that a reader may have listed; only then do "
+                               "other programs see the packed one instead")
+
+
 class SparkSettings(Section):
     """Spark, wherever a stage uses it; `--spark-conf` goes before."""
 
@@ -287,6 +297,7 @@ class Settings(Section):
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()
     cycle: CycleSettings = CycleSettings()
+    compact: CompactSettings = CompactSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)

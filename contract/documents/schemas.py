@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.documents.card import Card
+from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
@@ -26,6 +27,7 @@ from contract.samples import Sample
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {
     "card": (Card, "models/<model>/versions/<version>/card.json"),
+    "compaction": (Compaction, "<predictions or labels>/dt=<day>/_compacted/<n>.json"),
     "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),

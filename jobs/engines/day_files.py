@@ -15,9 +15,9 @@ from contract import layout
 from contract.days import split_folders
 from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, TableSchema
-from contract.rows.listing import list_folder
+from contract.rows.listing import RowFile, list_folder
 from contract.rows.reading import read_columns
-from contract.stores.store import Entry, Storage
+from contract.stores.store import Storage
 from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
 
 if TYPE_CHECKING:
@@ -106,20 +106,20 @@ def slice_columns(expression: str) -> tuple[str, ...]:
 
 def list_day(storage: Storage, day: str) -> DayFiles:
     """A day's files by their listing alone: keys, sizes and etags, enough for the fingerprint; no footer is read."""
-    tables = [tuple(RawFile(e.key, e.size, e.etag, 0, 0, {}) for e in _objects(storage, table, day))
+    tables = [tuple(RawFile(e.key, e.size, e.etag, 0, 0, {}, made_of=e.made_of) for e in _objects(storage, table, day))
               for table in (layout.PREDICTIONS, layout.LABELS)]
     return DayFiles(day, *tables)
 
 
-def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
+def _objects(storage: Storage, table: str, day: str) -> list[RowFile]:
     """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
     folder = layout.day_folder(table, day)
-    entries = list_folder(storage, table, day)
+    files, entries = list_folder(storage, table, day)
     deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _is_hidden(e.key[len(folder):])]
     if deeper:
         log.warning("not counted: %s%s: files of rows lie in the day's folder itself, not below it.", deeper[0],
                     f" and {len(deeper) - 1} more" if deeper[1:] else "")
-    return [e for e in entries if layout.holds_rows(e.key)]
+    return files
 
 
 def _is_hidden(path: str) -> bool:
@@ -227,7 +227,7 @@ def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequenc
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
     return RawFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
-                    _count_values(metadata, columns))
+                    _count_values(metadata, columns), file.made_of)
 
 
 def _count_values(metadata: "pq.FileMetaData", columns: Container[str]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contract import jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
 from contract.errors import UsageError
-from contract.rows.listing import fingerprint
+from contract.rows.listing import Name, fingerprint
 from contract.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class RawFile:
     `columns` maps each column that the file has, and that we use, to its stored pyarrow type; a used column that is not
     in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
     which engines that ignore case must not mix up. `values` counts the values in the used columns, of lists the elements.
+    `made_of`: the files that a packed one stands for (contract/rows/listing.py).
     """
 
     key: str
@@ -36,6 +37,7 @@ class RawFile:
     columns: Mapping[str, "pa.DataType"]
     clashing: bool = False
     values: int = 0
+    made_of: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True)
