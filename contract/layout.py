@@ -102,6 +102,11 @@ def find_compaction(key: str) -> re.Match[str] | None:
     return re.search(r"/_compacted/(?P<number>\d{8})(-[0-9a-f]{8}-\d+)?\.(?P<ending>json|parquet)$", key)
 
 
+def expiry(day: str, document: Literal["rows", "pictures", "pictures-done"]) -> str:
+    """What says that a day's rows or pictures went by age (contract/documents/expiry.py); hidden, and keeps the day's folder."""
+    return f"{day_folder(PREDICTIONS, day)}_expired/{document}.json"
+
+
 def image(sha256: str, extension: str) -> str:
     """`images/ab/abcdef….jpg`."""
     return f"images/{sha256[:2]}/{sha256}.{extension}"

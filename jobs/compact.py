@@ -20,6 +20,7 @@ from command.process import end_with
 from command.progress import progress
 from contract import clock, layout
 from contract.days import label_days, prediction_days
+from contract.documents import expiry
 from contract.errors import DONE, ERROR, Mismatch, UsageError
 from contract.settings import CompactSettings, Settings
 from contract.storage import open_root
@@ -43,6 +44,8 @@ def command(settings: Settings, days: tuple[str, ...], before: str | None, dry_r
     done, failed = [], []
     with progress("compact", len(chosen), "days") as shown:
         for day in chosen:
+            if expiry.find_rows(storage, day):  # what is left of it is being removed
+                continue
             for table in TABLES:
                 try:
                     done.append(act(storage, table, day, settings.compact))

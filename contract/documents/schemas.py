@@ -16,6 +16,7 @@ from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
+from contract.documents.expiry import ExpiredPictures, ExpiredRows
 from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
@@ -32,6 +33,8 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
+    "expired-pictures": (ExpiredPictures, "predictions/dt=<day>/_expired/pictures.json and pictures-done.json"),
+    "expired-rows": (ExpiredRows, "predictions/dt=<day>/_expired/rows.json"),
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),

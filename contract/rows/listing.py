@@ -13,6 +13,7 @@ from typing import Protocol
 
 from contract import layout
 from contract.documents.compaction import Compaction
+from contract.documents.expiry import ExpiredRows
 from contract.errors import NotFound
 from contract.stores.store import Entry, Storage
 
@@ -50,6 +51,7 @@ class DayListing:
     day: str
     predictions: tuple[RowFile, ...]
     labels: tuple[RowFile, ...]
+    expired: ExpiredRows | None = None  # then there are no files, and their names are known
 
     @property
     def size(self) -> int:
@@ -58,12 +60,21 @@ class DayListing:
 
     def fingerprint(self) -> list[list[str]]:
         """Names the files of both tables; see `fingerprint`."""
-        return fingerprint(self.predictions + self.labels)
+        return self.expired.files if self.expired else fingerprint(self.predictions + self.labels)
 
 
 def list_day(storage: Storage, day: str) -> DayListing:
     """Lists the files of rows of a day in both tables; no file is opened."""
-    return DayListing(day, tuple(list_rows(storage, layout.PREDICTIONS, day)), tuple(list_rows(storage, layout.LABELS, day)))
+    predictions, listed = list_folder(storage, layout.PREDICTIONS, day)
+    if expired := find_expired(storage, day, listed):
+        return DayListing(day, (), (), expired)
+    return DayListing(day, tuple(predictions), tuple(list_rows(storage, layout.LABELS, day)))
+
+
+def find_expired(storage: Storage, day: str, listed: Iterable[Entry]) -> ExpiredRows | None:
+    """Reads the record of a day whose rows went, where the listing of its predictions has it."""
+    there = any(entry.key == layout.expiry(day, "rows") for entry in listed)
+    return ExpiredRows.load(storage, layout.expiry(day, "rows")) if there else None
 
 
 def list_rows(storage: Storage, table: str, day: str) -> list[RowFile]:
@@ -75,6 +86,8 @@ def list_folder(storage: Storage, table: str, day: str) -> tuple[list[RowFile], 
     """Lists the files of rows of a day, and everything in and below its folder, both by key."""
     for look in range(LOOKS):
         listed = sorted(storage.list(layout.day_folder(table, day)))
+        if table == layout.PREDICTIONS and any(entry.key == layout.expiry(day, "rows") for entry in listed):
+            return [], listed
         try:
             return take_once(listed, find_newest(storage, table, day, listed)), listed
         except NotFound:

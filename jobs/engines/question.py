@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
+from contract.documents.expiry import ExpiredRows
 from contract.errors import UsageError
 from contract.rows.listing import Name, fingerprint
 from contract.settings import EvaluateSettings
@@ -47,10 +48,11 @@ class DayFiles:
     day: str
     predictions: tuple[RawFile, ...]
     labels: tuple[RawFile, ...]
+    expired: ExpiredRows | None = None  # then there are no files, and only counts that were kept
 
     def fingerprint(self) -> list[list[str]]:
         """Returns the sorted (key, size, etag) of both tables, for the `inputs` hash."""
-        return fingerprint(self.predictions + self.labels)
+        return self.expired.files if self.expired else fingerprint(self.predictions + self.labels)
 
 
 @dataclass(frozen=True)
