@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from contract.settings import Settings
-from emr.template import alarms, bucket, events, network, roles, schedule, service
+from emr.template import alarms, bucket, events, network, retention, roles, schedule, service
 from emr.template.parts import arn, ref
 
 
@@ -18,6 +18,7 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
             **schedule.make_resources(root, settings), **events.make_resources(root, chosen),
             **service.make_resources(root, settings),
             **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
+    resources["DriverRole"] = retention.extend(resources["DriverRole"], root, settings.retention)
     outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}, **network.make_outputs(chosen),
                **service.make_outputs(settings)}
     return {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Trueup on {root}",
