@@ -14,7 +14,7 @@ from contract.errors import Expired, UsageError
 from contract.records import LABEL, PREDICTION
 from contract.rows.listing import list_day
 from contract.storage import open_root, open_storage
-from jobs import compact, evaluate, expire, lineage
+from jobs import compact, evaluate, expire, lineage, report
 from jobs.datasets.images import MISSING, Look, explain_missing
 from tests import generate
 from tests.faults import AFTER, Died, FaultyStorage, Process
@@ -82,13 +82,17 @@ def test_nothing_goes_without_a_setting_and_a_dry_run_changes_nothing(tmp_root, 
     assert list(storage.list("")) == before
 
 
-def test_old_rows_and_pictures_go_and_the_figures_stay(tmp_root, say):
+def test_old_rows_and_pictures_go_and_the_figures_stay(tmp_root, say, capsys):
     storage = make(tmp_root)
     first = say(evaluate, *window())
     assert say(expire, *SETTINGS)["files"] == {OLD: 3}
     assert pictures(storage) == {"b", "c"} and [d for d in (OLD, YOUNG) if list_day(storage, d).predictions] == [YOUNG]
     again = say(evaluate, *window())
     assert figures(again) == figures(first) and again["expired"] == [OLD] and "expired" not in first
+    assert report.main(["--root", tmp_root, "--model", MODEL]) == 0
+    page = storage.read(layout.report(MODEL, again["id"])).decode()
+    assert f"The rows of 1 of these days expired, {OLD} to {OLD}: their figures rest on the counts that were kept" in page
+    capsys.readouterr()
     record = expiry.find_rows(storage, OLD)
     assert {(c.model, c.role) for c in record.counts} == {(MODEL, "live"), (MODEL, "shadow")}
     assert all(CountsDocument.load(storage, layout.counts_document(MODEL, OLD, c.name)) for c in record.counts)
