@@ -1,7 +1,7 @@
 """What the driver may besides where `retention:` is set: `trueup expire` at the end of a turn reads what is needed, and erases.
 
 There is no rule of the bucket's lifecycle for it: rows may go only when they are counted, and a picture's age is that of the
-last row that names it, not of its upload (docs/decisions/0016-what-goes-by-age.md).
+last row that names it, not of its upload (docs/decisions/0017-what-goes-by-age.md).
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One day of one table: what lies there, and the steps from many files to few (docs/decisions/0015-many-small-files.md).
+"""One day of one table: what lies there, and the steps from many files to few (docs/decisions/0016-many-small-files.md).
 
 Each step ends with one exclusive creation or can be done again, so that a process may die anywhere:
 
