@@ -47,6 +47,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "This installation": {
         "emr": Verb("emr.cli", "the loop on Amazon EMR: plan, template, deploy, run, status, destroy", "group"),
+        "compact": Verb("jobs.compact", "put the many small files of old days into few"),
+        "expire": Verb("jobs.expire", "remove pictures and rows that are older than the retention settings"),
         "config": Verb("pipeline.config", "print every setting and where it came from"),
         "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
         "bench": Verb("pipeline.bench", "machines side by side: rates, and dollars by each one's own price"),

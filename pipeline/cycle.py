@@ -39,6 +39,7 @@ from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from pipeline import retention
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
@@ -63,13 +64,21 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         raise UsageError("--wait and --unless-held: expected one of them, got both.")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
+    chosen = choose_runner(runner, storage, in_process)
     try:
-        document = run_cycle(storage, settings, choose_runner(runner, storage, in_process), first, last, wait)
+        document = run_cycle(storage, settings, chosen, first, last, wait)
     except RunHeld as error:
         if not unless_held:
             raise
         document = {"status": "held", "sentence": str(error), "exit_code": DONE}
-    return Outcome(document["exit_code"], document, _write_text(document))
+        return Outcome(DONE, document, _write_text(document))
+    code = document["exit_code"]
+    if retention.is_set(settings):
+        document["expire"], wrong = retention.expire(storage, settings, chosen)
+        if wrong:
+            _say(f"expire: {wrong}")
+            code = ERROR if code == DONE else code
+    return Outcome(code, document, _write_text(document))
 
 
 def choose_runner(name: str, storage: Storage, in_process: bool = False) -> Runner:

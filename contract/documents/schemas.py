@@ -12,9 +12,11 @@ from pydantic import TypeAdapter
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.documents.card import Card
+from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
+from contract.documents.expiry import ExpiredPictures, ExpiredRows
 from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
@@ -26,10 +28,13 @@ from contract.samples import Sample
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {
     "card": (Card, "models/<model>/versions/<version>/card.json"),
+    "compaction": (Compaction, "<predictions or labels>/dt=<day>/_compacted/<n>.json"),
     "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
+    "expired-pictures": (ExpiredPictures, "predictions/dt=<day>/_expired/pictures.json and pictures-done.json"),
+    "expired-rows": (ExpiredRows, "predictions/dt=<day>/_expired/rows.json"),
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
