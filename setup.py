@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "command",
     *("contract", "contract.documents", "contract.rows", "contract.stores"),
-    *("emr", "emr.checks", "emr.costs", "emr.serverless", "emr.template"),
+    *("emr", "emr.checks", "emr.costs", "emr.rehearsal", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
     *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
     *("jobs.erasing", "jobs.imports", "jobs.imports.foreign", "jobs.imports.placing", "jobs.reports", "jobs.scoring"),

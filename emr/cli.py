@@ -6,6 +6,7 @@
     trueup emr run --stage evaluate               one stage on a cluster of its own
     trueup emr status                             the stack, and clusters that live
     trueup emr destroy --yes                      ends clusters and removes the stack; the bucket stays
+    trueup emr rehearse                           all of it once, small, under another name; nothing stays
 
 Also `python -m emr.cli …`. Whole turns of the loop: `trueup cycle --runner emr`.
 """
@@ -24,6 +25,7 @@ from contract.errors import ERROR, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.store import Storage
+from emr.rehearsal.cli import command as rehearse_command
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -175,7 +177,7 @@ def _require_s3(storage: Storage) -> Storage:
     return storage
 
 
-for _command in (plan_command, template_command, deploy_command, run_command, status_command, destroy_command):
+for _command in (plan_command, template_command, deploy_command, run_command, status_command, destroy_command, rehearse_command):
     group.add_command(_command)
 
 

@@ -27,10 +27,10 @@ def connect() -> "BaseClient":
     return get_session().client("cloudformation", region_name=need_region())
 
 
-def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
-    """Creates the stack, or updates it to the template of these settings; returns its state."""
+def deploy(root: str, settings: Settings, say: Callable[[str], None], template: dict[str, Any] | None = None) -> str:
+    """Creates the stack, or updates it to the template of these settings (or the given one); returns its state."""
     client, name = connect(), settings.emr.stack
-    text = write_body(make_template(root, settings))
+    text = write_body(template or make_template(root, settings))
     arguments = {"StackName": name, "TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     make_roles(settings.emr, say)  # after the template, which refuses settings that contradict each other
     state = read_state(name, client)
