@@ -55,8 +55,8 @@ def agree(document: Rehearsal, ceiling: float | None, yes: bool) -> float:
     elif not yes:
         click.confirm(f"Begin, for at most ${most:,.2f}?", abort=True, err=True)
     if ceiling < most:
-        raise UsageError(f"ceiling ${ceiling:,.2f}: expected ${most:,.2f} or more, which is what the time limits allow. Nothing was "
-                         f"made. Lower the limits (emr.stage_minutes), choose smaller machines (emr.core_types, "
+        raise UsageError(f"ceiling ${ceiling:,.2f}: expected ${most:,.2f} or more, which is what the time limits allow. Nothing "
+                         f"was made. Lower the limits (emr.stage_minutes), choose smaller machines (emr.core_types, "
                          f"emr.gpu_types), or raise the ceiling.")
     return ceiling
 
@@ -71,8 +71,9 @@ def write_offer(document: Rehearsal) -> str:
         *(f"  {plan['stage']:<9} {_write_nodes(plan['nodes'])}: at most {plan['minutes']} minutes, "
           f"${plan['dollars']['low']:.2f} to ${plan['dollars']['high']:.2f}" for plan in ceiling["stages"]),
         f"it removes itself at {document.removes_itself_at}, whatever becomes of this command",
-        f"ceiling: ${ceiling['dollars']:,.2f}: {ceiling['minutes']} minutes of the dearest stage's cluster ({ceiling['dearest']}) "
-        f"and the rest ({parts}), by prices of {prices['region']} as of {prices['as_of']} (to be checked)"])
+        f"ceiling: ${ceiling['dollars']:,.2f}: {ceiling['minutes']} minutes of the dearest stage's cluster "
+        f"({ceiling['dearest']}) and the rest ({parts}), by prices of {prices['region']} as of {prices['as_of']} (to be "
+        f"checked)"])
 
 
 def _write_nodes(nodes: dict[str, int]) -> str:
@@ -95,8 +96,8 @@ def _write_stage(stage: dict[str, Any]) -> str:
     if stage["cluster"] is None:
         return f"  {stage['stage']:<13} not reached"
     nodes = "machines not listed" if stage["nodes"] is None else _write_nodes(stage["nodes"])
-    return (f"  {stage['stage']:<13} {stage['cluster']} {stage['state']}: {stage['minutes']:g} of {stage['limit_minutes']:g} minutes, "
-            f"{nodes}, ${stage['dollars']:.2f}")
+    took = f"{stage['minutes']:g} of {stage['limit_minutes']:g} minutes"
+    return f"  {stage['stage']:<13} {stage['cluster']} {stage['state']}: {took}, {nodes}, ${stage['dollars']:.2f}"
 
 
 def _remove(settings: Settings, yes: bool) -> Outcome:
@@ -106,7 +107,7 @@ def _remove(settings: Settings, yes: bool) -> Outcome:
 
     name = name_stack(settings)
     if not yes:
-        raise UsageError(f"expected --yes: this ends the clusters of {name!r}, deletes its bucket with all that is in it, and its "
-                         f"stack.")
+        raise UsageError(f"expected --yes: this ends the clusters of {name!r}, deletes its bucket with all that is in it, and "
+                         f"its stack.")
     removed = take_down(name, print_line)
     return Outcome(document={"stack": name, "removed": removed}, text="\n".join(removed))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import clock
-from contract.documents.rehearsal import Rehearsal, RehearsedStage, RehearsedStep
+from contract.documents.rehearsal import Rehearsal, RehearsedStep
 from contract.errors import AlreadyExists, TrueupError
 from contract.settings import Settings
 from contract.storage import open_root
@@ -113,8 +113,8 @@ class Rehearsing:
     def _check_name(self) -> None:
         """Refuses a second rehearsal; takes away the role that one which removed itself has left."""
         if (state := stack.read_state(self.removal.stack)) is not None:
-            raise AlreadyExists(f"stack {self.removal.stack}: expected none, found one in state {state}: a rehearsal is at work, or "
-                                f"one was killed, which removes itself. Wait, or: trueup emr rehearse --remove --yes.")
+            raise AlreadyExists(f"stack {self.removal.stack}: expected none, found one in state {state}: a rehearsal is at work, "
+                                f"or one was killed, which removes itself. Wait, or: trueup emr rehearse --remove --yes.")
         delete_role(name_role(self.removal.stack))
 
     def _make_linked_roles(self) -> list[str]:
@@ -129,7 +129,8 @@ class Rehearsing:
 
     def _command(self, module: str, *more: str) -> tuple[int, dict[str, Any]]:
         until = self.removal.at - timedelta(minutes=TAKE_DOWN_MINUTES)
-        return self.start(module, ["--root", self.removal.root, "--model", self.settings.need_model(), *more], self.settings, until)
+        common = ["--root", self.removal.root, "--model", self.settings.need_model()]
+        return self.start(module, [*common, *more], self.settings, until)
 
     def _put_digits(self) -> list[str]:
         _, made = self._command(DIGITS)
@@ -143,8 +144,8 @@ class Rehearsing:
         return [f"{made['status']}: {made.get('sentence')}"]
 
     def _read_bill(self) -> list[str]:
-        stages: list[RehearsedStage] = read_stages(self.settings.need_model(), plan_stages(self.settings, self.prices), self.prices,
-                                                   clock.parse_moment(self.document.began))
+        plans, began = plan_stages(self.settings, self.prices), clock.parse_moment(self.document.began)
+        stages = read_stages(self.settings.need_model(), plans, self.prices, began)
         beside = self._price_beside()
         dollars = round(sum(stage.dollars or 0.0 for stage in stages) + beside, 2)
         self._put(stages=stages, dollars=dollars)

@@ -10,12 +10,17 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from command.load_settings import load
 from contract import clock
-from contract.documents.rehearsal import Rehearsal
+from contract.documents.rehearsal import Rehearsal, RehearsedStage
 from contract.storage import open_root
 from emr import cli, needs
-from emr.rehearsal import cli as rehearsal_cli
-from emr.rehearsal import commands, rehearse
+from emr.costs.prices import read_prices
+from emr.rehearsal import commands, rehearse, small
+from emr.rehearsal.ceiling import compute_ceiling
+from emr.rehearsal.compare import list_differences
+from emr.rehearsal.template import Removal, make_rehearsal_template
+from emr.stack import StackError
 from tests.emr.test_emr_cli import account  # noqa: F401  (a fixture)
 from tests.fakes.states import States
 from tests.pipeline import roots
@@ -81,6 +86,86 @@ def test_a_rehearsal_plays_the_whole_turn_and_leaves_nothing(rehearsed, capsys, 
     assert 0 < document["dollars"] < document["ceiling"]["dollars"] and "AWSServiceRole" not in json.dumps(document["steps"])
     assert Rehearsal.parse(json.loads((tmp_path / "rehearsal.json").read_text()), "x").to_dict() == document
     assert "removes itself at" in said and "published" in document["steps"][4]["said"][0]
+
+
+def test_a_turn_that_fails_is_said_and_taken_down_all_the_same(rehearsed, capsys, monkeypatch):
+    def fails(module, argv, settings, until):
+        if module == rehearse.CYCLE:
+            raise commands.CommandFailed("pipeline.cycle: dataset: no room for g5.xlarge")
+        return 0, {"predictions": 1, "day": "2026-11-29", "right": 0}
+
+    monkeypatch.setattr(rehearse, "start_process", fails)
+    document, _ = told(capsys, "--ceiling", "20", "--yes", code=1)
+    assert document["error"] == "pipeline.cycle: dataset: no room for g5.xlarge" and list_left() == []
+    assert document["differed"][-1] == "step turn failed: pipeline.cycle: dataset: no room for g5.xlarge"
+    assert document["differed"][0] == "evaluate: planned, no cluster was made" and document["steps"][-1]["state"] == "done"
+
+
+def test_what_cannot_be_taken_down_is_left_to_the_remover_and_refuses_a_second_one(rehearsed, capsys, monkeypatch):
+    def refused(*_):
+        raise StackError("CloudFormation: Rate exceeded")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rehearse, "start_process", lambda *_: (0, {"predictions": 1, "day": "d", "right": 0, "status": "refused"}))
+        broken.setattr("emr.stack.remove", refused)
+        document, _ = told(capsys, "--ceiling", "20", "--yes", code=1)
+    assert any(line.startswith(f"stack {NAME}, which removes itself at 20") for line in document["left"])
+    second, _ = told(capsys, "--ceiling", "20", "--yes", code=1)
+    assert "a rehearsal is at work, or one was killed" in second["error"]["message"]
+    told(capsys, "--remove", "--yes")
+    assert list_left() == []
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--ceiling", "3", "--yes"], r"ceiling \$3.00: expected \$10\.\d\d or more.*Nothing was made"),
+    (["--yes"], "expected --ceiling DOLLARS"), (["--remove"], "expected --yes"),
+    (["--ceiling", "20", "--yes", "--set", "emr.gpu_types=[x9.large]"], "expected a price of x9.large")])
+def test_a_ceiling_that_is_too_low_is_refused_before_anything_is_made(monkeypatch, capsys, tmp_path, options, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("emr.account.connect", lambda *_: pytest.fail("a call"))
+    monkeypatch.setattr("emr.stack.connect", lambda *_: pytest.fail("a call"))
+    document, _ = told(capsys, *options, code=2)
+    assert re.search(words, document["error"]["message"]) and not list(tmp_path.iterdir())
+
+
+def test_the_ceiling_is_asked_for(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("click.prompt", lambda text, **_: asked.append(text) or 1.0)
+    told(capsys, code=2)
+    assert asked == ["Ceiling in dollars"]
+
+
+def test_the_ceiling_is_limits_times_prices():
+    prices = read_prices()
+
+    def most(*more):
+        settings = small.make_settings(load(root="s3://b/p", model="m", env={}, overrides=more), "s3://b-1/r")
+        removal = Removal("s3://b-1/r", settings, clock.now())
+        return compute_ceiling(settings, make_rehearsal_template(removal), prices)
+
+    found = most()
+    train = 2 * prices.price_hour(["g5.xlarge"]) + prices.price_hour(["m5.xlarge"]) + 3 * 168 * 0.08 / 730
+    assert found["minutes"] == 4 * 30 + 60 + 15 and found["dearest"] == "train"
+    assert found["parts"]["clusters"] == pytest.approx(train * 195 / 60, abs=1e-3)
+    assert 0 <= found["dollars"] - sum(found["parts"].values()) <= 0.0101
+    assert most("emr.stage_minutes={train: 90}")["minutes"] == found["minutes"] + 60
+    assert most("emr.spot_nodes=9")["dollars"] == found["dollars"] > most("emr.gpu_types=[]")["dollars"]
+    assert most("emr.create_network=true")["parts"]["network"] != found["parts"]["network"]
+
+
+STAGE = RehearsedStage(
+    stage="train", cluster="j-1", state="TERMINATED", planned_nodes={"a/b": 2, "c": 1}, nodes={"a": 1, "b": 1, "c": 1},
+    limit_minutes=30, minutes=12, planned_dollars={"low": 0.1, "high": 1.0}, dollars=0.5)
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({}, None), ({"nodes": None}, None), ({"nodes": {"a": 2, "c": 1}}, None),
+    ({"nodes": {"a": 2, "d": 1}}, "planned were 2 a/b + 1 c, used 2 a + 1 d"), ({"nodes": {"a": 3, "c": 1}}, "used 3 a"),
+    ({"minutes": 31}, "took 31 minutes, its limit is 30"), ({"dollars": 1.5}, "$1.50, planned were $0.10 to $1.00"),
+    ({"state": "TERMINATED_WITH_ERRORS"}, "ended as TERMINATED_WITH_ERRORS"), ({"cluster": None}, "no cluster was made")])
+def test_what_was_not_as_planned_is_said(changes, words):
+    said = list_differences([STAGE.model_copy(update=changes)], [], 10, 5)
+    assert said == [] if words is None else len(said) == 1 and words in said[0]
 
 
 class Killed(BaseException):

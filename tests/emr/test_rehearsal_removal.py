@@ -53,7 +53,8 @@ class Account:
             if self.late:  # a node's last log, after the bucket was emptied
                 self.late -= 1
                 self.objects.append({"Key": "logs/late", "VersionId": "late"})
-            blocked = self.objects or self.markers or self.groups or any(c == [f"trueup {NAME} train-1 1", "RUNNING"] for c in self.clusters.values())
+            working = [f"trueup {NAME} train-1 1", "RUNNING"] in self.clusters.values()
+            blocked = self.objects or self.markers or self.groups or working
             self.state = "DELETE_FAILED" if blocked else "DELETE_COMPLETE"
 
     def listClusters(self, ClusterStates, Marker=None):  # noqa: N802
@@ -68,7 +69,8 @@ class Account:
         return {}
 
     def describeStacks(self, StackName):  # noqa: N802
-        outputs = [{"OutputKey": "Topic", "OutputValue": "t"}, *([{"OutputKey": "Network", "OutputValue": "vpc-1"}] if self.network else [])]
+        network = [{"OutputKey": "Network", "OutputValue": "vpc-1"}] if self.network else []
+        outputs = [{"OutputKey": "Topic", "OutputValue": "t"}, *network]
         return {"Stacks": [{"StackStatus": self.state, "Outputs": outputs}]}
 
     def describeSecurityGroups(self, Filters):  # noqa: N802
@@ -126,7 +128,8 @@ def _tasks(machine):
             yield state
 
 
-OURS, OTHERS = [f"trueup {NAME} train-1 1", f"trueup {NAME} dataset-2 1"], ["trueup digits train-1 1", "etl", f"trueup {NAME}s x 1"]
+OURS = [f"trueup {NAME} train-1 1", f"trueup {NAME} dataset-2 1"]
+OTHERS = ["trueup digits train-1 1", "etl", f"trueup {NAME}s x 1"]
 
 
 @pytest.mark.parametrize("account", [
