@@ -66,7 +66,7 @@ def end_clusters(model: str, say: Callable[[str], None]) -> list[str]:
     until, ended = clock.now() + timedelta(minutes=MINUTES), []
     while living := _list_clusters(emr, model):
         for cluster in living:
-            if cluster["Id"] not in ended:
+            if cluster["Id"] not in ended and cluster["Status"]["State"] in ALIVE:
                 say(f"cluster {cluster['Id']}: ending")
                 emr.stop(cluster["Id"])
                 ended.append(cluster["Id"])

@@ -18,9 +18,11 @@ from emr import cli, needs
 from emr.costs.prices import read_prices
 from emr.rehearsal import commands, rehearse, small
 from emr.rehearsal.ceiling import compute_ceiling
+from emr.rehearsal.cli import write_text
 from emr.rehearsal.compare import list_differences
 from emr.rehearsal.template import Removal, make_rehearsal_template
 from emr.stack import StackError
+from tests.emr import page
 from tests.emr.test_emr_cli import account  # noqa: F401  (a fixture)
 from tests.fakes.states import States
 from tests.pipeline import roots
@@ -86,6 +88,7 @@ def test_a_rehearsal_plays_the_whole_turn_and_leaves_nothing(rehearsed, capsys, 
     assert 0 < document["dollars"] < document["ceiling"]["dollars"] and "AWSServiceRole" not in json.dumps(document["steps"])
     assert Rehearsal.parse(json.loads((tmp_path / "rehearsal.json").read_text()), "x").to_dict() == document
     assert "removes itself at" in said and "published" in document["steps"][4]["said"][0]
+    page.check("rehearse", write_text(Rehearsal.parse(document, "x")).replace(NAME, "trueup-rehearsal"))
 
 
 def test_a_turn_that_fails_is_said_and_taken_down_all_the_same(rehearsed, capsys, monkeypatch):
