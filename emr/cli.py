@@ -93,8 +93,9 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 @stage_command("run", context_settings={"ignore_unknown_options": True})
 @click.option("--stage", required=True, help="evaluate, dataset, train, assess or score.")
 @MODEL
+@click.option("--run", "key", help="Names this run: another name asks again, the same one finds the answer. [default: none]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run_command(settings: Settings, stage: str, model: str | None, arguments: tuple[str, ...]) -> Outcome:
+def run_command(settings: Settings, stage: str, model: str | None, key: str | None, arguments: tuple[str, ...]) -> Outcome:
     """Run one stage on a cluster of its own, or on EMR Serverless; ARGUMENTS are the stage's own options.
 
     The same command again finds the same cluster or application, or the answer that it gave.
@@ -107,7 +108,7 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
-    request = make_request(stage, ["--model", name, *arguments], saved)
+    request = make_request(stage, ["--model", name, *arguments], saved, key)
     reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")

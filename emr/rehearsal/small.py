@@ -19,7 +19,7 @@ LATE_MINUTES = 15  # from the moment at which it removes itself until the last m
 SMALL: dict[str, Any] = {
     "emr__spot_nodes": 0, "emr__core_nodes": 1, "emr__here_bytes": 0, "emr__create_bucket": True, "emr__start": "task",
     "emr__start_on": "schedule", "cycle__approval": "auto"}
-UNSET = ("driver_image", "service_image", "notify")
+UNSET = ("driver_image", "service_image", "notify", "score_on")
 DEFAULTS: dict[str, Any] = {"train__epochs": 1}  # unless settings say otherwise
 
 

@@ -28,13 +28,18 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
             "BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")},
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         **({"NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}}
-           if settings.start_on != "schedule" else {}),
+           if settings.start_on != "schedule" or has_pictures(settings, bucket) else {}),
         "LifecycleConfiguration": {"Rules": make_lifecycle_rules(prefix)}}, keep=True)
     policy = Resource("AWS::S3::BucketPolicy", {"Bucket": ref("Bucket"), "PolicyDocument": {
         "Version": "2012-10-17", "Statement": [{
             "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything,
             "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}}, keep=True)
     return {"Bucket": bucket_resource, "BucketPolicy": policy}
+
+
+def has_pictures(settings: EmrSettings, bucket: str) -> bool:
+    """Tells whether pictures that start scoring are put into this bucket."""
+    return settings.score_on is not None and split_root(settings.score_on)[0] == bucket
 
 
 def make_lifecycle_rules(prefix: str) -> list[dict[str, Any]]:
