@@ -242,3 +242,16 @@ def test_killed_anywhere_and_never_started_again_it_is_gone_after_its_time(rehea
     assert list_left() == [f"{NAME}-remover"] and rehearsed.alive == []
     capsys.readouterr()
     assert cli.main(["rehearse", "--remove", "--yes", *OPTIONS]) == 0 and list_left() == []
+
+
+def test_commands_are_processes_with_the_rehearsals_settings_that_end_in_time(monkeypatch):
+    monkeypatch.setenv("TRUEUP_TRAIN_EPOCHS", "77")  # of the person who rehearses: the settings have been read already
+    settings = small.make_settings(load(root="s3://b/p", model="m", env={}, overrides=["evaluate.days=3"]), "s3://b-1/r")
+    later = clock.now() + timedelta(minutes=5)
+    code, shown = commands.start_process("pipeline.config", [], settings, later)
+    values = {row["setting"]: row["value"] for row in shown["settings"]}
+    assert (code, values["train.epochs"], values["evaluate.days"], values["emr.stack"]) == (0, 1, 3, "trueup-rehearsal")
+    with pytest.raises(commands.CommandFailed, match="expected the command to end before .*emr.stage_minutes"):
+        commands.start_process("pipeline.config", [], settings, clock.now() - timedelta(minutes=1))
+    with pytest.raises(commands.CommandFailed, match="pipeline.cycle: .*expected"):
+        commands.start_process("pipeline.cycle", ["--runner", "emr", "--root", "/nowhere"], settings, later)
