@@ -8,11 +8,12 @@ from contract.documents.document import Document, Moment
 
 
 class RehearsedStep(Document):
-    """One step: how it ended, its seconds, what it said."""
+    """One step: how it ended, its seconds, what it said; its dollars once the bill was read, by the price table."""
 
     step: str
     state: Literal["done", "failed", "begun"]
     seconds: float = Field(ge=0)
+    dollars: float | None = None
     said: list[str] = []
 
 

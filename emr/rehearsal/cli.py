@@ -82,14 +82,19 @@ def _write_nodes(nodes: dict[str, int]) -> str:
 
 def write_text(document: Rehearsal) -> str:
     """Writes the report for people."""
-    steps = [f"  {step.step:<13} {step.state:<7} {step.seconds:>8.1f} s  {'; '.join(step.said)[:200]}" for step in document.steps]
+    steps = [f"  {step.step:<13} {step.state:<7} {step.seconds:>8.1f} s  {_write_dollars(step.dollars):>7}  "
+             f"{'; '.join(step.said)[:200]}" for step in document.steps]
     stages = [_write_stage(stage.to_dict()) for stage in document.stages]
-    cost = "its cost is not known" if document.dollars is None else f"${document.dollars:,.2f}"
+    cost = "its cost is not known" if document.dollars is None else _write_dollars(document.dollars)
     return "\n".join([
         f"rehearsal {document.stack}: {'failed' if document.error else 'done'}, {cost} of at most "
         f"${document.ceiling['dollars']:,.2f}", *steps, *stages,
         *(f"  not as planned: {line}" for line in document.differed), *(f"  left: {line}" for line in document.left),
         *([f"error: {document.error}"] if document.error else [])])
+
+
+def _write_dollars(dollars: float | None) -> str:
+    return "" if dollars is None else f"${dollars:,.2f}"
 
 
 def _write_stage(stage: dict[str, Any]) -> str:

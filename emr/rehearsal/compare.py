@@ -13,7 +13,7 @@ from emr.rehearsal.ceiling import StagePlan, price_disks
 from emr.rehearsal.template import name_clusters
 
 ALL = (*ALIVE, "TERMINATING", *ENDED)
-WELL = "TERMINATED"
+WELL, TURN = "TERMINATED", "turn"
 
 
 def read_stages(model: str, plans: list[StagePlan], prices: Prices, since: datetime) -> list[RehearsedStage]:
@@ -60,6 +60,13 @@ def _count_cluster(emr: Account, cluster: dict[str, Any], plan: StagePlan, price
 def _measure_hours(timeline: dict[str, Any]) -> float:
     """Measures from creation to the end, or until now."""
     return ((timeline.get("EndDateTime") or clock.now()) - timeline["CreationDateTime"]).total_seconds() / 3600
+
+
+def price_steps(steps: list[RehearsedStep], stages: list[RehearsedStage], second: float) -> list[RehearsedStep]:
+    """Prices each step: what a second costs beside clusters, and for the turn its clusters."""
+    clusters = sum(stage.dollars or 0.0 for stage in stages)
+    return [step.model_copy(update={"dollars": round(step.seconds * second + (clusters if step.step == TURN else 0.0), 4)})
+            for step in steps]
 
 
 def list_differences(stages: list[RehearsedStage], steps: list[RehearsedStep], ceiling: float, dollars: float) -> list[str]:

@@ -20,7 +20,7 @@ from emr.needs import COUNT, TRAIN
 from emr.package import publish_package
 from emr.rehearsal.ceiling import compute_ceiling, plan_stages
 from emr.rehearsal.commands import CommandFailed, Start, start_process
-from emr.rehearsal.compare import list_differences, read_stages
+from emr.rehearsal.compare import TURN, list_differences, price_steps, read_stages
 from emr.rehearsal.small import count_minutes
 from emr.rehearsal.take_down import delete_role, end_clusters, take_down
 from emr.rehearsal.template import Removal, make_rehearsal_template, name_role
@@ -71,7 +71,7 @@ class Rehearsing:
         self._step("stack", lambda: [stack.deploy(self.removal.root, self.settings, self.say, self._template)])
         self._step("packages", self._publish)
         self._step("digits", self._put_digits)
-        self._step("turn", self._turn)
+        self._step(TURN, self._turn)
 
     def _finish(self) -> None:
         """Ends clusters, counts what was paid for, takes the rest down; what fails here is said, and left to the remover."""
@@ -88,6 +88,8 @@ class Rehearsing:
                 *self.document.left, f"stack {self.removal.stack}, which removes itself at {self.document.removes_itself_at}",
                 f"role {name_role(self.removal.stack)}, which costs nothing: `trueup emr rehearse --remove` deletes it"])
         document = self.document
+        if document.dollars is not None:
+            self._put(steps=price_steps(document.steps, document.stages, self._price_second()))
         self._put(differed=list_differences(document.stages, document.steps, document.ceiling["dollars"],
                                             document.dollars or 0.0))
 
@@ -152,11 +154,13 @@ class Rehearsing:
         return [f"clusters and ${beside:.2f} beside them: ${dollars:.2f}, by the price table"]
 
     def _price_beside(self) -> float:
-        """What is paid beside clusters, for as long as it stood: never more than the ceiling has of it."""
-        parts, minutes = self.document.ceiling["parts"], self.document.ceiling["minutes"]
-        stood = (clock.now() - clock.parse_moment(self.document.began)).total_seconds() / 60
-        whole = sum(dollars for name, dollars in parts.items() if name != "clusters")
-        return float(whole * min(1.0, stood / minutes))
+        """What is paid beside clusters, for as long as it stood."""
+        return (clock.now() - clock.parse_moment(self.document.began)).total_seconds() * self._price_second()
+
+    def _price_second(self) -> float:
+        """Prices a second of what is paid beside clusters, from the ceiling's parts."""
+        whole = sum(dollars for name, dollars in self.document.ceiling["parts"].items() if name != "clusters")
+        return float(whole / (self.document.ceiling["minutes"] * 60))
 
 
 def plan_removal(root: str, settings: Settings, now: datetime | None = None) -> Removal:

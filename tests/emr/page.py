@@ -9,7 +9,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/deploy.md"
 SAME = [(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-11-29T14:30:00Z"), (r"\b[0-9a-f]{64}\b", "<sha256>"),
-        (r"-rehearsal-[0-9a-f]{8}\b", "-rehearsal-1a2b3c4d"), (r" +\d+\.\d s ", " 1.0 s "), (r"f{16}", "<source>"),
+        (r"-rehearsal-[0-9a-f]{8}\b", "-rehearsal-1a2b3c4d"), (r" +\d+\.\d s +\$\d+\.\d\d ", " 1.0 s $0.00 "),
+        (r" +\d+\.\d s ", " 1.0 s "), (r"f{16}", "<source>"),
         (r"-[0-9a-f]{16}\b", "-<request>"), (r"predictions of \d{4}-\d\d-\d\d", "predictions of 2026-11-29"),
         (r"(table|as of) \d{4}-\d\d\b", r"\1 <month>"), (r"\$\d+\.\d\d beside", "$0.00 beside")]
 

@@ -32,7 +32,7 @@ ELSEWHERE = {
         emr/rehearsal/ceiling.py compute_ceiling
         emr/rehearsal/ceiling.py price_disks
         emr/rehearsal/compare.py _measure_hours
-        emr/rehearsal/rehearse.py Rehearsing._price_beside
+        emr/rehearsal/rehearse.py Rehearsing._price_second
         emr/serverless/job.py _make_application
         inference/auth.py limit_rate
         inference/auth.py sign_session
