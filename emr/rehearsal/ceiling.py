@@ -15,11 +15,10 @@ from emr.costs.rates import START_MINUTES
 from emr.costs.span import NOTHING, Span
 from emr.costs.stages import MONTH_HOURS, count_nodes
 from emr.costs.stored import PACKAGES_GB
-from emr.needs import TURN, Nodes, choose_nodes, find_need
+from emr.needs import ENVIRONMENTS, TURN, Nodes, choose_nodes, find_need
 from emr.rehearsal.small import LATE_MINUTES, count_minutes
 
 OBJECTS = 5_000  # requests that write, and as many that read: declared, not measured
-ENVIRONMENTS = 2  # packages that are stored
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def compute_ceiling(settings: Settings, template: dict[str, Any], prices: Prices
         "clusters": hours * dearest.hour.high,
         "network": hours * standing.price_network(resources, settings, prices).high / MONTH_HOURS
         + (0.0 if standing.makes_network(settings) and not settings.emr.nat else nodes * PACKAGES_GB * prices.price("nat_gb")),
-        "storage": hours * ENVIRONMENTS * PACKAGES_GB * prices.price("s3_gb_month") / MONTH_HOURS
+        "storage": hours * len(ENVIRONMENTS) * PACKAGES_GB * prices.price("s3_gb_month") / MONTH_HOURS
         + OBJECTS * (prices.price("s3_put") + prices.price("s3_get")),
         "alarms": hours * standing.price_watching(resources, prices).high / MONTH_HOURS}
     return {"dollars": _round_up(sum(parts.values())), "minutes": minutes, "dearest": dearest.stage,

