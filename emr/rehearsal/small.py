@@ -8,6 +8,7 @@ from typing import Any
 
 from command.load_settings import with_options
 from contract.errors import UsageError
+from contract.policy import GatePolicy
 from contract.settings import Settings
 from emr.needs import CLUSTERS, TURN
 
@@ -20,6 +21,9 @@ SMALL: dict[str, Any] = {
     "emr__spot_nodes": 0, "emr__core_nodes": 1, "emr__here_bytes": 0, "emr__create_bucket": True, "emr__start": "task",
     "emr__start_on": "schedule", "cycle__approval": "auto"}
 UNSET = ("driver_image", "service_image", "notify", "score_on")
+# Gates of its own: with those of an installation 250 labels may be too few to say anything, and nothing would be trained.
+# Of 250 digits a dataset holds out 78.
+GATES = GatePolicy(min_held_out=50)
 DEFAULTS: dict[str, Any] = {"train__epochs": 1}  # unless settings say otherwise
 
 
@@ -42,7 +46,7 @@ def make_settings(settings: Settings, root: str) -> Settings:
     chosen = {name: value for name, value in DEFAULTS.items() if name.replace("__", ".") not in settings.origins}
     small = with_options(settings, root=root, model=name_stack(settings), emr__stack=name_stack(settings),
                          emr__stage_minutes=minutes, **SMALL, **chosen)
-    return small.model_copy(update={"emr": small.emr.model_copy(update=dict.fromkeys(UNSET))})
+    return small.model_copy(update={"emr": small.emr.model_copy(update=dict.fromkeys(UNSET)), "gates": GATES})
 
 
 def count_minutes(settings: Settings) -> int:

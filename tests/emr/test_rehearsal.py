@@ -244,6 +244,13 @@ def test_killed_anywhere_and_never_started_again_it_is_gone_after_its_time(rehea
     assert cli.main(["rehearse", "--remove", "--yes", *OPTIONS]) == 0 and list_left() == []
 
 
+def test_gates_are_the_rehearsals_own_since_few_labels_satisfy_no_installations():
+    given = ["gates.min_held_out=5000", "gates.min_audit_labels=900", "emr.score_on=s3://camera/new", "emr.notify=a@b.example"]
+    settings = small.make_settings(load(root="s3://b/p", model="m", env={}, overrides=given), "s3://b-1/r")
+    assert settings.gates == small.GATES and settings.gates.min_held_out <= 78 and settings.gates.min_audit_labels is None
+    assert settings.emr.score_on is settings.emr.notify is settings.emr.driver_image is None
+
+
 def test_commands_are_processes_with_the_rehearsals_settings_that_end_in_time(monkeypatch):
     monkeypatch.setenv("TRUEUP_TRAIN_EPOCHS", "77")  # of the person who rehearses: the settings have been read already
     settings = small.make_settings(load(root="s3://b/p", model="m", env={}, overrides=["evaluate.days=3"]), "s3://b-1/r")
