@@ -11,7 +11,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "command",
     *("contract", "contract.documents", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
-    *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.security", "emr.serverless", "emr.template"),
+    *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
+    *("emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
     *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
     *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),

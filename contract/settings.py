@@ -254,6 +254,8 @@ class EmrSettings(Section, DemandSettings):
     start_on: str = Field("schedule", pattern="^(schedule|labels)$", description="labels: besides the schedule, labels that "
                           "arrive start the machine")
     start_hours: int = Field(1, ge=1, le=24, description="labels start it at most once in so many hours, at their end")
+    score_on: str | None = Field(None, pattern="^s3://[^/]+(/.*)?$", description="s3://bucket/prefix outside the root; pictures "
+                                 "that are put there are scored, at most once in start_hours")
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")

@@ -7,6 +7,7 @@
     trueup emr run --stage evaluate               one stage on a cluster of its own
     trueup emr status                             the stack, and clusters that live
     trueup emr destroy --yes                      ends clusters and removes the stack; the bucket stays
+    trueup emr rehearse                           all of it once, small, under another name; nothing stays
 
 Also `python -m emr.cli …`. Whole turns of the loop: `trueup cycle --runner emr`.
 """
@@ -25,6 +26,7 @@ from contract.errors import ERROR, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.store import Storage
+from emr.rehearsal.cli import command as rehearse_command
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -127,8 +129,9 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 @stage_command("run", context_settings={"ignore_unknown_options": True})
 @click.option("--stage", required=True, help="evaluate, dataset, train, assess or score.")
 @MODEL
+@click.option("--run", "key", help="Names this run: another name asks again, the same one finds the answer. [default: none]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run_command(settings: Settings, stage: str, model: str | None, arguments: tuple[str, ...]) -> Outcome:
+def run_command(settings: Settings, stage: str, model: str | None, key: str | None, arguments: tuple[str, ...]) -> Outcome:
     """Run one stage on a cluster of its own, or on EMR Serverless; ARGUMENTS are the stage's own options.
 
     The same command again finds the same cluster or application, or the answer that it gave.
@@ -141,7 +144,7 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
-    request = make_request(stage, ["--model", name, *arguments], saved)
+    request = make_request(stage, ["--model", name, *arguments], saved, key)
     reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")
@@ -211,7 +214,8 @@ def _require_s3(storage: Storage) -> Storage:
     return storage
 
 
-for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command):
+for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command,
+                 rehearse_command):
     group.add_command(_command)
 
 

@@ -21,6 +21,7 @@ from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
+from contract.documents.rehearsal import Rehearsal
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -40,6 +41,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "imported": (Imported, "imports/<table>/<sha256>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
+    "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),

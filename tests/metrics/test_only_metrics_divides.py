@@ -28,6 +28,11 @@ ELSEWHERE = {
         emr/costs/stages.py _compute_node_hours
         emr/costs/stages.py _estimate_cluster
         emr/costs/starts.py count_starts
+        emr/rehearsal/ceiling.py _plan_stage
+        emr/rehearsal/ceiling.py compute_ceiling
+        emr/rehearsal/ceiling.py price_disks
+        emr/rehearsal/compare.py _measure_hours
+        emr/rehearsal/rehearse.py Rehearsing._price_second
         emr/serverless/job.py _make_application
         inference/auth.py limit_rate
         inference/auth.py sign_session
