@@ -52,6 +52,7 @@ ELSEWHERE = {
     "bytes, in units or for each part": """
         emr/memory.py _find_gib
         emr/costs/stored.py measure_month_gb
+        emr/costs/recount.py _price
         emr/costs/stored.py price_logs
         emr/costs/stored.py price_requests
         emr/costs/stored.py price_storage
