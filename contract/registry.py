@@ -36,7 +36,7 @@ class Registry:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._history = NumberedDocuments(storage, layout.history(model), begin=self._read_copied_number)
+        self._history = NumberedDocuments(storage, layout.history(model), begin=self.read_copied_number)
         self._claims = NumberedDocuments(storage, layout.claim(model))
 
     # -- versions ---------------------------------------------------------------------------------------------------
@@ -55,6 +55,22 @@ class Registry:
             except DamagedDocument:  # it is not this run's, or the run gets another number: none is given twice
                 continue
         return None
+
+    def newest_claim(self) -> int:
+        """The highest number that was claimed, 0 before the first; the next one is given next."""
+        return self._claims.newest_number()
+
+    def reserve(self, version: str, by: str) -> list[str]:
+        """Claims every number up to a version's, so that none is given again: those of a registry that lost claims.
+
+        Returns those that it claimed.
+        """
+        claim, taken = Claim(by=by, at=clock.iso(clock.now())).to_dict(), []
+        for n in range(1, int(check_version(version)) + 1):
+            if create_if_absent(self.storage, self._claims.key(n), jsonio.dumps(claim)):
+                taken.append(str(n))
+        self._claims.forget()
+        return taken
 
     def write_version(self, card: Card, weights: Path) -> None:
         """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists."""
@@ -199,7 +215,7 @@ class Registry:
             return None
         return copy if copy.seq == n else None
 
-    def _read_copied_number(self) -> int:
+    def read_copied_number(self) -> int:
         """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
         try:
             return int(jsonio.loads(self.storage.read(layout.live(self.model)))["seq"])
