@@ -35,7 +35,8 @@ def check_contents(settings: Settings) -> Iterator[Row]:
     yield check_numbers(storage, prediction_days(storage)[-settings.evaluate.days:])
     yield check_datasets(storage)
     yield check_erasures(storage)
-    yield check_sequences(storage, prediction_days(storage)[-settings.evaluate.days:])
+    days = prediction_days(storage)
+    yield check_sequences(storage, days[-settings.evaluate.days:], of_all=len(days) <= settings.evaluate.days)
 
 
 def check_history(storage: Storage, model: str) -> Row:
@@ -182,8 +183,11 @@ def check_erasures(storage: Storage) -> Row:
     return "erasures", OK, f"none of {len(erased)} erased pictures is there; of what was erased after a copy it knows nothing", ""
 
 
-def check_sequences(storage: Storage, days: list[str]) -> Row:
-    """Says which rows of a service's outbox are in no file of these days: they were lost, or wait in the outbox."""
+def check_sequences(storage: Storage, days: list[str], of_all: bool) -> Row:
+    """Says which rows of a service's outbox are in no file of these days: they were lost, or wait in the outbox.
+
+    `of_all`: there are no other days, so an outbox's numbers begin with 1.
+    """
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for day in days:
         for table in (layout.PREDICTIONS, layout.LABELS):
@@ -192,7 +196,7 @@ def check_sequences(storage: Storage, days: list[str]) -> Row:
                     spans[found[0]].append(found[1:])
     gaps = []
     for writer, of_writer in sorted(spans.items()):
-        end = None
+        end = 0 if of_all else None
         for first, last in sorted(of_writer):
             if end is not None and first > end + 1:
                 gaps.append(f"{writer} {end + 1} to {first - 1}")

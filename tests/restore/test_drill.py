@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from pipeline import cli
 from pipeline.checks import machine
 from tests.inference.serving import serving, until
 from tests.pipeline.conftest import fake_stages  # noqa: F401  (a fixture)
-from tests.upgrade.of_rules_1 import DAYS, MODEL, make_picture, unpack
+from tests.upgrade.of_rules_1 import DAYS, MODEL, make_picture, stand_still, unpack
 
 PAGE = Path(__file__).parents[2] / "docs" / "restore.md"
 PNG = {"Content-Type": "image/png"}
@@ -62,21 +62,37 @@ def go_on(capsys, root):
     return run(capsys, root, "cycle", "--model", "digits", code=None)
 
 
-@pytest.fixture
-def bucket(s3_root, tmp_path):
-    """The root of the tests in a bucket that keeps versions, and the moment after it was written."""
-    client, name = boto3.client("s3"), s3_root.split("/")[2]
+def fill(root, **files):
+    """A bucket that keeps versions with these objects, and the moment after they were written."""
+    client, name = boto3.client("s3"), root.split("/")[2]
     client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    folder, storage = Path(unpack(tmp_path)), require_versions(open_root(s3_root, create=True))
-    storage.delete(layout.MARKER)
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "images" not in p.parts):
-        storage.put(str(path.relative_to(folder)), path.read_bytes())
+    storage = require_versions(open_root(root, create=True))
+    for key, data in files.items():
+        storage.put(key, data)
     newest = max(v["LastModified"] for v in client.list_object_versions(Bucket=name)["Versions"])
     return storage, newest + timedelta(microseconds=1)
 
 
-def test_a_bucket_comes_back_from_its_versions(bucket, capsys, fake_stages):  # noqa: F811
-    storage, moment = bucket
+def test_what_was_deleted_or_overwritten_comes_back(s3_root, capsys):
+    storage, moment = fill(s3_root, **{"models/m/live.json": b"2", "a b/deleted": b"d", "twice": b"t", "stays": b"s"})
+    for key in ("a b/deleted", "twice", "twice"):
+        storage.delete(key)
+    storage.put("models/m/live.json", b"{}")
+    storage.put("since", b"new")
+    since = clock.iso(moment)
+    planned = run(capsys, s3_root, "restore", "--since", "2026-11-28T14:00Z", "--dry-run", since=since)
+    assert (planned["deleted"], planned["overwritten"]) == (["a b/deleted", "twice"], ["models/m/live.json"])
+    assert not storage.exists("twice")
+    assert run(capsys, s3_root, "restore", "--since", "2026-11-28T14:00Z", since=since) == planned | {"dry_run": False}
+    assert {key: storage.read(key) for key in ("models/m/live.json", "a b/deleted", "twice", "stays", "since")} == {
+        "models/m/live.json": b"2", "a b/deleted": b"d", "twice": b"t", "stays": b"s", "since": b"new"}
+
+
+@pytest.mark.slow("s3")
+def test_a_bucket_comes_back_from_its_versions(s3_root, tmp_path, capsys, fake_stages):  # noqa: F811
+    folder = Path(unpack(tmp_path))
+    storage, moment = fill(s3_root, **{str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
+                                       if p.is_file() and "images" not in p.parts})
     keys = {entry.key: storage.read(entry.key) for entry in storage.list()}
     evaluation = next(key for key in keys if key.endswith("evaluation.json"))
     for key in keys:
@@ -95,20 +111,19 @@ def test_a_bucket_comes_back_from_its_versions(bucket, capsys, fake_stages):  # 
     assert done == planned | {"dry_run": False}
     assert {key: storage.read(key) for key in keys} == keys
     assert storage.exists("predictions/dt=2026-11-10/since-000000000001-000000000009.parquet")
-    assert run(capsys, storage.root, "restore", "--since", "2026-11-28T14:00Z", since=since)["deleted"] == []
     assert go_on(capsys, storage.root)["live_at_start"] == "2"
 
 
-def test_an_erased_picture_does_not_come_back(bucket, capsys):
-    storage, moment = bucket
+def test_an_erased_picture_does_not_come_back(s3_root, capsys):
     sha256 = "a" * 64
-    storage.put(layout.image(sha256, "png"), b"a picture")
+    storage, moment = fill(s3_root, **{layout.image(sha256, "png"): b"a picture", "other": b"o"})
     storage.put(layout.erasure(sha256), b"{}")
-    storage.delete(layout.image(sha256, "png"))
-    later = clock.iso(moment + timedelta(days=1))  # put and deleted at one second: since then nothing happened
-    assert run(capsys, storage.root, "restore", "--since", "2026-11-28T14:00Z", "--dry-run", since=later)["deleted"] == []
+    for key in (layout.image(sha256, "png"), "other"):
+        storage.delete(key)
+    since = clock.iso(moment)
+    assert run(capsys, s3_root, "restore", "--since", "2026-11-28T14:00Z", "--dry-run", since=since)["deleted"] == ["other"]
     storage.put(layout.image(sha256, "png"), b"a picture")
-    assert sha256 in look(capsys, storage.root, code=1)["erasures"]["found"]
+    assert sha256 in look(capsys, s3_root, code=1)["erasures"]["found"]
 
 
 def test_what_keeps_no_versions_says_so(tmp_root, s3_root, capsys):
@@ -130,7 +145,7 @@ def publish_again(storage):
 def test_the_service_and_the_cycle_go_on_from_yesterdays_copy(tmp_path, capsys, monkeypatch, fake_stages):  # noqa: F811
     monkeypatch.setattr(sequence, "LOOK_AGAIN_S", 0.0)
     root, copy, lost = unpack(tmp_path), tmp_path / "copy", tmp_path / "lost"
-    shutil.copytree(root, copy)  # cp -a: times are kept
+    subprocess.run(["cp", "-a", root, copy], check=True)
     with serving(root, tmp_path / "own", "serve.poll_seconds=0.05", models=(MODEL,)) as client:
         def ask(n):
             answer = client.post("/v1/predictions", content=make_picture("red", n), headers=PNG)
@@ -146,7 +161,7 @@ def test_the_service_and_the_cycle_go_on_from_yesterdays_copy(tmp_path, capsys, 
         until(is_shipped)
         Path(root).rename(lost)  # with the rows that were shipped today
         assert ask(3) == "3"  # answered, and kept in the outbox
-        shutil.copytree(copy, root)
+        subprocess.run(["cp", "-a", f"{copy}/.", f"{root}/"], check=True)
         until(lambda: ask(4) == "2")  # the history of the copy says so
         until(is_shipped)
     bad = look(capsys, root, code=1)
@@ -160,7 +175,7 @@ def test_the_service_and_the_cycle_go_on_from_yesterdays_copy(tmp_path, capsys, 
     assert Registry(open_root(root), MODEL).claim(by="test") == "4"
 
 
-def test_an_open_run_of_the_copy_is_carried_on(tmp_path, capsys, fake_stages):  # noqa: F811
+def test_an_open_run_of_the_copy_is_carried_on(tmp_path, capsys, monkeypatch, fake_stages):  # noqa: F811
     """Its owner was at work when the copy was made, and is gone; what its stages name and is lost is said."""
     root = unpack(tmp_path)
     storage = open_root(root)
@@ -176,9 +191,11 @@ def test_an_open_run_of_the_copy_is_carried_on(tmp_path, capsys, fake_stages):  
     assert "it ends with record 1, live.json is a copy of record 2" in bad[f"history of {MODEL}"]["found"]
     Registry(storage, MODEL).publish_copy()
     assert look(capsys, root) == {}
+    stand_still(monkeypatch)
     assert cli.main(["cycle", "--root", root, "--model", MODEL, "--in-process", "--json", "--set",
                      "cycle.takeover_seconds=0"]) == 0
-    assert json.loads(capsys.readouterr().out)["published"] == "2"
+    ended = json.loads(capsys.readouterr().out)
+    assert (ended["run"], ended["published"]) == (f"{MODEL}/1", "2")
 
 
 @pytest.mark.parametrize("gone, check, words", [
@@ -202,7 +219,7 @@ def test_an_outbox_ships_to_the_copy_at_another_address(tmp_path):
     old = unpack(tmp_path)
     Path(old).rename(tmp_path / "moved")
     storage = open_root(str(tmp_path / "moved"))
-    with pytest.raises(UsageError, match=r"holds rows of the root .*where the old root is lost and this is its copy: --restored-from"):
+    with pytest.raises(UsageError, match=r"holds rows of the root .*the old root is lost and this is its copy: --restored-from"):
         Outbox(tmp_path / "outbox", storage.root, 1 << 20)
     with pytest.raises(UsageError, match="holds rows"):
         Outbox(tmp_path / "outbox", storage.root, 1 << 20, restored_from="file:///another")
