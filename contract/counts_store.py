@@ -121,11 +121,15 @@ def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
 def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
     """The counts of every day that an evaluation document names, by day.
 
-    Mismatch when they were made by other rules than this release's: its tables lack what is asked of them.
+    Mismatch when they were made by other rules than this release's, whose tables lack what is asked of them, or are gone.
     """
     if evaluation["rules"] != RULES:
         raise Mismatch(explain_rules(evaluation))
-    return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
+    try:
+        return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
+    except NotFound as error:
+        raise Mismatch(f"the evaluation of {evaluation['as_of']}: expected the counts that it names, got: {error} Bring them "
+                       f"back (docs/restore.md), or evaluate again: trueup evaluate --model {evaluation['model']}.") from error
 
 
 def explain_rules(evaluation: Evaluation) -> str:

@@ -214,6 +214,20 @@ def test_what_is_missing_is_named(tmp_path, capsys, gone, check, words):
     assert re.search(words, bad[check]["found"]) and bad[check]["do"], bad
 
 
+def test_a_gate_without_its_counts_says_to_evaluate_again(tmp_path, capsys, monkeypatch):
+    stand_still(monkeypatch)
+    root = unpack(tmp_path)
+    assert cli.main(["evaluate", "--root", root, "--model", MODEL]) == 0
+    for entry in list(open_root(root).list("counts/")):
+        open_root(root).delete(entry.key)
+    assert cli.main(["gate", "--root", root, "--model", MODEL]) == 1
+    assert re.search(rf"expected the counts that it names, got: .*evaluate again: trueup evaluate --model {MODEL}",
+                     capsys.readouterr().err)
+    assert cli.main(["evaluate", "--root", root, "--model", MODEL]) == 0
+    capsys.readouterr()
+    assert look(capsys, root, code=None)[f"evaluations of {MODEL}"]["found"].count("names counts") == 3
+
+
 def test_an_outbox_ships_to_the_copy_at_another_address(tmp_path):
     """Only where somebody says that it is one: it might be a copy that people try things on."""
     old = unpack(tmp_path)
