@@ -10,6 +10,7 @@ from typing import Any
 
 from contract import layout
 from contract.counts import RULES
+from contract.counts_store import explain_rules
 from contract.documents.decision import Judgement
 from contract.documents.evaluation import Evaluation, parse
 from contract.errors import DamagedDocument, NotFound, pass_over
@@ -80,6 +81,17 @@ def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[s
                 return decision
         except DamagedDocument as error:
             damaged.append(str(error))
+    return None
+
+
+def find_other_rules(storage: Storage, model: str) -> str | None:
+    """Says that the newest evaluation that can be read was counted by the rules of another release; None when it was not."""
+    for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
+        try:
+            evaluation = read_evaluation(storage, model, name)
+        except DamagedDocument:  # whoever looks for a verdict names it
+            continue
+        return explain_rules(evaluation) if evaluation["rules"] != RULES else None
     return None
 
 

@@ -72,6 +72,12 @@ def row_file(table: str, day: str, writer: str, first: int, last: int) -> str:
     return f"{table}/dt={day}/{writer}-{first:012d}-{last:012d}.parquet"
 
 
+def find_row_file(key: str) -> tuple[str, int, int] | None:
+    """The inverse of `row_file`: who wrote it, and the first and the last number; None for a file that others named."""
+    match = re.fullmatch(r"[a-z]+/dt=[0-9-]{10}/(.+)-(\d{12})-(\d{12})\.parquet", key)
+    return (match[1], int(match[2]), int(match[3])) if match else None
+
+
 def compacted(table: str, day: str) -> str:
     """The folder of what `trueup compact` keeps of a day; its name hides it from whoever reads the day's files."""
     return f"{day_folder(table, day)}_compacted/"

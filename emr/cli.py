@@ -54,9 +54,13 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
                  prices: Path | None) -> Outcome:
     """Print what would be created and called, and what it would cost. Changes nothing."""
     from emr import estimate, plan
+    from emr.costs.recount import describe_recount
 
     settings = with_options(settings, model=model)
-    document = plan.plan(_require_s3(open_storage(settings.need_root())), settings, settings.need_model())
+    storage = _require_s3(open_storage(settings.need_root()))
+    document = plan.plan(storage, settings, settings.need_model())
+    document["recount"] = describe_recount(storage, settings, settings.need_model(),
+                                           estimate.read_prices(prices or estimate.PRICES), recorded or estimate.RECORDED)
     if predictions_per_day:
         load = estimate.Load(predictions_per_day, labels_per_day, start_minutes, picture_kib, row_bytes)
         document["estimate"] = estimate.estimate(settings, load, estimate.read_recorded(recorded or estimate.RECORDED),

@@ -16,7 +16,7 @@ from command.terminal import align, escape
 from contract import clock
 from contract.days import prediction_days
 from contract.errors import DamagedDocument
-from contract.evaluations import find_verdict, list_known_models
+from contract.evaluations import find_other_rules, find_verdict, list_known_models
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.runs import Run, Runs
@@ -57,7 +57,8 @@ def describe_model(storage: Storage, model: str, max_age_days: float | None = No
         run_ = None
         damaged.append(str(error))
     return {"model": model, "live": live, "changed": newest.at if newest else None,
-            "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged}
+            "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged,
+            "other_rules": None if decision else find_other_rules(storage, model)}
 
 
 def _describe_run(last: Run | None) -> dict[str, Any] | None:
@@ -86,6 +87,8 @@ def write_text(document: dict[str, Any]) -> str:
              f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
             for m in document["models"]]
     sentences = [f"{m['model']}: {m['decision']['sentence']}" for m in document["models"] if m["decision"]]
+    sentences += [f"{m['model']}: no verdict by today's rules: {m['other_rules']}" for m in document["models"]
+                  if m["other_rules"]]
     damaged = [f"{m['model']}: cannot be read: {text}" for m in document["models"] for text in m["damaged"]]
     head = f"{document['root']}: {document['prediction_days']} prediction days, newest {document['newest_prediction_day'] or '-'}"
     return "\n".join([escape(head), "", align(("model", "live", "verdict", "run", "held by"), rows),

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import find_evaluation, find_verdict
+from contract.evaluations import find_evaluation, find_other_rules, find_verdict
 from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
@@ -66,7 +66,8 @@ def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
     what = f"version {live}" if live else "any version"
     passed = f" {len(damaged)} documents that may say otherwise cannot be read." if damaged else ""
     if found is None:
-        return {"verdict": "", "sentence": f"No gate has judged {what} yet: run trueup gate --model {model}.{passed}"}
+        why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
+        return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
     known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "bytes, in units or for each part": """
         emr/memory.py _find_gib
         emr/costs/stored.py measure_month_gb
+        emr/costs/recount.py _price
         emr/costs/stored.py price_logs
         emr/costs/stored.py price_requests
         emr/costs/stored.py price_storage
@@ -78,6 +79,7 @@ ELSEWHERE = {
     "progress and rates of a running command": """
         command/progress.py Progress.line
         emr/costs/month.py count_turns
+        inference/pages/overview.py Rate.measure
         emr/estimate.py _compute_share
         training/fit/progress.py TrainingProgress.step
         """,
@@ -97,6 +99,10 @@ ELSEWHERE = {
         jobs/datasets/near_duplicates.py <module>
         jobs/datasets/near_duplicates.py _parts
         jobs/datasets/petastorm_writer.py shrink
+        inference/overview/chart.py _list_grid
+        inference/overview/chart.py draw
+        inference/overview/chart.py draw.x
+        inference/overview/chart.py draw.y
         jobs/reports/charts.py _grid
         jobs/reports/charts.py _line
         jobs/reports/charts.py reliability
