@@ -38,6 +38,8 @@ class Hadoop(Yarn):
 
     def start_storage(self) -> None:
         """HDFS and the job history, which asks for it."""
+        for web in ("hdfs", "datanode"):
+            (self.conf / "webapps" / web).mkdir(parents=True)  # their pages are in Hadoop's distribution, not in its jars
         self._start("namenode", None, "-format", "-nonInteractive")
         assert self.managers["namenode"].wait(300) == 0, (self.logs / "namenode").read_text()[-4000:]
         for name, ready in (("namenode", "Starting CacheReplicationMonitor"), ("datanode", "successfully registered with NN"),
