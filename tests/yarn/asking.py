@@ -8,7 +8,7 @@ from emr.requests import add_attempt
 from tests import tiny_root
 
 SETTINGS = {"emr.subnets": '["subnet-1"]', "emr.here_bytes": 0, "emr.gpu_types": "[]", "emr.executor_cores": 2,
-            "emr.executor_gib": 2, "train.epochs": 12, "train.batch": 4, "train.checkpoint_steps": 2, "train.threads": 1,
+            "emr.executor_gib": 2, "train.epochs": 6, "train.batch": 4, "train.checkpoint_steps": 2, "train.threads": 1,
             "train.ranks": 2, "dataset.files": 2, "gates.max_drop": 0.99, "gates.max_class_drop": 0.99,
             "gates.min_held_out": 1}
 WINDOW = ["--model", tiny_root.MODEL, "--from", tiny_root.DAY, "--to", tiny_root.DAY, "--as-of", "2026-11-22T00:00:00Z"]

@@ -34,7 +34,7 @@ ASKED = {"emr.gpu_types": '["g5.xlarge"]', "train.epochs": 1, "train.retries": 0
 
 
 @pytest.fixture
-def trained_on(s3_root, capsys):
+def trained_on(spark, s3_root, capsys):
     """The arguments of a training on a dataset that was made here."""
     root = tiny_root.make(s3_root, n=24, right=12)
     sets = [w for name in ("dataset.files",) for w in ("--set", f"{name}={SETTINGS[name]}")]
@@ -58,8 +58,8 @@ def yarn_site(request, folder):
 
 def test_ranks_get_a_gpu_each_and_one_that_cannot_use_it_is_an_error(trained_on, tmp_path, packed):
     root, arguments = trained_on
-    on_cpu, request = ask(root, "train", *arguments, "--run", "on-cpu", **ASKED, **{"train.device": "cpu"})
-    on_gpu, second = ask(root, "train", *arguments, "--run", "on-gpu", **ASKED)
+    on_cpu, request = ask(root, "train", *arguments, "--run", "tiny/1", **ASKED, **{"train.device": "cpu"})
+    on_gpu, second = ask(root, "train", *arguments, "--run", "tiny/2", **ASKED)
     with Yarn(tmp_path / "yarn", need("hadoop"), node_environ(tmp_path), site=yarn_site(request, tmp_path)) as yarn:
         node = make_node(tmp_path, yarn)
         assert node.carry_out(request) == 0, node.said()[-4000:] + yarn.read_logs()[-6000:]
