@@ -155,11 +155,15 @@ class ClusterFollower(Follower[dict[str, Any]]):
         uri = self.account.describe(cluster).get("LogUri", "").replace("s3n://", "s3://").rstrip("/")
         if not uri:
             return None
-        try:
-            data = open_storage(uri).read(f"{cluster}/steps/{step}/stderr.gz")
-        except NotFound:
-            return None
-        return "\n".join(gzip.decompress(data).decode(errors="replace").splitlines()[-LAST_LINES:])
+        # spark-submit sends what Python says on stderr to its stdout, and its own log to stderr.
+        storage, lines = open_storage(uri), list[str]()
+        for name in ("stderr.gz", "stdout.gz"):
+            try:
+                data = storage.read(f"{cluster}/steps/{step}/{name}")
+            except NotFound:
+                continue
+            lines += gzip.decompress(data).decode(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join(lines) or None
 
     def _clean(self, attempt: Attempt) -> None:
         """Ends every cluster of the attempt: its own, and one that a lost response made and nobody knows."""

@@ -73,11 +73,12 @@ def test_two_drivers_end_up_with_one_cluster(tmp_path, tmp_root):
     assert [c.id for c in fake.alive] == [other]
 
 
-def test_the_logs_last_words_are_shown(s3_root, tmp_path):
+@pytest.mark.parametrize("name", ["stderr", "stdout"])  # of Spark, and of what Python said under spark-submit
+def test_the_logs_last_words_are_shown(s3_root, tmp_path, name):
     fake = FakeEmr(lambda args: None)
     mine = follower(s3_root, fake)
     words = gzip.compress(b"first\n" + b"java.lang.OutOfMemoryError: Java heap space\n")
-    mine.storage.put("logs/emr/j-0000000000001/steps/s-1/stderr.gz", words)
+    mine.storage.put(f"logs/emr/j-0000000000001/steps/s-1/{name}.gz", words)
     with pytest.raises(ClusterFailed, match="(?s)the step failed.*OutOfMemoryError: Java heap space"):
         mine.run("digits", ASK, lambda attempt: {**sent(tmp_path, attempt), "LogUri": mine.storage.uri("logs/emr/")})
     assert fake.alive == []
