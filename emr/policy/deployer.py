@@ -21,8 +21,9 @@ EVERYWHERE = frozenset((
 # names of ours, and of the bucket's own properties.
 FOLDED = ("autoscaling:Describe*", "ec2:Describe*", "elasticloadbalancing:Describe*", "s3:GetBucket*", "s3:Get*Configuration")
 SIDS = {"application-autoscaling": "Scaling", "autoscaling": "Instances", "cloudwatch": "Alarms", "ec2": "Network",
-        "ecs": "Containers", "elasticloadbalancing": "Balancer", "events": "Rules", "logs": "Logs", "s3": "Bucket",
-        "scheduler": "Schedule", "sns": "Topic", "sqs": "Queue", "states": "Machines"}
+        "ecs": "Containers", "elasticloadbalancing": "Balancer", "elasticmapreduce": "Encryption",
+        "events": "Rules", "logs": "Logs", "s3": "Bucket", "scheduler": "Schedule", "sns": "Topic",
+        "sqs": "Queue", "states": "Machines"}
 GIVEN_APART = frozenset(("iam:PassRole", "iam:CreateServiceLinkedRole", "s3:DeleteObject"))  # narrowed by statements of their own
 ATTACH, BOUNDED = "iam:AttachRolePolicy", ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
 

@@ -14,7 +14,7 @@ from emr.policy import deployer
 from emr.policy.names import holds
 from pipeline import doctor
 from pipeline.checks import machine
-from tests.emr.handlers import EVERYTHING, ROOT, settings_of
+from tests.emr.everything import EVERYTHING, ROOT, settings_of
 from tests.emr.test_account_checks import DEFAULTS
 from tests.emr.test_deployer import allows
 from tests.emr.test_emr_cli import quick
@@ -22,9 +22,11 @@ from tests.fakes.aws_client import model
 from tests.fakes.surroundings import FakeEcr, FakeQuotas, FakeReleases
 from tests.pipeline.roots import DAY, MODEL
 
-OURS = "arn:aws:iam::123456789012:role"
-S3 = {"HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "CreateMultipartUpload": "PutObject",
+OURS, PATH = "arn:aws:iam::123456789012:role", "/data/"
+S3 = {"GetBucketEncryption": "GetEncryptionConfiguration",
+      "HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "CreateMultipartUpload": "PutObject",
       "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject"}
+OF_THE_KEY = {"GetObject": "Decrypt", "PutObject": "GenerateDataKey"}  # S3 asks it in the name of whoever asks S3
 SPELT = {"service-quotas": "servicequotas", "emr": "elasticmapreduce"}
 
 
@@ -33,21 +35,27 @@ def as_iam_sees(service, operation, asked):
     service = SPELT.get(service, service)
     if service == "s3":
         key = f"/{asked['Key']}" if "Key" in asked else ""
-        yield f"s3:{S3.get(operation, operation)}", f"arn:aws:s3:::{asked['Bucket']}{key}", {}
+        action = S3.get(operation, operation)
+        yield f"s3:{action}", f"arn:aws:s3:::{asked['Bucket']}{key}", {}
+        if action in OF_THE_KEY:
+            yield f"kms:{OF_THE_KEY[action]}", "arn:aws:kms", {"ViaService": f"s3.{REGION()}.amazonaws.com"}
+    elif service == "kms":
+        yield f"kms:{operation}", "arn:aws:kms", {}
     elif service == "cloudformation":
         named = asked["StackName"]
-        yield (f"cloudformation:{operation}", named if ":" in named else
-               f"arn:aws:cloudformation:eu-west-1:123456789012:stack/{named}/1", {})
+        for action in (operation, *(["TagResource"] if asked.get("Tags") else [])):
+            yield (f"cloudformation:{action}", named if ":" in named else
+                   f"arn:aws:cloudformation:eu-west-1:123456789012:stack/{named}/1", {})
     elif operation == "CreateServiceLinkedRole":
         yield f"iam:{operation}", f"{OURS}/aws-service-role/x/y", {"AWSServiceName": asked["AWSServiceName"]}
     elif service == "iam":
         role = asked.get("PolicySourceArn") or (
-            f"{OURS}/{'aws-service-role/x/' if asked['RoleName'].startswith('AWSServiceRole') else ''}{asked['RoleName']}")
+            f"{OURS}{'/aws-service-role/x/' if asked['RoleName'].startswith('AWSServiceRole') else PATH}{asked['RoleName']}")
         yield f"iam:{operation}", role, {}
     elif operation == "RunJobFlow":
         yield "elasticmapreduce:RunJobFlow", "*", {"RequestTag/trueup:stack": "calls"}
         for name, to in ((asked["JobFlowRole"], "ec2"), (asked["ServiceRole"], "elasticmapreduce")):
-            yield "iam:PassRole", f"{OURS}/{name}", {"PassedToService": f"{to}.amazonaws.com"}
+            yield "iam:PassRole", name.replace(":instance-profile/", ":role/"), {"PassedToService": f"{to}.amazonaws.com"}
     elif service == "elasticmapreduce" and operation not in ("ListClusters", "DescribeReleaseLabel"):
         yield (f"elasticmapreduce:{operation}", "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-1",
                {"ResourceTag/trueup:stack": "calls"})
@@ -82,8 +90,10 @@ def test_what_our_commands_ask_is_what_the_policy_allows(emr, moto_server, s3_ro
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(package, "build", quick)
     image = f"123456789012.dkr.ecr.{REGION()}.amazonaws.com/trueup-driver:1"
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     overrides = ["emr.stack=calls", "emr.create_bucket=false", "emr.create_network=true", "emr.spot_nodes=4",
-                 f"emr.driver_image={image}"]
+                 f"emr.driver_image={image}", f"emr.kms_key={key}", f"emr.role_path={PATH}", "emr.tags={team: vision}",
+                 f"emr.permissions_boundary={OURS.replace('role', 'policy')}/edge"]
     monkeypatch.setenv("TRUEUP_MODEL", MODEL)
     monkeypatch.setenv("TRUEUP_ROOT", s3_root)
     chosen = [word for option in overrides for word in ("--set", option)]
@@ -111,8 +121,9 @@ def test_what_our_commands_ask_is_what_the_policy_allows(emr, moto_server, s3_ro
 
     policy = deployer.make_policy(s3_root, settings_of(*overrides))
     wanted = {(action, resource, tuple(context.items())) for one in asked for action, resource, context in as_iam_sees(*one)}
-    assert len({action for action, *_ in wanted}) > 15
-    assert [one for one in sorted(wanted) if not allows(policy, one[0], one[1], **dict(one[2]))] == []
+    assert len({action for action, *_ in wanted}) > 20
+    assert {"kms:DescribeKey", "kms:GetKeyPolicy", "cloudformation:TagResource"} < {action for action, *_ in wanted}
+    assert [one for one in sorted(wanted) if not allows(policy, one[0], one[1].replace("arn:aws:kms", key), **dict(one[2]))] == []
 
 
 def test_every_operation_that_emr_names_is_allowed():
@@ -121,7 +132,7 @@ def test_every_operation_that_emr_names_is_allowed():
     words = set(re.findall(r"[\".]([a-z]+(?:_[a-z]+)+)\b", sources))
     actions = {action for s in deployer.make_policy(ROOT, settings_of(*EVERYTHING))["Statement"] for action in s["Action"]}
     named = {(SPELT.get(service, service), operation) for service in (
-        "cloudformation", "ec2", "ecr", "emr", "emr-serverless", "iam", "s3", "service-quotas")
+        "cloudformation", "ec2", "ecr", "emr", "emr-serverless", "iam", "kms", "s3", "service-quotas")
         for operation in model(service).operation_names if xform_name(operation) in words}
     assert len(named) > 30
     assert [f"{service}:{operation}" for service, operation in sorted(named)
