@@ -5,6 +5,7 @@ import pytest
 from contract import jsonio, layout
 from contract.storage import open_root
 from emr import account, package, step
+from emr.needs import ENVIRONMENTS
 from emr.serverless import account as serverless_account
 from tests.fakes.emr import FakeEmr
 from tests.fakes.serverless import FakeServerless
@@ -20,7 +21,7 @@ def put_packages(root):
     """What `trueup emr deploy` leaves, without the archives: no node of the fake unpacks one."""
     storage = open_root(root)
     document = {"archive": "packages/x.tar.gz", "sha256": "0" * 64, "bootstrap": "packages/bootstrap.sh"}
-    for environment in ("count", "train"):
+    for environment in ENVIRONMENTS:
         key = layout.package(f"{environment}-of-{package.compute_fingerprint()}.json")
         storage.put(key, jsonio.dumps(document))
     return root
