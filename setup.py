@@ -10,11 +10,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.documents", "contract.rows", "contract.sections", "contract.stores"),
-    *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.security", "emr.serverless", "emr.template"),
-    *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.pages"),
-    *("jobs", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce", "jobs.engines.spark"),
-    *("jobs.erasing", "jobs.imports", "jobs.imports.foreign", "jobs.imports.placing", "jobs.reports", "jobs.scoring"),
+    *("contract", "contract.documents", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
+    *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
+    *("emr.serverless", "emr.template"),
+    *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
+    *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
+    *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
+    *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),

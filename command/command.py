@@ -60,12 +60,15 @@ COMMON = (
 
 
 def emit(outcome: Outcome, as_json: bool) -> None:
-    """Prints the outcome: the document with --json, else its text."""
-    if as_json:
-        print(jsonio.dumps(outcome.document).decode(), end="")
-    elif outcome.text:
-        # Colours only on a terminal, and not for those who want none (no-color.org).
-        click.echo(outcome.text, color=False if os.environ.get("NO_COLOR") else None)
+    """Prints the outcome: the document with --json, else its text. A reader that went away (`| head`) is no error."""
+    try:
+        if as_json:
+            print(jsonio.dumps(outcome.document).decode(), end="", flush=True)
+        elif outcome.text:
+            # Colours only on a terminal, and not for those who want none (no-color.org).
+            click.echo(outcome.text, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own end writes there once more
 
 
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:
@@ -85,7 +88,7 @@ def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
 def _run(command: click.Command, arguments: list[str], prog_name: str | None) -> int:
     try:
         check_arguments(arguments)
-        code = command.main(arguments, prog_name=prog_name, standalone_mode=False)
+        code = command.main(arguments, prog_name=prog_name, standalone_mode=False, help_option_names=["-h", "--help"])
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
         return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from command.verb import Verb
 from contract.errors import TrueupError, UsageError
@@ -52,6 +53,12 @@ class LazyGroup(click.Group):
             below = path.partition(" ")[2]
             hint = f" There are: {', '.join(f'{below} {word}' for word in words)}."
         raise UsageError(f"there is no `{path} {args[0]}`.{hint} `{ctx.find_root().command_path} --help` lists all verbs.")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Returns the words that begin so, with their lines; click's own would import each command."""
+        lines = {name.partition(" ")[0]: verb.line for name, verb in reversed(self.verbs().items())}
+        words = [CompletionItem(word, help=lines[word]) for word in self.list_commands(ctx) if word.startswith(incomplete)]
+        return words or click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the words and their lines; click's own would import each command for its docstring."""

@@ -36,7 +36,23 @@ def end_with(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
         raise
+    except BrokenPipeError:
+        if not _has_lost_its_reader():
+            raise
     sys.exit(code)
+
+
+def _has_lost_its_reader() -> bool:
+    """Says whether nobody reads standard output any more (`| head`); what is still written there then goes nowhere."""
+    import select
+
+    out = sys.stdout.fileno()
+    watch = select.poll()
+    watch.register(out, select.POLLERR)
+    if not any(event & select.POLLERR for _, event in watch.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return True
 
 
 def end_now(code: int) -> NoReturn:

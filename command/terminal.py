@@ -1,9 +1,9 @@
 """Text for terminals: tables, verdicts in colour, and nothing that users wrote can move the cursor."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -50,7 +50,7 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return text in ("", "-") or (text[0].isdigit() or text[0] in "+-.") and set(text) <= NUMERIC
+    return text in ("", "-", "–") or (text[0].isdigit() or text[0] in "+-.") and set(text) <= NUMERIC
 
 
 def colour_verdict(text: str) -> str:
@@ -63,12 +63,3 @@ def colour_verdict(text: str) -> str:
 def escape(text: str) -> str:
     """Escapes the control characters of a text."""
     return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
-
-
-def write_figure(value: Mapping[str, Any]) -> str:
-    """Writes `0.931 (0.902 to 0.952)`, or a dash for a figure that could not be computed."""
-    if value.get("value") is None:
-        return "-"
-    if value.get("low") is None or value.get("high") is None:
-        return f"{value['value']:.3f}"
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from contract import jsonio, layout
-from contract.counts import ROWS, RULES, TABLES, DayCounts, empty_tables
+from contract.counts import ROWS, RULES, TABLES, VALUES_OF, DayCounts, empty_tables
 from contract.documents.document import Document
 from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound
@@ -121,12 +121,38 @@ def load(storage: Storage, model: str, day: str, name: str) -> DayCounts:
 def load_all(storage: Storage, evaluation: Evaluation) -> list[DayCounts]:
     """The counts of every day that an evaluation document names, by day.
 
-    Mismatch when they were made by other rules than this release's: its tables lack what is asked of them.
+    Mismatch when they were made by other rules than this release's, whose tables lack what is asked of them, or are gone.
     """
     if evaluation["rules"] != RULES:
-        raise Mismatch(f"the evaluation of {evaluation['as_of']}: expected counts by rules {RULES}, got some by rules "
-                       f"{evaluation['rules']}. Evaluate again: trueup evaluate --model {evaluation['model']}.")
-    return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
+        raise Mismatch(explain_rules(evaluation))
+    try:
+        return [load(storage, evaluation["model"], day, name) for day, name in sorted(evaluation["counts"].items())]
+    except NotFound as error:
+        raise Mismatch(f"the evaluation of {evaluation['as_of']}: expected the counts that it names, got: {error} Bring them "
+                       f"back (docs/restore.md), or evaluate again: trueup evaluate --model {evaluation['model']}.") from error
+
+
+def explain_rules(evaluation: Evaluation) -> str:
+    """Says that an evaluation was counted by the rules of another release, and what to do."""
+    theirs = evaluation["rules"]
+    newer = theirs.isdecimal() and int(theirs) > int(RULES)
+    cure = (f"A newer release of Trueup wrote it: update this one, or evaluate with it, which counts by rules {RULES}" if newer
+            else "Evaluate again")
+    return (f"the evaluation of {evaluation['as_of']}: expected counts by rules {RULES}, got some by rules {theirs}. {cure}: "
+            f"trueup evaluate --model {evaluation['model']}.")
+
+
+def load_cells(storage: Storage, evaluation: Evaluation) -> dict[str, "pa.Table"]:
+    """The cells of every day that an evaluation names, by whatever rules: for comparing how many rows there were.
+
+    A column of values that an earlier release did not write is 0, which makes no figure: figures take `load_all`.
+    """
+    model, cells = evaluation["model"], {}
+    for day, name in sorted(evaluation["counts"].items()):
+        document = CountsDocument.load(storage, layout.counts_document(model, day, name))
+        file = document.tables.get("cells")
+        cells[day] = (from_parquet(storage, document.folder + file, missing=0) if file else empty_tables()["cells"])
+    return cells
 
 
 def to_parquet(table: "pa.Table") -> bytes:
@@ -141,14 +167,20 @@ def to_parquet(table: "pa.Table") -> bytes:
     return sink.getvalue()
 
 
-def from_parquet(storage: Storage, key: str) -> "pa.Table":
-    """The table under a key, in its record's schema; Mismatch when it is gone or not what its document promises."""
+def from_parquet(storage: Storage, key: str, missing: int | None = None) -> "pa.Table":
+    """The table under a key, in its record's schema; Mismatch when it is gone or not what its document promises.
+
+    `missing`: what the values of a column are that it lacks; None: it must have all.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     name = key.rpartition("/")[2].partition("-")[0]
     try:
         table = pq.read_table(pa.BufferReader(storage.read(key)))
+        if missing is not None:
+            for column in (VALUES_OF[name] & set(TABLES[name].names)) - set(table.column_names):
+                table = table.append_column(column, pa.array([missing] * table.num_rows, pa.int64()))
         return table.select(TABLES[name].names).cast(TABLES[name].arrow())
     except (NotFound, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected a table of counts that a document names, got {error}. "

@@ -106,6 +106,10 @@ class RunLost(TrueupError):
     """This process no longer is the newest owner of its run."""
 
 
+class Expired(TrueupError):
+    """Rows or pictures are needed that went by age, as the settings say; what is kept of them does not do."""
+
+
 class EmptyData(TrueupError):
     """There is nothing to work on where something is needed."""
 

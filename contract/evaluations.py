@@ -10,9 +10,11 @@ from typing import Any
 
 from contract import layout
 from contract.counts import RULES
+from contract.counts_store import explain_rules
 from contract.documents.decision import Judgement
 from contract.documents.evaluation import Evaluation, parse
 from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.registry import models
 from contract.storage import read_json
 from contract.stores.store import Storage
 
@@ -51,6 +53,12 @@ def find_newest_to_judge(storage: Storage, model: str) -> str:
     return newest(storage, model)
 
 
+def list_known_models(storage: Storage) -> list[str]:
+    """Lists models that were published or evaluated; foreign ones have evaluations only."""
+    evaluated = [layout.decode_name(folder) for folder in storage.folders(layout.all_evaluations())]
+    return sorted({*models(storage), *evaluated})
+
+
 def is_verdict(evaluation: Evaluation) -> bool:
     """Whether an evaluation is by today's rules, of role live, and ends with the newest day of data (where recorded)."""
     if evaluation["rules"] != RULES:
@@ -73,6 +81,17 @@ def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[s
                 return decision
         except DamagedDocument as error:
             damaged.append(str(error))
+    return None
+
+
+def find_other_rules(storage: Storage, model: str) -> str | None:
+    """Says that the newest evaluation that can be read was counted by the rules of another release; None when it was not."""
+    for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
+        try:
+            evaluation = read_evaluation(storage, model, name)
+        except DamagedDocument:  # whoever looks for a verdict names it
+            continue
+        return explain_rules(evaluation) if evaluation["rules"] != RULES else None
     return None
 
 

@@ -72,6 +72,47 @@ def row_file(table: str, day: str, writer: str, first: int, last: int) -> str:
     return f"{table}/dt={day}/{writer}-{first:012d}-{last:012d}.parquet"
 
 
+def find_row_file(key: str) -> tuple[str, int, int] | None:
+    """The inverse of `row_file`: who wrote it, and the first and the last number; None for a file that others named."""
+    match = re.fullmatch(r"[a-z]+/dt=[0-9-]{10}/(.+)-(\d{12})-(\d{12})\.parquet", key)
+    return (match[1], int(match[2]), int(match[3])) if match else None
+
+
+def compacted(table: str, day: str) -> str:
+    """The folder of what `trueup compact` keeps of a day; its name hides it from whoever reads the day's files."""
+    return f"{day_folder(table, day)}_compacted/"
+
+
+def compactions(table: str, day: str) -> str:
+    """The pattern of the documents that say which files of a day stand for which (contract.sequence)."""
+    return f"{compacted(table, day)}{{:08d}}.json"
+
+
+def packed_aside(table: str, day: str, number: int, attempt: str, part: int) -> str:
+    """A file made for the compaction of that number, before other programs are shown it."""
+    return f"{compacted(table, day)}{number:08d}-{attempt}-{part}.parquet"
+
+
+def packed_file(table: str, day: str, number: int, attempt: str, part: int, rows: int) -> str:
+    """The same file where every program finds it."""
+    return row_file(table, day, f"packed-{number:08d}-{attempt}-{part}", 1, rows)
+
+
+def is_packed(key: str) -> bool:
+    """Whether the name of a file of rows says that it was packed: the inverse of `packed_file`."""
+    return bool(re.search(r"/packed-\d{8}-[0-9a-f]{8}-\d+-\d{12}-\d{12}\.parquet$", key))
+
+
+def find_compaction(key: str) -> re.Match[str] | None:
+    """What a key in the folder `compacted` is: its compaction's `number`, and `ending`, json of a document."""
+    return re.search(r"/_compacted/(?P<number>\d{8})(-[0-9a-f]{8}-\d+)?\.(?P<ending>json|parquet)$", key)
+
+
+def expiry(day: str, document: Literal["rows", "pictures", "pictures-done"]) -> str:
+    """What says that a day's rows or pictures went by age (contract/documents/expiry.py); hidden, and keeps the day's folder."""
+    return f"{day_folder(PREDICTIONS, day)}_expired/{document}.json"
+
+
 def image(sha256: str, extension: str) -> str:
     """`images/ab/abcdef….jpg`."""
     return f"images/{sha256[:2]}/{sha256}.{extension}"

@@ -6,7 +6,7 @@ win: a record is created under the next number, exclusively (contract.sequence).
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Registry:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self.storage, self.model = storage, model
-        self._history = NumberedDocuments(storage, layout.history(model), begin=self._read_copied_number)
+        self._history = NumberedDocuments(storage, layout.history(model), begin=self.read_copied_number)
         self._claims = NumberedDocuments(storage, layout.claim(model))
 
     # -- versions ---------------------------------------------------------------------------------------------------
@@ -55,6 +55,22 @@ class Registry:
             except DamagedDocument:  # it is not this run's, or the run gets another number: none is given twice
                 continue
         return None
+
+    def newest_claim(self) -> int:
+        """The highest number that was claimed, 0 before the first; the next one is given next."""
+        return self._claims.newest_number()
+
+    def reserve(self, version: str, by: str) -> list[str]:
+        """Claims every number up to a version's, so that none is given again: those of a registry that lost claims.
+
+        Returns those that it claimed.
+        """
+        claim, taken = Claim(by=by, at=clock.iso(clock.now())).to_dict(), []
+        for n in range(1, int(check_version(version)) + 1):
+            if create_if_absent(self.storage, self._claims.key(n), jsonio.dumps(claim)):
+                taken.append(str(n))
+        self._claims.forget()
+        return taken
 
     def write_version(self, card: Card, weights: Path) -> None:
         """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists."""
@@ -122,7 +138,7 @@ class Registry:
         """
         card, digest = self._read_card(version)
         newest, _ = self.newest_known()
-        self._check_card(version, digest, newest.state if newest else State())
+        self._check_card(version, digest, self._find_cards(newest))
         data = self.storage.read(layout.weights(self.model, version))
         found = hashlib.sha256(data).hexdigest()
         if found != card.weights_sha256:
@@ -130,13 +146,20 @@ class Registry:
                              f"have {found}. The file was damaged or replaced; publish the version again.")
         return card, data
 
-    def _check_card(self, version: str, digest: str, state: State) -> None:
+    def _check_card(self, version: str, digest: str, cards: Mapping[str, str]) -> None:
         """A card that was changed after its version was live would vouch for any weights."""
-        expected = state.cards.get(version, digest)
+        expected = cards.get(version, digest)
         if digest != expected:
             raise BadWeights(f"{self.model} version {version}: the history says that its card has the sha256 {expected}, it has "
                              f"{digest}. It was changed after it was made live. Restore {layout.card(self.model, version)}, or "
                              f"publish again, which makes a new version.")
+
+    def _find_cards(self, newest: HistoryEntry | None) -> dict[str, str]:
+        """The hashes of cards that the newest record keeps. A release that did not know them leaves them out of its records:
+        then those of the record before hold."""
+        while newest is not None and "cards" not in newest.state.model_fields_set:
+            newest = self._find_readable(newest.seq - 1)
+        return newest.state.cards if newest else {}
 
     # -- history ----------------------------------------------------------------------------------------------------
 
@@ -192,7 +215,7 @@ class Registry:
             return None
         return copy if copy.seq == n else None
 
-    def _read_copied_number(self) -> int:
+    def read_copied_number(self) -> int:
         """The number in live.json, 0 when it tells none. A copy is only where to begin: what counts are the records."""
         try:
             return int(jsonio.loads(self.storage.read(layout.live(self.model)))["seq"])
@@ -236,7 +259,7 @@ class Registry:
         newest = self.newest()
         state = newest.state if newest else State()
         self._require(state, expected_live, version)
-        self._check_card(version, digest, state)
+        self._check_card(version, digest, self._find_cards(newest))
         self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
                             "replaces": expected_live}, {"live": version}, expected_live, {version: digest})
@@ -258,8 +281,9 @@ class Registry:
             state = newest.state if newest else State()
             self._require(state, expected_live, update.get("live"))
             seq = newest.seq if newest else 0
+            kept = self._find_cards(newest) | (cards or {})
             record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change,
-                                  state=state.model_copy(update={**update, "cards": {**state.cards, **(cards or {})}}))
+                                  state=state.model_copy(update={**update, "cards": kept}))
             try:
                 self._history.append(record.to_dict(), after=seq)
             except AlreadyExists:

@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from contract import jsonio
+from contract import clock, jsonio
 from contract.errors import AlreadyExists, NotFound
 from contract.stores.store import Storage
+
+LOOK_AGAIN_S = 60.0
 
 
 class NumberedDocuments:
@@ -25,6 +27,7 @@ class NumberedDocuments:
         self.pattern = pattern
         self._begin = begin
         self._known, self._data = 0, b""  # the newest seen; documents never change
+        self._seen_at = clock.monotonic()
 
     def key(self, n: int) -> str:
         """The key of number n."""
@@ -48,7 +51,14 @@ class NumberedDocuments:
         self._known, self._data = 0, b""
 
     def newest_number(self) -> int:
-        """The highest number, 0 before the first. Looks once, then probes n + 1 (S3 keys are consistent)."""
+        """The highest number, 0 before the first. Looks once, then probes n + 1 (S3 keys are consistent).
+
+        Once in `LOOK_AGAIN_S` the newest itself is read again: a store that was restored from a copy may have lost it.
+        """
+        if self._known and clock.monotonic() - self._seen_at >= LOOK_AGAIN_S:
+            self._seen_at = clock.monotonic()
+            if self._read(self._known) != self._data:
+                self.forget()
         if not self._known:
             self._look()
         while (following := self._read(self._known + 1)) is not None:
@@ -72,6 +82,7 @@ class NumberedDocuments:
                 continue
 
     def _look(self) -> None:
+        self._seen_at = clock.monotonic()
         begin = self._begin() if self._begin else 0
         if begin > 0 and self._take(begin):
             return

@@ -177,6 +177,31 @@ class CycleSettings(Section):
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 
 
+class CompactSettings(Section):
+    """How `trueup compact` puts a day's files into few."""
+
+    files: int = Field(4, ge=2, description="fewest small files of a day and table that are put together")
+    part_mib: int = Field(128, ge=1, le=1024, description="size of a packed file; files of more than half of it stay")
+    after_days: int = Field(2, ge=0, description="days are left alone until they are so old, unless they are named")
+    grace_hours: float = Field(24.0, ge=0, description="how long files stay that a reader may have listed; only then do "
+                               "other programs see the packed one instead")
+
+
+class RetentionSettings(Section):
+    """What goes by age (`trueup expire`, and at the end of each cycle); null: kept for ever."""
+
+    pictures_days: int | None = Field(None, ge=1, description="pictures of predictions that are older go; null: never")
+    rows_days: int | None = Field(None, ge=1, description="rows of predictions and labels that are older go, once they are "
+                                  "counted; null: never")
+
+    @model_validator(mode="after")
+    def _pictures_go_first(self) -> Self:
+        if self.rows_days is not None and (self.pictures_days is None or self.pictures_days > self.rows_days):
+            raise ValueError(f"pictures_days: {self.pictures_days}: expected at most rows_days, {self.rows_days}: pictures are "
+                             f"found by their rows, and would stay for ever")
+        return self
+
+
 class SparkSettings(Section):
     """Spark, wherever a stage uses it; `--spark-conf` goes before."""
 
@@ -229,6 +254,8 @@ class EmrSettings(Section, DemandSettings):
     start_on: str = Field("schedule", pattern="^(schedule|labels)$", description="labels: besides the schedule, labels that "
                           "arrive start the machine")
     start_hours: int = Field(1, ge=1, le=24, description="labels start it at most once in so many hours, at their end")
+    score_on: str | None = Field(None, pattern="^s3://[^/]+(/.*)?$", description="s3://bucket/prefix outside the root; pictures "
+                                 "that are put there are scored, at most once in start_hours")
     driver_image: str | None = Field(None, description="image of the driver's container, made from the Dockerfile")
     notify: str | None = Field(None, description="e-mail address that alarms are sent to")
     create_bucket: bool = Field(True, description="the stack makes the root's bucket")
@@ -298,9 +325,19 @@ class Settings(Section):
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()
     cycle: CycleSettings = CycleSettings()
+    compact: CompactSettings = CompactSettings()
+    retention: RetentionSettings = RetentionSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)
+
+    @model_validator(mode="after")
+    def _labels_come_before_rows_go(self) -> Self:
+        rows = self.retention.rows_days
+        if rows is not None and rows <= self.serve.label_days:
+            raise ValueError(f"retention.rows_days: {rows}: expected more than serve.label_days, {self.serve.label_days}: labels "
+                             f"would come for rows that went")
+        return self
 
     def need_root(self) -> str:
         """The root, or a UsageError that says how to name it."""

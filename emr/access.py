@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import layout
+from contract.settings import EmrSettings
 from emr.linked_roles import CLEANUP, SPOT, WORKERS
 from emr.needs import NOT_ON_SERVERLESS
 
@@ -38,6 +39,7 @@ NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json")
+IMAGES, GOLD = "images/*", f"samples/{MODEL}/gold/known/*"  # for emr/template/retention.py
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")
@@ -97,6 +99,11 @@ def make_picture_statements(places: Sequence[str], partition: str = "aws") -> li
                  _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:{partition}:s3:::{bucket}"],
                         {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
     return statements
+
+
+def list_picture_places(settings: EmrSettings) -> list[str]:
+    """Lists the places outside the root whose pictures are scored: those of emr.score_from, and that of emr.score_on."""
+    return [*settings.score_from, *([settings.score_on] if settings.score_on else [])]
 
 
 def make_serverless_statements(stack: str, account: str, image: str | None, partition: str = "aws",

@@ -147,6 +147,10 @@ class Account(Caller):
         steps = [s for page in self._read_pages("list_steps", ClusterId=cluster) for s in page["Steps"]]
         return steps[-1] if steps else None
 
+    def list_instances(self, cluster: str) -> list[dict[str, Any]]:
+        """Returns all machines that a cluster had."""
+        return [i for page in self._read_pages("list_instances", ClusterId=cluster) for i in page["Instances"]]
+
     def stop(self, cluster: str) -> None:
         """Cancels what runs, and ends the cluster. Nothing happens when it has ended."""
         step = self.find_step(cluster)

@@ -7,6 +7,7 @@
     trueup emr run --stage evaluate               one stage on a cluster of its own
     trueup emr status                             the stack, and clusters that live
     trueup emr destroy --yes                      ends clusters and removes the stack; the bucket stays
+    trueup emr rehearse                           all of it once, small, under another name; nothing stays
 
 Also `python -m emr.cli …`. Whole turns of the loop: `trueup cycle --runner emr`.
 """
@@ -25,6 +26,7 @@ from contract.errors import ERROR, UsageError
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.store import Storage
+from emr.rehearsal.cli import command as rehearse_command
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -52,9 +54,13 @@ def plan_command(settings: Settings, model: str | None, predictions_per_day: int
                  prices: Path | None) -> Outcome:
     """Print what would be created and called, and what it would cost. Changes nothing."""
     from emr import estimate, plan
+    from emr.costs.recount import describe_recount
 
     settings = with_options(settings, model=model)
-    document = plan.plan(_require_s3(open_storage(settings.need_root())), settings, settings.need_model())
+    storage = _require_s3(open_storage(settings.need_root()))
+    document = plan.plan(storage, settings, settings.need_model())
+    document["recount"] = describe_recount(storage, settings, settings.need_model(),
+                                           estimate.read_prices(prices or estimate.PRICES), recorded or estimate.RECORDED)
     if predictions_per_day:
         load = estimate.Load(predictions_per_day, labels_per_day, start_minutes, picture_kib, row_bytes)
         document["estimate"] = estimate.estimate(settings, load, estimate.read_recorded(recorded or estimate.RECORDED),
@@ -81,18 +87,22 @@ def template_command(settings: Settings, key_policy: bool) -> Outcome:
 @stage_command("policy")
 @click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Write it into this folder, in as many documents as IAM's limit makes necessary.")
-def policy_command(settings: Settings, folder: Path | None) -> Outcome:
+@click.option("--rehearsal", is_flag=True, help="That of `trueup emr rehearse` in its place.")
+def policy_command(settings: Settings, folder: Path | None, rehearsal: bool) -> Outcome:
     """Print the IAM policy of whoever deploys with these settings, for an administrator to attach. Calls nothing."""
     from contract.stores.aws_region import find_partition, find_region
     from emr.follow import print_line
     from emr.policy import documents
     from emr.policy.deployer import make_policy
+    from emr.policy.rehearsal import make_rehearsal_policy
+    from emr.rehearsal.small import name_stack
 
     region = find_region()
     partition = find_partition(region) if region else "aws"
-    policy = make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition)
+    policy = (make_rehearsal_policy(settings, partition) if rehearsal else
+              make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition))
     if folder is not None:
-        paths = documents.write_documents(policy, settings.emr.stack, folder)
+        paths = documents.write_documents(policy, name_stack(settings) if rehearsal else settings.emr.stack, folder)
         return Outcome(document={"documents": [str(path) for path in paths]}, text=documents.write_commands(paths, partition))
     if (parts := len(documents.split(policy))) > 1:
         print_line(f"{documents.count_characters(policy)} characters: IAM takes {documents.MOST_CHARACTERS} in one managed "
@@ -127,8 +137,9 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 @stage_command("run", context_settings={"ignore_unknown_options": True})
 @click.option("--stage", required=True, help="evaluate, dataset, train, assess or score.")
 @MODEL
+@click.option("--run", "key", help="Names this run: another name asks again, the same one finds the answer. [default: none]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run_command(settings: Settings, stage: str, model: str | None, arguments: tuple[str, ...]) -> Outcome:
+def run_command(settings: Settings, stage: str, model: str | None, key: str | None, arguments: tuple[str, ...]) -> Outcome:
     """Run one stage on a cluster of its own, or on EMR Serverless; ARGUMENTS are the stage's own options.
 
     The same command again finds the same cluster or application, or the answer that it gave.
@@ -141,7 +152,7 @@ def run_command(settings: Settings, stage: str, model: str | None, arguments: tu
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
     saved = settings.model_dump(mode="json", exclude={"root", "model"})
-    request = make_request(stage, ["--model", name, *arguments], saved)
+    request = make_request(stage, ["--model", name, *arguments], saved, key)
     reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error = document.get("error")
@@ -211,7 +222,8 @@ def _require_s3(storage: Storage) -> Storage:
     return storage
 
 
-for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command):
+for _command in (plan_command, template_command, policy_command, deploy_command, run_command, status_command, destroy_command,
+                 rehearse_command):
     group.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from contract.settings import EmrSettings, Settings
 from contract.stores.aws_region import find_partition, need_region
 from contract.stores.store import Storage
 from emr.cluster import Package, locate_role
+from emr.costs.recount import write_recount
 from emr.costs.span import Span
 from emr.job import make_cluster, make_request
 from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_need, runs_on_serverless
@@ -88,7 +89,8 @@ def write_text(document: dict[str, Any]) -> str:
     lines += [f"not on EMR Serverless: {name}: {why}." for name, why in document["not_on_serverless"].items()]
     lines += [f"package {name}: {p['archive']}{'' if p['uploaded'] else ' (not uploaded yet: trueup emr deploy)'}"
               for name, p in document["packages"].items()]
-    return "\n".join([*lines, *_describe_quotas(document["quotas"]), *_describe_estimate(document.get("estimate"))])
+    return "\n".join([*lines, *_describe_quotas(document["quotas"]), *write_recount(document.get("recount")),
+                      *_describe_estimate(document.get("estimate"))])
 
 
 def _describe_requests(stage: dict[str, Any]) -> list[str]:

@@ -28,15 +28,15 @@ def connect() -> "BaseClient":
     return get_session().client("cloudformation", region_name=need_region())
 
 
-def write_template(root: str, settings: Settings) -> Body:
+def write_template(root: str, settings: Settings, template: dict[str, Any] | None = None) -> Body:
     """Writes what `deploy` sends; calls nothing. UsageError when settings contradict each other, or make too long a template."""
-    return write_fitting(make_template(root, settings), root)
+    return write_fitting(template or make_template(root, settings), root)
 
 
-def deploy(root: str, settings: Settings, say: Callable[[str], None]) -> str:
-    """Creates the stack, or updates it to the template of these settings; returns its state."""
+def deploy(root: str, settings: Settings, say: Callable[[str], None], template: dict[str, Any] | None = None) -> str:
+    """Creates the stack, or updates it to the template of these settings (or the given one); returns its state."""
     client, name = connect(), settings.emr.stack
-    body = write_template(root, settings)
+    body = write_template(root, settings, template)
     arguments = {"StackName": name, "TemplateBody": body.text, "Parameters": body.parameters,
                  "Capabilities": ["CAPABILITY_NAMED_IAM"],
                  "Tags": [{"Key": key, "Value": value} for key, value in sorted(settings.emr.tags.items())]}

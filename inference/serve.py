@@ -50,23 +50,28 @@ END_S = 10.0
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0: any free one. [default: 8080]")
 @click.option("--outbox", type=click.Path(file_okay=False), help="Folder of the durable outbox, on a disk that stays.")
+@click.option("--restored-from", metavar="ROOT", help="The address that the root had: what --outbox was to ship there is "
+              "shipped to its copy, the root (docs/restore.md).")
 @click.option("--no-auth", is_flag=True, help="Development only, loopback only: every caller may do everything.")
 @click.option("--ready-file", type=click.Path(dir_okay=False), help='Where {"url", "pid"} is written once it answers.')
 def command(settings: Settings, models: tuple[str, ...], host: str | None, port: int | None, outbox: str | None,
-            no_auth: bool, ready_file: str | None) -> Outcome:
+            restored_from: str | None, no_auth: bool, ready_file: str | None) -> Outcome:
     """Serves models over HTTP, logs predictions and labels into the root, follows new live versions."""
     settings = with_options(settings, serve__host=host, serve__port=port, serve__outbox=outbox)
     names = list(dict.fromkeys(models)) or [settings.need_model()]
+    if restored_from and not settings.serve.outbox:
+        raise UsageError("--restored-from: expected --outbox, the folder whose rows were for that root, got none.")
     if no_auth and settings.serve.host not in LOOPBACK:
         raise UsageError(f"--no-auth is for development on this machine: expected a loopback host such as 127.0.0.1, "
                          f"got {settings.serve.host!r}. Make keys with `trueup keys add` and leave --no-auth out.")
     log_to_stderr()
-    serve(settings, names, no_auth, Path(ready_file) if ready_file else None)
+    serve(settings, names, no_auth, Path(ready_file) if ready_file else None, restored_from)
     _start_timer(END_S)  # this command is the process, and Python waits for threads that decode a picture
     return Outcome(document={"stopped": True})
 
 
-def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None) -> None:
+def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None,
+          restored_from: str | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     from inference.app import create_app
     from inference.live import require_published
@@ -81,7 +86,8 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         require_published(open_root(settings.need_root()), name)
     storage = open_root(settings.need_root(), create=True)
     keyring = _open_keyring(settings, storage, no_auth)
-    outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage))
+    earlier = open_storage(restored_from).root if restored_from else None
+    outbox = Outbox(find_outbox_folder(settings), storage.root, settings.serve.outbox_bytes, find_root_id(storage), earlier)
     try:
         service = Service(storage, settings, outbox, models)
         listener = listen(settings.serve.host, settings.serve.port)

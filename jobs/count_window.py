@@ -3,6 +3,7 @@
 `jobs/evaluate.py` is the command; this is what it and an evaluation of two files (`jobs/evaluate_files.py`) run.
 """
 
+import logging
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,7 +17,8 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
-from contract.errors import DamagedDocument, ForeignSchema, NotFound, pass_over
+from contract.documents.expiry import ExpiredRows
+from contract.errors import DamagedDocument, Expired, ForeignSchema, NotFound, pass_over
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.samples import Sample
@@ -34,6 +36,7 @@ from metrics.tables import tables
 from metrics.window import WindowCounts
 
 READS_AT_ONCE = 16
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Counted:
     documents: dict[str, CountsDocument] = field(default_factory=dict)
     window: WindowCounts = field(default_factory=WindowCounts)
     left_out: dict[str, str] = field(default_factory=dict)
+    expired: list[str] = field(default_factory=list)  # days of which only these counts are left
 
     def take(self, document: CountsDocument, counts: DayCounts) -> None:
         """One more day."""
@@ -71,6 +75,12 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         listed = list(pool.map(lambda d: day_files.list_day(storage, d), days))
         missing = listed if request.full else _reuse(storage, question, listed, counted, pool)
+        if request.full and (gone := [day for day in listed if day.expired]):
+            log.warning("not counted again: %s, whose rows expired; the counts that were kept stand.",
+                        ", ".join(day.day for day in gone))
+            missing = [day for day in listed if not day.expired] + _reuse(storage, question, gone, counted, pool)
+    _refuse_expired(question, [day.expired for day in missing if day.expired])
+    counted.expired = [day.day for day in listed if day.expired]
     whole, counted.left_out = day_files.read_footers(storage, missing, question.slices, request.quarantine)
     hurt = [d for d, before in zip(whole, missing, strict=True) if d.fingerprint() != before.fingerprint()]
     if hurt and not request.full:
@@ -85,6 +95,15 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
             counted.take(counts_store.write(storage, document, counts), counts)
             del counts  # not beside the next one
     return counted
+
+
+def _refuse_expired(question: Question, gone: Sequence[ExpiredRows]) -> None:
+    """Raises Expired for a day whose rows went and whose kept counts are others than those asked for."""
+    for expired in gone:
+        kept = ", ".join(f"{c.model} as {c.role}" for c in expired.counts) or "none"
+        raise Expired(f"{expired.sentence}, so it cannot be counted again. Counts that were kept: {kept}, by the rules, slices, "
+                      f"weights and moment of then; asked for were those of {question.model} as {question.role} by others. Ask "
+                      f"with the settings of then, or leave the day out (--from).")
 
 
 def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], counted: Counted,
@@ -142,6 +161,8 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     document["doubts"] = find_doubts(storage, question, counted.window, background.classes, window.beyond)
     days, today = prediction_days(storage), clock.day_of(clock.from_us(question.as_of))
     document["newest_day"] = max((day for day in days if day <= today), default=None)
+    if counted.expired:
+        document["expired"] = counted.expired
     if not document["versions"]:
         document["models_with_rows"] = day_files.models_in(storage, days)
     return document

@@ -25,7 +25,9 @@ def as_text(document: Evaluation, where: str) -> str:
     head = f"{escape(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"
     body = _versions(document) if document["versions"] else _explain_nothing(document)
     left_out = [escape(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
-    return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, where])
+    gone = document.get("expired") or []
+    expired = [f"expired: the rows of {len(gone)} of these days, whose counts were kept: {', '.join(gone)}"] if gone else []
+    return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, *expired, where])
 
 
 def _explain_nothing(document: Evaluation) -> str:

@@ -21,6 +21,7 @@ from contract.documents.gold import GoldAnswer, read_gold
 from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
+from contract.texts.figures import write_percent
 from jobs.gold_items import Asked, check_file, make_answer, read_context
 from jobs.gold_report import describe, measure
 
@@ -63,7 +64,7 @@ def _say_share(settings: Settings) -> str:
     share = settings.review.gold_share
     if not share:
         return "Nobody is asked about them: review.gold_share is 0."
-    return (f"Of what /audit and /review hand out, {share:.0%} are gold items that the person has not judged "
+    return (f"Of what /audit and /review hand out, {write_percent(share)} are gold items that the person has not judged "
             f"(review.gold_share of the service).")
 
 

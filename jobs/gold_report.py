@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from command.terminal import align, escape, write_figure
+from command.terminal import align, escape
 from contract import clock, ids, layout
 from contract.counts import UNNAMED
 from contract.documents.gold import GoldAnswer, read_gold
@@ -18,6 +18,7 @@ from contract.documents.version_figures import Figure
 from contract.records import LABEL
 from contract.rows.reading import rows_where
 from contract.stores.store import Storage
+from contract.texts.figures import write_figure
 from jobs.engines.question import Question
 from jobs.engines.rules import LABEL_ORDER, Row, drop_duplicates, find_known_time, in_order, judges_other_answer
 from metrics.figure import share

@@ -25,6 +25,7 @@ from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
 from contract.errors import DONE, ERROR, ForeignSchema, RootError
 from contract.records import LABEL, PREDICTION
+from contract.rows.listing import was_packed
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
@@ -107,7 +108,8 @@ def write(storage: Storage, table: str, day: str, rows: Sequence[Row]) -> str:
         rows = [_add_id(row) for row in rows]
     data = counts_store.to_parquet(pa.Table.from_pylist(list(rows), schema=RECORDS[table].arrow()))
     key = layout.row_file(table, day, f"import-{content[:16]}", 1, len(rows))
-    create_if_absent(storage, key, data)  # named by its content: the same rows may have been imported before
+    if not was_packed(storage, table, day, key):
+        create_if_absent(storage, key, data)  # named by its content: the same rows may have been imported before
     return key
 
 

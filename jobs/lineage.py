@@ -16,7 +16,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from contract import clock, ids, layout
-from contract.documents import manifest
+from contract.documents import expiry, manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
 from contract.errors import DamagedDocument, Mismatch, NoSuchVersion, NotFound, UsageError, pass_over
@@ -63,6 +63,11 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
     if day is None:
         raise UsageError(f"prediction {prediction_id!r}: expected a UUIDv7, which says its day. Name the day with --day.")
     rows = list(table_rows(storage, layout.PREDICTIONS, day, [prediction_id], PREDICTION))
+    if not rows and (expired := expiry.find_rows(storage, day)):
+        named = dict.fromkeys(PREDICTION) | {"prediction_id": prediction_id, "day": day}
+        return {"prediction": named, "labels": [], "versions": [],
+                "expired": expired.to_dict() | {"sentence": expired.sentence},
+                "went_into": list(_find_holders(storage, prediction_id, None))}
     if not rows:
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
     first = rows[0]
@@ -71,7 +76,20 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
     if first["model"]:
         made = list(of_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
     return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
+            "picture": _find_picture(storage, day, first["image_sha256"]),
             "went_into": list(_find_holders(storage, prediction_id, first["image_sha256"]))}
+
+
+def _find_picture(storage: Storage, day: str, sha256: str | None) -> Row | None:
+    """Whether the picture is there, was erased, expired with those of its day, or is missing; None: it was not stored."""
+    if sha256 is None:
+        return None
+    if any(storage.list(layout.image(sha256, ""))):
+        return {"state": "stored"}
+    if storage.exists(layout.erasure(sha256)):
+        return {"state": "erased"}
+    gone = expiry.find_pictures(storage, day)
+    return {"state": "expired", "sentence": gone.sentence} if gone else {"state": "missing"}
 
 
 def of_version(registry: Registry, version: str) -> Iterator[Row]:
@@ -106,8 +124,10 @@ def of_dataset(storage: Storage, made: Manifest) -> Row:
     for day in sorted({row["day"] for row in named}):
         wanted = [row["prediction_id"] for row in named if row["day"] == day]
         people.update(row["labeler"] or "" for row in table_rows(storage, layout.LABELS, day, wanted, LABEL))
+    expired = [day for day in sorted({row["day"] for row in named}) if expiry.find_rows(storage, day)]
     return {"dataset": made.dataset, "parent": made.parent, "rows": made.rows, "label_sources": made.label_sources,
-            "days": dict(sorted(Counter(row["day"] for row in index).items())), "imported": len(index) - len(named),
+            "expired_days": expired, "imported": len(index) - len(named),
+            "days": dict(sorted(Counter(row["day"] for row in index).items())),
             "labelers": dict(sorted(people.items())),
             "trained": [f"{card.model}/{card.version}" for card in cards(storage) if card.dataset == made.dataset]}
 
@@ -156,8 +176,12 @@ def lines(found: Row) -> Iterator[str]:
     """The document for people."""
     if "prediction" in found:
         p = found["prediction"]
-        who = f"{p['model']} version {p['model_version']}"
-        yield f"prediction {p['prediction_id']} of {p['day']}: {p['predicted_label']!r} by {who}"
+        if "expired" in found:
+            yield f"prediction {p['prediction_id']} of {p['day']}: expired; {found['expired']['sentence']}"
+        else:
+            who = f"{p['model']} version {p['model_version']}"
+            yield f"prediction {p['prediction_id']} of {p['day']}: {p['predicted_label']!r} by {who}"
+            yield from _picture_lines(found.get("picture"))
         yield from (f"  label {r['label']!r} by {r['labeler']} ({r['origin'] or 'import'})" for r in found["labels"])
         yield from (f"  in {r['split']} of dataset {r['dataset']} as {r['label']!r}; trained: {', '.join(r['trained']) or 'none'}"
                     for r in found["went_into"])
@@ -168,10 +192,17 @@ def lines(found: Row) -> Iterator[str]:
         yield from _dataset_lines(found)
 
 
+def _picture_lines(picture: Row | None) -> Iterator[str]:
+    if picture and picture["state"] != "stored":
+        yield f"  its picture: {picture.get('sentence') or picture['state']}"
+
+
 def _dataset_lines(made: Row) -> Iterator[str]:
     days = list(made["days"])
     yield f"dataset {made['dataset']}: rows {made['rows']}, days {days[0]} to {days[-1]}, {made['imported']} imported"
     yield f"  labels by {', '.join(f'{name} ({n})' for name, n in made['labelers'].items()) or 'nobody here'}"
+    if made["expired_days"]:
+        yield f"  the rows of {len(made['expired_days'])} of these days expired, and with them who gave their labels"
     yield f"  trained: {', '.join(made['trained']) or 'none'}"
 
 

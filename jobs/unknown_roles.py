@@ -21,6 +21,8 @@ def warn_of_unknown_roles(storage: Storage, question: Question, counted: WindowC
     if not days:
         return
     words = _count_words(storage, question, days)
+    if not words:  # their rows expired
+        return
     named = ", ".join(f"{word!r} on {n:,} rows" for word, n in words.most_common(MOST_WORDS))
     first = next(iter(words), "production")
     log.warning("not counted: role %s. Expected live, shadow, canary, batch or replay, or a setting that says what the word "

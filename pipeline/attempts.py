@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from contract import clock, layout
 from contract.counts import DayCounts
-from contract.counts_store import load_all
+from contract.counts_store import load_cells
 from contract.documents.history import Claim
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
@@ -66,7 +66,8 @@ def count_further_labels(storage: Storage, model: str, live: str, as_of: str, da
         if judged is None:
             return None
         evaluation = read_evaluation(storage, model, judged["evaluation"])
-        before = {d.day: tally(d.tables["cells"], live, trusted).of(trusted).n for d in load_all(storage, evaluation)}
+        # By whatever rules: what was judged before an upgrade is not counted again to know how many labels there were.
+        before = {day: tally(cells, live, trusted).of(trusted).n for day, cells in load_cells(storage, evaluation).items()}
     except (NotFound, KeyError):  # somebody removed it, so nobody can count from it
         return None
     except DamagedDocument as error:

@@ -4,6 +4,7 @@ Every verb is a click command in a module of its own, which is imported only whe
 loads no engine. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "report": Verb("jobs.report", "show an evaluation as a page"),
     },
     "Models": {
-        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete", "group"),
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete, reserve", "group"),
         "lineage": Verb("jobs.lineage", "from a prediction to version, dataset, labels and people, and back"),
         "rollback": Verb("pipeline.model", "make the previous version live again", "rollback_command"),
     },
@@ -41,11 +42,14 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", "predictions_command"),
         "review sample": Verb("inference.review", "draw the sample that people are asked about", "sample_command"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
+        "restore": Verb("pipeline.restore", "bring back what was deleted or overwritten in a versioned bucket"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
         "keys": Verb("inference.keys", "add, list and revoke API keys", "group"),
     },
     "This installation": {
         "emr": Verb("emr.cli", "the loop on Amazon EMR: plan, template, deploy, run, status, destroy", "group"),
+        "compact": Verb("jobs.compact", "put the many small files of old days into few"),
+        "expire": Verb("jobs.expire", "remove pictures and rows that are older than the retention settings"),
         "config": Verb("pipeline.config", "print every setting and where it came from"),
         "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
         "bench": Verb("pipeline.bench", "machines side by side: rates, and dollars by each one's own price"),
@@ -56,6 +60,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.environ.get("_TRUEUP_COMPLETE"):  # a shell asks what may follow
+        return _run(arguments)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(write_help())
         return DONE if arguments else USAGE

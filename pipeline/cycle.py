@@ -19,6 +19,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from contract import clock, layout
+from contract.counts import RULES
 from contract.days import default_window
 from contract.errors import (
     CANNOT_TELL,
@@ -26,6 +27,7 @@ from contract.errors import (
     ERROR,
     GATE_SAYS_NO,
     DamagedDocument,
+    NotFound,
     PointerMoved,
     RunHeld,
     RunLost,
@@ -33,12 +35,14 @@ from contract.errors import (
     pass_over,
     shorten,
 )
+from contract.evaluations import read_evaluation
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from pipeline import retention
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
@@ -63,13 +67,21 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         raise UsageError("--wait and --unless-held: expected one of them, got both.")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
+    chosen = choose_runner(runner, storage, in_process)
     try:
-        document = run_cycle(storage, settings, choose_runner(runner, storage, in_process), first, last, wait)
+        document = run_cycle(storage, settings, chosen, first, last, wait)
     except RunHeld as error:
         if not unless_held:
             raise
         document = {"status": "held", "sentence": str(error), "exit_code": DONE}
-    return Outcome(document["exit_code"], document, _write_text(document))
+        return Outcome(DONE, document, _write_text(document))
+    code = document["exit_code"]
+    if retention.is_set(settings):
+        document["expire"], wrong = retention.expire(storage, settings, chosen)
+        if wrong:
+            _say(f"expire: {wrong}")
+            code = ERROR if code == DONE else code
+    return Outcome(code, document, _write_text(document))
 
 
 def choose_runner(name: str, storage: Storage, in_process: bool = False) -> Runner:
@@ -140,6 +152,8 @@ class Turn:
     def _judge(self) -> End:
         for stage in stages.JUDGING:
             decision = self._stage(stage)
+            if stage is stages.EVALUATE and self.run.stage(stages.GATE.name) is None and self._is_by_other_rules(decision["id"]):
+                self.values |= stage.pick_values(self._run_stage(stage))
         fires = decision["retrain"]["fires"]
         if fires or decision["retrain"].get("wanted"):
             waiting = self._find_waiting()
@@ -201,14 +215,24 @@ class Turn:
             candidate, by="cycle", reason=reason, expected_live=self.run.plan.live, run=self.run.key)
         return {"version": candidate, "seq": record.seq}
 
-    def _stage(self, stage: stages.Stage) -> dict[str, Any]:
-        def work() -> dict[str, Any]:
-            argv = ["--root", self.run.storage.root, *stage.fill_arguments(self.values)]
-            return stage.pick_record(self.runner.run(stage, argv, self.run.plan.settings).document)
+    def _is_by_other_rules(self, evaluation_id: str) -> bool:
+        """Whether a release with other rules of counting evaluated, and left the run: no gate of this one can judge that."""
+        try:
+            evaluation = read_evaluation(self.run.storage, self.run.plan.model, evaluation_id)
+        except (NotFound, DamagedDocument):  # the gate says so
+            return False
+        if evaluation["rules"] != RULES:
+            _say(f"  evaluate   again: counted by rules {evaluation['rules']}, this release counts by {RULES}")
+        return evaluation["rules"] != RULES
 
-        answer = self._step(stage.name, work)
+    def _stage(self, stage: stages.Stage) -> dict[str, Any]:
+        answer = self._step(stage.name, lambda: self._run_stage(stage))
         self.values |= stage.pick_values(answer)
         return answer
+
+    def _run_stage(self, stage: stages.Stage) -> dict[str, Any]:
+        argv = ["--root", self.run.storage.root, *stage.fill_arguments(self.values)]
+        return stage.pick_record(self.runner.run(stage, argv, self.run.plan.settings).document)
 
     def _step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Returns the recorded document of a step, or that of doing it now."""

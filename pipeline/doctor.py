@@ -1,10 +1,10 @@
 """Checks what the commands need: Java, Spark, s3a, the root, the clock, the disk, a GPU. Writes one probe into the root.
 
-    trueup doctor [--root R] [--account] [--json]      (python -m pipeline.doctor)
+    trueup doctor [--root R] [--account] [--contents] [--json]      (python -m pipeline.doctor)
 
 `--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages, and
 what must be there beside them: region, release, service-linked roles, subnets, quotas, images. What the caller may not ask is
-`not asked`.
+`not asked`. `--contents` looks whether what the root's documents name is there (docs/restore.md).
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
 """
 
@@ -25,13 +25,18 @@ from pipeline.checks.machine import BAD, OK, Check
 @stage_command("doctor")
 @click.option("--account", is_flag=True, help="Look at the AWS account, too: the stack, its roles, the packages, "
               "quotas, subnets, images.")
-def command(settings: Settings, account: bool) -> Outcome:
+@click.option("--contents", is_flag=True, help="Look at the root, too: whether what its documents name is there.")
+def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     """Check Java, Spark, the root, the clock, the disk and the GPU."""
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
     if account:
         from pipeline.checks import account as doctor_account
 
         rows += [_make_row(*row) for row in doctor_account.check_account(settings)]
+    if contents:
+        from pipeline.checks.contents import check_contents
+
+        rows += [_make_row(*row) for row in check_contents(settings)]
     code = ERROR if any(row["state"] == BAD for row in rows) else DONE
     return Outcome(code, {"checks": rows, "ok": code == DONE}, write_text(rows))
 

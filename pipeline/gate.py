@@ -13,7 +13,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
-from command.terminal import align, colour_verdict, escape, write_figure
+from command.terminal import align, colour_verdict, escape
 from contract import clock, jsonio, layout
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
@@ -25,6 +25,7 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
+from contract.texts.gates import write_gate
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
@@ -105,12 +106,17 @@ def name_gate(gate: dict[str, Any]) -> str:
 
 def write_text(decision: dict[str, Any]) -> str:
     """Writes the decision as an aligned table and a sentence."""
-    rows = [(name_gate(gate), gate["verdict"], write_figure(gate), f"{gate['bound']:g}" if "bound" in gate else "",
-             str(gate.get("n", "")), gate.get("reason", "") or ("overridden" if "override" in gate else ""))
+    rows = [(name_gate(gate), gate["verdict"], *_write_cells(gate), f"{gate['n']:,}" if "n" in gate else "",
+             gate.get("reason", "") or ("overridden" if "override" in gate else ""))
             for gate in decision["gates"]]
     table = align(("gate", "verdict", "value", "bound", "labels", "reason"), rows)
     sentence = f"{colour_verdict(decision['verdict'])}: {escape(decision['sentence'])}"
     return "\n".join([table, *_write_wishes(decision), "", sentence])
+
+
+def _write_cells(gate: dict[str, Any]) -> tuple[str, str]:
+    value, between, bound = write_gate(gate)
+    return f"{value} ({between})" if between else value, bound if "bound" in gate else ""
 
 
 def _write_wishes(decision: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
     trueup model list|show|history [--model digits]
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
+    trueup model reserve VERSION           no number up to it is given again (docs/restore.md)
     trueup model override --gate G --by NAME --reason TEXT --until T|--withdraw
     trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
 
@@ -164,6 +165,21 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
     return _report_change(registry.change({"kind": "override", **override}, {"overrides": [*held, override]}, live))
 
 
+@stage_command("reserve")
+@MODEL
+@VERSION
+@BY
+@click.option("--reason", default="restored", show_default=True, help="Why, in the claims.")
+def reserve_command(settings: Settings, model: str | None, version: str, by: str, reason: str) -> Outcome:
+    """Let no version up to this number be made again; after a restore that lost some."""
+    registry = _open_registry(settings, model)
+    registry.live()
+    taken = registry.reserve(version, by=f"{by}: {reason}")
+    said = f"reserved: {', '.join(taken)}" if taken else "all were taken: nothing was changed"
+    return Outcome(document={"model": registry.model, "reserved": taken}, text=f"{said}; the next version is "
+                   f"{registry.newest_claim() + 1}")
+
+
 @stage_command("rollback")
 @MODEL
 @BY
@@ -253,7 +269,7 @@ def _shorten(value: Any, most: int = 100) -> str:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command):
+                 delete_command, reserve_command):
     group.add_command(_command)
 
 

@@ -13,11 +13,11 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
-from contract import clock, layout
+from contract import clock
 from contract.days import prediction_days
 from contract.errors import DamagedDocument
-from contract.evaluations import find_verdict
-from contract.registry import Registry, models
+from contract.evaluations import find_other_rules, find_verdict, list_known_models
+from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.runs import Run, Runs
 from contract.settings import Settings
@@ -32,7 +32,7 @@ def command(settings: Settings, model: str | None) -> Outcome:
     """Show what is live, the verdict on it, and who is at work."""
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
-    there = list_models(storage)
+    there = list_known_models(storage)
     if settings.model and settings.model not in there:
         require_model(storage, settings.model)
     names = [settings.model] if settings.model else there
@@ -40,12 +40,6 @@ def command(settings: Settings, model: str | None) -> Outcome:
     document = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
              "models": [describe_model(storage, name, settings.gates.max_age_days) for name in names]}
     return Outcome(document=document, text=write_text(document))
-
-
-def list_models(storage: Storage) -> list[str]:
-    """Lists models that were published or evaluated; foreign ones have evaluations only."""
-    evaluated = [layout.decode_name(folder) for folder in storage.folders(layout.all_evaluations())]
-    return sorted({*models(storage), *evaluated})
 
 
 def describe_model(storage: Storage, model: str, max_age_days: float | None = None) -> dict[str, Any]:
@@ -63,7 +57,8 @@ def describe_model(storage: Storage, model: str, max_age_days: float | None = No
         run_ = None
         damaged.append(str(error))
     return {"model": model, "live": live, "changed": newest.at if newest else None,
-            "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged}
+            "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged,
+            "other_rules": None if decision else find_other_rules(storage, model)}
 
 
 def _describe_run(last: Run | None) -> dict[str, Any] | None:
@@ -92,6 +87,8 @@ def write_text(document: dict[str, Any]) -> str:
              f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
             for m in document["models"]]
     sentences = [f"{m['model']}: {m['decision']['sentence']}" for m in document["models"] if m["decision"]]
+    sentences += [f"{m['model']}: no verdict by today's rules: {m['other_rules']}" for m in document["models"]
+                  if m["other_rules"]]
     damaged = [f"{m['model']}: cannot be read: {text}" for m in document["models"] for text in m["damaged"]]
     head = f"{document['root']}: {document['prediction_days']} prediction days, newest {document['newest_prediction_day'] or '-'}"
     return "\n".join([escape(head), "", align(("model", "live", "verdict", "run", "held by"), rows),

@@ -55,6 +55,8 @@ PREREQUISITES = {
         variable="PYTHON312",
     ),
     "git": Prerequisite("apt-get install git", commands=("git",)),
+    "buildah": Prerequisite("apt-get install buildah", commands=("buildah",)),
+    "mmdebstrap": Prerequisite("apt-get install mmdebstrap", commands=("mmdebstrap",)),
 }
 
 

@@ -202,6 +202,7 @@ class Evaluation(TypedDict):
     versions: dict[str, Version]
     reason: NotRequired[str | None]
     doubts: Annotated[list[Doubt], Field(default=[])]
+    expired: NotRequired[list[str]]  # days whose rows went by age: their counts are those that were kept
     models_with_rows: NotRequired[list[str]]
     newest_day: NotRequired[str | None]  # newest prediction day of the root, of any model, that there was at as_of
     confidence: float

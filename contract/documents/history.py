@@ -2,13 +2,18 @@
 
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from contract.documents.document import Document, Moment
 
 
 class State(Document):
-    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights."""
+    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights.
+
+    A field that a newer release added goes on into the next record: whoever writes that one only changes what it knows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
     live: str | None = None
     aliases: dict[str, str] = {}

@@ -12,13 +12,16 @@ from pydantic import TypeAdapter
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.documents.card import Card
+from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
 from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
+from contract.documents.expiry import ExpiredPictures, ExpiredRows
 from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
+from contract.documents.rehearsal import Rehearsal
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -26,15 +29,19 @@ from contract.samples import Sample
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {
     "card": (Card, "models/<model>/versions/<version>/card.json"),
+    "compaction": (Compaction, "<predictions or labels>/dt=<day>/_compacted/<n>.json"),
     "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "decision": (Decision, "evaluations/<model>/<evaluation>/decision.json"),
     "erasure": (Erasure, "erasures/<sha256>.json"),
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
+    "expired-pictures": (ExpiredPictures, "predictions/dt=<day>/_expired/pictures.json and pictures-done.json"),
+    "expired-rows": (ExpiredRows, "predictions/dt=<day>/_expired/rows.json"),
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
+    "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),

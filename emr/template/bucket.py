@@ -29,7 +29,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
             "BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")},
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         **({"NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}}
-           if settings.start_on != "schedule" else {}),
+           if settings.start_on != "schedule" or has_pictures(settings, bucket) else {}),
         **_keep_versions(settings), **_log_access(settings),
         "LifecycleConfiguration": {"Rules": [*make_lifecycle_rules(prefix), *make_version_rules(settings)]}}, keep=True)
     policy = Resource("AWS::S3::BucketPolicy", {"Bucket": ref("Bucket"), "PolicyDocument": {
@@ -74,6 +74,11 @@ def make_version_rules(settings: EmrSettings) -> list[dict[str, Any]]:
         return []
     return [{"Id": "old-versions", "Status": "Enabled", "ExpiredObjectDeleteMarker": True,
              "NoncurrentVersionExpiration": {"NoncurrentDays": settings.version_days}}]
+
+
+def has_pictures(settings: EmrSettings, bucket: str) -> bool:
+    """Tells whether pictures that start scoring are put into this bucket."""
+    return settings.score_on is not None and split_root(settings.score_on)[0] == bucket
 
 
 def make_lifecycle_rules(prefix: str) -> list[dict[str, Any]]:

@@ -50,11 +50,11 @@ def make_pattern(root: str) -> dict[str, Any]:
         "bucket": {"name": [bucket]}, "object": {"key": [{"prefix": f"{prefix}{layout.LABELS}/"}]}}}
 
 
-def define_starter(settings: EmrSettings) -> dict[str, Any]:
+def define_starter(settings: EmrSettings, what: str = LABELS) -> dict[str, Any]:
     """Writes the starter: one call, whose name and input are those of the window, so that a second one is refused."""
     milliseconds = settings.start_hours * 3600 * 1000
     window = f"$floor($millis() / {milliseconds})"
-    name = f"{{% 'labels-{settings.start_hours}h-' & $string({window}) %}}"
+    name = f"{{% '{what}-{settings.start_hours}h-' & $string({window}) %}}"
     start = {"Type": "Task", "Resource": sub("arn:${AWS::Partition}:states:::aws-sdk:sfn:startExecution"),
              "Arguments": {"StateMachineArn": "${Machine}", "Name": name,
                            "Input": f"{{% $string({{'until': $fromMillis(({window} + 1) * {milliseconds})}}) %}}"},

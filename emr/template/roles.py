@@ -4,6 +4,7 @@ from contract.settings import EmrSettings
 from emr.access import (
     SERVICE,
     STAGES,
+    list_picture_places,
     make_emr_statements,
     make_picture_statements,
     make_serverless_statements,
@@ -26,7 +27,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     made: dict[str, Resource] = {}
     for stage in STAGES:
         name = f"{stage.capitalize()}Role"
-        more = make_picture_statements(settings.score_from, PARTITION_TEXT) if stage == "score" else []
+        more = make_picture_statements(list_picture_places(settings), PARTITION_TEXT) if stage == "score" else []
         more += [*key.make_node_statements(settings), *key.make_certificate_statements(settings, PARTITION_TEXT)]
         made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root, PARTITION_TEXT), *more],
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())

@@ -7,7 +7,19 @@ import json
 from typing import Any
 
 from contract.settings import Settings
-from emr.template import alarms, bucket, encryption, events, network, roles, rules, schedule, service
+from emr.template import (
+    alarms,
+    bucket,
+    encryption,
+    events,
+    network,
+    retention,
+    roles,
+    rules,
+    schedule,
+    score_events,
+    service,
+)
 from emr.template.parts import arn, ref
 
 
@@ -16,8 +28,10 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
     chosen = settings.emr
     resources = {**bucket.make_resources(root, chosen), **roles.make_resources(root, chosen), **alarms.make_resources(chosen),
             **schedule.make_resources(root, settings), **events.make_resources(root, chosen),
+            **score_events.make_resources(root, settings),
             **service.make_resources(root, settings),
             **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
+    resources["DriverRole"] = retention.extend(resources["DriverRole"], root, settings.retention)
     resources = rules.keep_rules(encryption.encrypt(resources, chosen), chosen)
     outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}, **network.make_outputs(chosen),
                **service.make_outputs(settings)}

@@ -53,10 +53,12 @@ class Outbox:
     Methods that are not `async` block: call them in any thread but the event loop's.
     """
 
-    def __init__(self, folder: Path | str, root: str, limit_bytes: int, root_id: str | None = None) -> None:
+    def __init__(self, folder: Path | str, root: str, limit_bytes: int, root_id: str | None = None,
+                 restored_from: str | None = None) -> None:
         """Opens or makes it, for the root of that address and id (contract.storage.find_root_id).
 
-        UsageError when another process has it open, or it holds rows of another root.
+        `restored_from`: the address that the root had; what was to be shipped there is shipped to `root`. UsageError when
+        another process has it open, or it holds rows of another root.
         """
         self.folder = Path(folder)
         make_folder(self.folder)
@@ -70,7 +72,7 @@ class Outbox:
         self.writer = self._keep_meta("writer", os.urandom(6).hex())
         self.room = Room(self.folder, limit_bytes, self.measure_depth().bytes)
         self.room.set_reusable(self._measure_free_pages())
-        self._check_root("root", root)
+        self._check_root("root", root, restored_from)
         if root_id is not None:
             self._check_root("root_id", root_id)
         self._commits = GroupCommit(self._db)
@@ -82,16 +84,16 @@ class Outbox:
             self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
         return found[0] if found else value
 
-    def _check_root(self, key: str, found: str) -> None:
+    def _check_root(self, key: str, found: str, moved_from: str | None = None) -> None:
         """Compares what this outbox remembers of its root. One of an earlier release remembers no id."""
         earlier = self._keep_meta(key, found)
         if earlier == found:
             return
-        if earlier and self.measure_depth().rows:
+        if earlier and earlier != moved_from and self.measure_depth().rows:
             self._lock.close()
             raise UsageError(f"outbox {self.folder}: holds rows of the root {earlier!r}; this service has {found or None!r}. "
-                             f"Is the disk of the root mounted? Start it once with the old root so that it ships them, or "
-                             f"name another --outbox.")
+                             f"Is the disk of the root mounted? Start it once with the old root so that it ships them, name "
+                             f"another --outbox, or, where the old root is lost and this is its copy: --restored-from.")
         self._db.execute("UPDATE meta SET value = ? WHERE key = ?", (found, key))
 
     # -- appending --------------------------------------------------------------------------------------------------

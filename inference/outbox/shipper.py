@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from contract import clock, layout
 from contract.errors import Mismatch
 from contract.records import LABEL, PREDICTION
+from contract.rows.listing import was_packed
 from contract.storage import explain_lost_root
 from contract.stores.store import Storage, create_if_absent
 from inference.daemon_pool import DaemonPool
@@ -135,7 +136,8 @@ class Shipper:
         self._upload_images(self.outbox.list_images(cut))
         key = layout.row_file(cut.table, cut.day, self.outbox.writer, cut.first, cut.last)
         data = write_parquet(cut.table, self.outbox.read_rows(cut), cut.rows_sha256)
-        if not create_if_absent(self.storage, key, data):
+        # Shipped by an attempt that died, and packed since: it would be there a second time.
+        if not was_packed(self.storage, cut.table, cut.day, key) and not create_if_absent(self.storage, key, data):
             self._check_same_rows(key, cut, data)
         self.outbox.forget_cut(cut)
         self.report("shipped", key=key, rows=cut.count, bytes=len(data))

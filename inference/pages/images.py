@@ -32,7 +32,7 @@ def make_router(site: Site) -> APIRouter:
         data = await run_in_thread(_find, site.storage, sha256)
         media_type = await run_in_thread(_detect_type, data) if data else None
         if media_type is None:
-            raise Refused(404, "no_image", "there is no such image; it was not stored, or was erased.")
+            raise Refused(404, "no_image", "there is no such image; it was not stored, expired, or was erased.")
         return Response(data, media_type=media_type, headers=HEADERS)
 
     return router

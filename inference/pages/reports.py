@@ -11,11 +11,12 @@ from fastapi.responses import Response
 from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import find_evaluation, find_verdict
+from contract.evaluations import find_evaluation, find_other_rules, find_verdict
 from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
 from contract.stores.store import Storage
+from contract.texts.figures import write_interval, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -65,7 +66,8 @@ def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
     what = f"version {live}" if live else "any version"
     passed = f" {len(damaged)} documents that may say otherwise cannot be read." if damaged else ""
     if found is None:
-        return {"verdict": "", "sentence": f"No gate has judged {what} yet: run trueup gate --model {model}.{passed}"}
+        why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
+        return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
     known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 
@@ -100,7 +102,7 @@ def _format_figures(version: str, figures: Version) -> dict[str, Any]:
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     accuracy = interval = None
     if value is not None and low is not None and high is not None:
-        accuracy, interval = f"{value:.1%}", f"{low:.1%} – {high:.1%}"
+        accuracy, interval = write_share(estimate), write_interval(estimate)
     return {"version": version, "predictions": figures["predictions"], "labelled": figures["labelled"],
             "accuracy": accuracy, "interval": interval, "origin": estimate["origin"] or "",
             "reason": estimate.get("reason") or "not known"}

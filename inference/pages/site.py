@@ -21,12 +21,13 @@ from contract import errors, samples
 from contract.registry import Registry, models
 from contract.settings import Settings
 from contract.stores.store import Storage
+from contract.texts.figures import write_moment, write_number
 from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
 from inference.labelling.queue import HoldsItsShare, Queue
-from inference.telemetry import log_event
+from inference.telemetry import Metrics, log_event
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -42,8 +43,8 @@ HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", 
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs.
-NAVIGATION = (("/", "Classify", "predict"), ("/audit", "Audit", "label"), ("/review", "Review", "label"),
-              ("/models", "Models", "read"), ("/reports", "Reports", "read"))
+NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
+              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"))
 
 
 class Service(Protocol):
@@ -52,6 +53,7 @@ class Service(Protocol):
     storage: Storage
     settings: Settings
     default_model: str
+    metrics: Metrics
 
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
                     labeler_default: str | None = None, strategy: str | None = None,
@@ -69,6 +71,8 @@ class Site:
         self.templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True,
                                      undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self.templates.filters["path"] = lambda text: quote(str(text), safe="")
+        self.templates.filters["number"] = write_number
+        self.templates.filters["moment"] = write_moment
         self._queues: OrderedDict[tuple[str, str, str], Queue] = OrderedDict()
         self._gold: dict[str, GoldItems] = {}
 

@@ -19,7 +19,7 @@ from contract.settings import DatasetSettings
 from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
-from jobs.datasets.images import look_at
+from jobs.datasets.images import explain_missing, look_at
 from jobs.datasets.plan import Plan, Row
 from jobs.datasets.replay import find_present
 from jobs.engines.question import Question
@@ -41,6 +41,7 @@ def build(spark: "SparkSession", storage: Storage, question: Question, labelled:
     present = find_present(spark.sparkContext, storage, replayed, question, read) if settings.replay else []
     rows, listed = dataset_plan.candidates(labelled, replayed, settings, list_erased(storage), present)
     looks = look_at(spark.sparkContext, storage, dataset_plan.select_to_look_at(rows))
+    looks = explain_missing(storage, rows, looks)
     plan = dataset_plan.finish(rows, listed, looks, known, settings)
     check_leakage(plan)
     found = dataset_plan.dataset_id(plan, model, parent.dataset if parent else None, settings)

@@ -1,10 +1,11 @@
 """Every image looked at once, on Spark: is it there, is it the one that its hash names, can it be decoded to the end?"""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from contract.documents import expiry
 from contract.errors import BadImage, NotFound
 from contract.stores.store import Storage
 from jvm import task_store
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 PER_TASK = 512  # images, at most 1,000 tasks
+EXPIRED = "image expired"
 MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its hash names", "image undecodable"
 
 
@@ -36,6 +38,14 @@ def look_at(context: "SparkContext", storage: Storage, images: Sequence[tuple[st
     at, slices = task_store.describe(storage), max(2, min(len(images) // PER_TASK, 1000))
     found = context.parallelize(images, slices).mapPartitions(lambda part: _look_at_images(at, part)).collect()
     return dict(found)
+
+
+def explain_missing(storage: Storage, rows: Sequence[Mapping[str, Any]], looks: dict[str, Look]) -> dict[str, Look]:
+    """The same, with the missing pictures of days whose pictures went by age told from the others."""
+    days = {row["image_sha256"]: row["day"] for row in rows
+            if (look := looks.get(row["image_sha256"])) and look.reason == MISSING and row["day"]}
+    gone = {day for day in set(days.values()) if expiry.find_pictures(storage, day)}
+    return looks | {sha256: replace(looks[sha256], reason=EXPIRED) for sha256, day in days.items() if day in gone}
 
 
 def _look_at_images(at: Where, images: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Look]]:

@@ -31,7 +31,8 @@ def find_present(context: "SparkContext", storage: Storage, parent: Sequence[dic
     days = sorted(wanted & set(label_days(storage)))
     if not days:
         return []
-    files, left_out = read_footers(storage, [list_day(storage, day) for day in days], IMAGE_COLUMNS, quarantine=True)
+    there = [found for found in (list_day(storage, day) for day in days) if not found.expired]
+    files, left_out = read_footers(storage, there, IMAGE_COLUMNS, quarantine=True)
     for reason in left_out.values():
         log.warning("passed over: %s", reason)
     return [row for row in find_labelled_readable(context, storage, files, question) if row["prediction_id"] in ids]

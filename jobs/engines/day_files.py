@@ -15,7 +15,7 @@ from contract import layout
 from contract.days import split_folders
 from contract.errors import ForeignSchema, UsageError
 from contract.records import LABEL, PREDICTION, Field, TableSchema
-from contract.rows.listing import list_folder
+from contract.rows.listing import RowFile, find_expired, list_folder, list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Entry, Storage
 from jobs.engines.question import BANDS, DayFiles, RawFile, Slice
@@ -106,20 +106,23 @@ def slice_columns(expression: str) -> tuple[str, ...]:
 
 def list_day(storage: Storage, day: str) -> DayFiles:
     """A day's files by their listing alone: keys, sizes and etags, enough for the fingerprint; no footer is read."""
-    tables = [tuple(RawFile(e.key, e.size, e.etag, 0, 0, {}) for e in _objects(storage, table, day))
-              for table in (layout.PREDICTIONS, layout.LABELS)]
-    return DayFiles(day, *tables)
+    predictions, listed = _list_folder(storage, layout.PREDICTIONS, day)
+    if expired := find_expired(storage, day, listed):
+        return DayFiles(day, (), (), expired)
+    there, judged = (tuple(RawFile(e.key, e.size, e.etag, 0, 0, {}, made_of=e.made_of) for e in files)
+                     for files in (predictions, _list_folder(storage, layout.LABELS, day)[0]))
+    return DayFiles(day, there, judged)
 
 
-def _objects(storage: Storage, table: str, day: str) -> list[Entry]:
+def _list_folder(storage: Storage, table: str, day: str) -> tuple[list[RowFile], list[Entry]]:
     """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
     folder = layout.day_folder(table, day)
-    entries = list_folder(storage, table, day)
+    files, entries = list_folder(storage, table, day)
     deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _is_hidden(e.key[len(folder):])]
     if deeper:
         log.warning("not counted: %s%s: files of rows lie in the day's folder itself, not below it.", deeper[0],
                     f" and {len(deeper) - 1} more" if deeper[1:] else "")
-    return [e for e in entries if layout.holds_rows(e.key)]
+    return files, entries
 
 
 def _is_hidden(path: str) -> bool:
@@ -141,15 +144,15 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
         raise next(iter(bad.values()))
     good = {r.key: r for r in read if isinstance(r, RawFile)}
     kept = [leave_out(d, bad) for d in days]
-    checked = [DayFiles(d.day, tuple(good[f.key] for f in d.predictions), tuple(good[f.key] for f in d.labels))
+    checked = [DayFiles(d.day, tuple(good[f.key] for f in d.predictions), tuple(good[f.key] for f in d.labels), d.expired)
                for d in kept]
     return checked, {key: str(error) for key, error in bad.items()}
 
 
 def leave_out(day: DayFiles, keys: Container[str]) -> DayFiles:
     """The day without some of its files."""
-    kept = (tuple(f for f in t if f.key not in keys) for t in (day.predictions, day.labels))
-    return DayFiles(day.day, *kept)
+    there, judged = (tuple(f for f in t if f.key not in keys) for t in (day.predictions, day.labels))
+    return DayFiles(day.day, there, judged, day.expired)
 
 
 def find_unreadable(storage: Storage, days: Sequence[DayFiles]) -> dict[str, str]:
@@ -193,7 +196,7 @@ def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
     """The models that have prediction rows on the newest of these days that has any readable file."""
     for day in reversed(days):
         found: set[str] = set()
-        for entry in _objects(storage, layout.PREDICTIONS, day):
+        for entry in list_rows(storage, layout.PREDICTIONS, day):
             try:
                 column = read_columns(storage, entry.key, ["model"], required=["model"])["model"]
             except ForeignSchema:
@@ -227,7 +230,7 @@ def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequenc
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
     return RawFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
-                    _count_values(metadata, columns))
+                    _count_values(metadata, columns), file.made_of)
 
 
 def _count_values(metadata: "pq.FileMetaData", columns: Container[str]) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
+from contract.documents.expiry import ExpiredRows
 from contract.errors import UsageError
-from contract.rows.listing import fingerprint
+from contract.rows.listing import Name, fingerprint
 from contract.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class RawFile:
     `columns` maps each column that the file has, and that we use, to its stored pyarrow type; a used column that is not
     in it counts as null. `clashing`: another column has the name of a used one but for case (`Role` beside `role`),
     which engines that ignore case must not mix up. `values` counts the values in the used columns, of lists the elements.
+    `made_of`: the files that a packed one stands for (contract/rows/listing.py).
     """
 
     key: str
@@ -36,6 +38,7 @@ class RawFile:
     columns: Mapping[str, "pa.DataType"]
     clashing: bool = False
     values: int = 0
+    made_of: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class DayFiles:
     day: str
     predictions: tuple[RawFile, ...]
     labels: tuple[RawFile, ...]
+    expired: ExpiredRows | None = None  # then there are no files, and only counts that were kept
 
     def fingerprint(self) -> list[list[str]]:
         """Returns the sorted (key, size, etag) of both tables, for the `inputs` hash."""
-        return fingerprint(self.predictions + self.labels)
+        return self.expired.files if self.expired else fingerprint(self.predictions + self.labels)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from contract.texts.figures import write_bound, write_percent
+
 # Okabe and Ito's colours, told apart by colour-blind people; dark enough for text on white.
 COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#9b4f86", "#6b5b00", "#333333")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 260, 48, 76, 14, 40
@@ -33,8 +35,8 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     versions = sorted({p["version"] for p in points})
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "base": HEIGHT - BOTTOM,
-        "days": [(x(d), d[5:]) for d in days[::every]], "bound": None if bound is None else (y(bound), f"{100 * bound:g}%"),
-        "grid": [(y(v), f"{100 * v:.0f}%") for v in _grid(floor)],
+        "days": [(x(d), d[5:]) for d in days[::every]], "bound": None if bound is None else (y(bound), write_bound(bound)),
+        "grid": [(y(v), write_percent(v)) for v in _grid(floor)],
         "lines": [_line(v, i, len(versions), [p for p in known if p["version"] == v], x, y)
                   for i, v in enumerate(versions)],
     }
@@ -75,7 +77,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
               "low": at(b["accuracy"]["low"]), "high": at(b["accuracy"]["high"]),
               "r": round(2 + 4 * (b["count"] / most) ** 0.5, 1), "bin": b} for b in bins]
     return {"side": side, "left": left, "top": top, "room": room, "marks": marks,
-            "grid": [(round(left + room * v, 1), at(v), f"{100 * v:.0f}%") for v in (0, 0.25, 0.5, 0.75, 1)]}
+            "grid": [(round(left + room * v, 1), at(v), write_percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)]}
 
 
 def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 90, height: int = 20) -> dict[str, Any]:
@@ -100,5 +102,5 @@ def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 9
         if at:
             shares = [right / n for right, n in sums if n]
             made[label] = {"path": " ".join(f"{x},{y}" for x, y in at), "last": at[-1],
-                           "text": f"recall from {shares[0]:.0%} to {shares[-1]:.0%}"}
+                           "text": f"recall from {write_percent(shares[0])} to {write_percent(shares[-1])}"}
     return {"width": width, "height": height, "classes": made}

@@ -3,11 +3,13 @@
 The template (templates/report.html) only places it. Nothing is computed here that evaluation.json does not hold.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.documents.evaluation import Delay, Evaluation, SinceDataset
 from contract.documents.version_figures import Figure, OfClass, Version
+from contract.texts import figures as figure_text
+from contract.texts.gates import write_gate
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
 from metrics.figure import ratio
@@ -25,70 +27,19 @@ ORIGIN_TEXT = {"audit": "a random audit, answered blind", "review": "reviewed it
                "feedback": "feedback from users"}
 
 
-def percent(figure: Figure) -> str:
-    """Writes a share in percent, with as many decimals as its interval deserves; a dash when it has no value."""
-    if figure["value"] is None:
-        return "–"
-    return f"{100 * figure['value']:.{_decimals(figure)}f}%"
-
-
 def interval(figure: Figure) -> str:
-    """Writes `90.2–95.1%`; why there is none, when there is none."""
-    if figure["low"] is None or figure["high"] is None:
-        return figure.get("reason") or ""
-    places = _decimals(figure)
-    return f"{100 * figure['low']:.{places}f}–{100 * figure['high']:.{places}f}%"
-
-
-def _decimals(figure: Mapping[str, Any]) -> int:
-    if figure["low"] is None:
-        return 0
-    width = figure["high"] - figure["low"]
-    return 0 if width > 0.1 else 1 if width > 0.005 else 2
-
-
-def number(value: float | None, places: int = 0) -> str:
-    """1,234 or 0.123; a dash for null."""
-    return "–" if value is None else f"{value:,.{places}f}"
+    """Writes the interval of a share; why there is none, when there is none."""
+    return figure_text.write_interval(figure) or figure.get("reason") or ""
 
 
 def edge(value: float | None) -> str:
     """An edge of confidence, 0.95; a dash for null."""
-    return "–" if value is None else f"{value:.2f}"
+    return figure_text.write_number(value, 2)
 
 
-def moment(text: str) -> str:
-    """2026-11-21T08:00:00.000000Z as a person writes it, to the second."""
-    return f"{text[:10]} {text[11:19]} UTC"
-
-
-def points(value: float | None) -> str:
-    """A change of a share in percentage points, `+1.2`; a dash for null."""
-    return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
-
-
-def gate_texts(gate: Mapping[str, Any]) -> tuple[str, str, str]:
-    """A gate's value, interval and bound, all three in the unit that the gate judges; a dash where it has none.
-
-    Whole numbers (coverage, audit labels) have no interval.
-    """
-    name, bound, value = gate["gate"], gate.get("bound"), gate.get("value")
-    unit = _UNITS.get(name, lambda x, figure: f"{100 * x:.{_decimals(figure)}f}%")
-    if name in _UNITS:
-        limit = "–" if bound is None else unit(bound, gate)
-    else:
-        limit = "–" if bound is None else f"{100 * bound:g}%"
-    if value is None:
-        return "–", "", limit
-    known = gate.get("low") is not None and gate["low"] != gate["high"]
-    return unit(value, gate), f"{unit(gate['low'], gate)} to {unit(gate['high'], gate)}" if known else "", limit
-
-
-_UNITS: dict[str, Callable[[float, Mapping[str, Any]], str]] = {
-    "audit_labels": lambda x, _: number(x), "drift": lambda x, _: number(x, 3), "calibration": lambda x, _: number(x, 3),
-    "drop_from_baseline": lambda x, _: f"{points(x)} points", "drop_from_trivial": lambda x, _: f"{points(x)} points"}
-FILTERS = {"percent": percent, "interval": interval, "number": number, "edge": edge, "moment": moment, "points": points,
-           "gate_texts": gate_texts}
+FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
+           "moment": figure_text.write_moment, "points": figure_text.write_change, "share": figure_text.write_percent,
+           "bound": figure_text.write_bound, "gate_texts": write_gate}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 
@@ -114,7 +65,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
-        "delays": _delays(evaluation["delays"]["labels"]), "level": f"{100 * evaluation['confidence']:g}%",
+        "delays": _delays(evaluation["delays"]["labels"]), "level": figure_text.write_bound(evaluation["confidence"]),
         "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],

@@ -18,6 +18,7 @@ from contract import clock, ids, layout
 from contract.errors import BadImage, NotFound, shorten
 from contract.records import PREDICTION
 from contract.registry import Registry
+from contract.rows.listing import was_packed
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent, may_be_key
 from jvm import task_store
@@ -98,9 +99,9 @@ def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> di
             pictures = list(pool.map(lambda item: picture(storage, job, model, *item), batch))
             errors += [{"uri": p.uri, "etag": p.etag, "reason": p.reason} for p in pictures if p.reason]
             rows += make_rows(job, model, part, [p for p in pictures if not p.reason])
-    key = layout.row_file("predictions", clock.day_of(clock.from_us(part.at)), _writer(part), part.first + 1,
-                          part.first + len(part.items))
-    if rows:
+    day = clock.day_of(clock.from_us(part.at))
+    key = layout.row_file("predictions", day, _writer(part), part.first + 1, part.first + len(part.items))
+    if rows and not was_packed(storage, "predictions", day, key):
         _create(storage, key, PREDICTION.arrow(), rows)
     _create(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), None, errors)
     return {"scored": len(rows), "errors": errors, "file": key if rows else None}

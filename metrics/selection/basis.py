@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.samples import KINDS, Cell, Sample, expected
+from contract.texts.figures import write_percent
 from metrics.window import DayFigures
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def _rated(origin: str, answered: int, samples: Mapping[str, Sample], days: Sequ
     if not asked:
         return Basis(False, f"{origin} labels of a sample that asked about nothing")
     rate = answered / asked
-    said = f"{origin} sample, {answered} answers to about {asked:.0f} items ({min(rate, 1):.0%})"
+    said = f"{origin} sample, {answered} answers to about {asked:.0f} items ({write_percent(min(rate, 1))})"
     if answered + CHANCE * math.sqrt(variance) < ENOUGH * asked:
-        return Basis(False, f"{said}: below {ENOUGH:.0%}, so who was answered may matter", rate)
+        return Basis(False, f"{said}: below {write_percent(ENOUGH)}, so who was answered may matter", rate)
     return Basis(True, said, rate)
 
 

@@ -15,6 +15,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.process import end_with
 from contract.settings import Settings
+from contract.texts.figures import write_figure, write_percent
 from pipeline.demo import story
 from pipeline.demo.world import World, open_world, say
 
@@ -77,11 +78,11 @@ def judge_row(world: World, row: dict[str, Any]) -> str:
 
 def write_closing(world: World) -> str:
     """Writes the short table at the end, and what to do next."""
-    lines = ["", f"{'version':<9}{'traffic':<16}{'accuracy [95%]':<24}{'labels':>7}  {'truth':<8}verdict"]
+    lines = ["", f"{'version':<9}{'traffic':<16}{'accuracy (95%)':<24}{'labels':>7}  {'truth':<8}verdict"]
     for row in make_rows(world):
         e = row["estimate"]
-        share = f"{e['value']:.1%} [{e['low']:.1%}, {e['high']:.1%}]"
-        lines.append(f"{row['version']:<9}{row['traffic']:<16}{share:<24}{row['labelled']:>7}  {row['truth']:<8.1%}"
+        lines.append(f"{row['version']:<9}{row['traffic']:<16}{write_figure(e):<24}{row['labelled']:>7,}  "
+                     f"{write_percent(row['truth'], 1):<8}"
                      f"{judge_row(world, row)}")
     swap = world.facts["swap"]
     lines += ["", f"While version {world.facts['second']} went live, {swap['n']} requests were answered, none failed.",

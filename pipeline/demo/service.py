@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,18 @@ class ServiceFailed(TrueupError):
 
 
 @contextmanager
-def run_service(root: str, model: str, work: Path, port: int = 0) -> Iterator[str]:
-    """Runs `trueup serve` on a free port; yields its address; stops it cleanly, so that its outbox is shipped."""
+def run_service(root: str, model: str, work: Path, port: int = 0, more: Sequence[str] = ()) -> Iterator[str]:
+    """Runs `trueup serve` on a free port; yields its address; stops it cleanly, so that its outbox is shipped.
+
+    By the clock of `work`, where there is one.
+    """
     ready, log = work / "ready.json", work / "service.log"
     ready.unlink(missing_ok=True)
     arguments = ["--root", root, "--model", model, "--port", str(port), "--outbox", str(work / "outbox"),
-                 "--ready-file", str(ready), "--set", "serve.ship_seconds=1", "--set", "serve.poll_seconds=0.5"]
+                 "--ready-file", str(ready), "--set", "serve.ship_seconds=1", "--set", "serve.poll_seconds=0.5", *more]
     # One thread for the network: the machine's other core sends the traffic and, later, trains.
-    env = os.environ | {CLOCK_FILE: str(work / "clock"), "OMP_NUM_THREADS": "1"}
+    shifted = {CLOCK_FILE: str(work / "clock")} if (work / "clock").exists() else {}
+    env = os.environ | {"OMP_NUM_THREADS": "1"} | shifted
     with open(log, "ab") as output:
         process = subprocess.Popen([sys.executable, "-m", "inference.serve", *arguments], stderr=output, stdout=output,
                                    env=env, preexec_fn=end_with_parent)

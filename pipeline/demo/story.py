@@ -21,6 +21,7 @@ from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
+from contract.texts.figures import write_figure
 from pipeline.demo import digits, people, traffic
 from pipeline.demo.service import end_with_parent, run_service
 from pipeline.demo.world import MODEL, World, say
@@ -152,7 +153,7 @@ def evaluate_both_days(world: World) -> None:
                     "counted": {part: both[part] for part in COMPARED}}
     for name in ("clean", "drifted"):
         e = world.facts[f"evaluated_{name}"]["versions"][world.facts["first"]]["estimate"]
-        say(f"  {name:<8} accuracy {e['value']:.1%} ({e['low']:.1%} to {e['high']:.1%})")
+        say(f"  {name:<8} accuracy {write_figure(e)}")
 
 
 def count(world: World, first: str, last: str | None, engine: str) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from typing import Any
 
 from contract.counts import ORIGINS
 from contract.policy import GatePolicy
+from contract.texts.figures import write_bound, write_figure
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.share_of_origin import ENOUGH_KISH, is_uneven, judge_share
 from pipeline.gates.tally import Tally
 from pipeline.gates.verdicts import ARRIVING, FAIL, NO_DATA, PASS, TOO_FEW, UNDECIDED, UNEVEN
 
 LOOKS_PER_YEAR = 365
-SAID = {PASS: "it holds the bound", FAIL: "it is below the bound", UNDECIDED: "more labels would decide"}
+SAID = {PASS: "above the bound of {bound}", FAIL: "below the bound of {bound}",
+        UNDECIDED: "and the bound is {bound}: more labels would decide"}
 
 
 def accuracy_gates(policy: GatePolicy, tally: Tally, arriving: bool = False) -> list[dict[str, Any]]:
@@ -91,6 +93,5 @@ def _say_uneven(row: Mapping[str, Any]) -> str:
 
 def _say_accuracy(row: Mapping[str, Any], verdict: str) -> str:
     weighted = f", weighted, as {row['size']:.0f} drawn alike" if row["weighted"] and row["size"] != row["n"] else ""
-    return (f"Accuracy is {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) over {row['n']} trusted labels "
-            f"({row['origin']}{weighted}), the bound is {row['bound']:g}: {SAID[verdict]} (p {row['p']:.2g}, fails at "
-            f"{row['level']:.2g}, where it is at most {row['level_high']:.3f}).")
+    bound = SAID[verdict].format(bound=write_bound(row["bound"]))
+    return f"Accuracy is {write_figure(row)} over {row['n']:,} trusted labels ({row['origin']}{weighted}), {bound}."

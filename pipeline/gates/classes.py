@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.policy import GatePolicy
+from contract.texts.figures import write_bound, write_figure
 from metrics.selection.origin_sums import Sums
 from metrics.significance.exact_tests import holm
 from metrics.significance.share_of_class import judge_counted, judge_weighted
@@ -107,6 +108,6 @@ def _sentence(name: str, bound: float, worst: Mapping[str, Any] | None, by: Mapp
     what, kind = ("accuracy", "slice") if name == "slices" else (name.removeprefix("class_"), "class")
     if worst is None:
         return f"No {kind} has {policy.min_class_support} trusted labels, so none is judged."
-    said = f"Worst {what} is {worst['value']:.3f} ({worst['label']!r}, {worst['n']} rows), the bound is {bound:g}"
+    said = f"Worst {what} is {write_figure(worst)} ({worst['label']!r}, {worst['n']:,} rows), the bound is {write_bound(bound)}"
     failed = f"; below it: {list_some(by[FAIL])}" if by[FAIL] else f"; no {kind} is below it"
     return said + failed + (f"; undecided: {list_some(by[UNDECIDED])}." if by[UNDECIDED] else ".")

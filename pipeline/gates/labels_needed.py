@@ -12,6 +12,7 @@ from math import ceil
 from typing import Any
 
 from contract.policy import GatePolicy
+from contract.texts.figures import write_percent
 from metrics.significance import power
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.power import MOST, POWER
@@ -116,7 +117,7 @@ def sentence(found: Mapping[str, Any]) -> str:
         return ""
     if any(row["labels"] is None for row in blocking):
         names = ", ".join(sorted({row["gate"].replace("_", " ") for row in blocking if row["labels"] is None}))
-        return (f"No number of labels up to {MOST:,} would decide {names} in {POWER:.0%} of cases: it lies too close to its "
-                f"bound, or what it is compared with is too small.")
+        return (f"No number of labels up to {MOST:,} would decide {names} in {write_percent(POWER)} of cases: it lies "
+                f"too close to its bound, or what it is compared with is too small.")
     most = max(row["labels"] for row in blocking)
-    return f"About {most:,} more audit labels would decide in {POWER:.0%} of cases."
+    return f"About {most:,} more audit labels would decide in {write_percent(POWER)} of cases."

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.policy import GatePolicy
+from contract.texts.figures import write_bound, write_change, write_percent, write_points
+from contract.texts.gates import write_gate
 from metrics.calibration import error_figure
 from metrics.drift import divergence_figure
 from metrics.figure import independent_difference, ratio
@@ -86,7 +88,8 @@ def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     share = ratio(n, total)
     row = {"gate": "coverage", "bound": policy.min_coverage, "n": n, "predictions": total, "value": share, "low": share,
            "high": share}
-    said = f"{n} of {total} predictions have a trusted label ({share:.1%}), the bound is {policy.min_coverage:.1%}."
+    said = (f"{n:,} of {total:,} predictions have a trusted label ({write_percent(share, 1)}), the bound is "
+            f"{write_bound(policy.min_coverage)}.")
     enough = total > 0 and share >= policy.min_coverage
     return row | ({"verdict": PASS, "sentence": said} if enough else _make_unknown(TOO_FEW, said))
 
@@ -108,14 +111,13 @@ def _make_unknown(reason: str, sentence: str) -> dict[str, Any]:
 def _judge(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(figure["low"], figure["high"], row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
-    sentence = (f"{what} is {figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f}), the bound is "
-                f"{row['bound']:+g}: {WORDS[verdict]}.")
+    sentence = f"{what} is {write_points(figure)}, the bound is {write_change(row['bound'])}: {WORDS[verdict]}."
     return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}
 
 
 def _judge_at_most(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(-figure["high"], -figure["low"], -row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
-    sentence = (f"{what} is {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}), the bound is "
-                f"{row['bound']:g}: {WORDS[verdict]}.")
+    value, between, bound = write_gate(row | dict(figure))
+    sentence = f"{what} is {value} ({between}), the bound is {bound}: {WORDS[verdict]}."
     return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}

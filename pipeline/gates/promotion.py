@@ -15,6 +15,7 @@ from typing import Any
 
 from contract.counts import ORIGINS
 from contract.policy import GatePolicy
+from contract.texts.figures import write_bound, write_change, write_percent, write_points
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
@@ -136,10 +137,10 @@ def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy:
         return (f"The dataset holds out no row of a trusted origin ({trusted}), so the candidate cannot be compared. Audit "
                 f"more of what is predicted, or trust another origin (gates.trusted_origins).")
     said = (f"On {whole['n']} held-out rows{f' of origin {origin}' if origin else ''} the candidate has "
-            f"{whole['candidate']:.3f}, the live version {whole['live']:.3f}: a difference of {whole['value']:+.3f} "
-            f"({whole['low']:+.3f} to {whole['high']:+.3f})")
+            f"{write_percent(whole['candidate'], 1)}, the live version {write_percent(whole['live'], 1)}: a difference of "
+            f"{write_points(whole)}")
     few = f"; expected {policy.min_held_out} of one trusted origin ({trusted})" if whole.get("reason") == TOO_FEW else ""
-    worse = f"; worse by more than {policy.max_class_drop:g} in {list_some(by[FAIL])}" if by[FAIL] else ""
+    worse = f"; worse by more than {write_change(policy.max_class_drop)[1:]} points in {list_some(by[FAIL])}" if by[FAIL] else ""
     undecided = f"; undecided: {list_some(by[UNDECIDED])}" if by[UNDECIDED] else ""
-    below = f"; its floor is {least['bound']:g}: {least['verdict']}" if least else ""
+    below = f"; its floor is {write_bound(least['bound'])}: {least['verdict']}" if least else ""
     return f"{said}{few}{worse}{undecided}{below}."

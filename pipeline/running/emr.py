@@ -10,11 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract import layout
-from contract.counts_store import CountsDocument
-from contract.days import prediction_days
-from contract.errors import DamagedDocument, UsageError, pass_over
-from contract.rows.listing import list_day
+from contract.errors import UsageError
+from contract.rows.uncounted import list_uncounted
 from contract.storage import open_root
 from contract.stores.store import Storage
 from emr import dispatch
@@ -95,21 +92,6 @@ def _is_little(storage: Storage, argv: Sequence[str], model: str, limit: int) ->
 
 
 def measure_uncounted(storage: Storage, model: str, first: str | None, last: str | None) -> Iterator[int]:
-    """Yields the bytes of each day of a window whose files are not those that its counts were made from."""
-    for day in prediction_days(storage):
-        if (first and day < first) or (last and day > last):
-            continue
-        listing = list_day(storage, day)
-        if listing.fingerprint() not in _list_counted(storage, model, day):
-            yield listing.size
+    """Yields the bytes of each day of a window that would be counted: its files are new, or its counts by other rules."""
+    yield from (found.bytes for found in list_uncounted(storage, model, first, last))
 
-
-def _list_counted(storage: Storage, model: str, day: str) -> Iterator[list[list[str]]]:
-    """Yields the files that each counts document of a day was made from, newest first."""
-    folder = layout.counts(model, day)
-    for entry in sorted(storage.list(folder), reverse=True):
-        if entry.key.endswith(".json"):
-            try:
-                yield sorted(CountsDocument.load(storage, entry.key).files)
-            except DamagedDocument as error:  # the day counts as not counted; who counts it says what is to be done
-                pass_over(error)

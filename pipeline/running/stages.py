@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
+from contract.errors import CANNOT_TELL, DONE, ERROR, GATE_SAYS_NO
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ ASSESS = Stage("assess", "training.assess",
                 "--run", "{run}"))
 
 TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{version}"))  # by people's hand, not in the cycle
+
+# At the end of a turn, where `retention:` is set (pipeline/retention.py); it is of the root, so of no one model.
+EXPIRE = Stage("expire", "jobs.expire", ("--root", "{root}"), answers=(DONE, ERROR))
 
 JUDGING = (EVALUATE, GATE)
 RETRAINING = (DATASET, TRAIN, ASSESS)

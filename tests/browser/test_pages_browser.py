@@ -6,7 +6,7 @@ from tests.browser.conftest import HEBREW, HOSTILE, LONG
 from tests.inference.small_service import picture
 
 pytestmark = pytest.mark.slow("browser")
-PATHS = ["/", "/docs", "/audit", "/review", "/models", "/reports", "/login", "/audit?day=2026-11-01"]
+PATHS = ["/", "/overview", "/docs", "/audit", "/review", "/models", "/reports", "/login", "/audit?day=2026-11-01"]
 FILE = {"name": "a picture.png", "mimeType": "image/png", "buffer": picture(3)}
 
 

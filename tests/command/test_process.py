@@ -47,6 +47,19 @@ end_with(main)""")
     assert (done.returncode, done.stdout.split()) == (4, ["main", "thread", "registered"]), done.stderr
 
 
+@pytest.mark.parametrize(("line", "code"), [("print('x' * 1_000_000)", 1),
+                                            ("emit(Outcome(3, {'a': 'x' * 1_000_000}), True); return 3", 3),
+                                            ("emit(Outcome(4, text='x' * 1_000_000), False); return 4", 4)])
+def test_a_reader_that_goes_away_sees_no_traceback_and_the_code_stays_where_it_is_known(line, code):
+    program = ("from command.process import end_with\nfrom command.command import Outcome, emit\n"
+               f"def main():\n    {line}\nend_with(main)")
+    done = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPO)
+    done.stdout.read(10)
+    done.stdout.close()
+    said = done.stderr.read()
+    assert (done.wait(), said) == (code, "")
+
+
 @pytest.mark.slow("abort")
 @pytest.mark.timeout(3600)
 def test_no_command_ends_otherwise_than_it_says_in_a_thousand_runs(tmp_path):

@@ -4,7 +4,7 @@ import click
 from click.testing import CliRunner
 
 from command.command import Outcome, stage_command
-from command.terminal import align, colour_verdict, escape, write_figure
+from command.terminal import align, colour_verdict, escape
 
 
 def test_columns_are_aligned_and_numbers_stand_to_the_right():
@@ -21,11 +21,6 @@ def test_a_coloured_verdict_takes_the_room_of_its_word():
 def test_names_cannot_move_the_cursor():
     assert "\x1b" not in align(("label",), [("\x1b[2J\x07evil",)])
     assert escape("a\nb") == "a\\nb"
-
-
-def test_figures_without_interval_or_value():
-    assert write_figure({"value": None}) == "-" and write_figure({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert write_figure({"value": 0.5, "low": 0.4, "high": 0.6}) == "0.500 (0.400 to 0.600)"
 
 
 def test_colours_only_on_a_terminal(monkeypatch):

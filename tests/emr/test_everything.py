@@ -9,11 +9,12 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.decode.cfn_yaml import loads
 
+from contract.errors import UsageError
 from emr import account, cli, stack
 from emr.template import size
 from emr.template.size import MOST_BYTES, write_fitting, write_short
 from emr.template.whole import write_body
-from tests.emr.everything import EVERYTHING, template_of
+from tests.emr.everything import EVERYTHING, FITTING, TOO_MUCH, template_of
 
 ROOT, LONG = "s3://my-trueup/prod", f"s3://{'b' * 63}/{'p' * 60}"
 
@@ -28,6 +29,13 @@ def test_the_body_fits(root, more):
     body = write_fitting(made(root, *more), root)
     assert size.measure(body) < MOST_BYTES, f"{size.measure(body)} bytes"
     assert len(write_body(made(root, *more))) > MOST_BYTES  # it is the short form
+
+
+@pytest.mark.parametrize("root", [ROOT, LONG])
+def test_with_scoring_by_pictures_too_it_fits_without_a_service_only(root):
+    assert size.measure(write_fitting(template_of(*FITTING, root=root), root)) < MOST_BYTES
+    with pytest.raises(UsageError, match="expected at most 51,200.*emr.service_image"):
+        write_fitting(template_of(*TOO_MUCH, root=root), root)
 
 
 def test_what_fits_is_sent_as_it_is_printed():

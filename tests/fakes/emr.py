@@ -39,6 +39,7 @@ class FakeEmr(FakeClient):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         self.made, self._numbers, self.delay_listing = {}, itertools.count(1), 0
+        self.began, self.minutes = BEGAN, 12  # of the first cluster; how long each lives
 
     @property
     def alive(self):
@@ -62,11 +63,13 @@ class FakeEmr(FakeClient):
         return page | ({"Marker": str(place + 2)} if len(found) > place + 2 else {})
 
     def _summary(self, cluster):
-        made = BEGAN + timedelta(seconds=cluster.number)
+        timeline = {"CreationDateTime": self.began + timedelta(seconds=cluster.number)}
+        if cluster.state.startswith("TERMINATED"):
+            timeline["EndDateTime"] = timeline["CreationDateTime"] + timedelta(minutes=self.minutes)
         reason = {"Message": cluster.message} if cluster.message else {}
         return {"Id": cluster.id, "Name": cluster.request["Name"], "LogUri": cluster.request["LogUri"],
                 "Tags": cluster.request["Tags"], "Status": {
-                    "State": cluster.state, "StateChangeReason": reason, "Timeline": {"CreationDateTime": made}}}
+                    "State": cluster.state, "StateChangeReason": reason, "Timeline": timeline}}
 
     def _describe_cluster(self, ClusterId):
         cluster = self.made[ClusterId]
@@ -79,6 +82,15 @@ class FakeEmr(FakeClient):
         failed = {"FailureDetails": {"Message": "the step failed"}} if cluster.step_state == "FAILED" else {}
         return {"Steps": [{"Id": f"s-{cluster.number}", "Name": step["Name"],
                            "Status": {"State": cluster.step_state, **failed}}]}
+
+    def _list_instances(self, ClusterId, **_):
+        """Every machine that the fleets asked for, of the first type of each."""
+        cluster = self.made[ClusterId]
+        kinds = [fleet["InstanceTypeConfigs"][0]["InstanceType"] for fleet in cluster.request["Instances"]["InstanceFleets"]
+                 for _ in range(fleet["TargetOnDemandCapacity"] + fleet["TargetSpotCapacity"])]
+        timeline = self._summary(cluster)["Status"]["Timeline"]
+        return {"Instances": [{"Id": f"ci-{n}", "InstanceType": kind, "Status": {"State": "TERMINATED", "Timeline": timeline}}
+                              for n, kind in enumerate(kinds)]}
 
     def _progress(self, cluster):
         """One state further with every look: STARTING, BOOTSTRAPPING, RUNNING (the step runs), TERMINATING, TERMINATED."""

@@ -22,6 +22,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from inference.auth import Caller, install, require
 from inference.pages.routes import add_pages
+from inference.telemetry import Metrics
 
 MODEL, DAY = "digits", "2026-11-20"
 CLASSES = ["cat", "dog", "eel", "fox"]
@@ -36,6 +37,7 @@ class SmallService:
         self.default_model = MODEL
         self.classes = classes
         self.rows: list[dict] = []
+        self.metrics = Metrics()
 
     async def label(self, judgements, *, caller, origin, labeler_default=None, strategy=None,
                     selection_probability=None, saw_prediction=None, shown_label=None):

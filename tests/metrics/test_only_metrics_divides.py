@@ -28,6 +28,11 @@ ELSEWHERE = {
         emr/costs/stages.py _compute_node_hours
         emr/costs/stages.py _estimate_cluster
         emr/costs/starts.py count_starts
+        emr/rehearsal/ceiling.py _plan_stage
+        emr/rehearsal/ceiling.py compute_ceiling
+        emr/rehearsal/ceiling.py price_disks
+        emr/rehearsal/compare.py _measure_hours
+        emr/rehearsal/rehearse.py Rehearsing._price_second
         emr/serverless/job.py _make_application
         inference/auth.py limit_rate
         inference/auth.py sign_session
@@ -52,6 +57,7 @@ ELSEWHERE = {
     "bytes, in units or for each part": """
         emr/memory.py _find_gib
         emr/costs/stored.py measure_month_gb
+        emr/costs/recount.py _price
         emr/costs/stored.py price_logs
         emr/costs/stored.py price_requests
         emr/costs/stored.py price_storage
@@ -66,12 +72,14 @@ ELSEWHERE = {
         pipeline/running/emr.py _is_little
         tools/preflight.py main
         tools/preflight.py problems
+        tools/trim_torch.py main
         training/assess.py text
         training/feed/cache.py PictureCache.__init__
         """,
     "progress and rates of a running command": """
         command/progress.py Progress.line
         emr/costs/month.py count_turns
+        inference/pages/overview.py Rate.measure
         emr/estimate.py _compute_share
         training/fit/progress.py TrainingProgress.step
         """,
@@ -91,6 +99,10 @@ ELSEWHERE = {
         jobs/datasets/near_duplicates.py <module>
         jobs/datasets/near_duplicates.py _parts
         jobs/datasets/petastorm_writer.py shrink
+        inference/overview/chart.py _list_grid
+        inference/overview/chart.py draw
+        inference/overview/chart.py draw.x
+        inference/overview/chart.py draw.y
         jobs/reports/charts.py _grid
         jobs/reports/charts.py _line
         jobs/reports/charts.py reliability

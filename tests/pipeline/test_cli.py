@@ -54,6 +54,26 @@ def test_a_wrong_verb_is_wrong_usage_with_a_hint(capsys, monkeypatch, arguments,
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["gate"], ["import"], ["import", "labels"], ["emr", "plan"], []])
+def test_h_is_help_everywhere(words, capsys):
+    assert cli.main([*words, "-h"]) == 0
+    assert "Usage: trueup" in capsys.readouterr().out
+
+
+FIRST_WORDS = list(dict.fromkeys(name.partition(" ")[0] for name in cli.find_verbs()))
+
+
+@pytest.mark.parametrize(("line", "words"), [("trueup im", ["import"]), ("trueup import l", ["labels"]), ("trueup ", FIRST_WORDS),
+                                             ("trueup emr pl", ["plan"]), ("trueup gate --ve", ["--version"])])
+def test_a_shell_completes_words_and_options(line, words, monkeypatch, capsys):
+    monkeypatch.setenv("_TRUEUP_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    with pytest.raises(SystemExit):
+        cli.main([])
+    assert [row.partition(",")[2] for row in capsys.readouterr().out.splitlines()] == words
+
+
 def test_no_verb_is_wrong_usage_and_prints_the_help(capsys):
     assert cli.main([]) == 2
     assert "The loop:" in capsys.readouterr().out

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from contract import clock
 from contract.errors import NoSuchModel
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
@@ -51,6 +53,19 @@ def test_a_healthy_model_is_left_alone(capsys, tmp_root):
     new = {e.key for e in open_storage(tmp_root).list()} - before
     assert (made["status"], made["candidate"]) == ("healthy", None)
     assert {key.partition("/")[0] for key in new} == {"counts", "evaluations", "runs"}
+
+
+def test_a_turn_ends_with_what_goes_by_age_where_that_is_set(capsys, tmp_root):
+    make_root(tmp_root, right=197, n=200)
+    options = ["--set", "serve.label_days=20", "--set", "retention.rows_days=30", "--set", "retention.pictures_days=30"]
+    old = clock.day_of(clock.now() - timedelta(days=40))
+    make_root(tmp_root, right=10, n=10, day=old)
+    assert turn(capsys, tmp_root, "--from", DAY, *options)["expire"]["files"] == {old: 2}
+    make_root(tmp_root, right=10, n=10, day="2025-01-02")
+    open_storage(tmp_root).put("labels/dt=2025-01-02/broken.parquet", b"none")
+    made = turn(capsys, tmp_root, "--from", DAY, *options, code=1)
+    assert made["status"] == "healthy" and "a file cannot be counted" in made["expire"]["stays"]["2025-01-02"]
+    assert "expire" not in turn(capsys, tmp_root, "--from", DAY)
 
 
 def test_a_second_cycle_writes_nothing_but_its_own_documents(capsys, tmp_root):

@@ -106,8 +106,9 @@ def test_for_people_it_is_a_table_and_a_sentence(tmp_root, trueup, capsys):
     trueup(code=3)
     assert gate.main(["--root", tmp_root, "--model", MODEL]) == 3
     said = capsys.readouterr().out.splitlines()
-    assert said[1].startswith("accuracy") and "0.600 (0.531 to 0.665)" in said[1]
-    assert said[-1].startswith("fail: Version 1 does not hold. Accuracy is 0.600")
+    assert said[1].startswith("accuracy") and "60% (53 to 67%)" in said[1]
+    assert said[-1].startswith("fail: Version 1 does not hold. "
+                               "Accuracy is 60% (53 to 67%) over 200 trusted labels (audit), below the bound of 90%.")
 
 
 def test_retrainings_are_the_claims_of_runs(tmp_root):

@@ -15,7 +15,7 @@ def judge(overall, classes=None, **policy):
 def test_a_clearly_better_candidate_is_promoted():
     made = judge((100, 5, 60, 20))
     assert made["promote"] and made["overall"]["value"] == pytest.approx(55 / 185)
-    assert "185 held-out rows the candidate has 0.865, the live version 0.568: a difference of +0.297" in made["sentence"]
+    assert "185 held-out rows the candidate has 86.5%, the live version 56.8%: a difference of +29.7 points" in made["sentence"]
 
 
 def test_a_clearly_worse_candidate_is_refused():
@@ -39,7 +39,7 @@ def test_a_class_that_got_worse_blocks_and_undecided_ones_are_listed():
     made = judge((34, 43, 61, 11), classes)
     assert (made["verdict"], made["failed"], made["undecided"], made["not_judged"]) == (
         "fail", ["worse"], ["unsure"], ["few"])
-    assert "worse by more than 0.1 in 'worse'; undecided: 'unsure'." in made["sentence"]
+    assert "worse by more than 10.0 points in 'worse'; undecided: 'unsure'." in made["sentence"]
 
 
 def test_a_significant_but_small_drop_of_a_class_is_allowed():

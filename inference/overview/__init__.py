@@ -1,0 +1,1 @@
+"""What the overview says of a model, read from the documents that are there."""

@@ -1,0 +1,113 @@
+"""What the overview says of each model: verdict and since when, accuracy by day, traffic, what waits, the last cycle.
+
+    facts = Facts(site.storage, 30.0).describe("digits")
+
+Only documents are read, never rows; a damaged one is named and stops nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from contract import clock
+from contract.documents.finished_stages import STAGES
+from contract.documents.history import HistoryEntry
+from contract.errors import DamagedDocument, Mismatch, NotFound
+from contract.evaluations import find_verdict, read_decision
+from contract.registry import Registry
+from contract.runs import AWAITING, Run, Runs
+from contract.stores.store import Storage
+from inference.overview.chart import draw
+from inference.overview.trend import Trends, list_names, sum_days
+
+LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
+TRAFFIC_DAYS = 7
+STALE = "cannot tell"
+EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted"}
+
+
+class Facts:
+    """Reads the documents of a root; what cannot change is read once."""
+
+    def __init__(self, storage: Storage, max_age_days: float | None) -> None:
+        """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
+        self._storage, self._max_age = storage, max_age_days
+        self._trends = Trends(storage)
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """Describes one model; what is not there yet is None."""
+        registry = Registry(self._storage, model)
+        newest, wrong = registry.newest_known()
+        damaged = [wrong] if wrong else []
+        live = newest.state.live if newest else None
+        decision = self._find_decision(model, live, damaged)
+        names = list_names(self._storage, model)
+        points = self._trends.find(model, names)
+        records, _ = registry.history_known()
+        bound = _find_bound(decision)
+        return {"model": model, "live": live, "verdict": self._describe_verdict(model, decision, names),
+                "chart": draw(points, bound, _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
+                "evaluation": decision["evaluation"] if decision else None, "cycle": self._describe_cycle(model, damaged),
+                "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
+
+    def _find_decision(self, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
+        try:
+            return find_verdict(self._storage, model, live, damaged)
+        except (Mismatch, NotFound, ValueError, KeyError) as error:
+            damaged.append(str(error))
+            return None
+
+    def _describe_verdict(self, model: str, decision: dict[str, Any] | None, names: list[str]) -> dict[str, Any] | None:
+        if decision is None:
+            return None
+        as_of = decision.get("as_of") or ""
+        old = self._max_age is not None and as_of and clock.now() - clock.parse_moment(as_of) > timedelta(days=self._max_age)
+        if old:
+            return {"verdict": STALE, "since": None, "as_of": as_of,
+                    "sentence": f"Nobody has judged it since {as_of[:10]}. Then: {decision['sentence']}"}
+        return {"verdict": decision["verdict"], "since": self._find_since(model, decision, names), "as_of": as_of,
+                "sentence": decision["sentence"]}
+
+    def _find_since(self, model: str, decision: dict[str, Any], names: list[str]) -> str | None:
+        """Finds the oldest decision in a row that says the same of the same version: when it was known."""
+        since = decision.get("as_of")
+        older = names[names.index(decision["evaluation"]) + 1:] if decision.get("evaluation") in names else []
+        for name in older[:LOOK_BACK]:
+            try:
+                before = read_decision(self._storage, model, name)
+            except DamagedDocument:
+                continue
+            if before is None:
+                continue
+            if (before["version"], before["verdict"]) != (decision["version"], decision["verdict"]):
+                break
+            since = before.get("as_of") or since
+        return since
+
+    def _describe_cycle(self, model: str, damaged: list[str]) -> dict[str, Any] | None:
+        try:
+            run = Runs(self._storage, model).newest()
+            return _describe_run(run) if run else None
+        except DamagedDocument as error:
+            damaged.append(str(error))
+            return None
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    end = run.end()
+    stages = [(name, run.stage(name) is not None) for name in STAGES]
+    return {"run": run.key, "days": run.plan.days, "status": end.status if end else "open", "at": end.at if end else None,
+            "stages": stages, "sentence": end.sentence if end else "",
+            "awaits_approval": bool(end and end.status == AWAITING)}
+
+
+def _find_bound(decision: dict[str, Any] | None) -> float | None:
+    gates = decision["gates"] if decision else []
+    return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)
+
+
+def _list_events(records: list[HistoryEntry]) -> list[tuple[str, str]]:
+    """Lists (day, text) of what happened to the model."""
+    return [(r.at[:10], EVENTS.get(str(r.change.get("kind")), str(r.change.get("kind"))).format(live=r.state.live))
+            for r in records]

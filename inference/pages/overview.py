@@ -1,0 +1,88 @@
+"""`/overview`: every model on one screen, read anew every few seconds by the page itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from contract import clock
+from contract.errors import TrueupError
+from contract.evaluations import list_known_models
+from inference.auth import Caller, require
+from inference.labelling.queue import list_days_with_sample
+from inference.overview.facts import Facts
+from inference.pages.site import Site, run_in_thread
+
+MOST_MODELS, SAMPLE_DAYS = 12, 7
+RATE_S = 60.0  # the rate of requests is of so many seconds, as far as somebody looked
+KINDS = (("audit", "label"), ("review", "label"))
+
+
+def make_router(site: Site) -> APIRouter:
+    """Makes the route of the overview; `?part=models` is what the page fetches to show what is new."""
+    router = APIRouter()
+    facts = Facts(site.storage, site.service.settings.gates.max_age_days)
+    rate = Rate()
+
+    @router.get("/overview")
+    async def overview(request: Request, caller: Caller = Depends(require("read"))) -> Response:
+        names = (await run_in_thread(_list_models, site))[:MOST_MODELS]
+        models = [await run_in_thread(_describe, site, facts, name) for name in names]
+        template = "_overview.html" if request.query_params.get("part") == "models" else "overview.html"
+        return site.render(request, template, caller, models=models, service=_describe_service(site, rate),
+                           at=clock.iso(clock.now()), may_label=caller.may("label"))
+
+    return router
+
+
+class Rate:
+    """Predictions a minute, from the count at each look."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, float]] = deque(maxlen=200)
+
+    def measure(self, count: float) -> float | None:
+        """Notes how many there are now; None until somebody looked at least a second before."""
+        now = clock.monotonic()
+        self._looks.append((now, count))
+        while now - self._looks[0][0] > RATE_S and len(self._looks) > 2:
+            self._looks.popleft()
+        then, before = self._looks[0]
+        return (count - before) * 60 / (now - then) if now - then >= 1 else None
+
+
+def _list_models(site: Site) -> list[str]:
+    """Lists what is served, then every model that was published or evaluated."""
+    served = site.list_models()
+    there = list_known_models(site.storage)
+    return [name for name in dict.fromkeys([*served, *there]) if name in there] or served
+
+
+def _describe(site: Site, facts: Facts, name: str) -> dict[str, Any]:
+    return facts.describe(name) | {"waiting": [w for kind, role in KINDS if (w := _count_waiting(site, name, kind))]}
+
+
+def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:
+    """Counts what waits for an answer on the newest days with a sample; None when nothing does."""
+    waiting, newest = 0, None
+    for day in list_days_with_sample(site.storage, model, kind)[:SAMPLE_DAYS]:
+        try:
+            queue = site.find_queue(model, day, kind)
+        except TrueupError:  # the page of that sample says what is wrong
+            continue
+        if queue and (n := queue.count_progress()["waiting"]):
+            waiting, newest = waiting + n, newest or day
+    return {"kind": kind, "n": waiting, "day": newest} if waiting else None
+
+
+def _describe_service(site: Site, rate: Rate) -> dict[str, Any]:
+    """What this replica has in hand: predictions a minute, rows of its outbox, the age of the oldest in seconds."""
+    metrics = site.service.metrics
+    answered = sum(sample.value for metric in metrics.predictions.collect() for sample in metric.samples
+                   if sample.name.endswith("_total"))
+    read = metrics.registry.get_sample_value
+    return {"per_minute": rate.measure(answered), "answered": answered, "rows": read("trueup_outbox_rows") or 0,
+            "age_s": read("trueup_outbox_age_seconds") or 0}

@@ -1,0 +1,1 @@
+"""Pictures and rows go by age."""

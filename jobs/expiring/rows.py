@@ -1,0 +1,94 @@
+"""Rows of an old day go: counts of every model and role first, then the record, then the files."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from contract import clock, layout
+from contract.documents import expiry
+from contract.documents.expiry import ExpiredRows, KeptCounts
+from contract.errors import ForeignSchema, TrueupError
+from contract.rows.listing import DayListing, list_day, list_rows
+from contract.rows.reading import read_columns
+from contract.stores.store import Storage, create_if_absent
+from jobs.count_window import count
+from jobs.evaluation_request import Request
+
+AT_ONCE = 16
+TABLES = (layout.PREDICTIONS, layout.LABELS)
+
+
+class Stays(TrueupError):
+    """Why the rows of a day cannot go yet."""
+
+
+def expire(storage: Storage, day: str, requests: Sequence[Request], age: int) -> int:
+    """Removes what is left of a day's rows; returns how many files went. Stays: they cannot go yet.
+
+    `requests` has one for each model and role that the day has rows of.
+    """
+    record = expiry.find_rows(storage, day)
+    if record is None:
+        listing = list_day(storage, day)
+        kept = [keep_counts(storage, day, request, listing) for request in requests]
+        made = ExpiredRows(day=day, at=clock.iso(clock.now()), days=age, files=listing.fingerprint(), counts=kept,
+                           objects=list_objects(storage, day, listing))
+        create_if_absent(storage, layout.expiry(day, "rows"), made.to_bytes())
+        record = ExpiredRows.load(storage, layout.expiry(day, "rows"))
+    there = find_left(storage, record)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(storage.erase, there))
+    return len(there)
+
+
+def keep_counts(storage: Storage, day: str, request: Request, listing: DayListing) -> KeptCounts:
+    """Makes sure that the counts of a day are there, of exactly these files. Stays: they cannot be made, or will change."""
+    try:
+        document = count(storage, replace(request, first=day, last=day), [day]).documents[day]
+    except ForeignSchema as error:
+        raise Stays(f"a file cannot be counted: {error}") from error
+    if document.files != listing.fingerprint():
+        raise Stays("files came while it was counted; the next run looks again")
+    if document.next_future is not None:
+        raise Stays(f"it has rows that are not known before {clock.iso(clock.from_us(document.next_future))}")
+    return KeptCounts(model=document.model, role=document.role, name=document.name)
+
+
+def find_models(storage: Storage, day: str) -> set[tuple[str, str | None]]:
+    """Finds (model, the word for its role) of the day's predictions. Stays: a file cannot be read."""
+    found: set[tuple[str, str | None]] = set()
+    for file in list_rows(storage, layout.PREDICTIONS, day):
+        try:
+            table = read_columns(storage, file.key, ["model", "role"], required=["model"])
+        except ForeignSchema as error:
+            raise Stays(f"a file cannot be counted: {error}") from error
+        roles = table["role"].to_pylist() if "role" in table.column_names else [None] * table.num_rows
+        found |= {(str(m), r if r is None else str(r)) for m, r in set(zip(table["model"].to_pylist(), roles, strict=True)) if m}
+    return found
+
+
+def list_objects(storage: Storage, day: str, listing: DayListing) -> list[str]:
+    """Lists what is to be removed: the files that were counted, what they stand for, and the documents that say so."""
+    named = {name for name, _, _ in listing.fingerprint()} | {file.key for file in listing.predictions + listing.labels}
+    return sorted(key for key in _list(storage, day) if key in named or _is_made(key))
+
+
+def find_left(storage: Storage, record: ExpiredRows) -> list[str]:
+    """Finds what a run before this one did not come to."""
+    gone = set(record.objects)
+    return sorted(key for key in _list(storage, record.day) if key in gone or _is_made(key))
+
+
+def find_late(storage: Storage, record: ExpiredRows) -> list[str]:
+    """Finds files that came since: they stay, and nobody counts them."""
+    gone = set(record.objects)
+    return sorted(key for key in _list(storage, record.day) if layout.holds_rows(key) and key not in gone and not _is_made(key))
+
+
+def _is_made(key: str) -> bool:
+    """Whether it is of a compaction, which makes nothing of what comes after the record (jobs/compact.py)."""
+    return bool(layout.find_compaction(key)) or layout.is_packed(key)
+
+
+def _list(storage: Storage, day: str) -> Iterator[str]:
+    return (entry.key for table in TABLES for entry in storage.list(layout.day_folder(table, day)))
