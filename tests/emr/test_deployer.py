@@ -14,6 +14,7 @@ from contract.settings import EmrSettings
 from emr import cli
 from emr.policy import declared, deployer, documents
 from emr.policy.names import holds
+from emr.policy.rehearsal import make_rehearsal_policy
 from tests.emr.everything import ACCOUNT, BOUNDARY, EVERYTHING, ROOT, VARIANTS, resources_of, settings_of
 from tests.emr.handlers import list_types, read_handlers
 
@@ -36,6 +37,7 @@ NAMED = {  # what each resource is to IAM, written down here for the second time
     "AWS::Scheduler::Schedule": lambda p: f"scheduler:{ACCOUNT}:schedule/default/{p['Name']}",
     "AWS::StepFunctions::StateMachine": lambda p: f"states:{ACCOUNT}:stateMachine:{p['StateMachineName']}",
 }
+REHEARSAL = "rehearsal"
 # On `*`: their resources have ids that EC2 and its kin make up, or the statement has a condition.
 NAMELESS = ("application-autoscaling:", "ec2:", "elasticloadbalancing:")
 # Only looked at; and what IAM could narrow by an ARN that nobody knows before it is made.
@@ -45,6 +47,8 @@ LOOKED_AT = ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "elasticma
 
 @cache
 def policy_of(name):
+    if name == REHEARSAL:
+        return make_rehearsal_policy(settings_of(*EVERYTHING, "emr.compute=clusters"))
     return deployer.make_policy(ROOT, settings_of(*VARIANTS[name]))
 
 
@@ -147,7 +151,7 @@ def test_a_property_that_is_set_brings_its_actions():
     assert "s3:PutBucketWebsite" in found and "s3:PutBucketWebsite" not in declared.list_of_type("AWS::S3::Bucket", {})
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*VARIANTS, REHEARSAL])
 def test_every_statement_is_one_that_iam_understands(name):
     policy = policy_of(name)
     sids = [s["Sid"] for s in policy["Statement"]]
