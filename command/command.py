@@ -79,8 +79,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: st
 
 
 def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
-    """Silences stderr with --json under spark-submit, which sends a program's stderr to its own stdout."""
-    if "--json" in arguments and is_submitted():
+    """Silences stderr with --json under spark-submit, which sends a program's stderr to its own stdout. A step on a cluster
+    takes the document itself; what is said meanwhile belongs into its log."""
+    if "--json" in arguments and is_submitted() and sys.stdout is sys.__stdout__:
         return redirect_stderr(StringIO())
     return nullcontext()
 

@@ -36,6 +36,8 @@ NOT_PACKED = ("__pycache__", ".ipynb_checkpoints")
 PLATFORMS = (*(f"manylinux_2_{n}_x86_64" for n in range(34, 4, -1)), "manylinux2014_x86_64", "manylinux2010_x86_64",
              "manylinux1_x86_64")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can say
+# A day later, so that it is not earlier in any time zone: mrjob and Spark zip what is unpacked.
+UNPACKED = 315_619_200
 
 
 class PackageError(TrueupError):
@@ -168,13 +170,13 @@ def clean(target: Path) -> Path:
 
 
 def write_archive(folder: Path, path: Path) -> Path:
-    """Writes a folder as tar.gz: sorted names, no times, no owners, two modes; the same content, the same bytes."""
+    """Writes a folder as tar.gz: sorted names, one time, no owners, two modes; the same content, the same bytes."""
     with open(path, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed, \
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
             if file.is_file():
                 entry = tarfile.TarInfo(file.relative_to(folder).as_posix())
-                entry.size = file.stat().st_size
+                entry.size, entry.mtime = file.stat().st_size, UNPACKED
                 entry.mode = 0o755 if os.access(file, os.X_OK) else 0o644
                 with open(file, "rb") as content:
                     tar.addfile(entry, content)

@@ -64,12 +64,13 @@ def _parse_document(output: str) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _write_files(request: Request) -> Iterator[str]:
-    """Writes the run's settings as a file; and for mrjob which Python its tasks run: the nodes' `python3` is 3.9."""
+    """Writes the run's settings as a file; and for mrjob which Python its tasks run (the nodes' `python3` is 3.9), and that
+    they have mrjob already."""
     with tempfile.TemporaryDirectory(prefix="trueup-step-") as folder:
         config, mrjob = Path(folder, "trueup.yaml"), Path(folder, "mrjob.conf")
         config.write_text(json.dumps(request.settings))
         if request.engine == "mapreduce":
-            mrjob.write_text(json.dumps({"runners": {"hadoop": {"python_bin": sys.executable}}}))
+            mrjob.write_text(json.dumps({"runners": {"hadoop": {"python_bin": sys.executable, "bootstrap_mrjob": False}}}))
             os.environ["MRJOB_CONF"] = str(mrjob)
         yield str(config)
 

@@ -5,7 +5,7 @@ from typing import Any
 from command.command import Outcome
 from command.terminal import align, escape
 from contract.documents.evaluation import Evaluation, Rows
-from contract.documents.version_figures import Figure
+from contract.texts.figures import NOTHING, write_figure
 
 ALWAYS_SHOWN = {"predictions", "labels", "vote"}  # other counts of rows only when they are not 0
 
@@ -42,17 +42,9 @@ def _versions(document: Evaluation) -> str:
     rows = []
     for version, figures in document["versions"].items():
         estimate = figures["estimate"]
-        rows.append((version, f"{figures['predictions']:,}", f"{figures['labelled']:,}", _figure(figures["accuracy"]),
-                     _figure(estimate), estimate["origin"] or "-", _figure(figures["macro"]["f1"])))
+        rows.append((version, f"{figures['predictions']:,}", f"{figures['labelled']:,}", write_figure(figures["accuracy"]),
+                     write_figure(estimate), estimate["origin"] or NOTHING, write_figure(figures["macro"]["f1"])))
     return align(head, rows)
-
-
-def _figure(figure: Figure) -> str:
-    if figure["value"] is None:
-        return "-"
-    low, high = figure["low"], figure["high"]
-    between = f" ({low:.4f}-{high:.4f})" if low is not None and high is not None else ""
-    return f"{figure['value']:.4f}{between}"
 
 
 def _rows(rows: Rows) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from contract.counts import BINS
 from contract.documents.version_figures import Check, Promised, UnlabelledEstimate
+from contract.texts.figures import write_figure
 from metrics import calibration as conf
 from metrics.cells import NO_BIN, Cells
 from metrics.figure import missing, share
@@ -115,6 +116,6 @@ def check_on_later(days: Sequence[tuple[str, Bins]], level: float) -> Check | No
     if said["low"] is None or said["high"] is None:
         return None
     apart = promised["low"] > said["high"] or promised["high"] < said["low"]
-    failed = f"it promised {promised['value']:.3f} from {judged[half][0]} on, labels say {said['value']:.3f}"
+    failed = f"it promised {write_figure(promised)} from {judged[half][0]} on, labels say {write_figure(said)}"
     return {"learnt_until": judged[half - 1][0], "checked_from": judged[half][0], "promised": promised, "labels": said,
             "failed": failed if apart else None}

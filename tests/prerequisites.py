@@ -18,17 +18,21 @@ NOT_RUN = "NOT RUN: "
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """Something outside `.venv`: commands of which one is enough, jars of which all are needed, or the path in a variable."""
+    """Something outside `.venv`: commands of which one is enough, jars of which all are needed, a folder of
+    jars, or the path in a variable."""
 
     cure: str
     commands: tuple[str, ...] = ()
     jars: tuple[str, ...] = ()
+    folder: str = ""
     variable: str = ""
 
     def find(self) -> list[str]:
         """The paths found; empty when something is missing."""
         if self.variable:
             return [path for path in (os.environ.get(self.variable, ""),) if os.access(path, os.X_OK)]
+        if self.folder:
+            return sorted(map(str, (JARS / self.folder).glob("*.jar")))
         if self.jars:
             paths = [JARS / name for name in self.jars]
             return [str(path) for path in paths] if all(path.is_file() for path in paths) else []
@@ -46,8 +50,7 @@ PREREQUISITES = {
         jars=("hadoop-aws-3.3.4.jar", "aws-java-sdk-bundle-1.12.262.jar", "wildfly-openssl-1.0.7.Final.jar"),
     ),
     "hadoop-streaming": Prerequisite("make jars", jars=("hadoop-streaming-3.3.4.jar",)),
-    "yarn": Prerequisite("make jars", jars=("hadoop-client-minicluster-3.3.4.jar", "mockito-core-2.28.2.jar", "junit-4.13.2.jar",
-                                            "bcpkix-jdk15on-1.60.jar", "bcprov-jdk15on-1.60.jar")),
+    "hadoop": Prerequisite("make jars", folder="hadoop-3.3.4"),
     "mvn": Prerequisite("apt-get install maven", commands=("mvn",)),
     "python312": Prerequisite(
         "set PYTHON312 to a Python 3.12 that has torch, torchvision, numpy 2, pillow, pydantic, click, rich, pyyaml, "

@@ -23,7 +23,7 @@ from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
 from tests.pipeline.roots import MODEL, make_root
-from tests.yarn_cluster import _find_port as find_port
+from tests.yarn.cluster import find_port
 
 pytestmark = [pytest.mark.slow("images"), pytest.mark.timeout(3000)]
 MB = 1e6

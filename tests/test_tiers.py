@@ -57,6 +57,7 @@ def test_make_jars_fetches_what_the_tests_ask_for():
 
     asked = {name for prerequisite in prerequisites.PREREQUISITES.values() for name in prerequisite.jars}
     assert asked == {jars.file_name(artifact) for artifact in jars.ARTIFACTS}
+    assert {p.folder for p in prerequisites.PREREQUISITES.values() if p.folder} == {jars.HADOOP}
 
 
 def test_a_prerequisite_that_is_there_is_given_with_its_paths(monkeypatch, tmp_path):

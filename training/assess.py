@@ -28,6 +28,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_figure, write_points
 from training import compare
 from training.compare import Answers
 from training.feed import reader
@@ -221,10 +222,10 @@ def text(found: dict[str, Any]) -> str:
     lines = [f"{found['rows']} held-out rows of dataset {found['dataset']}, none of them trained on"]
     for side in ("live", "candidate"):
         a, v = overall[side], versions[side]
-        lines.append(f"  {side:<9} version {v['version']}: {a['value']:.4f} ({a['low']:.4f} to {a['high']:.4f}), "
+        lines.append(f"  {side:<9} version {v['version']}: {write_figure(a)}, "
                      f"{v['latency_ms']} ms, {v['weights_bytes'] / 2**20:.1f} MiB")
     d = overall["difference"]
-    lines.append(f"  difference {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), McNemar p = "
+    lines.append(f"  difference {write_points(d)}, McNemar p = "
                  f"{overall['mcnemar']['two_sided']:.3g}")
     lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
     unknown = found["leakage"]["unknown_training_set"]

@@ -29,6 +29,7 @@ from contract.errors import GATE_SAYS_NO, NoSuchModel, RootError, UsageError
 from contract.registry import Registry, file_sha256
 from contract.settings import Settings
 from contract.storage import open_root
+from contract.texts.figures import write_bound, write_percent
 from training import ask_first, check_folder
 from training.class_file import read_classes
 from training.fit import old_names, pretrained, weights_file
@@ -165,14 +166,16 @@ def _card(model: str, network: str, brought: Brought, preprocess: Preprocess, fi
 
 
 def _refuse(found: dict[str, Any], expect: float) -> Outcome:
-    said = (f"refused: {found['right']} of {found['images']} pictures right, an accuracy of {found['accuracy']:.4f}, "
-            f"expected {expect} or more. Nothing was published; check classes (their order), size, mean and std.")
+    said = (f"refused: {found['right']} of {found['images']} pictures right, an accuracy of "
+            f"{write_percent(found['accuracy'], 1)}, expected {write_bound(expect)} or more. Nothing was published; check "
+            f"classes (their order), size, mean and std.")
     return Outcome(GATE_SAYS_NO, {"refused": said, "check": found, "expect": expect}, said)
 
 
 def _text(document: dict[str, Any]) -> str:
     found = document["check"]
-    checked = f"; {found['right']} of {found['images']} check pictures right ({found['accuracy']:.4f})" if found else ""
+    checked = (f"; {found['right']} of {found['images']} check pictures right ({write_percent(found['accuracy'], 1)})"
+               if found else "")
     return (f"version {document['version']} of {document['model']} is live ({document['network']}, "
             f"{len(document['classes'])} classes){checked}")
 

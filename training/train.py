@@ -29,6 +29,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_percent
 from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
@@ -200,7 +201,7 @@ def document(card: Card) -> dict[str, Any]:
 def text(card: Card) -> str:
     """The same for people."""
     judged = card.metrics["epochs"][-1]["validation"]
-    said = f"; validation accuracy {judged['accuracy']:.3f} of {judged['rows']}" if judged else ""
+    said = f"; validation accuracy {write_percent(judged['accuracy'], 1)} of {judged['rows']}" if judged else ""
     return f"version {card.version} of {card.model} (not live): {card.made_from}{said}"
 
 

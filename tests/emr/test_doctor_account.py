@@ -58,8 +58,7 @@ def root(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(surroundings, "check_surroundings", lambda *_: iter(()))  # test_account_checks.py
     # Made of the form that a long template is sent in; test_emr_cli.py makes stacks of the plain one.
-    monkeypatch.setattr(stack, "write_template", lambda root, settings, template=None: write_short(
-        template or make_template(root, settings), root))
+    monkeypatch.setattr(stack, "write_template", lambda root, settings, *_: write_short(make_template(root, settings), root))
     clients = {"emr": emr, "iam": FakeIam(boto3.client("iam"))}
     monkeypatch.setattr(account, "connect", lambda service="emr": clients.get(service) or boto3.client(service))
     assert cli.main(["deploy", "--no-packages", "--root", "s3://doctors-bucket/pre", "--set", "emr.stack=doc"]) == 0

@@ -46,7 +46,7 @@ def test_mrjobs_tasks_get_the_python_of_the_step(monkeypatch):
     monkeypatch.setenv("MRJOB_CONF", "/nobody's.conf")  # the step's own takes its place, and is gone afterwards
     with step._write_files(ASK.model_copy(update={"engine": "mapreduce"})):
         conf = json.loads(Path(os.environ["MRJOB_CONF"]).read_text())
-    assert conf == {"runners": {"hadoop": {"python_bin": sys.executable}}}
+    assert conf == {"runners": {"hadoop": {"python_bin": sys.executable, "bootstrap_mrjob": False}}}
 
 
 def test_the_same_request_is_one_whatever_driver_asks(tmp_root):

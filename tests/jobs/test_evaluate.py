@@ -239,7 +239,7 @@ def test_slices_and_the_terminal(root, capsys):
     assert run(root, capsys, "--slice", "hour=hour")["slices"][0]["value"] == "12"
     assert evaluate.main(["--root", root, "--model", "m"]) == 0
     text = capsys.readouterr().out
-    assert "0.6667 (0.3542-0.8794)" in text and "predictions 12, labels 9, vote 9" in text
+    assert "67% (35 to 88%)" in text and "predictions 12, labels 9, vote 9" in text
 
 
 def test_two_files_without_a_root(tmp_path, capsys):

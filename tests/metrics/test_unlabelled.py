@@ -61,7 +61,7 @@ def test_it_is_not_valid_when_confidence_comes_to_mean_something_else():
     rng = np.random.default_rng(2)
     days = [half_labelled(rng, 400, lambda c, f=f: c * f, f"2026-11-{d}") for d, f in ((18, 1), (19, 1), (20, 0.5))]
     found = of(document(*days))
-    assert not found["valid"] and found["reason"].startswith("not valid under drift: it promised 0.")
+    assert not found["valid"] and found["reason"].startswith("not valid under drift: it promised ")
 
 
 def test_it_is_not_valid_when_confidence_drifts():

@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 from moto.s3.models import s3_backends
 
@@ -220,8 +222,15 @@ def test_what_is_missing_is_named(tmp_path, capsys, gone, check, words):
 
 def test_files_that_were_packed_are_not_missing(tmp_path, capsys):
     root = unpack(tmp_path)
-    assert cli.main(["evaluate", "--root", root, "--model", MODEL]) == 0  # counted from both of its files
-    options = ["--set", "compact.grace_hours=0", "--set", "compact.after_days=0", "--set", "compact.files=2", "--set", "compact.part_mib=64"]
+    whole = Path(root, layout.row_file("labels", DAYS[0], "old", 1, 58))
+    rows = pq.read_table(whole)
+    for first, last in ((1, 30), (31, 58)):
+        half = Path(root, layout.row_file("labels", DAYS[0], "old", first, last))
+        pq.write_table(rows.slice(first - 1, last - first + 1), half)
+    whole.unlink()
+    shutil.rmtree(Path(root, layout.evaluations(MODEL)))  # of the whole file
+    assert cli.main(["evaluate", "--root", root, "--model", MODEL, "--as-of", "2026-11-28T00:00:00Z"]) == 0
+    options = [w for one in ("grace_hours=0", "after_days=0", "files=2") for w in ("--set", f"compact.{one}")]
     for _ in range(3):  # pack, show, clean
         assert cli.main(["compact", "--root", root, "--json", *options]) == 0
     capsys.readouterr()

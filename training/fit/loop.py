@@ -20,6 +20,7 @@ from contract.documents.manifest import Manifest
 from contract.errors import Mismatch, NotFinite
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_percent
 from training.feed import augment
 from training.feed.batches import Batch, BatchSource
 from training.feed.normalise import Normaliser
@@ -266,8 +267,8 @@ def _make_seed(*parts: int) -> int:
 
 
 def _format_entry(entry: dict[str, Any], epochs: int) -> str:
-    text = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}"
+    text = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, accuracy {write_percent(entry['accuracy'], 1)}"
     validation = entry["validation"]
     if not validation:
         return text
-    return f"{text}; validation loss {validation['loss']:.4f}, accuracy {validation['accuracy']:.3f}"
+    return f"{text}; validation loss {validation['loss']:.4f}, accuracy {write_percent(validation['accuracy'], 1)}"

@@ -18,9 +18,11 @@ from contract.texts.figures import (
 from contract.texts.gates import write_gate
 from tests.test_architecture import ROOT, files
 
-OTHER_WAYS = re.compile(r"[:.]\d%[}'\"]|%\.\df%%|\(100 \* |\{100 \* ")
+OTHER_WAYS = re.compile(r"[:.]\d%[}'\"]|%\.\df%%|\(100 \* |\{100 \* |\['(value|low|high|accuracy)'\]:\+?\.\df")
 ALLOWED = {
     "contract/texts/figures.py": "the one way",
+    "emr/plan.py": "hours",
+    "emr/costs/recount.py": "hours",
     "jobs/reports/templates/report.html": "one place of a drawing, in hundredths of its width",
 }
 

@@ -2,97 +2,22 @@
 
 import json
 import re
-import shutil
 import threading
-from pathlib import Path
 
 import pytest
 
-from command.load_settings import load
 from contract import layout
 from contract.errors import DONE
 from contract.registry import Registry
 from contract.storage import open_root
-from emr import account, cli, job, package
-from emr.needs import ENVIRONMENTS, find_need
-from emr.requests import add_attempt
-from jobs import evaluate
+from emr import account, cli, package
+from emr.needs import ENVIRONMENTS
 from pipeline import cycle
 from tests import tiny_root
-from tests.emr_node import EmrNode, list_packed, node_environ
 from tests.fakes.emr import FakeEmr
-from tests.prerequisites import need
-from tests.yarn_cluster import Yarn
+from tests.yarn.asking import SETTINGS, words
 
-REPO = Path(__file__).resolve().parents[1]
-CACHE = REPO / ".cache" / "yarn"
-SETTINGS = {"emr.subnets": '["subnet-1"]', "emr.here_bytes": 0, "emr.gpu_types": "[]", "emr.executor_cores": 2,
-            "train.epochs": 12, "train.batch": 4, "train.checkpoint_steps": 2, "train.threads": 1, "train.ranks": 2,
-            "dataset.files": 2, "gates.max_drop": 0.99, "gates.max_class_drop": 0.99, "gates.min_held_out": 1}
 pytestmark = [pytest.mark.slow("yarn"), pytest.mark.timeout(1800)]  # a quiet machine takes a sixth of it
-
-
-@pytest.fixture
-def yarn(tmp_path, s3_root):
-    """After `s3_root`, whose endpoint and credentials nodes have to have."""
-    jars = need("yarn")
-    with Yarn(tmp_path / "yarn", jars, node_environ(tmp_path)) as found:
-        yield found
-
-
-@pytest.fixture
-def node(tmp_path, yarn):
-    (tmp_path / "emr").mkdir()
-    return EmrNode(tmp_path / "emr", yarn, need("s3a"))
-
-
-@pytest.fixture
-def packed(monkeypatch):
-    """Archives as `trueup emr deploy` builds them, kept from one run of the tests to the next by what they are made from."""
-    build = package.build
-
-    def build_once(environment, source, folder):
-        kept = CACHE / f"{environment}-{package.compute_fingerprint(source)}.tar.gz"
-        if not kept.is_file():
-            CACHE.mkdir(parents=True, exist_ok=True)
-            built = build(environment, source, folder)
-            shutil.copyfile(built, f"{kept}.part")
-            Path(f"{kept}.part").rename(kept)
-        return Path(shutil.copyfile(kept, folder / f"{environment}.tar.gz"))
-
-    monkeypatch.setattr(package, "list_requirements", list_packed)
-    monkeypatch.setattr(package, "build", build_once)
-
-
-def settings_of(root, **more):
-    sets = [f"{name}={value}" for name, value in (SETTINGS | more).items()]
-    return load(root=root, model=tiny_root.MODEL, env={}, overrides=sets)
-
-
-def ask(root, stage, *argv, **more):
-    """The request for a cluster, as the runner writes it: (its attempt, RunJobFlow's arguments)."""
-    storage = open_root(root)
-    settings = settings_of(root, **more)
-    asked = job.make_request(stage, argv, settings.model_dump(mode="json", exclude={"root"}))
-    attempt = add_attempt(storage, tiny_root.MODEL, asked)
-    environment = find_need(stage, settings.emr).environment
-    cluster = job.make_cluster(storage, asked, attempt, package.publish_package(storage, environment))
-    return attempt, cluster.to_request()
-
-
-def test_counting_on_yarn_is_counting_here(s3_root, node, packed, capsys):
-    root = tiny_root.make(f"{s3_root}/a deeper/one=2")
-    window = ["--model", tiny_root.MODEL, "--from", tiny_root.DAY, "--to", tiny_root.DAY,
-              "--as-of", "2026-11-22T00:00:00Z"]
-    attempt, request = ask(root, "evaluate", *window)
-    code = node.carry_out(request)
-    assert code == 0, node.said()[-4000:] + node.yarn.read_logs()
-    there = attempt.read_reply().document
-    assert evaluate.main(["--root", root, *window, "--full", "--json"]) == 0
-    here = json.loads(capsys.readouterr().out)
-    assert (there["rows"], there["versions"]) == (here["rows"], here["versions"])
-    assert there["engine"] == "spark" and there["rows"]["vote"] == 60
-    assert len(node.yarn.applications()) == 1
 
 
 @pytest.fixture
@@ -106,7 +31,7 @@ def emr(monkeypatch, node):
 
 def test_a_whole_cycle_by_emr_outlives_its_node_managers(s3_root, node, emr, packed, capsys):
     """Counted, retrained and published by the steps of four clusters; a node goes in counting, another in training."""
-    root = tiny_root.make(f"{s3_root}/a deeper/one=2")
+    root = tiny_root.make(s3_root)
     storage = open_root(root)
     for environment in ENVIRONMENTS:
         package.publish_package(storage, environment)
@@ -137,10 +62,6 @@ def plan_commands(root, capsys):
 def no_key(line):
     """A command line with `*` for the digest of its request, which a plan has no run for."""
     return [re.sub(r"(?<=/steps/)(\w+)-[^/]+", r"\1-*", word) for word in line]
-
-
-def words(settings):
-    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
 class Losing(threading.Thread):

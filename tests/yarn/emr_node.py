@@ -6,7 +6,7 @@ in, because the machine is no node of EMR:
 
 - `/opt/trueup` and `/usr/bin/python3.11` lie elsewhere, and the GPUs' discovery script is the test's own (`paths`);
 - all nodes are this machine, so the bootstrap action runs once for all of them;
-- `sudo` and `aws s3 cp` are scripts of a line or two;
+- `sudo` and `aws s3 cp` are scripts of a line or two; this machine's cgroups are left alone;
 - Spark is pyspark's, with the jars of s3a on its class path, as EMR's own has them;
 - credentials are variables, where EMR asks the instance; no variable names a region;
 - torch and what it needs of CUDA are linked into place, and not packed: they are 2.8 GB (`LINKED`).
@@ -14,21 +14,32 @@ in, because the machine is no node of EMR:
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import urlparse
 
+import pyspark
+
 from emr import cluster, requirements
 from jvm import java
-from tests.yarn_cluster import PYSPARK_JARS, Yarn
+from tests.yarn.cluster import Yarn
 
+PYSPARK_JARS = Path(pyspark.__file__).parent / "jars"
 # EMR's own settings that matter here; without its shuffle service Spark itself keeps executors whose files are needed.
 EMR_DEFAULTS = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.shuffleTracking.enabled": "true",
-                "spark.executor.memory": "1g", "spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1",
+                "spark.executor.memory": "1200m", "spark.driver.memory": "1g", "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false", "spark.executor.cores": "2",
                 "spark.dynamicAllocation.maxExecutors": "2", "spark.yarn.am.memory": "512m"}
+SUDO = f"""#!/bin/sh
+case "$*" in *{cluster.CGROUP}*) exit 0;; esac
+exec "$@"
+"""
+GPUS = """#!/bin/sh
+echo '{"name": "gpu", "addresses": ["0"]}'
+"""
 AWS = """#!{python}
 import sys, urllib.parse
 sys.path[:] = {path!r}
@@ -53,12 +64,14 @@ def list_packed(environment: str, source: Path) -> list[tuple[str, str]]:
 class EmrNode:
     """The primary node of one cluster after the other."""
 
-    def __init__(self, folder: Path, yarn: Yarn, jars: list[str]) -> None:
-        self.folder, self.yarn, self.clusters = folder, yarn, 0
+    def __init__(self, folder: Path, yarn: Yarn, jars: list[str], commands: Path | None = None) -> None:
+        """`commands`: a folder of more commands on the node's PATH."""
+        self.folder, self.yarn, self.clusters, self.commands = folder, yarn, 0, commands
         self.spark = _lay_out_spark(folder / "spark", jars)
         self.bin = folder / "bin"
         self.bin.mkdir()
-        _write_script(self.bin / "sudo", '#!/bin/sh\nexec "$@"\n')
+        _write_script(self.bin / "sudo", SUDO)
+        _write_script(self.bin / "gpus", GPUS)
         _write_script(self.bin / "aws", AWS.format(python=sys.executable, path=sys.path))
 
     def carry_out(self, request: dict) -> int:
@@ -69,7 +82,9 @@ class EmrNode:
         request = json.loads(self.replace_paths(json.dumps(request), place))
         for action in request["BootstrapActions"]:
             self._bootstrap(place, **action["ScriptBootstrapAction"])
-        environ = self.environ | {"SPARK_CONF_DIR": str(_write_conf(place / "conf", request["Configurations"], self.spark))}
+        hadoop = _write_hadoop_conf(place / "hadoop-conf", request["Configurations"], self.yarn.conf)
+        environ = self.environ | {"SPARK_CONF_DIR": str(_write_conf(place / "conf", request["Configurations"], self.spark)),
+                                  "HADOOP_CONF_DIR": hadoop, "YARN_CONF_DIR": hadoop}
         (step,) = request["Steps"]
         return self._run(step["HadoopJarStep"]["Args"], environ, place, "step")
 
@@ -92,8 +107,8 @@ class EmrNode:
     def environ(self) -> dict[str, str]:
         """All that a process on a node finds: nothing of the environment of the tests but how to reach their S3."""
         return self.yarn.environ | {
-            "PATH": f"{self.bin}:{self.spark}/bin:/usr/bin:/bin", "SPARK_HOME": str(self.spark),
-            "HADOOP_CONF_DIR": str(self.yarn.conf), "YARN_CONF_DIR": str(self.yarn.conf)}
+            "PATH": ":".join(map(str, filter(None, (self.bin, self.commands, f"{self.spark}/bin", "/usr/bin", "/bin")))),
+            "SPARK_HOME": str(self.spark)}
 
     def _bootstrap(self, place: Path, Path: str, Args: list[str]) -> None:
         script = place / "bootstrap.sh"
@@ -136,10 +151,21 @@ def _write_conf(folder: Path, configurations: list[dict], spark: Path) -> Path:
     defaults = EMR_DEFAULTS | {"spark.yarn.jars": f"local:{spark}/jars/*"}
     defaults |= found.get("spark-defaults", {}).get("Properties", {})
     (folder / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in defaults.items()))
-    exports = [e["Properties"] for e in found.get("spark-env", {}).get("Configurations", [])]
-    lines = [f"export {key}={value}\n" for one in exports for key, value in one.items()]
-    (folder / "spark-env.sh").write_text("".join(lines))
+    (folder / "spark-env.sh").write_text("".join(_write_exports(configurations, "spark-env")))
     return folder
+
+
+def _write_hadoop_conf(folder: Path, configurations: list[dict], common: Path) -> str:
+    """Hadoop's configuration as the daemons have it, with the variables of the classification `hadoop-env`."""
+    shutil.copytree(common, folder)
+    (folder / "hadoop-env.sh").write_text("".join(_write_exports(configurations, "hadoop-env")))
+    return str(folder)
+
+
+def _write_exports(configurations: list[dict], classification: str) -> list[str]:
+    """The lines by which EMR exports a classification's variables."""
+    found = next((c for c in configurations if c["Classification"] == classification), {})
+    return [f"export {key}={value}\n" for inner in found.get("Configurations", ()) for key, value in inner["Properties"].items()]
 
 
 def _link_torch(home: Path) -> None:
@@ -154,7 +180,7 @@ def _link_torch(home: Path) -> None:
 
 def cluster_source() -> Path:
     """The checkout."""
-    return Path(__file__).resolve().parents[1]
+    return Path(__file__).resolve().parents[2]
 
 
 def _write_script(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """A real YARN on this machine: Hadoop's own resource manager and node managers, each a process that can be killed.
 
-The jars are those of hadoop-client-minicluster beside pyspark's own Hadoop client; `java` starts the daemons' classes
-as Hadoop's scripts do. What has to stand in for a node of EMR is in tests/emr_node.py.
+The jars are Hadoop's own with what they require, as in its distribution (`make jars`); `java` starts the daemons' classes
+as Hadoop's scripts do. What has to stand in for a node of EMR is in tests/yarn/emr_node.py.
 """
 
 import os
@@ -13,24 +13,23 @@ import time
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-import pyspark
-
 from jvm import java
 from tests.standalone import _kill as kill
 from tests.training.fit.test_lost_rank import below, command_line
 
-PYSPARK_JARS = Path(pyspark.__file__).parent / "jars"
 DAEMONS = {"resourcemanager": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
-           "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager"}
-# Java 17 hides what Hadoop's class loaders look into.
-JAVA_OPTIONS = [word for package in ("lang", "util", "net", "io")
-                for word in ("--add-opens", f"java.base/java.{package}=ALL-UNNAMED")]
-LOG = """rootLogger.level = info
-rootLogger.appenderRef.stdout.ref = console
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+           "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
+           "namenode": "org.apache.hadoop.hdfs.server.namenode.NameNode",
+           "datanode": "org.apache.hadoop.hdfs.server.datanode.DataNode",
+           "historyserver": "org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer"}
+# Java 17 hides what Hadoop's class loaders look into. The rest makes a Java start sooner that has little to do.
+JAVA_OPTIONS = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("lang", "util", "net", "io")] + [
+    "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+LOG = """log4j.rootLogger=INFO,console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.target=System.err
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
 """
 REGISTERED = "Registered with ResourceManager as"
 EXECUTOR = "CoarseGrainedExecutorBackend"  # or YarnCoarseGrainedExecutorBackend
@@ -50,17 +49,27 @@ class Yarn:
 
     def __enter__(self) -> "Yarn":
         try:
-            _write_site(self.conf / "yarn-site.xml", self.site)
-            _write_site(self.conf / "core-site.xml", _core(self.environ))
-            _write_site(self.conf / "capacity-scheduler.xml", _scheduler(self.site))
-            self._start("resourcemanager", {})
-            self._said("resourcemanager", "Transitioned to active state")
-            for name in [self.start_node() for _ in range(self.nodes)]:
-                self._said(name, REGISTERED)
+            self._up()
         except BaseException:  # also a time-out: nothing of ours stays behind
             self.__exit__()
             raise
         return self
+
+    def _up(self) -> None:
+        for name, settings in self.files().items():
+            write_site(self.conf / name, settings)
+        self.start_storage()
+        self._start("resourcemanager")
+        self._said("resourcemanager", "Transitioned to active state")
+        for name in [self.start_node() for _ in range(self.nodes)]:
+            self._said(name, REGISTERED)
+
+    def start_storage(self) -> None:
+        """What has to run before YARN does: nothing."""
+
+    def files(self) -> dict[str, dict[str, str]]:
+        """The configuration of daemons and clients: file -> settings."""
+        return {"yarn-site.xml": self.site, "core-site.xml": _core(self.environ), "capacity-scheduler.xml": _scheduler(self.site)}
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self.managers.values()):
@@ -95,6 +104,10 @@ class Yarn:
         files = sorted(self.folder.glob("nodemanager-*/logs/application_*/container_*/stderr"))
         return "\n".join(f"--- {path.relative_to(self.folder)}\n{path.read_text(errors='replace')[-3000:]}" for path in files)
 
+    def read_log(self, name: str) -> str:
+        """What a daemon wrote."""
+        return (self.logs / name).read_text(errors="replace")
+
     def count_containers(self, application: str) -> int:
         """How many containers of an application there have been, its master among them."""
         return len({path.name for path in self.folder.glob(f"nodemanager-*/logs/{application}/container_*")})
@@ -103,34 +116,31 @@ class Yarn:
         """Ids of all applications that had containers, oldest first."""
         return sorted({path.name for path in self.folder.glob("nodemanager-*/logs/application_*")})
 
-    def _start(self, name: str, own: dict[str, str]) -> None:
+    def _start(self, name: str, own: dict[str, str] | None = None, *arguments: str) -> None:
         conf = self.folder / f"{name}-conf"
-        for web in ("cluster", "node", "static"):
-            (conf / "webapps" / web).mkdir(parents=True)  # Hadoop's web server will not start without
-        for path in self.conf.iterdir():
-            shutil.copyfile(path, conf / path.name)
-        _write_site(conf / "yarn-site.xml", self.site | own)
-        (conf / "log4j2.properties").write_text(LOG)
-        path = os.pathsep.join([str(conf), *self.jars, f"{PYSPARK_JARS}/*"])
-        command = [f"{java.java_home()}/bin/java", "-Xmx400m", *JAVA_OPTIONS, f"-Dyarn.id={name}", "-cp", path,
-                   DAEMONS[name.split("-")[0]]]
-        with open(self.logs / name, "w") as file:
+        if not conf.is_dir():
+            shutil.copytree(self.conf, conf)
+        write_site(conf / "yarn-site.xml", self.site | (own or {}))
+        (conf / "log4j.properties").write_text(LOG)
+        command = [f"{java.java_home()}/bin/java", "-Xmx400m", *JAVA_OPTIONS, f"-Dyarn.id={name}", "-cp",
+                   os.pathsep.join([str(conf), *self.jars]), DAEMONS[name.split("-")[0]], *arguments]
+        with open(self.logs / name, "a") as file:
             self.managers[name] = subprocess.Popen(command, env=self.environ | {"YARN_CONF_DIR": str(conf)},
                                                    cwd=self.folder, stdout=file, stderr=file)
 
-    def _said(self, name: str, pattern: str, seconds: float = 120) -> None:
+    def _said(self, name: str, pattern: str, seconds: float = 300) -> None:
         until = time.monotonic() + seconds
-        while not re.search(pattern, text := (self.logs / name).read_text(errors="replace")):
+        while not re.search(pattern, text := self.read_log(name)):
             assert self.managers[name].poll() is None and time.monotonic() < until, text[-4000:]
             time.sleep(0.1)
 
 
 def _common(environ: dict[str, str]) -> dict[str, str]:
-    """What all daemons and clients read. A node has room for one executor of 1 GB and an application's master, so that
-    ranks are on different nodes; no limit of memory and of a full disk, which is the machine's."""
-    ports = {name: f"127.0.0.1:{_find_port()}" for name in ("", "scheduler.", "resource-tracker.", "admin.", "webapp.")}
+    """What all daemons and clients read. A node has room for one rank of 2 GB and an application's master and not for
+    two ranks, so that these are on different nodes; no limit of memory and of a full disk, which is the machine's."""
+    ports = {name: f"127.0.0.1:{find_port()}" for name in ("", "scheduler.", "resource-tracker.", "admin.", "webapp.")}
     node = {"hostname": "localhost", "address": "localhost:0", "localizer.address": "localhost:0",
-            "webapp.address": "localhost:0", "resource.memory-mb": "2600", "resource.cpu-vcores": "4",
+            "webapp.address": "localhost:0", "resource.memory-mb": "3200", "resource.cpu-vcores": "4",
             "vmem-check-enabled": "false", "pmem-check-enabled": "false", "delete.debug-delay-sec": "3600",
             "disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
             "admin-env": ",".join(f"{key}={value}" for key, value in environ.items() if key.startswith("AWS_"))}
@@ -157,12 +167,12 @@ def _scheduler(site: dict[str, str]) -> dict[str, str]:
                                                     "org.apache.hadoop.yarn.util.resource.DefaultResourceCalculator")}
 
 
-def _write_site(path: Path, settings: dict[str, str]) -> None:
+def write_site(path: Path, settings: dict[str, str]) -> None:
     lines = (f"<property><name>{escape(k)}</name><value>{escape(v)}</value></property>" for k, v in settings.items())
     path.write_text("<configuration>\n" + "\n".join(lines) + "\n</configuration>\n")
 
 
-def _find_port() -> int:
+def find_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
