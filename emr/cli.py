@@ -87,18 +87,22 @@ def template_command(settings: Settings, key_policy: bool) -> Outcome:
 @stage_command("policy")
 @click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Write it into this folder, in as many documents as IAM's limit makes necessary.")
-def policy_command(settings: Settings, folder: Path | None) -> Outcome:
+@click.option("--rehearsal", is_flag=True, help="That of `trueup emr rehearse` in its place.")
+def policy_command(settings: Settings, folder: Path | None, rehearsal: bool) -> Outcome:
     """Print the IAM policy of whoever deploys with these settings, for an administrator to attach. Calls nothing."""
     from contract.stores.aws_region import find_partition, find_region
     from emr.follow import print_line
     from emr.policy import documents
     from emr.policy.deployer import make_policy
+    from emr.policy.rehearsal import make_rehearsal_policy
+    from emr.rehearsal.small import name_stack
 
     region = find_region()
     partition = find_partition(region) if region else "aws"
-    policy = make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition)
+    policy = (make_rehearsal_policy(settings, partition) if rehearsal else
+              make_policy(_require_s3(open_storage(settings.need_root())).root, settings, partition))
     if folder is not None:
-        paths = documents.write_documents(policy, settings.emr.stack, folder)
+        paths = documents.write_documents(policy, name_stack(settings) if rehearsal else settings.emr.stack, folder)
         return Outcome(document={"documents": [str(path) for path in paths]}, text=documents.write_commands(paths, partition))
     if (parts := len(documents.split(policy))) > 1:
         print_line(f"{documents.count_characters(policy)} characters: IAM takes {documents.MOST_CHARACTERS} in one managed "

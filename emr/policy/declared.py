@@ -77,7 +77,7 @@ ONLY_FOR: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 # Names of S3's operations, or of services that IAM does not list: no policy can allow them (tests/emr/test_deployer.py).
 NO_ACTIONS = frozenset((
     "s3:DeleteBucketAnalyticsConfiguration", "s3:DeleteBucketCors", "s3:DeleteBucketEncryption", "s3:DeleteBucketLifecycle",
-    "s3:DeleteBucketMetricsConfiguration", "s3:DeleteBucketReplication", "s3:PutBucketReplication",
+    "s3:DeleteBucketMetricsConfiguration", "s3:DeleteBucketReplication", "s3:DeleteBucketTagging", "s3:PutBucketReplication",
     "s3:PutObjectLockConfiguration", "s3:REST.PUT.OBJECT", "managed-fleets:CreateAutoScalingGroup",
     "managed-fleets:DeleteAutoScalingGroup", "managed-fleets:DeregisterAutoScalingGroup", "managed-fleets:Get*",
     "managed-fleets:RegisterAutoScalingGroup", "managed-fleets:UpdateAutoScalingGroup",
@@ -98,7 +98,7 @@ NOT_OURS = {  # action -> why it is left out
 
 @cache
 def read_table() -> dict[str, dict[str, list[str]]]:
-    """Reads type -> create, read, update, delete -> declared actions."""
+    """Reads type -> create, read, update, delete, tagging (by tags of the stack's) -> declared actions."""
     return dict(json.loads(TABLE.read_text())["types"])
 
 

@@ -21,18 +21,23 @@ EVERYWHERE = frozenset((
 # names of ours, and of the bucket's own properties.
 FOLDED = ("autoscaling:Describe*", "ec2:Describe*", "elasticloadbalancing:Describe*", "s3:GetBucket*", "s3:Get*Configuration")
 SIDS = {"application-autoscaling": "Scaling", "autoscaling": "Instances", "cloudwatch": "Alarms", "ec2": "Network",
-        "ecs": "Containers", "elasticloadbalancing": "Balancer", "events": "Rules", "logs": "Logs", "s3": "Bucket",
-        "scheduler": "Schedule", "sns": "Topic", "sqs": "Queue", "states": "Machines"}
+        "ecs": "Containers", "elasticloadbalancing": "Balancer", "elasticmapreduce": "Encryption",
+        "events": "Rules", "logs": "Logs", "s3": "Bucket", "scheduler": "Schedule", "sns": "Topic",
+        "sqs": "Queue", "states": "Machines"}
 GIVEN_APART = frozenset(("iam:PassRole", "iam:CreateServiceLinkedRole", "s3:DeleteObject"))  # narrowed by statements of their own
 ATTACH, BOUNDED = "iam:AttachRolePolicy", ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
 
 
-def make_policy(root: str, settings: Settings, partition: str = "aws") -> dict[str, Any]:
-    """Makes the policy of these settings. UsageError when they contradict each other."""
-    resources, chosen = make_template(root, settings)["Resources"], settings.emr
+def make_policy(root: str, settings: Settings, partition: str = "aws", resources: Resources | None = None,
+                more: Iterable[Statement] = ()) -> dict[str, Any]:
+    """Makes the policy of these settings. UsageError when they contradict each other.
+
+    `resources`: those of another template than these settings make; `more`: statements that join the others.
+    """
+    resources, chosen = resources or make_template(root, settings)["Resources"], settings.emr
     arns = list_arns(resources, chosen.stack, partition)
     statements = [*_allow_roles(resources, arns["iam"], partition), *_allow_handlers(resources, arns),
-                  *list_statements(root, chosen, resources, arns, partition)]
+                  *list_statements(root, chosen, resources, arns, partition), *more]
     return {"Version": "2012-10-17", "Statement": list(_merge(statements))}
 
 

@@ -10,16 +10,18 @@ from typing import Any
 
 from contract.settings import EmrSettings
 from emr.access import split_root
-from emr.checks.account import ACTIONS
+from emr.checks.account import ACTIONS, OF_A_KEY
 from emr.checks.images import IN_ECR
 from emr.cluster import POLICY_TAG
 from emr.linked_roles import list_services
 from emr.needs import SERVERLESS
 from emr.policy.declared import Resources
 from emr.policy.names import resolve
+from emr.security import key
 
 Statement = dict[str, Any]
-STACK = ("CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "UpdateStack")
+# The two last for emr.tags: IAM asks for them beside CreateStack and UpdateStack.
+STACK = ("CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "UpdateStack", "TagResource", "UntagResource")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 PUSH = ("BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload", "CreateRepository", "DeleteRepository",
         "DescribeImages", "GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "SetRepositoryPolicy", "UploadLayerPart")
@@ -75,7 +77,10 @@ def _doctor(settings: EmrSettings, s3: str, arns: Mapping[str, Sequence[str]], p
         if resources:
             yield allow(sid, [a for a in ACTIONS if a.startswith(f"{service}:")], resources)
     yield allow(ANYWHERE, [a for a in ACTIONS if a.partition(":")[0] not in narrow], ["*"])
-    yield allow("DoctorRoles", ["iam:SimulatePrincipalPolicy"], [a for a in arns["iam"] if ":role/" in a])
+    if settings.kms_key:
+        yield allow("Bucket", [a for a in OF_A_KEY if a.startswith("s3:")], [s3])
+        yield from key.make_statements("SeeKey", settings, [a for a in OF_A_KEY if a.startswith("kms:")])
+    yield allow("Roles", ["iam:SimulatePrincipalPolicy"], arns["iam"])
 
 
 def _by_hand(settings: EmrSettings, s3: str, arns: Mapping[str, Sequence[str]], partition: str) -> Iterator[Statement]:
@@ -87,12 +92,17 @@ def _by_hand(settings: EmrSettings, s3: str, arns: Mapping[str, Sequence[str]], 
         tasks = [f"arn:{partition}:ecs:*:*:task-definition/{settings.stack}-driver:*",
                  f"arn:{partition}:ecs:*:*:task/{settings.stack}/*"]
         yield allow("StartByHand", ["ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask"], tasks)
-        yield allow("ReadByHand", ["logs:FilterLogEvents", "sqs:ReceiveMessage", "sqs:PurgeQueue"],
-                    [*arns["logs"], *arns["sqs"]])
+        yield allow("Logs", ["logs:FilterLogEvents"], arns["logs"])
+        yield allow("Queue", ["sqs:ReceiveMessage", "sqs:PurgeQueue"], arns["sqs"])
+        yield from key.make_statements("KeyOfQueue", settings, [key.READ], "sqs")
     if settings.subnets:
         yield allow("TagNetwork", ["ec2:CreateTags"], ["*"], {"ForAllValues:StringEquals": {"aws:TagKeys": [POLICY_TAG]}})
     if settings.start_on != "schedule" and not settings.create_bucket:
         yield allow("Bucket", ["s3:GetBucketNotification", "s3:PutBucketNotification"], [s3])
+    if settings.kms_key and not settings.create_bucket:
+        yield allow("Bucket", ["s3:PutEncryptionConfiguration"], [s3])
+    if settings.certificates:
+        yield allow("Certificates", ["s3:PutObject"], [f"arn:{partition}:s3:::{settings.certificates.removeprefix('s3://')}"])
 
 
 def list_repositories(settings: EmrSettings, partition: str) -> list[str]:

@@ -4,6 +4,7 @@ CloudFormation deletes a stack by the rights of whoever asks for it, so the role
 type in the template declares for `delete` in CloudFormation's registry, on the rehearsal's own names or tags alone.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,12 +14,16 @@ from emr.template.parts import allow
 
 OWN, IAM = "arn:${AWS::Partition}", "arn:${AWS::Partition}:iam::${AWS::AccountId}"
 HERE = "${AWS::Region}:${AWS::AccountId}"
-# type -> its handler's actions, and the ARN that they are about ({stack} and {bucket} are names)
+# type -> its handler's actions, and the ARN that they are about ({stack} and {bucket} are names, {path} that of roles)
 NAMED: dict[str, tuple[tuple[str, ...], str]] = {
     "AWS::IAM::Role": (("iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:DeleteRolePolicy",
-                        "iam:DetachRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole"), f"{IAM}:role/{{stack}}-*"),
+                        "iam:DetachRolePolicy", "iam:DeleteRole", "iam:TagRole", "iam:UntagRole"),
+                       f"{IAM}:role{{path}}{{stack}}-*"),
     "AWS::IAM::InstanceProfile": (("iam:GetInstanceProfile", "iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"),
-                                  f"{IAM}:instance-profile/{{stack}}-*"),
+                                  f"{IAM}:instance-profile{{path}}{{stack}}-*"),
+    # IAM cannot narrow these.
+    "AWS::EMR::SecurityConfiguration": (("elasticmapreduce:DescribeSecurityConfiguration",
+                                         "elasticmapreduce:DeleteSecurityConfiguration"), "*"),
     "AWS::S3::Bucket": (("s3:ListBucket", "s3:DeleteBucket"), f"{OWN}:s3:::{{bucket}}"),
     "AWS::S3::BucketPolicy": (("s3:GetBucketPolicy", "s3:DeleteBucketPolicy"), f"{OWN}:s3:::{{bucket}}"),
     "AWS::SNS::Topic": (("sns:GetTopicAttributes", "sns:DeleteTopic"), f"{OWN}:sns:{HERE}:{{stack}}-*"),
@@ -44,13 +49,14 @@ NETWORK_LOOKS = (*(f"ec2:Describe{what}" for what in (
 EMR_GROUP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress", "ec2:DeleteSecurityGroup")
 
 
-def make_statements(stack: str, bucket: str, kinds: Iterable[str]) -> list[dict[str, Any]]:
+def make_statements(stack: str, bucket: str, kinds: Iterable[str], path: str = "/") -> list[dict[str, Any]]:
     """Makes the remover's statements for a template of these resource types. UsageError for a type that it cannot delete."""
     wanted = sorted(set(kinds))
     if unknown := [kind for kind in wanted if kind not in NAMED and kind not in TAGGED]:
         raise UsageError(f"rehearsal: expected settings whose stack its remover can delete, got some that make "
                          f"{', '.join(unknown)}. Rehearse without those settings.")
-    named = [allow(NAMED[kind][0], [NAMED[kind][1].replace("{stack}", stack).replace("{bucket}", bucket)])
+    names = {"{stack}": stack, "{bucket}": bucket, "{path}": path}
+    named = [allow(NAMED[kind][0], [re.sub(r"(?<!\$){\w+}", lambda found: names[found[0]], NAMED[kind][1])])
              for kind in wanted if kind in NAMED]
     tagged = sorted({action for kind in wanted for action in TAGGED.get(kind, ())})
     return [*_make_machine_statements(stack, bucket), *named, *(_make_network_statements(stack, tagged) if tagged else [])]

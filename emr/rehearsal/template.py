@@ -14,6 +14,7 @@ from emr.access import split_root
 from emr.rehearsal.removal_machine import define_machine
 from emr.rehearsal.rights import make_statements
 from emr.template.parts import ACCOUNT, Resource, allow, arn, make_role, ref, sub
+from emr.template.rules import keep_rules
 from emr.template.whole import make_template
 
 ROLE, MACHINE, START, SCHEDULE = "RemoverRole", "Remover", "RemoverStart", "RemoverSchedule"
@@ -61,7 +62,8 @@ def make_rehearsal_template(removal: Removal) -> dict[str, Any]:
     document = make_template(removal.root, removal.settings)
     resources = {name: _make_removable(resource) for name, resource in document["Resources"].items()}
     kinds = [resource["Type"] for resource in resources.values()]
-    resources |= {name: made.to_dict() for name, made in _make_remover(removal, [*kinds, *KINDS]).items()}
+    remover = keep_rules(_make_remover(removal, [*kinds, *KINDS]), removal.settings.emr)
+    resources |= {name: made.to_dict() for name, made in remover.items()}
     outputs = document["Outputs"] | {BUCKET: {"Value": removal.bucket}}
     return document | {"Description": f"{DESCRIPTION} that removes itself at {removal.at:%Y-%m-%dT%H:%M:%SZ}",
                        "Resources": {name: resources[name] for name in sorted(resources)}, "Outputs": outputs}
@@ -76,8 +78,9 @@ def _make_removable(resource: dict[str, Any]) -> dict[str, Any]:
 def _make_remover(removal: Removal, kinds: list[str]) -> dict[str, Resource]:
     stack = removal.stack
     machine = sub(f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:stateMachine:{stack}-remover")
+    statements = make_statements(stack, removal.bucket, kinds, removal.settings.emr.role_path)
     only = {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnLike": {"aws:SourceArn": machine}}
-    role = make_role(name_role(stack), "states.amazonaws.com", make_statements(stack, removal.bucket, kinds), condition=only)
+    role = make_role(name_role(stack), "states.amazonaws.com", statements, condition=only)
     start = make_role(f"{stack}-remover-start", "scheduler.amazonaws.com", [allow(["states:StartExecution"], [ref(MACHINE)])],
                       condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}})
     definition = define_machine(removal.bucket, removal.clusters, removal.settings.emr.create_network)

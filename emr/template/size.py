@@ -41,7 +41,7 @@ def write_fitting(document: dict[str, Any], root: str) -> Body:
     if (size := measure(body)) > MOST_BYTES:
         raise UsageError(f"the template has {size:,} bytes: expected at most {MOST_BYTES:,}, which CloudFormation takes. Nothing "
                          f"was made. Choose a shorter root or emr.stack, fewer emr.tags, or leave a part out "
-                         f"(emr.service_image, emr.create_network, emr.compute: serverless).")
+                         f"(emr.service_image, emr.score_on, emr.create_network, emr.compute: serverless).")
     return body
 
 
@@ -83,9 +83,16 @@ def _shorten(value: Any, given: Mapping[str, str], name: str = "") -> Any:
     if not isinstance(value, dict) or set(value) & {"Ref", "Fn::GetAtt"}:
         return value
     if "Fn::Sub" in value:
-        return {"Fn::Sub": value["Fn::Sub"].replace(given["Root"], "${Root}")}
+        return {"Fn::Sub": _name_places(value["Fn::Sub"], given)}
     # A statement's Sid is for people; IAM asks for none.
     return {key: v if key == "Version" else _shorten(v, given, key) for key, v in value.items() if key != "Sid"}
+
+
+def _name_places(text: str, given: Mapping[str, str]) -> str:
+    """Writes `${Root}` for the root, and the parameter of its bucket for the bucket alone, if there is one."""
+    text, bucket = text.replace(given["Root"], "${Root}"), given["Root"].partition("/")[0]
+    name = next((name for name, value in given.items() if value == bucket), None)
+    return text.replace(f":::{bucket}", f":::${{{name}}}") if name else text
 
 
 def _join(resources: list[Any]) -> Any:
@@ -116,6 +123,8 @@ def write_flow(value: Any) -> str:
         return f"!Ref {write_flow(value['Ref'])}"
     if set(value) == {"Fn::Sub"}:
         return f"!Sub {write_flow(value['Fn::Sub'])}"
+    if set(value) == {"Fn::Split"}:
+        return f"!Split {write_flow(value['Fn::Split'])}"
     if set(value) == {"Fn::GetAtt"}:
         return f"!GetAtt {'.'.join(value['Fn::GetAtt'])}"
     return "{" + ",".join(f"{_write_key(key)}{write_flow(value[key])}" for key in sorted(value)) + "}"

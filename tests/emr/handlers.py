@@ -1,4 +1,4 @@
-"""What CloudFormation's resource handlers declare to call, out of the schemas that cfn-lint ships; and a template with all in it.
+"""What CloudFormation's resource handlers declare to call, out of the schemas that cfn-lint ships.
 
     python -m tests.emr.handlers        writes emr/policy/handlers.json anew, for every type of the template
 
@@ -12,34 +12,15 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 
-from command.load_settings import load
 from emr.policy.declared import TABLE
-from emr.template.whole import make_template
+from tests.emr.everything import VARIANTS, resources_of
 
-ROOT = "s3://my-bucket/a/prefix"
-ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-# Whatever adds to the template; tests/emr/test_deployer.py sees that no setting is forgotten.
-EVERYTHING = [f"emr.driver_image={ECR}/trueup-driver:1", f"emr.service_image={ECR}/trueup-service:1", "emr.notify=a@b.example",
-              "emr.start=machine", "emr.start_on=labels", "emr.compute=serverless",
-              f"emr.serverless_image={ECR}/trueup-serverless:1", "emr.score_from=[s3://camera/new]", "emr.spot_nodes=4",
-              "emr.create_network=true", "emr.nat=true", "emr.service_public=true",
-              "emr.service_certificate=arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"]
-# The other half of a choice: no NAT gateway, a network and a service in it that were brought.
-OTHERWISE = [o for o in EVERYTHING if o.split("=")[0] not in ("emr.nat", "emr.service_public", "emr.compute", "emr.start")
-             and "start_on" not in o]
+TAGGING = "tagging"
 VERBS = ("create", "read", "update", "delete")  # `list` is for scans of an account, not for stacks
 
 
-def settings_of(*overrides):
-    return load(root=ROOT, model="digits", env={}, overrides=overrides)
-
-
-def resources_of(*overrides):
-    return make_template(ROOT, settings_of(*overrides))["Resources"]
-
-
 def list_types():
-    return sorted({r["Type"] for more in ([], EVERYTHING, OTHERWISE) for r in resources_of(*more).values()})
+    return sorted({r["Type"] for more in VARIANTS.values() for r in resources_of(*more).values()})
 
 
 @cache
@@ -52,10 +33,12 @@ def find_schemas():
 
 @cache
 def read_handlers(kind):
-    """Verb -> the actions that a type's handler declares, as IAM spells services."""
+    """Verb -> the actions that a type's handler declares, as IAM spells services; and what the stack's own tags need."""
     folder, names = find_schemas()
-    declared = json.loads((folder / f"{names[kind]}.json").read_text()).get("handlers", {})
-    return {verb: sorted({spell(a) for a in declared[verb]["permissions"]}) for verb in VERBS if verb in declared}
+    schema = json.loads((folder / f"{names[kind]}.json").read_text())
+    handlers = {**schema.get("handlers", {}), TAGGING: schema.get(TAGGING, {})}
+    declared = {verb: handlers.get(verb, {}).get("permissions") for verb in (*VERBS, TAGGING)}
+    return {verb: sorted({spell(a) for a in actions}) for verb, actions in declared.items() if actions is not None}
 
 
 def spell(action):
@@ -65,7 +48,7 @@ def spell(action):
 
 def make_table():
     schemas = json.loads((files("cfnlint") / "data/schemas/version.json").read_text())["schema_date"]
-    source = "handlers.*.permissions of CloudFormation's resource schemas, of us-east-1, as shipped by cfn-lint "
+    source = "handlers.*.permissions and tagging.permissions of CloudFormation's resource schemas, of us-east-1, in cfn-lint "
     return {"source": source + version("cfn-lint"), "published": schemas[:10], "written_by": "python -m tests.emr.handlers",
             "types": {kind: read_handlers(kind) for kind in list_types()}}
 

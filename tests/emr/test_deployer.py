@@ -14,9 +14,10 @@ from contract.settings import EmrSettings
 from emr import cli
 from emr.policy import declared, deployer, documents
 from emr.policy.names import holds
-from tests.emr.handlers import EVERYTHING, OTHERWISE, ROOT, list_types, read_handlers, resources_of, settings_of
+from emr.policy.rehearsal import make_rehearsal_policy
+from tests.emr.everything import ACCOUNT, BOUNDARY, EVERYTHING, ROOT, VARIANTS, resources_of, settings_of
+from tests.emr.handlers import list_types, read_handlers
 
-ACCOUNT = "eu-west-1:123456789012"
 NAMED = {  # what each resource is to IAM, written down here for the second time
     "AWS::AutoScaling::AutoScalingGroup": lambda p: f"autoscaling:{ACCOUNT}:autoScalingGroup:1-2:autoScalingGroupName/trueup-I-1",
     "AWS::CloudWatch::Alarm": lambda p: f"cloudwatch:{ACCOUNT}:alarm:{p['AlarmName']}",
@@ -36,8 +37,7 @@ NAMED = {  # what each resource is to IAM, written down here for the second time
     "AWS::Scheduler::Schedule": lambda p: f"scheduler:{ACCOUNT}:schedule/default/{p['Name']}",
     "AWS::StepFunctions::StateMachine": lambda p: f"states:{ACCOUNT}:stateMachine:{p['StateMachineName']}",
 }
-ALL = {"plain": (), "everything": tuple(EVERYTHING), "otherwise": tuple(OTHERWISE), "brought": (
-    "emr.subnets=[subnet-1]", "emr.create_bucket=false", EVERYTHING[0])}
+REHEARSAL = "rehearsal"
 # On `*`: their resources have ids that EC2 and its kin make up, or the statement has a condition.
 NAMELESS = ("application-autoscaling:", "ec2:", "elasticloadbalancing:")
 # Only looked at; and what IAM could narrow by an ARN that nobody knows before it is made.
@@ -47,7 +47,9 @@ LOOKED_AT = ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "elasticma
 
 @cache
 def policy_of(name):
-    return deployer.make_policy(ROOT, settings_of(*ALL[name]))
+    if name == REHEARSAL:
+        return make_rehearsal_policy(settings_of(*EVERYTHING, "emr.compute=clusters"))
+    return deployer.make_policy(ROOT, settings_of(*VARIANTS[name]))
 
 
 @cache
@@ -75,7 +77,9 @@ def _meets(condition, context):
                for keys in condition.values() for key, wanted in keys.items())
 
 
-CONTEXT = {"iam:AttachRolePolicy": {"PolicyARN": "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"},
+BOUNDED = {"PermissionsBoundary": BOUNDARY}
+CONTEXT = {"iam:AttachRolePolicy": BOUNDED | {"PolicyARN": "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"},
+           "iam:CreateRole": BOUNDED, "iam:PutRolePolicy": BOUNDED, "iam:PutRolePermissionsBoundary": BOUNDED,
            "iam:CreateServiceLinkedRole": {"AWSServiceName": "elasticmapreduce.amazonaws.com"},
            "iam:PassRole": {"PassedToService": "ec2.amazonaws.com"}}
 
@@ -111,17 +115,14 @@ def test_a_type_without_data_is_refused():
 def test_everything_is_on():
     """A setting that nobody turned on could bring a type, or a property, that no test here sees."""
     plain = EmrSettings()
-    changed = {name.partition("=")[0].removeprefix("emr.") for more in ALL.values() for name in more}
+    changed = {name.partition("=")[0].removeprefix("emr.") for more in VARIANTS.values() for name in more}
     off = {name for name, value in plain.model_dump().items() if value in (None, False, [], {}, 0, "") and name not in changed}
-    # These are of clusters, or of a network that was brought; they add nothing to the stack.
-    elsewhere = {"security_groups", "zones", "security_configuration", "executor_gib", "stage_minutes", "service_vpc",
-                 "service_balancer_subnets"}
-    assert off - elsewhere == set(), "turn it on in EVERYTHING of tests/emr/handlers.py, then: python -m tests.emr.handlers"
+    assert off == set(), "turn it on in tests/emr/everything.py, then: python -m tests.emr.handlers"
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_each_action_of_each_handler_is_allowed(name):
-    policy, resources = policy_of(name), resources_of(*ALL[name])
+    policy, resources = policy_of(name), resources_of(*VARIANTS[name])
     refused, asked = [], 0
     for logical, resource in resources.items():
         left_out = {a for p, actions in declared.ONLY_FOR.get(resource["Type"], {}).items() for a in actions
@@ -136,7 +137,7 @@ def test_each_action_of_each_handler_is_allowed(name):
 
 def test_what_is_left_out_is_needed_by_nothing_that_the_template_sets():
     declares = {kind: {a for actions in read_handlers(kind).values() for a in actions} for kind in list_types()}
-    set_by_us = {(r["Type"], p) for more in ALL.values() for r in resources_of(*more).values() for p in r["Properties"]}
+    set_by_us = {(r["Type"], p) for more in VARIANTS.values() for r in resources_of(*more).values() for p in r["Properties"]}
     for kind, by_property in declared.ONLY_FOR.items():
         assert [p for p in by_property if (kind, p) in set_by_us] == [], f"{kind}: its actions are needed now: delete the line"
         assert [a for actions in by_property.values() for a in actions if a not in declares[kind]] == []
@@ -150,7 +151,7 @@ def test_a_property_that_is_set_brings_its_actions():
     assert "s3:PutBucketWebsite" in found and "s3:PutBucketWebsite" not in declared.list_of_type("AWS::S3::Bucket", {})
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*VARIANTS, REHEARSAL])
 def test_every_statement_is_one_that_iam_understands(name):
     policy = policy_of(name)
     sids = [s["Sid"] for s in policy["Statement"]]
@@ -171,78 +172,12 @@ def test_cfn_lint_finds_nothing_in_its_documents():
     assert [f"{m.rule.id} {m.message}" for m in lint(text, None, ["eu-west-1"])] == []
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_roles_are_the_stacks_own_and_no_action_on_them_is_a_pattern(name):
-    about = [(a, s) for s in policy_of(name)["Statement"] for a in s["Action"] if a.startswith(("iam:", "*"))]
-    assert about and not [a for a, _ in about if "*" in a]
-    ours = ("arn:aws:iam::*:role/trueup-", "arn:aws:iam::*:instance-profile/trueup-", "arn:aws:iam::*:role/aws-service-role/")
-    assert [r for _, s in about for r in s["Resource"] if not r.startswith(ours)] == []
-    with_condition = {"iam:PassRole": "iam:PassedToService", "iam:AttachRolePolicy": "iam:PolicyARN",
-                      "iam:CreateServiceLinkedRole": "iam:AWSServiceName"}
-    for action, key in with_condition.items():
-        assert all(key in json.dumps(s["Condition"]) for a, s in about if a == action)
-
-
-@pytest.mark.parametrize(("action", "arn"), [
-    ("iam:PutRolePolicy", "iam::123456789012:role/admin"), ("iam:PassRole", "iam::123456789012:role/trueup-driver"),
-    ("iam:AttachRolePolicy", "iam::123456789012:role/trueup-driver"), ("sns:DeleteTopic", f"sns:{ACCOUNT}:others"),
-    ("sqs:PurgeQueue", f"sqs:{ACCOUNT}:others"), ("s3:DeleteBucket", "s3:::others"), ("s3:GetObject", "s3:::my-bucket/b/x"),
-    ("ecs:RunTask", f"ecs:{ACCOUNT}:task-definition/others:1"), ("ecs:DeleteCluster", f"ecs:{ACCOUNT}:cluster/others"),
-    ("cloudformation:DeleteStack", f"cloudformation:{ACCOUNT}:stack/others/1"),
-    ("logs:DeleteLogGroup", f"logs:{ACCOUNT}:log-group:x"), ("s3:GetObject", "s3:::my-bucket/a/prefixes"),
-    ("elasticmapreduce:TerminateJobFlows", f"elasticmapreduce:{ACCOUNT}:cluster/j-1"), ("elasticmapreduce:RunJobFlow", "*"),
-    ("iam:CreateServiceLinkedRole", "iam::123456789012:role/aws-service-role/x/y")])
-def test_what_is_not_the_stacks_is_refused(action, arn):
-    arn = arn if arn == "*" else f"arn:aws:{arn}"
-    assert not allows(policy_of("everything"), action, arn, PassedToService="lambda.amazonaws.com", AWSServiceName="x.aws",
-                      PolicyARN="arn:aws:iam::aws:policy/AdministratorAccess", **{"ResourceTag/trueup:stack": "others"})
-
-
-def test_roles_are_passed_to_the_services_that_may_take_them():
-    def passed(name):
-        (found,) = (s["Condition"]["StringLike"]["iam:PassedToService"] for s in policy_of(name)["Statement"]
-                    if s["Action"] == ["iam:PassRole"])
-        return found
-
-    assert passed("plain") == ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "elasticmapreduce.amazonaws.com"]
-    assert set(passed("everything")) - set(passed("plain")) == {f"{name}.amazonaws.com" for name in (
-        "emr-serverless", "events", "scheduler", "states")}
-
-
-def test_paths_and_boundaries_of_the_templates_roles_are_those_of_the_policy(monkeypatch):
-    """Whoever makes a role may give it anything, unless the policy that lets them says under which boundary."""
-    boundary, whole = "arn:aws:iam::123456789012:policy/boundary", deployer.make_template
-
-    def bounded(root, settings):
-        made = whole(root, settings)
-        for r in made["Resources"].values():
-            if r["Type"] == "AWS::IAM::Role":
-                r["Properties"] |= {"Path": "/team/", "PermissionsBoundary": boundary}
-        return made
-
-    monkeypatch.setattr(deployer, "make_template", bounded)
-    policy = deployer.make_policy(ROOT, settings_of())
-    role = "arn:aws:iam::123456789012:role/team/trueup-driver"
-    for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:AttachRolePolicy"):
-        context = CONTEXT.get(action, {})
-        assert allows(policy, action, role, PermissionsBoundary=boundary, **context)
-        assert not allows(policy, action, role, PermissionsBoundary="arn:aws:iam::123456789012:policy/other", **context)
-        assert not allows(policy, action, role, **context)
-    assert not allows(policy, "iam:DeleteRole", role.replace("/team", "")) and allows(policy, "iam:DeleteRole", role)
-
-
-def test_another_partition_has_its_own_arns_and_services():
-    policy = deployer.make_policy(ROOT, settings_of(*EVERYTHING), "aws-cn")
-    assert "arn:aws:" not in json.dumps(policy).replace(EVERYTHING[-1].partition("=")[2], "")
-    assert allows(policy, "iam:PassRole", "arn:aws-cn:iam::1:role/trueup-train", PassedToService="ec2.amazonaws.com.cn")
-
-
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_documents_are_as_small_as_iam_takes_them_and_hold_everything(name):
     found = documents.split(policy_of(name))
     assert all(len(re.sub(r"\s", "", json.dumps(d))) <= 6144 for d in found)
     assert [s for d in found for s in d["Statement"]] == policy_of(name)["Statement"]
-    assert len(found) == {"plain": 1, "everything": 2, "otherwise": 2, "brought": 2}[name]
+    assert len(found) == {"plain": 1, "everything": 3, "otherwise": 2, "most": 3, "brought": 2}[name]
 
 
 def test_a_statement_that_is_too_long_is_cut():
@@ -262,19 +197,18 @@ def test_the_command_prints_it_and_writes_it(capsys, tmp_path, monkeypatch):
     more = [word for option in EVERYTHING for word in ("--set", option)]
     assert cli.main(["policy", "--root", ROOT, *more]) == 0
     told = capsys.readouterr()
-    assert json.loads(told.out) == policy_of("everything") and "--write FOLDER writes this one as 2" in told.err
+    assert json.loads(told.out) == policy_of("everything") and "--write FOLDER writes this one as 3" in told.err
     assert cli.main(["policy", "--root", ROOT, *more, "--write", str(tmp_path / "made")]) == 0
     told = capsys.readouterr().out
     written = sorted((tmp_path / "made").iterdir())
     assert [json.loads(p.read_text()) for p in written] == documents.split(policy_of("everything"))
-    assert [p.name for p in written] == ["trueup-deployer-1.json", "trueup-deployer-2.json"]
+    assert [p.name for p in written] == [f"trueup-deployer-{n}.json" for n in (1, 2, 3)]
     assert all(f"--policy-document file://{path}" in told for path in written)
 
 
 def test_the_page_shows_what_the_command_says(capsys, tmp_path, monkeypatch):
     page = (Path(__file__).resolve().parents[2] / "docs/deploy.md").read_text()
-    labels = deployer.make_policy(ROOT, settings_of(*EVERYTHING, "emr.create_bucket=false"))["Statement"]
-    every = {s["Sid"] for name in ALL for s in policy_of(name)["Statement"]} | {s["Sid"] for s in labels}
+    every = {s["Sid"] for name in VARIANTS for s in policy_of(name)["Statement"]}
     rights = page.partition("## Rights of whoever deploys\n")[2].partition("\n## ")[0]
     assert {sid for row in re.findall(r"^\| (`[^|]*)\|", rights, re.M) for sid in re.findall(r"`(\w+)`", row)} == every
     monkeypatch.chdir(tmp_path)

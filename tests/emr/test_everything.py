@@ -1,4 +1,4 @@
-"""With every setting on the template fits, means the same as its plain form, and cfn-lint takes it.
+"""With every setting of tests/emr/everything.py on the template fits, means the same as its plain form, and cfn-lint takes it.
 
 test_doctor_account.py has moto make the short form, and asks IAM what the roles may.
 """
@@ -9,33 +9,21 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.decode.cfn_yaml import loads
 
-from command.load_settings import load
-from contract.settings import EmrSettings
+from contract.errors import UsageError
 from emr import account, cli, stack
 from emr.template import size
 from emr.template.size import MOST_BYTES, write_fitting, write_short
-from emr.template.whole import make_template, write_body
-from tests.emr.test_key import ALL, KEY
-from tests.emr.test_rules import RULES
-from tests.emr.test_service_template import CERTIFICATE
+from emr.template.whole import write_body
+from tests.emr.everything import EVERYTHING, FITTING, TOO_MUCH, template_of
 
 ROOT, LONG = "s3://my-trueup/prod", f"s3://{'b' * 63}/{'p' * 60}"
-EVERYTHING = [*ALL, *RULES, f"emr.kms_key={KEY}", "emr.versioning=true", "emr.access_log=logs-of-ours/trueup", "emr.spot_nodes=4",
-              "emr.notify=somebody@organisation.example", CERTIFICATE, "emr.service_public=true", "emr.score_from=[s3://camera/new]"]
 
 
 def made(root, *more):
-    return make_template(root, load(root=root, model="digits", env={}, overrides=[*EVERYTHING, *more]))
+    return template_of(*EVERYTHING, *more, root=root)
 
 
-def test_nothing_is_left_out_of_everything():
-    """A setting that makes the template longer is on: what is new must come into EVERYTHING."""
-    chosen = {o.removeprefix("emr.").partition("=")[0] for o in EVERYTHING}
-    assert {name for name in EmrSettings.model_fields if name.startswith(("create_", "service_image", "kms", "tags", "perm"))} - {
-        "create_bucket"} <= chosen  # true by default
-
-
-@pytest.mark.parametrize("more", [[], ["emr.nat=true"], ["emr.start=task", "emr.start_on=schedule"]])
+@pytest.mark.parametrize("more", [[], ["emr.nat=false"], ["emr.start=task", "emr.start_on=schedule"]])
 @pytest.mark.parametrize("root", [ROOT, LONG])
 def test_the_body_fits(root, more):
     body = write_fitting(made(root, *more), root)
@@ -43,8 +31,15 @@ def test_the_body_fits(root, more):
     assert len(write_body(made(root, *more))) > MOST_BYTES  # it is the short form
 
 
+@pytest.mark.parametrize("root", [ROOT, LONG])
+def test_with_scoring_by_pictures_too_it_fits_without_a_service_only(root):
+    assert size.measure(write_fitting(template_of(*FITTING, root=root), root)) < MOST_BYTES
+    with pytest.raises(UsageError, match="expected at most 51,200.*emr.service_image"):
+        write_fitting(template_of(*TOO_MUCH, root=root), root)
+
+
 def test_what_fits_is_sent_as_it_is_printed():
-    document = make_template(ROOT, load(root=ROOT, env={}))
+    document = template_of(root=ROOT)
     assert write_fitting(document, ROOT) == size.Body(write_body(document), [])
 
 

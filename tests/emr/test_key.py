@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from botocore import session
 from botocore.validate import ParamValidator
-from cfnlint.api import lint
 from pyarrow import parquet as pq
 
 from command.load_settings import load
@@ -166,11 +165,6 @@ def test_an_alias_is_the_buckets_key_and_not_that_of_emrs_logs(tmp_path):
     assert "LogEncryptionKmsKeyId" not in made_request(tmp_path, "train", kms_key=ALIAS)
     with pytest.raises(ValueError, match="EMR Serverless takes no alias"):
         EmrSettings(kms_key=ALIAS, compute="serverless")
-
-
-def test_cfn_lint_takes_an_alias_too():  # test_everything.py: a key
-    chosen = [f"emr.driver_image={REGISTRY}/trueup:1", "emr.subnets=[subnet-0123456789abcdef0]"]
-    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(made(*chosen, of=ALIAS)), None, ["eu-west-1"])] == []
 
 
 def test_without_a_key_nothing_names_one(tmp_path):

@@ -5,14 +5,13 @@ import uuid
 
 import boto3
 import pytest
-from cfnlint.api import lint
 
 from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from emr import account, cli, made_network, stack
 from emr.template import network
-from emr.template.whole import make_template, write_body
+from emr.template.whole import make_template
 from tests.pipeline.roots import MODEL, make_root
 
 ROOT = "s3://my-bucket/a/prefix"
@@ -27,11 +26,6 @@ def made(*overrides):
 def services(template):
     return sorted(r["Properties"]["ServiceName"]["Fn::Sub"].split("}.")[1] for r in template["Resources"].values()
                   if r["Type"] == "AWS::EC2::VPCEndpoint")
-
-
-@pytest.mark.parametrize("more", [SERVERLESS, ["emr.nat=true", "emr.start=machine"]])
-def test_cfn_lint_finds_nothing(more):
-    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(made(*OWN, *more)), None, ["us-east-1"])] == []
 
 
 def test_what_is_called_has_an_endpoint_or_a_gateway():

@@ -16,6 +16,7 @@ from contract.documents.rehearsal import Rehearsal, RehearsedStage
 from contract.storage import open_root
 from emr import cli, needs
 from emr.costs.prices import read_prices
+from emr.policy.rehearsal import make_rehearsal_policy
 from emr.rehearsal import commands, rehearse, small
 from emr.rehearsal.ceiling import compute_ceiling
 from emr.rehearsal.cli import write_text
@@ -23,6 +24,9 @@ from emr.rehearsal.compare import list_differences
 from emr.rehearsal.template import Removal, make_rehearsal_template
 from emr.stack import StackError
 from tests.emr import page
+from tests.emr.everything import settings_of
+from tests.emr.test_deployer import allows
+from tests.emr.test_deployer_calls import list_refused, requests  # noqa: F401  (a fixture)
 from tests.emr.test_emr_cli import account  # noqa: F401  (a fixture)
 from tests.fakes.states import States
 from tests.pipeline import roots
@@ -78,8 +82,10 @@ def list_left(stack=NAME):
     return [name for name in (*stacks, *buckets, *roles) if name.startswith(stack)]
 
 
-def test_a_rehearsal_plays_the_whole_turn_and_leaves_nothing(rehearsed, capsys, tmp_path):
+def test_a_rehearsal_plays_the_whole_turn_and_leaves_nothing(rehearsed, requests, capsys, tmp_path):  # noqa: F811
+    rehearsed.requests.clear()
     document, said = told(capsys, "--ceiling", "20", "--yes")
+    asked = [*requests, *(("emr", *one) for one in rehearsed.requests)]
     assert [(s["step"], s["state"]) for s in document["steps"]] == [
         (name, "done") for name in ("linked roles", "stack", "packages", "digits", "turn", "end clusters", "bill", "take down")]
     assert [s["stage"] for s in document["stages"]] == ["evaluate", "dataset", "train", "assess"]
@@ -89,6 +95,10 @@ def test_a_rehearsal_plays_the_whole_turn_and_leaves_nothing(rehearsed, capsys, 
     assert Rehearsal.parse(json.loads((tmp_path / "rehearsal.json").read_text()), "x").to_dict() == document
     assert "removes itself at" in said and "published" in document["steps"][4]["said"][0]
     page.check("rehearse", write_text(Rehearsal.parse(document, "x")).replace(NAME, "trueup-rehearsal"))
+    policy = make_rehearsal_policy(settings_of(*OPTIONS[1::2]))
+    assert list_refused(policy, asked, NAME, "/") == [] and {"ListInstances", "DeleteObjects"} < {name for _, name, _ in asked}
+    assert not allows(policy, "s3:DeleteObjectVersion", "arn:aws:s3:::mine/x")
+    assert not allows(policy, "cloudformation:DeleteStack", "arn:aws:cloudformation:eu-west-1:123456789012:stack/mine/1")
 
 
 def test_a_turn_that_fails_is_said_and_taken_down_all_the_same(rehearsed, capsys, monkeypatch):

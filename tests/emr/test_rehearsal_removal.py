@@ -15,11 +15,13 @@ from emr.rehearsal.removal_machine import define_machine
 from emr.rehearsal.small import make_settings
 from emr.rehearsal.template import SCHEDULE, Removal, make_rehearsal_template
 from emr.template.whole import write_body
+from tests.emr.everything import BOUNDARY, KEY, PATH
 from tests.fakes.states import States
 
 ROOT, NAME, BUCKET = "s3://trueup-rehearsal-1a2b3c4d/rehearsal", "trueup-rehearsal", "trueup-rehearsal-1a2b3c4d"
 AT = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
 NETWORK = ["emr.create_network=true", "emr.nat=true"]
+DEMANDS = [f"emr.kms_key={KEY}", f"emr.permissions_boundary={BOUNDARY}", f"emr.role_path={PATH}"]
 
 
 def made(*overrides):
@@ -182,7 +184,7 @@ def test_nothing_is_kept_but_one_role(more):
     assert resources[SCHEDULE]["Properties"]["ScheduleExpression"] == "at(2026-11-29T12:30:00)"
 
 
-@pytest.mark.parametrize("more", [[], NETWORK, ["emr.create_network=true"]])
+@pytest.mark.parametrize("more", [[], NETWORK, ["emr.create_network=true"], DEMANDS])
 def test_the_remover_may_delete_every_resource_by_what_its_handler_declares(more):
     resources = made(*more)["Resources"]
     (policy,) = resources["RemoverRole"]["Properties"]["Policies"]
@@ -204,6 +206,16 @@ def test_the_remover_touches_nothing_but_the_rehearsal():
             assert NAME in text or "ResourceTag" in json.dumps(statement["Condition"]), statement
     trust = made()["Resources"]["RemoverRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert json.dumps(trust[0]["Condition"]["ArnLike"]).endswith(f'stateMachine:{NAME}-remover"}}}}')
+
+
+def test_what_an_organisation_demands_is_demanded_of_the_remover_too():
+    resources = made(*DEMANDS)["Resources"]
+    roles = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Role"]
+    assert {(role["PermissionsBoundary"], role["Path"]) for role in roles} == {(BOUNDARY, PATH)}
+    (policy,) = resources["RemoverRole"]["Properties"]["Policies"]
+    on = {r["Fn::Sub"] for s in policy["PolicyDocument"]["Statement"] for a in s["Action"] if a.startswith("iam:")
+          for r in s["Resource"]}
+    assert {text.partition("AccountId}:")[2] for text in on} == {f"role{PATH}{NAME}-*", f"instance-profile{PATH}{NAME}-*"}
 
 
 def test_what_it_cannot_delete_is_not_made():

@@ -7,13 +7,12 @@ import subprocess
 import threading
 
 import pytest
-from cfnlint.api import lint
 
 from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from emr.template import service_instances
-from emr.template.whole import make_template, write_body
+from emr.template.whole import make_template
 
 ROOT = "s3://my-bucket/a/prefix"
 IMAGE = ["emr.service_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/service:1"]
@@ -27,12 +26,6 @@ BROUGHT = [*IMAGE, "emr.subnets=[subnet-0123456789abcdef0]", "emr.service_vpc=vp
 def made(*overrides):
     found = make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))["Resources"]
     return {name: resource["Properties"] for name, resource in found.items()}
-
-
-@pytest.mark.parametrize("more", [[*PUBLIC, "emr.nat=true"], [*OWN, "emr.service_min=0", "emr.service_max=0"], BROUGHT])
-def test_cfn_lint_finds_nothing(more):
-    document = make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=more))
-    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(document), None, ["us-east-1"])] == []
 
 
 def test_an_instance_is_drained_before_it_goes_and_its_volume_stays():

@@ -1,15 +1,14 @@
-"""The template: what it holds, checked by cfn-lint, and the parts that name each other."""
+"""The template: what it holds, and the parts that name each other."""
 
 import json
 
 import pytest
-from cfnlint.api import lint
 
 from command.load_settings import load
 from contract.errors import UsageError
 from emr import cli
 from emr.template.bucket import EXPIRES, NEVER
-from emr.template.whole import make_template, write_body
+from emr.template.whole import make_template
 
 ROOT = "s3://my-bucket/a/prefix"
 WITH_DRIVER = ["emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/trueup:1", "emr.notify=a@b.example",
@@ -22,17 +21,6 @@ def made(*overrides):
 
 SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/workers:1",
               "emr.score_from=[s3://camera/new]"]
-
-
-@pytest.mark.parametrize("more", [[], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"], ["emr.create_bucket=false"], SERVERLESS])
-def test_cfn_lint_finds_nothing(more):
-    assert [f"{m.rule.id} {m.message}" for m in lint(write_body(made(*more)), None, ["us-east-1"])] == []
-
-
-def test_cfn_lint_would_find_something():
-    broken = made()
-    del broken["Resources"]["TrainRole"]["Properties"]["AssumeRolePolicyDocument"]
-    assert lint(write_body(broken), None, ["us-east-1"])
 
 
 def test_only_stages_that_run_there_trust_emr_serverless():
