@@ -33,7 +33,7 @@ DAEMONS = (
     "org.bouncycastle:bcpkix-jdk15on:1.60",
     "org.bouncycastle:bcprov-jdk15on:1.60",
 )
-POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>trueup</groupId><artifactId>daemons</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>

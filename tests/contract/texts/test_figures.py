@@ -23,6 +23,7 @@ ALLOWED = {
     "contract/texts/figures.py": "the one way",
     "emr/plan.py": "hours",
     "emr/costs/recount.py": "hours",
+    "emr/rehearsal/cli.py": "dollars",
     "jobs/reports/templates/report.html": "one place of a drawing, in hundredths of its width",
 }
 
