@@ -202,7 +202,7 @@ def test_too_few_trusted_held_out_rows_train_nothing(capsys, tmp_root, monkeypat
 def test_a_candidate_below_its_floor_is_refused(capsys, tmp_root):
     make_root(tmp_root, right=120, n=200)
     made = turn(capsys, tmp_root, "--set", "promotion.min_accuracy=0.999", code=3)
-    assert "its floor is 0.999: fail" in made["sentence"]
+    assert "its floor is 99.9%: fail" in made["sentence"]
     assert made["stages"]["promotion"]["rests_on"]["origin"] == "audit"
 
 
