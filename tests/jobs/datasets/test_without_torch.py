@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from contract.storage import open_root
 from emr import requirements
 from emr.needs import NEEDS
@@ -15,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 REFUSED = ("torch", "torchvision", "tensorboard", "fastapi")
 
 
+@pytest.mark.slow("spark")
 def test_it_splits_looks_at_pictures_and_writes_petastorm(tmp_path):
     for name in REFUSED:
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is refused')")
