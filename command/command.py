@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from command.options import check_arguments
+from command.process import has_lost_its_reader
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
 from contract.settings import is_submitted
@@ -68,7 +69,8 @@ def emit(outcome: Outcome, as_json: bool) -> None:
             # Colours only on a terminal, and not for those who want none (no-color.org).
             click.echo(outcome.text, color=False if os.environ.get("NO_COLOR") else None)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own end writes there once more
+        if not has_lost_its_reader():
+            raise
 
 
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:

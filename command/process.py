@@ -37,12 +37,12 @@ def end_with(main: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
         raise
     except BrokenPipeError:
-        if not _has_lost_its_reader():
+        if not has_lost_its_reader():
             raise
     sys.exit(code)
 
 
-def _has_lost_its_reader() -> bool:
+def has_lost_its_reader() -> bool:
     """Says whether nobody reads standard output any more (`| head`); what is still written there then goes nowhere."""
     import select
 

@@ -5,10 +5,11 @@ evaluation is a report.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from contract import layout
+from contract import clock, layout
 from contract.counts import RULES
 from contract.counts_store import explain_rules
 from contract.documents.decision import Judgement
@@ -19,6 +20,7 @@ from contract.storage import read_json
 from contract.stores.store import Storage
 
 NAMED = 3  # evaluations that an error names
+STALE = "cannot tell"  # the verdict that one becomes when it is too old
 LOOK_BACK = 200  # evaluations that are searched for a verdict
 
 
@@ -82,6 +84,19 @@ def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[s
         except DamagedDocument as error:
             damaged.append(str(error))
     return None
+
+
+def is_stale(decision: dict[str, Any], max_age_days: float | None) -> bool:
+    """Whether a verdict is older than `max_age_days` (None: good for ever), so that it says nothing of today."""
+    as_of: str | None = decision.get("as_of")
+    if not as_of or max_age_days is None:
+        return False
+    return clock.now() - clock.parse_moment(as_of) > timedelta(days=max_age_days)
+
+
+def say_stale(decision: dict[str, Any]) -> str:
+    """The sentence of a verdict that is too old."""
+    return f"Nobody has judged it since {decision['as_of'][:10]}. Then: {decision['sentence']}"
 
 
 def find_other_rules(storage: Storage, model: str) -> str | None:

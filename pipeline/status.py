@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -13,10 +12,9 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
-from contract import clock
 from contract.days import prediction_days
 from contract.errors import DamagedDocument
-from contract.evaluations import find_other_rules, find_verdict, list_known_models
+from contract.evaluations import find_other_rules, find_verdict, is_stale, list_known_models, say_stale
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.runs import Run, Runs
@@ -75,10 +73,9 @@ def describe_verdict(decision: dict[str, Any], max_age_days: float | None = None
     accuracy: dict[str, Any] = next((gate for gate in decision["gates"] if gate["gate"] == "accuracy"), {})
     found = {name: decision.get(name) for name in ("evaluation", "version", "window", "as_of", "verdict", "reasons", "sentence")}
     found |= {"origin": accuracy.get("origin"), "labels": accuracy.get("n")}
-    if max_age_days is None or clock.now() - clock.parse_moment(decision["as_of"]) <= timedelta(days=max_age_days):
+    if not is_stale(decision, max_age_days):
         return found
-    return found | {"verdict": UNDECIDED, "reasons": [STALE], "sentence":
-                    f"Nobody has judged it since {decision['as_of'][:10]}. Then: {decision['sentence']}"}
+    return found | {"verdict": UNDECIDED, "reasons": [STALE], "sentence": say_stale(decision)}
 
 
 def write_text(document: dict[str, Any]) -> str:

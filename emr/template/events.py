@@ -25,22 +25,31 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     if settings.driver_image is None or settings.start != "machine":
         raise UsageError("emr.start_on: labels: expected emr.driver_image and `emr.start: machine` as well, since labels start "
                          f"the machine; got emr.driver_image {settings.driver_image}, emr.start {settings.start}.")
-    stack = settings.stack
+    return make_starter(settings, "", LABELS, "Machine", define_starter(settings), make_pattern(root),
+                        "Labels arrived and no turn could be started; the schedule still starts turns.")
+
+
+def make_starter(settings: EmrSettings, of: str, what: str, machine: str, definition: dict[str, Any], pattern: dict[str, Any],
+                 said: str) -> dict[str, Resource]:
+    """Makes what starts a machine when objects arrive: a rule for `what`, a starter, their roles, an alarm that says `said`.
+
+    `of` begins the starter's name where it is not the cycle's.
+    """
+    stack, starter, name = settings.stack, f"{of}Starter", f"{of.lower()}-starter" if of else "starter"
     return {
-        "StarterRole": make_role(f"{stack}-starter", "states.amazonaws.com", [allow(["states:StartExecution"], [ref("Machine")])],
-                                 condition=OWN_ACCOUNT),
-        "Starter": Resource("AWS::StepFunctions::StateMachine", {
-            "StateMachineName": f"{stack}-starter", "StateMachineType": "EXPRESS", "RoleArn": arn("StarterRole"),
-            "Definition": define_starter(settings), "DefinitionSubstitutions": {"Machine": ref("Machine")}}),
-        "LabelsRole": make_role(f"{stack}-labels", "events.amazonaws.com", [allow(["states:StartExecution"], [ref("Starter")])],
-                                condition=OWN_ACCOUNT),
-        "LabelsArrived": Resource("AWS::Events::Rule", {
-            "Name": f"{stack}-labels-arrived", "EventPattern": make_pattern(root), "Targets": [{
-                "Id": "starter", "Arn": ref("Starter"), "RoleArn": arn("LabelsRole"),
+        f"{starter}Role": make_role(f"{stack}-{name}", "states.amazonaws.com", [allow(["states:StartExecution"], [ref(machine)])],
+                                    condition=OWN_ACCOUNT),
+        starter: Resource("AWS::StepFunctions::StateMachine", {
+            "StateMachineName": f"{stack}-{name}", "StateMachineType": "EXPRESS", "RoleArn": arn(f"{starter}Role"),
+            "Definition": definition, "DefinitionSubstitutions": {"Machine": ref(machine)}}),
+        f"{what.capitalize()}Role": make_role(f"{stack}-{what}", "events.amazonaws.com", [
+            allow(["states:StartExecution"], [ref(starter)])], condition=OWN_ACCOUNT),
+        f"{what.capitalize()}Arrived": Resource("AWS::Events::Rule", {
+            "Name": f"{stack}-{what}-arrived", "EventPattern": pattern, "Targets": [{
+                "Id": "starter", "Arn": ref(starter), "RoleArn": arn(f"{what.capitalize()}Role"),
                 "DeadLetterConfig": {"Arn": arn(QUEUE)}}]}),
-        "StarterFailed": make_alarm(
-            settings, "starter-failed", "Labels arrived and no turn could be started; the schedule still starts turns.",
-            "AWS/States", "ExecutionsFailed", "StateMachineArn", ref("Starter"), "Sum")}
+        f"{starter}Failed": make_alarm(settings, f"{name}-failed", said, "AWS/States", "ExecutionsFailed", "StateMachineArn",
+                                       ref(starter), "Sum")}
 
 
 def make_pattern(root: str) -> dict[str, Any]:

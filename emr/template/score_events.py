@@ -10,11 +10,11 @@ from typing import Any
 from contract.errors import UsageError
 from contract.settings import Settings
 from emr.access import split_root
-from emr.template.events import define_starter
-from emr.template.failures import QUEUE, make_alarm
+from emr.template.events import define_starter, make_starter
+from emr.template.failures import make_alarm
 from emr.template.machine import define_machine
 from emr.template.network import make_task_network
-from emr.template.parts import OWN_ACCOUNT, Resource, allow, arn, make_role, ref
+from emr.template.parts import Resource, arn, ref
 
 SCORE = "score"
 ENDS = {"ExecutionsFailed": "failed", "ExecutionsTimedOut": "timed out"}
@@ -34,20 +34,8 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
             "StateMachineName": f"{stack}-score", "RoleArn": arn("MachineRole"),
             "Definition": define_machine(settings, make_task_network(chosen), write_command(settings, place), "scoring"),
             "DefinitionSubstitutions": {"Cluster": arn("DriverCluster"), "Task": ref("DriverTask"), "Topic": ref("Topic")}}),
-        "ScoreStarterRole": make_role(f"{stack}-score-starter", "states.amazonaws.com", [
-            allow(["states:StartExecution"], [ref("Scorer")])], condition=OWN_ACCOUNT),
-        "ScoreStarter": Resource("AWS::StepFunctions::StateMachine", {
-            "StateMachineName": f"{stack}-score-starter", "StateMachineType": "EXPRESS", "RoleArn": arn("ScoreStarterRole"),
-            "Definition": define_starter(chosen, SCORE), "DefinitionSubstitutions": {"Machine": ref("Scorer")}}),
-        "PicturesRole": make_role(f"{stack}-pictures", "events.amazonaws.com", [
-            allow(["states:StartExecution"], [ref("ScoreStarter")])], condition=OWN_ACCOUNT),
-        "PicturesArrived": Resource("AWS::Events::Rule", {
-            "Name": f"{stack}-pictures-arrived", "EventPattern": make_pattern(place), "Targets": [{
-                "Id": "starter", "Arn": ref("ScoreStarter"), "RoleArn": arn("PicturesRole"),
-                "DeadLetterConfig": {"Arn": arn(QUEUE)}}]}),
-        "ScoreStarterFailed": make_alarm(
-            chosen, "score-starter-failed", "Pictures arrived and their scoring could not be started; the next ones try again.",
-            "AWS/States", "ExecutionsFailed", "StateMachineArn", ref("ScoreStarter"), "Sum"),
+        **make_starter(chosen, "Score", "pictures", "Scorer", define_starter(chosen, SCORE), make_pattern(place),
+                       "Pictures arrived and their scoring could not be started; the next ones try again."),
         **{f"Scorer{metric}": make_alarm(
             chosen, f"scorer-{metric}", f"The machine around the scoring {how}. Its console shows the execution.",
             "AWS/States", metric, "StateMachineArn", ref("Scorer"), "Sum") for metric, how in ENDS.items()}}

@@ -7,14 +7,12 @@ Only documents are read, never rows; a damaged one is named and stops nothing.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from contract import clock
 from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
-from contract.evaluations import find_verdict, read_decision
+from contract.evaluations import STALE, find_other_rules, find_verdict, is_stale, read_decision, say_stale
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
@@ -23,7 +21,6 @@ from inference.overview.trend import Trends, list_names, sum_days
 
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 TRAFFIC_DAYS = 7
-STALE = "cannot tell"
 EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted"}
 
 
@@ -45,10 +42,10 @@ class Facts:
         names = list_names(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
-        bound = _find_bound(decision)
         return {"model": model, "live": live, "verdict": self._describe_verdict(model, decision, names),
-                "chart": draw(points, bound, _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
-                "evaluation": decision["evaluation"] if decision else None, "cycle": self._describe_cycle(model, damaged),
+                "chart": draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
+                "other_rules": None if decision else find_other_rules(self._storage, model),
+                "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
 
     def _find_decision(self, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
@@ -61,12 +58,9 @@ class Facts:
     def _describe_verdict(self, model: str, decision: dict[str, Any] | None, names: list[str]) -> dict[str, Any] | None:
         if decision is None:
             return None
-        as_of = decision.get("as_of") or ""
-        old = self._max_age is not None and as_of and clock.now() - clock.parse_moment(as_of) > timedelta(days=self._max_age)
-        if old:
-            return {"verdict": STALE, "since": None, "as_of": as_of,
-                    "sentence": f"Nobody has judged it since {as_of[:10]}. Then: {decision['sentence']}"}
-        return {"verdict": decision["verdict"], "since": self._find_since(model, decision, names), "as_of": as_of,
+        if is_stale(decision, self._max_age):
+            return {"verdict": STALE, "since": None, "sentence": say_stale(decision)}
+        return {"verdict": decision["verdict"], "since": self._find_since(model, decision, names),
                 "sentence": decision["sentence"]}
 
     def _find_since(self, model: str, decision: dict[str, Any], names: list[str]) -> str | None:

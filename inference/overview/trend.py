@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import Any
 
 from contract import layout
-from contract.documents.evaluation import Evaluation, TrendPoint
+from contract.documents.evaluation import TrendPoint
 from contract.errors import DamagedDocument
 from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
@@ -25,7 +25,7 @@ class Trends:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._kept: OrderedDict[tuple[str, str], Evaluation | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], list[TrendPoint]] = OrderedDict()
         self._read = 0
 
     def find(self, model: str, names: list[str]) -> list[TrendPoint]:
@@ -34,29 +34,29 @@ class Trends:
         first, self._read = "9999-99-99", 0
         for name in names:
             if name[:8] > first.replace("-", "") and points:
-                continue  # made after days that are known already, so it tells of nothing older that an older one does not
-            evaluation = self.read(model, name)
-            if evaluation is None or evaluation["role"] != "live" or not evaluation["trend"]:
-                continue
-            mine = [p for p in evaluation["trend"] if p["day"] < first]
+                continue  # made after days that are known already: an older one tells of what lies before them
+            mine = [p for p in self._read_days(model, name) if p["day"] < first]
             points = mine + points
             first = min([first, *(p["day"] for p in mine)])
             if self._read >= MOST_READ:
                 break
         return points
 
-    def read(self, model: str, name: str) -> Evaluation | None:
-        """Reads an evaluation, once; None for one that is not finished or cannot be read."""
+    def _read_days(self, model: str, name: str) -> list[TrendPoint]:
+        """Reads the days of an evaluation; none of another role, of one that is not finished, or that cannot be read."""
         key = (model, name)
-        if key not in self._kept:
-            self._read += 1
-            try:
-                found = find_evaluation(self._storage, model, name)
-            except (DamagedDocument, ValueError):  # /reports names it
-                found = None
-            self._kept[key] = found
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+        if key in self._kept:
+            return self._kept[key]
+        self._read += 1
+        try:
+            found = find_evaluation(self._storage, model, name)
+        except (DamagedDocument, ValueError):  # /reports names it
+            return []
+        if found is None:  # it may be finished at the next look
+            return []
+        self._kept[key] = found["trend"] if found["role"] == "live" else []
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
         return self._kept[key]
 
 

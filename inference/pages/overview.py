@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from contract import clock
+from contract import clock, samples
 from contract.errors import TrueupError
 from contract.evaluations import list_known_models
 from inference.auth import Caller, require
@@ -18,7 +18,6 @@ from inference.pages.site import Site, run_in_thread
 
 MOST_MODELS, SAMPLE_DAYS = 12, 7
 RATE_S = 60.0  # the rate of requests is of so many seconds, as far as somebody looked
-KINDS = (("audit", "label"), ("review", "label"))
 
 
 def make_router(site: Site) -> APIRouter:
@@ -62,7 +61,7 @@ def _list_models(site: Site) -> list[str]:
 
 
 def _describe(site: Site, facts: Facts, name: str) -> dict[str, Any]:
-    return facts.describe(name) | {"waiting": [w for kind, role in KINDS if (w := _count_waiting(site, name, kind))]}
+    return facts.describe(name) | {"waiting": [w for kind in samples.KINDS if (w := _count_waiting(site, name, kind))]}
 
 
 def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import find_evaluation, find_other_rules, find_verdict
+from contract.evaluations import STALE, find_evaluation, find_other_rules, find_verdict, is_stale, say_stale
 from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
@@ -38,7 +38,7 @@ def make_router(site: Site) -> APIRouter:
         names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
-        verdict = await run_in_thread(_describe_verdict, site.storage, name)
+        verdict = await run_in_thread(_describe_verdict, site.storage, name, site.service.settings.gates.max_age_days)
         return site.render(request, "reports.html", caller, names=names, name=name, evaluations=evaluations,
                            shown=SHOWN, now=verdict)
 
@@ -54,7 +54,7 @@ def make_router(site: Site) -> APIRouter:
     return router
 
 
-def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
+def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) -> dict[str, str]:
     """Returns what the gates say of the version that is live now; of a report they say nothing (contract.evaluations)."""
     newest, wrong = Registry(storage, model).newest_known()
     live = newest.state.live if newest else None
@@ -68,6 +68,8 @@ def _describe_verdict(storage: Storage, model: str) -> dict[str, str]:
     if found is None:
         why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
+    if is_stale(found, max_age_days):
+        return {"verdict": STALE, "sentence": f"{say_stale(found)}{passed}"}
     known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 

@@ -327,6 +327,16 @@ def test_the_verdict_that_is_shown_is_of_the_version_that_is_live(service):
     assert "Version 1 says fail." in head and "Version 2" not in head
 
 
+def test_an_old_verdict_says_nothing_of_today(service):
+    folder = layout.evaluation(MODEL, "20261101T080000Z-0123abcd")
+    service.storage.put(folder + "evaluation.json", evaluation_of("1"))
+    service.storage.put(folder + "decision.json", jsonio.dumps({
+        "verdict": "pass", "version": "1", "as_of": "2026-11-01T08:00:00Z", "gates": [], "sentence": "Version 1 holds."}))
+    with browser(service) as client:
+        for page in ("/reports", "/overview"):
+            assert "Nobody has judged it since 2026-11-01. Then: Version 1 holds." in client.get(page).text
+
+
 def test_a_damaged_evaluation_is_named_and_the_others_are_listed(service):
     good, cut = (layout.evaluation(MODEL, name) for name in ("20261121T080000Z-0123abcd", "20261122T080000Z-0123abcd"))
     service.storage.put(good + "evaluation.json", evaluation_of("1"))

@@ -88,6 +88,17 @@ def test_all_days_of_a_long_history_are_found_each_once(tmp_root):
     assert [p["day"] for p in points] == days
 
 
+def test_an_evaluation_that_is_finished_after_a_look_is_shown_at_the_next(tmp_root):
+    storage = open_root(tmp_root, create=True)
+    write_history(storage, 14)
+    name = list_names(storage, MODEL)[0]
+    data, trends = storage.read(layout.evaluation_document(MODEL, name)), Trends(storage)
+    storage.delete(layout.evaluation_document(MODEL, name))
+    assert len(trends.find(MODEL, list_names(storage, MODEL))) == 7
+    storage.put(layout.evaluation_document(MODEL, name), data)
+    assert len(trends.find(MODEL, list_names(storage, MODEL))) == 14
+
+
 def test_all_days_are_shown_and_no_document_of_them_is_read_twice(tmp_root):
     storage = open_root(tmp_root, create=True)
     write_history(storage, 120, window=28, every=28)
