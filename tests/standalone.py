@@ -15,6 +15,7 @@ from pathlib import Path
 import pyspark
 
 from jvm import java
+from tests.daemons import Daemons
 from tests.training.fit.test_lost_rank import below, command_line
 
 REPO = Path(__file__).resolve().parents[1]
@@ -22,7 +23,7 @@ HOME = Path(pyspark.__file__).parent
 EXECUTOR = "CoarseGrainedExecutorBackend"
 
 
-class Standalone:
+class Standalone(Daemons):
     """The master's address, the settings of an application on it, its executors."""
 
     def __init__(self, folder: Path) -> None:
@@ -34,14 +35,6 @@ class Standalone:
             "SPARK_LOCAL_HOSTNAME": "localhost", "SPARK_DAEMON_MEMORY": "256m", "PYTHONPATH": str(REPO),
             "PYSPARK_PYTHON": sys.executable}
         self.master = ""
-
-    def __enter__(self) -> "Standalone":
-        try:
-            self._up()
-        except BaseException:  # also a time-out: nothing of ours stays behind
-            self.__exit__()
-            raise
-        return self
 
     def _up(self) -> None:
         self._start("master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")

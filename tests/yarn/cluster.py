@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from jvm import java
+from tests.daemons import Daemons
 from tests.standalone import _kill as kill
 from tests.training.fit.test_lost_rank import below, command_line
 
@@ -35,7 +36,7 @@ REGISTERED = "Registered with ResourceManager as"
 EXECUTOR = "CoarseGrainedExecutorBackend"  # or YarnCoarseGrainedExecutorBackend
 
 
-class Yarn:
+class Yarn(Daemons):
     """The daemons, the folder with the clients' configuration (`conf`), the containers' processes and logs."""
 
     def __init__(self, folder: Path, jars: list[str], environ: dict[str, str], nodes: int = 2,
@@ -46,14 +47,6 @@ class Yarn:
         self.site = _common(environ) | (site or {})
         for place in (self.conf, self.logs):
             place.mkdir(parents=True)
-
-    def __enter__(self) -> "Yarn":
-        try:
-            self._up()
-        except BaseException:  # also a time-out: nothing of ours stays behind
-            self.__exit__()
-            raise
-        return self
 
     def _up(self) -> None:
         for name, settings in self.files().items():
