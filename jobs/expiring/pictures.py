@@ -65,9 +65,9 @@ def _read(storage: Storage, day: str) -> list[tuple[str, str | None]]:
         except ForeignSchema as error:
             raise Expired(f"nothing was removed: which pictures are needed cannot be told. {error}") from error
         if "image_sha256" in table.column_names:
-            uris = table["image_uri"].to_pylist() if "image_uri" in table.column_names else [None] * table.num_rows
-            named = set(zip(table["image_sha256"].to_pylist(), uris, strict=True))
-            found += [(str(sha256), None if uri is None else str(uri)) for sha256, uri in named if sha256]
+            named = table.group_by(table.column_names).aggregate([]).to_pylist()
+            found += [(str(row["image_sha256"]), row.get("image_uri") and str(row["image_uri"])) for row in named
+                      if row["image_sha256"]]
     return found
 
 

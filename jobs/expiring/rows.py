@@ -62,8 +62,8 @@ def find_models(storage: Storage, day: str) -> set[tuple[str, str | None]]:
             table = read_columns(storage, file.key, ["model", "role"], required=["model"])
         except ForeignSchema as error:
             raise Stays(f"a file cannot be counted: {error}") from error
-        roles = table["role"].to_pylist() if "role" in table.column_names else [None] * table.num_rows
-        found |= {(str(m), r if r is None else str(r)) for m, r in set(zip(table["model"].to_pylist(), roles, strict=True)) if m}
+        named = table.group_by(table.column_names).aggregate([]).to_pylist()  # of many rows few
+        found |= {(str(row["model"]), row.get("role") and str(row["role"])) for row in named if row["model"]}
     return found
 
 

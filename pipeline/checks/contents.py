@@ -32,10 +32,10 @@ def check_contents(settings: Settings) -> Iterator[Row]:
     for model in models(storage):
         for check in (check_history, check_versions, check_evaluations, check_run):
             yield check(storage, model)
-    yield check_numbers(storage, prediction_days(storage)[-settings.evaluate.days:])
+    days = prediction_days(storage)
+    yield check_numbers(storage, days[-settings.evaluate.days:])
     yield check_datasets(storage)
     yield check_erasures(storage)
-    days = prediction_days(storage)
     yield check_sequences(storage, days[-settings.evaluate.days:], of_all=len(days) <= settings.evaluate.days)
 
 
@@ -92,6 +92,9 @@ def check_numbers(storage: Storage, days: list[str]) -> Row:
                  for model, n in sorted(free.items())]
         cures = [f"trueup model reserve {n} --model {model} --reason restored" for model, n in sorted(free.items())]
         return "numbers of versions", BAD, "; ".join(found), "; ".join(cures)
+    if unread:
+        return ("numbers of versions", BAD, f"cannot be read: {_say(unread)}", "bring the files back, or convert them: trueup "
+                "evaluate says what is wrong with each")
     return "numbers of versions", OK, f"none in the rows of {len(days)} days is free", ""
 
 

@@ -210,11 +210,14 @@ def test_an_open_run_of_the_copy_is_carried_on(tmp_path, capsys, monkeypatch, fa
     ("datasets/", "datasets", "dataset [0-9a-f]+ of tiny's versions"),
     ("counts/", f"evaluations of {MODEL}", "names counts of 2026-11-09 that are not there"),
     (f"labels/dt={DAYS[0]}/", f"evaluations of {MODEL}", "1 files of rows were counted and are not there: labels/dt=2026-11-09"),
+    (None, "numbers of versions", "cannot be read: predictions/dt=2026-11-09/odd.parquet"),
     (layout.history(MODEL).format(1), f"history of {MODEL}", "00000001.json")])
 def test_what_is_missing_is_named(tmp_path, capsys, gone, check, words):
     root = unpack(tmp_path)
     storage = open_root(root)
-    for entry in list(storage.list(gone)):
+    if gone is None:
+        storage.put("predictions/dt=2026-11-09/odd.parquet", b"PAR1 no parquet")
+    for entry in list(storage.list(gone)) if gone else ():
         storage.delete(entry.key)
     bad = look(capsys, root, code=1)
     assert re.search(words, bad[check]["found"]) and bad[check]["do"], bad
