@@ -14,6 +14,7 @@ from contract import layout
 from contract.settings import EmrSettings
 from emr.linked_roles import CLEANUP, SPOT, WORKERS
 from emr.needs import NOT_ON_SERVERLESS
+from emr.template import parts
 
 MODEL = "*"
 STEPS = f"runs/{MODEL}/steps/*"
@@ -86,8 +87,7 @@ def make_statements(of: str, root: str, partition: str = "aws") -> list[dict[str
 
 
 def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-    return statement | ({"Condition": condition} if condition else {})
+    return {"Sid": sid, **parts.allow(actions, resources, condition)}
 
 
 def make_picture_statements(places: Sequence[str], partition: str = "aws") -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from emr.needs import SERVERLESS
 from emr.policy.declared import Resources
 from emr.policy.names import resolve
 from emr.security import key
+from emr.template import parts
 
 Statement = dict[str, Any]
 # The two last for emr.tags: IAM asks for them beside CreateStack and UpdateStack.
@@ -33,8 +34,7 @@ OF_THE_DRIVER = ("elasticmapreduce", "emr-serverless", "kms")
 
 def allow(sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None) -> Statement:
     """Writes a statement, its actions sorted."""
-    statement = {"Sid": sid, "Effect": "Allow", "Action": sorted(set(actions)), "Resource": sorted(set(resources))}
-    return statement | ({"Condition": dict(condition)} if condition else {})
+    return {"Sid": sid, **parts.allow(sorted(set(actions)), sorted(set(resources)), condition)}
 
 
 def list_statements(root: str, settings: EmrSettings, resources: Resources, arns: Mapping[str, Sequence[str]],

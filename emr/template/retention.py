@@ -10,6 +10,7 @@ from typing import Any
 from contract import layout
 from contract.settings import RetentionSettings
 from emr.access import DATASETS, GOLD, IMAGES, LABELS, PREDICTIONS, split_root
+from emr.template import parts
 from emr.template.parts import Resource, sub
 
 READ = (PREDICTIONS, LABELS, IMAGES, DATASETS, GOLD)
@@ -32,7 +33,7 @@ def make_statements(root: str, gone: list[str]) -> list[dict[str, Any]]:
     base = f"arn:${{AWS::Partition}}:s3:::{bucket}"
 
     def allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
-        return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [sub(resource) for resource in resources]}
+        return {"Sid": sid, **parts.allow(actions, [sub(resource) for resource in resources])}
 
     def on(keys: tuple[str, ...] | list[str]) -> list[str]:
         return [f"{base}/{prefix}{key}" for key in keys]
