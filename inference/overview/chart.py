@@ -12,7 +12,7 @@ from typing import Any
 from contract.documents.evaluation import TrendPoint
 from contract.texts.figures import write_bound, write_figure, write_percent
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 220, 44, 12, 16, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 220, 44, 24, 16, 26
 SERIES = 6  # colours; more versions take them anew
 MOST_DATES = 8
 
