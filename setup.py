@@ -36,9 +36,11 @@ EXTRAS = {
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "demo": ["scikit-learn", "httpx"],
+    "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],
+    "docs": ["mkdocs-material", "pymdown-extensions"],
     "test": [
         *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "ruff", "mypy", "types-pyyaml"],
-        *["cfn-lint", "jsonata-python", "schemathesis"],
+        *["cfn-lint", "jsonata-python", "schemathesis", "promql-parser"],
         *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
         "scikit-learn",
     ],

@@ -105,7 +105,7 @@ def for_our_platforms(resolved: str) -> list[str]:
     lines = []
     for line in resolved.splitlines():
         pin, _, marker = (part.strip() for part in line.partition(";"))
-        if "sys_platform == 'win32'" in marker or "python_full_version >= '3.12'" in marker:
+        if "sys_platform == 'win32'" in marker or "os_name == 'nt'" in marker or "python_full_version >= '3.12'" in marker:
             continue
         only = re.search(r"sys_platform == '(linux|darwin)'", marker)
         if "platform_machine" in marker:
