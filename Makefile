@@ -1,6 +1,6 @@
 # Everything runs inside .venv, without activation: `make -C path/to/trueup test` works from anywhere.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow soak bench lint lock jars clean
+.PHONY: help setup demo test test-slow soak bench lint docs screenshots lock jars clean
 PY := .venv/bin/python
 
 help:  ## this list
@@ -30,6 +30,13 @@ bench: setup  ## the figures that the README quotes
 lint: setup  ## ruff over the whole tree, mypy over what ships
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+
+docs: setup  ## the documentation as a site, in site/; without network
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "docs: open site/index.html"
+
+screenshots: setup  ## the documentation's pictures, of demo-root/ in Chromium
+	@$(PY) -m tools.site.screenshots
 
 lock: setup  ## resolve requirements.in into requirements.lock
 	@$(PY) tools/environment.py lock

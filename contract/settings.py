@@ -72,12 +72,12 @@ class TrainSettings(Section):
 
     ranks: int = Field(2, ge=1, description="processes that train together")
     launcher: str = Field("spark", description="spark (TorchDistributor), torchrun or process (one rank, in process)")
-    epochs: int = Field(8, ge=1)
+    epochs: int = Field(8, ge=1, description="most passes over the training rows")
     batch: int = Field(32, ge=1, description="rows of a step, per rank")
     lr: float = Field(0.001, gt=0, description="largest; a lower one forgets less of what the live version knew")
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW, decoupled")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of the steps, linear from 0")
-    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of each target that all classes divide")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     accumulate: int = Field(1, ge=1, description="steps whose gradients make one update: larger batches in the same memory")
     class_weights: str = Field("none", pattern="^(none|balanced)$", description="balanced: every class weighs the same in "
@@ -85,8 +85,8 @@ class TrainSettings(Section):
     sync_batchnorm: bool = Field(False, description="BatchNorm over the rows of all ranks (GPUs only)")
     retries: int = Field(2, ge=0, description="times that training starts again from its checkpoint after a rank was lost")
     log_dir: str | None = Field(None, description="folder for metrics.jsonl and TensorBoard events while training goes on")
-    freeze_backbone: bool = False
-    seed: int = 1
+    freeze_backbone: bool = Field(False, description="train the last layer alone")
+    seed: int = Field(1, description="of the order of rows and of augmentation")
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
     cache_mib: int = Field(1024, ge=0, le=1 << 20, description="most memory of a rank for decoded pictures, which later epochs "
@@ -105,7 +105,7 @@ class TrainSettings(Section):
 class ServeSettings(Section):
     """The inference service."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all of this machine")
     port: int = Field(8080, ge=0, le=65535, description="0: any free port")
     outbox: str | None = Field(None, description="folder of the durable outbox; default: <root>-outbox")
     poll_seconds: float = Field(2.0, gt=0, description="how often the live version is looked up")
@@ -131,7 +131,7 @@ class ServeSettings(Section):
     trusted_proxies: list[str] = Field(["127.0.0.1", "::1"], description="addresses and networks (10.0.0.0/8) whose "
                                        "X-Forwarded-Proto and X-Forwarded-For are believed")
     stop_seconds: float = Field(60.0, ge=0, description="how long a stop ships what waits; the rest stays in the outbox")
-    store_images: bool = True
+    store_images: bool = Field(True, description="keep the pictures that are classified, without their metadata")
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
@@ -173,7 +173,7 @@ class CycleSettings(Section):
     """The order of stages and who may run them."""
 
     takeover_seconds: float = Field(60.0, ge=0, description="a beat that stands still so long belongs to the dead")
-    beat_seconds: float = Field(5.0, gt=0)
+    beat_seconds: float = Field(5.0, gt=0, description="how often a driver says that it is at work")
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 
 
@@ -234,8 +234,8 @@ class EmrSettings(Section, DemandSettings):
     security_configuration: str | None = Field(None, description="name of an EMR security configuration")
     engine: str = Field("spark", pattern="^(spark|mapreduce)$", description="engine of evaluations that run on a cluster")
     here_bytes: int = Field(4 << 30, ge=0, description="evaluate in the driver when no more bytes than this are to be counted")
-    primary_types: list[str] = Field(["m5.xlarge"], min_length=1)
-    core_types: list[str] = Field(["m5.2xlarge", "m5a.2xlarge"], min_length=1)
+    primary_types: list[str] = Field(["m5.xlarge"], min_length=1, description="instance types of the primary node")
+    core_types: list[str] = Field(["m5.2xlarge", "m5a.2xlarge"], min_length=1, description="instance types of core nodes")
     gpu_types: list[str] = Field(["g5.xlarge"], description="core nodes of training; empty: train on core_types")
     gpu_ami: str | None = Field(None, pattern=r"^ami-[0-9a-f]{8,17}$", description="image of the clusters with GPUs, made of "
                                 "Amazon Linux 2023, for a newer NVIDIA driver than the release's")
@@ -247,7 +247,7 @@ class EmrSettings(Section, DemandSettings):
     stage_minutes: dict[str, int] = Field({}, description="stage: minutes after which its cluster or job is ended; default: "
                                           "emr/limits.py, and emr.serverless_minutes")
     idle_seconds: int = Field(600, ge=60, le=604800, description="idle time after which a cluster ends itself")
-    poll_seconds: float = Field(20.0, gt=0)
+    poll_seconds: float = Field(20.0, gt=0, description="how often a cluster is asked for its state")
     schedule: str = Field("rate(6 hours)", description="when the cycle is started (EventBridge Scheduler)")
     start: str = Field("task", pattern="^(task|machine)$", description="what the schedule starts: the driver's task, or "
                        "the Step Functions machine around it")
@@ -314,8 +314,8 @@ def is_submitted() -> bool:
 class Settings(Section):
     """All settings. `origins` says where each value that is no default came from."""
 
-    root: str | None = None
-    model: str | None = None
+    root: str | None = Field(None, description="folder or s3://bucket/prefix that holds everything")
+    model: str | None = Field(None, description="the model that commands are about when they name none")
     evaluate: EvaluateSettings = EvaluateSettings()
     gates: GatePolicy = GatePolicy()
     dataset: DatasetSettings = DatasetSettings()

@@ -20,7 +20,7 @@ from contract.storage import open_root
 from inference.model.predictor import Predictor
 from pipeline.demo import digits
 from pipeline.demo.world import MODEL
-from tests.test_readme import README, blocks, first_missing
+from tests.test_readme import README, TUTORIAL, blocks, first_missing
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -78,11 +78,12 @@ def test_the_loop_turns(played):
     check(root, document)
 
 
-def test_the_readme_quotes_a_real_demo(played):
-    page = blocks(README.read_text())
+@pytest.mark.parametrize("path", [README, TUTORIAL], ids=lambda path: path.stem)
+def test_pages_quote_a_real_demo(played, path):
+    page = blocks(path.read_text())
     after_demo = [after for block, after in pairwise(page) if re.search(r"(make|trueup) demo", block.text)]
     quotes = [block for block in after_demo if block.tag == "output"]
-    assert quotes, "README.md shows no output of the demo"
+    assert quotes, f"{path.name} shows no output of the demo"
     assert first_missing(quotes[0].text, played[2]) is None
 
 

@@ -1,4 +1,4 @@
-"""README: its commands run, its quoted output is real; and no file says where packages come from.
+"""README and the pages of docs/: their commands run, their quoted output is real; and no file says where packages come from.
 
 The first words after a fence say what a block is: `sh run` (runs here), `sh slow` (runs by `make test-slow K=readme`),
 `sh show` (not run: it needs AWS, say), `text output` (what the block before it prints, abridged by lines of `…`).
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.prerequisites import not_run
-
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 TAGS = {"run", "slow", "show", "output"}
 
 
@@ -58,9 +58,9 @@ def first_missing(quoted, real):
     return next((line for line in wanted if line not in rest), None)
 
 
-def run_in_order(tags, folder):
-    """Run the blocks with these tags one after another in one folder, and compare what they print with the quotes."""
-    page = blocks(README.read_text())
+def run_in_order(path, tags, folder):
+    """Run the blocks of a page with these tags one after another in one folder, and compare what they print with the quotes."""
+    page = blocks(path.read_text())
     environ = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}", "TRUEUP_REPO": str(folder)}
     ran = 0
     for block, following in zip(page, [*page[1:], None], strict=True):
@@ -70,24 +70,23 @@ def run_in_order(tags, folder):
         # Both streams in one, in the order in which a person sees the lines.
         done = subprocess.run(command, cwd=folder, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         said = done.stdout
-        assert done.returncode == 0, f"README.md:{block.line} ended with {done.returncode}:\n{said[-3000:]}"
+        assert done.returncode == 0, f"{path.name}:{block.line} ended with {done.returncode}:\n{said[-3000:]}"
         if following and following.tag == "output":
             missing = first_missing(following.text, said)
-            assert missing is None, f"README.md:{following.line} quotes {missing!r}; it printed:\n{said[-3000:]}"
+            assert missing is None, f"{path.name}:{following.line} quotes {missing!r}; it printed:\n{said[-3000:]}"
         ran += 1
     return ran
 
 
-@pytest.fixture
-def readme():
-    if not README.exists():
-        not_run("there is no README.md", "write it")
-    return README.read_text()
+def pages_with(tag):
+    """The pages that have blocks with this tag, as parameters of a test."""
+    return [pytest.param(page, id=page.stem) for page in PAGES if any(block.tag == tag for block in blocks(page.read_text()))]
 
 
-def test_every_block_says_what_it_is(readme):
-    untagged = [f"README.md:{block.line}" for block in blocks(readme) if block.tag not in TAGS]
+def test_every_block_of_the_readme_says_what_it_is():
+    untagged = [f"README.md:{block.line}" for block in blocks(README.read_text()) if block.tag not in TAGS]
     assert untagged == [], f"tag them: {sorted(TAGS)}"
+    assert len(README.read_text().splitlines()) < 150
 
 
 @pytest.fixture
@@ -99,18 +98,20 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_the_page_has_commands_that_run(readme):
-    assert [block for block in blocks(readme) if block.tag in ("run", "slow")]
+def test_pages_have_commands_that_run():
+    assert len(pages_with("run")) > 3 and len(pages_with("slow")) > 3
 
 
-def test_the_quick_commands_run(readme, checkout):
-    run_in_order({"run"}, checkout)
+@pytest.mark.parametrize("page", pages_with("run"))
+def test_the_quick_commands_run(page, checkout):
+    run_in_order(page, {"run"}, checkout)
 
 
 @pytest.mark.slow("readme")
-def test_all_commands_run(readme, checkout):
+@pytest.mark.parametrize("page", pages_with("slow"))
+def test_all_commands_run(page, checkout):
     """The quick ones once more, because the slow ones may stand on what they left."""
-    assert run_in_order({"run", "slow"}, checkout) > 0
+    assert run_in_order(page, {"run", "slow"}, checkout) > 0
 
 
 def test_blocks_are_found_with_their_tags():
