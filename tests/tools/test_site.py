@@ -14,7 +14,8 @@ from pipeline.config import list_entries
 from tools.site import hooks, reference
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADED = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="(https?:)?//|<link[^>]*rel="(?:stylesheet|icon|preconnect)"[^>]*href="(https?:)?//')
+LOADED = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="(https?:)?//'
+                    r'|<link[^>]*rel="(?:stylesheet|icon|preconnect)"[^>]*href="(https?:)?//')
 
 
 def list_pages(entry):
@@ -40,9 +41,8 @@ def test_a_table_keeps_its_cells():
 
 
 def test_tags_of_fences_and_links_out_of_the_documentation_are_for_the_repository():
-    page = "```sh slow\nls\n```\n[rules](../jobs/engines/rules.py), [why](decisions/README.md), [own](../decisions/0002-the-bucket.md)"
-    assert hooks.on_page_markdown(page) == (
-        "```sh\nls\n```\nrules, [why](decisions/README.md), [own](../decisions/0002-the-bucket.md)")
+    page = "```sh slow\nls\n```\n[rules](../jobs/engines/rules.py), [why](decisions/README.md), [own](../decisions/0002.md)"
+    assert hooks.on_page_markdown(page) == "```sh\nls\n```\nrules, [why](decisions/README.md), [own](../decisions/0002.md)"
 
 
 @pytest.mark.slow("readme")
