@@ -20,7 +20,7 @@ PACKAGES = [
     *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
-    *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),
+    *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]
 
