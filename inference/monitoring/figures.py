@@ -1,6 +1,7 @@
 """What the documents of a root say of each model today, as /metrics tells it: verdict, accuracy by version, ages.
 
-    found = read_figures(storage, max_age_days=3.0)       # one ModelFigures a model, published or only evaluated
+    documents = Documents(storage, max_age_days=3.0)
+    documents.read()                        # one ModelFigures a model, published or only evaluated
 
 Only documents are read, so every replica of a service finds the same. A damaged one is passed over; /overview names it.
 """
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from contract import clock
+from contract import clock, layout
 from contract.documents.evaluation import Evaluation
-from contract.documents.version_figures import Figure
+from contract.documents.version_figures import Figure, Version
 from contract.errors import DamagedDocument, Mismatch, NotFound
 from contract.evaluations import STALE, find_newest_to_judge, find_verdict, is_stale, list_known_models, read_evaluation
 from contract.registry import Registry
@@ -21,6 +22,8 @@ from contract.stores.store import Storage
 
 VERDICTS = ("pass", "fail", STALE)
 NO_VERDICT = "none"  # nobody has judged the live version yet
+MAY_BE_DECIDED = 3  # newest evaluations whose decision may still come
+READ_ALL_AGAIN = 20  # looks
 UNREADABLE = (DamagedDocument, Mismatch, NotFound, ValueError, KeyError)
 
 
@@ -37,33 +40,57 @@ class VersionFigures:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """The newest evaluation: when it was made, the end of the newest prediction day that it saw (seconds since 1970)."""
+
+    at: float
+    data_until: float
+    versions: tuple[VersionFigures, ...]
+
+
+@dataclass(frozen=True)
 class ModelFigures:
-    """One model. Moments are seconds since 1970 (None: there is no such document)."""
+    """One model; `evaluated` is None while there is no evaluation."""
 
     model: str
     judged: str | None  # the live version; of a model that is in no registry the version that was judged
     verdict: str
     bound: float | None
-    evaluated_at: float | None
-    data_until: float | None  # the end of the newest prediction day that the evaluation saw
-    versions: tuple[VersionFigures, ...]
+    evaluated: Evaluated | None
 
 
-def read_figures(storage: Storage, max_age_days: float | None) -> list[ModelFigures]:
-    """Reads what there is of every model; a verdict older than `max_age_days` is `cannot tell`, as everywhere."""
-    return [_read_model(storage, model, max_age_days) for model in list_known_models(storage)]
+class Documents:
+    """Reads the documents of a root. Large ones are parsed again only when there are others: that would hold up answers."""
 
+    def __init__(self, storage: Storage, max_age_days: float | None) -> None:
+        """`max_age_days`: a verdict older than this is `cannot tell`, as everywhere."""
+        self._storage, self._max_age = storage, max_age_days
+        self._kept: dict[str, tuple[object, dict[str, Any] | None, Evaluated | None]] = {}
+        self._looks = 0
 
-def _read_model(storage: Storage, model: str, max_age_days: float | None) -> ModelFigures:
-    newest, _ = Registry(storage, model).newest_known()
-    live = newest.state.live if newest else None
-    decision = _find_decision(storage, model, live)
-    evaluation = _find_evaluation(storage, model)
-    judged = live or (decision["version"] if decision else None)
-    return ModelFigures(model, judged, _name_verdict(decision, max_age_days), _find_bound(decision),
-                        _count_seconds(evaluation["as_of"]) if evaluation else None,
-                        _find_end_of_data(evaluation) if evaluation else None,
-                        tuple(_describe_versions(evaluation)) if evaluation else ())
+    def read(self) -> list[ModelFigures]:
+        """Reads what there is of every model."""
+        if self._looks % READ_ALL_AGAIN == 0:  # a document that was damaged may have been repaired
+            self._kept.clear()
+        self._looks += 1
+        return [self._read_model(model) for model in list_known_models(self._storage)]
+
+    def _read_model(self, model: str) -> ModelFigures:
+        newest, _ = Registry(self._storage, model).newest_known()
+        live = newest.state.live if newest else None
+        decision, evaluated = self._find(model, live)
+        return ModelFigures(model, live or (decision["version"] if decision else None), _name_verdict(decision, self._max_age),
+                            _find_bound(decision), evaluated)
+
+    def _find(self, model: str, live: str | None) -> tuple[dict[str, Any] | None, Evaluated | None]:
+        names = sorted(self._storage.folders(layout.evaluations(model)), reverse=True)
+        decided = [self._storage.exists(layout.decision(model, name)) for name in names[:MAY_BE_DECIDED]]
+        finished = [self._storage.exists(layout.evaluation_document(model, name)) for name in names[:1]]
+        seen = (tuple(names), live, tuple(decided), tuple(finished))
+        if model not in self._kept or self._kept[model][0] != seen:
+            found = _find_evaluation(self._storage, model)
+            self._kept[model] = seen, _find_decision(self._storage, model, live), _describe(found) if found else None
+        return self._kept[model][1:]
 
 
 def _find_decision(storage: Storage, model: str, live: str | None) -> dict[str, Any] | None:
@@ -92,19 +119,14 @@ def _find_bound(decision: dict[str, Any] | None) -> float | None:
     return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)
 
 
-def _find_end_of_data(evaluation: Evaluation) -> float:
+def _describe(evaluation: Evaluation) -> Evaluated:
     day = evaluation.get("newest_day") or evaluation["window"]["to"]
-    return (clock.parse_moment(f"{day}T00:00:00Z") + timedelta(days=1)).timestamp()
+    end = clock.parse_moment(f"{day}T00:00:00Z") + timedelta(days=1)
+    versions = tuple(_describe_version(version, evaluation["versions"][version]) for version in evaluation["versions"])
+    return Evaluated(clock.parse_moment(evaluation["as_of"]).timestamp(), end.timestamp(), versions)
 
 
-def _count_seconds(moment: str) -> float:
-    return clock.parse_moment(moment).timestamp()
-
-
-def _describe_versions(evaluation: Evaluation) -> list[VersionFigures]:
-    made = []
-    for version, figures in evaluation["versions"].items():
-        accuracy: Figure = figures["estimate"]
-        made.append(VersionFigures(version, accuracy["value"], accuracy["low"], accuracy["high"], figures["labelled"],
-                                   figures["predictions"]))
-    return made
+def _describe_version(version: str, figures: Version) -> VersionFigures:
+    accuracy: Figure = figures["estimate"]
+    value, low, high = accuracy["value"], accuracy["low"], accuracy["high"]
+    return VersionFigures(version, value, low, high, figures["labelled"], figures["predictions"])

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from contract import clock
 from contract.stores.store import Storage
-from inference.monitoring.figures import NO_VERDICT, VERDICTS, ModelFigures, VersionFigures, read_figures
+from inference.monitoring.figures import NO_VERDICT, VERDICTS, Documents, ModelFigures, VersionFigures
 from inference.telemetry import log_event
 
 EVERY_S = 30.0
@@ -36,7 +36,7 @@ class Watch(Collector):
 
     def __init__(self, storage: Storage, max_age_days: float | None, every_s: float = EVERY_S) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
-        self._storage, self._max_age, self._every = storage, max_age_days, every_s
+        self._documents, self._every = Documents(storage, max_age_days), every_s
         self._found: list[ModelFigures] = []
         self._read_at: float | None = None
         self._stop = threading.Event()
@@ -53,7 +53,7 @@ class Watch(Collector):
     def look(self) -> None:
         """Reads once. A store that is out of reach leaves what was known, and its age grows."""
         try:
-            found = read_figures(self._storage, self._max_age)
+            found = self._documents.read()
         except Exception as error:  # whatever the store does, this thread lives on
             log_event("figures of the root not read", logging.WARNING, error=f"{type(error).__name__}: {error}")
             return
@@ -67,15 +67,16 @@ class Watch(Collector):
         yield _make("trueup_accuracy_bound_ratio", "Accuracy that the gate demands.", ["model"],
                     [((m.model,), m.bound) for m in found])
         yield _make("trueup_evaluation_age_seconds", "Age of the newest evaluation.", ["model"],
-                    [((m.model,), _measure_age(now, m.evaluated_at)) for m in found])
+                    [((m.model,), _measure_age(now, m.evaluated.at)) for m in found if m.evaluated])
         yield _make("trueup_data_age_seconds", "Time since the end of the newest prediction day in the bucket, as the newest "
-                    "evaluation saw it.", ["model"], [((m.model,), _measure_age(now, m.data_until)) for m in found])
+                    "evaluation saw it.", ["model"],
+                    [((m.model,), _measure_age(now, m.evaluated.data_until)) for m in found if m.evaluated])
         yield _make("trueup_verdict", "1 for the verdict that holds of the live version, 0 for the others.",
                     ["model", "version", "verdict"],
                     [((m.model, m.judged or "", state), float(m.verdict == state)) for m in found for state in STATES])
         for field, name, text in OF_VERSION:
             yield _make(name, text, ["model", "version"], [((m.model, v.version), _read(v, field))
-                                                           for m in found for v in m.versions])
+                                                           for m in found if m.evaluated for v in m.evaluated.versions])
 
     def describe(self) -> Iterable[Metric]:
         """Names no metric ahead, so that registering does not collect."""
@@ -101,5 +102,5 @@ def _read(figures: VersionFigures, field: str) -> float | None:
     return found
 
 
-def _measure_age(now: float, moment: float | None) -> float | None:
-    return None if moment is None else max(now - moment, 0.0)
+def _measure_age(now: float, moment: float) -> float:
+    return max(now - moment, 0.0)

@@ -24,7 +24,8 @@ from contract.storage import find_root_id
 from contract.stores.store import Storage
 from pipeline.gates.verdicts import STALE
 
-LOOK_BACK = 200  # evaluations and runs that are read
+LOOK_BACK = 200  # evaluations of the last days, and runs, that are read
+LOOK_BEFORE = 20  # older evaluations that are searched for the verdict before
 ENDS = {"refused": "refused", AWAITING: "approval", "failed": "failed", "pointer moved": "failed", "closed": "failed"}
 
 
@@ -59,21 +60,24 @@ def find_events(storage: Storage, model: str, since: datetime, max_age_days: flo
 
 
 def _find_verdicts(storage: Storage, model: str, records: list[HistoryEntry], since: datetime) -> Iterator[Event]:
+    """Yields the changes, newest first. The verdict before the first one that is looked at counts as none."""
     later: dict[str, Any] | None = None
-    for decision in _read_verdicts(storage, model, records):
+    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
+    recent = [name for name in names if name[:8] >= f"{since:%Y%m%d}"]
+    looked_at = recent[:LOOK_BACK] + names[len(recent):][:LOOK_BEFORE]
+    for decision in _read_verdicts(storage, model, records, looked_at):
         if later is not None and later["verdict"] != decision["verdict"]:
             yield _make_verdict(model, later, decision["verdict"])
         if later is not None and clock.parse_moment(decision["as_of"]) < since:
             return
         later = decision
-    if later is not None:
+    if later is not None and len(recent) <= LOOK_BACK:
         yield _make_verdict(model, later, None)
 
 
-def _read_verdicts(storage: Storage, model: str, records: list[HistoryEntry]) -> Iterator[dict[str, Any]]:
+def _read_verdicts(storage: Storage, model: str, records: list[HistoryEntry], names: list[str]) -> Iterator[dict[str, Any]]:
     """Yields the decisions that were verdicts on the version that was live when they were made, newest first."""
-    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
-    for name in names[:LOOK_BACK]:
+    for name in names:
         try:
             decision = read_decision(storage, model, name)
             if decision is None or "as_of" not in decision or not _was_live(records, decision):

@@ -131,4 +131,5 @@ def _send(post: Post, models: Sequence[str]) -> None:
     try:
         post.send_owed(models)
     except Exception as error:  # the command that this follows is over, and its end stands
-        print(f"notify: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        why = f": {error}" if isinstance(error, TrueupError) else ""  # the text of another may hold an address
+        print(f"notify: {type(error).__name__}{why}", file=sys.stderr, flush=True)

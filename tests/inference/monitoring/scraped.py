@@ -20,7 +20,7 @@ def make_app(folder, **history):
     """The application of such a service; nothing of it runs but what a request starts."""
     storage = open_root(str(folder / "root"), create=True)
     publish(storage, folder)
-    write_history(storage, 14, **history)
+    write_history(storage, 7, **history)
     settings = Settings(gates=GatePolicy(max_age_days=36_500))  # the history ends on a day of its own, whenever this runs
     service = Service(storage, settings, Outbox(folder / "outbox", storage.root, 1 << 30), [MODEL])
     answer = {"prediction_id": "x", "model": MODEL, "model_version": "1",

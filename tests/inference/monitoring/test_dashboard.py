@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import promql_parser as promql
 import pytest
@@ -128,3 +129,13 @@ def test_panels_do_not_overlap_and_have_titles():
 def test_a_command_prints_the_files(what, capsys):
     assert show.main([what]) == 0
     assert capsys.readouterr().out == FILES[what].read_text()
+
+
+def test_the_page_names_every_metric_with_its_labels(series):
+    page = (Path(__file__).resolve().parents[3] / "docs/monitoring.md").read_text()
+    rows = re.findall(r"^\| (`trueup_[^|]*)\|([^|]*)\|", page, re.M)
+    named = {name: labels for cell, labels in rows for name in re.findall(r"`(\w+)`", cell)}
+    plain = {re.sub(r"_(bucket|sum|count|created)$", "", name): set(labels) - {"le"} for name, labels in series.items()
+             if not name.endswith("_created")}
+    assert set(named) == set(plain)
+    assert [name for name, labels in plain.items() if not labels <= set(re.findall(r"\w+", named[name]))] == []

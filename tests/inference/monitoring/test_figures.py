@@ -1,5 +1,6 @@
 """What /metrics says of the models: from the documents alone, the same in every replica, and never waiting for the store."""
 
+import shutil
 import threading
 
 import pytest
@@ -15,12 +16,30 @@ from tests.inference.small_service import MODEL, publish
 NOW = clock.parse_moment("2026-11-21T13:00:00Z")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A root with a version, and one that has an evaluation of a week, too, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    publish(open_root(str(folder / "fresh"), create=True), folder)
+    shutil.copytree(folder / "fresh", folder / "judged")
+    write_history(open_root(str(folder / "judged")), 7)
+    return folder
+
+
 @pytest.fixture
-def storage(tmp_root, tmp_path, monkeypatch):
+def fresh(made, tmp_root, monkeypatch):
+    """The root without evaluations."""
     monkeypatch.setattr(clock, "now", lambda: NOW)
-    made = open_root(tmp_root, create=True)
-    publish(made, tmp_path)
-    return made
+    shutil.copytree(made / "fresh", tmp_root, dirs_exist_ok=True)
+    return open_root(tmp_root)
+
+
+@pytest.fixture
+def storage(made, tmp_root, monkeypatch):
+    """The root whose newest evaluation passes."""
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    shutil.copytree(made / "judged", tmp_root, dirs_exist_ok=True)
+    return open_root(tmp_root)
 
 
 def look(storage, max_age_days=3.0) -> CollectorRegistry:
@@ -36,7 +55,6 @@ def verdicts(registry) -> dict[str, float]:
 
 
 def test_the_newest_evaluation_by_version_with_interval_labels_and_age(storage):
-    write_history(storage, 14)
     registry = look(storage)
     of = {"model": MODEL, "version": "1"}
     low, value, high = (registry.get_sample_value(f"trueup_accuracy{end}_ratio", of) for end in ("_low", "", "_high"))
@@ -47,26 +65,25 @@ def test_the_newest_evaluation_by_version_with_interval_labels_and_age(storage):
     assert registry.get_sample_value("trueup_accuracy_bound_ratio", {"model": MODEL}) == 0.9
 
 
-@pytest.mark.parametrize(("bad_from", "age", "expected"), [(None, 3.0, "pass"), (7, 3.0, "fail"), (None, 0.01, "cannot tell")])
-def test_the_verdict_is_one_state_of_all_by_the_rule_of_the_other_pages(storage, bad_from, age, expected):
-    write_history(storage, 14, bad_from=bad_from)
-    assert verdicts(look(storage, age)) == {state: float(state == expected) for state in STATES}
+@pytest.mark.parametrize(("said", "days", "expected"), [("pass", 3, "pass"), ("fail", 3, "fail"), ("pass", 0.01, "cannot tell")])
+def test_the_verdict_is_one_state_of_all_by_the_rule_of_the_other_pages(storage, said, days, expected):
+    key = layout.decision(MODEL, storage.folders(layout.evaluations(MODEL))[-1])
+    storage.put(key, jsonio.dumps(jsonio.loads(storage.read(key)) | {"verdict": said}))
+    assert verdicts(look(storage, days)) == {state: float(state == expected) for state in STATES}
 
 
-def test_without_an_evaluation_there_is_no_figure_rather_than_a_nought(storage):
-    registry = look(storage)
+def test_without_an_evaluation_there_is_no_figure_rather_than_a_nought(fresh):
+    registry = look(fresh)
     assert verdicts(registry)["none"] == 1
     assert registry.get_sample_value("trueup_accuracy_ratio", {"model": MODEL, "version": "1"}) is None
 
 
 def test_two_replicas_give_the_same_figures(storage):
-    write_history(storage, 14)
     one, two = (generate_latest(look(storage)).decode().splitlines() for _ in range(2))
     assert [a for a in one if "figures_age" not in a] == [b for b in two if "figures_age" not in b]
 
 
 def test_a_damaged_document_leaves_the_figures_of_other_models(storage):
-    write_history(storage, 7)
     folder, other = layout.evaluations(MODEL), layout.evaluations("b/ad")
     for entry in list(storage.list(folder)):
         storage.put(entry.key.replace(folder, other), b'{"schema": "1"')
@@ -76,7 +93,6 @@ def test_a_damaged_document_leaves_the_figures_of_other_models(storage):
 
 
 def test_a_store_that_hangs_holds_no_scrape_and_one_that_fails_leaves_what_was_known(storage, monkeypatch):
-    write_history(storage, 7)
     watch, hangs, asked = Watch(storage, 3.0, every_s=0.01), threading.Event(), threading.Event()
     watch.look()
     monkeypatch.setattr(storage, "folders", lambda _: (asked.set(), hangs.wait(20)))
@@ -109,10 +125,21 @@ def test_the_predicted_classes_have_a_bounded_number_of_series():
 
 
 def test_an_evaluation_that_nobody_judged_yet_has_figures_and_no_verdict(storage):
-    write_history(storage, 7)
     name = storage.folders(layout.evaluations(MODEL))[-1]
     document = jsonio.loads(storage.read(layout.evaluation_document(MODEL, name)))
     later = name.replace("T12", "T13")
     storage.put(layout.evaluation_document(MODEL, later), jsonio.dumps(document | {"as_of": "2026-11-21T13:00:00.000000Z"}))
     registry = look(storage)
     assert registry.get_sample_value("trueup_evaluation_age_seconds", {"model": MODEL}) == 0 and verdicts(registry)["pass"] == 1
+
+
+def test_large_documents_are_read_again_only_when_there_are_others(storage, monkeypatch):
+    watch, read = Watch(storage, 3.0), []
+    watch.look()
+    original = storage.read
+    monkeypatch.setattr(storage, "read", lambda key: (read.append(key), original(key))[1])
+    watch.look()
+    assert [key for key in read if "evaluations/" in key] == []
+    storage.delete(layout.decision(MODEL, sorted(storage.folders(layout.evaluations(MODEL)))[-1]))
+    watch.look()
+    assert any(key.endswith("evaluation.json") for key in read)

@@ -54,7 +54,7 @@ def is_up(client) -> bool:
 
 
 def test_queries_answer_and_the_alert_of_a_failing_gate_is_raised(tmp_path):
-    app = make_app(tmp_path, bad_from=7)
+    app = make_app(tmp_path, bad_from=3)
     with serving(app) as address, prometheus(tmp_path, address.removeprefix("http://")) as client:
         until(lambda: is_up(client), 60)
         with_result = set()
