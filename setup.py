@@ -14,12 +14,13 @@ PACKAGES = [
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
     *("emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
+    "inference.monitoring",
     *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
     *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
     *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
-    *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),
+    *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]
 
@@ -70,7 +71,7 @@ setup(
     description="Evaluates a deployed image classifier on its own logs, and retrains it when the figures say so",
     python_requires=">=3.11,<3.12",
     packages=PACKAGES,
-    package_data={name: ["*.json", "*.properties", "*.sh", "templates/**/*", "static/**/*"] for name in PACKAGES},
+    package_data={name: ["*.json", "*.yaml", "*.properties", "*.sh", "templates/**/*", "static/**/*"] for name in PACKAGES},
     install_requires=pinned(BASE),
     extras_require=extras,
     entry_points={"console_scripts": ["trueup = pipeline.cli:script"]},

@@ -39,7 +39,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise UsageError(f"setting {key!r} (from {origins.get(key, 'the settings')}): {first['msg']}, "
-                         f"got {shorten(first['input'])}. `trueup config` lists all settings.") from None
+                         f"got {_show_input(first)}. `trueup config` lists all settings.") from None
 
 
 def with_options(settings: Settings, **options: Any) -> Settings:
@@ -54,7 +54,14 @@ def with_options(settings: Settings, **options: Any) -> Settings:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {shorten(first['input'])}.") from None
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {_show_input(first)}.") from None
+
+
+def _show_input(error: Mapping[str, Any]) -> str:
+    """Writes a value that was refused, unless it may be an address that is a secret, put where a reference belongs."""
+    if error["loc"][:1] == ("notify",) or (error["type"] == "extra_forbidden" and "://" in str(error["input"])):
+        return "another value (not shown: it may be a secret)"
+    return shorten(error["input"])
 
 
 def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
@@ -121,6 +128,7 @@ def _put(merged: dict[str, Any], key: str, value: Any) -> None:
         merged[section] = value
         return
     if not isinstance(merged.setdefault(section, {}), dict):
-        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shorten(merged[section])}. "
+        shown = _show_input({"loc": (section,), "type": "extra_forbidden", "input": merged[section]})
+        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shown}. "
                          f"`trueup config` lists all settings.")
     merged[section][inner] = value

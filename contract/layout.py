@@ -372,6 +372,11 @@ def run_end(model: str, n: int) -> str:
     return f"{run(model, n)}end.json"
 
 
+def notified(model: str, target: str, document: str) -> str:
+    """What is kept of messages to a target of `notify:`: one for each that was accepted, by its key, and `last-failure`."""
+    return f"runs/{encode_name(model)}/notified/{target}/{document}.json"
+
+
 def checkpoints(folder: str) -> str:
     """The folder of the checkpoints of a training, in the folder of its run or of its version."""
     return f"{folder}checkpoints/"

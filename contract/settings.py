@@ -13,6 +13,7 @@ from contract.counts import ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.demands import DemandSettings
+from contract.sections.notify import NotifyFields
 
 
 class Section(Limited):
@@ -202,6 +203,10 @@ class RetentionSettings(Section):
         return self
 
 
+class NotifySettings(Section, NotifyFields):
+    """Who is told of what happens to a model (docs/monitoring.md)."""
+
+
 class SparkSettings(Section):
     """Spark, wherever a stage uses it; `--spark-conf` goes before."""
 
@@ -327,6 +332,7 @@ class Settings(Section):
     cycle: CycleSettings = CycleSettings()
     compact: CompactSettings = CompactSettings()
     retention: RetentionSettings = RetentionSettings()
+    notify: NotifySettings = NotifySettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)

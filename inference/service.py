@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ from inference.live import Follower, LiveModel, require_published
 from inference.model import preprocess
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.model.strip_metadata import strip_metadata
+from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
@@ -85,6 +86,8 @@ class Service:
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
+        self.watch = Watch(storage, settings.gates.max_age_days)
+        self.metrics.registry.register(self.watch)
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.stopping = False
@@ -106,6 +109,7 @@ class Service:
             await asyncio.to_thread(live.follow)
         self._follower.start()
         self.clock_skew.start()
+        self.watch.start()
         self.shipper.start()
 
     async def stop(self) -> None:
@@ -116,6 +120,7 @@ class Service:
         if self._decoders:
             self._decoders.shutdown(wait=False, cancel_futures=True)
         self.clock_skew.stop()
+        self.watch.stop()
         await asyncio.to_thread(self._follower.stop)
         shipped = asyncio.wrap_future(DaemonPool(1, "last shipping").submit(self._ship_the_rest))
         done, _ = await asyncio.wait([shipped], timeout=self.settings.serve.stop_seconds)
@@ -177,7 +182,7 @@ class Service:
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
         answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
-        self._count_answer(answer, began)
+        self._count_answer(answer, began, predictor.card.classes)
         return answer
 
     async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
@@ -246,10 +251,12 @@ class Service:
         self.metrics.seconds.labels("outbox").observe(clock.monotonic() - began)
         return answer
 
-    def _count_answer(self, answer: dict[str, Any], began: float) -> None:
+    def _count_answer(self, answer: dict[str, Any], began: float, classes: Sequence[str]) -> None:
         seconds = clock.monotonic() - began
         self.metrics.seconds.labels("total").observe(seconds)
         self.metrics.predictions.labels(answer["model"], answer["model_version"]).inc()
+        first = answer["predictions"][0]
+        self.metrics.predicted.count(answer["model"], answer["model_version"], first["label"], first["probability"], classes)
         log_event("predicted", prediction_id=answer["prediction_id"], model=answer["model"],
                   version=answer["model_version"], ms=round(seconds * 1000, 2))
 

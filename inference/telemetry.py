@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from contract import clock
+from inference.monitoring.predicted import PredictedMetrics
 
 LOGGER = logging.getLogger("trueup")
 # The prediction that the request under way is about: every line that is logged for it carries its id.
@@ -55,6 +56,7 @@ class Metrics:
         self.active = Gauge("trueup_predictions_active", "Predictions accepted and not yet answered.", registry=registry)
         self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
                                    registry=registry)
+        self.predicted = PredictedMetrics(registry)
         self.labels = Counter("trueup_labels", "Labels made durable.", ["origin"], registry=registry)
         self.version = Gauge("trueup_live_version", "The version that answers.", ["model"], registry=registry)
         self.swaps = Counter("trueup_swaps", "Versions taken over or refused.", ["model", "outcome"], registry=registry)

@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "compact": Verb("jobs.compact", "put the many small files of old days into few"),
         "expire": Verb("jobs.expire", "remove pictures and rows that are older than the retention settings"),
         "config": Verb("pipeline.config", "print every setting and where it came from"),
+        "notify": Verb("pipeline.notifying.command", "tell people and programs what happened to models"),
         "status": Verb("pipeline.status", "what is live, the newest figures, who is at work"),
         "bench": Verb("pipeline.bench", "machines side by side: rates, and dollars by each one's own price"),
     },

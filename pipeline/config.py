@@ -37,7 +37,8 @@ def _list_entries(settings: BaseModel, prefix: str, origins: dict[str, str]) -> 
         if isinstance(value, BaseModel):
             yield from _list_entries(value, f"{prefix}{name}.", origins)
         elif not field.exclude:
-            yield {"setting": prefix + name, "value": value, "from": origins.get(prefix + name, "default"),
+            plain = settings.model_dump(include={name})[name]  # a list of targets is one of documents
+            yield {"setting": prefix + name, "value": plain, "from": origins.get(prefix + name, "default"),
                    "meaning": field.description or ""}
 
 

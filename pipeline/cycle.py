@@ -44,6 +44,7 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from pipeline import retention
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
+from pipeline.notifying.owed import sending_afterwards
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
 
@@ -69,7 +70,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     chosen = choose_runner(runner, storage, in_process)
     try:
-        document = run_cycle(storage, settings, chosen, first, last, wait)
+        with sending_afterwards(storage, settings):
+            document = run_cycle(storage, settings, chosen, first, last, wait)
     except RunHeld as error:
         if not unless_held:
             raise

@@ -29,6 +29,7 @@ from contract.texts.gates import write_gate
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
+from pipeline.notifying.owed import sending_afterwards
 
 MOST_WISHES = 10
 
@@ -52,7 +53,8 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
         raise
     decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
-        decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
+        with sending_afterwards(storage, settings):
+            decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
     return Outcome(decision["exit_code"], decision, write_text(decision))
 
 

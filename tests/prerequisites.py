@@ -59,6 +59,8 @@ PREREQUISITES = {
     ),
     "git": Prerequisite("apt-get install git", commands=("git",)),
     "buildah": Prerequisite("apt-get install buildah", commands=("buildah",)),
+    "prometheus": Prerequisite("apt-get install prometheus", commands=("prometheus",)),
+    "promtool": Prerequisite("apt-get install prometheus", commands=("promtool",)),
     "mmdebstrap": Prerequisite("apt-get install mmdebstrap", commands=("mmdebstrap",)),
 }
 

@@ -39,7 +39,7 @@ HOMES = {
     "mrjob": ("jobs/evaluate_mapreduce.py",),
     "torch": ("training/*", "inference/model/*"),
     "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
-    "boto3": ("contract/stores/s3.py", "contract/stores/aws_region.py", "emr/*"),
+    "boto3": ("contract/stores/s3.py", "contract/stores/aws_region.py", "emr/*", "pipeline/notifying/references.py"),
     "fastapi": ("inference/*",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}

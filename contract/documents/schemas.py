@@ -21,6 +21,7 @@ from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
+from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
@@ -40,6 +41,8 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
+    "notified": (Notified, "runs/<model>/notified/<target>/<key>.json"),
+    "notify-failure": (NotifyFailure, "runs/<model>/notified/<target>/last-failure.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),

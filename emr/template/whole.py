@@ -18,6 +18,7 @@ from emr.template import (
     rules,
     schedule,
     score_events,
+    secrets,
     service,
 )
 from emr.template.parts import arn, ref
@@ -32,6 +33,7 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
             **service.make_resources(root, settings),
             **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
     resources["DriverRole"] = retention.extend(resources["DriverRole"], root, settings.retention)
+    resources["DriverRole"] = secrets.extend(resources["DriverRole"], settings)
     resources = rules.keep_rules(encryption.encrypt(resources, chosen), chosen)
     outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}, **network.make_outputs(chosen),
                **service.make_outputs(settings)}

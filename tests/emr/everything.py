@@ -20,12 +20,13 @@ EVERYTHING = [
     "emr.spot_nodes=4", "emr.executor_gib=8", "emr.stage_minutes={train: 90}", "emr.gpu_ami=ami-0123456789abcdef0",
     "emr.notify=somebody@organisation.example", "emr.start=machine", "emr.start_on=labels",
     "retention.rows_days=800", "retention.pictures_days=400",
+    "notify.targets=[{name: ops, url: 'aws-secret:trueup/ops#url', secret: 'aws-secret:trueup/ops#key'}]",
     "emr.create_network=true", "emr.nat=true", "emr.service_public=true",
     f"emr.service_certificate=arn:aws:acm:{ACCOUNT}:certificate/12345678-1234-1234-1234-123456789012",
     f"emr.kms_key={KEY}", "emr.certificates=s3://certs/nodes.zip", "emr.versioning=true", "emr.access_log=logs-of-ours/trueup",
     f"emr.permissions_boundary={BOUNDARY}", f"emr.role_path={PATH}", 'emr.tags={cost-center: "42", owner: ada@b.example}']
 # The other half of each choice: clusters and tasks by schedule, endpoints, a service inside, an alias.
-OTHERWISE = [*EVERYTHING, "emr.compute=clusters", "emr.start=task", "emr.start_on=schedule", "emr.nat=false",
+OTHERWISE = [*EVERYTHING, "emr.compute=clusters", "emr.start=task", "emr.start_on=schedule", "emr.nat=false", "notify.targets=[]",
              "emr.zones=[eu-west-1a, eu-west-1b]", "emr.service_public=false", SCORE_ON,
              f"emr.kms_key=arn:aws:kms:{ACCOUNT}:alias/trueup", "emr.versioning=false"]
 # What an organisation brings instead of having it made.

@@ -23,7 +23,7 @@ def made(root, *more):
     return template_of(*EVERYTHING, *more, root=root)
 
 
-@pytest.mark.parametrize("more", [[], ["emr.nat=false"], ["emr.start=task", "emr.start_on=schedule"]])
+@pytest.mark.parametrize("more", [[], ["emr.nat=false", "notify.targets=[]"], ["emr.start=task", "emr.start_on=schedule"]])
 @pytest.mark.parametrize("root", [ROOT, LONG])
 def test_the_body_fits(root, more):
     body = write_fitting(made(root, *more), root)
