@@ -50,8 +50,8 @@ def make_router(site: Site) -> APIRouter:
             raise Refused(404, "no_report", "there is no such report.")
         data = await run_in_thread(_read_file, site.storage, layout.evaluation(model, evaluation) + file)
         if data is None:
-            raise Refused(404, "no_report", f"the evaluation {evaluation} of model {shorten(model)} has no {shorten(file)}. Those that "
-                          f"there are stand at /reports. To write one: trueup report {evaluation} --model MODEL.")
+            raise Refused(404, "no_report", f"the evaluation {evaluation} of model {shorten(model)} has no {shorten(file)}. "
+                          f"Those that there are stand at /reports. To write one: trueup report {evaluation} --model MODEL.")
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router

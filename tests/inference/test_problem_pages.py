@@ -64,7 +64,8 @@ def is_page(answer, status):
 
 @pytest.mark.parametrize(("path", "status", "says"), [
     ("/nope", 404, "There is nothing here"), ("/reports/digits", 404, "There is nothing here"),
-    (REPORT, 404, "trueup report 20261101T000000Z-00000000 --model"), ("/images/xyz", 404, "64 hex digits"), ("/images/" + "a" * 64, 404, "no such image"),
+    (REPORT, 404, "trueup report 20261101T000000Z-00000000 --model"), ("/images/xyz", 404, "64 hex digits"),
+    ("/images/" + "a" * 64, 404, "no such image"),
     ("/static/nothing.css", 404, "There is nothing here"), ("/login?labeler=%00", 422, "is not right"),
     ("/audit?day=2026-02-30", 422, "is not right"), ("/review?day=x", 422, "is not right")])
 def test_a_browser_gets_a_page_and_a_program_json(site, path, status, says):
