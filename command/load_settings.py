@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from command.explain_settings import LISTS, check_variables, explain
 from command.settings_file import parse_settings
 from contract.errors import UsageError, shorten
 from contract.policy import GatePolicy
@@ -36,10 +37,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"setting {key!r} (from {origins.get(key, 'the settings')}): {first['msg']}, "
-                         f"got {shorten(first['input'])}. `trueup config` lists all settings.") from None
+        raise explain(error, origins) from None
 
 
 def with_options(settings: Settings, **options: Any) -> Settings:
@@ -53,8 +51,7 @@ def with_options(settings: Settings, **options: Any) -> Settings:
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {shorten(first['input'])}.") from None
+        raise explain(error, origins) from None
 
 
 def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
@@ -82,7 +79,9 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _read_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
-    return [(key, _parse_value(env[variable])) for key, variable in _list_variables() if variable in env]
+    variables = dict(_list_variables())
+    check_variables((name for name in env if name not in NOT_SETTINGS), variables.values(), ENV_PREFIX)
+    return [(key, _parse_value(env[variable])) for key, variable in variables.items() if variable in env]
 
 
 def _list_variables() -> Iterator[tuple[str, str]]:
@@ -116,11 +115,10 @@ def _parse_value(text: str) -> Any:
 def _put(merged: dict[str, Any], key: str, value: Any) -> None:
     section, _, inner = key.partition(".")
     if section == "origins":
-        raise UsageError("setting 'origins': there is no such setting. `trueup config` lists all settings.")
+        raise UsageError(f"setting 'origins': there is no such setting. {LISTS}")
     if not inner:
         merged[section] = value
         return
     if not isinstance(merged.setdefault(section, {}), dict):
-        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shorten(merged[section])}. "
-                         f"`trueup config` lists all settings.")
+        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shorten(merged[section])}. {LISTS}")
     merged[section][inner] = value
