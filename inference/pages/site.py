@@ -42,9 +42,9 @@ HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", 
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
-# Address, name, and the role that it needs.
+# Address, name, and the role that it needs, or the roles of which one will do.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"))
+              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"), ("/docs", "API", "predict label"))
 
 
 class Service(Protocol):
@@ -151,7 +151,8 @@ class Site:
 
 def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
     """Lists the pages that a caller may open, as (address, name); all of them for somebody not known yet."""
-    return [(address, name) for address, name, role in NAVIGATION if caller is None or caller.may(role)]
+    return [(address, name) for address, name, roles in NAVIGATION
+            if caller is None or any(caller.may(role) for role in roles.split())]
 
 
 def shows_page(request: Request) -> bool:
