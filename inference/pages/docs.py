@@ -52,7 +52,8 @@ def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str
                    "summary": operation.get("summary", ""), "needs_key": bool(operation.get("security")),
                    "parameters": list(map(_describe_parameter, operation.get("parameters", ()))),
                    "bodies": list(operation.get("requestBody", {}).get("content", ())),
-                   "body": _write_body(operation), "takes_file": "image/jpeg" in operation.get("requestBody", {}).get("content", {}),
+                   "body": _write_body(operation),
+                   "takes_file": "image/jpeg" in operation.get("requestBody", {}).get("content", {}),
                    "curls": list(_make_curls(method, address + path, operation)),
                    "answers": [_describe_answer(status, answer) for status, answer in operation["responses"].items()]}
 

@@ -107,6 +107,8 @@ async def find_caller(request: Request, status: int) -> Caller | None:
 def show_problem(site: Site, request: Request, caller: Caller | None, status: int, code: str, message: str,
                  headers: Mapping[str, str]) -> Response:
     """Shows a problem as a page."""
+    if message == f"{HTTPStatus(status).phrase}.":  # of the framework; the headline says it better
+        message = ""
     title, advice = WORDS.get(status, (HTTPStatus(status).phrase, AGAIN))
     page = site.render(request, "problem.html", caller, status, title=title, message=write_sentence(message),
                        advice=ADVICE.get(code, advice), number=status, code=code,

@@ -44,7 +44,8 @@ STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 4
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs, or the roles of which one will do.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"), ("/docs", "API", "predict label"))
+              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"),
+              ("/docs", "API", "predict label"))
 
 
 class Service(Protocol):
