@@ -1,6 +1,6 @@
 # Everything runs inside .venv, without activation: `make -C path/to/trueup test` works from anywhere.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow soak bench lint docs screenshots lock jars clean
+.PHONY: help setup demo test test-slow soak bench notebooks lint docs screenshots lock jars clean
 PY := .venv/bin/python
 
 help:  ## this list
@@ -26,6 +26,9 @@ soak: setup  ## a recorded long run of the service under load
 
 bench: setup  ## the figures that the README quotes
 	@$(PY) -m benchmarks
+
+notebooks: setup  ## run the notebooks on a root made for it, and keep what they print and draw
+	@$(PY) -m tools.notebooks
 
 lint: setup  ## ruff over the whole tree, mypy over what ships
 	@$(PY) -m ruff check .

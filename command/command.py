@@ -7,6 +7,7 @@ on stdout.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
@@ -17,6 +18,9 @@ from typing import Any
 
 import click
 
+from command.examples import Command
+from command.interrupts import INTERRUPTED, end_started, heed_interrupts, was_interrupted
+from command.names import suggest
 from command.options import check_arguments
 from command.process import has_lost_its_reader
 from contract import jsonio
@@ -47,7 +51,7 @@ def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome
 
         for option in reversed(COMMON):
             wrapped = option(wrapped)
-        return click.command(name, **settings)(wrapped)
+        return click.command(name, cls=Command, **settings)(wrapped)
 
     return decorate
 
@@ -76,8 +80,13 @@ def emit(outcome: Outcome, as_json: bool) -> None:
 def run(command: click.Command, argv: Sequence[str] | None = None, prog_name: str | None = None) -> int:
     """Runs a command and returns its exit code; never raises for an error that Trueup raised on purpose."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _keep_document_alone(arguments):
-        return _run(command, arguments, prog_name)
+    with _keep_document_alone(arguments), heed_interrupts():
+        try:
+            return _run(command, arguments, prog_name)
+        except BaseException:  # whatever a library made of Ctrl-C
+            if not was_interrupted():
+                raise
+            return _say_interrupted(arguments)
 
 
 def _keep_document_alone(arguments: list[str]) -> AbstractContextManager[Any]:
@@ -94,11 +103,28 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         code = command.main(arguments, prog_name=prog_name, standalone_mode=False, help_option_names=["-h", "--help"])
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
+        _suggest_choice(error)
         return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
-    except click.Abort:
-        return _report_error(arguments, ERROR, "Interrupted", "interrupted.")
+    except click.Abort as error:
+        return _say_interrupted(arguments) if isinstance(error.__cause__, KeyboardInterrupt) else _report_error(
+            arguments, ERROR, "Interrupted", "interrupted.")  # nobody is there to answer a question
     except TrueupError as error:
+        if was_interrupted():
+            return _say_interrupted(arguments)
         return _report_error(arguments, error.exit_code, error.error_code, str(error))
+
+
+def _suggest_choice(error: click.ClickException) -> None:
+    """Adds the word that was probably meant where an option has few."""
+    if isinstance(error, click.BadParameter) and error.param is not None and isinstance(error.param.type, click.Choice):
+        given = re.match("'(.*)' is not one of", error.message)
+        if given:
+            error.message += suggest(given[1], map(str, error.param.type.choices))
+
+
+def _say_interrupted(argv: list[str]) -> int:
+    end_started()
+    return _report_error(argv, INTERRUPTED, "Interrupted", "interrupted.")
 
 
 def _report_error(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:

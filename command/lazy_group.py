@@ -3,7 +3,6 @@
 `--help` and a mistyped word import nothing, because the group knows the name and the help line of every command.
 """
 
-import difflib
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -11,18 +10,22 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from command.groups import Group
 from command.verb import Verb
-from contract.errors import TrueupError, UsageError
+from contract.errors import TrueupError
 
 # Our own packages: any other module that is missing at import belongs to an extra that was not installed.
 OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training")
+# Groups that no module makes.
+GROUP_LINES = {"import": "Bring in what others wrote: labels, predictions, pictures by class folder.",
+               "review": "Choose which pictures people are asked about, and measure who answers."}
 
 
 class PackageMissing(TrueupError):
     """A command needs a Python package that is not installed."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group of the commands that `verbs()` names; of a name with two words, the first is a group in this one."""
 
     def __init__(self, name: str, verbs: Callable[[], dict[str, Verb]], **settings: Any) -> None:
@@ -39,20 +42,7 @@ class LazyGroup(click.Group):
         if cmd_name in verbs:
             return load(f"{ctx.command_path} {cmd_name}", verbs[cmd_name])
         inner = {name.removeprefix(f"{cmd_name} "): verb for name, verb in verbs.items() if name.startswith(f"{cmd_name} ")}
-        return LazyGroup(cmd_name, lambda: inner) if inner else None
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command that the first word names. Raises UsageError with the word that was probably meant."""
-        words = self.list_commands(ctx)
-        if args[0] in words:
-            return super().resolve_command(ctx, args)
-        path = ctx.command_path
-        near = difflib.get_close_matches(args[0], words, 1)
-        hint = f" Did you mean `{path} {near[0]}`?" if near else ""
-        if not near and ctx.parent:
-            below = path.partition(" ")[2]
-            hint = f" There are: {', '.join(f'{below} {word}' for word in words)}."
-        raise UsageError(f"there is no `{path} {args[0]}`.{hint} `{ctx.find_root().command_path} --help` lists all verbs.")
+        return LazyGroup(cmd_name, lambda: inner, help=GROUP_LINES.get(cmd_name)) if inner else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Returns the words that begin so, with their lines; click's own would import each command."""

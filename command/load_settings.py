@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from command.explain_settings import LISTS, check_variables, explain, show_input
 from command.settings_file import parse_settings
 from contract.errors import UsageError, shorten
 from contract.policy import GatePolicy
@@ -36,10 +37,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"setting {key!r} (from {origins.get(key, 'the settings')}): {first['msg']}, "
-                         f"got {_show_input(first)}. `trueup config` lists all settings.") from None
+        raise explain(error, origins) from None
 
 
 def with_options(settings: Settings, **options: Any) -> Settings:
@@ -53,15 +51,7 @@ def with_options(settings: Settings, **options: Any) -> Settings:
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {_show_input(first)}.") from None
-
-
-def _show_input(error: Mapping[str, Any]) -> str:
-    """Writes a value that was refused, unless it may be an address that is a secret, put where a reference belongs."""
-    if error["loc"][:1] == ("notify",) or (error["type"] == "extra_forbidden" and "://" in str(error["input"])):
-        return "another value (not shown: it may be a secret)"
-    return shorten(error["input"])
+        raise explain(error, origins) from None
 
 
 def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:
@@ -89,7 +79,9 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _read_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
-    return [(key, _parse_value(env[variable])) for key, variable in _list_variables() if variable in env]
+    variables = dict(_list_variables())
+    check_variables((name for name in env if name not in NOT_SETTINGS), variables.values(), ENV_PREFIX)
+    return [(key, _parse_value(env[variable])) for key, variable in variables.items() if variable in env]
 
 
 def _list_variables() -> Iterator[tuple[str, str]]:
@@ -123,12 +115,10 @@ def _parse_value(text: str) -> Any:
 def _put(merged: dict[str, Any], key: str, value: Any) -> None:
     section, _, inner = key.partition(".")
     if section == "origins":
-        raise UsageError("setting 'origins': there is no such setting. `trueup config` lists all settings.")
+        raise UsageError(f"setting 'origins': there is no such setting. {LISTS}")
     if not inner:
         merged[section] = value
         return
     if not isinstance(merged.setdefault(section, {}), dict):
-        shown = _show_input({"loc": (section,), "type": "extra_forbidden", "input": merged[section]})
-        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shown}. "
-                         f"`trueup config` lists all settings.")
+        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {show_input(section, merged[section])}. {LISTS}")
     merged[section][inner] = value

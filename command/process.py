@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from command.interrupts import INTERRUPTED
 from contract.errors import DONE, ERROR
-
-INTERRUPTED = 130  # as shells say it of a process that Ctrl-C ended
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:
@@ -33,9 +32,9 @@ def end_with(main: Callable[[], int]) -> NoReturn:
     except SystemExit as error:
         code = DONE if error.code is None else error.code if isinstance(error.code, int) else ERROR
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # outside of any command
         code = INTERRUPTED
-        raise
+        print("error: interrupted.", file=sys.stderr)
     except BrokenPipeError:
         if not has_lost_its_reader():
             raise

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.groups import Group
 from command.load_settings import with_options
 from command.options import MOST
 from command.process import end_with
@@ -32,7 +33,7 @@ MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group("emr")
+@click.group("emr", cls=Group)
 def group() -> None:
     """The loop on Amazon EMR."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from contract import clock
@@ -20,13 +20,30 @@ ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
               "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}]}
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
+MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "network": "resnet18", "classes": ["0", "1"],
+                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…",
+                      "refused": {"version": "2", "reason": "its weights do not match its card"}}]}
+FIGURES = """trueup_predictions_total{model="digits",version="1"} 1280.0
+trueup_live_version{model="digits"} 1.0
+trueup_outbox_rows 12.0"""
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-ERROR = {"description": "Refused", "content": {"application/json": {
-    "schema": {"type": "object", "required": ["error"], "properties": {"error": {
-        "type": "object", "required": ["code", "message"],
-        "properties": {"code": {"type": "string"}, "message": {"type": "string"}}}}},
-    "example": {"error": {"code": "bad_image", "message": "expected a JPEG, PNG or WebP image, got 3 bytes …"}}}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": ERROR, "5XX": ERROR}
+ERROR = {"type": "object", "required": ["error"], "properties": {"error": {
+    "type": "object", "required": ["code", "message"],
+    "properties": {"code": {"type": "string"}, "message": {"type": "string"}}}}}
+
+
+def document_refusals(code: str, message: str) -> dict[int | str, dict[str, Any]]:
+    """Documents what a route refuses, by one example of its own; and that it may not be able to answer."""
+    found = {"4XX": ("Refused", code, message),
+             "5XX": ("Not now", "store_unavailable", "the store does not answer. Try again later.")}
+    return {status: {"description": description, "content": {"application/json": {
+        "schema": ERROR, "example": {"error": {"code": said, "message": text}}}}}
+        for status, (description, said, text) in found.items()}
+
+
+NO_PICTURE = document_refusals("bad_image", "expected a JPEG, PNG or WebP image, got 3 bytes …")
+NO_LABELS = document_refusals("bad_labels", 'expected one label, or {"labels": [...]} with 1 to 10,000.')
+NO_KEY = document_refusals("unauthorized", "expected `Authorization: Bearer <key>`, with a key of any role.")
 PREDICT_DOC = {
     "parameters": [
         {"name": "X-Request-Id", "in": "header", "schema": {"type": "string", "maxLength": 200},
@@ -60,7 +77,7 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
     router, gauges = APIRouter(), Gauges(service, keyring)
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=PREDICT_DOC,
-                 responses={200: document_example(PREDICTION, "Durable"), **REFUSALS})
+                 responses={200: document_example(PREDICTION, "Durable"), **NO_PICTURE})
     async def predict(
         request: Request,
         caller: Annotated[Caller, Depends(require("predict"))],
@@ -76,14 +93,15 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
                                          request_id=request_id, attributes=attributes, top_k=top_k)
 
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
-                 responses={201: document_example({"label_ids": [ID]}, "Durable"), **REFUSALS})
+                 responses={201: document_example({"label_ids": [ID]}, "Durable"), **NO_LABELS})
     async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
         judgements = _read_judgements(await upload.read_json_body(request))
         kept = {"label_ids": await service.label(judgements, caller=caller)}
         notice = explain_labelers(judgements, caller)
         return kept | {"notice": notice} if notice else kept
 
-    @router.get("/v1/models", summary="What is served", responses=REFUSALS)
+    @router.get("/v1/models", summary="What is served", openapi_extra={"security": [{"HTTPBearer": []}]},
+                responses={200: document_example(MODELS, "Each model, and its version that answers"), **NO_KEY})
     async def models(request: Request) -> dict[str, Any]:
         if await identify(request) is None:
             raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>`, with a key of any role.",
@@ -92,7 +110,8 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
                            for live in service.models.values()]}
 
     @router.head("/health/live", include_in_schema=False)  # how many load balancers ask
-    @router.get("/health/live", summary="The process answers")
+    @router.get("/health/live", summary="The process answers",
+                responses={200: document_example({"live": True, "at": "2026-11-20T08:00:00.000000Z"}, "It does")})
     async def alive() -> dict[str, Any]:
         return {"live": True, "at": clock.iso(clock.now())}
 
@@ -102,7 +121,8 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
         good, document = describe_readiness(service, keyring)
         return JSONResponse(document, 200 if good else 503)
 
-    @router.get("/metrics", include_in_schema=False)
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse,
+                responses={200: {"description": "One figure a line", "content": {"text/plain": {"example": FIGURES}}}})
     async def metrics() -> Response:
         await gauges.measure()
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -47,12 +47,8 @@ def create_app(service: Service, keyring: Keys) -> FastAPI:
                   description="Predictions of a watched image classifier, and what people say of them.")
     app.state.cors_origins = tuple(service.settings.serve.cors_origins)
     install(app, keyring)
-    app.add_exception_handler(RequestValidationError, answer_invalid)
-    app.add_exception_handler(HTTPException, answer_refused)
-    app.add_exception_handler(TrueupError, answer_failed)
-    app.add_exception_handler(Exception, answer_broken)
     app.include_router(api.make_router(service, keyring))
-    add_pages(app, service, keyring, service.settings.serve.open_batches)
+    add_pages(app, service, keyring, service.settings.serve.open_batches, PROBLEMS)
     app.add_middleware(BodyLimits, serve=service.settings.serve)
     app.add_middleware(RequestCounter, metrics=service.metrics)
     if app.state.cors_origins:
@@ -98,6 +94,8 @@ async def answer_broken(_: Request, error: Exception) -> JSONResponse:
     return answer_error(500, "internal", f"{type(error).__name__}: the service failed. Its log says where.")
 
 
+PROBLEMS = {RequestValidationError: answer_invalid, HTTPException: answer_refused, TrueupError: answer_failed,
+            Exception: answer_broken}
 HUNG_UP = 499  # what is counted for a caller who did not wait; nginx has the number
 
 

@@ -46,6 +46,8 @@ LARGEST_FORM = 1 << 20
 FORM = "application/x-www-form-urlencoded"
 # Where a request's scope has what its body holds (inference.body_limits).
 BODY = "trueup.body"
+# And who asked, once that is known.
+CALLER = "trueup.caller"
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
         if known is None:
             raise Refused(401, "unauthorized", "expected `Authorization: Bearer <key>` with a key that works. "
                           "Make one with `trueup keys add NAME --role ROLE`.", {"WWW-Authenticate": "Bearer"})
+        request.scope[CALLER] = known
         if not any(known.may(role) for role in roles):
             raise Refused(403, "forbidden", f"this needs the role {' or '.join(roles)}; the key {known.id} has: "
                           f"{', '.join(sorted(known.roles))}.")

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from html import escape
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # A name or an IPv4 address, or an IPv6 address in brackets; then a port. Whatever else it was, addresses made of it fail later.
 HOST = re.compile(r"(?P<name>[A-Za-z0-9._~%-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?")
+
+PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
 
 
 class HostCheck:
@@ -29,6 +32,8 @@ class HostCheck:
         if scope["type"] != "http" or (problem := self.explain(Headers(scope=scope).getlist("host"))) is None:
             return await self.app(scope, receive, send)
         status, code, message = problem
+        if "text/html" in Headers(scope=scope).get("accept", "") and self.allowed:
+            return await HTMLResponse(_make_page(message, scope), status, PAGE_HEADERS)(scope, receive, send)
         return await JSONResponse({"error": {"code": code, "message": message}}, status)(scope, receive, send)
 
     def explain(self, hosts: list[str]) -> tuple[int, str, str] | None:
@@ -40,3 +45,12 @@ class HostCheck:
             return None
         return 421, "not_local", (f"this service runs without keys, and answers only for {', '.join(sorted(self.allowed))}: got "
                                   f"{ascii(hosts[0] if hosts else None)[:80]}. Use one of those, or serve with keys.")
+
+
+def _make_page(message: str, scope: Scope) -> str:
+    """Makes the page for a person who used another name of this machine; under that name no style would be answered, either."""
+    port = (scope.get("server") or ("", 80))[1] or 80
+    home = f"http://127.0.0.1:{port}/"
+    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Another address · Trueup</title></head>'
+            f"<body><main><h1>Trueup has another address</h1><p>{escape(message[:1].upper() + message[1:])}</p>"
+            f'<p><a href="{home}">Open {home}</a></p></main></body></html>')

@@ -17,6 +17,7 @@ from dataclasses import replace
 import click
 
 from command.command import Outcome, run, stage_command
+from command.groups import Group
 from command.options import FiniteRange
 from command.process import end_with
 from contract import clock, layout
@@ -271,7 +272,7 @@ def _now() -> str:
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def group() -> None:
     """Keys for the HTTP interface: who may predict, label, read, administrate."""
 

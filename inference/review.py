@@ -10,6 +10,7 @@ from datetime import timedelta
 import click
 
 from command.command import Outcome, run, stage_command
+from command.groups import Group
 from command.options import MOST, FiniteRange
 from command.process import end_with
 from contract import clock, layout, samples
@@ -21,7 +22,7 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 
 
-@click.group("review")
+@click.group("review", cls=Group)
 def group() -> None:
     """Which predictions people are asked about."""
 

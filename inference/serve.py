@@ -1,6 +1,7 @@
 """Answers predictions over HTTP and logs them: `trueup serve --model M`, or `python -m inference.serve --model M`.
 
-Logs JSON lines on stderr. SIGTERM or Ctrl-C: answers what it accepted, ships the outbox, exits with 0; within
+Logs JSON lines on stderr; on a terminal, lines for people after the address and the first administrator's link. SIGTERM or
+Ctrl-C: answers what it accepted, ships the outbox, exits with 0; within
 `serve.deadline_seconds` + `serve.stop_seconds` + 10 s, whatever hangs.
 """
 
@@ -21,6 +22,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.log_lines import wants_text
 from command.process import end_with
 from contract import jsonio, layout
 from contract.errors import UsageError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 # Beside what requests and shipping may take when the service stops.
 END_S = 10.0
+INVITE_S = 5.0  # so long a person waits for the store to say whether there are keys
 
 
 @stage_command("serve")
@@ -54,8 +57,11 @@ END_S = 10.0
               "shipped to its copy, the root (docs/restore.md).")
 @click.option("--no-auth", is_flag=True, help="Development only, loopback only: every caller may do everything.")
 @click.option("--ready-file", type=click.Path(dir_okay=False), help='Where {"url", "pid"} is written once it answers.')
+@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto", show_default=True,
+              help="Log lines for people or for programs; auto: for people on a terminal.")
 def command(settings: Settings, models: tuple[str, ...], host: str | None, port: int | None, outbox: str | None,
-            restored_from: str | None, no_auth: bool, ready_file: str | None) -> Outcome:
+            restored_from: str | None, no_auth: bool, ready_file: str | None,
+            log_format: str) -> Outcome:
     """Serves models over HTTP, logs predictions and labels into the root, follows new live versions."""
     settings = with_options(settings, serve__host=host, serve__port=port, serve__outbox=outbox)
     names = list(dict.fromkeys(models)) or [settings.need_model()]
@@ -64,15 +70,16 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
     if no_auth and settings.serve.host not in LOOPBACK:
         raise UsageError(f"--no-auth is for development on this machine: expected a loopback host such as 127.0.0.1, "
                          f"got {settings.serve.host!r}. Make keys with `trueup keys add` and leave --no-auth out.")
-    log_to_stderr()
-    serve(settings, names, no_auth, Path(ready_file) if ready_file else None, restored_from)
+    as_text = wants_text(log_format, sys.stderr)
+    log_to_stderr(as_text)
+    serve(settings, names, no_auth, Path(ready_file) if ready_file else None, restored_from, as_text)
     _start_timer(END_S)  # this command is the process, and Python waits for threads that decode a picture
     return Outcome(document={"stopped": True})
 
 
 def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_file: Path | None = None,
-          restored_from: str | None = None) -> None:
-    """Serves until SIGTERM or SIGINT."""
+          restored_from: str | None = None, as_text: bool = False) -> None:
+    """Serves until SIGTERM or SIGINT. `as_text`: begins with the address, in words."""
     from inference.app import create_app
     from inference.live import require_published
     from inference.outbox.outbox import Outbox
@@ -94,8 +101,11 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
     except BaseException:
         outbox.close()
         raise
+    if as_text:
+        welcome(_make_url(listener), models, keyring)
     _log_start(settings, service, no_auth)
-    _run_server(create_app(service, keyring), listener, settings, outbox, lambda url: _announce(url, keyring, ready_file))
+    _run_server(create_app(service, keyring), listener, settings, outbox,
+                lambda url: _announce(url, keyring, ready_file, invite=not as_text))
 
 
 def find_outbox_folder(settings: Settings) -> Path:
@@ -146,9 +156,25 @@ def _log_start(settings: Settings, service: Service, no_auth: bool) -> None:
         log_event("the clock is shifted", level=30, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
 
 
-def _announce(url: str, keyring: Keys, ready_file: Path | None) -> None:
+def welcome(url: str, models: Sequence[str], keyring: Keys) -> None:
+    """Prints where the service is, and for whom, before the first log line; callers who come before it is ready wait."""
+    lines = [f"Trueup serves {', '.join(models)}", "", f"  {url}"]
+    if isinstance(keyring, NoAuth):
+        lines += ["  Without keys: whoever is at this machine may do everything. For development only."]
+    else:
+        try:
+            token = DaemonPool(1, "invitation").submit(keyring.invite).result(INVITE_S)
+            lines += [f"  {url}/login?invite={token}", "  No keys yet: this second link makes the first administrator, "
+                      "once, within a day."] if token else ["  Log in with a key; `trueup keys add NAME --role ROLE` makes one."]
+        except Exception as error:  # the service answers all the same
+            lines += [f"  Whether there are keys is not known: {type(error).__name__}: {error}"]
+    lines += ["", "  Ctrl-C stops it, and ships what waits. Times below are UTC.", ""]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _announce(url: str, keyring: Keys, ready_file: Path | None, invite: bool = True) -> None:
     log_event("listening", url=url)
-    if not isinstance(keyring, NoAuth):
+    if invite and not isinstance(keyring, NoAuth):
         DaemonPool(1, "invitation").submit(_invite, url, keyring)  # it reads the store, and requests come already
     if ready_file:
         aside = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")

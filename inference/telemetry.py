@@ -1,4 +1,4 @@
-"""What the service tells its operators: JSON log lines on stderr, and Prometheus metrics at /metrics."""
+"""What the service tells its operators: log lines on stderr, and Prometheus metrics at /metrics."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from command.log_lines import HumanLines, wants_colours
 from contract import clock
 from inference.monitoring.predicted import PredictedMetrics
 
@@ -30,10 +31,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log_to_stderr() -> None:
-    """Turns everything that this process logs into JSON lines on stderr."""
+def log_to_stderr(as_text: bool = False) -> None:
+    """Turns everything that this process logs into lines on stderr: JSON, or `as_text` for a person."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(HumanLines(wants_colours(sys.stderr)) if as_text else JsonLines())
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING if as_text else logging.INFO)  # we say the same in words
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.captureWarnings(True)
 

@@ -25,6 +25,7 @@ from contract.errors import DONE, ERROR, Mismatch, UsageError
 from contract.settings import CompactSettings, Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.compacting.folder import Done, Folder
 
 TABLES = (layout.PREDICTIONS, layout.LABELS)
@@ -82,15 +83,15 @@ def lines(document: dict[str, Any]) -> list[str]:
     """What was done, for people."""
     said = [line for one in document["done"] for line in _say(one, document["dry_run"])]
     said += [f"{one['table']} of {one['day']}: {one['error']}" for one in document["failed"]]
-    return said or [f"Nothing to put together on {document['days']} days."]
+    return said or [f"Nothing to put together on {write_count(document['days'], 'day')}."]
 
 
 def _say(one: dict[str, Any], dry_run: bool) -> list[str]:
     where, would = f"{one['table']} of {one['day']}:", "would be " if dry_run else ""
     said = []
     if one["packed"]:
-        into = f" into {one['into']}, {one['rows']:,} rows" if one["into"] else ""
-        said.append(f"{where} {one['packed']} files {would}put together{into}")
+        into = f" into {one['into']}, {write_count(one['rows'], 'row')}" if one["into"] else ""
+        said.append(f"{where} {write_count(one['packed'], 'file')} {would}put together{into}")
     if one["shown"]:
         said.append(f"{where} {one['shown']} packed files {would}shown to other programs instead of what they stand for")
     if one["removed"]:

@@ -24,6 +24,7 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.engines.question import Question, convert_settings, parse_role
 from jvm import spark_conf as spark_settings
 
@@ -87,9 +88,9 @@ def document(made: Manifest) -> dict[str, Any]:
 def text(made: Manifest) -> str:
     """The same for people."""
     rows = ", ".join(f"{made.rows[split]} {split}" for split in SPLITS)
-    lines = [f"dataset {made.dataset}: {rows} rows of {len(made.classes)} classes; "
+    lines = [f"dataset {made.dataset}: {rows} rows of {write_count(len(made.classes), 'class')}; "
              f"{sum(made.replayed.values())} of them from dataset {made.parent}" if made.parent else
-             f"dataset {made.dataset}: {rows} rows of {len(made.classes)} classes"]
+             f"dataset {made.dataset}: {rows} rows of {write_count(len(made.classes), 'class')}"]
     lines += [f"  left out: {n} x {reason}" for reason, n in made.left_out.items()]
     return "\n".join([*lines, f"  {layout.manifest(made.dataset)}"])
 
@@ -100,7 +101,7 @@ def _export(settings: Settings, dataset: str | None, folder: Path | None) -> Out
     storage = open_root(settings.need_root())
     count = export(storage, manifest.load(storage, dataset), folder)
     return Outcome(document={"dataset": dataset, "folder": str(folder), "images": count},
-                   text=f"{count} images under {folder}/<split>/<label>/")
+                   text=f"{write_count(count, 'image')} under {folder}/<split>/<label>/")
 
 
 def export(storage: Storage, made: Manifest, folder: Path) -> int:

@@ -27,6 +27,7 @@ from contract.rows.listing import list_day
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.evaluation_request import Request, request_of
 from jobs.expiring import pictures, rows
 from jobs.expiring.rows import Stays
@@ -112,9 +113,10 @@ def make_requests(storage: Storage, settings: Settings, day: str) -> Iterator[Re
 def lines(document: dict[str, Any]) -> list[str]:
     """What went, for people."""
     would = "would go" if document["dry_run"] else "went"
-    said = [f"{day}: {n:,} pictures {would}" + (f", {kept:,} are needed and stay" if (kept := document["kept"][day]) else "")
+    said = [f"{day}: {write_count(n, 'picture')} {would}"
+             + (f", {kept:,} are needed and stay" if (kept := document["kept"][day]) else "")
             for day, n in document["pictures"].items() if n or document["kept"][day]]
-    said += [f"{day}: {n:,} files of rows {would}; its counts stay" for day, n in document["files"].items() if n]
+    said += [f"{day}: {write_count(n, 'file')} of rows {would}; its counts stay" for day, n in document["files"].items() if n]
     said += [f"{key} came after the rows of its day expired: it stays, and is not counted" for key in document["late"]]
     said += [f"{day}: its rows stay: {why}" for day, why in document["stays"].items()]
     if not any(document["retention"].values()):

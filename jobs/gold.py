@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from command.command import Outcome, run, stage_command
+from command.groups import Group
 from command.load_settings import with_options
 from command.terminal import align
 from contract import clock, ids
@@ -30,7 +31,7 @@ BY = click.option("--by", default=getpass.getuser, help="Who says so. [default: 
 REASON = click.option("--reason", default="", help="How it is known; kept with the answer.")
 
 
-@click.group("gold")
+@click.group("gold", cls=Group)
 def group() -> None:
     """Known answers that measure the people who label."""
 

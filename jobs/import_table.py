@@ -29,6 +29,7 @@ from contract.rows.listing import was_packed
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
+from contract.texts.figures import write_count
 from jobs.imports import rows as import_rows
 from jobs.imports.foreign import formats
 from jobs.imports.found import Asked, Found
@@ -153,7 +154,8 @@ def describe(table: str, done: Mapping[str, Any]) -> str:
     lines += [f"not imported: {entry['error']}" for entry in done.get("failed", ())]
     if "taken" in done:
         lines.append(f"{done['taken']:,} new files, {done['known']:,} imported before, {len(done['failed']):,} not imported")
-    return "\n".join([*lines, f"{done['rows']:,} {table} in {len(done['files'])} files; {len(done['bad'])} rows left out"])
+    rows, files = write_count(done["rows"], table.removesuffix("s")), write_count(len(done["files"]), "file")
+    return "\n".join([*lines, f"{rows} in {files}; {write_count(len(done['bad']), 'row')} left out"])
 
 
 OPTIONS: dict[str, list[Callable[[Any], Any]]] = {

@@ -9,7 +9,10 @@ has options of its own (training/fit/launch.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from contract.errors import UsageError
@@ -89,7 +92,23 @@ def _start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> Spar
     builder = SparkSession.builder.appName(name)
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    if is_submitted():
+        return builder.getOrCreate()
+    with _keep_handler():
+        return builder.getOrCreate()
+
+
+@contextmanager
+def _keep_handler() -> Iterator[None]:
+    """Takes back what Spark wants to be done at Ctrl-C: it asks Java to cancel the jobs in the middle of another question."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _local_settings() -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
+from command.first_steps import FIRST_STEPS
 from command.process import end_with
 from command.verb import Verb
 from contract.errors import DONE, USAGE
@@ -89,6 +90,7 @@ def write_help() -> str:
     for title, group in GROUPS.items():
         listed = [f"  {name:<20}{verb.line}" for name, verb in group.items() if name in verbs]
         lines += ["", f"{title}:", *listed] if listed else []
+    lines += ["", "Examples:", *(f"  {line}" for line in FIRST_STEPS)]
     lines += ["", "Every verb takes --root (or TRUEUP_ROOT), --config, --set KEY=VALUE and --json.",
               "Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4 cannot tell."]
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.groups import Group
 from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
@@ -41,7 +42,7 @@ UNTRIED = click.option("--untried", is_flag=True, help="Do not ask the version f
                        "network. What does not answer is then live.")
 
 
-@click.group("model")
+@click.group("model", cls=Group)
 def group() -> None:
     """Look at models and versions, and change what is live."""
 
@@ -139,7 +140,8 @@ def delete_command(settings: Settings, model: str | None, version: str, by: str,
 @stage_command("override")
 @MODEL
 @BY
-@click.option("--gate", required=True, type=click.Choice(GATES), help="The gate that passes until then.")
+@click.option("--gate", required=True, type=click.Choice(GATES), metavar="GATE",
+              help=f"The gate that passes until then: {', '.join(GATES)}.")
 @click.option("--reason", required=True, help="Why, for the history.")
 @click.option("--until", metavar="T", help="A moment or a day (its end), UTC; then the gate decides again.")
 @click.option("--withdraw", is_flag=True, help="Take back what holds now: the gate decides again at once.")

@@ -21,6 +21,7 @@ from contract.runs import Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from pipeline.gates.verdicts import STALE, UNDECIDED
 
 
@@ -87,7 +88,8 @@ def write_text(document: dict[str, Any]) -> str:
     sentences += [f"{m['model']}: no verdict by today's rules: {m['other_rules']}" for m in document["models"]
                   if m["other_rules"]]
     damaged = [f"{m['model']}: cannot be read: {text}" for m in document["models"] for text in m["damaged"]]
-    head = f"{document['root']}: {document['prediction_days']} prediction days, newest {document['newest_prediction_day'] or '-'}"
+    days = write_count(document["prediction_days"], "prediction day")
+    head = f"{document['root']}: {days}, newest {document['newest_prediction_day'] or '-'}"
     return "\n".join([escape(head), "", align(("model", "live", "verdict", "run", "held by"), rows),
                       *([""] if sentences or damaged else []), *map(escape, sentences + damaged)])
 

@@ -29,7 +29,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from contract.texts.figures import write_percent
+from contract.texts.figures import write_count, write_percent
 from jvm.spark_conf import collect_conf
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
@@ -185,8 +185,9 @@ def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]]) -> str
     """What the version was made from, for a person."""
     begun = (f"fine-tuned from version {job.parent}" if job.parent else
              f"{job.network} fine-tuned from weights brought" if job.start else f"{job.network} trained from nothing")
-    return (f"{begun} on dataset {made.dataset} ({made.rows['train']} training rows of {len(job.classes)} classes), "
-            f"{len(history)} epochs on {job.ranks} rank{'s' if job.ranks > 1 else ''}")
+    return (f"{begun} on dataset {made.dataset} ({write_count(made.rows['train'], 'training row')} of "
+            f"{write_count(len(job.classes), 'class')}), {write_count(len(history), 'epoch')} on "
+            f"{write_count(job.ranks, 'rank')}")
 
 
 def document(card: Card) -> dict[str, Any]:

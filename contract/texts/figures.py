@@ -71,6 +71,11 @@ def write_number(value: float | None, places: int = 0) -> str:
     return NOTHING if value is None else f"{value:,.{places}f}"
 
 
+def write_count(n: int, noun: str) -> str:
+    """Writes how many of something there are, `1 epoch`, `1,043 rows`; `noun`: of one, and it takes an s (`class` an es)."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def write_moment(text: str) -> str:
     """Writes 2026-11-21T08:00:00.000000Z as people do, to the minute: `2026-11-21 08:00 UTC`."""
     return f"{text[:10]} {text[11:16]} UTC"

@@ -13,9 +13,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from contract import clock, ids
+from inference.api import ID
+from inference.pages.problems import find_caller
 from inference.pages.site import Site
 
 METHODS = ("get", "post")
+NOBODYS = bytes(10)  # of an id that no prediction has
 
 
 def make_router(site: Site) -> APIRouter:
@@ -25,11 +29,18 @@ def make_router(site: Site) -> APIRouter:
     @router.get("/docs")
     async def docs(request: Request) -> Response:
         address = str(request.base_url).rstrip("/")
-        document = request.app.openapi()
-        return site.render(request, "docs.html", None, info=document["info"], address=address,
+        document = renew_examples(request.app.openapi())
+        caller = await find_caller(request, 200)
+        return site.render(request, "docs.html", caller, info=document["info"], address=address,
                            operations=list(list_operations(document, address)))
 
     return router
+
+
+def renew_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """Puts an id of today in place of the examples': one that is a year old is refused."""
+    today: dict[str, Any] = json.loads(json.dumps(document).replace(ID, ids.uuid7(clock.now(), NOBODYS)))
+    return today
 
 
 def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str, Any]]:
@@ -41,8 +52,17 @@ def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str
                    "summary": operation.get("summary", ""), "needs_key": bool(operation.get("security")),
                    "parameters": list(map(_describe_parameter, operation.get("parameters", ()))),
                    "bodies": list(operation.get("requestBody", {}).get("content", ())),
+                   "body": _write_body(operation),
+                   "takes_file": "image/jpeg" in operation.get("requestBody", {}).get("content", {}),
                    "curls": list(_make_curls(method, address + path, operation)),
                    "answers": [_describe_answer(status, answer) for status, answer in operation["responses"].items()]}
+
+
+def _write_body(operation: dict[str, Any]) -> str:
+    """Writes the first example of a JSON body, for the form in which it can be tried; empty where none is taken."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    first = next(iter(content.get("examples", {}).values()), {})
+    return json.dumps(first["value"], indent=1, ensure_ascii=False) if first else ""
 
 
 def _describe_parameter(parameter: dict[str, Any]) -> dict[str, str]:
@@ -71,7 +91,9 @@ def _make_curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[st
 
 
 def _describe_answer(status: str, answer: dict[str, Any]) -> dict[str, str]:
-    content = answer.get("content", {}).get("application/json", {})
+    content = answer.get("content", {})
+    text = content.get("text/plain", {}).get("example", "")
+    content = content.get("application/json", {})
     name = answer.get("description") or (HTTPStatus(int(status)).phrase if status.isdigit() else "")
-    example = json.dumps(content["example"], indent=1, ensure_ascii=False) if "example" in content else ""
+    example = json.dumps(content["example"], indent=1, ensure_ascii=False) if "example" in content else text
     return {"status": status, "description": name, "example": example}

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from contract import layout
 from contract.documents.version_figures import Version
-from contract.errors import Mismatch, NotFound
+from contract.errors import Mismatch, NotFound, shorten
 from contract.evaluations import STALE, find_evaluation, find_other_rules, find_verdict, is_stale, say_stale
 from contract.registry import Registry
 from contract.report_script import csp_source
@@ -48,10 +48,20 @@ def make_router(site: Site) -> APIRouter:
         named = re.fullmatch(r"[\w.:+-]+", evaluation) and re.fullmatch(r"\w[\w.-]*", file) and ".." not in evaluation
         if not named or extension not in FILES:
             raise Refused(404, "no_report", "there is no such report.")
-        data = await run_in_thread(site.storage.read, layout.evaluation(model, evaluation) + file)
+        data = await run_in_thread(_read_file, site.storage, layout.evaluation(model, evaluation) + file)
+        if data is None:
+            raise Refused(404, "no_report", f"the evaluation {evaluation} of model {shorten(model)} has no {shorten(file)}. "
+                          f"Those that there are stand at /reports. To write one: trueup report {evaluation} --model MODEL.")
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
+
+
+def _read_file(storage: Storage, key: str) -> bytes | None:
+    try:
+        return storage.read(key)
+    except NotFound:
+        return None
 
 
 def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) -> dict[str, str]:

@@ -8,13 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract import errors, samples
@@ -22,11 +21,12 @@ from contract.registry import Registry, models
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_moment, write_number
-from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, answer_refusal, make_csrf_token
+from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Refused, make_csrf_token
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
 from inference.labelling.queue import HoldsItsShare, Queue
+from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
 
 P = ParamSpec("P")
@@ -42,9 +42,10 @@ HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", 
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
-# Address, name, and the role that it needs.
+# Address, name, and the role that it needs, or the roles of which one will do.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"))
+              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"),
+              ("/docs", "API", "predict label"))
 
 
 class Service(Protocol):
@@ -103,17 +104,6 @@ class Site:
             open_to_all=self.open_to_all, given_name=unquote(request.cookies.get(NAME_COOKIE, "")), **context)
         return HTMLResponse(text.encode("utf-8", "replace"), status, headers=HEADERS)
 
-    async def show_refusal(self, request: Request, error: Exception) -> Response:
-        """Shows a refusal as JSON to programs, as a page to people; the unknown are led to the login."""
-        assert isinstance(error, Refused)
-        if not wants_page(request):
-            return await answer_refusal(request, error)
-        if error.status == HTTPStatus.UNAUTHORIZED:
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/login?next={quote(here if request.method == 'GET' else '/', safe='')}", 303)
-        title = HTTPStatus(error.status).phrase
-        return self.render(request, "message.html", None, error.status, title=title, message=error.message)
-
     # -- what pages ask for -----------------------------------------------------------------------------------------
 
     def list_models(self) -> list[str]:
@@ -162,15 +152,8 @@ class Site:
 
 def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
     """Lists the pages that a caller may open, as (address, name); all of them for somebody not known yet."""
-    return [(address, name) for address, name, role in NAVIGATION if caller is None or caller.may(role)]
-
-
-def wants_page(request: Request) -> bool:
-    """Says whether a browser wants a page: programs ask for JSON, show a key, or call /v1/."""
-    wants_json = request.query_params.get("format") == "json" or "authorization" in request.headers
-    sends_json = request.headers.get("content-type", "").startswith("application/json")
-    accepts = "text/html" in request.headers.get("accept", "")
-    return accepts and not wants_json and not sends_json and not request.url.path.startswith("/v1/")
+    return [(address, name) for address, name, roles in NAVIGATION
+            if caller is None or any(caller.may(role) for role in roles.split())]
 
 
 def shows_page(request: Request) -> bool:

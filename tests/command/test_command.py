@@ -24,3 +24,13 @@ def test_what_is_said_is_kept_unless_it_would_get_into_the_document(submitted, o
         monkeypatch.setattr(sys, "__stdout__", sys.stdout)
     assert run(talkative, ["--json"]) == 0
     assert ("a rank was lost" in capsys.readouterr().err) == said
+
+
+def test_a_choice_that_is_mistyped_has_the_one_that_was_meant(capsys):
+    @click.command()
+    @click.option("--engine", type=click.Choice(["embedded", "spark", "mapreduce"]))
+    def command(engine):
+        """Does nothing."""
+
+    assert run(command, ["--engine", "sprk"]) == 2
+    assert "Did you mean 'spark'?" in capsys.readouterr().err

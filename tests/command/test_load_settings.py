@@ -1,8 +1,11 @@
 """Settings: file < environment < options, checked, frozen, each value with its origin."""
 
+from itertools import product
+
 import pytest
 from pydantic import ValidationError
 
+from command.explain_settings import list_names
 from command.load_settings import load, with_options
 from contract.errors import UsageError
 
@@ -35,16 +38,49 @@ def test_trueup_yaml_is_read_where_the_command_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("overrides", "message"), [
-    (["train.epochs=0"], r"setting 'train.epochs' \(from option\): .*greater than or equal to 1, got 0"),
-    (["train.epoch=3"], r"'train.epoch' \(from option\): Extra inputs are not permitted"),
-    (["trian.epochs=3"], "'trian' .*Extra inputs"),
+    (["train.epochs=0"], r"setting 'train.epochs' \(from option\): expected at least 1, got 0"),
+    (["train.epoch=3"], r"'train.epoch' \(from option\): there is no such setting. Did you mean 'train.epochs'\?"),
+    (["trian.epochs=3"], r"'trian' \(from option\): there is no such setting. Did you mean 'train'\?"),
+    (["epochs=3"], r"'epochs' .*Did you mean 'train.epochs'\?"),
+    (["xyzzy=3"], "'xyzzy' .*there is no such setting. `trueup config`"),
     (["gates.min_accuracy=1.5"], "less than 1, got 1.5. `trueup config` lists all settings"),
     (["train.epochs"], "expected KEY=VALUE"),
-    (["train.epochs=many"], "valid integer"),
+    (["train.epochs=many"], "expected a whole number, got 'many'"),
+    (["train.epochs=1.5"], "expected a whole number, got 1.5"),
+    (["train.lr=fast"], "expected a number, got 'fast'"),
+    (["serve.store_images=perhaps"], "expected true or false, got 'perhaps'"),
+    (["train.device=gpu"], "'train.device' .*expected auto, cpu or cuda, got 'gpu'"),
+    (["train.device=cudaa"], r"expected auto, cpu or cuda, got 'cudaa'. Did you mean 'cuda'\?"),
+    (["serve.cors_origins=x"], r"expected a list such as \[a, b\], got 'x'"),
+    (["evaluate.roles={x: y}"], "roles: x = 'y': expected another word"),
+    (["train=3"], "'train' .*expected `name: value` lines"),
 ])
 def test_a_wrong_setting_is_named_with_what_was_expected(overrides, message):
     with pytest.raises(UsageError, match=message):
         load(env={}, overrides=overrides)
+
+
+def test_a_typing_mistake_is_found_in_the_file_and_in_the_environment(tmp_path):
+    (tmp_path / "x.yaml").write_text("train: {epoch: 3}")
+    with pytest.raises(UsageError, match=r"'train.epoch' \(from .*x.yaml\): there .* Did you mean 'train.epochs'"):
+        load(path=str(tmp_path / "x.yaml"), env={})
+    with pytest.raises(UsageError, match="variable TRUEUP_TRAIN_EPOCH: there .* Did you mean 'TRUEUP_TRAIN_EPOCHS'"):
+        load(env={"TRUEUP_TRAIN_EPOCH": "3"})
+    with pytest.raises(UsageError, match="variable TRUEUP_MODLE: there is no such setting. Did you mean 'TRUEUP_MODEL'"):
+        load(env={"TRUEUP_MODLE": "digits"})
+    assert load(env={"TRUEUP_PEERS": "2", "TRUEUP_CLOCK_FILE": "x", "_TRUEUP_COMPLETE": "bash_source"}).origins == {}
+
+
+def test_every_message_names_what_was_expected_in_our_words():
+    """Whatever the type of a setting: nothing of pydantic's is passed on."""
+    refused = 0
+    for name, value in product(list_names(), ("{a: {b: [1]}}", "xyzzy")):
+        try:
+            load(env={}, overrides=[f"{name}={value}"])
+        except UsageError as error:
+            refused += 1
+            assert "something else" not in str(error) and "nput should" not in str(error), name
+    assert refused > 100
 
 
 def test_a_file_that_is_not_there_or_no_yaml_is_an_error(tmp_path):
@@ -65,7 +101,7 @@ def test_options_of_a_command_go_over_the_rest(file):
     found = with_options(load(path=file, env={}), model="cats", train__epochs=9, train__batch=None)
     assert (found.model, found.train.epochs, found.train.batch) == ("cats", 9, 32)
     assert (found.origins["train.epochs"], found.origins["train.lr"]) == ("option", file)
-    with pytest.raises(UsageError, match="train.epochs: .*got 0"):
+    with pytest.raises(UsageError, match="'train.epochs' .*got 0"):
         with_options(found, train__epochs=0)
 
 

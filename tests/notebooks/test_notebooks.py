@@ -1,5 +1,6 @@
 """The notebooks run on a small root and on the demo's, and can be read without running."""
 
+import ast
 import json
 import os
 import re
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UsageError
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
+from contract.stores.find_root import find_root
 from jobs import evaluate
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.test_architecture import PACKAGES
+from tools import notebooks
 
 HERE = Path(__file__).parents[2]
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
@@ -99,5 +103,58 @@ def test_it_runs_in_a_kernel_on_the_demos_root(path, root, monkeypatch):
     monkeypatch.setenv("TRUEUP_ROOT", str(HERE / "demo-root") if (HERE / "demo-root/evaluations").exists() else root)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(path, 4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(HERE / "notebooks")}}).execute()
     assert not any(out.output_type == "error" for cell in notebook.cells for out in cell.get("outputs", []))
+
+
+@pytest.fixture
+def no_data(tmp_path, monkeypatch):
+    """An evaluation of a window without a prediction, from the folder that `jupyter lab` opens notebooks in."""
+    root = make_root(f"file://{tmp_path}/root", right=3, n=4, day="2026-11-10")
+    assert evaluate.main(["--root", root, "--model", MODEL, "--from", "2026-10-01", "--to", "2026-10-02"]) == 0
+    monkeypatch.setenv("TRUEUP_ROOT", root)
+    monkeypatch.chdir(HERE / "notebooks")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_survives_an_evaluation_without_data(path, no_data, capsys):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    space = {}
+    for cell in cells(path, "code"):
+        exec(compile("".join(cell["source"]), path.name, "exec"), space)
+        space["plt"].close("all")
+    assert "Nothing is drawn below" in capsys.readouterr().out
+
+
+def test_the_demos_root_is_found_from_the_notebooks_folder_and_named_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRUEUP_ROOT", raising=False)
+    (tmp_path / "here/notebooks").mkdir(parents=True)
+    with pytest.raises(UsageError, match="expected TRUEUP_ROOT, or the folder demo-root in .*trueup demo"):
+        find_root(tmp_path / "here/notebooks")
+    open_root(str(tmp_path / "here/demo-root"), create=True)
+    assert find_root(tmp_path / "here/notebooks") == str(tmp_path / "here/demo-root")
+    monkeypatch.setenv("TRUEUP_ROOT", "s3://b")
+    assert find_root(tmp_path) == "s3://b"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_its_outputs_were_made_from_its_code(path):
+    notebook = json.loads(path.read_text())
+    assert notebook["metadata"]["trueup"] == {"made_by": "make notebooks", "sources": notebooks.hash_sources(notebook)}, (
+        "the outputs are of other code: run `make notebooks`")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_it_divides_no_counts_itself(path):
+    for cell in cells(path, "code"):
+        divided = [node for node in ast.walk(ast.parse("".join(cell["source"]))) if isinstance(node, ast.BinOp)
+                   and isinstance(node.op, ast.Div)]
+        assert [ast.unparse(node) for node in divided if ast.unparse(node) != "policy.false_alarms_per_year / 365"] == []
+
+
+@pytest.mark.slow("notebook")
+def test_their_outputs_are_what_they_print_today(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert notebooks.main(["--check"]) == 0

@@ -105,7 +105,7 @@ def test_a_label_whose_prediction_is_missing(turn, tmp_root):
 @pytest.mark.parametrize(("options", "message"), [
     (["--from", "yesterday"], "is no day: expected YYYY-MM-DD"),
     (["--from", "2026-11-12", "--to", "2026-11-10"], "expected the first day not to be after the last"),
-    (["--set", "gates.min_acuracy=0.5"], "Extra inputs are not permitted"),
+    (["--set", "gates.min_acuracy=0.5"], "Did you mean 'gates.min_accuracy'"),
 ])
 def test_wrong_usage(turn, tmp_root, options, message):
     make_root(tmp_root, right=120, n=200)

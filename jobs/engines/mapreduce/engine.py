@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from command.command import Outcome, run, stage_command
+from command.interrupts import shield_forks
 from command.process import end_with
 from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
@@ -65,7 +66,7 @@ def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question:
     arguments = [*_runner_arguments(runner, folder, mrjob_args), *_pass_store_on(storage), *mrjob_args,
                  *_question_arguments(question, folder)]
     job = MREvaluate([*arguments, *map(str, paths)])
-    with job.make_runner() as running:
+    with shield_forks(), job.make_runner() as running:
         running.run()
         yield from (line for _, line in job.parse_output(running.cat_output()))
 

@@ -7,6 +7,7 @@ import pytest
 from contract.texts.figures import (
     write_bound,
     write_change,
+    write_count,
     write_figure,
     write_interval,
     write_moment,
@@ -69,3 +70,10 @@ def test_figures_are_written_nowhere_else():
              for number, line in enumerate((ROOT / name).read_text().splitlines(), 1) if OTHER_WAYS.search(line)]
     assert not found, "\n".join(found)
     assert len(OTHER_WAYS.findall((ROOT / "jobs/reports/templates/report.html").read_text())) <= 4
+
+
+@pytest.mark.parametrize(("n", "noun", "text"), [
+    (1, "epoch", "1 epoch"), (2, "epoch", "2 epochs"), (0, "row", "0 rows"), (1043, "class", "1,043 classes"),
+    (1, "class", "1 class")])
+def test_one_of_something_is_singular(n, noun, text):
+    assert write_count(n, noun) == text

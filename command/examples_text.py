@@ -1,0 +1,229 @@
+"""The examples in the help of every command, as text, for command/examples.py; tests/command/test_examples.py reads each."""
+
+# A command, and under it what for and what is typed.
+TEXT = """
+demo
+    # the whole loop in the folder demo-root, then look at it
+    trueup demo
+    trueup serve --root demo-root --model digits --no-auth
+doctor
+    # is everything here that this root needs?
+    trueup doctor --root s3://bucket/prefix
+    # read every document and file of it, too
+    trueup doctor --root demo-root --contents
+serve
+    # answer on port 8080; the log begins with a link for the first administrator
+    trueup serve --root demo-root --model digits
+    # try it without keys, on a free port
+    trueup serve --root demo-root --model digits --no-auth --port 0
+    # two models for other machines, log lines for programs
+    trueup serve --root s3://bucket --model digits --model animals --host 0.0.0.0 --outbox /var/lib/trueup --log-format json
+evaluate
+    # the last 30 days
+    trueup evaluate --root demo-root --model digits
+    # November, counted by Spark
+    trueup evaluate --model digits --from 2026-11-01 --to 2026-11-30 --engine spark
+    # somebody else's files, slice by slice
+    trueup evaluate --model digits --predictions logs.csv --labels truth.csv --slice camera=attributes.camera
+gate
+    # does the live version still hold? exit code 0, 3 (no) or 4 (cannot tell)
+    trueup gate --root demo-root --model digits
+    # only look, decide nothing
+    trueup gate --model digits --dry-run
+dataset
+    # of what was labelled in November
+    trueup dataset --model digits --from 2026-11-01 --to 2026-11-30
+    # one folder a class, for another program
+    trueup dataset --model digits --imagefolder digits-november
+train
+    # a candidate from the live version
+    trueup train --model digits --dataset 26c0eab1ccb3389e
+    # a first version from torchvision's weights
+    trueup train --model digits --dataset 26c0eab1ccb3389e --parent none --network resnet18 --weights-name IMAGENET1K_V1
+assess
+    # version 3 against what is live, on the same pictures
+    trueup assess --model digits --candidate 3
+publish
+    # a network trained elsewhere, tried on pictures whose classes are known
+    trueup publish --model digits --network resnet18 --weights w.safetensors --classes classes.txt --check pictures --expect 0.9
+cycle
+    # today's turn of the loop, as a scheduler runs it
+    trueup cycle --root s3://bucket/prefix --model digits
+    # every stage on EMR
+    trueup cycle --model digits --runner emr
+score
+    # all new pictures of a folder
+    trueup score --root demo-root --model digits --images pictures
+    # those that a file lists, by version 2
+    trueup score --model digits --uris uris.txt --version 2
+report
+    # show the newest evaluation in the browser
+    trueup report --root demo-root --model digits --open
+    # its tables for a spreadsheet
+    trueup report --model digits --csv tables
+    # two of them side by side
+    trueup report 20261101T080000Z-0a1b2c3d 20261108T080000Z-4e5f6a7b --model digits
+model
+    # which models there are
+    trueup model list --root demo-root
+    # what is known of version 2
+    trueup model show 2 --model digits
+model approve
+    # make live what a cycle waits with
+    trueup model approve 3 --model digits
+model delete
+    # remove the weights of a version that failed
+    trueup model delete 3 --model digits --reason 'trained on wrong labels'
+model history
+    # who made what live, when and why
+    trueup model history --model digits
+model list
+    # every model under the root
+    trueup model list --root demo-root
+model override
+    # let the accuracy gate pass until the new camera is set up
+    trueup model override --model digits --gate accuracy --until 2026-12-24 --reason 'new camera'
+    # take that back
+    trueup model override --model digits --gate accuracy --withdraw --reason 'camera is set up'
+model promote
+    # make version 2 live
+    trueup model promote 2 --model digits --reason 'better on night pictures'
+model reserve
+    # after a restore: no number up to 7 is made again
+    trueup model reserve 7 --model digits
+model show
+    # the card of what is live
+    trueup model show --model digits
+    # of version 2
+    trueup model show 2 --model digits
+lineage
+    # what became of an answer
+    trueup lineage 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --day 2026-11-20
+    # what a version learnt from
+    trueup lineage --model digits --version 2
+rollback
+    # the version that was live before
+    trueup rollback --model digits --reason 'wrong at night'
+    # version 1, whatever came since
+    trueup rollback --model digits --to 1
+import
+    # truth that came later
+    trueup import labels truth.csv --root demo-root
+    # what another service answered
+    trueup import predictions log.jsonl --model digits
+    # one folder a class
+    trueup import images pictures --model digits
+import images
+    # pictures/cat/1.jpg, pictures/dog/2.jpg, …
+    trueup import images pictures --root demo-root --model animals
+import labels
+    # columns prediction_id and label
+    trueup import labels truth.csv --root demo-root
+    # of a file with names of its own
+    trueup import labels truth.jsonl --id-field request.id --label-path annotation.class
+import predictions
+    # the log of another service
+    trueup import predictions log.jsonl --root demo-root --model digits
+    # a CSV with semicolons, all of one day and version
+    trueup import predictions log.csv --delimiter ';' --model digits --model-version 4 --day 2026-11-20
+review
+    # ask people about 500 random pictures of yesterday
+    trueup review sample --model digits --items 500
+    # how well people answered what is known
+    trueup review gold report --model digits
+review sample
+    # a random tenth of a day, for an estimate
+    trueup review sample --model digits --day 2026-11-20 --kind audit --p 0.1
+    # the 200 that the model was least sure of
+    trueup review sample --model digits --kind review --items 200 --strategy uncertain-first
+review gold
+    # a picture whose class is certain
+    trueup review gold add --model digits --prediction 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --label 7
+    # who answers such pictures well
+    trueup review gold report --model digits
+review gold add
+    # one
+    trueup review gold add --model digits --prediction 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --label 7
+    # many, of a CSV with prediction_id and label
+    trueup review gold add known.csv --model digits
+review gold list
+    # what is known
+    trueup review gold list --model digits
+review gold remove
+    # it was not certain after all
+    trueup review gold remove --model digits --prediction 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+review gold report
+    # of November
+    trueup review gold report --model digits --from 2026-11-01 --to 2026-11-30
+restore
+    # what would come back of all that was deleted since then
+    trueup restore --root s3://bucket --since 2026-11-20T08:00:00Z --dry-run
+forget
+    # erase the picture of an answer, wherever it is
+    trueup forget 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --reason 'asked by letter'
+keys
+    # a key for somebody who labels
+    trueup keys add anna --role label --root demo-root
+    # who has one
+    trueup keys list
+keys add
+    # somebody who labels and looks at reports
+    trueup keys add anna --role label --role read
+    # a program, 50 requests a second at the most
+    trueup keys add gate-camera --role predict --rate 50
+keys list
+    # who has a key
+    trueup keys list --root demo-root
+keys revoke
+    # by its id, which `trueup keys list` shows
+    trueup keys revoke anna-3f2a1b
+emr
+    # what it would create and cost, without asking AWS
+    trueup emr plan --root s3://bucket/prefix --model digits
+    # make it, then count there
+    trueup emr deploy --root s3://bucket/prefix
+    trueup evaluate --root s3://bucket/prefix --model digits --runner emr
+emr deploy
+    # create or update the stack
+    trueup emr deploy --root s3://bucket/prefix
+emr destroy
+    # end all clusters and remove the stack; the bucket stays
+    trueup emr destroy --root s3://bucket/prefix
+emr plan
+    # for a million predictions a day
+    trueup emr plan --model digits --predictions-per-day 1000000
+emr policy
+    # what the one who deploys must be allowed to do
+    trueup emr policy --root s3://bucket/prefix
+emr rehearse
+    # the smallest turn on a real account, for 5 dollars at the most
+    trueup emr rehearse --root s3://bucket/rehearsal --ceiling 5
+emr run
+    # the stage train of an open run
+    trueup emr run --stage train --model digits -- --dataset 26c0eab1ccb3389e
+emr status
+    # the stack, and the clusters that cost something now
+    trueup emr status --root s3://bucket/prefix
+emr template
+    # the CloudFormation template, for somebody who reviews it
+    trueup emr template --root s3://bucket/prefix
+compact
+    # what would be done with days before November
+    trueup compact --root s3://bucket --before 2026-11-01 --dry-run
+expire
+    # what is older than the retention settings say
+    trueup expire --root s3://bucket --dry-run
+config
+    # each setting, its value, and where that came from
+    trueup config
+    # with a file of another name
+    trueup config --config production.yaml
+status
+    # all models
+    trueup status --root demo-root
+    # one, for a program
+    trueup status --model digits --json
+bench
+    # compare what `make bench` wrote on two machines
+    trueup bench laptop.json server.json
+"""
