@@ -106,9 +106,10 @@ def list_spans(records: list[HistoryEntry], version: str) -> Iterator[tuple[str,
         yield since, None
 
 
-def list_rows_to_compare(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Lists which settings of two versions' training differ."""
+def list_differing_settings(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Lists the settings of training in which two versions differ: name, the one's, the other's."""
     if one["card"] is None or other["card"] is None:
         return []
-    return sorted(name for name in {*one["card"].settings, *other["card"].settings}
-                  if one["card"].settings.get(name) != other["card"].settings.get(name))
+    mine, others = one["card"].settings, other["card"].settings
+    return [(name, str(mine.get(name, "–")), str(others.get(name, "–"))) for name in sorted({*mine, *others})
+            if mine.get(name) != others.get(name)]
