@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
@@ -25,7 +25,7 @@ from contract.errors import PointerMoved, RootError, TrialFailed, TrueupError, s
 from contract.registry import Registry
 from inference.auth import Caller, NoAuth, Refused, read_form, require
 from inference.daemon_pool import DaemonPool, run_within
-from inference.pages.site import STATUS, Site, run_in_thread, wants_page
+from inference.pages.site import STATUS, Site, refuse_errors, run_in_thread, wants_page
 from inference.telemetry import log_event
 from inference.versions import asking
 from inference.versions.fresh import is_fresh
@@ -45,7 +45,6 @@ def make_router(site: Site) -> APIRouter:
     @router.get("/models/decide")
     async def confirm(request: Request, caller: Caller = Depends(require("admin"))) -> Response:
         asked = {name: request.query_params.get(name, "")[:LONGEST_REASON] for name in FIELDS}
-        asked["model"] = asked["model"] or site.service.default_model
         if (page := await _ask_for_key(site, request, caller, _make_address(asked))) is not None:
             return page
         return await _show_confirmation(site, request, caller, asked)
@@ -57,7 +56,7 @@ def make_router(site: Site) -> APIRouter:
         if (page := await _ask_for_key(site, request, caller, _make_address(asked))) is not None:
             return page
         wanted = _read_wanted(asked, fields)
-        registry = Registry(site.storage, asked["model"])
+        registry = _open_registry(site, asked["model"])
         if site.service.settings.serve.second_approver:
             return await _finish(site, request, caller, registry, "asked", lambda: proposals.propose(registry, wanted, caller.id))
         ask = _make_ask(site, registry)
@@ -67,10 +66,9 @@ def make_router(site: Site) -> APIRouter:
     @router.post("/models/proposals")
     async def answer(request: Request, caller: Caller = Depends(require("admin"))) -> Response:
         fields = await read_form(request)
-        model = fields.get("model", "").strip() or site.service.default_model
-        if (page := await _ask_for_key(site, request, caller, f"/models?model={quote(model, safe='')}")) is not None:
+        registry, n = _open_registry(site, fields.get("model", "").strip()), _read_number(fields.get("n", ""))
+        if (page := await _ask_for_key(site, request, caller, f"/models?{urlencode({'model': registry.model})}")) is not None:
             return page
-        registry, n = Registry(site.storage, model), _read_number(fields.get("n", ""))
         if fields.get("answer", "") == "decline":
             return await _finish(site, request, caller, registry, "declined", lambda: _decline(registry, n, caller.id))
         ask = _make_ask(site, registry)
@@ -93,7 +91,8 @@ async def _ask_for_key(site: Site, request: Request, caller: Caller, then: str) 
 
 
 async def _show_confirmation(site: Site, request: Request, caller: Caller, asked: dict[str, str]) -> Response:
-    registry = Registry(site.storage, asked["model"])
+    registry = _open_registry(site, asked["model"])
+    asked["model"] = registry.model
     newest = await run_in_thread(registry.newest)
     if asked["kind"] not in KINDS or newest is None:
         raise Refused(422, "bad_decision", f"expected a decision ({', '.join(KINDS)}) on a model that was published, got "
@@ -102,6 +101,12 @@ async def _show_confirmation(site: Site, request: Request, caller: Caller, asked
         await run_in_thread(registry.card, asked["version"])
     return site.render(request, "decide.html", caller, asked=asked, live=newest.state.live, seq=newest.seq, gates=GATES,
                        of_versions=OF_VERSIONS, longest=LONGEST_REASON, four_eyes=site.service.settings.serve.second_approver)
+
+
+def _open_registry(site: Site, model: str) -> Registry:
+    """Opens the registry of a model, of the default one where none is named. Refused (422) for an impossible name."""
+    with refuse_errors():
+        return Registry(site.storage, model or site.service.default_model)
 
 
 def _read_wanted(asked: dict[str, str], fields: dict[str, str]) -> Wanted:

@@ -79,7 +79,8 @@ def _describe_verdict(site: Site, model: str, live: str | None) -> dict[str, str
     if found is None:
         return None
     stale = is_stale(found, site.service.settings.gates.max_age_days)
-    return {"verdict": STALE if stale else str(found["verdict"]), "sentence": say_stale(found) if stale else str(found["sentence"])}
+    return {"verdict": STALE if stale else str(found["verdict"]),
+            "sentence": say_stale(found) if stale else str(found["sentence"])}
 
 
 def _find_done(request: Request, records: list[HistoryEntry]) -> HistoryEntry | None:

@@ -1,4 +1,4 @@
-"""Before a page makes a version live, that version is asked in a process of its own: it may end, hang or fill the memory there."""
+"""Before a page makes a version live, it is asked in a process of its own: there it may end, hang or fill the memory."""
 
 from __future__ import annotations
 

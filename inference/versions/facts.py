@@ -57,7 +57,8 @@ class VersionFacts:
 
     def _describe_version(self, registry: Registry, version: str, records: list[HistoryEntry],
                           figures: dict[str, Any] | None) -> dict[str, Any]:
-        facts: dict[str, Any] = {"version": version, "figures": figures, "spans": list(list_spans(records, version)), "damaged": []}
+        facts: dict[str, Any] = {"version": version, "figures": figures, "damaged": [],
+                                 "spans": list(list_spans(records, version))}
         try:
             card: Card | None = registry.card(version)
         except TrueupError as error:

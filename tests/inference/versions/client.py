@@ -30,7 +30,8 @@ class Client:
     def _ask(self, method, target, body, headers):
         sent = {"accept": "text/html", "cookie": "; ".join(f"{n}={v}" for n, v in self.cookies.items()),
                 "content-type": "application/x-www-form-urlencoded"} | headers
-        answer = asyncio.run(ask(self.app, method, target.encode(), [(n.encode(), v.encode()) for n, v in sent.items() if v], body))
+        lines = [(name.encode(), value.encode()) for name, value in sent.items() if value]
+        answer = asyncio.run(ask(self.app, method, target.encode(), lines, body))
         for line in answer.headers.get("set-cookie", []):
             name, _, value = line.partition(";")[0].partition("=")
             self.cookies[name] = value

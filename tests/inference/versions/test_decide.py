@@ -180,7 +180,8 @@ def test_where_the_pointer_moved_meanwhile_nothing_is_done_even_when_it_moved_ba
 
 
 @pytest.mark.parametrize(("kind", "others", "said"), [
-    ("promote", {"version": "2", "reason": " "}, "expected a reason"), ("promote", {"version": "9", "reason": "r"}, "has no version"),
+    ("promote", {"version": "2", "reason": " "}, "expected a reason"),
+    ("promote", {"version": "9", "reason": "r"}, "has no version"),
     ("override", {"gate": "luck", "until": LATER, "reason": "r"}, "expected a gate"),
     ("override", {"gate": "accuracy", "until": "2020-01-01", "reason": "r"}, "expected a moment after now"),
     ("override withdrawn", {"gate": "accuracy", "reason": "r"}, "there is none to withdraw"),
