@@ -29,6 +29,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from pipeline import answering
 from pipeline.gates.decide import GATES
+from pipeline.show_card import write_card
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
@@ -57,12 +58,11 @@ def list_command(settings: Settings) -> Outcome:
 def show_command(settings: Settings, model: str | None, version: str | None) -> Outcome:
     """Show the card of a version. [default: the live one]"""
     registry = _open_registry(settings, model)
-    card = registry.card(check_version(version) if version else registry.live()).to_dict()
+    card = registry.card(check_version(version) if version else registry.live())
     state, _ = registry.newest_known()
-    document = {"card": card, "live": state.state.live if state else None,
+    document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    rows = [(name, _shorten(value)) for name, value in card.items() if value not in (None, {}, "")]
-    return Outcome(document=document, text=align(("field", "value"), rows))
+    return Outcome(document=document, text=write_card(card, state.state.live if state else None))
 
 
 @stage_command("history")
@@ -195,11 +195,6 @@ def _report(made: changes.Change) -> Outcome:
               "override withdrawn": f"gate {change.get('gate')} decides again"}.get(
                   change["kind"], f"version {record.state.live} is live")
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
-
-
-def _shorten(value: Any, most: int = 100) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,

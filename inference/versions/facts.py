@@ -90,8 +90,8 @@ class VersionFacts:
         except (NotFound, Mismatch, ValueError):
             return {"dataset": dataset, "rows": None}
         rows = made.rows.get("train", 0)
-        return {"dataset": dataset, "rows": rows, "new": rows - made.replayed.get("train", 0), "sources": made.label_sources,
-                "window": made.window, "held_out": made.rows.get("holdout", 0), "classes": len(made.classes)}
+        return {"dataset": dataset, "rows": rows, "new": rows - made.replayed.get("train", 0), "parent": made.parent,
+                "sources": made.label_sources, "held_out": made.rows.get("holdout", 0), "classes": len(made.classes)}
 
 
 def list_spans(records: list[HistoryEntry], version: str) -> Iterator[tuple[str, str | None]]:
