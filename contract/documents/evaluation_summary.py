@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from 
 
 from contract import jsonio
 from contract.documents.document import mismatch
-from contract.documents.evaluation import ODD_NUMBER, TrendPoint, Window
+from contract.documents.evaluation import TrendPoint, Window, may_hold_odd_number
 from contract.documents.version_figures import Count, Estimate, Reasoned
 from contract.errors import DamagedDocument
 
@@ -48,7 +48,7 @@ def parse(data: bytes, where: str) -> Summary:
     """The summary of the evaluation in JSON; DamagedDocument names `where` and the first wrong field."""
     try:
         found = _adapter().validate_json(data)
-        if ODD_NUMBER.search(data):
+        if may_hold_odd_number(data):
             jsonio.loads(data)
     except ValidationError as error:
         raise mismatch(where, "Evaluation", error) from error

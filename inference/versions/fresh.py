@@ -19,5 +19,5 @@ async def is_fresh(request: Request, keyring: KeyRing) -> bool:
     session = open_session(await keyring.find_session_secret(), cookie) if cookie else None
     if session is None:
         return False
-    opened = session["until"] - SESSION_SECONDS
-    return clock.now_us() // 1_000_000 - opened < FRESH_S
+    opened: int = session["until"] - SESSION_SECONDS
+    return clock.now_us() < (opened + FRESH_S) * 1_000_000

@@ -42,7 +42,8 @@ def ask_all(service):
     reports = client.get("/reports").text
     found["/reports"] = {word for word in ("pass", "fail") for line in re.findall(r"Version \d (pass|fail)es", reports)[:1]
                          if word == line}
-    return found | {"status": {status.describe_model(service.storage, MODEL, service.settings.gates.max_age_days)["decision"]["verdict"]}}
+    described = status.describe_model(service.storage, MODEL, service.settings.gates.max_age_days)
+    return found | {"status": {described["decision"]["verdict"]}}
 
 
 def test_every_door_says_what_was_said_of_the_version_that_is_live(service):
