@@ -10,11 +10,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.documents", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
+    *("contract", "contract.deciding", "contract.documents", "contract.rows", "contract.sections", "contract.stores"),
+    "contract.texts",
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
     *("emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
-    "inference.monitoring",
+    *("inference.monitoring", "inference.versions"),
     *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
     *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
     *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),

@@ -120,5 +120,6 @@ def _put(merged: dict[str, Any], key: str, value: Any) -> None:
         merged[section] = value
         return
     if not isinstance(merged.setdefault(section, {}), dict):
-        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {show_input(section, merged[section])}. {LISTS}")
+        shown = show_input(section, merged[section])
+        raise UsageError(f"setting {section!r}: expected `name: value` lines below it, got {shown}. {LISTS}")
     merged[section][inner] = value

@@ -342,6 +342,11 @@ def probe(model: str) -> str:
     return f"{models()}{encode_name(model)}/probe.json"
 
 
+def proposal(model: str, number: int | str = "{}", document: str = "proposal") -> str:
+    """A change that one administrator asked for and another is to approve (contract.sequence), or its `answer`."""
+    return f"{models()}{encode_name(model)}/proposals/{number}/{document}.json"
+
+
 def runs(model: str) -> str:
     """The pattern of the runs (contract.sequence)."""
     return f"runs/{encode_name(model)}/{{}}/run.json"

@@ -246,10 +246,11 @@ class Registry:
         return newest.state.live
 
     def promote(self, version: str, by: str, reason: str, expected_live: str | None, run: str | None = None,
-                kind: str = "promote") -> HistoryEntry:
+                kind: str = "promote", further: Mapping[str, Any] | None = None) -> HistoryEntry:
         """Makes a version live, if `expected_live` still is. PointerMoved otherwise.
 
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
+        `further`: what else its record says.
         """
         _, digest = self._read_card(version)
         done = self._record_of(run, version) if run else None
@@ -262,7 +263,7 @@ class Registry:
         self._check_card(version, digest, self._find_cards(newest))
         self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
-                            "replaces": expected_live}, {"live": version}, expected_live, {version: digest})
+                            "replaces": expected_live, **(further or {})}, {"live": version}, expected_live, {version: digest})
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history_known()[0]):

@@ -301,3 +301,9 @@ class Runs:
         number, holder = held
         return (f"run {run.key} of {run.plan.days} is held by {holder} (owner {number}), which is "
                 f"at work.")
+
+
+def parse_number(key: str) -> int:
+    """The number in the key of a run, such as 3 in `digits/3`; 0, which no run has, for anything else."""
+    number = key.rpartition("/")[2]
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else 0

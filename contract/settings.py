@@ -127,6 +127,8 @@ class ServeSettings(Section):
     key_share: float = Field(0.75, gt=0, le=1, description="of queue and held_bytes, that one key may take at the most")
     keys_max_age_s: float = Field(86400.0, gt=0, description="how long known keys and sessions work while the store is "
                                   "out of reach")
+    second_approver: bool = Field(False, description="what an administrator decides on /models waits until another one "
+                                  "approves it")
     open_batches: int = Field(4, ge=1, description="batches of a sample that a key holds at once, whomever it names; a person "
                               "holds one")
     trusted_proxies: list[str] = Field(["127.0.0.1", "::1"], description="addresses and networks (10.0.0.0/8) whose "

@@ -56,7 +56,8 @@ ACCESS = {
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
-                     f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json"),
+                     f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
+                     "datasets/*/manifest.json"),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      f"samples/{MODEL}/gold/judged/*", layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,

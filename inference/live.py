@@ -52,6 +52,7 @@ class LiveModel:
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
         self.damaged: str | None = None
+        self.published: bool | None = None  # None: nobody has looked yet
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
 
@@ -65,6 +66,7 @@ class LiveModel:
         self._asked_at = clock.monotonic()
         try:
             newest = self._find_newest()
+            self.published = self.predictor is not None or (newest is not None and newest.state.live is not None)
             self.unreachable = None
         except Exception as error:  # whatever the store does, the loaded version goes on answering
             self.unreachable = f"{type(error).__name__}: {error}"
@@ -86,6 +88,12 @@ class LiveModel:
                       serves=self.version or (newest.state.live if newest else None))
         self.damaged = damaged
         return None if damaged and self.predictor is not None else newest
+
+    def explain_absence(self) -> str:
+        """Says why nothing answers for the model, and what to do."""
+        return f"no version of {self.model!r} is loaded" if self.published is not False else (
+            f"no version of {self.model!r} was published, so nothing can be predicted here: publish one (trueup publish), and it "
+            f"is taken over within seconds")
 
     def explain_damage(self) -> str | None:
         """Says that the newest record of the history cannot be read, without the store's names; None while it can."""

@@ -81,16 +81,16 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
           restored_from: str | None = None, as_text: bool = False) -> None:
     """Serves until SIGTERM or SIGINT. `as_text`: begins with the address, in words."""
     from inference.app import create_app
-    from inference.live import require_published
     from inference.outbox.outbox import Outbox
     from inference.service import Service
+    from inference.versions.known import require_known
 
     if settings.serve.device == "cuda":
         from inference.model import devices
 
         devices.choose(devices.CUDA)  # an error before anything is opened
     for name in models:  # before anything is made for a root or a model that is a typing mistake
-        require_published(open_root(settings.need_root()), name)
+        require_known(open_root(settings.need_root()), name)
     storage = open_root(settings.need_root(), create=True)
     keyring = _open_keyring(settings, storage, no_auth)
     earlier = open_storage(restored_from).root if restored_from else None

@@ -30,7 +30,7 @@ from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
-from inference.live import Follower, LiveModel, require_published
+from inference.live import Follower, LiveModel
 from inference.model import preprocess
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.model.strip_metadata import strip_metadata
@@ -41,6 +41,7 @@ from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
 from inference.places import Places
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
+from inference.versions.known import require_known
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor, Prepared
@@ -78,7 +79,7 @@ class Service:
     """Several models, one outbox, one queue."""
 
     def __init__(self, storage: Storage, settings: Settings, outbox: Outbox, models: list[str]) -> None:
-        """`models`: names, the default one first. NoSuchModel when one was never published."""
+        """`models`: names, the default one first. NoSuchModel when nothing names one of them."""
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
@@ -95,7 +96,7 @@ class Service:
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
         for name in self.models:
-            require_published(storage, name)
+            require_known(storage, name)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -207,6 +208,8 @@ class Service:
         if live is None:
             raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
                           f"{', '.join(self.models)}.")
+        if live.predictor is None and live.published is False:
+            raise Refused(503, "not_published", f"{live.explain_absence()}.", RETRY_MUCH_LATER)
         if live.predictor is None:
             raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded yet.", RETRY_AFTER)
         return live
@@ -295,7 +298,7 @@ class Service:
         models = {name: {"version": live.version, "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
             for name, live in self.models.items()}
-        reasons = [f"no version of {name!r} is loaded" for name, live in self.models.items() if live.predictor is None]
+        reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []

@@ -11,7 +11,7 @@ from contract.counts_store import load_cells
 from contract.documents.history import Claim
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
-from contract.runs import Run, Runs
+from contract.runs import Run, Runs, parse_number
 from contract.stores.store import Storage
 from pipeline.gates.tally import count_further, tally
 
@@ -46,12 +46,6 @@ def find_newest_attempt(storage: Storage, model: str, live: str, as_of: str) -> 
         if clock.parse_moment(at) <= moment and run.plan.live == live:
             return run
     return None
-
-
-def parse_number(key: str) -> int:
-    """The number in the key of a run, such as 3 in `digits/3`; 0, which no run has, for anything else."""
-    number = key.rpartition("/")[2]
-    return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else 0
 
 
 def count_further_labels(storage: Storage, model: str, live: str, as_of: str, days: Sequence[DayCounts],

@@ -23,17 +23,14 @@ from command.groups import Group
 from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
-from contract import clock, layout
-from contract.documents.history import Claim, HistoryEntry
-from contract.errors import DamagedDocument, NoSuchVersion, NotFound, UsageError, pass_over
+from contract.deciding import changes
+from contract.errors import DamagedDocument, UsageError, pass_over
 from contract.registry import Registry, check_version, models
-from contract.runs import AWAITING, Run, Runs
 from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage
 from pipeline import answering
-from pipeline.attempts import parse_number
 from pipeline.gates.decide import GATES
+from pipeline.show_card import write_card
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
@@ -62,12 +59,11 @@ def list_command(settings: Settings) -> Outcome:
 def show_command(settings: Settings, model: str | None, version: str | None) -> Outcome:
     """Show the card of a version. [default: the live one]"""
     registry = _open_registry(settings, model)
-    card = registry.card(check_version(version) if version else registry.live()).to_dict()
+    card = registry.card(check_version(version) if version else registry.live())
     state, _ = registry.newest_known()
-    document = {"card": card, "live": state.state.live if state else None,
+    document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    rows = [(name, _shorten(value)) for name, value in card.items() if value not in (None, {}, "")]
-    return Outcome(document=document, text=align(("field", "value"), rows))
+    return Outcome(document=document, text=write_card(card, state.state.live if state else None))
 
 
 @stage_command("history")
@@ -97,13 +93,10 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
     """Make a version live that answers."""
     registry = _open_registry(settings, model)
     newest = registry.newest()
-    live = newest.state.live if newest else None
-    expected = expect or live
-    if newest and check_version(version) == live == expected:
-        return _report_no_change(newest)
-    if not untried:
-        answering.require_answer(settings, registry, check_version(version), expected)
-    return _report_change(registry.promote(check_version(version), by=by, reason=reason, expected_live=expected))
+    expected = expect or (newest.state.live if newest else None)
+    made = changes.promote(registry, version, by=by, reason=reason, expected=expected,
+                           ask=answering.make_ask(settings, registry, untried))
+    return _report(made)
 
 
 @stage_command("approve")
@@ -114,16 +107,8 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
 def approve_command(settings: Settings, model: str | None, version: str, by: str, untried: bool) -> Outcome:
     """Make live what a run with `cycle.approval: manual` ended with."""
     registry = _open_registry(settings, model)
-    waiting = find_awaiting(registry.storage, registry.model, check_version(version))
-    if not untried:
-        answering.require_answer(settings, registry, version, waiting.plan.live)
-    decision = waiting.stage("promotion")
-    reason = f"Approved. {decision.get('sentence', '')}" if decision else "Approved."
-    before = registry.newest()
-    record = registry.promote(version, by=by, reason=reason, expected_live=waiting.plan.live, run=waiting.key)
-    if before and record.seq <= before.seq:
-        return _report_no_change(before, f"version {version} was approved before (record {record.seq}); ")
-    return _report_change(record)
+    made = changes.approve(registry, version, by=by, ask=answering.make_ask(settings, registry, untried))
+    return _report(made)
 
 
 @stage_command("delete")
@@ -150,21 +135,10 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
     """Let a gate pass for a while, by a person's word, or take that back."""
     if withdraw == bool(until):
         raise UsageError("expected --until T, or --withdraw, and not both.")
-    registry, now = _open_registry(settings, model), clock.iso(clock.now())
-    live = registry.live()
-    newest = registry.newest()
-    held = newest.state.overrides if newest else []
+    registry = _open_registry(settings, model)
     if withdraw:
-        kept = [o for o in held if o["gate"] != gate or o["until"] <= now]
-        if len(kept) == len(held):
-            raise UsageError(f"no override of gate {gate} holds now, so there is none to withdraw. See `trueup model history`.")
-        return _report_change(registry.change({"kind": "override withdrawn", "gate": gate, "by": by, "reason": reason},
-                                              {"overrides": kept}, live))
-    end = clock.iso(clock.parse_moment(until or ""))
-    if end <= now:
-        raise UsageError(f"--until {until}: expected a moment after now ({now}). Name a later one.")
-    override = {"gate": gate, "by": by, "reason": reason, "until": end, "at": now}
-    return _report_change(registry.change({"kind": "override", **override}, {"overrides": [*held, override]}, live))
+        return _report(changes.withdraw_override(registry, gate=gate, by=by, reason=reason))
+    return _report(changes.override(registry, gate=gate, by=by, reason=reason, until=until or ""))
 
 
 @stage_command("reserve")
@@ -191,50 +165,10 @@ def reserve_command(settings: Settings, model: str | None, version: str, by: str
 def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str, untried: bool) -> Outcome:
     """Make the newest earlier version that answers live again."""
     registry = _open_registry(settings, model)
-    live = registry.live()
-    targets = [check_version(to)] if to else list_previous(registry, live)
-    newest = registry.newest()
-    if newest and targets == [newest.state.live]:
-        return _report_no_change(newest)
-    target, silent = (targets[0], {}) if untried else answering.choose(settings, registry, targets)
-    made = _report_change(registry.promote(target, by=by, reason=reason, expected_live=live, kind="rollback"))
-    return Outcome(made.code, made.document | {"passed_over": silent}, made.text)
-
-
-def list_previous(registry: Registry, live: str) -> list[str]:
-    """Lists the versions that were live before `live`, the one that it replaced when it was last promoted first.
-
-    NoSuchVersion when it was the first. A rollback is itself a change of what is live, but not a step forward: going back
-    twice goes back two versions.
-    """
-    before: list[str] = []
-    for record in registry.history():
-        if record.state.live == (before[-1] if before else None) or record.state.live is None:
-            continue
-        if record.change["kind"] == "rollback" and record.state.live in before:
-            del before[before.index(record.state.live) + 1:]
-        else:
-            before.append(record.state.live)
-    if len(before) < 2:
-        raise NoSuchVersion(f"model {registry.model!r}: no other version was live before version {live}. "
-                            f"Name one: trueup rollback --to VERSION.")
-    return [version for version in dict.fromkeys(before[-2::-1]) if version != live]
-
-
-def find_awaiting(storage: Storage, model: str, version: str) -> Run:
-    """Finds the run that ended with this version awaiting approval; UsageError when it did not."""
-    try:
-        key = Claim.load(storage, layout.claim(model, version)).run
-    except NotFound:
-        Registry(storage, model).card(version)
-        key = None
-    run_ = Runs(storage, model).get(parse_number(key)) if key else None
-    end = run_.end() if run_ else None
-    if run_ is None or end is None or end.status != AWAITING:
-        raise UsageError(f"version {version} of model {model!r} awaits no approval "
-                         f"({f'its run ended as {end.status!r}' if end else 'no finished run made it'}). "
-                         f"To make it live all the same: trueup model promote {version} --reason WHY.")
-    return run_
+    made = changes.roll_back(registry, by=by, reason=reason, to=to,
+                             ask=answering.make_ask(settings, registry, untried, aloud=True))
+    said = _report(made)
+    return Outcome(said.code, said.document | {"passed_over": made.passed_over}, said.text) if made.written else said
 
 
 def _open_registry(settings: Settings, model: str | None) -> Registry:
@@ -251,23 +185,18 @@ def _summarise(registry: Registry) -> dict[str, Any]:
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
 
-def _report_change(record: HistoryEntry) -> Outcome:
-    change = record.change
+def _report(made: changes.Change) -> Outcome:
+    """Says what a decision came to. What is asked for may be so already: then no record was written."""
+    record, change = made.record, made.record.change
+    if not made.written:
+        given = made.earlier
+        before = f"version {given.state.live} was approved before (record {given.seq}); " if given else ""
+        said = f"{before}version {record.state.live} is live (record {record.seq}): nothing was changed"
+        return Outcome(document=record.to_dict() | {"changed": False}, text=said)
     result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
               "override withdrawn": f"gate {change.get('gate')} decides again"}.get(
                   change["kind"], f"version {record.state.live} is live")
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
-
-
-def _report_no_change(newest: HistoryEntry, before: str = "") -> Outcome:
-    """What is asked for is so already: no record is written."""
-    said = f"{before}version {newest.state.live} is live (record {newest.seq}): nothing was changed"
-    return Outcome(document=newest.to_dict() | {"changed": False}, text=said)
-
-
-def _shorten(value: Any, most: int = 100) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,

@@ -17,8 +17,8 @@ from contract.documents.document import mismatch
 from contract.documents.version_figures import Count, Estimate, Figure, Reasoned, Version, Weighted
 from contract.errors import DamagedDocument
 
-# NaN, an infinity, or a number that may be too large: pydantic's reader takes them all.
-ODD_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?[0-9]{3}")
+# A number that may be too large. Two patterns, each with a letter that it begins with: one for both is ten times slower.
+LARGE = (re.compile(rb"e\+?[0-9]{3}"), re.compile(rb"E\+?[0-9]{3}"))
 
 _From = TypedDict("_From", {"from": str})  # a word of Python, so no class can have it
 
@@ -221,11 +221,16 @@ def _adapter() -> TypeAdapter[Evaluation]:
     return TypeAdapter(Evaluation)
 
 
+def may_hold_odd_number(data: bytes) -> bool:
+    """Whether NaN, an infinity or a number that is too large may stand in JSON: pydantic's reader takes them all."""
+    return b"NaN" in data or b"Infinity" in data or any(pattern.search(data) for pattern in LARGE)
+
+
 def parse(data: bytes, where: str) -> Evaluation:
     """The evaluation in JSON, without fields that it does not know; DamagedDocument names `where` and the first wrong field."""
     try:
         found = _adapter().validate_json(data)
-        if ODD_NUMBER.search(data):
+        if may_hold_odd_number(data):
             jsonio.loads(data)
     except ValidationError as error:
         raise mismatch(where, "Evaluation", error) from error

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from contract import jsonio
 from contract.counts_store import CountsDocument
+from contract.deciding.proposals import Answer, Proposal
 from contract.documents.card import Card
 from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
@@ -44,6 +45,8 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "notified": (Notified, "runs/<model>/notified/<target>/<key>.json"),
     "notify-failure": (NotifyFailure, "runs/<model>/notified/<target>/last-failure.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
+    "proposal": (Proposal, "models/<model>/proposals/<n>/proposal.json"),
+    "proposal-answer": (Answer, "models/<model>/proposals/<n>/answer.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),

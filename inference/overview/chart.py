@@ -15,6 +15,7 @@ from contract.texts.figures import write_bound, write_figure, write_percent
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 220, 44, 24, 16, 26
 SERIES = 6  # colours; more versions take them anew
 MOST_DATES = 8
+MOST_TEXTS = 70  # days that fit beside each other, each with its text; of more there is the line alone
 
 
 def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
@@ -57,7 +58,7 @@ def _draw_line(version: str, series: int, points: Sequence[TrendPoint], x: Any, 
     at = [(x(p["day"]), y(p["estimate"]["value"]), y(p["estimate"]["low"]), y(p["estimate"]["high"])) for p in points]
     band = [f"{px},{high}" for px, _, _, high in at] + [f"{px},{low}" for px, _, low, _ in reversed(at)]
     marks = [{"x": px, "y": py, "low": low, "high": high, "provisional": p["provisional"],
-              "text": f"{p['day']}, version {version}: {write_figure(p['estimate'])}"}
+              "text": f"{p['day']}, version {version}: {write_figure(p['estimate'])}" if len(points) <= MOST_TEXTS else ""}
              for (px, py, low, high), p in zip(at, points, strict=True)]
     return {"version": version, "series": series, "path": " ".join(f"{px},{py}" for px, py, _, _ in at),
             "band": " ".join(band), "marks": marks, "from": at[0][0], "to": at[-1][0]}

@@ -17,6 +17,7 @@ from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
 from inference.overview.chart import draw
+from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, list_names, sum_days
 
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
@@ -27,10 +28,10 @@ EVENTS = {"promote": "version {live} went live", "override": "a gate was overrid
 class Facts:
     """Reads the documents of a root; what cannot change is read once."""
 
-    def __init__(self, storage: Storage, max_age_days: float | None) -> None:
+    def __init__(self, storage: Storage, max_age_days: float | None, summaries: Summaries | None = None) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
         self._storage, self._max_age = storage, max_age_days
-        self._trends = Trends(storage)
+        self._trends = Trends(summaries or Summaries(storage))
 
     def describe(self, model: str) -> dict[str, Any]:
         """Describes one model; what is not there yet is None."""

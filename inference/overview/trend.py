@@ -7,57 +7,40 @@ never change, so what was read is kept.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from contract import layout
 from contract.documents.evaluation import TrendPoint
-from contract.errors import DamagedDocument
-from contract.evaluations import find_evaluation
 from contract.stores.store import Storage
+from inference.overview.summaries import Summaries
 
 MOST_READ = 60  # evaluations of one look; what is kept makes the next look go further back
-KEPT = 400
 
 
 class Trends:
     """The days of every evaluation that was looked at, of all models of a root."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._kept: OrderedDict[tuple[str, str], list[TrendPoint]] = OrderedDict()
-        self._read = 0
+    def __init__(self, summaries: Summaries) -> None:
+        self._summaries = summaries
 
     def find(self, model: str, names: list[str]) -> list[TrendPoint]:
         """Finds the days of the evaluations `names` (newest first), in the order of days. Reports of other roles are left out."""
         points: list[TrendPoint] = []
-        first, self._read = "9999-99-99", 0
+        first, before = "9999-99-99", self._summaries.read
         for name in names:
             if name[:8] > first.replace("-", "") and points:
                 continue  # made after days that are known already: an older one tells of what lies before them
             mine = [p for p in self._read_days(model, name) if p["day"] < first]
             points = mine + points
             first = min([first, *(p["day"] for p in mine)])
-            if self._read >= MOST_READ:
+            if self._summaries.read - before >= MOST_READ:
                 break
         return points
 
     def _read_days(self, model: str, name: str) -> list[TrendPoint]:
         """Reads the days of an evaluation; none of another role, of one that is not finished, or that cannot be read."""
-        key = (model, name)
-        if key in self._kept:
-            return self._kept[key]
-        self._read += 1
-        try:
-            found = find_evaluation(self._storage, model, name)
-        except (DamagedDocument, ValueError):  # /reports names it
-            return []
-        if found is None:  # it may be finished at the next look
-            return []
-        self._kept[key] = found["trend"] if found["role"] == "live" else []
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+        found = self._summaries.find(model, name)
+        return found["trend"] if found and found["role"] == "live" else []
 
 
 def list_names(storage: Storage, model: str) -> list[str]:

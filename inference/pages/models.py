@@ -1,4 +1,4 @@
-"""`/models`: which versions there are, what is live, how that came, and what each was made from."""
+"""`/models`: which versions there are, how each does on live traffic, what each was made from, two of them side by side."""
 
 from __future__ import annotations
 
@@ -7,60 +7,94 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from contract.deciding.proposals import list_proposals
+from contract.deciding.targets import list_overrides
+from contract.deciding.wanted import GATES
 from contract.documents.card import Card
 from contract.documents.history import HistoryEntry
-from contract.errors import DamagedDocument
+from contract.errors import Mismatch, NotFound
+from contract.evaluations import STALE, find_verdict, is_stale, say_stale
 from contract.registry import Registry
-from inference.auth import Caller, require
+from contract.texts.figures import write_figure, write_number, write_percent, write_points
+from inference.auth import Caller, Refused, require
+from inference.overview.summaries import Summaries
 from inference.pages.site import Site, run_in_thread
+from inference.versions.facts import VersionFacts, list_differing_settings
+
+SIDE_BY_SIDE = 2
 
 
 def make_router(site: Site) -> APIRouter:
-    """Makes the route of the models page."""
+    """Makes the route of the models page; `compare=2,3` puts two versions side by side."""
     router = APIRouter()
+    facts = VersionFacts(site.storage, Summaries(site.storage))
 
     @router.get("/models")
     async def models(request: Request, caller: Caller = Depends(require("read"))) -> Response:
         names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
-        facts = await run_in_thread(_read_facts, site, name)
-        return site.render(request, "models.html", caller, names=names, name=name, **facts)
+        said = await run_in_thread(_read_facts, site, facts, name)
+        pair = [v for v in said["versions"] if v["version"] in request.query_params.get("compare", "").split(",")]
+        if request.query_params.get("compare") and len(pair) != SIDE_BY_SIDE:
+            raise Refused(422, "bad_versions", "expected two versions of this model to compare, such as compare=1,2.")
+        return site.render(request, "models.html", caller, names=names, name=name, pair=pair, gates=GATES,
+                           differing=list_differing_settings(*pair) if pair else [], done=_find_done(request, said["records"]),
+                           asked=request.query_params.get("asked", ""), may_decide=caller.may("admin") and not site.open_to_all,
+                           four_eyes=site.service.settings.serve.second_approver, write_figure=write_figure,
+                           write_points=write_points, write_percent=write_percent, write_number=write_number, **said)
 
     return router
 
 
-def _read_facts(site: Site, name: str) -> dict[str, Any]:
+def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
     registry = Registry(site.storage, name)
     newest, wrong = registry.newest_known()
     records, damaged = registry.history_known()
     if wrong:  # the same of the newest record, and how it is repaired
         damaged = [wrong, *(text for text in damaged if not wrong.startswith(text))]
-    return {"live": newest.state.live if newest else None,
-            "versions": [_read_version(registry, v) for v in reversed(registry.versions())],
-            "history": [_describe_change(r) for r in reversed(records)],
-            "thresholds": sorted(newest.state.thresholds.items()) if newest else [],
-            "damaged": [text.replace(f"{site.storage.root}/", "") for text in damaged]}
+    live = newest.state.live if newest else None
+    versions = [v | {"facts": _describe_card(v["card"]) if v["card"] else {}, "metrics": sorted(_flatten(v["card"].metrics))
+                     if v["card"] else []} for v in facts.describe(registry, records, live)]
+    return {"live": live, "versions": versions, "history": [_describe_change(r) for r in reversed(records)], "records": records,
+            "thresholds": sorted(newest.state.thresholds.items()) if newest else [], "overrides": list_overrides(registry),
+            "deleted": newest.state.deleted if newest else [], "back_to": _find_back(records, live),
+            "proposals": [p for p in list_proposals(registry) if p.closed is None],
+            "verdict": _describe_verdict(site, name, live), "damaged": [t.replace(f"{site.storage.root}/", "") for t in damaged]}
 
 
-def _read_version(registry: Registry, version: str) -> dict[str, Any]:
-    """Returns what the page says of a version; of one whose card cannot be read, that it is so."""
+def _find_back(records: list[HistoryEntry], live: str | None) -> str | None:
+    """Finds the version that the live one replaced: what a rollback is proposed to go to."""
+    before = [r.state.live for r in records if r.state.live not in (None, live)]
+    return before[-1] if before else None
+
+
+def _describe_verdict(site: Site, model: str, live: str | None) -> dict[str, str] | None:
+    """The verdict on what is live, as the overview and /reports have it."""
+    if live is None:
+        return None
     try:
-        return _describe_version(registry.card(version))
-    except DamagedDocument as error:
-        return {"version": version, "created_at": "", "assessment": [],
-                "facts": {"Damaged": f"the card cannot be read: {error}".replace(f"{registry.storage.root}/", "")}}
+        found = find_verdict(site.storage, model, live, [])
+    except (Mismatch, NotFound, ValueError, KeyError):  # /reports names it
+        return None
+    if found is None:
+        return None
+    stale = is_stale(found, site.service.settings.gates.max_age_days)
+    return {"verdict": STALE if stale else str(found["verdict"]),
+            "sentence": say_stale(found) if stale else str(found["sentence"])}
 
 
-def _describe_version(card: Card) -> dict[str, Any]:
-    facts = {"Network": card.network, "Number format": f"{card.number_format}, {card.runtime}",
-             "Classes": f"{len(card.classes)}: {', '.join(card.classes[:12])}{', …' if len(card.classes) > 12 else ''}",
-             "Input": f"{card.preprocess.crop or card.preprocess.resize or 'any size'} px"
-                      + (", grey" if card.preprocess.grey else ""),
-             "Made from": card.made_from or "not said", "Fine-tuned from": f"version {card.parent}" if card.parent
-             else "no version of this model", "Dataset": card.dataset or "unknown",
-             "Weights": f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256[:12]}…"}
-    return {"version": card.version, "created_at": card.created_at, "facts": facts,
-            "assessment": sorted(_flatten(card.metrics))}
+def _find_done(request: Request, records: list[HistoryEntry]) -> HistoryEntry | None:
+    """Finds the record of what was just decided: the address tells its number, the history what it is."""
+    return next((r for r in records if str(r.seq) == request.query_params.get("done")), None)
+
+
+def _describe_card(card: Card) -> dict[str, Any]:
+    return {"Network": card.network, "Number format": f"{card.number_format}, {card.runtime}",
+            "Classes": f"{len(card.classes)}: {', '.join(card.classes[:12])}{', …' if len(card.classes) > 12 else ''}",
+            "Input": f"{card.preprocess.crop or card.preprocess.resize or 'any size'} px"
+                     + (", grey" if card.preprocess.grey else ""),
+            "Made from": card.made_from or "not said", "Fine-tuned from": f"version {card.parent}" if card.parent
+            else "no version of this model", "Weights": f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256[:12]}…"}
 
 
 def _flatten(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -79,5 +113,7 @@ def _flatten(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]
 
 def _describe_change(entry: HistoryEntry) -> dict[str, Any]:
     change = entry.change
+    second = change.get("approved_by")
     return {"at": entry.at, "live": entry.state.live, "kind": str(change.get("kind", "change")),
-            "by": str(change.get("by", "")), "reason": str(change.get("reason", ""))}
+            "by": f"{change.get('by', '')}, approved by {second}" if second else str(change.get("by", "")),
+            "reason": str(change.get("reason", ""))}

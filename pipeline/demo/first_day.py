@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from command.child import make_environment, write_settings
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
@@ -23,7 +24,7 @@ from contract import clock
 from contract.settings import Settings
 from pipeline.demo import digits, traffic
 from pipeline.demo.service import run_service
-from pipeline.running.local import make_environment, read_answer, write_settings
+from pipeline.running.local import read_answer
 from pipeline.running.stages import Stage
 
 RATE = 40.0  # requests a second

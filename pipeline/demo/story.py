@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from command.child import make_environment
 from contract import clock, layout
 from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
@@ -25,7 +26,7 @@ from contract.texts.figures import write_figure
 from pipeline.demo import digits, people, traffic
 from pipeline.demo.service import end_with_parent, run_service
 from pipeline.demo.world import MODEL, World, say
-from pipeline.running.local import StageFailed, make_environment
+from pipeline.running.local import StageFailed
 
 RATE = 80.0  # requests a second of a day's traffic: below what one core answers
 SWAP_RATE = 25.0  # while training uses the machine and the version changes

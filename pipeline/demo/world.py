@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from command.child import make_environment
 from contract import clock
 from contract.errors import UsageError
 from contract.storage import local_path
-from pipeline.running.local import make_environment, read_answer
+from pipeline.running.local import read_answer
 from pipeline.running.stages import Stage
 
 MODEL = "digits"

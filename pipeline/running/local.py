@@ -7,13 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from command.load_settings import ENV_PREFIX, NOT_SETTINGS
+from command.child import is_setting, make_environment, write_settings
 from contract.errors import TrueupError
 from pipeline.running.stages import Stage
 
@@ -75,32 +73,12 @@ class InProcessRunner:
 
 
 @contextlib.contextmanager
-def write_settings(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Writes the run's settings for `--config`: a stage uses them, whatever the file or environment says today."""
-    with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        path = Path(folder, "trueup.yaml")
-        path.write_text(json.dumps(settings))  # JSON is YAML
-        yield str(path)
-
-
-def make_environment() -> dict[str, str]:
-    """Returns our environment without settings, which the run has fixed, and with this checkout on the path."""
-    kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-    here = str(Path(__file__).resolve().parents[2])
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
-
-
-@contextlib.contextmanager
 def _hide_settings() -> Iterator[None]:
-    hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_setting(name)}
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if is_setting(name)}
     try:
         yield
     finally:
         os.environ.update(hidden)
-
-
-def _is_setting(name: str) -> bool:
-    return name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS
 
 
 def read_answer(stage: Stage, code: int, output: str) -> Answer:

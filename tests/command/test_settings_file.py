@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from command.child import write_settings
 from command.load_settings import load
 from command.settings_file import parse_settings
 from contract import clock
@@ -15,7 +16,6 @@ from contract.errors import TrueupError, UsageError
 from inference import keys, review
 from jobs import evaluate, lineage
 from pipeline import config, status
-from pipeline.running.local import write_settings
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))

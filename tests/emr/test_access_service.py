@@ -15,7 +15,7 @@ from tests.inference.serving import IMAGE, serving, until
 
 
 def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa: F811
-    publish_tiny(root)
+    publish_tiny(root, dataset="0" * 16)
     storage, day = open_root(root), clock.day_of(clock.now())
     for kind in samples.KINDS:
         samples.write(storage, samples.draw("m", day, kind, samples.Design("random-audit", "salt", p=0.9)))

@@ -63,7 +63,7 @@ ELSEWHERE = {
         emr/costs/stored.py price_storage
         emr/package.py publish_package
         inference/body_limits.py BodyLimits._measure_patience
-        inference/pages/models.py _describe_version
+        inference/pages/models.py _describe_card
         jobs/datasets/plan.py _assign_splits
         jobs/engines/mapreduce/splits.py _split_file
         jobs/engines/mapreduce/splits.py write

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import clock
+from contract import clock, layout
 from contract.registry import Registry
 from contract.storage import open_storage
 from jobs import evaluate
@@ -123,6 +123,21 @@ def test_what_there_is_can_be_looked_at(trueup):
     assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0}
     assert trueup("show")["card"]["version"] == "2" and trueup("show", "3")["card"]["version"] == "3"
     assert [r["change"]["by"] for r in trueup("history")["history"]] == ["test", "ana"]
+
+
+def test_a_card_is_text_that_fits_a_terminal(capsys, root):
+    registry = Registry(open_storage(root), MODEL)
+    epochs = [{"epoch": 1, "loss": 0.75, "accuracy": 0.8, "validation": {"accuracy": 0.9}}]
+    card = registry.card("2").model_copy(update={
+        "version": "9", "settings": {f"setting_{n}": n for n in range(60)}, "parent": "2", "made_from": "x " * 300,
+        "metrics": {"epochs": epochs, "top": {"accuracy": 0.5}}})
+    registry.storage.put(layout.card(MODEL, "9"), card.to_bytes())
+    for version in ("2", "9"):
+        assert model.main(["show", version, "--root", root, "--model", MODEL]) == 0
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 80 and f"digits version {version}" in text
+    assert "parent        version 2" in text and "    1  0.7500     80.0%       90.0%" in text
+    assert "top accuracy\n              0.5000" in text
 
 
 def test_for_people_it_is_an_aligned_table(capsys, root):

@@ -12,6 +12,7 @@ from inference.auth import NoAuth
 from inference.keys import KeyRing
 from inference.overview.chart import draw
 from inference.overview.facts import Facts
+from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, list_names
 from tests import figures
 from tests.inference.overview.years import write_evaluation, write_history
@@ -84,7 +85,7 @@ def test_the_part_that_renews_itself_is_no_whole_page(service):
 def test_all_days_of_a_long_history_are_found_each_once(tmp_root):
     storage = open_root(tmp_root, create=True)
     days = write_history(storage, 100, window=14, every=7)
-    points = Trends(storage).find(MODEL, list_names(storage, MODEL))
+    points = Trends(Summaries(storage)).find(MODEL, list_names(storage, MODEL))
     assert [p["day"] for p in points] == days
 
 
@@ -92,7 +93,7 @@ def test_an_evaluation_that_is_finished_after_a_look_is_shown_at_the_next(tmp_ro
     storage = open_root(tmp_root, create=True)
     write_history(storage, 14)
     name = list_names(storage, MODEL)[0]
-    data, trends = storage.read(layout.evaluation_document(MODEL, name)), Trends(storage)
+    data, trends = storage.read(layout.evaluation_document(MODEL, name)), Trends(Summaries(storage))
     storage.delete(layout.evaluation_document(MODEL, name))
     assert len(trends.find(MODEL, list_names(storage, MODEL))) == 7
     storage.put(layout.evaluation_document(MODEL, name), data)
@@ -104,7 +105,7 @@ def test_all_days_are_shown_and_no_document_of_them_is_read_twice(tmp_root):
     write_history(storage, 120, window=28, every=28)
     facts = Facts(storage, None)
     assert len(facts.describe(MODEL)["chart"]["lines"][0]["marks"]) == 120
-    counting = facts._trends._storage = _Counting(storage)
+    counting = facts._trends._summaries._storage = _Counting(storage)
     facts.describe(MODEL)
     assert counting.keys == []
 

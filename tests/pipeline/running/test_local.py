@@ -5,15 +5,14 @@ import os
 
 import pytest
 
+from command.child import make_environment, write_settings
 from command.load_settings import load
 from pipeline.running.local import (
     InProcessRunner,
     ProcessRunner,
     StageFailed,
     StageKilled,
-    make_environment,
     read_answer,
-    write_settings,
 )
 from pipeline.running.stages import GATE, Stage
 

@@ -1,0 +1,57 @@
+"""The part of `evaluation.json` that pages read of many evaluations at once: whose it is, its days, the accuracy of each version.
+
+What stands between is passed over unread, so a document of 1,000 classes costs little more than one of ten. Whoever needs
+the figures themselves reads the whole (contract/documents/evaluation.py).
+"""
+
+from functools import cache
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from Python 3.12 on only
+
+from contract import jsonio
+from contract.documents.document import mismatch
+from contract.documents.evaluation import TrendPoint, Window, may_hold_odd_number
+from contract.documents.version_figures import Count, Estimate, Reasoned
+from contract.errors import DamagedDocument
+
+
+class VersionSummary(TypedDict):
+    """What an evaluation says of a version, in short."""
+
+    predictions: Count
+    labelled: Count
+    estimate: Reasoned[Estimate]
+
+
+class Summary(TypedDict):
+    """What an evaluation says, in short."""
+
+    schema: Literal["1"]
+    model: str
+    window: Window
+    as_of: str
+    role: str
+    rules: str
+    versions: dict[str, VersionSummary]
+    newest_day: NotRequired[str | None]
+    trend: Annotated[list[TrendPoint], Field(default=[])]
+
+
+@cache
+def _adapter() -> TypeAdapter[Summary]:
+    return TypeAdapter(Summary)
+
+
+def parse(data: bytes, where: str) -> Summary:
+    """The summary of the evaluation in JSON; DamagedDocument names `where` and the first wrong field."""
+    try:
+        found = _adapter().validate_json(data)
+        if may_hold_odd_number(data):
+            jsonio.loads(data)
+    except ValidationError as error:
+        raise mismatch(where, "Evaluation", error) from error
+    except ValueError as error:
+        raise DamagedDocument(f"{where}: expected a Evaluation document; {error}.") from None
+    return found

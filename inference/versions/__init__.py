@@ -1,0 +1,1 @@
+"""What `/models` says of versions, and what people decide there."""
