@@ -1,13 +1,13 @@
 """All pages, added to the application.
 
-    add_pages(app, service, keyring)      # /overview, /, /audit, /review, /models, /reports, /login, /images/…, /docs, /static
+    add_pages(app, service, keyring)   # /overview, /, /audit, /review, /me, /models, /reports, /login, /images/…, /docs
 """
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from inference.auth import Keys, Refused
-from inference.pages import audit, classify, docs, images, login, models, overview, reports, review
+from inference.pages import audit, classify, docs, images, login, me, models, overview, reports, review
 from inference.pages.site import HERE, Service, Site
 
 
@@ -19,6 +19,6 @@ def add_pages(app: FastAPI, service: Service, keyring: Keys, open_batches: int =
     site = Site(service, keyring, open_batches)
     app.add_exception_handler(Refused, site.show_refusal)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for page in (overview, classify, audit, review, models, reports, login, images, docs):
+    for page in (overview, classify, audit, review, me, models, reports, login, images, docs):
         app.include_router(page.make_router(site), include_in_schema=False)
     return site

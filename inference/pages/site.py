@@ -26,7 +26,9 @@ from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Re
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
+from inference.labelling.holding import list_held
 from inference.labelling.queue import HoldsItsShare, Queue
+from inference.pages.landing import find_caller, find_landing
 from inference.telemetry import Metrics, log_event
 
 P = ParamSpec("P")
@@ -44,7 +46,8 @@ STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 4
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"))
+              ("/review", "Review", "label"), ("/me", "My work", "label"), ("/models", "Models", "read"),
+              ("/reports", "Reports", "read"))
 
 
 class Service(Protocol):
@@ -111,8 +114,11 @@ class Site:
         if error.status == HTTPStatus.UNAUTHORIZED:
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?next={quote(here if request.method == 'GET' else '/', safe='')}", 303)
+        caller = await find_caller(request)
+        if (work := find_landing(request, caller, error, list_allowed_pages(caller))) is not None:
+            return RedirectResponse(work, 303)
         title = HTTPStatus(error.status).phrase
-        return self.render(request, "message.html", None, error.status, title=title, message=error.message)
+        return self.render(request, "message.html", caller, error.status, title=title, message=error.message)
 
     # -- what pages ask for -----------------------------------------------------------------------------------------
 
@@ -155,9 +161,10 @@ class Site:
 
 
     def release_batches(self, holder: BatchHolder) -> None:
-        """Gives back what a person holds of the samples that this replica knows; elsewhere the half hour ends it."""
-        for queue in list(self._queues.values()):
-            queue.release(holder)
+        """Gives back what a person holds, whichever replica handed it out."""
+        for sample in list_held(self.storage, self.list_models(), holder):
+            if (queue := self.find_queue(*sample)) is not None:
+                queue.release(holder)
 
 
 def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
