@@ -4,12 +4,18 @@
 
 const Answers = (() => {
   const KEPT = "trueup-answers";
-  const read = (name) => { try { return JSON.parse(localStorage.getItem(name)) || null; } catch { return null; } };
-  const write = (name, value) => {
-    try { if (value === null) localStorage.removeItem(name); else localStorage.setItem(name, JSON.stringify(value)); } catch { memory[name] = value; }
-  };
   const memory = {}; // where a browser keeps nothing
-  const list = () => read(KEPT) || memory[KEPT] || [];
+  const read = (name) => { try { return JSON.parse(localStorage.getItem(name)) ?? memory[name] ?? null; } catch { return memory[name] ?? null; } };
+  const write = (name, value) => {
+    try {
+      if (value === null) localStorage.removeItem(name);
+      else localStorage.setItem(name, JSON.stringify(value));
+      delete memory[name];
+    } catch {
+      memory[name] = value;
+    }
+  };
+  const list = () => read(KEPT) || [];
   const listeners = [];
   let wait = 1, timer = null, running = false, away = "";
 

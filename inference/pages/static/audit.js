@@ -9,7 +9,7 @@ const names = [...document.querySelectorAll("#classes option")].map((o) => o.val
 const known = new Set(names);
 const total = Number(place.dataset.size);
 let items = [...place.children].map((li) => ({ id: li.dataset.id, image: li.dataset.image }));
-const takeBack = document.querySelector("#undo button"), tookBefore = !takeBack.disabled;
+const takeBack = document.getElementById("take-back"), tookBefore = !takeBack.disabled;
 const before = []; // what was answered on this page, newest last
 
 const isOurs = (entry) => entry.path === "/audit" && ["model", "day", "batch"].every((name) => entry.body[name] === batch[name]);
@@ -136,8 +136,12 @@ form.addEventListener("submit", (event) => {
 document.getElementById("undo").addEventListener("submit", (event) => {
   if (before.length) { event.preventDefault(); undo(); }
 });
-document.getElementById("enlarge").addEventListener("click", () => Zoom.open(document.getElementById("picture")));
+for (const id of ["enlarge", "picture"]) {
+  document.getElementById(id).addEventListener("click", () => Zoom.open(document.getElementById("picture")));
+}
 Answers.onSent((entry) => { if (isOurs(entry) && !items.length) leave(); });
+
+if (mode === "search") field.removeAttribute("list"); // the buttons show what matches
 
 // What was said on this page before it was loaded again, and is not with the service yet.
 for (const entry of Answers.list().filter((e) => isOurs(e) && !e.refused)) {
