@@ -75,7 +75,8 @@ const Answers = (() => {
       const document_ = await response.json().catch(() => ({}));
       if (response.ok) return { accepted: document_.accepted };
       const message = (document_.error && document_.error.message) || `The service answered ${response.status}.`;
-      if (response.status === 401) return { away: "You are logged out. Log in again on another tab, then come back." };
+      if (document_.error && document_.error.code === "csrf") return { away: "This page is of an earlier session: reload it." };
+      if (response.status === 401) return { away: "You are logged out. Log in on another tab, then reload this page." };
       if (response.status >= 500 || [408, 425, 429].includes(response.status)) return { away: message };
       return { refused: message };
     } catch {
