@@ -1,14 +1,18 @@
 """What was said can be taken back, skipped, changed and sent twice: what is counted, who is asked again, in what order."""
 
+from datetime import timedelta
+
 import pytest
 
 from contract import clock, ids
 from contract.counts import UNNAMED
 from contract.errors import UsageError
 from contract.storage import open_root
+from inference.auth import NoAuth
 from inference.labelling.answers import order_classes, parse_said
 from inference.labelling.history import count_days, recall_answers
 from inference.labelling.holding import list_held, release_settled
+from inference.labelling.judgements import make_label_row
 from inference.labelling.queue import HOLD_MINUTES
 from tests.inference.labelling.test_queue import ADA, BOB, ids_of, queue
 from tests.inference.small_service import DAY, MODEL, ship
@@ -131,3 +135,14 @@ def test_answers_are_parsed_with_their_ids():
                        {"prediction_id": "b", "withdraws": True}, {"prediction_id": "c", "skips": True},
                        {"prediction_id": "d", "wrong": True}])
     assert said == ({"a": "cat", "c": None, "d": UNNAMED}, {"b"}, {"c"}, {"a": own})
+
+
+@pytest.mark.parametrize("origin", ["audit", None])
+def test_only_a_page_brings_its_own_label_id(origin):
+    """A row of the real service: an API's caller could otherwise hide a later row behind an earlier id."""
+    own, of = ids.uuid7(), ids.uuid7()
+    row = make_label_row({"prediction_id": of, "label": None, "withdraws": True, "label_id": own}, "label 1",
+                         caller=NoAuth.everyone, now=clock.now(), oldest=timedelta(days=1), origin=origin,
+                         labeler_default="ada", saw_prediction=False)
+    assert (row["label_id"] == own) is (origin == "audit")
+    assert (row["label"], row["withdraws"], row["labeler"], row["prediction_id"]) == (None, True, "ada", of)
