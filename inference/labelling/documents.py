@@ -22,6 +22,7 @@ class BatchItem(Document):
     image: str | None = None
     p: float | None = None
     gold: str | None = None  # the prediction that is meant, of a gold item
+    bin: int | None = None  # of the model's confidence, for the review page
 
 
 class Batch(Document):
@@ -47,6 +48,8 @@ class Answers(Document):
     holder: BatchHolder
     at: str
     answers: dict[str, str | None]
+    withdrawn: list[str] = []  # what was said of these before is taken back: they are unanswered again
+    skipped: list[str] = []  # of the null answers those that the person passed on, and may look at again later
     released: bool = False  # the person gave the batch back: what is not answered waits again
 
 

@@ -66,7 +66,8 @@ def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetim
         raise Refused(422, "bad_label", f"{what}: {error}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
-    return {"label_id": ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
+    own = judgement.get("label_id") if origin else None  # of a page, which sends it again until it is answered
+    return {"label_id": own or ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,
             "origin": origin or decide_origin(judgement.get("origin"), caller, what), "withdraws": withdraws,
             "shown_label": shown_label if label == UNNAMED else None, "actor": caller.id}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -24,12 +24,13 @@ from contract import clock, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
 from contract.errors import AlreadyExists, DamagedDocument, NotFound, TrueupError, UsageError, pass_over, shorten
-from contract.labels import normalise
 from contract.samples import Sample, uniform
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Entry, Storage
+from inference.labelling import history
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
 from inference.labelling.gold import ORIGIN, GoldItems, make_id, mix
+from inference.labelling.history import identify
 from inference.labelling.items import DrawnItems, Item
 
 HOLD_MINUTES = 30
@@ -46,7 +47,7 @@ class Judged(NamedTuple):
 
     p: float | None
     strategy: str
-    judgements: list[dict[str, str]]
+    judgements: list[dict[str, Any]]
     origin: str
 
 
@@ -111,14 +112,21 @@ class Queue:
         """Returns what was answered of batch n so far; the last word counts."""
         return self._collect_answers().get(n, {})
 
-    def _collect_answers(self) -> dict[int, dict[str, str | None]]:
-        """Collects batch number -> prediction id -> the last word."""
-        numbered = sorted((int(n), int(k), d) for name, d in list(self._known.items()) if isinstance(d, Answers)
+    def find_last_answer(self, holder: BatchHolder) -> tuple[int, str] | None:
+        """Finds (batch, prediction id) of the newest answer of this person that was not taken back; None without one."""
+        return history.find_last_answer(self.list_answers(), holder)
+
+    def list_answers(self) -> list[tuple[int, Answers]]:
+        """Lists (batch number, answers) in their order, as far as they were read."""
+        numbered = sorted((int(n), int(k), name) for name, d in list(self._known.items()) if isinstance(d, Answers)
                           for _, n, k in [name.split("-")])
-        answers: dict[int, dict[str, str | None]] = {}
-        for n, _, document in numbered:
-            answers.setdefault(n, {}).update(document.answers)
-        return answers
+        return [(n, d) for n, _, name in numbered if isinstance(d := self._known[name], Answers)]
+
+    def _list_released(self) -> set[int]:
+        return {n for n, d in self.list_answers() if d.released}
+
+    def _collect_answers(self) -> dict[int, dict[str, str | None]]:
+        return history.collect_answers(self.list_answers())
 
     def collect_opinions(self, without: int | None = None) -> dict[str, dict[tuple[str, str, str], str | None]]:
         """Collects prediction id -> person -> their label (None: could not say); `without` the answers to that batch."""
@@ -126,13 +134,13 @@ class Queue:
         answers = self._collect_answers()
         for n, batch in self.list_batches().items():
             for prediction_id, label in answers.get(n, {}).items() if n != without else ():
-                opinions.setdefault(prediction_id, {})[_identify(batch.holder)] = label
+                opinions.setdefault(prediction_id, {})[identify(batch.holder)] = label
         return opinions
 
     def list_open_batches(self) -> dict[int, Batch]:
         """Returns the batches that are neither expired, nor given back, nor answered in full."""
         now, answers = clock.iso(clock.now()), self._collect_answers()
-        released = {int(name.split("-")[1]) for name, d in list(self._known.items()) if isinstance(d, Answers) and d.released}
+        released = self._list_released()
         return {n: b for n, b in self.list_batches().items()
                 if b.expires_at > now and n not in released and len(answers.get(n, {})) < len(b.items)}
 
@@ -148,14 +156,15 @@ class Queue:
         """Lists the items to hand out (to this holder): first those that wait for a class, then those with fewest opinions."""
         opinions, answers = self.collect_opinions(), self._collect_answers()
         times = self._count_times(holder) if holder else Counter()
+        again = self._list_to_ask_again(holder) if holder else set()
         held = {i.prediction_id for n, b in self.list_open_batches().items() for i in b.items
                 if i.prediction_id not in answers.get(n, {})}
         waiting = []
         for prediction_id, item in self._drawn.read_all().items():
             given = opinions.get(prediction_id, {})
-            mine = given.get(_identify(holder)) if holder else None
+            mine = given.get(identify(holder)) if holder else None
             completes = mine == UNNAMED and times[prediction_id] == 1
-            asked_before = holder is not None and _identify(holder) in given and not completes
+            asked_before = holder is not None and identify(holder) in given and not completes and prediction_id not in again
             if item.image_sha256 is None or item.image_uri is None or prediction_id in held or asked_before:
                 continue
             found = Waiting(item, sum(label is not None for label in given.values()), _waits_for_class(item, given.values()),
@@ -170,15 +179,21 @@ class Queue:
     def _list_gold_to_name(self, holder: BatchHolder, opinions: dict[str, dict[tuple[str, str, str], str | None]],
                            times: Counter[str]) -> list[Waiting]:
         """Lists the gold items that this person called wrong: like all others they come back once for their class."""
-        me = _identify(holder)
-        mine = [(i, b) for b in self.list_batches().values() if _identify(b.holder) == me for i in b.items if i.gold]
-        return [Waiting(Item(i.prediction_id, b.predicted or "", None, i.image, None), 1, True, True, i.gold) for i, b in mine
+        me = identify(holder)
+        mine = [(i, b) for b in self.list_batches().values() if identify(b.holder) == me for i in b.items if i.gold]
+        return [Waiting(Item(i.prediction_id, b.predicted or "", i.bin, i.image, None), 1, True, True, i.gold) for i, b in mine
                 if opinions.get(i.prediction_id, {}).get(me) == UNNAMED and times[i.prediction_id] == 1]
 
     def _count_times(self, holder: BatchHolder) -> Counter[str]:
         """Counts how often each item was handed to this person."""
-        mine = (b for b in self.list_batches().values() if _identify(b.holder) == _identify(holder))
-        return Counter(item.prediction_id for batch in mine for item in batch.items)
+        answers, gone, person = self._collect_answers(), self._list_released(), identify(holder)
+        mine = ((n, b) for n, b in self.list_batches().items() if identify(b.holder) == person)
+        return Counter(i.prediction_id for n, b in mine for i in b.items
+                       if n not in gone or i.prediction_id in answers.get(n, {}))  # given back unanswered: as if never handed out
+
+    def _list_to_ask_again(self, holder: BatchHolder) -> set[str]:
+        """Lists what this person skipped as long ago as a batch is held."""
+        return history.list_skipped(self.list_answers(), holder, clock.iso(clock.now() - timedelta(minutes=HOLD_MINUTES)))
 
     # -- handing out ------------------------------------------------------------------------------------------------
 
@@ -217,11 +232,12 @@ class Queue:
             raise HoldsItsShare(f"the key {holder.actor} holds {held} batches of this {self.sample.kind} sample. Answer them, "
                                 f"log out to give them back, or wait: a batch is free again after {HOLD_MINUTES} minutes.")
 
-    def release(self, holder: BatchHolder) -> list[int]:
-        """Gives back the batches that this person holds, and returns their numbers; what was answered of them stays."""
+    def release(self, holder: BatchHolder, only: Collection[int] | None = None) -> list[int]:
+        """Gives back the batches that this person holds (or `only` these of them), and returns their numbers; what was
+        answered of them stays."""
         self.refresh()
-        person = _identify(holder)
-        mine = [n for n, b in self.list_open_batches().items() if _identify(b.holder) == person]
+        person = identify(holder)
+        mine = [n for n, b in self.list_open_batches().items() if identify(b.holder) == person and (only is None or n in only)]
         for n in mine:
             self._add_answers(n, Answers(holder=holder, at=clock.iso(clock.now()), answers={}, released=True))
         return mine
@@ -243,7 +259,7 @@ class Queue:
         # Who names the class of what they called wrong replaces their own opinion, so its probability goes on.
         items = [BatchItem(prediction_id=w.item.prediction_id, image=w.item.image_sha256,
                            p=w.item.p if not w.gold and (not w.opinions or (w.completes and w.opinions == 1)) else None,
-                           gold=w.gold) for w in chosen]
+                           gold=w.gold, bin=w.item.bin) for w in chosen]
         return Batch(holder=holder, created_at=clock.iso(now),
                      expires_at=clock.iso(now + timedelta(minutes=HOLD_MINUTES)), items=items,
                      predicted=chosen[0].item.predicted if self.sample.kind == "review" else None,
@@ -252,13 +268,14 @@ class Queue:
     def _mix_in_gold(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
         if self._gold is None or (self.sample.kind == "review" and batch.naming):  # such a batch holds what was called wrong
             return batch.items
-        me, drawn = _identify(batch.holder), self._drawn.read_all()
+        me, drawn = identify(batch.holder), self._drawn.read_all()
         reserved = {w.item.prediction_id for w in waiting}
         reserved |= {i for i, given in self.collect_opinions().items() if me in given}
         for other in self.list_open_batches().values():
-            reserved |= {i.gold if i.gold and _identify(other.holder) == me else i.prediction_id for i in other.items}
+            reserved |= {i.gold if i.gold and identify(other.holder) == me else i.prediction_id for i in other.items}
         offered = self._gold.offer(batch.holder, self.sample.kind, batch.predicted, reserved)
-        made = (BatchItem(prediction_id=make_id(self.sample.day, drawn), image=g.image_sha256, gold=g.prediction_id)
+        made = (BatchItem(prediction_id=make_id(self.sample.day, drawn), image=g.image_sha256, gold=g.prediction_id,
+                          bin=g.bin)
                 for g in offered)
         return mix(batch.items, size, self._gold.share, made)
 
@@ -274,24 +291,28 @@ class Queue:
     def find_open_batch(self, holder: BatchHolder) -> tuple[int, Batch] | None:
         """Finds the open batch of this person, to go on where they stopped."""
         self.refresh()
-        person = _identify(holder)
-        return next(((n, b) for n, b in self.list_open_batches().items() if _identify(b.holder) == person), None)
+        person = identify(holder)
+        return next(((n, b) for n, b in self.list_open_batches().items() if identify(b.holder) == person), None)
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def group_judgements(self, n: int, answers: dict[str, str | None]) -> list[Judged]:
+    def group_judgements(self, n: int, answers: Mapping[str, str | None], withdrawn: Collection[str] = (),
+                         label_ids: Mapping[str, str] | None = None) -> list[Judged]:
         """Groups the new judgements among the answers by their probability.
 
-        An answer given before is dropped, so that a form sent twice writes once. UsageError names a foreign item.
+        An answer given before is dropped, so that a form sent twice writes once; one that was a class, and is none now or
+        `withdrawn`, becomes a withdrawal. UsageError names a foreign item.
         """
         batch, before = self.find_batch(n), self.find_answers(n)
-        groups: dict[tuple[float | None, str, str], list[dict[str, str]]] = {}
-        for prediction_id, label in answers.items():
+        groups: dict[tuple[float | None, str, str], list[dict[str, Any]]] = {}
+        for prediction_id, label in {**answers, **dict.fromkeys(withdrawn)}.items():
             item = batch.find_item(prediction_id)
             if item is None:
                 raise UsageError(f"batch {n} does not hold the prediction {shorten(prediction_id)}.")
-            if label is not None and before.get(prediction_id) != label:
-                judgement = {"prediction_id": item.gold or prediction_id, "label": label}
+            if before.get(prediction_id) != label:
+                judgement = {"prediction_id": item.gold or prediction_id, "label": label,
+                             **({"withdraws": True} if label is None else {}),
+                             **({"label_id": label_ids[prediction_id]} if label_ids and prediction_id in label_ids else {})}
                 groups.setdefault(self._say_how_chosen(item), []).append(judgement)
         return [Judged(p, strategy, judgements, origin) for (p, strategy, origin), judgements in groups.items()]
 
@@ -301,15 +322,18 @@ class Queue:
             return None, gold.STRATEGY, ORIGIN
         return item.p, SECOND_OPINION if item.p is None else self.sample.strategy, self.sample.kind
 
-    def save_answers(self, n: int, answers: dict[str, str | None]) -> None:
+    def save_answers(self, n: int, answers: Mapping[str, str | None], withdrawn: Collection[str] = (),
+                     skipped: Collection[str] = ()) -> None:
         """Notes what was answered, after its labels are durable: a crash between the two asks again, loses nothing."""
         batch = self.find_batch(n)
         before = self.find_answers(n)
         new = {i: label for i, label in answers.items() if i not in before or before[i] != label}
-        if not new:
+        back = [i for i in withdrawn if i in before]
+        if not new and not back:
             return
         self._mark_gold(batch, new)
-        self._add_answers(n, Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new))
+        self._add_answers(n, Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new, withdrawn=back,
+                                     skipped=[i for i in new if i in skipped]))
 
     def _add_answers(self, n: int, document: Answers) -> None:
         pattern = layout.answers(self.sample.model, self.sample.day, self.sample.kind, n)
@@ -334,11 +358,6 @@ class Queue:
         return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.list_waiting())}
 
 
-def _identify(holder: BatchHolder) -> tuple[str, str, str]:
-    """What tells one person from another."""
-    return holder.actor, holder.labeler, holder.visitor
-
-
 def _waits_for_class(item: Item, labels: Iterable[str | None]) -> bool:
     """Says whether somebody called the answer wrong and nobody named another class."""
     named = {label for label in labels if label is not None}
@@ -356,22 +375,3 @@ def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
     days = [day for f in storage.folders(layout.samples(model)) if (day := layout.day_of(f))]
     return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind))]
 
-
-def parse_answers(answers: object) -> dict[str, str | None]:
-    """Parses `[{"prediction_id", "label" or "wrong": true}]` to {id: label}.
-
-    `wrong` is `≠` (rule 4a); a null label says: cannot tell. UsageError says what is wrong.
-    """
-    if not isinstance(answers, list) or not all(isinstance(a, dict) and isinstance(a.get("prediction_id"), str)
-                                                for a in answers):
-        raise UsageError('expected "answers" as a list of {"prediction_id", "label" or "wrong": true}, got '
-                         f"{shorten(answers)}.")
-    return {a["prediction_id"]: _parse_label(a) for a in answers}
-
-
-def _parse_label(answer: dict[str, Any]) -> str | None:
-    label, wrong = answer.get("label"), answer.get("wrong", False)
-    if not isinstance(wrong, bool) or (wrong and label not in (None, UNNAMED)):
-        raise UsageError(f"the answer on {shorten(answer['prediction_id'])}: expected a label or wrong: true, got both "
-                         f"{shorten(label)} and {shorten(wrong)}.")
-    return UNNAMED if wrong else None if label is None else normalise(label)

@@ -1,23 +1,29 @@
-"""`/audit`: one picture, no prediction, the classes in random order; keys 1-9 choose. The answers count as audit."""
+"""`/audit`: one picture, no prediction, the classes in an order of the person and batch. The answers count as audit.
+
+With its script a page goes through a whole batch; without it each form answers one picture.
+"""
 
 from __future__ import annotations
 
-from random import SystemRandom
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from inference.auth import Caller, read_form, require
-from inference.labelling.documents import Batch, BatchItem
-from inference.labelling.queue import Queue, parse_answers
+from inference.labelling.answers import parse_said
+from inference.labelling.documents import Batch, BatchHolder, BatchItem
+from inference.labelling.queue import Queue
 from inference.pages import queue_page
+from inference.pages.new_class import ask_for_new_classes, list_known_classes
 from inference.pages.queue_page import Choice
 from inference.pages.site import Site, refuse_errors, run_in_thread, shows_page
 from inference.pages.visitor import identify_holder, may_answer, remember_visitor
 
 KIND, BATCH = "audit", 10
-MOST_BUTTONS = 30  # with more classes one types, with suggestions
+MOST_BUTTONS = 30  # of more classes the script shows those that match what is typed
+MOST_NUMBERS = 9  # classes that a digit can choose
 
 
 def make_router(site: Site) -> APIRouter:
@@ -35,14 +41,30 @@ def make_router(site: Site) -> APIRouter:
     async def answer(request: Request, caller: Caller = Depends(require("label"))) -> Response:
         if request.headers.get("content-type", "").startswith("application/json"):
             return await queue_page.take_json_answers(site, request, caller, KIND)
-        form = await read_form(request)
-        label = form.get("other", "").strip() or form.get("label") or None
+        form = queue_page.read_withdrawal(await read_form(request))
+        if "release" in form:
+            return await queue_page.give_back(site, request, caller, KIND, form)
+        address = _make_address(form.get("model", ""), form.get("day", ""), form.get("batch"))
+        given = _read_answer(form)
         with refuse_errors():
-            answers = parse_answers([{"prediction_id": form.get("prediction_id", ""), "label": label}])
-        await queue_page.take_answers(site, caller, KIND, dict(form), answers)
-        return RedirectResponse(_make_address(form.get("model", ""), form.get("day", ""), form.get("batch")), 303)
+            said = parse_said([given])
+        asked = await ask_for_new_classes(site, request, caller, KIND, form, [given.get("label")], address)
+        if asked is not None:
+            return asked
+        await queue_page.take_answers(site, caller, KIND, dict(form), said)
+        return RedirectResponse(address, 303)
 
     return router
+
+
+def _read_answer(form: dict[str, str]) -> dict[str, Any]:
+    """Reads what a form says of one picture; without a class: cannot tell."""
+    if form.get("withdraws"):
+        return {"prediction_id": form["withdraws"], "withdraws": True}
+    given = {"prediction_id": form.get("prediction_id", "")}
+    if "skip" in form or "unsure" in form:
+        return given | {"skips": "skip" in form, "label": None}
+    return given | {"label": form.get("other", "").strip() or form.get("label") or None}
 
 
 async def _show_page(site: Site, request: Request, caller: Caller, choice: Choice) -> Response:
@@ -56,11 +78,10 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
         batch: Batch = await run_in_thread(choice.queue.find_batch, n)
         left = await run_in_thread(_list_unanswered, choice.queue, n)
         if left and may_answer(batch, caller):
-            return await _show_item(site, request, caller, choice, choice.queue, n, left)
+            return await _show_item(site, request, caller, choice, choice.queue, n, left, holder)
     given = await run_in_thread(queue_page.give_batch, site, choice.queue, holder, BATCH)
     if given is None:
-        progress = await run_in_thread(choice.queue.count_progress)
-        return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)
+        return await queue_page.show_nothing_waits(site, request, caller, choice, choice.queue, holder)
     address = _make_address(choice.model, str(choice.day), given[0])
     return remember_visitor(request, RedirectResponse(address, 303), holder)
 
@@ -71,17 +92,26 @@ def _list_unanswered(queue: Queue, n: int) -> list[BatchItem]:
 
 
 async def _show_item(site: Site, request: Request, caller: Caller, choice: Choice, queue: Queue, n: int,
-                     left: list[BatchItem]) -> Response:
+                     left: list[BatchItem], holder: BatchHolder) -> Response:
     """Shows the first of the unanswered items (`left`) of batch n; the second's picture is fetched ahead."""
-    size = len(queue.list_batches()[n].items)
-    classes = await run_in_thread(site.list_classes, choice.model)
-    SystemRandom().shuffle(classes)
+    batch = queue.list_batches()[n]
+    classes = await queue_page.list_classes(site, choice, n, batch.holder)
+    known = await run_in_thread(list_known_classes, site, queue, choice.model, batch.holder)
     images = [f"/images/{item.image}" for item in left[:2]]
     progress = await run_in_thread(queue.count_progress, n)
-    few = len(classes) <= MOST_BUTTONS
     return site.render(request, "audit.html", caller, choice=choice, batch=n, prediction_id=left[0].prediction_id,
-                       image=images[0], following=images[1:], done=size - len(left), size=size, progress=progress,
-                       buttons=classes if few else [], classes=[] if few else classes)
+                       image=images[0], following=images[1:], done=len(batch.items) - len(left), size=len(batch.items),
+                       progress=progress, left=left, expires=batch.expires_at, last=queue.find_last_answer(holder),
+                       buttons=classes if len(classes) <= MOST_BUTTONS else [], keys=choose_keys(classes), most=MOST_BUTTONS,
+                       classes=[*classes, *sorted(known - set(classes))])
+
+
+def choose_keys(classes: list[str]) -> str:
+    """Says how keys choose a class: `typed` where each is one character, `numbers` where digits are enough, else `search`."""
+    folded = {name.casefold() for name in classes}
+    if classes and all(len(name) == 1 and name not in "?+" for name in classes) and len(folded) == len(classes):
+        return "typed"
+    return "numbers" if len(classes) <= MOST_NUMBERS else "search"
 
 
 def _make_address(model: str, day: str, batch: object) -> str:

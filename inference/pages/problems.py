@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from contract.errors import TrueupError
 from inference.auth import CALLER, Caller, Refused, answer_refusal, identify, make_error
+from inference.pages.landing import find_landing
 
 if TYPE_CHECKING:
     from inference.pages.site import Site
@@ -75,6 +76,8 @@ def _make_handler(site: Site, handler: Handler) -> Callable[[Request, Exception]
         if made.status_code == HTTPStatus.UNAUTHORIZED:
             return lead_to_login(request)
         caller = await find_caller(request, made.status_code)
+        if work := find_landing(request, caller, made.status_code, problem["code"]):
+            return RedirectResponse(work, 303)
         return show_problem(site, request, caller, made.status_code, problem["code"], message, headers)
 
     return answer

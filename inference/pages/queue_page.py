@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from contract import clock
 from contract.errors import DamagedDocument, UsageError, shorten
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
+from inference.labelling.answers import Said, order_classes, parse_said
 from inference.labelling.documents import Batch, BatchHolder
-from inference.labelling.queue import Queue, list_days_with_sample, parse_answers
+from inference.labelling.holding import release_settled
+from inference.labelling.queue import HOLD_MINUTES, Queue, list_days_with_sample
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, may_answer
 from inference.telemetry import log_event
@@ -74,14 +75,19 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
         holder = identify_holder(request, caller)
     given = await run_in_thread(give_batch, site, choice.queue, holder, read_size(request, size))
     answered = await run_in_thread(choice.queue.find_answers, given[0]) if given else {}
-    classes = await run_in_thread(site.list_classes, choice.model)
-    SystemRandom().shuffle(classes)
     n, batch = given or (None, None)
+    classes = await list_classes(site, choice, n, holder)
     return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.find_csrf_token(request),
                          "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
+
+
+async def list_classes(site: Site, choice: Choice, n: int | None, holder: BatchHolder) -> list[str]:
+    """Lists the classes of the model in the one order of this person and batch."""
+    classes = await run_in_thread(site.list_classes, choice.model)
+    return order_classes(classes, holder, f"{choice.model}/{choice.day}/{choice.kind}/{n}")
 
 
 def give_batch(site: Site, queue: Queue, holder: BatchHolder, size: int) -> tuple[int, Batch] | None:
@@ -117,17 +123,16 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     return document
 
 
-async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str, Any],
-                       answers: dict[str, str | None]) -> int:
-    """Makes the answers of a batch durable as labels; returns how many were new.
+async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str, Any], said: Said) -> int:
+    """Makes what was said of a batch durable as labels, and as withdrawals of labels; returns how many rows were new.
 
     Origin, probability, strategy and labeler come from the batch that the server handed out, never from the form.
     """
-    queue, n = await _find_batch(site, kind, document)
+    queue, n = await find_batch(site, kind, document)
     batch: Batch = await run_in_thread(queue.find_batch, n)
     if not may_answer(batch, caller):
         raise Refused(403, "not_your_batch", f"batch {n} was handed out to somebody else.")
-    groups = await run_in_thread(queue.group_judgements, n, answers)
+    groups = await run_in_thread(queue.group_judgements, n, said.labels, said.withdrawn, said.label_ids)
     with refuse_errors():
         written = 0
         for group in groups:
@@ -135,7 +140,8 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
                 group.judgements, caller=caller, origin=group.origin, labeler_default=_choose_labeler(batch.holder, document),
                 strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review",
                 shown_label=batch.predicted))
-    await run_in_thread(queue.save_answers, n, answers)
+    await run_in_thread(queue.save_answers, n, said.labels, said.withdrawn, said.skipped)
+    await run_in_thread(release_settled, queue, batch.holder)
     return written
 
 
@@ -145,7 +151,11 @@ def _choose_labeler(holder: BatchHolder, document: dict[str, Any]) -> str:
     return str(name) if holder.visitor and name else holder.labeler
 
 
-async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[Queue, int]:
+async def find_batch(site: Site, kind: str, document: Mapping[str, Any]) -> tuple[Queue, int]:
+    """Finds the queue and the number of the batch that a form or document names.
+
+    Refused (404, 422).
+    """
     model, day = document.get("model") or site.service.default_model, document.get("day")
     n = parse_number(document.get("batch"))
     if not isinstance(model, str) or not isinstance(day, str) or n is None:
@@ -158,13 +168,38 @@ async def _find_batch(site: Site, kind: str, document: dict[str, Any]) -> tuple[
     return queue, n
 
 
+def read_withdrawal(form: dict[str, str]) -> dict[str, str]:
+    """Reads what a form takes back, "<batch> <prediction id>", into its fields batch and withdraws; other forms stay."""
+    if "withdraws" not in form:
+        return form
+    number, _, prediction_id = form["withdraws"].partition(" ")
+    return form | {"batch": number, "withdraws": prediction_id}
+
+
+async def give_back(site: Site, request: Request, caller: Caller, kind: str, form: dict[str, str]) -> Response:
+    """Gives back what this person holds of a sample, and leads to their own page."""
+    queue, _ = await find_batch(site, kind, form | {"batch": form["release"]})
+    with refuse_errors():
+        holder = identify_holder(request, caller)
+    await run_in_thread(queue.release, holder)
+    return RedirectResponse("/me", 303)
+
+
+async def show_nothing_waits(site: Site, request: Request, caller: Caller, choice: Choice, queue: Queue,
+                             holder: BatchHolder) -> Response:
+    """Says that nothing waits for this person; the last answer can still be taken back."""
+    progress = await run_in_thread(queue.count_progress)
+    return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress, minutes=HOLD_MINUTES,
+                       last=queue.find_last_answer(holder))
+
+
 async def take_json_answers(site: Site, request: Request, caller: Caller, kind: str) -> JSONResponse:
     """Answers the `POST` of a program: {"model", "day", "batch", "answers": [{"prediction_id", "label" or "wrong": true}]}."""
     document = await read_json_object(request)
     with refuse_errors():
-        answers = parse_answers(document.get("answers"))
-    if not answers:
+        said = parse_said(document.get("answers"))
+    if not said.labels and not said.withdrawn:
         with refuse_errors():
             raise UsageError("expected at least one answer, got none.")
-    accepted = await take_answers(site, caller, kind, document, answers)
+    accepted = await take_answers(site, caller, kind, document, said)
     return JSONResponse({"accepted": accepted}, 201, headers=HEADERS)

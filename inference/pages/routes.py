@@ -1,6 +1,6 @@
 """All pages, added to the application.
 
-    add_pages(app, service, keyring)      # /overview, /, /audit, /review, /models, /reports, /login, /images/…, /docs, /static
+    add_pages(app, service, keyring)   # /overview, /, /audit, /review, /me, /models, /reports, /login, /images/…, /docs
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from inference.auth import Keys
-from inference.pages import audit, classify, decide, docs, images, login, models, overview, reports, review
+from inference.pages import audit, classify, decide, docs, images, login, me, models, overview, reports, review
 from inference.pages.problems import Handler, add_problem_handlers
 from inference.pages.site import HERE, Service, Site
 
@@ -23,6 +23,6 @@ def add_pages(app: FastAPI, service: Service, keyring: Keys, open_batches: int =
     site = Site(service, keyring, open_batches)
     add_problem_handlers(app, site, problems or {})
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for page in (overview, classify, audit, review, models, decide, reports, login, images, docs):
+    for page in (overview, classify, audit, review, me, models, decide, reports, login, images, docs):
         app.include_router(page.make_router(site), include_in_schema=False)
     return site

@@ -25,7 +25,9 @@ from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Re
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
+from inference.labelling.holding import list_held
 from inference.labelling.queue import HoldsItsShare, Queue
+from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
 
@@ -42,10 +44,6 @@ HEADERS = {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", 
            "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 404, errors.UsageError: 422,
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
-# Address, name, and the role that it needs, or the roles of which one will do.
-NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"),
-              ("/docs", "API", "predict label"))
 
 
 class Service(Protocol):
@@ -145,15 +143,10 @@ class Site:
 
 
     def release_batches(self, holder: BatchHolder) -> None:
-        """Gives back what a person holds of the samples that this replica knows; elsewhere the half hour ends it."""
-        for queue in list(self._queues.values()):
-            queue.release(holder)
-
-
-def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:
-    """Lists the pages that a caller may open, as (address, name); all of them for somebody not known yet."""
-    return [(address, name) for address, name, roles in NAVIGATION
-            if caller is None or any(caller.may(role) for role in roles.split())]
+        """Gives back what a person holds, whichever replica handed it out."""
+        for sample in list_held(self.storage, self.list_models(), holder):
+            if (queue := self.find_queue(*sample)) is not None:
+                queue.release(holder)
 
 
 def shows_page(request: Request) -> bool:

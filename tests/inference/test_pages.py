@@ -170,7 +170,7 @@ def test_people_audit_one_picture_after_another(service):
     with browser(service) as client:
         first = client.get("/audit")
         second = client.post("/audit", data=fields(first) | {"label": "eel"})
-        third = client.post("/audit", data=fields(second) | {"label": "eel", "other": "  a new   class "})
+        third = client.post("/audit", data=fields(second) | {"label": "eel", "other": "  a new   class ", "new": "1"})
         client.post("/audit", data=fields(third))  # cannot tell
         again = client.get("/audit")
     assert [r["label"] for r in service.rows] == ["eel", "a new class"]
@@ -183,14 +183,14 @@ def test_people_review_a_grid_and_submit_once(service):
         page = client.get("/review")
         form = fields(page)
         items = form["items"].split()
-        marks = {f"ok-{i}": "on" for i in items[3:]} | {f"class-{items[0]}": "newt", f"unsure-{items[2]}": "on"}
+        marks = {f"ok-{i}": "on" for i in items[3:]} | {f"class-{items[0]}": "newt", f"unsure-{items[2]}": "on", "new": "1"}
         client.post("/review", data=form | marks)
         after = client.post("/review", data=form | marks)
     labels = {r["prediction_id"]: r["label"] for r in service.rows}
     assert len(service.rows) == len(items) - 1 == len(labels)  # who cannot tell gives no label
     assert labels == {items[0]: "newt", items[1]: "≠"} | dict.fromkeys(items[3:], form["predicted"])
     assert {r["prediction_id"]: r["shown_label"] for r in service.rows if r["label"] == "≠"} == {items[1]: form["predicted"]}
-    assert "What are these?" in after.text and fields(after)["items"].split() == [items[1]]  # its class is asked for first
+    assert "What is this?" in after.text and fields(after)["items"].split() == [items[1]]  # its class is asked for first
     assert {(r["origin"], r["saw_prediction"]) for r in service.rows} == {("review", True)}
 
 

@@ -8,8 +8,9 @@ from contract import clock, jsonio, layout, samples
 from contract.counts import UNNAMED
 from contract.errors import NotFound, UsageError
 from contract.storage import open_root
+from inference.labelling.answers import parse_answers
 from inference.labelling.documents import BatchHolder
-from inference.labelling.queue import HOLD_MINUTES, SECOND_OPINION, Queue, parse_answers
+from inference.labelling.queue import HOLD_MINUTES, SECOND_OPINION, Queue
 from tests.inference.small_service import CLASSES, DAY, MODEL, ship
 
 ADA, BOB, CY, DEE = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob", "cy", "dee"))
