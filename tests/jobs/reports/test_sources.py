@@ -72,7 +72,7 @@ def rendered(root, *options, code=0):
 
 def test_it_says_what_changed_and_where_the_version_comes_from(root):
     _, names, html = rendered(root)
-    assert f'<a href="../{names[0]}/evaluation.json">' in html  # it has no report of its own yet
+    assert f'<a href="../{names[0]}/report.html">' in html
     assert "accuracy went from 90%" in html and "Per-class accuracy" in html
     assert 'id="s-lineage"' in html and "its training set is not known" in html
 
