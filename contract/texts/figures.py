@@ -12,6 +12,7 @@ from typing import Any
 
 NOTHING = "–"  # for what could not be computed
 WIDE, NARROW = 0.1, 0.005  # intervals wider than this get no decimal, narrower ones two
+CHANCES = (0.0001, 0.999)  # probabilities beyond these are written as "under" and "over"
 
 
 def write_figure(figure: Mapping[str, Any]) -> str:
@@ -45,6 +46,11 @@ def _count_decimals(figure: Mapping[str, Any]) -> int:
 def write_percent(value: float | None, places: int = 0) -> str:
     """Writes a share that has no interval, `8%`; a dash for null."""
     return NOTHING if value is None else f"{100 * value:.{places}f}%"
+
+
+def write_chance(p: float) -> str:
+    """Writes a probability in percent with two figures, `1.4%`; beyond what anybody tells apart `under 0.01%`, `over 99.9%`."""
+    return "under 0.01%" if p < CHANCES[0] else "over 99.9%" if p > CHANCES[1] else f"{float(f'{100 * p:.2g}'):g}%"
 
 
 def write_bound(value: float) -> str:

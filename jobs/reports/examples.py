@@ -26,14 +26,15 @@ log = logging.getLogger(__name__)
 
 
 def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
-    """[{"label", "predicted", "count", "images": [{"sha256", "data", "day"}]}] of the most frequent mistakes."""
+    """[{"label", "predicted", "count", "images": [{"sha256", "data", "day", "prediction_id"}]}] of the most frequent mistakes."""
     cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
     for row in _rows(storage, evaluation, version, wanted) if cells else ():
         images = found.get((row["label"], row["predicted"]))
         if images is not None and len(images) < wanted.examples and row["image_sha256"] not in images:
             data = _picture(storage, row)
-            images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"]}} if data else {}
+            images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"],
+                                             "prediction_id": row["prediction_id"]}} if data else {}
         if all(len(images) >= wanted.examples for images in found.values()):
             break
     return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
