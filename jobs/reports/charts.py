@@ -9,6 +9,7 @@ from contract.texts.figures import write_bound, write_percent
 
 COLOURS = 6  # of versions, as classes s0 to s5 of report.css: Okabe and Ito's, told apart by colour-blind people
 LEFT, TOP, BOTTOM = 48, 14, 40
+LINE = 100
 SPARK_PERIODS = 8
 
 
@@ -120,8 +121,8 @@ def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 9
 
 
 def bar(figure: Mapping[str, Any]) -> dict[str, float] | None:
-    """A share with its interval on a line from 0 to 100; None without an interval. The interval is at least 0.8 wide."""
+    """A share with its interval on a line of 100 pixels; None without an interval. The interval is at least 0.8 wide."""
     if figure["value"] is None or figure["low"] is None:
         return None
-    left, right = round(100 * figure["low"], 1), round(100 * figure["high"], 1)
-    return {"left": left, "width": max(round(right - left, 1), 0.8), "at": round(100 * figure["value"], 1)}
+    left, right, at = (round(figure[name] * LINE, 1) for name in ("low", "high", "value"))
+    return {"left": left, "width": max(round(right - left, 1), 0.8), "at": at}
