@@ -1,4 +1,5 @@
-"""The one script of a report: sorting, search, tooltips, links to pictures where the service shows it. Reports carry it inline; the service's CSP names it by its hash.
+"""The one script of a report: sorting, search, tooltips, links to pictures where the service shows it. Reports carry it
+inline; the service's CSP names it by its hash.
 
 It lies here because jobs write it into reports and the service lets exactly it run. Without it a report is whole.
 """

@@ -2,7 +2,8 @@
 
     trueup gate --model digits [--evaluation ID] [--dry-run] [--json]      (python -m pipeline.gate)
 
-Writes `decision.json` beside `evaluation.json`, and the report again, with the verdict. Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
+Writes `decision.json` beside `evaluation.json`, and the report again, with the verdict.
+Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`/reports`: the evaluations of a model, newest first, each with its report: as it was written, or rendered when it is missing."""
+"""`/reports`: the evaluations of a model, newest first, each with its report, which is rendered when it is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from fastapi.responses import Response
 from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import STALE, find_evaluation, find_other_rules, find_verdict, is_stale, list_known_models, say_stale
+from contract.evaluations import (
+    STALE,
+    find_evaluation,
+    find_other_rules,
+    find_verdict,
+    is_stale,
+    list_known_models,
+    say_stale,
+)
 from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
@@ -70,9 +78,9 @@ def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes:
     except NotFound:
         if file != "report.html":
             raise
-    from jobs.reports.written import write_report
+    from jobs.reports.written import give_report
 
-    return site.storage.read(write_report(site.storage, model, evaluation, site.service.settings.report))
+    return give_report(site.storage, model, evaluation, site.service.settings.report).encode()
 
 
 def _list_comparisons(storage: Storage, model: str, name: str) -> list[dict[str, str]]:

@@ -94,7 +94,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
             "grid": [(round(left + room * v, 1), at(v), write_percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)]}
 
 
-def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 90, height: int = 20) -> dict[str, Any]:
+def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 64, height: int = 20) -> dict[str, Any]:
     """A small line for each class: its recall over up to 8 periods of equal length, all on the same axes (0 to 100%).
 
     {"width", "height", "classes": label -> {"path", "last": (x, y), "text"}}; a class without labels is not in it, and

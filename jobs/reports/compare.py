@@ -64,7 +64,8 @@ def _side(name: str, evaluation: Evaluation, version: str) -> dict[str, Any]:
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The document: both sides' figures, the change of their accuracy, that over all labels and its parts, differences by origin and by class.
+    """The document: both sides' figures, the change of their accuracy, that over all labels and its parts, differences by
+    origin and by class.
 
     A class's difference is `clear` when its interval, at a level shared by all classes (Bonferroni), leaves out 0.
     """

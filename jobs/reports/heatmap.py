@@ -1,7 +1,7 @@
 """The confusion as a square: which classes, in which order, how dark.
 
-Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused. Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is
-one column.
+Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused.
+Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is one column.
 """
 
 from collections.abc import Sequence

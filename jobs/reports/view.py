@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from contract.documents.evaluation import Delay, Evaluation, SinceDataset
+from contract.documents.evaluation import Delay, Evaluation, SinceDataset, Window
 from contract.documents.version_figures import Figure, OfClass, Version
 from contract.texts import figures as figure_text
 from contract.texts.gates import say_test, write_gate
@@ -42,7 +42,8 @@ def edge(value: float | None) -> str:
 
 
 FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
-           "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points, "share": figure_text.write_percent,
+           "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
+           "share": figure_text.write_percent,
            "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
            "count": count, "figure": figure_text.write_figure, "bar": charts.bar}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
@@ -66,7 +67,8 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]), "versions": versions,
         "trend": charts.trend(evaluation["trend"], bound), "narrow_trend": charts.trend(evaluation["trend"], bound, charts.PHONE),
         "trend_rows": evaluation["trend"][:-MOST_ROWS - 1:-1], "origin_text": ORIGIN_TEXT,
-        "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0), "open": OPEN, "open_days": OPEN_DAYS, "quality_edges": QUALITY_EDGES,
+        "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0), "open": OPEN, "open_days": OPEN_DAYS,
+        "quality_edges": QUALITY_EDGES,
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
@@ -78,7 +80,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
     }
 
 
-def _find_pictures(model: str, window: Mapping[str, str], version: str, day: str | None = None,
+def _find_pictures(model: str, window: Window, version: str, day: str | None = None,
                    bin: Mapping[str, float] | None = None, **filters: str) -> str:
     """Writes the address of pictures of a version: those of the window or of one day, of a bin of confidence or of all."""
     edges = {"confidence_from": f"{bin['low']:g}", "confidence_to": f"{bin['high']:g}"} if bin else {}

@@ -14,15 +14,16 @@ from tests.figures import cell, day, document
 from tests.jobs.test_report import DECISION, text
 
 
-@pytest.mark.parametrize(("p", "said"), [(1.0, "over 99.9%"), (0.00014, "0.014%"), (0.0231, "2.3%"), (0.0, "under 0.01%"), (0.5, "50%")])
+@pytest.mark.parametrize(("p", "said"), [(1.0, "over 99.9%"), (0.00014, "0.014%"), (0.0231, "2.3%"), (0.0, "under 0.01%"),
+                                         (0.5, "50%")])
 def test_a_probability_is_written_in_percent(p, said):
     assert write_chance(p) == said
 
 
 def test_a_gates_test_is_a_sentence():
     gate = {"gate": "accuracy", "p": 1.0, "level": 0.00014, "level_high": 0.853}
-    assert say_test(gate) == ("Test: were it as good as its bound and no better, a result as bad as this would come with a probability "
-                              "of over 99.9%; it fails at 0.014% or less, which is an accuracy of at most 85.3%.")
+    assert say_test(gate) == ("Test: were it as good as its bound and no better, a result as bad as this would come with a "
+                              "probability of over 99.9%; it fails at 0.014% or less, which is an accuracy of at most 85.3%.")
     assert say_test({"gate": "freshness"}) == ""
 
 
@@ -40,7 +41,8 @@ def html():
 @pytest.mark.parametrize("filters", [
     "label=b&amp;verdict=wrong", "predicted=a&amp;verdict=wrong", "label=b", "predicted=a",  # a class's row
     "predicted=a&amp;label=b", "predicted=b&amp;label=a+%26+c",  # cells and mistakes
-    "predicted=a&amp;confidence_from=0.95&amp;confidence_to=1", "predicted=a&amp;verdict=wrong&amp;confidence_from=0.95&amp;confidence_to=1",
+    "predicted=a&amp;confidence_from=0.95&amp;confidence_to=1",
+    "predicted=a&amp;verdict=wrong&amp;confidence_from=0.95&amp;confidence_to=1",
     "confidence_from=0.3&amp;confidence_to=0.35", ""])
 def test_every_figure_names_its_pictures(html, filters):
     address = "/pictures?model=m&amp;version=1&amp;from=2026-11-20&amp;to=2026-11-20" + (f"&amp;{filters}" if filters else "")
