@@ -25,7 +25,7 @@ from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
 from contract.stores.store import Storage
-from contract.texts.figures import write_interval, write_share
+from contract.texts.figures import write_interval, write_moment, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -107,7 +107,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
     if is_stale(found, max_age_days):
         return {"verdict": STALE, "sentence": f"{say_stale(found)}{passed}"}
-    known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
+    known_at = f" (Known at {write_moment(found['as_of'])}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 
 
