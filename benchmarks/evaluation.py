@@ -55,7 +55,8 @@ def measure(size: str, repeats: int, engines: Sequence[str], peers: Sequence[str
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(os.environ.get("BENCH_ROOT", scratch))
         root, model = data(base, size, where)
-        cases = [Case(f"trueup {e}", trueup("evaluate", "--root", str(root), "--model", model, "--full", "--json", "--engine", e))
+        cases = [Case(f"trueup {e}", trueup("evaluate", "--root", str(root), "--model", model, "--full", "--no-report", "--json",
+                                             "--engine", e))
                  for e in engines]
         cases += [peer(name, base, size, Path(where)) for name in peers if where]
         alternate(cases, repeats)

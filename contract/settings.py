@@ -163,6 +163,8 @@ class ReportSettings(Section):
     examples: int = Field(4, ge=0, le=12, description="stored pictures (thumbnails) of each of the worst cells; 0: none")
     cells: int = Field(4, ge=1, le=20, description="how many of the most frequent mistakes get pictures")
     days: int = Field(7, ge=1, description="newest prediction days that are searched for them")
+    automatic: bool = Field(True, description="`evaluate` and `gate` write the report; false: only `trueup report` and "
+                            "the service, when somebody opens one, do")
 
 
 class PromotionSettings(Section):

@@ -32,6 +32,7 @@ from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import ENGINES, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
+from jobs.reports.written import renew_report
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -49,15 +50,16 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
+@click.option("--no-report", is_flag=True, help="Do not write report.html beside it. [setting: report.automatic]")
 @click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON or Parquet file, no root.")
 @click.option("--labels", "labels_file", type=click.Path(), help="The labels beside --predictions.")
 @click.option("--id-per-version", "per_version", is_flag=True, help="With --predictions: versions share ids, labels are of each.")
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, spark_conf: tuple[str, ...], role: str,
-            slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None,
+            slices: tuple[str, ...], quarantine: bool, no_report: bool, predictions_file: str | None, labels_file: str | None,
             per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
-    """Count where predictions and labels agree, and write evaluation.json."""
+    """Count where predictions and labels agree, and write evaluation.json and its report."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
@@ -73,6 +75,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
     evaluation_id = folder.rstrip("/").rpartition("/")[2]
+    if not no_report:
+        renew_report(storage, document["model"], evaluation_id, settings.report)
     where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
     return outcome(document, where, evaluation_id)
 

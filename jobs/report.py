@@ -18,13 +18,14 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
-from contract import layout
 from contract.errors import NotFound, UsageError
 from contract.evaluations import find_newest_readable
 from contract.rows.models import require_model
 from contract.settings import ReportSettings, Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from jobs.reports.compare import write_comparison
+from jobs.reports.written import write_report
 
 
 @stage_command("report")
@@ -57,11 +58,9 @@ def make(storage: Storage, model: str, names: Sequence[str], settings: ReportSet
     Returns where it lies, and what --json prints.
     """
     if len(names) == 2:
-        from jobs.reports.compare import write_comparison
-
         return write_comparison(storage, model, *names)
     evaluation_id = names[0] if names else find_newest_readable(storage, model)
-    where = write(storage, model, evaluation_id, settings)
+    where = storage.uri(write_report(storage, model, evaluation_id, settings))
     return where, {"report": where, **publish(storage, model, evaluation_id, csv_folder)}
 
 
@@ -74,18 +73,6 @@ def show(storage: Storage, where: str) -> None:
         page = copy.as_uri()
     if not webbrowser.open(page):
         raise UsageError(f"--open: expected a browser on this machine, found none. The report is written: {where}.")
-
-
-def write(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings | None = None) -> str:
-    """Renders `report.html` of one evaluation (again, when there is one) and returns where it lies."""
-    from jobs.reports.page import load, render
-    from jobs.reports.sources import sources
-
-    evaluation, decision = load(storage, model, evaluation_id)
-    found = sources(storage, evaluation, evaluation_id, decision, settings or ReportSettings())
-    key = layout.report(model, evaluation_id)
-    storage.put(key, render(evaluation, decision, found).encode())
-    return storage.uri(key)
 
 
 def publish(storage: Storage, model: str, evaluation_id: str, csv_folder: str | None = None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
     trueup gate --model digits [--evaluation ID] [--dry-run] [--json]      (python -m pipeline.gate)
 
-Writes `decision.json` beside `evaluation.json`. Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
+Writes `decision.json` beside `evaluation.json`, and the report again, with the verdict.
+Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
+from jobs.reports.written import renew_report
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
@@ -55,6 +57,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
     if not dry_run:
         with sending_afterwards(storage, settings):
             decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
+        renew_report(storage, name, evaluation_id, settings.report)
     return Outcome(decision["exit_code"], decision, write_text(decision))
 
 

@@ -22,10 +22,10 @@ MAY_IMPORT = {
     "command": ("contract",),
     "jvm": ("contract",),
     "emr": ("command", "contract", "jvm"),
-    "inference": ("command", "contract"),
+    "inference": ("command", "contract", "jobs.reports"),
     "jobs": ("command", "contract", "inference.model", "jvm", "metrics"),
     "notebooks": ("contract", "metrics"),
-    "pipeline": ("command", "contract", "emr", "jvm", "metrics"),
+    "pipeline": ("command", "contract", "emr", "jobs.reports", "jvm", "metrics"),
     "training": ("command", "contract", "inference.model", "jvm", "metrics"),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 NOTHING = "–"  # for what could not be computed
 WIDE, NARROW = 0.1, 0.005  # intervals wider than this get no decimal, narrower ones two
+CHANCES = (0.0001, 0.999)  # probabilities beyond these are written as "under" and "over"
 
 
 def write_figure(figure: Mapping[str, Any]) -> str:
@@ -47,6 +48,11 @@ def write_percent(value: float | None, places: int = 0) -> str:
     return NOTHING if value is None else f"{100 * value:.{places}f}%"
 
 
+def write_chance(p: float) -> str:
+    """Writes a probability in percent with two figures, `1.4%`; beyond what anybody tells apart `under 0.01%`, `over 99.9%`."""
+    return "under 0.01%" if p < CHANCES[0] else "over 99.9%" if p > CHANCES[1] else f"{float(f'{100 * p:.2g}'):g}%"
+
+
 def write_bound(value: float) -> str:
     """Writes a bound or a level as it was set, `92.5%`."""
     return f"{round(100 * value, 10):g}%"
@@ -71,9 +77,9 @@ def write_number(value: float | None, places: int = 0) -> str:
     return NOTHING if value is None else f"{value:,.{places}f}"
 
 
-def write_count(n: int, noun: str) -> str:
-    """Writes how many of something there are, `1 epoch`, `1,043 rows`; `noun`: of one, and it takes an s (`class` an es)."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{'es' if noun.endswith('s') else 's'}"
+def write_count(n: int, noun: str, many: str = "") -> str:
+    """Writes how many of something there are, `1 epoch`, `1,043 rows`; `many`: where the plural takes no s, nor es after one."""
+    return f"{n:,} {noun if n == 1 else many or noun + ('es' if noun.endswith('s') else 's')}"
 
 
 def write_moment(text: str) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 from contract.texts.figures import (
     NOTHING,
     write_bound,
+    write_chance,
     write_change,
     write_interval,
     write_number,
+    write_percent,
     write_share,
 )
 
@@ -24,6 +26,16 @@ def write_gate(gate: Mapping[str, Any]) -> tuple[str, str, str]:
         return write_share(gate), write_interval(gate) if low != high else "", limit
     between = f"{write(low)} to {write(high)}{unit}" if low is not None and high is not None and low != high else ""
     return f"{write(value)}{unit}", between, limit
+
+
+def say_test(gate: Mapping[str, Any]) -> str:
+    """Says what the test of a gate found, for who wants to know; empty for a gate without a test."""
+    p, level, most = (gate.get(name) for name in ("p", "level", "level_high"))
+    if p is None or level is None:
+        return ""
+    limit = "" if most is None else f", which is an accuracy of at most {write_percent(most, 1)}"
+    return (f"Test: were it as good as its bound and no better, a result as bad as this would come with a probability of "
+            f"{write_chance(p)}; it fails at {write_chance(level)} or less{limit}.")
 
 
 def _write_three(value: float) -> str:

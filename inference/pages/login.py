@@ -22,7 +22,8 @@ from inference.auth import (
 )
 from inference.keys import KeyRing
 from inference.labelling.documents import BatchHolder
-from inference.pages.site import Site, list_allowed_pages, refuse_errors, run_in_thread
+from inference.pages.landing import list_allowed_pages
+from inference.pages.site import Site, refuse_errors, run_in_thread
 from inference.pages.visitor import YEAR, read_name, set_cookie
 from inference.telemetry import log_event
 

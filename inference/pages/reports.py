@@ -1,8 +1,9 @@
-"""`/reports`: the evaluations of a model, newest first, and each report as it was written."""
+"""`/reports`: the evaluations of a model, newest first, each with its report, which is rendered when it is missing."""
 
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -11,16 +12,26 @@ from fastapi.responses import Response
 from contract import layout
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound, shorten
-from contract.evaluations import STALE, find_evaluation, find_other_rules, find_verdict, is_stale, say_stale
+from contract.evaluations import (
+    STALE,
+    find_evaluation,
+    find_other_rules,
+    find_verdict,
+    is_stale,
+    list_known_models,
+    say_stale,
+)
 from contract.registry import Registry
 from contract.report_script import csp_source
 from contract.storage import read_json
 from contract.stores.store import Storage
-from contract.texts.figures import write_interval, write_share
+from contract.texts.figures import write_interval, write_moment, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
 SHOWN = 30
+READS_AT_ONCE = 8
+COMPARISON = re.compile(r"compare-(.+?)(?:-version-(\w+))?\.html")
 FILES = {"html": "text/html; charset=utf-8", "json": "application/json", "parquet": "application/octet-stream"}
 # A report is one file with its pictures in it. The one script that may run is the one that sorts its tables; the sandbox
 # keeps even that from the cookies of this site.
@@ -35,7 +46,7 @@ def make_router(site: Site) -> APIRouter:
 
     @router.get("/reports")
     async def reports(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-        names = await run_in_thread(site.list_models)
+        names = await run_in_thread(_list_names, site)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
         verdict = await run_in_thread(_describe_verdict, site.storage, name, site.service.settings.gates.max_age_days)
@@ -48,20 +59,42 @@ def make_router(site: Site) -> APIRouter:
         named = re.fullmatch(r"[\w.:+-]+", evaluation) and re.fullmatch(r"\w[\w.-]*", file) and ".." not in evaluation
         if not named or extension not in FILES:
             raise Refused(404, "no_report", "there is no such report.")
-        data = await run_in_thread(_read_file, site.storage, layout.evaluation(model, evaluation) + file)
+        data = await run_in_thread(_read_file, site, model, evaluation, file)
         if data is None:
             raise Refused(404, "no_report", f"the evaluation {evaluation} of model {shorten(model)} has no {shorten(file)}. "
-                          f"Those that there are stand at /reports. To write one: trueup report {evaluation} --model MODEL.")
+                          "Those that there are stand at /reports.")
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
 
 
-def _read_file(storage: Storage, key: str) -> bytes | None:
+def _list_names(site: Site) -> list[str]:
+    """Lists the models that have versions or evaluations, the default one first."""
+    first = site.service.default_model
+    return [first, *(name for name in list_known_models(site.storage) if name != first)]
+
+
+def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes | None:
+    """Reads a file of an evaluation; a report that was never written, or that went with an erased picture, is rendered now."""
     try:
-        return storage.read(key)
+        return site.storage.read(layout.evaluation(model, evaluation) + file)
+    except NotFound:
+        if file != "report.html":
+            return None
+    from jobs.reports.written import give_report
+
+    try:
+        return give_report(site.storage, model, evaluation, site.service.settings.report).encode()
     except NotFound:
         return None
+
+
+def _list_comparisons(storage: Storage, model: str, name: str) -> list[dict[str, str]]:
+    """Lists the comparisons that lie beside an evaluation: each file, and what it was compared with."""
+    folder = layout.evaluation(model, name)
+    files = sorted(entry.key.removeprefix(folder) for entry in storage.list(folder))
+    found = [(file, COMPARISON.fullmatch(file)) for file in files]
+    return [{"file": file, "with": f"version {of[2]}, {of[1]}" if of[2] else of[1]} for file, of in found if of]
 
 
 def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) -> dict[str, str]:
@@ -80,13 +113,15 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
     if is_stale(found, max_age_days):
         return {"verdict": STALE, "sentence": f"{say_stale(found)}{passed}"}
-    known_at = f" (Known at {found['as_of'][:16]}.)" if found.get("as_of") else ""
+    known_at = f" (Known at {write_moment(found['as_of'])}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 
 
 def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
     names: list[str] = sorted(storage.folders(layout.evaluations(model)), reverse=True)[:SHOWN]
-    return [summary for name in names if (summary := _summarise(storage, model, name)) is not None]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        found = pool.map(lambda name: _summarise(storage, model, name), names)
+        return [summary for summary in found if summary is not None]
 
 
 def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
@@ -106,7 +141,8 @@ def _summarise(storage: Storage, model: str, name: str) -> dict[str, Any] | None
             "doubts": [doubt["sentence"] for doubt in evaluation["doubts"]], "reason": evaluation.get("reason") or "",
             "verdict": str(decision.get("verdict", "")), "judged": judged,
             "sentence": str(decision.get("sentence", "")), "damaged": "",
-            "report": storage.exists(layout.report(model, name))}
+            "engine": evaluation["engine"], "role": evaluation["role"],
+            "comparisons": _list_comparisons(storage, model, name)}
 
 
 def _format_figures(version: str, figures: Version) -> dict[str, Any]:

@@ -1,19 +1,32 @@
 """Geometry of the report's drawings; the template writes the SVG. Pixels, y downwards."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from contract.texts.figures import write_bound, write_percent
 
-# Okabe and Ito's colours, told apart by colour-blind people; dark enough for text on white.
-COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#9b4f86", "#6b5b00", "#333333")
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 260, 48, 76, 14, 40
-MOST_DAY_TEXTS = 10
+COLOURS = 6  # of versions, as classes s0 to s5 of report.css: Okabe and Ito's, told apart by colour-blind people
+LEFT, TOP, BOTTOM = 48, 14, 40
+LINE = 100
 SPARK_PERIODS = 8
 
 
-def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Room:
+    """How large a drawing is; a narrow one has its bound's text in it, not beside it."""
+
+    width: int
+    height: int
+    right: int  # what is left free at the right end
+    day_texts: int
+
+
+WIDE, PHONE = Room(760, 260, 92, 10), Room(350, 230, 12, 4)
+
+
+def trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Room = WIDE) -> dict[str, Any] | None:
     """Accuracy to believe by day, a colour for each version, with intervals; None when no day has a label."""
     known = [p for p in points if p["estimate"]["value"] is not None]
     if not known:
@@ -25,16 +38,17 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None) -> dict[str,
     place = {day: i for i, day in enumerate(days)}
 
     def x(day: str) -> float:
-        room = WIDTH - LEFT - RIGHT
+        room = size.width - LEFT - size.right
         return round(LEFT + room * (place[day] + 0.5) / len(days), 1)
 
     def y(value: float) -> float:
-        return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / (1 - floor), 1)
+        return round(TOP + (size.height - TOP - BOTTOM) * (1 - value) / (1 - floor), 1)
 
-    every = max(1, -(-len(days) // MOST_DAY_TEXTS))
+    every = max(1, -(-len(days) // size.day_texts))
     versions = sorted({p["version"] for p in points})
     return {
-        "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "base": HEIGHT - BOTTOM,
+        "width": size.width, "height": size.height, "left": LEFT, "right": size.width - size.right,
+        "base": size.height - BOTTOM, "narrow": size is PHONE,
         "days": [(x(d), d[5:]) for d in days[::every]], "bound": None if bound is None else (y(bound), write_bound(bound)),
         "grid": [(y(v), write_percent(v)) for v in _grid(floor)],
         "lines": [_line(v, i, len(versions), [p for p in known if p["version"] == v], x, y)
@@ -59,7 +73,7 @@ def _line(version: str, i: int, versions: int, points: Sequence[Mapping[str, Any
     shift = (i - (versions - 1) / 2) * 7  # versions of one day stand side by side
     made = [{"x": round(x(p["day"]) + shift, 1), "y": y(p["estimate"]["value"]), "low": y(p["estimate"]["low"]),
              "high": y(p["estimate"]["high"]), "provisional": p["provisional"], "point": p} for p in points]
-    return {"version": version, "colour": COLOURS[i % len(COLOURS)], "points": made,
+    return {"version": version, "colour": f"s{i % COLOURS}", "points": made,
             "path": " ".join(f"{m['x']},{m['y']}" for m in made)}
 
 
@@ -80,7 +94,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
             "grid": [(round(left + room * v, 1), at(v), write_percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)]}
 
 
-def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 90, height: int = 20) -> dict[str, Any]:
+def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 64, height: int = 20) -> dict[str, Any]:
     """A small line for each class: its recall over up to 8 periods of equal length, all on the same axes (0 to 100%).
 
     {"width", "height", "classes": label -> {"path", "last": (x, y), "text"}}; a class without labels is not in it, and
@@ -104,3 +118,11 @@ def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 9
             made[label] = {"path": " ".join(f"{x},{y}" for x, y in at), "last": at[-1],
                            "text": f"recall from {write_percent(shares[0])} to {write_percent(shares[-1])}"}
     return {"width": width, "height": height, "classes": made}
+
+
+def bar(figure: Mapping[str, Any]) -> dict[str, float] | None:
+    """A share with its interval on a line of 100 pixels; None without an interval. The interval is at least 0.8 wide."""
+    if figure["value"] is None or figure["low"] is None:
+        return None
+    left, right, at = (round(figure[name] * LINE, 1) for name in ("low", "high", "value"))
+    return {"left": left, "width": max(round(right - left, 1), 0.8), "at": at}

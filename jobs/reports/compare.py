@@ -11,9 +11,10 @@ from typing import Any
 
 from contract import layout
 from contract.documents.evaluation import Evaluation
-from contract.documents.version_figures import Figure, OfOrigin, Version
+from contract.documents.version_figures import Estimate, Figure, OfOrigin, Version
 from contract.errors import NotFound
 from contract.stores.store import Storage
+from contract.texts.words import name_top_k
 from jobs.reports import view
 from jobs.reports.page import load, template
 from jobs.reports.sources import file_of, find_readable
@@ -63,7 +64,8 @@ def _side(name: str, evaluation: Evaluation, version: str) -> dict[str, Any]:
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The document: both sides' figures, the change and its parts, differences by origin and by class.
+    """The document: both sides' figures, the change of their accuracy, that over all labels and its parts, differences by
+    origin and by class.
 
     A class's difference is `clear` when its interval, at a level shared by all classes (Bonferroni), leaves out 0.
     """
@@ -76,14 +78,28 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return {"sides": [{k: v for k, v in one.items() if k != "figures"} | {
                 "figures": {k: one["figures"][k] for k in ("estimate", "accuracy", "predictions", "labelled", "coverage")},
                 "rows": _rows(one["figures"])} for one in (first, second)],
+            "accuracy": _compare_estimates(a["estimate"], b["estimate"], confidence),
             "change": change(a, b, confidence), "origins": origins, "classes": classes,
             "changed": [row["label"] for row in classes if row["clear"]]}
+
+
+def _compare_estimates(before: Estimate, after: Estimate, confidence: float) -> dict[str, Any] | None:
+    """The change of the accuracy to believe, which is what both sides show first; None where a side has none.
+
+    An estimate is as good as `n_effective` rows drawn alike; `alike` says whether both rest on labels of one origin.
+    """
+    if before["value"] is None or after["value"] is None:
+        return None
+    sizes = [max(round(one["n_effective"]), 1) for one in (before, after)]
+    difference = _difference((before["value"], sizes[0]), (after["value"], sizes[1]), confidence)
+    difference["value"] = after["value"] - before["value"]  # without the rounding to whole rows
+    return {"difference": difference, "alike": before["origin"] == after["origin"], "chance": not _excludes_zero(difference)}
 
 
 def _rows(figures: Version) -> dict[str, Figure]:
     """The figures that stand one below the other."""
     return {"Balanced accuracy": figures["balanced_accuracy"], "Macro F1": figures["macro"]["f1"],
-            **{f"Label among the first {top['k']}": top for top in figures["top_k"]}}
+            **{name_top_k(top["k"]): top for top in figures["top_k"]}}
 
 
 def _find_share(of_origin: OfOrigin) -> tuple[float, int]:

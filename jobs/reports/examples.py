@@ -6,7 +6,7 @@ Each names its picture's hash, so that erasing the picture finds the reports tha
 import base64
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -26,17 +26,27 @@ log = logging.getLogger(__name__)
 
 
 def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
-    """[{"label", "predicted", "count", "images": [{"sha256", "data", "day"}]}] of the most frequent mistakes."""
+    """[{"label", "predicted", "count", "images": [{"sha256", "data", "day", "prediction_id"}]}] of the most frequent mistakes."""
     cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
-    for row in _rows(storage, evaluation, version, wanted) if cells else ():
-        images = found.get((row["label"], row["predicted"]))
-        if images is not None and len(images) < wanted.examples and row["image_sha256"] not in images:
-            data = _picture(storage, row)
-            images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"]}} if data else {}
-        if all(len(images) >= wanted.examples for images in found.values()):
-            break
+    try:
+        _fill(storage, found, _rows(storage, evaluation, version, wanted) if cells else (), wanted.examples)
+    except RootError as error:  # the asker may not read pictures: then none of them, and the store is not asked for each
+        log.warning("pictures are left out: %s", error)
     return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
+
+
+def _fill(storage: Storage, found: dict[tuple[str, str], dict[str, dict[str, str]]], rows: Iterable[dict[str, Any]],
+          most: int) -> None:
+    """Puts up to `most` pictures into each cell of `found` (label, predicted), by their hash."""
+    for row in rows:
+        images = found.get((row["label"], row["predicted"]))
+        if images is not None and len(images) < most and row["image_sha256"] not in images:
+            data = _picture(storage, row)
+            images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"],
+                                             "prediction_id": row["prediction_id"]}} if data else {}
+        if all(len(images) >= most for images in found.values()):
+            break
 
 
 def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
@@ -84,7 +94,9 @@ def _picture(storage: Storage, row: Mapping[str, Any]) -> str | None:
         small = preprocess.decode(data)
     except NotFound:
         return None
-    except (BadImage, RootError, OSError) as error:
+    except RootError:
+        raise
+    except (BadImage, OSError) as error:
         log.warning("left out: the picture of prediction %s: %s", shorten(row["prediction_id"]), error)
         return None
     small.thumbnail((SIDE, SIDE))

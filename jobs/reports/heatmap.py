@@ -1,11 +1,11 @@
 """The confusion as a square: which classes, in which order, how dark.
 
-Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused, with
-the leaves in their best order. Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is
-one column.
+Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused.
+Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is one column.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -58,16 +58,29 @@ def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str,
 def cluster(table: NDArray[np.int64]) -> list[int]:
     """Orders the classes so that confused ones are neighbours; fewer than four stay as they are.
 
+    Average linkage: the two groups whose classes are nearest on average join, turned so that the nearest ends meet. Written
+    out because a square has 25 classes at most, and loading a library for it takes longer than all else of a report.
+
     `table`: counts of shape (labels, predicted), over the same classes in the same order.
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
     if len(table) < 4:
         return list(range(len(table)))
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    near = shares + shares.T
-    distance = 2 - near
-    np.fill_diagonal(distance, 0)
-    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-    return leaves_list(tree).tolist()
+    distance = 2 - (shares + shares.T)
+    groups = [[i] for i in range(len(table))]
+    while len(groups) > 1:
+        one, other = min(combinations(range(len(groups)), 2), key=lambda two: _mean_distance(distance, groups, two))
+        joined = _join(distance, groups[one], groups.pop(other))
+        groups[one] = joined
+    return groups[0]
+
+
+def _mean_distance(distance: NDArray[np.float64], groups: Sequence[list[int]], two: tuple[int, int]) -> float:
+    return float(distance[np.ix_(groups[two[0]], groups[two[1]])].mean())
+
+
+def _join(distance: NDArray[np.float64], one: list[int], other: list[int]) -> list[int]:
+    """Puts two groups side by side, each as it is or turned round, so that the ends that meet are nearest."""
+    ways = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
+    left, right = min(ways, key=lambda way: distance[way[0][-1], way[1][0]])
+    return [*left, *right]

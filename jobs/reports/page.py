@@ -1,8 +1,9 @@
 """An evaluation as the HTML of its page: read with its decision, laid out by the template."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.documents.evaluation import Evaluation
 from contract.evaluations import read_evaluation
@@ -10,6 +11,9 @@ from contract.report_script import SCRIPT
 from contract.stores.store import Storage
 from jobs.reports import view
 from jobs.reports.sources import find_decision
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -28,10 +32,16 @@ def render(evaluation: Evaluation, decision: Mapping[str, Any] | None = None,
 
 def template(name: str, values: Mapping[str, Any]) -> str:
     """Renders a page from its template, with the one script that reports have."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    return _environment().get_template(name).render(**values, script=Markup(SCRIPT))
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= view.FILTERS
-    return environment.get_template(name).render(**values, script=Markup(SCRIPT))
+    return environment

@@ -4,17 +4,21 @@ The template (templates/report.html) only places it. Nothing is computed here th
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from contract.documents.evaluation import Delay, Evaluation, SinceDataset
+from contract.documents.evaluation import Delay, Evaluation, SinceDataset, Window
 from contract.documents.version_figures import Figure, OfClass, Version
 from contract.texts import figures as figure_text
-from contract.texts.gates import write_gate
+from contract.texts.gates import say_test, write_gate
+from contract.texts.pictures_link import link_to_pictures
+from contract.texts.words import name_top_k
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
 from metrics.figure import ratio
 
-MOST_CLASSES, MOST_ROWS, MOST_PAIRS, NAMED = 200, 200, 10, 3
+MOST_CLASSES, MOST_CHECKED, MOST_ROWS, MOST_PAIRS, NAMED = 1000, 200, 200, 10, 3
+OPEN, OPEN_DAYS = 20, 14  # rows of a table that are shown before somebody asks for all
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
                    "future_predictions": "not known yet", "duplicate_predictions": "repeated",
@@ -38,8 +42,10 @@ def edge(value: float | None) -> str:
 
 
 FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
-           "moment": figure_text.write_moment, "points": figure_text.write_change, "share": figure_text.write_percent,
-           "bound": figure_text.write_bound, "gate_texts": write_gate}
+           "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
+           "share": figure_text.write_percent,
+           "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
+           "count": figure_text.write_count, "figure": figure_text.write_figure, "bar": charts.bar}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 
@@ -55,13 +61,14 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
     """Everything that the template places; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
     bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
+    versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}))
+                for name in newest_first(evaluation, decision)]
     return {
-        "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]),
-        "versions": [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}))
-                     for name in newest_first(evaluation, decision)],
-        "trend": charts.trend(evaluation["trend"], bound),
-        "trend_rows": evaluation["trend"][-MOST_ROWS:], "origin_text": ORIGIN_TEXT,
-        "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0),
+        "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]), "versions": versions,
+        "trend": charts.trend(evaluation["trend"], bound), "narrow_trend": charts.trend(evaluation["trend"], bound, charts.PHONE),
+        "trend_rows": evaluation["trend"][:-MOST_ROWS - 1:-1], "origin_text": ORIGIN_TEXT,
+        "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0), "open": OPEN, "open_days": OPEN_DAYS,
+        "quality_edges": QUALITY_EDGES,
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
@@ -69,7 +76,16 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
+        "pictures": partial(_find_pictures, evaluation["model"], evaluation["window"]),
     }
+
+
+def _find_pictures(model: str, window: Window, version: str, day: str | None = None,
+                   bin: Mapping[str, float] | None = None, **filters: str) -> str:
+    """Writes the address of pictures of a version: those of the window or of one day, of a bin of confidence or of all."""
+    edges = {"confidence_from": f"{bin['low']:g}", "confidence_to": f"{bin['high']:g}"} if bin else {}
+    days = {"from": day, "to": day} if day else {"from": window["from"], "to": window["to"]}
+    return link_to_pictures(model, {"version": version, **days, **edges, **filters})
 
 
 def _show_since(since: SinceDataset | None) -> dict[str, Any] | None:
@@ -99,18 +115,23 @@ def _rows(rows: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
-    classes = figures["per_class"]
-    shown = classes if len(classes) <= MOST_CLASSES else _select_most_mistaken(classes, MOST_CLASSES)
+    classes = sorted(figures["per_class"], key=lambda row: (-sum(_count_mistakes(row)), row["label"]))
+    shown, checked = classes[:MOST_CLASSES], classes[:MOST_CHECKED]
     sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
-    return {"name": name, **figures, "classes": shown, "classes_omitted": len(classes) - len(shown), "sparks": sparks,
-            "map": heat_map(figures["confusion"]), "quality": _quality(figures, [row["label"] for row in shown]),
+    return {"name": name, **figures, "classes": [_class(row) for row in shown], "classes_omitted": len(classes) - len(shown),
+            "checked_omitted": len(classes) - len(checked), "sparks": sparks, "map": heat_map(figures["confusion"]),
+            "quality": _quality(figures, [row["label"] for row in checked]),
             "curve": charts.reliability(figures["calibration"]["reliability"])}
 
 
-def _select_most_mistaken(classes: Sequence[OfClass], most: int) -> list[OfClass]:
-    """The classes with most mistakes of either kind, in the order of their labels."""
-    worst = sorted(classes, key=lambda r: (2 * r["right"] - r["support"] - r["predicted"], r["label"]))[:most]
-    return sorted(worst, key=lambda r: r["label"])
+def _count_mistakes(row: OfClass) -> tuple[int, int]:
+    """Counts rows of the class that were taken for others, and rows of others that were taken for it."""
+    return row["support"] - row["right"], row["predicted"] - row["right"]
+
+
+def _class(row: OfClass) -> dict[str, Any]:
+    missed, false = _count_mistakes(row)
+    return {**row, "missed": missed, "false": false}
 
 
 def _quality(figures: Version, labels: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.samples import KINDS, Cell, Sample, expected
-from contract.texts.figures import write_percent
+from contract.texts.figures import write_count, write_percent
 from metrics.window import DayFigures
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _rated(origin: str, answered: int, samples: Mapping[str, Sample], days: Sequ
     if not asked:
         return Basis(False, f"{origin} labels of a sample that asked about nothing")
     rate = answered / asked
-    said = f"{origin} sample, {answered} answers to about {asked:.0f} items ({write_percent(min(rate, 1))})"
+    part = "all" if rate >= 1 else f"{write_percent(rate)} of about {asked:.0f}"
+    said = f"{origin} sample, {write_count(answered, 'answer')}: {part} drawn items"
     if answered + CHANCE * math.sqrt(variance) < ENOUGH * asked:
         return Basis(False, f"{said}: below {write_percent(ENOUGH)}, so who was answered may matter", rate)
     return Basis(True, said, rate)

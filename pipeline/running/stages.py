@@ -41,7 +41,8 @@ class Stage:
 
 WINDOW = ("--from", "{from}", "--to", "{to}", "--as-of", "{as_of}")
 
-EVALUATE = Stage("evaluate", "jobs.evaluate", ("--model", "{model}", *WINDOW), gives=(("evaluation", "id"),),
+# The gate writes the report, with the verdict in it; without it, it would be written twice.
+EVALUATE = Stage("evaluate", "jobs.evaluate", ("--model", "{model}", *WINDOW, "--no-report"), gives=(("evaluation", "id"),),
                  keep=("id",))
 GATE = Stage("gate", "pipeline.gate", ("--model", "{model}", "--evaluation", "{evaluation}"),
              answers=(DONE, GATE_SAYS_NO, CANNOT_TELL),

@@ -296,6 +296,9 @@ def test_reports_are_listed_and_shown_with_no_script_but_their_own(service):
         report = client.get(re.search(r'href="(/reports/[^"]+report.html)"', page.text)[1])
         assert client.get("/reports/digits/..%2F..%2Fkeys/session-secret.json").status_code == 404
         assert client.get("/reports/digits/nothing/report.html").status_code == 404
+        service.storage.erase(folder + "report.html")  # as `forget` does
+        assert "Accuracy report" in client.get(f"/{folder.replace('evaluations', 'reports')}report.html").text
+        assert service.storage.exists(folder + "report.html")
     assert "75%" in page.text and "50 to 90%" in page.text and "cannot tell" in page.text
     assert HOSTILE not in page.text
     policy = report.headers["Content-Security-Policy"]
@@ -309,7 +312,7 @@ def test_the_verdict_stands_beside_the_version_that_it_is_of(service):
     service.storage.put(folder + "decision.json", jsonio.dumps({"verdict": "pass", "version": "9"}))
     with browser(service) as client:
         page = client.get("/reports").text
-    assert re.findall(r"<tr>.*?<td>(\d+)</td>", page, re.DOTALL) == ["9", "10", "2", "1"]
+    assert re.findall(r'<bdi class="version">(\d+)</bdi>', page) == ["9", "10", "2", "1"]
     assert re.search(r'pass</span> <span class="hint">version 9</span>', page)
 
 
@@ -323,7 +326,7 @@ def test_the_verdict_that_is_shown_is_of_the_version_that_is_live(service):
             "verdict": verdict, "version": version, "sentence": f"Version {version} says {verdict}."}))
     with browser(service) as client:
         page = client.get("/reports").text
-    head = page[:page.index("<table>")]
+    head = page[:page.index('class="reports"')]
     assert "Version 1 says fail." in head and "Version 2" not in head
 
 

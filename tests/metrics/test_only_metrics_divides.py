@@ -117,6 +117,7 @@ ELSEWHERE = {
         """,
     "the order of the confusion's rows, which is not shown as a number": """
         jobs/reports/heatmap.py cluster
+        jobs/reports/heatmap.py _mean_distance
         """,
     "a hash as a number in [0, 1)": """
         contract/samples.py uniform

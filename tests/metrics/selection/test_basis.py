@@ -22,7 +22,7 @@ def answers(n, right=0.8, p=0.5):
 def test_an_answered_audit_is_unbiased_and_says_its_rate():
     found = estimated(*answers(480), cell("a", n=520), drawn=audit())
     assert found["origin"] == "audit" and found["unbiased"] and found["response_rate"] == pytest.approx(0.96)
-    assert found["rests_on"] == "audit sample, 480 answers to about 500 items (96%)"
+    assert found["rests_on"] == "audit sample, 480 answers: 96% of about 500 drawn items"
 
 
 @pytest.mark.parametrize(("n", "unbiased"), [(400, False), (420, False), (445, True), (500, True)])
