@@ -40,7 +40,8 @@ def make_router(site: Site) -> APIRouter:
         with refuse_errors():
             answers = parse_answers([{"prediction_id": form.get("prediction_id", ""), "label": label}])
         await queue_page.take_answers(site, caller, KIND, dict(form), answers)
-        return RedirectResponse(_make_address(form.get("model", ""), form.get("day", ""), form.get("batch")), 303)
+        beside = {"of": form["of"]} if form.get("of") else {}
+        return RedirectResponse(_make_address(form.get("model", ""), form.get("day", ""), form.get("batch"), beside), 303)
 
     return router
 
@@ -61,7 +62,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
     if given is None:
         progress = await run_in_thread(choice.queue.count_progress)
         return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)
-    address = _make_address(choice.model, str(choice.day), given[0])
+    address = _make_address(choice.model, str(choice.day), given[0], choice.beside)
     return remember_visitor(request, RedirectResponse(address, 303), holder)
 
 
@@ -84,5 +85,5 @@ async def _show_item(site: Site, request: Request, caller: Caller, choice: Choic
                        buttons=classes if few else [], classes=[] if few else classes)
 
 
-def _make_address(model: str, day: str, batch: object) -> str:
-    return "/audit?" + urlencode({"model": model, "day": day, "batch": str(batch)})
+def _make_address(model: str, day: str, batch: object, beside: dict[str, str]) -> str:
+    return "/audit?" + urlencode({"model": model, "day": day, "batch": str(batch)} | beside)

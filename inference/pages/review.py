@@ -6,7 +6,7 @@ of their class.
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
@@ -43,6 +43,7 @@ def make_router(site: Site) -> APIRouter:
             answers = parse_answers(_read_answers(form))
         taken = await queue_page.take_answers(site, caller, KIND, dict(form), answers)
         query = {"model": form.get("model", ""), "day": form.get("day", ""), "taken": taken}
+        query |= {"of": form["of"]} if form.get("of") else {}
         return RedirectResponse(f"/review?{urlencode(query)}", 303)
 
     return router
@@ -55,7 +56,7 @@ def _read_answers(form: dict[str, str]) -> list[dict[str, str | None]]:
     for i in form.get("items", "").split():
         named, marked = form.get(f"class-{i}", "").strip(), f"ok-{i}" in form
         unsure = None if f"unsure-{i}" in form else UNNAMED
-        answers.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else unsure)})
+        answers.append({"prediction_id": unquote(i), "label": named or (form.get("predicted", "") if marked else unsure)})
     return answers
 
 
@@ -77,7 +78,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
     if given is None:
         progress = await run_in_thread(choice.queue.count_progress)
         return site.render(request, "nothing_waits.html", caller, choice=choice, progress=progress)
-    query = {"model": choice.model, "day": choice.day, "batch": given[0]}
+    query = {"model": choice.model, "day": choice.day, "batch": given[0]} | choice.beside
     if "taken" in request.query_params:
         query["taken"] = request.query_params["taken"]
     return remember_visitor(request, RedirectResponse(f"/review?{urlencode(query)}", 303), holder)
