@@ -178,7 +178,8 @@ def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dic
     """Kind -> day -> the sample that was drawn of predictions of the role that is counted."""
     folders = storage.folders(layout.samples(question.model, question.role))
     drawn = {day for folder in folders if (day := layout.day_of(folder)) in days and day}
-    found = {kind: {d: samples.read(storage, question.model, d, kind, question.role) for d in sorted(drawn)} for kind in samples.KINDS}
+    found = {kind: {d: samples.read(storage, question.model, d, kind, question.role) for d in sorted(drawn)}
+             for kind in samples.KINDS}
     return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
 
 

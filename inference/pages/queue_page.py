@@ -98,8 +98,8 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     classes = await run_in_thread(site.list_classes, choice.model)
     SystemRandom().shuffle(classes)
     n, batch = given or (None, None)
-    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "batch": n, "csrf": site.find_csrf_token(request),
-                         "classes": classes, "items": _list_items(batch, answered),
+    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "batch": n,
+                         "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
