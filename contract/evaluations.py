@@ -176,5 +176,5 @@ def read_thresholds(storage: Storage, model: str, evaluation_id: str, role: str)
             found[name] = None if at is None or before is None else max(at, before)
     if not any(at is not None for at in found.values()):
         raise UsageError(f"the evaluation {evaluation_id} accepts no answer of any class: expected thresholds. It needs labels "
-                         f"at every confidence (trueup review sample --kind review --strategy by-class), or a model that errs less.")
+                         f"at every confidence (trueup review sample --kind review --strategy by-class), or a better model.")
     return found

@@ -10,7 +10,7 @@ its own answers is always right.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -68,7 +68,7 @@ def measure(evaluation: Evaluation, thresholds: dict[str, float | None], days: S
     for figures in evaluation["versions"].values():
         of = figures["estimate"]
         if of["origin"] is not None:
-            bases[cast(Origin, of["origin"])] = Basis(of["unbiased"], of["rests_on"], of["response_rate"])
+            bases[of["origin"]] = Basis(of["unbiased"], of["rests_on"], of["response_rate"])
     cells = pa.concat_tables([day.tables["cells"] for day in days])
     return measure_accepted(cells, thresholds, bases, evaluation["confidence"])
 

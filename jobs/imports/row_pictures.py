@@ -149,7 +149,8 @@ class RowPictures:
         except ValueError as error:
             return error
         places = ", ".join(place.storage.root for place in self._open)
-        return NoPicture(f"no picture of {' or '.join(map(shorten, names))} in {places}. Name it in image_uri or source_uri, or take such rows without a picture: --allow-missing-images")
+        return NoPicture(f"no picture of {' or '.join(map(shorten, names))} in {places}. Name it in image_uri or source_uri, or "
+                         f"take such rows without a picture: --allow-missing-images")
 
     def _look_at(self, files: Iterable[tuple[Place, str]]) -> None:
         """Looks at files that were not looked at before, several at once."""
@@ -181,23 +182,28 @@ class RowPictures:
 
     def store(self, storage: Storage, rows: Iterable[Row]) -> None:
         """Stores the pictures that rows name. Mismatch: a file is another one than was looked at."""
-        named = {row["image_uri"] for row in rows} if self.places else set()
+        if not self.places:
+            return
+        named = {row["image_uri"] for row in rows}
         wanted = {layout.image(p.sha256, p.extension): p for p in self.looked.values() if isinstance(p, Looked)}
-        stored = 0
-        for uri, picture in sorted(wanted.items(), key=lambda item: item[0]):
-            if uri in named and not storage.exists(uri):
-                data = foreign_picture.take(picture.place.read(picture.key)).data
-                if hashlib.sha256(data).hexdigest() != picture.sha256:
-                    raise Mismatch(f"{picture.key}: expected the picture that was looked at, got another. Start again once "
-                                   f"nobody changes {picture.place.storage.root}.")
-                create_if_absent(storage, uri, data)
-                stored += 1
-        if self.places:
-            self.counted["stored"] = stored
+        left = [(uri, wanted[uri]) for uri in sorted(named & set(wanted))]
+        with ThreadPoolExecutor(READERS) as pool:
+            self.counted["stored"] = sum(pool.map(lambda one: _store(storage, *one), left))
 
     def describe(self) -> dict[str, Any]:
         """What a document says of the pictures: nothing where none were asked for."""
         return {"pictures": dict(self.counted)} if self.places else {}
+
+
+def _store(storage: Storage, uri: str, picture: Looked) -> bool:
+    """Stores a picture, and says whether it was new."""
+    if storage.exists(uri):
+        return False
+    data = foreign_picture.take(picture.place.read(picture.key)).data
+    if hashlib.sha256(data).hexdigest() != picture.sha256:
+        raise Mismatch(f"{picture.key}: expected the picture that was looked at, got another. Start again once nobody changes "
+                       f"{picture.place.storage.root}.")
+    return create_if_absent(storage, uri, data)
 
 
 def look(place: Place, key: str) -> Looked | str:

@@ -3,23 +3,29 @@
 import asyncio
 import csv
 import json
+import shlex
+from collections import Counter
+from contextlib import chdir
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from contract import clock
+from contract import clock, layout
 from contract.storage import open_root
 from inference import review
 from inference.keys import KeyRing
 from inference.labelling.judgements import make_label_row
 from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
-from jobs import evaluate, import_table
-from jobs.accepting import command as accepted
+from jobs.imports.pictures import look_at
+from pipeline import cli
 from tests.inference.asgi import ask
 from tests.inference.serving import table_rows
 from tests.inference.small_service import SmallService, application, picture
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "labels-of-another-model.md"
+COMMANDS = [shlex.split(line)[1:] for line in PAGE.read_text().splitlines() if line.startswith("trueup ")]
 MODEL, CLASSES, N = "vendor", ("bolt", "nut", "washer"), 300
 DAY = clock.day_of(clock.now() - timedelta(days=2))
 
@@ -51,7 +57,7 @@ def truth(i):
 
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory):
-    """A root with the 300 answers of a vendor's model, whose ids are names of files, and their pictures."""
+    """A folder with the 300 answers of a vendor's model, whose ids are names of files, and their pictures; its root."""
     folder = tmp_path_factory.mktemp("vendor")
     (folder / "pictures").mkdir()
     rows = ["prediction_id,predicted_at,predicted_label,confidence"]
@@ -59,15 +65,15 @@ def brought(tmp_path_factory):
         (folder / "pictures" / name(i)).write_bytes(picture(i))
         rows.append(f"{name(i)},{DAY}T10:00:00Z,{CLASSES[i // 3 % 3]},{0.97 if i % 3 < 2 else 0.62}")
     (folder / "answers.csv").write_text("\n".join(rows))
-    root = str(folder / "root")
-    assert import_table.main(["predictions", str(folder / "answers.csv"), "--root", root, "--model", MODEL, "--model-version", "7",
-                              "--role", "batch", "--images", str(folder / "pictures")]) == 0
-    return folder, root
+    with chdir(folder):
+        assert cli.main([*COMMANDS[0], "--root", str(folder / "root")]) == 0
+    return folder, str(folder / "root")
 
 
-def run(command, capsys, *arguments, code=0):
+def run(capsys, root, command, *more):
+    """Runs a command of the page; returns its document."""
     capsys.readouterr()
-    assert command([*map(str, arguments), "--json"]) == code
+    assert cli.main([*command, "--root", root, *map(str, more), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -91,45 +97,48 @@ def answer_all(service, token, kind, **query):
     return asked
 
 
-def test_a_vendors_labels_are_checked_judged_and_accepted_in_part(brought, tmp_path, capsys):
+def test_a_vendors_labels_are_checked_judged_and_accepted_in_part(brought, tmp_path, capsys, monkeypatch):
     folder, root = brought
+    monkeypatch.chdir(tmp_path)
     service = Shipping(root, tmp_path / "outbox")
     token = KeyRing(service.storage).add("ada", ["label"])
-    drawn = run(review.main, capsys, "sample", "--root", root, "--model", MODEL, "--role", "batch", "--kind", "review",
-                "--strategy", "by-class", "--items", 150, "--salt", "s")
+    _, sample, _, evaluate, accept, ask_rest = COMMANDS
+    drawn = run(capsys, root, sample, "--salt", "s")
     assert (drawn["role"], drawn["day"], len(drawn["p"])) == ("batch", DAY, 6)
 
     asked = answer_all(service, token, "review")
-    assert set(asked) == set(CLASSES) and 110 < sum(map(len, asked.values())) < 190  # class by class, about 150 of 300
-    document = run(evaluate.main, capsys, "--root", root, "--model", MODEL, "--role", "batch")
-    judged = document["versions"]["7"]
+    people = sum(map(len, asked.values()))
+    assert set(asked) == set(CLASSES) and 110 < people < 190  # class by class, about 150 of 300
+    judged = run(capsys, root, evaluate)["versions"]["7"]
     right = sum(truth(i) == CLASSES[i // 3 % 3] for i in range(N)) / N
     estimate = judged["estimate"]
     assert estimate["origin"] == "review" and estimate["unbiased"] and estimate["low"] < right < estimate["high"]
     thresholds = {row["predicted"]: row["threshold"] for row in judged["confidence_thresholds"]}
     assert set(thresholds) == set(CLASSES) and all(0.65 <= at <= 0.95 for at in thresholds.values())
 
-    evaluation = open_root(root).folders(f"evaluations/{MODEL}/")[-1]
-    out = tmp_path / "labels.csv"
-    found = run(accepted.main, capsys, "--root", root, "--model", MODEL, "--evaluation", evaluation, "--out", out,
-                "--folder", tmp_path / "classes")
-    people = sum(map(len, asked.values()))
-    assert found["labels"]["people"] == people and found["measured"]["accepted"] == 200
-    assert found["measured"]["accuracy"]["value"] > 0.9 and found["measured"]["share"] == 200 / N
-    rows = list(csv.DictReader(out.read_text().splitlines()))
-    assert {r["labelled_by"] for r in rows} == {"people", f"model:{MODEL}"} and len(rows) == N - found["labels"]["unlabelled"]
+    evaluation = open_root(root).folders(layout.evaluations(MODEL))[-1]
+    accept, ask_rest = ([evaluation if word == "EVALUATION" else word for word in c] for c in (accept, ask_rest))
+    found = run(capsys, root, accept)
+    labels, measured = found["labels"], found["measured"]
+    assert labels["people"] == people and measured["accepted"] == 200 and measured["share"] == 200 / N
+    assert measured["accuracy"]["low"] < 0.98 < measured["accuracy"]["high"]  # of the sure ones 196 of 200 are right
+    rows = list(csv.DictReader(Path("labels.csv").read_text().splitlines()))
+    assert Counter(r["labelled_by"] for r in rows) == {"people": people, f"model:{MODEL}": labels["model"]}
+    assert people + labels["model"] + labels["unlabelled"] == N
     assert all(r["label"] == truth(int(r["prediction_id"][5:9])) for r in rows if r["labelled_by"] == "people")
-    assert len(list((tmp_path / "classes").rglob("*.png"))) == len(rows) == len({r["image_sha256"] for r in rows})
+    folders = look_at(Path("classes"))  # as `trueup import images` does
+    assert len(folders.taken) == len(rows) and folders.refused == []
+    assert {(p.label, p.sha256) for p in folders.taken} == {(r["label"], r["image_sha256"]) for r in rows}
 
-    rest = run(review.main, capsys, "sample", "--root", root, "--model", MODEL, "--role", "import", "--below-thresholds", evaluation)
+    rest = run(capsys, root, ask_rest)
     assert rest["below"] == thresholds and rest["strategy"] == "below-thresholds"
     left = answer_all(service, token, "review", of="batch-rest")
-    assert sum(map(len, left.values())) == found["labels"]["unlabelled"]  # what is neither accepted nor asked about before
-    again = run(evaluate.main, capsys, "--root", root, "--model", MODEL, "--role", "batch")["versions"]["7"]
-    assert again["labelled"] == people + found["labels"]["unlabelled"]
-    assert {k: v for k, v in again["estimate"].items() if k != "rests_on"} == {k: v for k, v in estimate.items() if k != "rests_on"}
-    assert {r["label"] for r in table_rows(root, "labels")} <= set(CLASSES)
+    assert sum(map(len, left.values())) == labels["unlabelled"]  # what is neither accepted nor asked about before
+    again = run(capsys, root, evaluate)["versions"]["7"]
+    assert again["labelled"] == people + labels["unlabelled"]
+    assert again["estimate"] | {"rests_on": ""} == estimate | {"rests_on": ""}
     assert {r["labeler"] for r in table_rows(root, "labels")} == {token.partition(".")[0]}  # no machine is a labeler
+    assert review.main(["sample", "--root", root, "--model", MODEL, "--role", "batch", "--kind", "review", "--p", "0.5"]) == 1
 
 
 @pytest.mark.parametrize(("options", "said"), [
@@ -144,10 +153,9 @@ def test_an_audit_asks_blind_about_a_vendors_labels(brought, tmp_path, capsys):
     root = brought[1]
     service = Shipping(root, tmp_path / "outbox")
     token = KeyRing(service.storage).add("bob", ["label"])
-    run(review.main, capsys, "sample", "--root", root, "--model", MODEL, "--role", "batch", "--p", 0.1, "--salt", "b")
+    run(capsys, root, COMMANDS[1][:2], "--model", MODEL, "--role", "import", "--p", 0.1, "--salt", "b")
     asked = answer_all(service, token, "audit")
     rows = [r for r in table_rows(root, "labels") if r["origin"] == "audit"]
     assert list(asked) == [None] and {r["prediction_id"] for r in rows} == set(asked[None])
     assert {(r["saw_prediction"], r["selection_probability"]) for r in rows} == {(False, 0.1)}
-    assert run(evaluate.main, capsys, "--root", root, "--model", MODEL, "--role", "batch")["versions"]["7"]["estimate"][
-        "origin"] == "audit"
+    assert run(capsys, root, COMMANDS[3])["versions"]["7"]["estimate"]["origin"] == "audit"
