@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from contract import clock, layout, samples
+from contract import clock, ids, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
 from contract.errors import AlreadyExists, DamagedDocument, NotFound, TrueupError, UsageError, pass_over, shorten
@@ -252,7 +252,9 @@ class Queue:
                      naming=chosen[0].naming)
 
     def _mix_in_gold(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
-        if self._gold is None or (self.sample.kind == "review" and batch.naming):  # such a batch holds what was called wrong
+        naming = self.sample.kind == "review" and batch.naming  # such a batch holds what was called wrong
+        foreign = not all(ids.is_uuid7(item.prediction_id) for item in batch.items)  # a made-up id would stand out
+        if self._gold is None or naming or foreign:
             return batch.items
         me, drawn = _identify(batch.holder), self._drawn.read_all()
         reserved = {w.item.prediction_id for w in waiting}
