@@ -1,7 +1,7 @@
 """Bring rows that were made elsewhere into the root.
 
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
-    trueup import labels FILE --root ROOT [--model M] [--day D]
+    trueup import labels FILE --root ROOT [--model M] [--day D]      FILE may be a folder of class folders with pictures
     trueup import predictions FILE --images FOLDER --role batch      labels that another model gave, with their pictures
     trueup import predictions FOLDER --new --root ROOT      each file that is new, once: run it every hour
 
@@ -184,6 +184,7 @@ OPTIONS: dict[str, list[Callable[[Any], Any]]] = {
         click.option("--confidence-path", metavar="PATH", help="Where a foreign file has the confidence, e.g. 0.score.")],
     "labels": [
         click.option("--model", help="The model whose answers were judged, where others have the same ids."),
+        click.option("--labeler", metavar="NAME", help="Who sorted pictures in class folders. [default: import]"),
         click.option("--job", help="Ground Truth: the labelling job whose answers are meant, of chained ones.")]}
 
 

@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse
 
 from contract import clock
 from contract.errors import DamagedDocument, UsageError, shorten
+from contract.registry import models
+from contract.samples import REST
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.documents import Batch, BatchHolder
@@ -67,7 +69,13 @@ def _choose(site: Site, model: str, day: str | None, kind: str, of: str | None) 
             if (chosen and of) or found.count_progress()["waiting"]:
                 return choice
             first = first or choice
-    return first or Choice(model, kind, [], chosen, None, of or "live", names)
+    return first or Choice(model, kind, [], chosen, None, of or _find_usual(site, model, populations), names)
+
+
+def _find_usual(site: Site, model: str, populations: list[str]) -> str:
+    """Finds what a sample of the model would be drawn from: of a foreign model the role that was asked about before."""
+    foreign = model not in models(site.storage)
+    return next((name for name in reversed(populations) if foreign and not name.endswith(REST)), "live")
 
 
 def _find_or_pass_over(site: Site, model: str, day: str, kind: str, population: str, days: list[str],

@@ -53,7 +53,7 @@ def test_a_row_finds_its_picture(made, capsys, names, which):
 @pytest.mark.parametrize(("names", "said"), [
     ("x,{t},dog,0.9,,one.png,", "could be each of a/one.png, b/one.png"), ("x,{t},dog,0.9,../outside.png,,", "no picture of"),
     ("x,{t},dog,0.9,link.png,,", "leads out of"), ("x,{t},dog,0.9,broken.png,,", "the picture broken.png"),
-    ("x,{t},dog,0.9,FOLDER/../outside.png,,", "--allow-missing-images"), ("notes,{t},dog,0.9,,,", "no picture of notes"),
+    ("x,{t},dog,0.9,FOLDER/../outside.png,,", "--allow-missing-images"), ("notes,{t},dog,0.9,,,", "no picture of 'notes'"),
     ("x,{t},dog,0.9,a/one.png,,{hash}", "another picture")])
 def test_a_picture_that_cannot_be_taken_is_said_and_nothing_is_written(made, capsys, names, said):
     code, message, _ = bring(made, capsys, names.format(t="2026-11-18T09:00:00Z", hash=HASH[1]))
