@@ -78,7 +78,7 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
 
 
 def import_into(root: str, table: str, path: Path, asked: Asked, skip_bad: bool, form: str | None, reading: Reading,
-                pictures: RowPictures) -> dict[str, Any]:
+                pictures: RowPictures | None = None) -> dict[str, Any]:
     """Imports into a root, which is made if it is not there. A file that is refused makes none: it is tried elsewhere first."""
     try:
         storage = open_root(root)
