@@ -27,9 +27,10 @@ FORMATS = (
     Format("ground-truth", "labels", "an output manifest of SageMaker Ground Truth", ground_truth.is_manifest, ground_truth.read),
     Format("label-studio", "labels", "a JSON export of Label Studio", label_studio.is_export, label_studio.read),
     Format("label-studio-min", "labels", "a JSON_MIN export of Label Studio", label_studio.is_min_export, label_studio.read_min),
-    Format("class-folders", "labels", "pictures in class folders", sorted_pictures.is_sorted, sorted_pictures.read),
     Format("data-capture", "predictions", "SageMaker data capture", data_capture.is_capture, data_capture.read),
 )
+# The one format that is a folder and no file; nobody needs to name it.
+CLASS_FOLDERS = Format("class-folders", "labels", "pictures in class folders", sorted_pictures.is_sorted, sorted_pictures.read)
 NAMES = (ROWS, *(form.name for form in FORMATS))
 
 
@@ -40,7 +41,7 @@ def find_format(table: str, path: Path, name: str | None = None) -> Format | Non
     """
     if name == ROWS:
         return None
-    may_fit = [form for form in FORMATS if path.is_dir() == (form.name == "class-folders")]
+    may_fit = (*FORMATS, CLASS_FOLDERS)
     fits = [form for form in may_fit if form.name == name or (name is None and form.matches(path))]
     other = next((form for form in fits if form.table != table), None)
     if other and name:
