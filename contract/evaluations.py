@@ -14,7 +14,7 @@ from contract.counts import RULES
 from contract.counts_store import explain_rules
 from contract.documents.decision import Judgement
 from contract.documents.evaluation import Evaluation, parse
-from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.errors import DamagedDocument, NotFound, UsageError, pass_over
 from contract.registry import models
 from contract.storage import read_json
 from contract.stores.store import Storage
@@ -156,3 +156,25 @@ def find_evaluation(storage: Storage, model: str, evaluation_id: str) -> Evaluat
     except NotFound:
         return None
     return parse(data, storage.uri(key))
+
+
+def read_thresholds(storage: Storage, model: str, evaluation_id: str, role: str) -> dict[str, float | None]:
+    """Reads from which confidence the answers of each class may be accepted unseen: predicted label -> threshold.
+
+    None: nothing of that class. Of several versions the strictest counts. NotFound; UsageError: the evaluation is of
+    another role, or none of its classes has a threshold.
+    """
+    evaluation = read_evaluation(storage, model, evaluation_id)
+    if evaluation["role"] != role:
+        raise UsageError(f"the evaluation {evaluation_id} is of predictions of role {evaluation['role']}: expected {role}. Name "
+                         f"that role by --role, or evaluate with --role {role}.")
+    found: dict[str, float | None] = {}
+    for figures in evaluation["versions"].values():
+        for row in figures["confidence_thresholds"]:
+            name, at = row["predicted"], row["threshold"]
+            before = found.get(name, 0.0)
+            found[name] = None if at is None or before is None else max(at, before)
+    if not any(at is not None for at in found.values()):
+        raise UsageError(f"the evaluation {evaluation_id} accepts no answer of any class: expected thresholds. It needs labels "
+                         f"at every confidence (trueup review sample --kind review --strategy by-class), or a better model.")
+    return found

@@ -118,29 +118,35 @@ def image(sha256: str, extension: str) -> str:
     return f"images/{sha256[:2]}/{sha256}.{extension}"
 
 
-def samples(model: str) -> str:
-    """The folder of a model's samples, one folder `dt=<day>` below it for each day that has any."""
-    return f"samples/{encode_name(model)}/"
+def all_samples() -> str:
+    """The folder of all models' samples."""
+    return "samples/"
 
 
-def sample(model: str, day: str, kind: str) -> str:
+def samples(model: str, population: str = "live") -> str:
+    """The folder of a model's samples, one folder `dt=<day>` in it for each day that has any; `of=<population>/` below it
+    is of other predictions than live ones (contract.samples.Sample.population)."""
+    return f"samples/{encode_name(model)}/" + ("" if population == "live" else f"of={population}/")
+
+
+def sample(model: str, day: str, kind: str, population: str = "live") -> str:
     """The folder of a day's sample of one kind (audit or review)."""
-    return f"samples/{encode_name(model)}/dt={day}/{kind}/"
+    return f"{samples(model, population)}dt={day}/{kind}/"
 
 
-def sample_document(model: str, day: str, kind: str) -> str:
+def sample_document(model: str, day: str, kind: str, population: str = "live") -> str:
     """The document that says how a day's sample was drawn."""
-    return f"{sample(model, day, kind)}sample.json"
+    return f"{sample(model, day, kind, population)}sample.json"
 
 
-def batches(model: str, day: str, kind: str) -> str:
+def batches(model: str, day: str, kind: str, population: str = "live") -> str:
     """The pattern of the batches that a sample's items were handed out in (contract.sequence)."""
-    return f"{sample(model, day, kind)}batch-{{}}.json"
+    return f"{sample(model, day, kind, population)}batch-{{}}.json"
 
 
-def answers(model: str, day: str, kind: str, batch: int) -> str:
+def answers(model: str, day: str, kind: str, batch: int, population: str = "live") -> str:
     """The pattern of the answers to one batch (contract.sequence)."""
-    return f"{sample(model, day, kind)}answer-{batch}-{{}}.json"
+    return f"{sample(model, day, kind, population)}answer-{batch}-{{}}.json"
 
 
 def find_sample_part(name: str) -> re.Match[str] | None:

@@ -25,6 +25,7 @@ from contract.stores.store import Storage, create_if_absent
 
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")
+REST, BELOW_THRESHOLDS = "-rest", "below-thresholds"
 FLOOR_SHARE = 0.2  # of the mean p: the weights of a sample then differ by a factor of 5 below the mean
 
 
@@ -58,10 +59,33 @@ class Sample(Document):
     p: list[CellP] = []
     judges: int = Field(default=1, ge=1, le=9)  # people who judge an item of the share below; others one
     second_share: float = Field(default=0.0, ge=0, le=1)
+    role: str = "live"  # of the predictions that it is drawn from
+    below: dict[str, float | None] | None = None  # predicted label -> threshold: only what lies below is asked (`draw_rest`)
+    evaluation: str | None = None  # that the thresholds are of
+
+    @property
+    def population(self) -> str:
+        """What it is drawn from: a role, or what the thresholds leave over of a role, `<role>-rest`."""
+        return self.role if self.below is None else name_rest(self.role)
+
+    def accepts(self, cell: "Cell") -> bool:
+        """Says whether predictions of a cell are taken as they are, and not asked about; a class without a threshold never is."""
+        at = (self.below or {}).get(cell.predicted)
+        return at is not None and cell.bin is not None and is_accepted(cell.bin, at)
 
     def table(self) -> dict[Cell, float]:
         """The probabilities by cell."""
         return {Cell(c.predicted, c.bin): c.p for c in self.p}
+
+
+def name_rest(role: str) -> str:
+    """Names what thresholds leave over of the predictions of a role."""
+    return f"{role}{REST}"
+
+
+def is_accepted(confidence_bin: int, threshold: float) -> bool:
+    """Says whether a confidence bin lies at or above a threshold, which is the edge of a bin."""
+    return confidence_bin >= round(threshold * BINS, 6)
 
 
 def uniform(salt: str, prediction_id: str) -> float:
@@ -134,7 +158,7 @@ class Design:
     """How a sample is to be drawn: by which strategy and salt, how many, and by how many people it is judged.
 
     Its size is a mean probability `p` in (0, 1], or an expected number of `items`: exactly one of the two. `floor` is the
-    least probability of any cell (default: FLOOR_SHARE of the mean).
+    least probability of any cell (default: FLOOR_SHARE of the mean). `role`: of the predictions that it is drawn from.
     """
 
     strategy: str
@@ -144,6 +168,7 @@ class Design:
     floor: float | None = None
     judges: int = 1
     second_share: float = 0.0
+    role: str = "live"
 
 
 def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, int] | None = None) -> Sample:
@@ -172,8 +197,20 @@ def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, i
         table = spread(cells or {}, STRATEGIES[strategy](cells or {}), mean * total, least)
     return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=design.salt,
                   created_at=clock.iso(clock.now()), floor=least, default=mean, judges=design.judges,
-                  second_share=design.second_share, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
+                  second_share=design.second_share, role=design.role, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
                                                 for c, v in sorted(table.items(), key=_order)])
+
+
+def draw_rest(model: str, day: str, design: Design, below: Mapping[str, float | None], evaluation: str) -> Sample:
+    """Makes the document of a sample of what thresholds leave over: each such prediction is asked with probability `design.p`.
+
+    Its answers are labels and no part of an estimate: the predictions above the thresholds have no chance of being asked,
+    so no weight can stand for all. `below`: predicted label -> threshold (None: nothing of it is accepted).
+    """
+    p = _in_range(1.0 if design.p is None else design.p)
+    return Sample(model=model, day=clock.parse_day(day), kind="review", strategy=BELOW_THRESHOLDS, salt=design.salt,
+                  created_at=clock.iso(clock.now()), floor=p, default=p, judges=design.judges,
+                  second_share=design.second_share, role=design.role, below=dict(below), evaluation=evaluation)
 
 
 def _in_range(p: float) -> float:
@@ -191,7 +228,10 @@ def draw_rows(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> It
     """Of rows (prediction_id, predicted label, bin): the places of those asked, each with its probability."""
     table, salt = sample.table(), sample.salt.encode()
     for i, (prediction_id, predicted, bin_) in enumerate(rows):
-        p = table.get(Cell(predicted, bin_), sample.default)
+        cell = Cell(predicted, bin_)
+        if sample.accepts(cell):
+            continue
+        p = table.get(cell, sample.default)
         u64 = int.from_bytes(hashlib.sha256(salt + prediction_id.encode()).digest()[:8], "big")
         if u64 < math.ldexp(p, 64):
             yield i, p
@@ -200,7 +240,7 @@ def draw_rows(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> It
 def expected(sample: Sample, cells: Mapping[Cell, int]) -> float:
     """How many predictions of these counts the sample asks about, on average: what response rates are measured by."""
     table = sample.table()
-    return math.fsum(n * table.get(cell, sample.default) for cell, n in cells.items())
+    return math.fsum(n * table.get(cell, sample.default) for cell, n in cells.items() if not sample.accepts(cell))
 
 
 def opinions(sample: Sample, prediction_id: str) -> int:
@@ -210,7 +250,9 @@ def opinions(sample: Sample, prediction_id: str) -> int:
 
 def write(storage: Storage, sample: Sample) -> None:
     """Creates the document; AlreadyExists says what the sample of that day is (it cannot be drawn again)."""
-    key = layout.sample_document(sample.model, sample.day, sample.kind)
+    key = layout.sample_document(sample.model, sample.day, sample.kind, sample.population)
+    if sample.kind == "review" and sample.below is None:
+        _refuse_after_rest(storage, sample)
     if not create_if_absent(storage, key, sample.to_bytes()):
         there = Sample.load(storage, key)
         raise AlreadyExists(f"the {sample.kind} sample of {sample.model!r} on {sample.day} was drawn at "
@@ -218,9 +260,17 @@ def write(storage: Storage, sample: Sample) -> None:
                             f"change the probabilities of labels that exist. Choose another day or kind.")
 
 
-def read(storage: Storage, model: str, day: str, kind: str) -> Sample | None:
-    """The sample of a day, None when none was drawn."""
+def _refuse_after_rest(storage: Storage, sample: Sample) -> None:
+    """AlreadyExists: what thresholds left over of these predictions is asked about, by answers that have no probability."""
+    if read(storage, sample.model, sample.day, "review", name_rest(sample.role)):
+        raise AlreadyExists(f"the predictions of {sample.model!r} on {sample.day} below their thresholds are asked about "
+                            f"already, at /review, without a probability: an answer that comes first has no weight, so a review "
+                            f"sample could not stand for all. Draw an audit (--kind audit), or choose another day.")
+
+
+def read(storage: Storage, model: str, day: str, kind: str, population: str = "live") -> Sample | None:
+    """The sample of a day, None when none was drawn. `population`: as in `Sample.population`."""
     try:
-        return Sample.load(storage, layout.sample_document(model, day, kind))
+        return Sample.load(storage, layout.sample_document(model, day, kind, population))
     except NotFound:
         return None

@@ -5,7 +5,8 @@ As a module: `python -m inference.review sample …`. The pages `/audit` and `/r
 
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -13,13 +14,15 @@ from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.options import MOST, FiniteRange
 from command.process import end_with
-from contract import clock, layout, samples
+from contract import layout, samples
 from contract.errors import NotFound, UsageError
-from contract.evaluations import read_decision
+from contract.evaluations import read_decision, read_thresholds
+from contract.registry import models
 from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from inference.labelling.choose_days import WORDS, add_up, choose_window, count_window, find_role, require_labelable
 
 
 @click.group("review", cls=Group)
@@ -29,13 +32,18 @@ def group() -> None:
 
 @stage_command("sample")
 @click.option("--model", help="The model's name. [default: `model:` of the settings]")
-@click.option("--day", help="The predictions' UTC day, YYYY-MM-DD. [default: yesterday]")
+@click.option("--day", help="The predictions' UTC day, YYYY-MM-DD. [default: yesterday; of imported models every day]")
+@click.option("--from", "first", metavar="DAY", help="First of several days, which share their probabilities.")
+@click.option("--to", "last", metavar="DAY", help="Last of several days.")
+@click.option("--role", type=click.Choice(WORDS, case_sensitive=False), default="live", show_default=True,
+              help="Of which predictions; import: of another system's, whatever their role is.")
 @click.option("--kind", type=click.Choice(samples.KINDS), default="audit", show_default=True,
               help="audit: blind, every prediction alike. review: with the model's answer, by a strategy.")
 @click.option("--strategy", type=click.Choice(list(samples.STRATEGIES)), default="random-audit", show_default=True)
 @click.option("--p", type=FiniteRange(0, 1, min_open=True), help="Mean probability of being asked.")
 @click.option("--items", type=click.IntRange(1, MOST), help="Expected number of items, instead of --p.")
 @click.option("--wishes", metavar="EVALUATION", help="As many items as the gates' decision on that evaluation asks for.")
+@click.option("--below-thresholds", "below", metavar="EVALUATION", help="Review what that evaluation's thresholds do not accept.")
 @click.option("--floor", type=FiniteRange(0, 1, min_open=True),
               help="Least probability of any cell. [default: a fifth of the mean]")
 @click.option("--salt", help="Text that fixes the draw. [default: random]")
@@ -43,28 +51,77 @@ def group() -> None:
               help="People who judge each item of the second share.")
 @click.option("--second-share", type=FiniteRange(0, 1), default=0.0, show_default=True,
               help="Share of the items that --judges people judge.")
-def sample_command(settings: Settings, model: str | None, day: str | None, kind: str, strategy: str, p: float | None,
-                   items: int | None, wishes: str | None, floor: float | None, salt: str | None, judges: int,
-                   second_share: float) -> Outcome:
-    """Writes the sample of one model, day and kind. It is drawn once: a second draw is an error."""
-    from inference.labelling.items import count_cells
-
+def sample_command(settings: Settings, model: str | None, day: str | None, first: str | None, last: str | None, role: str,
+                   kind: str, strategy: str, p: float | None, items: int | None, wishes: str | None, below: str | None,
+                   floor: float | None, salt: str | None, judges: int, second_share: float) -> Outcome:
+    """Writes the sample of one model, day, kind and role. It is drawn once: a second draw is an error."""
     storage = open_root(settings.need_root())
     name = model or settings.need_model()
     require_model(storage, name)
     if wishes:
-        if p is not None or items is not None:
-            raise UsageError("--wishes says how many items to draw: expected neither --p nor --items beside it.")
+        if p is not None or items is not None or below:
+            raise UsageError("--wishes says how many items to draw: expected none of --p, --items and --below-thresholds "
+                             "beside it.")
         kind, strategy, items = read_labels_needed(storage, name, wishes)
-    chosen = clock.parse_day(day) if day else clock.day_of(clock.now() - timedelta(days=1))
-    needs_counts = items is not None or strategy != "random-audit"
-    counts = count_cells(storage, name, chosen) if needs_counts else None
-    design = samples.Design(strategy, salt or secrets.token_hex(16), p, items, floor, judges, second_share)
-    sample = samples.draw(name, chosen, kind, design, counts)
-    samples.write(storage, sample)
-    text = (f"{kind} sample of {name} on {chosen}: {strategy}, mean p {sample.default:g}, at least {sample.floor:g} "
-            f"in {len(sample.p) or 'all'} cells.\nPeople answer it at /{kind}?model={name}&day={chosen}.")
-    return Outcome(document=sample.to_dict(), text=text)
+    days = choose_window(storage, name, day, first, last)
+    chosen_role = find_role(storage, name, role, days)
+    design = samples.Design(strategy, salt or secrets.token_hex(16), p, items, floor, judges, second_share, chosen_role)
+    if below:
+        made = _draw_rest(storage, name, days, design, below)
+    else:
+        made = _draw(storage, name, days, kind, design)
+    require_labelable([sample.day for sample in made], settings.serve.label_days)
+    for sample in made:
+        samples.write(storage, sample)
+    return Outcome(document=_make_document(made), text="\n".join(_describe(sample) for sample in made))
+
+
+def _draw(storage: Storage, model: str, days: list[str], kind: str, design: samples.Design) -> list[samples.Sample]:
+    """Draws the sample of each day, all by one table of probabilities, so that no day weighs more than another."""
+    may_come_yet = len(days) == 1 and design.role == "live" and model in models(storage)
+    if may_come_yet and design.items is None and design.strategy == "random-audit":
+        return [samples.draw(model, days[0], kind, design)]
+    by_day = count_window(storage, model, days, design.role)
+    if not by_day:
+        raise UsageError(f"model {model!r} has no predictions of role {design.role} in the bucket on "
+                         f"{describe_days(days)}: nothing to draw from. Wait until the service has shipped them, or name "
+                         f"another --day or --role.")
+    drawn = samples.draw(model, max(by_day), kind, design, add_up(by_day))
+    return [drawn.model_copy(update={"day": day}) for day in sorted(by_day)]
+
+
+def _draw_rest(storage: Storage, model: str, days: list[str], design: samples.Design, evaluation_id: str) -> list[samples.Sample]:
+    """Draws what the thresholds of an evaluation leave over of each day.
+
+    UsageError: the evaluation is of another role, or several versions are in it, which have thresholds of their own.
+    """
+    if design.items is not None:
+        raise UsageError("--below-thresholds asks about all that is not accepted, or about a share: expected --p, not --items.")
+    thresholds = read_thresholds(storage, model, evaluation_id, design.role)
+    by_day = count_window(storage, model, days, design.role)
+    return [samples.draw_rest(model, day, design, thresholds, evaluation_id) for day in sorted(by_day)]
+
+
+def _make_document(made: list[samples.Sample]) -> dict[str, Any]:
+    """The document of the newest day's sample; of several also the days."""
+    newest = made[-1].to_dict()
+    return newest if len(made) == 1 else newest | {"days": [sample.day for sample in made]}
+
+
+def _describe(sample: samples.Sample) -> str:
+    of = "" if sample.population == "live" else f"&of={sample.population}"
+    what = f"{sample.kind} sample of {sample.model} on {sample.day}"
+    what += "" if sample.role == "live" else f", role {sample.role}"
+    if sample.below is None:
+        said = (f"{sample.strategy}, mean p {sample.default:g}, at least {sample.floor:g} in {len(sample.p) or 'all'} cells.")
+    else:
+        said = f"{sample.strategy} of {sample.evaluation}, p {sample.default:g}; its answers are labels, and in no estimate."
+    return f"{what}: {said}\nPeople answer it at /{sample.kind}?model={quote(sample.model, safe='')}&day={sample.day}{of}."
+
+
+def describe_days(days: list[str]) -> str:
+    """Names a window of days."""
+    return "any day" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:

@@ -268,23 +268,24 @@ class Service:
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str | None = None,
                     labeler_default: str | None = None, strategy: str | None = None,
                     selection_probability: float | None = None, saw_prediction: bool | None = None,
-                    shown_label: str | None = None) -> list[str]:
+                    shown_label: str | None = None, day: str | None = None) -> list[str]:
         """Makes judgements durable, all or none, and returns their label ids in order.
 
-        `origin` None: each judgement's own, as far as the caller may claim it; a page gives its kind. Raises Refused.
+        `origin` None: each judgement's own, as far as the caller may claim it; a page gives its kind. `day`: under which
+        the predictions lie, of a page that handed them out itself; None: their ids say it. Raises Refused.
         """
         now, oldest = clock.now(), timedelta(days=self.settings.serve.label_days)
 
         def make_rows() -> list[dict[str, Any]]:
             return [make_label_row(judgement, f"label {n}", caller=caller, now=now, oldest=oldest, origin=origin,
                                    labeler_default=labeler_default, saw_prediction=saw_prediction,
-                                   shown_label=shown_label)
+                                   shown_label=shown_label, day=day)
                     | {"strategy": strategy, "selection_probability": selection_probability}
                     for n, judgement in enumerate(judgements, start=1)]
 
         rows = await asyncio.to_thread(make_rows) if len(judgements) > MANY else make_rows()
         try:
-            await self.outbox.append_labels(rows)
+            await self.outbox.append_labels(rows, day)
         except OutboxFull as error:
             raise Refused(503, "outbox_full", str(error), RETRY_MUCH_LATER) from None
         for row_origin, count in Counter(row["origin"] for row in rows).items():

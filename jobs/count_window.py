@@ -175,12 +175,11 @@ def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, 
 
 
 def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
-    """Kind -> day -> the sample that was drawn; samples are of live predictions only."""
-    if question.role != "live":
-        return {}
-    folders = storage.folders(layout.samples(question.model))
+    """Kind -> day -> the sample that was drawn of predictions of the role that is counted."""
+    folders = storage.folders(layout.samples(question.model, question.role))
     drawn = {day for folder in folders if (day := layout.day_of(folder)) in days and day}
-    found = {kind: {d: samples.read(storage, question.model, d, kind) for d in sorted(drawn)} for kind in samples.KINDS}
+    found = {kind: {d: samples.read(storage, question.model, d, kind, question.role) for d in sorted(drawn)}
+             for kind in samples.KINDS}
     return {kind: {d: s for d, s in of_day.items() if s is not None} for kind, of_day in found.items()}
 
 

@@ -1,7 +1,8 @@
 """Bring rows that were made elsewhere into the root.
 
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
-    trueup import labels FILE --root ROOT [--model M] [--day D]
+    trueup import labels FILE --root ROOT [--model M] [--day D]      FILE may be a folder of class folders with pictures
+    trueup import predictions FILE --images FOLDER --role batch      labels that another model gave, with their pictures
     trueup import predictions FOLDER --new --root ROOT      each file that is new, once: run it every hour
 
 CSV, JSON and Parquet (docs/bring-your-logs.md), and the formats of other systems (jobs/imports/foreign/formats.py). All rows
@@ -23,6 +24,7 @@ from command.command import Outcome, run, stage_command
 from command.process import end_with
 from command.terminal import escape
 from contract import clock, counts_store, ids, jsonio, layout
+from contract.counts import ROLES
 from contract.errors import DONE, ERROR, ForeignSchema, RootError
 from contract.records import LABEL, PREDICTION
 from contract.rows.listing import was_packed
@@ -39,6 +41,7 @@ from jobs.imports.label_map import read_label_map
 from jobs.imports.notes import Notes
 from jobs.imports.options import FILE_OPTIONS, LABEL_OPTIONS, Reading, make_reading
 from jobs.imports.placing.place import place_labels, place_predictions
+from jobs.imports.row_pictures import RowPictures
 from jobs.imports.rows import Row
 from jobs.imports.spelling import check_labels, map_labels
 
@@ -47,15 +50,19 @@ RECORDS = {"predictions": PREDICTION, "labels": LABEL}
 
 
 def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = None, skip_bad: bool = False, *,
-                form: str | None = None, reading: Reading | None = None, verb: str | None = None) -> dict[str, Any]:
+                form: str | None = None, reading: Reading | None = None, verb: str | None = None,
+               pictures: RowPictures | None = None, keep: bool = True) -> dict[str, Any]:
     """Validates and writes one file's rows; returns {"rows", "files", "bad", "notes", "left_out", "changed"}.
 
     `notes` say what was decided on the way in, `left_out` how many entries hold no judgement, by why, `changed` which values
     were read as others; of labels also `other_labels`, that no prediction names. `form`: the name of the file's format,
-    where its content does not tell; `verb`: the command that reads it, for advice. ForeignSchema names the bad rows.
+    where its content does not tell; `verb`: the command that reads it, for advice; `pictures`: those of predictions, which
+    are stored before the rows, unless `keep` is False: the import is only tried. ForeignSchema names the bad rows.
     """
+    pictures = pictures or RowPictures(())
     asked, reading, said, known = asked or Asked(), reading or Reading(), Notes(), Known(storage, table)
     found = read(storage, table, path, asked, form, reading, said, known)
+    pictures.attach(storage, found)
     place = place_labels if table == "labels" else place_predictions
     by_day = place(storage, found, asked)
     if found.bad and not skip_bad:
@@ -63,22 +70,25 @@ def import_file(storage: Storage, table: str, path: Path, asked: Asked | None = 
                             f"{verb or f'import {table}'} --skip-bad`.")
     if table == "labels":
         check_labels(path, found.good, known, by_day, reading.allow_other_labels, said)
+    if keep:
+        pictures.store(storage, (row for rows in by_day.values() for row in rows))
     written = [write(storage, table, when, rows) for when, rows in sorted(by_day.items())]
     notes = [f"{path}: {note}" for note in [*found.notes, *found.describe_left_out(), *said.to_lines()]]
     return {"rows": sum(map(len, by_day.values())), "files": written, "bad": found.bad, "notes": notes,
-            "left_out": dict(found.left_out), **said.to_dict(of_labels=table == "labels")}
+            "left_out": dict(found.left_out), **pictures.describe(), **said.to_dict(of_labels=table == "labels")}
 
 
-def import_into(root: str, table: str, path: Path, asked: Asked, skip_bad: bool, form: str | None,
-                reading: Reading) -> dict[str, Any]:
+def import_into(root: str, table: str, path: Path, asked: Asked, skip_bad: bool, form: str | None, reading: Reading,
+                pictures: RowPictures | None = None) -> dict[str, Any]:
     """Imports into a root, which is made if it is not there. A file that is refused makes none: it is tried elsewhere first."""
     try:
         storage = open_root(root)
     except RootError:  # not there, or cannot be: the latter is said when it is to be made
         with tempfile.TemporaryDirectory(prefix="trueup-import-") as folder:
-            import_file(open_root(folder, create=True), table, path, asked, skip_bad, form=form, reading=reading)
+            import_file(open_root(folder, create=True), table, path, asked, skip_bad, form=form, reading=reading,
+                        pictures=pictures, keep=False)
         storage = open_root(root, create=True)
-    return import_file(storage, table, path, asked, skip_bad, form=form, reading=reading)
+    return import_file(storage, table, path, asked, skip_bad, form=form, reading=reading, pictures=pictures)
 
 
 def read(storage: Storage, table: str, path: Path, asked: Asked, form: str | None, reading: Reading, said: Notes,
@@ -133,15 +143,17 @@ def _add_id(row: Row) -> Row:
 @click.option("--label-path", metavar="PATH", help="Where a foreign file has the label, e.g. 0.label; its control or key.")
 @click.option("--new", "only_new", is_flag=True, help="FILE is a folder that grows: take each file that is new, once.")
 def _import(settings: Settings, table: str, file: Path, form: str | None, skip_bad: bool, model: str | None,
-            only_new: bool = False, model_version: str | None = None, **options: Any) -> Outcome:
-    named = {"model": model or settings.model, "model_version": model_version} if table == "predictions" else {}
+            only_new: bool = False, model_version: str | None = None, role: str | None = None, images: Sequence[str] = (),
+            allow_missing_images: bool = False, **options: Any) -> Outcome:
+    filled = {"model": model or settings.model, "model_version": model_version, "role": role}
+    named = filled if table == "predictions" else {}
     fill = {column: value for column, value in named.items() if value is not None}
     reading = make_reading(**{name: options.pop(name) for name in READING if name in options})
     asked = Asked(fill=fill, model=model if table == "labels" else None, **options)
-    root = settings.need_root()
+    root, pictures = settings.need_root(), RowPictures(images, allow_missing_images)
 
     def take(path: Path) -> dict[str, Any]:
-        return import_into(root, table, path, asked, skip_bad, form, reading)
+        return import_into(root, table, path, asked, skip_bad, form, reading, pictures)
 
     done = import_new(root, table, file, take) if only_new else take(file)
     say(done)
@@ -154,6 +166,8 @@ def describe(table: str, done: Mapping[str, Any]) -> str:
     lines += [f"not imported: {entry['error']}" for entry in done.get("failed", ())]
     if "taken" in done:
         lines.append(f"{done['taken']:,} new files, {done['known']:,} imported before, {len(done['failed']):,} not imported")
+    if stored := done.get("pictures"):
+        lines.append(f"{write_count(stored['found'], 'picture')}, {stored['stored']:,} of them new in the root")
     rows, files = write_count(done["rows"], table.removesuffix("s")), write_count(len(done["files"]), "file")
     return "\n".join([*lines, f"{rows} in {files}; {write_count(len(done['bad']), 'row')} left out"])
 
@@ -164,9 +178,15 @@ OPTIONS: dict[str, list[Callable[[Any], Any]]] = {
         click.option("--model-version", help="Fills a column `model_version` that the file lacks."),
         click.option("--classes", type=click.Path(path_type=Path), help="The classes in the order of the network's outputs, "
                      "one a line or a JSON list: for logs of bare probabilities."),
+        click.option("--role", type=click.Choice(ROLES, case_sensitive=False), help="Fills a column `role` that the file lacks: "
+                     "batch for labels that a model gave in bulk. [default: none, which counts as live]"),
+        click.option("--images", multiple=True, metavar="FOLDER", help="Where the pictures lie: a folder or s3:// prefix; "
+                     "repeatable. Named by image_uri, source_uri or the id; stored without metadata."),
+        click.option("--allow-missing-images", is_flag=True, help="Take rows whose picture is not there, without one."),
         click.option("--confidence-path", metavar="PATH", help="Where a foreign file has the confidence, e.g. 0.score.")],
     "labels": [
         click.option("--model", help="The model whose answers were judged, where others have the same ids."),
+        click.option("--labeler", metavar="NAME", help="Who sorted pictures in class folders. [default: import]"),
         click.option("--job", help="Ground Truth: the labelling job whose answers are meant, of chained ones.")]}
 
 

@@ -10,20 +10,23 @@ from contract.errors import DamagedDocument, NotFound
 from contract.stores.store import Storage
 from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.history import identify
+from inference.labelling.populations import list_populations
 from inference.labelling.queue import Queue
 
 NEWEST_DAYS = 30  # of samples that are looked through
 
 
-def list_held(storage: Storage, models: list[str], holder: BatchHolder) -> Iterator[tuple[str, str, str]]:
-    """Yields (model, day, kind) of the samples of the newest days of which this person holds a batch that has not expired."""
-    for model in models:
-        days = sorted(filter(None, map(layout.day_of, storage.folders(layout.samples(model)))), reverse=True)
-        for day in days[:NEWEST_DAYS]:
-            yield from ((model, day, kind) for kind in samples.KINDS if _holds(storage, (model, day, kind), holder))
+def list_held(storage: Storage, models: list[str], holder: BatchHolder) -> Iterator[tuple[str, str, str, str]]:
+    """Yields (model, day, kind, population) of the samples of the newest days of which this person holds a batch that has not
+    expired."""
+    for model, population in ((model, of) for model in models for of in list_populations(storage, model)):
+        days = sorted(filter(None, map(layout.day_of, storage.folders(layout.samples(model, population)))), reverse=True)
+        for sample in ((model, day, kind, population) for day in days[:NEWEST_DAYS] for kind in samples.KINDS):
+            if _holds(storage, sample, holder):
+                yield sample
 
 
-def _holds(storage: Storage, sample: tuple[str, str, str], holder: BatchHolder) -> bool:
+def _holds(storage: Storage, sample: tuple[str, str, str, str], holder: BatchHolder) -> bool:
     """Batches are made in the order of their numbers and all held equally long, so the first expired one ends the search."""
     folder, now = layout.sample(*sample), clock.iso(clock.now())
     found = (layout.find_sample_part(entry.key.removeprefix(folder)) for entry in storage.list(folder))

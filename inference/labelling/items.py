@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from contract import ids, layout
@@ -14,7 +15,8 @@ from contract.confidence import NO_BIN, confidence_bins
 from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
-from contract.samples import Cell, Sample, draw_rows, uniform
+from contract.samples import KINDS, Cell, Sample, draw_rows, uniform
+from contract.samples import read as read_sample
 from contract.stores.store import Entry, Storage
 
 if TYPE_CHECKING:
@@ -41,22 +43,22 @@ def list_files(storage: Storage, day: str) -> list[Entry]:
     return [e for e in list_rows(storage, layout.PREDICTIONS, day) if e.key.endswith(".parquet")]
 
 
-def count_cells(storage: Storage, model: str, day: str) -> dict[Cell, int]:
-    """Counts the live predictions of the model in each cell; a prediction in two files counts once."""
+def count_cells(storage: Storage, model: str, day: str, role: str = "live") -> dict[Cell, int]:
+    """Counts the model's predictions of a role in each cell; a prediction in two files counts once."""
     seen = {i.prediction_id: Cell(i.predicted, i.bin) for e in list_files(storage, day)
-            for i in read_items_or_none(storage, e.key, model, day)}
+            for i in read_items_or_none(storage, e.key, model, day, role)}
     return dict(Counter(seen.values()))
 
 
-def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
-    """Reads the live predictions of one model in one file, without rows that belong to another day.
+def read_items(storage: Storage, key: str, model: str, day: str, role: str = "live") -> list[Item]:
+    """Reads the predictions of one model and role in one file, without rows that belong to another day.
 
     ForeignSchema.
     """
     import pyarrow.compute as pc
 
     table = _read_columns(storage, key)
-    mine = pc.and_(pc.equal(table["model"], model), pc.equal(pc.fill_null(pc.ascii_lower(table["role"]), "live"), "live"))
+    mine = pc.and_(pc.equal(table["model"], model), pc.equal(pc.fill_null(pc.ascii_lower(table["role"]), "live"), role))
     table = table.filter(pc.fill_null(mine, False))
     columns = [table[c].to_pylist() for c in ("prediction_id", "predicted_label")]
     bins = _bin_confidences(table["confidence"])
@@ -65,10 +67,10 @@ def read_items(storage: Storage, key: str, model: str, day: str) -> list[Item]:
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 
 
-def read_items_or_none(storage: Storage, key: str, model: str, day: str) -> list[Item]:
+def read_items_or_none(storage: Storage, key: str, model: str, day: str, role: str = "live") -> list[Item]:
     """The same; a file that cannot be read is named, and has none."""
     try:
-        return read_items(storage, key, model, day)
+        return read_items(storage, key, model, day, role)
     except ForeignSchema as error:
         pass_over(error)
         return []
@@ -101,6 +103,7 @@ class DrawnItems:
 
     def __init__(self, storage: Storage, sample: Sample) -> None:
         self.storage, self.sample = storage, sample
+        self.predicted: frozenset[str] = frozenset()  # every label that the model gave, of the files read so far
         self._by_file: dict[tuple[str, str], list[Item]] = {}
         self._ordered: tuple[int, dict[str, Item]] = (0, {})
 
@@ -117,6 +120,20 @@ class DrawnItems:
         return self._ordered[1]
 
     def _draw_from(self, key: str) -> list[Item]:
-        rows = read_items_or_none(self.storage, key, self.sample.model, self.sample.day)
-        chosen = draw_rows(self.sample, ((r.prediction_id, r.predicted, r.bin) for r in rows))
-        return [rows[i]._replace(p=p) for i, p in chosen]
+        rows = read_items_or_none(self.storage, key, self.sample.model, self.sample.day, self.sample.role)
+        self.predicted |= {row.predicted for row in rows}
+        chosen = {i: p for i, p in draw_rows(self.sample, _make_keys(rows))}
+        for other in self._find_others():
+            for i, _ in draw_rows(other, _make_keys(rows)):
+                chosen.pop(i, None)
+        return [rows[i]._replace(p=p) for i, p in chosen.items()]
+
+    def _find_others(self) -> Iterator[Sample]:
+        """Finds the samples that ask about predictions themselves, with a probability, which what is left over must not take."""
+        if self.sample.below is not None:
+            at = self.sample.model, self.sample.day
+            yield from filter(None, (read_sample(self.storage, *at, kind, self.sample.role) for kind in KINDS))
+
+
+def _make_keys(rows: list[Item]) -> Iterator[tuple[str, str, int | None]]:
+    return ((r.prediction_id, r.predicted, r.bin) for r in rows)

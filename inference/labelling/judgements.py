@@ -31,6 +31,14 @@ def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str)
     return prediction_id.lower()  # predictions and labels join by their bytes
 
 
+def check_day(prediction_id: object, day: str, now: datetime, oldest: timedelta, what: str) -> str:
+    """Returns the id of a prediction that was handed out, unchanged. Refused (422): its day is older than `oldest`."""
+    if clock.parse_day(day) < clock.day_of(now - oldest):
+        raise Refused(422, "id_too_old", f"{what}: the prediction is of {day}; the oldest accepted day is "
+                      f"{clock.day_of(now - oldest)} (serve.label_days).")
+    return str(prediction_id)
+
+
 def decide_origin(claimed: object, caller: Caller, what: str) -> str:
     """Decides the origin of a judgement over the API: feedback, or import for an admin who claims it.
 
@@ -49,11 +57,13 @@ def decide_origin(claimed: object, caller: Caller, what: str) -> str:
 
 
 def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetime, oldest: timedelta, origin: str | None,
-                   labeler_default: str | None, saw_prediction: bool | None, shown_label: str | None = None) -> dict[str, Any]:
+                   labeler_default: str | None, saw_prediction: bool | None, shown_label: str | None = None,
+                   day: str | None = None) -> dict[str, Any]:
     """Makes the row of one judgement, without what the sample says of it. Refused names the judgement by `what`.
 
     `origin` None: what the caller may claim. `saw_prediction` None: what the judgement says. `shown_label`: the answer
-    that a page showed, for judgements that call it wrong.
+    that a page showed, for judgements that call it wrong. `day`: of the prediction, where the server handed it out; such an
+    id may be of any kind (imported logs), and is kept as it is.
     """
     if not isinstance(judgement, dict):
         raise Refused(422, "bad_label", f"{what}: expected a JSON object, got {type(judgement).__name__}.")
@@ -66,8 +76,10 @@ def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetim
         raise Refused(422, "bad_label", f"{what}: {error}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
+    given = judgement.get("prediction_id")
+    prediction_id = check_id(given, now, oldest, what) if day is None else check_day(given, day, now, oldest, what)
     own = judgement.get("label_id") if origin else None  # of a page, which sends it again until it is answered
-    return {"label_id": own or ids.uuid7(now), "prediction_id": check_id(judgement.get("prediction_id"), now, oldest, what),
+    return {"label_id": own or ids.uuid7(now), "prediction_id": prediction_id,
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,
             "origin": origin or decide_origin(judgement.get("origin"), caller, what), "withdraws": withdraws,
             "shown_label": shown_label if label == UNNAMED else None, "actor": caller.id}

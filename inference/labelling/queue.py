@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from contract import clock, layout, samples
+from contract import clock, ids, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
 from contract.errors import AlreadyExists, DamagedDocument, NotFound, TrueupError, UsageError, pass_over, shorten
@@ -49,6 +49,7 @@ class Judged(NamedTuple):
     strategy: str
     judgements: list[dict[str, Any]]
     origin: str
+    day: str | None  # under which the predictions lie, whatever their ids say; None: the day that their ids name
 
 
 class Waiting(NamedTuple):
@@ -70,9 +71,10 @@ class Queue:
 
     def __init__(self, storage: Storage, sample: Sample, gold_items: GoldItems | None = None) -> None:
         self.storage, self.sample, self._gold = storage, sample, gold_items
-        self.folder = layout.sample(sample.model, sample.day, sample.kind)
-        self._own = layout.sample_document(sample.model, sample.day, sample.kind)
-        self._batches = NumberedDocuments(storage, layout.batches(sample.model, sample.day, sample.kind))
+        place = (sample.model, sample.day, sample.kind)
+        self.folder = layout.sample(*place, sample.population)
+        self._own = layout.sample_document(*place, sample.population)
+        self._batches = NumberedDocuments(storage, layout.batches(*place, sample.population))
         self._drawn = DrawnItems(storage, sample)
         self._known: dict[str, Batch | Answers] = {}
         self._passed_over: dict[str, str] = {}  # key -> etag of what is no document of ours
@@ -266,7 +268,9 @@ class Queue:
                      naming=chosen[0].naming)
 
     def _mix_in_gold(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
-        if self._gold is None or (self.sample.kind == "review" and batch.naming):  # such a batch holds what was called wrong
+        naming = self.sample.kind == "review" and batch.naming  # such a batch holds what was called wrong
+        foreign = not all(ids.is_uuid7(item.prediction_id) for item in batch.items)  # a made-up id would stand out
+        if self._gold is None or naming or foreign:
             return batch.items
         me, drawn = identify(batch.holder), self._drawn.read_all()
         reserved = {w.item.prediction_id for w in waiting}
@@ -304,7 +308,7 @@ class Queue:
         `withdrawn`, becomes a withdrawal. UsageError names a foreign item.
         """
         batch, before = self.find_batch(n), self.find_answers(n)
-        groups: dict[tuple[float | None, str, str], list[dict[str, Any]]] = {}
+        groups: dict[tuple[float | None, str, str, str | None], list[dict[str, Any]]] = {}
         for prediction_id, label in {**answers, **dict.fromkeys(withdrawn)}.items():
             item = batch.find_item(prediction_id)
             if item is None:
@@ -314,13 +318,15 @@ class Queue:
                              **({"withdraws": True} if label is None else {}),
                              **({"label_id": label_ids[prediction_id]} if label_ids and prediction_id in label_ids else {})}
                 groups.setdefault(self._say_how_chosen(item), []).append(judgement)
-        return [Judged(p, strategy, judgements, origin) for (p, strategy, origin), judgements in groups.items()]
+        return [Judged(p, strategy, judgements, origin, day) for (p, strategy, origin, day), judgements in groups.items()]
 
-    def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str]:
-        """Returns probability, strategy and origin of an item's label row."""
+    def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str, str | None]:
+        """Returns probability, strategy and origin of an item's label row, and the day that it belongs to."""
         if item.gold:
-            return None, gold.STRATEGY, ORIGIN
-        return item.p, SECOND_OPINION if item.p is None else self.sample.strategy, self.sample.kind
+            return None, gold.STRATEGY, ORIGIN, None
+        weighted = self.sample.below is None
+        strategy = SECOND_OPINION if item.p is None else self.sample.strategy
+        return item.p if weighted else None, strategy, self.sample.kind, self.sample.day
 
     def save_answers(self, n: int, answers: Mapping[str, str | None], withdrawn: Collection[str] = (),
                      skipped: Collection[str] = ()) -> None:
@@ -336,7 +342,7 @@ class Queue:
                                      skipped=[i for i in new if i in skipped]))
 
     def _add_answers(self, n: int, document: Answers) -> None:
-        pattern = layout.answers(self.sample.model, self.sample.day, self.sample.kind, n)
+        pattern = layout.answers(self.sample.model, self.sample.day, self.sample.kind, n, self.sample.population)
         k = NumberedDocuments(self.storage, pattern).add(document.to_dict())
         self._known[f"answer-{n}-{k}"] = document
 
@@ -345,6 +351,11 @@ class Queue:
         for item in filter(None, map(batch.find_item, answers)):
             if self._gold and (item.gold or item.prediction_id in self._gold.known):
                 self._gold.mark_judged(batch.holder, item.gold or item.prediction_id)
+
+    def list_predicted(self) -> list[str]:
+        """Lists the labels that the model gave to the predictions of the day, in order."""
+        self._drawn.read_all()
+        return sorted(self._drawn.predicted)
 
     def count_progress(self, without: int | None = None) -> dict[str, int]:
         """Counts the items that are asked, that were answered (by anybody), and that wait.
@@ -370,8 +381,8 @@ def _is_tied(named: list[str]) -> bool:
     return len(top) > 1 and top[0][1] == top[1][1]
 
 
-def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
+def list_days_with_sample(storage: Storage, model: str, kind: str, population: str = "live") -> list[str]:
     """Lists the days that have a sample of this kind, newest first."""
-    days = [day for f in storage.folders(layout.samples(model)) if (day := layout.day_of(f))]
-    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind))]
+    days = [day for f in storage.folders(layout.samples(model, population)) if (day := layout.day_of(f))]
+    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind, population))]
 

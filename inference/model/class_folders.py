@@ -50,7 +50,7 @@ def find_class_folders(folder: Path) -> ClassFolders:
     """
     found = ClassFolders(folder)
     for entry in _list(folder):
-        if _is_system(entry.name):
+        if is_system(entry.name):
             _refuse_all(found, entry, f"{show(Path(entry.name))} is hidden or made by a system, and no class")
         elif entry.is_dir():
             _add_class(found, entry)
@@ -80,7 +80,7 @@ def _walk(found: ClassFolders, folder: Path, above: frozenset[str]) -> Iterator[
     """Yields the files that may be pictures, at any depth. `above`: the real paths of the folders around them."""
     for entry in _list(folder):
         real = os.path.realpath(entry)
-        if _is_system(entry.name):
+        if is_system(entry.name):
             _refuse_all(found, entry, "it is hidden or made by a system")
         elif entry.is_dir():
             if real in above:
@@ -102,7 +102,8 @@ def _list(folder: Path) -> list[Path]:
         raise EmptyData(f"{show(folder)}: expected a folder that can be read, got: {error.strerror}.") from None
 
 
-def _is_system(name: str) -> bool:
+def is_system(name: str) -> bool:
+    """Says whether a folder or file of this name is hidden, a backup, or made by a system, and so never read."""
     return name.startswith(".") or name.endswith(BACKUP) or name.lower() in SYSTEM
 
 

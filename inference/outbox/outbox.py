@@ -123,9 +123,9 @@ class Outbox:
 
         return await self._commit_within_room(job, size + (len(image.data) if image else 0))
 
-    async def append_labels(self, rows: list[dict[str, Any]]) -> None:
-        """Makes label rows durable, all or none. OutboxFull."""
-        encoded = await asyncio.to_thread(encode_rows, rows) if len(rows) > MANY else encode_rows(rows)
+    async def append_labels(self, rows: list[dict[str, Any]], day: str | None = None) -> None:
+        """Makes label rows durable, all or none. OutboxFull. `day`: of their predictions, whatever the ids say."""
+        encoded = await asyncio.to_thread(encode_rows, rows, day) if len(rows) > MANY else encode_rows(rows, day)
         size = sum(row[2] for row in encoded)
 
         def job() -> None:

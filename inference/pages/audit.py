@@ -44,7 +44,8 @@ def make_router(site: Site) -> APIRouter:
         form = queue_page.read_withdrawal(await read_form(request))
         if "release" in form:
             return await queue_page.give_back(site, request, caller, KIND, form)
-        address = _make_address(form.get("model", ""), form.get("day", ""), form.get("batch"))
+        beside = {"of": form["of"]} if form.get("of") else {}
+        address = _make_address(form.get("model", ""), form.get("day", ""), form.get("batch"), beside)
         given = _read_answer(form)
         with refuse_errors():
             said = parse_said([given])
@@ -82,7 +83,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
     given = await run_in_thread(queue_page.give_batch, site, choice.queue, holder, BATCH)
     if given is None:
         return await queue_page.show_nothing_waits(site, request, caller, choice, choice.queue, holder)
-    address = _make_address(choice.model, str(choice.day), given[0])
+    address = _make_address(choice.model, str(choice.day), given[0], choice.beside)
     return remember_visitor(request, RedirectResponse(address, 303), holder)
 
 
@@ -114,5 +115,5 @@ def choose_keys(classes: list[str]) -> str:
     return "numbers" if len(classes) <= MOST_NUMBERS else "search"
 
 
-def _make_address(model: str, day: str, batch: object) -> str:
-    return "/audit?" + urlencode({"model": model, "day": day, "batch": str(batch)})
+def _make_address(model: str, day: str, batch: object, beside: dict[str, str]) -> str:
+    return "/audit?" + urlencode({"model": model, "day": day, "batch": str(batch)} | beside)

@@ -6,6 +6,7 @@ It shows counts of their own and shares over a whole window, never what anybody 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +19,7 @@ from contract.texts.figures import write_figure
 from inference.auth import Caller, require
 from inference.labelling.documents import BatchHolder
 from inference.labelling.history import count_days
+from inference.labelling.populations import list_populations
 from inference.labelling.queue import HOLD_MINUTES, Queue, list_days_with_sample
 from inference.pages.site import Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, remember_visitor
@@ -54,7 +56,7 @@ def describe(site: Site, model: str, holder: BatchHolder) -> dict[str, Any]:
         mine = queue.find_open_batch(holder)
         left = len(mine[1].items) - len(queue.find_answers(mine[0])) if mine else 0
         if n := left + len(queue.list_waiting(holder)):
-            waiting.append({"kind": kind, "day": day, "n": n, "held": left, "until": mine[1].expires_at if mine else None})
+            waiting.append({"kind": kind, "day": day, "of": queue.sample.population, "n": n, "held": left, "until": mine[1].expires_at if mine else None})
     days = [{"day": day, **{kind: told[day, kind] for kind in (*samples.KINDS, "untold")}}
             for day in sorted({day for day, _ in told}, reverse=True)]
     return {"days": days, "waiting": waiting, "agreement": _read_agreement(site, model, holder)}
@@ -62,10 +64,10 @@ def describe(site: Site, model: str, holder: BatchHolder) -> dict[str, Any]:
 
 def _list_queues(site: Site, model: str) -> list[tuple[str, str, Queue]]:
     found = []
-    for kind in samples.KINDS:
-        for day in list_days_with_sample(site.storage, model, kind)[:SAMPLE_DAYS]:
+    for kind, of in product(samples.KINDS, list_populations(site.storage, model)):
+        for day in list_days_with_sample(site.storage, model, kind, of)[:SAMPLE_DAYS]:
             try:
-                queue = site.find_queue(model, day, kind)
+                queue = site.find_queue(model, day, kind, of)
             except TrueupError as error:  # one sample that cannot be read stops no other
                 pass_over(error)
                 continue

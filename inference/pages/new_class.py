@@ -39,6 +39,6 @@ async def ask_for_new_classes(site: Site, request: Request, caller: Caller, kind
     known = await run_in_thread(list_known_classes, site, queue, queue.sample.model, batch.holder)
     with refuse_errors():
         new = sorted({normalise(name) for name in names} - known)
-    choice = queue_page.Choice(queue.sample.model, kind, [], queue.sample.day, queue)
+    choice = queue_page.Choice(queue.sample.model, kind, [], queue.sample.day, queue, queue.sample.population)
     return site.render(request, "new_class.html", caller, choice=choice, names=new, fields=list(form.items()),
                        back=back) if new else None

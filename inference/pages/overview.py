@@ -12,6 +12,7 @@ from contract import clock, samples
 from contract.errors import TrueupError
 from contract.evaluations import list_known_models
 from inference.auth import Caller, require
+from inference.labelling.populations import list_populations
 from inference.labelling.queue import list_days_with_sample
 from inference.overview.facts import Facts
 from inference.pages.site import Site, run_in_thread
@@ -64,12 +65,18 @@ def _describe(site: Site, facts: Facts, name: str) -> dict[str, Any]:
     return facts.describe(name) | {"waiting": [w for kind in samples.KINDS if (w := _count_waiting(site, name, kind))]}
 
 
+def _list_newest(site: Site, model: str, kind: str) -> list[tuple[str, str]]:
+    """Lists (population, day) of the newest samples of each population."""
+    return [(of, day) for of in list_populations(site.storage, model)
+            for day in list_days_with_sample(site.storage, model, kind, of)[:SAMPLE_DAYS]]
+
+
 def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:
     """Counts what waits for an answer on the newest days with a sample; None when nothing does."""
     waiting, newest = 0, None
-    for day in list_days_with_sample(site.storage, model, kind)[:SAMPLE_DAYS]:
+    for population, day in _list_newest(site, model, kind):
         try:
-            queue = site.find_queue(model, day, kind)
+            queue = site.find_queue(model, day, kind, population)
         except TrueupError:  # the page of that sample says what is wrong
             continue
         if queue and (n := queue.count_progress()["waiting"]):

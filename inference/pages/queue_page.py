@@ -13,11 +13,14 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from contract import clock
 from contract.errors import DamagedDocument, UsageError, shorten
+from contract.registry import models
+from contract.samples import REST
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.answers import Said, order_classes, parse_said
 from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.holding import release_settled
+from inference.labelling.populations import check_population, list_models_with_samples, list_populations
 from inference.labelling.queue import HOLD_MINUTES, Queue, list_days_with_sample
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, may_answer
@@ -36,31 +39,57 @@ class Choice:
     days: list[str]
     day: str | None
     queue: Queue | None
+    of: str = "live"  # what the sample is drawn from (contract.samples.Sample.population)
+    names: tuple[str, ...] = ()  # models that people are asked about
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """What an address says of the sample beside model and day: nothing of live predictions."""
+        return {} if self.of == "live" else {"of": self.of}
 
 
 async def choose(site: Site, request: Request, kind: str) -> Choice:
-    """Chooses the model and day of the query; without a day the newest one where something waits."""
-    model = request.query_params.get("model") or site.service.default_model
-    return await run_in_thread(_choose, site, model, request.query_params.get("day"), kind)
+    """Chooses the model, day and predictions of the query; what it does not name is that of the newest where something waits."""
+    query = request.query_params
+    model = query.get("model") or site.service.default_model
+    return await run_in_thread(_choose, site, model, query.get("day"), kind, query.get("of"))
 
 
-def _choose(site: Site, model: str, day: str | None, kind: str) -> Choice:
-    days = list_days_with_sample(site.storage, model, kind)[:DAYS_SHOWN]
-    if day:
-        chosen = clock.parse_day(day)
-        return Choice(model, kind, days, chosen, site.find_queue(model, chosen, kind))
-    for candidate in list(days):
-        try:
-            queue = site.find_queue(model, candidate, kind)
-        except DamagedDocument as error:  # one sample that cannot be read stops no other
-            log_event("sample passed over", logging.WARNING, model=model, day=candidate, kind=kind, error=str(error))
-            days.remove(candidate)
-            continue
-        if queue and queue.count_progress()["waiting"]:
-            return Choice(model, kind, days, candidate, queue)
-    if not days:
-        return Choice(model, kind, days, None, None)
-    return Choice(model, kind, days, days[0], site.find_queue(model, days[0], kind))
+def _choose(site: Site, model: str, day: str | None, kind: str, of: str | None) -> Choice:
+    names = tuple(list_models_with_samples(site.storage))
+    chosen = clock.parse_day(day) if day else None
+    populations = [check_population(of)] if of else list_populations(site.storage, model)
+    first: Choice | None = None
+    for population in populations:
+        days = list_days_with_sample(site.storage, model, kind, population)[:DAYS_SHOWN]
+        for candidate in [chosen] if chosen else list(days):
+            found = _find_or_pass_over(site, model, candidate, kind, population, days, named=bool(chosen))
+            if found is None:
+                continue
+            choice = Choice(model, kind, days, candidate, found, population, names)
+            if (chosen and of) or found.count_progress()["waiting"]:
+                return choice
+            first = first or choice
+    return first or Choice(model, kind, [], chosen, None, of or _find_usual(site, model, populations), names)
+
+
+def _find_usual(site: Site, model: str, populations: list[str]) -> str:
+    """Finds what a sample of the model would be drawn from: of a foreign model the role that was asked about before."""
+    foreign = model not in models(site.storage)
+    return next((name for name in reversed(populations) if foreign and not name.endswith(REST)), "live")
+
+
+def _find_or_pass_over(site: Site, model: str, day: str, kind: str, population: str, days: list[str],
+                       named: bool) -> Queue | None:
+    """Finds the queue of a day; one that cannot be read stops no other day, unless it was `named`."""
+    try:
+        return site.find_queue(model, day, kind, population)
+    except DamagedDocument as error:
+        if named:
+            raise
+        log_event("sample passed over", logging.WARNING, model=model, day=day, kind=kind, error=str(error))
+        days.remove(day)
+        return None
 
 
 async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Choice, size: int) -> JSONResponse:
@@ -77,8 +106,8 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     answered = await run_in_thread(choice.queue.find_answers, given[0]) if given else {}
     n, batch = given or (None, None)
     classes = await list_classes(site, choice, n, holder)
-    return JSONResponse({"model": choice.model, "day": choice.day, "batch": n, "csrf": site.find_csrf_token(request),
-                         "classes": classes, "items": _list_items(batch, answered),
+    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "batch": n,
+                         "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)
@@ -139,7 +168,7 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
             written += len(await site.service.label(
                 group.judgements, caller=caller, origin=group.origin, labeler_default=_choose_labeler(batch.holder, document),
                 strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review",
-                shown_label=batch.predicted))
+                shown_label=batch.predicted, day=group.day))
     await run_in_thread(queue.save_answers, n, said.labels, said.withdrawn, said.skipped)
     await run_in_thread(release_settled, queue, batch.holder)
     return written
@@ -161,8 +190,8 @@ async def find_batch(site: Site, kind: str, document: Mapping[str, Any]) -> tupl
     if not isinstance(model, str) or not isinstance(day, str) or n is None:
         raise Refused(422, "bad_batch", 'expected "model", "day" and the number of a "batch" that was handed out.')
     with refuse_errors():
-        chosen = clock.parse_day(day)
-    queue = await run_in_thread(site.find_queue, model, chosen, kind)
+        chosen, of = clock.parse_day(day), check_population(str(document.get("of") or "live"))
+    queue = await run_in_thread(site.find_queue, model, chosen, kind, of)
     if queue is None:
         raise Refused(404, "no_sample", f"no {kind} sample of {shorten(model)} was drawn on {chosen}.")
     return queue, n

@@ -7,7 +7,7 @@ of their class. What was submitted can be taken back, or opened again and change
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
@@ -76,7 +76,8 @@ def make_router(site: Site) -> APIRouter:
 
 
 def _make_address(form: dict[str, str], **more: Any) -> str:
-    return "/review?" + urlencode({"model": form.get("model", ""), "day": form.get("day", ""), **more})
+    beside = {"of": form["of"]} if form.get("of") else {}
+    return "/review?" + urlencode({"model": form.get("model", ""), "day": form.get("day", ""), **beside, **more})
 
 
 def _read_answers(form: dict[str, str]) -> list[dict[str, str | None]]:
@@ -86,7 +87,7 @@ def _read_answers(form: dict[str, str]) -> list[dict[str, str | None]]:
     for i in form.get("items", "").split():
         named, marked = form.get(f"class-{i}", "").strip(), f"ok-{i}" in form
         unsure = None if f"unsure-{i}" in form else UNNAMED
-        answers.append({"prediction_id": i, "label": named or (form.get("predicted", "") if marked else unsure)})
+        answers.append({"prediction_id": unquote(i), "label": named or (form.get("predicted", "") if marked else unsure)})
     return answers
 
 
@@ -118,7 +119,7 @@ async def _show_page(site: Site, request: Request, caller: Caller, choice: Choic
     given = await run_in_thread(queue_page.give_batch, site, choice.queue, holder, BATCH)
     if given is None:
         return await queue_page.show_nothing_waits(site, request, caller, choice, choice.queue, holder)
-    query = {"model": choice.model, "day": choice.day, "batch": given[0]}
+    query = {"model": choice.model, "day": choice.day, "batch": given[0]} | choice.beside
     if "taken" in request.query_params:
         query["taken"] = request.query_params["taken"]
     return remember_visitor(request, RedirectResponse(f"/review?{urlencode(query)}", 303), holder)

@@ -17,7 +17,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract import errors, samples
-from contract.registry import Registry, models
+from contract.evaluations import list_known_models
+from contract.registry import Registry
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_moment, write_number
@@ -26,6 +27,7 @@ from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
 from inference.labelling.holding import list_held
+from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
@@ -57,7 +59,7 @@ class Service(Protocol):
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
                     labeler_default: str | None = None, strategy: str | None = None,
                     selection_probability: float | None = None, saw_prediction: bool | None = None,
-                    shown_label: str | None = None) -> list[str]:
+                    shown_label: str | None = None, day: str | None = None) -> list[str]:
         """Makes judgements durable and returns their ids."""
 
 
@@ -72,7 +74,7 @@ class Site:
         self.templates.filters["path"] = lambda text: quote(str(text), safe="")
         self.templates.filters["number"] = write_number
         self.templates.filters["moment"] = write_moment
-        self._queues: OrderedDict[tuple[str, str, str], Queue] = OrderedDict()
+        self._queues: OrderedDict[tuple[str, str, str, str], Queue] = OrderedDict()
         self._gold: dict[str, GoldItems] = {}
 
     @property
@@ -105,27 +107,31 @@ class Site:
     # -- what pages ask for -----------------------------------------------------------------------------------------
 
     def list_models(self) -> list[str]:
-        """Lists the models under the root, the default one first."""
+        """Lists the models that were published or evaluated under the root, the default one first."""
         first = self.service.default_model
-        return [first, *[m for m in models(self.storage) if m != first]]
+        return [first, *[m for m in list_known_models(self.storage) if m != first]]
 
     def list_classes(self, model: str) -> list[str]:
-        """Reads the class list of what is live; empty for a model that is in no registry, or whose documents are damaged."""
+        """Reads the class list of what is live; of a model that is in no registry what it predicted on days that people are
+        asked about. Empty where its documents are damaged.
+        """
         registry = Registry(self.storage, model)
         try:
             newest, _ = registry.newest_known()
-            return registry.card(newest.state.live).classes if newest and newest.state.live else []
+            if newest and newest.state.live:
+                return registry.card(newest.state.live).classes
+            return sorted({c for at, queue in list(self._queues.items()) if at[0] == model for c in queue.list_predicted()})
         except errors.NoSuchVersion:
             return []
         except errors.Mismatch as error:  # people can judge without a list to choose from
             log_event("classes cannot be read", logging.ERROR, model=model, error=str(error))
             return []
 
-    def find_queue(self, model: str, day: str, kind: str) -> Queue | None:
+    def find_queue(self, model: str, day: str, kind: str, population: str = "live") -> Queue | None:
         """Finds the review queue of a sample; None when that sample was never drawn."""
-        key = (model, day, kind)
+        key = (model, day, kind, population)
         if key not in self._queues:
-            sample = samples.read(self.storage, model, day, kind)
+            sample = samples.read(self.storage, model, day, kind, population)
             if sample is None:
                 return None
             self._queues[key] = Queue(self.storage, sample, self._find_gold(model))
@@ -141,10 +147,9 @@ class Site:
                                           timedelta(days=settings.serve.label_days))
         return self._gold[model]
 
-
     def release_batches(self, holder: BatchHolder) -> None:
         """Gives back what a person holds, whichever replica handed it out."""
-        for sample in list_held(self.storage, self.list_models(), holder):
+        for sample in list_held(self.storage, list_models_with_samples(self.storage), holder):
             if (queue := self.find_queue(*sample)) is not None:
                 queue.release(holder)
 

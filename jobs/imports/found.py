@@ -21,6 +21,8 @@ class Asked:
     an id has several roles; `per_version`: versions share ids; `count_orphans`: labels of predictions that are not there
     are counted, unless all are.
 
+    Of pictures in class folders `labeler` is who sorted them.
+
     Of a file of another system: `job` is the labelling job whose answers are meant; `id_field`, `label_path` and
     `confidence_path` say where values stand, names and numbers joined by dots (`data.prediction_id`); `classes` is a file
     with the classes in the order of the network's outputs.
@@ -34,6 +36,7 @@ class Asked:
     per_version: bool = False
     count_orphans: bool = False
     job: str | None = None
+    labeler: str | None = None
     id_field: str | None = None
     label_path: str | None = None
     confidence_path: str | None = None

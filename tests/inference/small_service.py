@@ -40,7 +40,7 @@ class SmallService:
         self.metrics = Metrics()
 
     async def label(self, judgements, *, caller, origin, labeler_default=None, strategy=None,
-                    selection_probability=None, saw_prediction=None, shown_label=None):
+                    selection_probability=None, saw_prediction=None, shown_label=None, day=None):
         now = clock.now()
         made = [dict.fromkeys(LABEL.names) | j | {
             "label_id": ids.uuid7(now), "labeler": j.get("labeler") or labeler_default or caller.id, "labeled_at": now,

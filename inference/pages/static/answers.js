@@ -108,7 +108,11 @@ const Answers = (() => {
     show();
   }
 
-  return { keep, list, read, write, start, onSent: (tell) => listeners.push(tell), waiting: () => list().some((e) => !e.refused) };
+  // Which sample a form is about; `of`: what it is drawn from, where that is not the live predictions.
+  const readSample = ({ elements }) => Object.fromEntries(
+    ["model", "day", "of"].filter((field) => elements[field]).map((field) => [field, elements[field].value]));
+
+  return { keep, list, read, readSample, write, start, onSent: (tell) => listeners.push(tell), waiting: () => list().some((e) => !e.refused) };
 })();
 
 const Keys = (() => { // single characters answer only while the person wants them to (WCAG 2.1.4)

@@ -4,7 +4,7 @@
 
 const form = document.getElementById("answer"), field = form.elements.other;
 const place = document.getElementById("items"), mode = form.dataset.keys;
-const batch = { model: form.elements.model.value, day: form.elements.day.value, batch: form.elements.batch.value };
+const sample = Answers.readSample(form), batch = { ...sample, batch: form.elements.batch.value };
 const names = [...document.querySelectorAll("#classes option")].map((o) => o.value);
 const known = new Set(names);
 const total = Number(place.dataset.size);
@@ -12,7 +12,7 @@ let items = [...place.children].map((li) => ({ id: li.dataset.id, image: li.data
 const takeBack = document.getElementById("take-back"), tookBefore = !takeBack.disabled;
 const before = []; // what was answered on this page, newest last
 
-const isOurs = (entry) => entry.path === "/audit" && ["model", "day", "batch"].every((name) => entry.body[name] === batch[name]);
+const isOurs = (entry) => entry.path === "/audit" && Object.keys(batch).every((name) => entry.body[name] === batch[name]);
 
 function show() {
   if (!items.length) return leave();
@@ -29,7 +29,7 @@ function show() {
 
 function leave() { // the next batch, when the service has all answers to this one
   form.querySelectorAll("button, input").forEach((control) => { control.disabled = true; });
-  if (!Answers.waiting()) location.assign(`/audit?${new URLSearchParams({ model: batch.model, day: batch.day })}`);
+  if (!Answers.waiting()) location.assign(`/audit?${new URLSearchParams(sample)}`);
 }
 
 function answer(what, said) {

@@ -6,7 +6,7 @@ const form = document.getElementById("review");
 const tiles = [...form.querySelectorAll(".tile")];
 const naming = form.dataset.naming === "1";
 const known = new Set([...document.querySelectorAll("#classes option")].map((o) => o.value));
-const batch = { model: form.elements.model.value, day: form.elements.day.value, batch: form.elements.batch.value };
+const sample = Answers.readSample(form), batch = { ...sample, batch: form.elements.batch.value };
 const DRAFT = "trueup-draft", name = JSON.stringify(batch);
 const count = document.getElementById("count");
 let current = tiles[0], sent = false;
@@ -125,13 +125,13 @@ form.addEventListener("submit", async (event) => {
 });
 
 Answers.onSent((entry, answer) => {
-  if (entry.path !== "/review" || JSON.stringify({ model: entry.body.model, day: entry.body.day, batch: entry.body.batch }) !== name) return;
+  if (entry.path !== "/review" || Object.keys(batch).some((key) => entry.body[key] !== batch[key])) return;
   if (answer.refused) {
     sent = document.getElementById("submit").disabled = false;
     return;
   }
   Answers.write(DRAFT, null);
-  location.assign(`/review?${new URLSearchParams({ model: batch.model, day: batch.day, taken: answer.accepted })}`);
+  location.assign(`/review?${new URLSearchParams({ ...sample, taken: answer.accepted })}`);
 });
 
 const sure = document.getElementById("sure");

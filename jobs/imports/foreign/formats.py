@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contract.errors import ForeignSchema, UsageError
 from contract.stores.store import Storage
-from jobs.imports.foreign import data_capture, ground_truth, label_studio
+from jobs.imports.foreign import data_capture, ground_truth, label_studio, sorted_pictures
 from jobs.imports.found import Asked, Found
 
 ROWS = "rows"
@@ -29,6 +29,8 @@ FORMATS = (
     Format("label-studio-min", "labels", "a JSON_MIN export of Label Studio", label_studio.is_min_export, label_studio.read_min),
     Format("data-capture", "predictions", "SageMaker data capture", data_capture.is_capture, data_capture.read),
 )
+# The one format that is a folder and no file; nobody needs to name it.
+CLASS_FOLDERS = Format("class-folders", "labels", "pictures in class folders", sorted_pictures.is_sorted, sorted_pictures.read)
 NAMES = (ROWS, *(form.name for form in FORMATS))
 
 
@@ -39,7 +41,8 @@ def find_format(table: str, path: Path, name: str | None = None) -> Format | Non
     """
     if name == ROWS:
         return None
-    fits = [form for form in FORMATS if form.name == name or (name is None and form.matches(path))]
+    may_fit = (*FORMATS, CLASS_FOLDERS)
+    fits = [form for form in may_fit if form.name == name or (name is None and form.matches(path))]
     other = next((form for form in fits if form.table != table), None)
     if other and name:
         raise UsageError(f"--format {name} is {other.meaning}, which holds {other.table}, not {table}.")

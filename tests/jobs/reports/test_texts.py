@@ -28,7 +28,8 @@ def test_a_gates_test_is_a_sentence():
 
 
 def test_counts_and_names():
-    assert (write_count(1, "label"), write_count(1043, "label"), write_count(2, "class", "classes")) == ("1 label", "1,043 labels", "2 classes")
+    assert (write_count(1, "label"), write_count(2, "class"), write_count(2, "person", "people")) == (
+        "1 label", "2 classes", "2 people")
     assert (name_top_k(1), name_top_k(5)) == ("Label is the first guess", "Label is among the first 5 guesses")
 
 

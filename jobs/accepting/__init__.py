@@ -1,0 +1,1 @@
+"""Which answers of a model may be taken as labels, and what people said of the others."""
