@@ -103,7 +103,7 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         code = command.main(arguments, prog_name=prog_name, standalone_mode=False, help_option_names=["-h", "--help"])
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
-        _suggest_choice(error)
+        error = _suggest_choice(error)
         return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
     except click.Abort as error:
         return _say_interrupted(arguments) if isinstance(error.__cause__, KeyboardInterrupt) else _report_error(
@@ -114,12 +114,14 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         return _report_error(arguments, error.exit_code, error.error_code, str(error))
 
 
-def _suggest_choice(error: click.ClickException) -> None:
+def _suggest_choice(error: click.ClickException) -> click.ClickException:
     """Adds the word that was probably meant where an option has few."""
     if isinstance(error, click.BadParameter) and error.param is not None and isinstance(error.param.type, click.Choice):
         given = re.match("'(.*)' is not one of", error.message)
         if given:
-            error.message += suggest(given[1], map(str, error.param.type.choices))
+            message = error.message + suggest(given[1], map(str, error.param.type.choices))
+            return click.BadParameter(message, error.ctx, error.param, error.param_hint)
+    return error
 
 
 def _say_interrupted(argv: list[str]) -> int:

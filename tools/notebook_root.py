@@ -54,7 +54,7 @@ def _load_digits() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    return (255 - found.images * 255 // 16).astype(np.uint8).repeat(4, 1).repeat(4, 2), found.target
+    return (255 - np.minimum(found.images * 16, 255)).astype(np.uint8).repeat(4, 1).repeat(4, 2), found.target
 
 
 def _write_version(registry: Registry, folder: Path, version: str, day: str) -> None:

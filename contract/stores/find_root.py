@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from contract.errors import UsageError
+from contract.layout import MARKER
 
 DEMO = "demo-root"
 
@@ -14,7 +15,7 @@ def find_root(start: Path | None = None) -> str:
         return named
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / DEMO / "trueup.json").is_file():
+        if (folder / DEMO / MARKER).is_file():
             return str(folder / DEMO)
     raise UsageError(f"expected TRUEUP_ROOT, or the folder {DEMO} in {here} or above it, found neither. Name a root "
                      f"(TRUEUP_ROOT=s3://bucket/prefix jupyter lab), or make one: trueup demo.")

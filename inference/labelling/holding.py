@@ -19,7 +19,7 @@ NEWEST_DAYS = 30  # of samples that are looked through
 def list_held(storage: Storage, models: list[str], holder: BatchHolder) -> Iterator[tuple[str, str, str, str]]:
     """Yields (model, day, kind, population) of the samples of the newest days of which this person holds a batch that has not
     expired."""
-    for model, population in ((model, of) for model in models for of in list_populations(storage, model)):
+    for model, population in [(name, of) for name in models for of in list_populations(storage, name)]:
         days = sorted(filter(None, map(layout.day_of, storage.folders(layout.samples(model, population)))), reverse=True)
         for sample in ((model, day, kind, population) for day in days[:NEWEST_DAYS] for kind in samples.KINDS):
             if _holds(storage, sample, holder):

@@ -61,7 +61,7 @@ def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str
 def _write_body(operation: dict[str, Any]) -> str:
     """Writes the first example of a JSON body, for the form in which it can be tried; empty where none is taken."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    first = next(iter(content.get("examples", {}).values()), {})
+    first: dict[str, Any] = next(iter(content.get("examples", {}).values()), {})
     return json.dumps(first["value"], indent=1, ensure_ascii=False) if first else ""
 
 

@@ -56,7 +56,8 @@ def describe(site: Site, model: str, holder: BatchHolder) -> dict[str, Any]:
         mine = queue.find_open_batch(holder)
         left = len(mine[1].items) - len(queue.find_answers(mine[0])) if mine else 0
         if n := left + len(queue.list_waiting(holder)):
-            waiting.append({"kind": kind, "day": day, "of": queue.sample.population, "n": n, "held": left, "until": mine[1].expires_at if mine else None})
+            waiting.append({"kind": kind, "day": day, "of": queue.sample.population, "n": n, "held": left,
+                            "until": mine[1].expires_at if mine else None})
     days = [{"day": day, **{kind: told[day, kind] for kind in (*samples.KINDS, "untold")}}
             for day in sorted({day for day, _ in told}, reverse=True)]
     return {"days": days, "waiting": waiting, "agreement": _read_agreement(site, model, holder)}
