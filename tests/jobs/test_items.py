@@ -9,10 +9,12 @@ from contract import clock, ids, layout
 from contract.errors import USAGE
 from contract.records import LABEL, PREDICTION
 from contract.rows.items import load_items, read_items
+from contract.settings import ReportSettings
 from contract.storage import open_root
 from jobs import evaluate, expire, forget
 from jobs.engines.embedded import engine
 from jobs.labelled import items
+from jobs.reports import examples
 from tests.pipeline.roots import MODEL, put_rows
 
 OLD, YOUNG = (clock.day_of(clock.now() - timedelta(days=n)) for n in (50, 2))
@@ -102,3 +104,17 @@ def test_a_forgotten_picture_has_no_place_among_the_items(storage, say):
     table = read_items(storage, load_items(storage, MODEL, YOUNG, name))
     assert table["image_uri"].to_pylist() == [None, layout.image("1" * 64, "png")]
     assert storage.read(layout.items_document(MODEL, YOUNG, name)) == before
+
+
+def test_a_report_shows_the_same_pictures_from_items_and_without_them(storage, say, monkeypatch):
+    for n in range(3):
+        storage.put(layout.image(f"{n}" * 64, "png"), b"no picture: what is looked at is which one is asked for")
+    document, settings = say(evaluate, *WINDOW), ReportSettings()
+    asked = []
+    monkeypatch.setattr(examples, "_picture", lambda _, row: asked.append((row["day"], row["prediction_id"])))
+    examples.examples(storage, document, "1", settings)
+    joined, asked[:] = list(asked), []
+    say(items, *WINDOW, "--as-of", document["as_of"])
+    monkeypatch.setattr(examples, "find_labelled_here", lambda *_: pytest.fail("joined"))
+    examples.examples(storage, document, "1", settings)
+    assert asked == joined == [(day, find_id(day, 1)) for day in (YOUNG, OLD)]
