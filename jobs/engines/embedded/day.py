@@ -86,7 +86,7 @@ class Day:
         if self.key == sql.NUMBER_OF_ID:
             self.db.execute(sql.create_numbered_id(self.sources.predictions(), self.sources.labels()))
         groups = self._read_labels(in_order)
-        joined = groups and self._read_predictions(groups)
+        joined = self._read_predictions(groups) if groups else None
         if joined:
             self._count_endings(joined)
         return joined
