@@ -17,8 +17,8 @@ MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of o
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
-FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "imports/", "keys/", "labels/", "logs/",
-           "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
+FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "imports/", "items/", "keys/", "labels/",
+           "logs/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
 
 
 def encode_name(text: str) -> str:
@@ -206,6 +206,26 @@ def counts_table(table: str, digest: str) -> str:
 def counts_document(model: str, day: str, name: str) -> str:
     """The document of a day's counts, by the name `<inputs>/<known_through>` that an evaluation has for it."""
     return f"{counts(model, day)}{name}.json"
+
+
+def all_items() -> str:
+    """The folder of all items, with one folder for each model below it."""
+    return "items/"
+
+
+def items(model: str, day: str = "", inputs: str = "") -> str:
+    """The folder of a model's items, of those of a day, or of those made from exactly these inputs."""
+    return f"{all_items()}{encode_name(model)}/" + (f"dt={day}/" if day else "") + (f"{inputs}/" if inputs else "")
+
+
+def items_table(digest: str) -> str:
+    """The name of the table of items beside their document, by the hash of its content."""
+    return f"items-{digest}.parquet"
+
+
+def items_document(model: str, day: str, name: str) -> str:
+    """The document of a day's items, by the name `<inputs>/<known_through>` that the counts of the same rows have."""
+    return f"{items(model, day)}{name}.json"
 
 
 def all_evaluations() -> str:

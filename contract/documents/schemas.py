@@ -24,6 +24,7 @@ from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
+from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -41,6 +42,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
+    "items": (ItemsDocument, "items/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "notified": (Notified, "runs/<model>/notified/<target>/<key>.json"),
     "notify-failure": (NotifyFailure, "runs/<model>/notified/<target>/last-failure.json"),
