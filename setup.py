@@ -14,6 +14,7 @@ PACKAGES = [
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
     *("emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
+    "inference.pictures",
     *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
     *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
     *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),

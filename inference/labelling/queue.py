@@ -354,7 +354,8 @@ def _is_tied(named: list[str]) -> bool:
 def list_days_with_sample(storage: Storage, model: str, kind: str) -> list[str]:
     """Lists the days that have a sample of this kind, newest first."""
     days = [day for f in storage.folders(layout.samples(model)) if (day := layout.day_of(f))]
-    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind))]
+    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind))
+            or (kind == "review" and any(storage.list(layout.picked_folder(model, d))))]
 
 
 def parse_answers(answers: object) -> dict[str, str | None]:

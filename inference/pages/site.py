@@ -17,7 +17,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contract import errors, samples
+from contract import errors
 from contract.registry import Registry, models
 from contract.settings import Settings
 from contract.stores.store import Storage
@@ -26,6 +26,7 @@ from inference.auth import NAME_COOKIE, SESSION_COOKIE, Caller, Keys, NoAuth, Re
 from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
+from inference.labelling.picked import is_outdated, open_queue
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.telemetry import Metrics, log_event
 
@@ -44,7 +45,8 @@ STATUS = {errors.NotFound: 404, errors.NoSuchModel: 404, errors.NoSuchVersion: 4
           errors.BadLabel: 422, errors.Mismatch: 409, errors.DamagedDocument: 409, HoldsItsShare: 429}
 # Address, name, and the role that it needs.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/models", "Models", "read"), ("/reports", "Reports", "read"))
+              ("/review", "Review", "label"), ("/pictures", "Pictures", "read"),
+              ("/models", "Models", "read"), ("/reports", "Reports", "read"))
 
 
 class Service(Protocol):
@@ -136,11 +138,11 @@ class Site:
     def find_queue(self, model: str, day: str, kind: str) -> Queue | None:
         """Finds the review queue of a sample; None when that sample was never drawn."""
         key = (model, day, kind)
-        if key not in self._queues:
-            sample = samples.read(self.storage, model, day, kind)
-            if sample is None:
+        if key not in self._queues or is_outdated(self._queues[key]):
+            queue = open_queue(self.storage, model, day, kind, self._find_gold(model))
+            if queue is None:
                 return None
-            self._queues[key] = Queue(self.storage, sample, self._find_gold(model))
+            self._queues[key] = queue
             while len(self._queues) > QUEUES:
                 self._queues.popitem(last=False)
         return self._queues[key]
