@@ -81,7 +81,7 @@ class Pool:
         rng = self.rng
         top = rng.choice([None, [], ["cat"], ["cat", "dog"], ["dog", "cat", "é"], NAMES, [None, "cat"], ["cat", "cat", "dog"],
                           ["cat", WRONG]])
-        return {
+        made = {
             "prediction_id": self.id(),
             "predicted_at": often(rng, rng.choice(self.times), None, *self.never, *self.later, -1, share=0.85),
             "recorded_at": often(rng, None, *self.times, *self.later, *self.never, share=0.6),
@@ -98,6 +98,7 @@ class Pool:
             "client": rng.choice([None, "", "k1", "k2", "other", "é"]),
             "attributes": rng.choice([None, [], [("camera", "x")], [("camera", "y"), ("site", "s")], [("site", "")]]),
         }
+        return made | {"image_uri": f"images/{made['bytes']}" if made["bytes"] else None}
 
     def label(self):
         rng = self.rng

@@ -286,6 +286,13 @@ def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=N
     Keys and values are tuples in the order of docs/design.md#counts; `slices` are (name, expression), `weights` are votes of a
     labeler in 65,536ths, `roles` maps other words to known roles.
     """
+    predictions, unknown, labels, items = judge(root, day, model, as_of, role, weights, roles)
+    return {**count_tables(items, slices), "rows": count_rows(predictions, unknown, labels, model),
+            **known_times(predictions, labels, as_of)}
+
+
+def judge(root, day, model, as_of, role="live", weights=None, roles=None):
+    """(prediction rows of the role, those of none, label rows, what `make_item` makes of each distinct prediction of ours)."""
     known, unknown = split_by_role(read(root, "predictions", day), roles or {})
     predictions, labels = known[role.lower()], read(root, "labels", day)
     distinct = judge_predictions(predictions, day, as_of)
@@ -293,8 +300,26 @@ def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=N
     ours = [p for p in distinct.values() if p["model"] == model]
     items = [make_item(p, [r for r in labels if r["fate"] == "vote" and r["prediction_id"] == p["prediction_id"]],
                        weights or {}) for p in ours]
-    return {**count_tables(items, slices), "rows": count_rows(predictions, unknown, labels, model),
-            **known_times(predictions, labels, as_of)}
+    return predictions, unknown, labels, items
+
+
+def list_items(root, day, model, as_of, role="live", weights=None, roles=None):
+    """(the labelled rows of docs/design.md#items as dicts, by the bytes of their ids, `known_times`)."""
+    predictions, _, labels, items = judge(root, day, model, as_of, role, weights, roles)
+    found = [show_item(item) for item in items if item["votes"]]
+    return sorted(found, key=lambda row: row["prediction_id"].encode()), known_times(predictions, labels, as_of)
+
+
+def show_item(item):
+    p, first = item["prediction"], min(item["say"], key=newness)
+    confidence = p["confidence"]
+    return {"prediction_id": p["prediction_id"], "model_version": p["model_version"], "predicted": p["predicted_label"],
+            "confidence": None if confidence is None or math.isnan(confidence) else confidence,
+            "label": item["label"], "origin": item["origin"], "split": item["split"],
+            "selection_probability": None if item["weight"] is None else first["selection_probability"],
+            "image_sha256": p["image_sha256"], "image_uri": p["image_uri"],
+            "votes": [{"labeler": v["labeler"], "label": v["label"], "labeled_at": v["labeled_at"], "origin": origin_class(v),
+                       "saw_prediction": v["saw_prediction"]} for v in sorted(item["votes"], key=newness)]}
 
 
 def split_by_role(rows, roles):

@@ -32,7 +32,7 @@ ITEM = TableSchema("items", (
     Field("prediction_id", "string", "of the prediction; ascending by its bytes, each once, never null"),
     Field("model_version", "string", "what answered"),
     Field("predicted", "string", "predicted_label"),
-    Field("confidence", "double", "as it was logged: may be null, NaN or outside [0, 1]"),
+    Field("confidence", "double", "as it was logged, which may be outside [0, 1]; null: none, or NaN"),
     Field("label", "string", "the consensus, never null; `≠`: the answer is wrong and no vote names the class (rule 4a)"),
     Field("origin", "string", "origin class of the deciding votes: audit, review, import or feedback"),
     Field("split", "bool", "the deciding votes name more than one label"),
@@ -238,9 +238,13 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def arrange_items(table: pa.Table) -> pa.Table:
-    """The same items in their schema and order, whatever the columns' order, nullability and chunks were."""
+    """The items that an engine made, in their schema and order; a confidence of NaN is null, and minus zero is zero."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     schema = make_schema()
-    table = pa.table([table.column(f.name).cast(f.type) for f in schema], schema=schema)
-    return table.sort_by("prediction_id").combine_chunks()
+    table = pa.table([table.column(f.name).cast(f.type) for f in schema], schema=schema).combine_chunks()
+    confidence = pc.add(table["confidence"], 0.0)
+    confidence = pc.if_else(pc.is_nan(confidence), pa.scalar(None, pa.float64()), confidence)
+    table = table.set_column(ITEM.names.index("confidence"), schema.field("confidence"), confidence)
+    return table.take(pc.sort_indices(table["prediction_id"])).combine_chunks()

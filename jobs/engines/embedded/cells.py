@@ -145,7 +145,7 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
     zero = pa.array(none).cast(pa.decimal128(38, 0))
     made = [texts.decode(version[row]), texts.decode(predicted[row]),
             pa.array(bin_[row].astype(np.int32), mask=bin_[row] == NULL),
-            texts.decode(label[at]), _origin_words(consensus.origin[at]),
+            texts.decode(label[at]), origin_words(consensus.origin[at]),
             pa.array(consensus.saw[at] == 1, mask=consensus.saw[at] == NULL),
             pa.array(rank[row].astype(np.int32), mask=rank[row] == 0),
             pa.array(consensus.split[at] == 1, mask=consensus.split[at] == NULL), pa.array(n), pa.array(sum_confidence),
@@ -158,7 +158,7 @@ def _shift_ranks(rank: np.ndarray) -> np.ndarray:
     return np.where(rank == 0, 0, rank - rank.min(initial=0) + 1)
 
 
-def _origin_words(classes: np.ndarray) -> pa.StringArray:
+def origin_words(classes: np.ndarray) -> pa.StringArray:
     """Returns the words of origin classes; NULL is null."""
     return pa.array(list(ORIGINS)).take(pa.array(classes, mask=classes == NULL))
 
@@ -223,7 +223,7 @@ def count_delays(joined: Joined) -> pa.Table:
     since = joined.rows.t[joined.row_of[joined.groups.of_row[votes]]] if len(votes) else votes
     days, origin = whole_days(rows.t[votes], since), rows.origin[votes]
     row, _, n = sum_by_key([days - days.min(initial=0), ORIGIN_PLACE[origin]])
-    return pa.table([pa.array(days[row].astype(np.int32)), _origin_words(origin[row]), pa.array(n)],
+    return pa.table([pa.array(days[row].astype(np.int32)), origin_words(origin[row]), pa.array(n)],
                     schema=TABLES["delays"].arrow())
 
 

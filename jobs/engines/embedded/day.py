@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch
+from contract.rows.items import DayItems, make_schema
 from contract.stores.store import Storage
 from jobs.engines.arrays import NULL
 from jobs.engines.embedded import sql
@@ -30,6 +31,7 @@ from jobs.engines.embedded.cells import (
     list_consensus,
 )
 from jobs.engines.embedded.connection import Connection
+from jobs.engines.embedded.items import make_items
 from jobs.engines.embedded.slices import count_slice
 from jobs.engines.embedded.sources import Sources
 from jobs.engines.embedded.votes import LabelGroups, LabelRows, group_rows, put_irregular
@@ -61,17 +63,35 @@ class Day:
         with self.db:
             if not self.day.predictions and not self.day.labels:
                 return DayCounts(self.day.day, empty_tables(), self.rows)
-            if self.key == sql.NUMBER_OF_ID:
-                self.db.execute(sql.create_numbered_id(self.sources.predictions(), self.sources.labels()))
-            groups = self._read_labels()
-            joined = groups and self._read_predictions(groups)
+            joined = self._join()
             if not joined:
                 return None
-            self._count_endings(joined)
             return DayCounts(self.day.day, self._make_tables(joined), self.rows, max(self.known, default=0),
                              min(self.future, default=None))
 
-    def _read_labels(self) -> LabelGroups | None:
+    def list_items(self) -> DayItems | None:
+        """Lists the day's items; None when two ids share a key. The question's slices are ITEM_COLUMNS."""
+        with self.db:
+            if not self.day.predictions and not self.day.labels:
+                return DayItems(self.day.day, make_schema().empty_table())
+            joined = self._join(in_order=True)
+            if not joined:
+                return None
+            some = self._fetch(sql.OUR_VOTES_IN_ORDER) if joined.groups.irregular.any() else None
+            return DayItems(self.day.day, make_items(joined, self.table, some), max(self.known, default=0),
+                            min(self.future, default=None))
+
+    def _join(self, in_order: bool = False) -> Joined | None:
+        """Reads both tables, and counts how rows ended; None when two ids share a key. `in_order`: see `group_rows`."""
+        if self.key == sql.NUMBER_OF_ID:
+            self.db.execute(sql.create_numbered_id(self.sources.predictions(), self.sources.labels()))
+        groups = self._read_labels(in_order)
+        joined = groups and self._read_predictions(groups)
+        if joined:
+            self._count_endings(joined)
+        return joined
+
+    def _read_labels(self, in_order: bool) -> LabelGroups | None:
         """Applies rules 3 and 4, as if each label had a prediction; None when two ids share a key."""
         statement = sql.select_label_rows(self.sources.labels(), self.question, self.day.day, self.key, self.present,
                                           texts=not self.reads_words)
@@ -80,7 +100,7 @@ class Day:
             table = self._append_words(table, self.sources.label_words())
         self.total, self.without_id = table.num_rows, table["id"].null_count
         rows = LabelRows.of(table.filter(table["id"].is_valid()) if self.without_id else table)
-        groups = group_rows(rows, self.question.labeler_weights)
+        groups = group_rows(rows, self.question.labeler_weights, in_order)
         if groups and groups.irregular.any():
             self._resolve_irregular(groups)
         return groups

@@ -8,24 +8,28 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from contract.counts import DayCounts
 from contract.errors import ForeignSchema
+from contract.rows.items import DayItems
 from contract.stores.store import Storage
 from jobs.engines.day_files import find_unreadable
 from jobs.engines.embedded import sql
 from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.day import Day
 from jobs.engines.prefetch import prefetch
-from jobs.engines.question import DayFiles, Question
+from jobs.engines.question import ITEM_COLUMNS, DayFiles, Question
 
 MOST_WORKERS = 8  # days in memory at once
 MEMORY_SHARE = 0.6  # of the machine, for all workers together
 HASH = "hash(id)"  # the key that rows of one id share
+Made = TypeVar("Made", DayCounts, DayItems)
 
 
 def count(storage: Storage, days: Sequence[DayFiles], question: Question,
@@ -34,6 +38,18 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
 
     Raises Mismatch when a file holds other than the rows its footer promises, ForeignSchema when one cannot be read.
     """
+    return _make_days(storage, days, question, progress, Day.count)
+
+
+def list_items(storage: Storage, days: Sequence[DayFiles], question: Question,
+               progress: Callable[[str], None] | None = None) -> Iterator[DayItems]:
+    """Lists the items of each day, in the order of `days`, whose footers were read with ITEM_COLUMNS; raises as `count`."""
+    return _make_days(storage, days, replace(question, slices=ITEM_COLUMNS), progress, Day.list_items)
+
+
+def _make_days(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None,
+               make: Callable[[Day], Made | None]) -> Iterator[Made]:
+    """Makes counts, or items, of each day."""
     cores = len(os.sched_getaffinity(0))
     workers = max(1, min(cores, len(days), MOST_WORKERS))
     memory = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
@@ -43,25 +59,26 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question,
     with (tempfile.TemporaryDirectory(prefix="trueup-spill-") as spill,
           _duckdb().connect(config=config | {"temp_directory": spill}) as db, ThreadPoolExecutor(workers) as pool):
         _import_before_threads(db)
-        for counts in prefetch(pool, lambda day: _count_day(db, storage, day, question), days, workers + 1):
+        for made in prefetch(pool, lambda day: _make_day(db, storage, day, question, make), days, workers + 1):
             if progress:
-                progress(counts.day)
-            yield counts
+                progress(made.day)
+            yield made
 
 
-def _count_day(db: Connection, storage: Storage, day: DayFiles, question: Question) -> DayCounts:
-    """Counts one day; ForeignSchema when one of its files cannot be read through."""
+def _make_day(db: Connection, storage: Storage, day: DayFiles, question: Question,
+              make: Callable[[Day], Made | None]) -> Made:
+    """Makes what is wanted of one day; ForeignSchema when one of its files cannot be read through."""
     try:
-        counts = Day(db, storage, day, question, HASH).count()
-        if counts is None:  # two ids with one hash: rows meet by numbers given to the ids then, slower
-            counts = Day(db, storage, day, question, sql.NUMBER_OF_ID).count()
+        made = make(Day(db, storage, day, question, HASH))
+        if made is None:  # two ids with one hash: rows meet by numbers given to the ids then, slower
+            made = make(Day(db, storage, day, question, sql.NUMBER_OF_ID))
     except (_duckdb().Error, OSError, pa.ArrowException) as error:
         reasons = list(find_unreadable(storage, [day]).values())
         if reasons:
             raise ForeignSchema(reasons[0]) from error
         raise
-    assert counts is not None, "ids have numbers of their own"
-    return counts
+    assert made is not None, "ids have numbers of their own"
+    return made
 
 
 def _import_before_threads(db: Connection) -> None:

@@ -110,8 +110,11 @@ class LabelGroups:
         return self.key[np.unique(self.of_row[self.rows.unnamed])]
 
 
-def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | None:
-    """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key."""
+def group_rows(rows: LabelRows, weights: Mapping[str, int], in_order: bool = False) -> LabelGroups | None:
+    """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key.
+
+    With `in_order` the times of a regular prediction's rows differ: ties need the columns that only the full rules read.
+    """
     order, ordered = sort(rows.key)
     starts = find_starts(ordered)
     size = sizes_of(starts, len(order))
@@ -126,6 +129,8 @@ def group_rows(rows: LabelRows, weights: Mapping[str, int]) -> LabelGroups | Non
     if not are_same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
         return None
     irregular[of_row[_find_irregular_rows(rows, several, of_row[several])]] = True
+    if in_order:
+        irregular[of_row[several[find_possible_repeats(of_row[several], rows.t[several])]]] = True
     _resolve_single(groups)
     _resolve_several(groups, several[~irregular[of_row[several]]], weights)
     return groups

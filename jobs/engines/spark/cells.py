@@ -20,6 +20,8 @@ HALF = 18  # bits: a weight is at most 2^36, so its products are added as sums o
 class Joined:
     """Distinct predictions of ours, a column each, and the label rows on them."""
 
+    ids: pa.StringArray  # of all prediction rows
+    mine: np.ndarray  # of which these are the rows
     classes: Words
     versions: Words
     people: Words
@@ -62,7 +64,7 @@ def count_cells(joined: Joined) -> pa.Table:
     return pa.table({
         "model_version": joined.versions.decode(version), "predicted": joined.classes.decode(predicted),
         "confidence_bin": pa.array(bin_, mask=bin_ == NULL), "label": joined.classes.decode(label),
-        "origin": _origin_words(origin), "saw_prediction": pa.array(saw == 1, mask=saw == NULL),
+        "origin": origin_words(origin), "saw_prediction": pa.array(saw == 1, mask=saw == NULL),
         "rank": pa.array(rank, mask=rank == 0), "split": pa.array(split == 1, mask=split == NULL), "n": n,
         "sum_confidence": sums[0], **_sums_of_weights(sums[1:6], len(n)),
         "sum_weight_confidence": _sums_of_products(sums[6:], len(n))})
@@ -106,7 +108,7 @@ def _sums_of_weights(sums: Sequence[np.ndarray], cells: int) -> dict[str, pa.Arr
     return {"n_weighted": n, "sum_weight": sum_weight, "sum_weight_squared": squares}
 
 
-def _origin_words(classes: np.ndarray) -> pa.StringArray:
+def origin_words(classes: np.ndarray) -> pa.StringArray:
     """Returns the words of origin classes; NULL is null."""
     return pa.array(ORIGINS).take(pa.array(classes.astype(np.int32), mask=classes == NULL))
 
@@ -125,7 +127,7 @@ def count_slices(joined: Joined) -> pa.Table:
         version, origin, predicted, label = (column[row] for column in columns)
         tables.append(pa.table([
             pa.repeat(name, len(n)), coded.take(pa.array(row)).dictionary_decode(), joined.versions.decode(version),
-            _origin_words(origin), joined.classes.decode(predicted), joined.classes.decode(label), pa.array(n),
+            origin_words(origin), joined.classes.decode(predicted), joined.classes.decode(label), pa.array(n),
             *map(pa.array, weights.values()),
         ], schema=tables[0].schema))
     return pa.concat_tables(tables)
@@ -167,7 +169,7 @@ def count_delays(joined: Joined) -> pa.Table:
     rows, votes = joined.labels, np.flatnonzero(joined.labels.status == VOTE)
     days = whole_days(rows.t[votes], joined.predicted_at[rows.number[votes]])
     row, _, n = sum_by_key([days, rows.origin[votes]], [])
-    return pa.table({"days": days[row], "origin": _origin_words(rows.origin[votes[row]]), "n": n})
+    return pa.table({"days": days[row], "origin": origin_words(rows.origin[votes[row]]), "n": n})
 
 
 def count_coincidences(joined: Joined) -> pa.Table:

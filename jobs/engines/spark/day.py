@@ -56,6 +56,13 @@ class PartCounts:
 
 def count_part(day: str, predictions: pa.Table, labels: pa.Table, question: Question) -> PartCounts:
     """Counts a part of that day; the rows as tables in the form of `Rows`."""
+    joined, counts = join_part(day, predictions, labels, question)
+    counts.tables = make_tables(joined)
+    return counts
+
+
+def join_part(day: str, predictions: pa.Table, labels: pa.Table, question: Question) -> tuple[Joined, PartCounts]:
+    """Applies rules 2 to 4 to a part of that day; returns its rows side by side, and what was counted but tables."""
     given, said = Rows(predictions, PREDICTION), Rows(labels, LABEL)
     counts = PartCounts({"predictions": len(given), "labels": len(said)})
     classes = Words.of(given.column("predicted_label"), said.column("label"), elements(given.column("top_labels")))
@@ -72,17 +79,20 @@ def count_part(day: str, predictions: pa.Table, labels: pa.Table, question: Ques
     _count_states(counts, rows)
     _count_endings(counts, voters)
     mine = _rows_of_ours(rows, row_of[has_prediction])
-    counts.tables = make_tables(Joined(
-        classes=classes, versions=versions, people=people, version=rows.version[mine], predicted=rows.predicted[mine],
+    return Joined(
+        ids=given_ids, mine=mine, classes=classes, versions=versions, people=people, version=rows.version[mine], predicted=rows.predicted[mine],
         number=rows.number[mine], confidence=numbers(given.column("confidence"), np.nan)[mine],
         rank=_ranks(given, rows, mine, classes, consensus), consensus=consensus, tally=tally, labels=voters,
-        judged=predicted, predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question)))
-    return counts
+        judged=predicted, predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question)), counts
 
 
 def add_parts(parts: Sequence[PartCounts]) -> PartCounts:
     """Adds the counts of several parts of one day."""
-    tables = {name: canonical(name, pa.concat_tables([p.tables[name] for p in parts])) for name in TABLES}
+    return add_but_tables(parts, {name: canonical(name, pa.concat_tables([p.tables[name] for p in parts])) for name in TABLES})
+
+
+def add_but_tables(parts: Sequence[PartCounts], tables: dict[str, pa.Table]) -> PartCounts:
+    """Adds what several parts of one day counted, beside the tables that were made of theirs."""
     read = {name: sum(p.read[name] for p in parts) for name in parts[0].read}
     rows = {name: sum(p.rows[name] for p in parts) for name in parts[0].rows}
     return PartCounts(read, tables, rows, [k for p in parts for k in p.known], [k for p in parts for k in p.future])

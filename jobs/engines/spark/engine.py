@@ -6,13 +6,16 @@ each day to a task, or the ids of a big one to many, and day.py counts there, on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from contract.counts import ROWS, DayCounts
 from contract.errors import Mismatch
+from contract.rows.items import DayItems
 from contract.stores.store import Storage
-from jobs.engines.question import DayFiles, Question
+from jobs.engines.question import ITEM_COLUMNS, DayFiles, Question
 from jobs.engines.spark import tasks
 from jobs.engines.spark.day import PartCounts
+from jobs.engines.spark.items import ITEMS
 from jvm import session
 
 
@@ -26,6 +29,25 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
     with closing(tasks.count_days(spark, storage, days, question)) as made:
         for day in days:
             yield check_day(day, next(made))  # no name holds a day beside the next
+
+
+def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None,
+               *, spark_conf: Mapping[str, str] | None = None) -> Iterator[DayItems]:
+    """Lists the items of each day, whose footers were read with ITEM_COLUMNS; else as `count`."""
+    if not days:
+        return
+    hands_out = all(tasks.count_values(day) <= tasks.MOST_HERE for day in days)
+    spark = session.get_session(spark_conf, hands_out=hands_out)
+    with closing(tasks.count_days(spark, storage, days, replace(question, slices=ITEM_COLUMNS), ITEMS)) as made:
+        for day in days:
+            yield check_items(day, next(made))
+
+
+def check_items(files: DayFiles, listed: PartCounts) -> DayItems:
+    """Makes the items of a day from what its tasks listed; Mismatch when they read other rows than the footers promise."""
+    for table, read in listed.read.items():
+        _check_table(files, table, read)
+    return DayItems(files.day, listed.tables["items"], max(listed.known, default=0), min(listed.future, default=None))
 
 
 def check_day(files: DayFiles, counts: PartCounts) -> DayCounts:

@@ -1,11 +1,12 @@
 """Days as Spark tasks: a day whole, read by its task, or the parts of a big day, brought together by a shuffle."""
 
 import pickle
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from itertools import groupby
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -36,21 +37,32 @@ BATCH_ROWS = 8_192  # rows of lists: Arrow reads no more than 2 GB of their text
 TABLE = "table"  # in a big day's rows: which one
 
 
-def count_days(session: "SparkSession", storage: Storage, days: Sequence[DayFiles],
-               question: Question) -> Generator[PartCounts, None, None]:
-    """Counts each day, in the order of `days`."""
+class Work(NamedTuple):
+    """What tasks do with a part of a day: make of its rows, bring parts together, and make a day of all of them."""
+
+    part: Callable[[str, pa.Table, pa.Table, Question], PartCounts]
+    add: Callable[[Sequence[PartCounts]], PartCounts]
+    finish: Callable[[PartCounts], PartCounts]
+
+
+COUNTS = Work(count_part, add_parts, finish_day)
+
+
+def count_days(session: "SparkSession", storage: Storage, days: Sequence[DayFiles], question: Question,
+               work: Work = COUNTS) -> Generator[PartCounts, None, None]:
+    """Counts each day, or does other work, in the order of `days`."""
     context = session.sparkContext
     most = MOST_HERE if (context.master or "").startswith("local") else MOST_ON_CLUSTER
     for big, some in groupby(days, lambda day: count_values(day) > most):
         if big:
             for day in some:
-                yield _count_by_shuffle(session, storage, day, question, ceil(2 * count_values(day) / most))
+                yield _count_by_shuffle(session, storage, day, question, ceil(2 * count_values(day) / most), work)
         else:
-            yield from _count_in_waves(context, task_store.describe(storage), list(some), question)
+            yield from _count_in_waves(context, task_store.describe(storage), list(some), question, work)
 
 
-def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequence[DayFiles],
-                    question: Question) -> Iterator[PartCounts]:
+def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequence[DayFiles], question: Question,
+                    work: Work) -> Iterator[PartCounts]:
     """Counts days whole, some at once; while the driver takes one wave, tasks count the next."""
     from pyspark import inheritable_thread_target
 
@@ -58,7 +70,7 @@ def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequenc
 
     def count_wave(wave: Sequence[DayFiles]) -> list[bytes]:
         context.addJobTag(tag)
-        return context.parallelize(wave, len(wave)).map(lambda day: _count_serialized(at, day, question)).collect()
+        return context.parallelize(wave, len(wave)).map(lambda day: _count_serialized(at, day, question, work)).collect()
 
     size = AT_ONCE * context.defaultParallelism
     waves = [days[start:start + size] for start in range(0, len(days), size)]
@@ -78,18 +90,18 @@ def count_values(day: DayFiles) -> int:
     return sum(file.values for file in day.predictions + day.labels)
 
 
-def _count_serialized(at: task_store.Where, day: DayFiles, question: Question) -> bytes:
+def _count_serialized(at: task_store.Where, day: DayFiles, question: Question, work: Work) -> bytes:
     """Counts a whole day; returns the counts, or what is wrong with a file: Spark would wrap it in an error of its own."""
     try:
-        return serialize(count_whole_day(task_store.open_there(at), day, question))
+        return serialize(count_whole_day(task_store.open_there(at), day, question, work))
     except Mismatch as error:
         return serialize(error)
 
 
-def count_whole_day(storage: Storage, day: DayFiles, question: Question) -> PartCounts:
+def count_whole_day(storage: Storage, day: DayFiles, question: Question, work: Work = COUNTS) -> PartCounts:
     """Reads and counts a whole day here. Raises Mismatch when a file is not what its footer said."""
     predictions = read_files(storage, day.predictions, PREDICTION)
-    return finish_day(count_part(day.day, predictions, read_files(storage, day.labels, LABEL), question))
+    return work.finish(work.part(day.day, predictions, read_files(storage, day.labels, LABEL), question))
 
 
 def read_files(storage: Storage, files: Sequence[RawFile], record: TableSchema) -> pa.Table:
@@ -159,8 +171,8 @@ def _microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(found, mask=column.is_null().to_numpy())])
 
 
-def _count_by_shuffle(session: "SparkSession", storage: Storage, day: DayFiles, question: Question,
-                      parts: int) -> PartCounts:
+def _count_by_shuffle(session: "SparkSession", storage: Storage, day: DayFiles, question: Question, parts: int,
+                      work: Work) -> PartCounts:
     """Counts a day that is too big for one task: Spark reads it, and a shuffle brings each id's rows into one part."""
     from pyspark.sql import functions as F
 
@@ -169,25 +181,26 @@ def _count_by_shuffle(session: "SparkSession", storage: Storage, day: DayFiles, 
     rows = predictions.unionByName(labels, allowMissingColumns=True)
     # Rows without an id are spread by what else they have, so that no part is full of them.
     rows = rows.repartition(parts, F.expr("coalesce(prediction_id, label_id, string(predicted_at), string(labeled_at))"))
-    made = rows.mapInArrow(lambda batches: _count_batches(batches, day.day, question), "counts binary")
+    made = rows.mapInArrow(lambda batches: _count_batches(batches, day.day, question, work), "counts binary")
     # Added up in tasks, too: of a day of a thousand parts the driver sees a few.
-    found = made.rdd.map(lambda row: row.counts).treeAggregate(None, _add_serialized, _add_serialized)
-    return finish_day(deserialize(found) if found else count_part(day.day, pa.table({}), pa.table({}), question))
+    add = partial(_add_serialized, work)
+    found = made.rdd.map(lambda row: row.counts).treeAggregate(None, add, add)
+    return work.finish(deserialize(found) if found else work.part(day.day, pa.table({}), pa.table({}), question))
 
 
-def _add_serialized(one: bytes | None, other: bytes | None) -> bytes | None:
+def _add_serialized(work: Work, one: bytes | None, other: bytes | None) -> bytes | None:
     """Adds the serialized counts of two parts; None is nothing."""
-    return serialize(add_parts([deserialize(one), deserialize(other)])) if one and other else one or other
+    return serialize(work.add([deserialize(one), deserialize(other)])) if one and other else one or other
 
 
-def _count_batches(batches: Iterable[pa.RecordBatch], day: str, question: Question) -> Iterator[pa.RecordBatch]:
+def _count_batches(batches: Iterable[pa.RecordBatch], day: str, question: Question, work: Work) -> Iterator[pa.RecordBatch]:
     """Counts a part of a day from its rows of both tables; yields the serialized counts as the one row of `counts`."""
     found = list(batches)
     if found:
         table = pa.Table.from_batches(found)
         table.validate(full=True)  # Spark's texts may be any bytes
         predictions, labels = (table.filter(pc.equal(table.column(TABLE), record.name)) for record in (PREDICTION, LABEL))
-        counts = count_part(day, predictions, labels, question)
+        counts = work.part(day, predictions, labels, question)
         yield pa.record_batch([pa.array([serialize(counts)], pa.binary())], ["counts"])
 
 
