@@ -1,8 +1,5 @@
 """Items of embedded, Spark and MapReduce against the oracle, row by row, and against the cells that they stand behind."""
 
-import math
-import random
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -13,8 +10,7 @@ from contract.storage import open_storage
 from jobs.engines import day_files
 from jobs.engines.question import ITEM_COLUMNS, Question, fold_case
 from tests import generate, oracle
-from tests.engines import counted, embedded
-from tests.test_engines_agree import WEIGHTS, many_days
+from tests.test_engines_agree import WEIGHTS
 
 DAY = "2026-11-20"
 AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US

@@ -65,7 +65,7 @@ def _keep_valid(table: pa.Table, day: str, roles: dict[str, str]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    role = pc.utf8_lower(pc.fill_null(table["role"], "live"))
+    role = pc.ascii_lower(pc.fill_null(table["role"], "live"))
     live = pa.array(sorted({"live", *(word.lower() for word, meant in roles.items() if meant == "live")} - set(ROLES[1:])))
     keep = [pc.is_in(role, live), pc.is_valid(table["predicted_at"]), pc.not_equal(table["predicted_label"], UNNAMED)]
     keep += [pc.not_equal(table[name], "") for name in ("prediction_id", *WORDS)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
 from contract.documents import manifest
-from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
+from contract.errors import DamagedDocument, Mismatch, NoSuchModel, NoSuchVersion, NotFound, pass_over
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.rows.reading import rows_where
@@ -44,7 +44,7 @@ class Details:
         """Says what answered, and which datasets hold the picture: `card` (or None) and `datasets` [(id, split)]."""
         try:
             card = Registry(self.storage, model).card(row["model_version"])
-        except (NotFound, Mismatch, DamagedDocument):
+        except (NotFound, NoSuchVersion, NoSuchModel, Mismatch, DamagedDocument):  # logs of other services have none
             card = None
         return {"card": card, "datasets": self._find_datasets(model, row["image_sha256"])}
 

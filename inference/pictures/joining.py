@@ -1,7 +1,7 @@
 """Has the labels of days joined with their predictions while somebody looks: one child process at a time, in the background.
 
-The child is `python -m jobs.items`: this room may not import what counts. It takes the settings that this process has by the
-environment and the file in its folder, as every stage does.
+The child is `python -m jobs.labelled.items`: this room may not import what counts. It takes the settings that this process
+has by the environment and the file in its folder, as every stage does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contract import clock
 from inference.daemon_pool import DaemonPool
 from inference.telemetry import log_event
 
-MODULE = "jobs.items"
+MODULE = "jobs.labelled.items"
 AT_ONCE = 15  # days of one child, so that the newest are there soon
 LONGEST_S = 1800.0
 AGAIN_S = 20.0  # a day's labels are joined again after so long at the earliest, and a failure tried again after thrice as long
@@ -38,8 +38,9 @@ def run_child(root: str, model: str, first: str, last: str) -> str | None:
 class Joiner:
     """Who has labels joined for one root."""
 
-    def __init__(self, root: str, run: Callable[[str, str, str, str], str | None] = run_child) -> None:
-        self.root, self._run = root, run
+    def __init__(self, root: str, run: Callable[[str, str, str, str], str | None] | None = None) -> None:
+        """`run` joins the labels of the days of a window: (root, model, first, last) -> what went wrong, or None."""
+        self.root, self._run = root, run or run_child
         self._pool = DaemonPool(1, "items")
         self._lock = threading.Lock()
         self._busy: set[str] = set()  # models

@@ -109,7 +109,8 @@ class KeptDays:
             aside.replace(self.folder / key[1])
             self._make_room(key)
         except OSError:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink()
             return self._hold(self._in_memory, key, table, IN_MEMORY)
         return self._map(key) or table
 

@@ -186,7 +186,8 @@ def describe_rows(matches: Matches, positions: list[int], labels: DayLabels) -> 
     if labels.table is not None and len(labels.table):
         at = pc.index_in(taken["prediction_id"], labels.table["prediction_id"].combine_chunks()).to_pylist()
         there = [(n, i) for n, i in enumerate(at) if i is not None]
-        items |= zip((n for n, _ in there), labels.table.take([i for _, i in there]).to_pylist(), strict=True)
+        said = labels.table.take(np.asarray([i for _, i in there], np.int64)).to_pylist()
+        items |= zip((n for n, _ in there), said, strict=True)
     is_item = "votes" in taken.column_names
     named = {"version": "model_version", "predicted": "predicted" if is_item else "predicted_label",
              "confidence": "confidence", "image_sha256": "image_sha256", "prediction_id": "prediction_id"}
