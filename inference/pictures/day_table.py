@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 READ = ("prediction_id", "predicted_at", "model", "model_version", "predicted_label", "confidence", "role", "image_sha256",
         "image_uri", "attributes")
 WORDS = ("model", "model_version", "predicted_label")
+UUID = f"^{ids.UUID7.pattern}$"
 COLUMNS = (*WORDS, "confidence", "prediction_id", "at", "image_sha256", "stored", "attributes")
 
 
@@ -76,7 +77,7 @@ def _keep_valid(table: pa.Table, day: str, roles: dict[str, str]) -> pa.Table:
 
 
 def _keep_of_day(table: pa.Table, day: str) -> pa.Table:
-    """Leaves out UUIDv7 of other days; what lies between the day's bounds by its bytes need not be parsed."""
+    """Leaves out UUIDv7 of other days; what lies between the day's bounds by its bytes, or is no UUID, need not be parsed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -84,11 +85,11 @@ def _keep_of_day(table: pa.Table, day: str) -> pa.Table:
     low, high = (f"{ms.to_bytes(6, 'big').hex()[:8]}-{ms.to_bytes(6, 'big').hex()[8:]}"
                  for ms in (first, first + clock.MS_PER_DAY))
     found = table["prediction_id"]
-    surely = pc.and_(pc.greater_equal(found, low), pc.less(found, high))
-    if pc.all(surely).as_py() in (True, None):
+    elsewhere = pc.and_(pc.or_(pc.less(found, low), pc.greater_equal(found, high)), pc.match_substring_regex(found, UUID))
+    if not pc.any(elsewhere).as_py():
         return table
-    texts = zip(surely.to_pylist(), found.to_pylist(), strict=True)
-    return table.filter(pa.array([bool(sure) or ids.may_lie_in(day, text) for sure, text in texts]))
+    texts = zip(elsewhere.to_pylist(), found.to_pylist(), strict=True)
+    return table.filter(pa.array([not far or ids.may_lie_in(day, text) for far, text in texts]))
 
 
 def _keep_distinct(table: pa.Table) -> pa.Table:

@@ -80,7 +80,7 @@ def match_predictions(day: str, table: pa.Table, question: Question, labels: Day
         mask &= _is_in(table["prediction_id"], pa.array([question.filters["prediction_id"]]))
     positions = np.flatnonzero(mask)
     for name, value in question.attributes.items():
-        positions = positions[_has_attribute(table["attributes"].take(positions), name, value)]
+        positions = positions[_has_attribute(table["attributes"], name, value)[positions]]
     return _order(day, table, positions, question, at, confidence)
 
 
@@ -156,8 +156,20 @@ def _is_in(column: pa.ChunkedArray, values: pa.Array | pa.ChunkedArray) -> np.nd
 
 
 def _has_attribute(column: pa.ChunkedArray, name: str, value: str) -> np.ndarray:
-    found = (dict(row or ()).get(name) == value for row in column.to_pylist())
-    return np.fromiter(found, bool, len(column))
+    """Looks through the pairs of all rows at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for chunk in column.chunks:
+        mask, offsets = np.zeros(len(chunk), bool), chunk.offsets.to_numpy()
+        pairs = slice(int(offsets[0]), int(offsets[-1]))
+        keys, values = (pa.array(part) if not isinstance(part, pa.Array) else part for part in (chunk.keys, chunk.items))
+        same = pc.and_(pc.equal(keys, name), pc.fill_null(pc.equal(values, value), False))
+        at = np.flatnonzero(same.to_numpy(zero_copy_only=False)[pairs]) + pairs.start
+        mask[np.searchsorted(offsets, at, "right") - 1] = True
+        found.append(mask)
+    return np.concatenate(found) if found else np.zeros(0, bool)
 
 
 def _have_attributes(names: pa.ChunkedArray, predictions: pa.Table, attributes: dict[str, str]) -> np.ndarray:
