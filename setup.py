@@ -17,7 +17,7 @@ PACKAGES = [
     "inference.pictures",
     *("jobs", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded", "jobs.engines.mapreduce"),
     *("jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
-    *("jobs.imports.placing", "jobs.reports", "jobs.scoring"),
+    *("jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.running"),

@@ -129,8 +129,8 @@ def text(found: dict[str, Any]) -> str:
     kinds = ("cold", "kept", "again")
     rows = [[name, *(f"{of[kind]:.2f} ({of[f'{kind}_cpu']:.2f})" for kind in kinds), f"{of['days']}"]
             for name, of in found["seconds"].items()]
-    head = (f"{machine()}, {today()}: {found['rows']:,} predictions and {found['labelled']:,} labels on {found['days']} days; all "
-            f"day tables made in {found['making_s']:.0f} s, {found['kept_mb']:,} MB; load {os.getloadavg()[0]:.1f}\n"
+    head = (f"{machine()}, {today()}: {found['rows']:,} predictions and {found['labelled']:,} labels on {found['days']} days; "
+            f"all day tables made in {found['making_s']:.0f} s, {found['kept_mb']:,} MB; load {os.getloadavg()[0]:.1f}\n"
             f"seconds (of processor)")
     return f"{head}\n{table([['question', 'cold', 'kept', 'again', 'days read'], *rows])}"
 

@@ -212,10 +212,14 @@ def counts_document(model: str, day: str, name: str) -> str:
     return f"{counts(model, day)}{name}.json"
 
 
-def items(model: str, day: str, inputs: str = "") -> str:
-    """The folder of a day's items; with `inputs`, of those made from exactly these inputs."""
-    folder = f"items/{encode_name(model)}/dt={day}/"
-    return f"{folder}{inputs}/" if inputs else folder
+def all_items() -> str:
+    """The folder of all items, with one folder for each model below it."""
+    return "items/"
+
+
+def items(model: str, day: str = "", inputs: str = "") -> str:
+    """The folder of a model's items, of those of a day, or of those made from exactly these inputs."""
+    return f"{all_items()}{encode_name(model)}/" + (f"dt={day}/" if day else "") + (f"{inputs}/" if inputs else "")
 
 
 def items_table(digest: str) -> str:

@@ -32,6 +32,7 @@ from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import ENGINES, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
+from jobs.labelled.make import list_window
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -45,6 +46,7 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--as-of", metavar="MOMENT", help="Count what was known then (ISO 8601; without a zone UTC, a day "
               "alone means its end). [default: now]")
 @click.option("--full", is_flag=True, help="Count every day again.")
+@click.option("--items", "with_items", is_flag=True, help="Write the labelled rows behind the counts, too (trueup items).")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
@@ -54,7 +56,7 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--id-per-version", "per_version", is_flag=True, help="With --predictions: versions share ids, labels are of each.")
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
-            runner: str | None, as_of: str | None, full: bool, spark_conf: tuple[str, ...], role: str,
+            runner: str | None, as_of: str | None, full: bool, with_items: bool, spark_conf: tuple[str, ...], role: str,
             slices: tuple[str, ...], quarantine: bool, predictions_file: str | None, labels_file: str | None,
             per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json."""
@@ -62,6 +64,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     # ones takes a tenth of the time of a report.
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
     settings = with_options(settings, model=model, evaluate__engine=engine)
+    if with_items and (predictions_file or labels_file):
+        raise UsageError("--items writes into a root: expected none of --predictions and --labels beside it.")
     if predictions_file or labels_file:
         chosen = make_reading(**reading)
         return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
@@ -72,6 +76,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
     document, folder = evaluate(storage, request)
+    if with_items:
+        list_window(storage, request)
     evaluation_id = folder.rstrip("/").rpartition("/")[2]
     where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
     return outcome(document, where, evaluation_id)

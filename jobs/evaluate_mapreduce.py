@@ -9,7 +9,8 @@ Runners: -r inline, local, spark, hadoop, emr. Every output line is an object wi
 contract.counts.TABLES) and `day`; lines never repeat a key.
 
 Step 1 shuffles by (day, prediction id) and applies jobs/engines/rules.py; step 2 adds; slices take a third step that
-keeps the most frequent values.
+keeps the most frequent values. With --items the lines of table `items` are the labelled predictions themselves
+(contract/rows/items.py), in no order.
 """
 
 import json
@@ -35,7 +36,7 @@ from jobs.engines import rules  # noqa: E402
 from jobs.engines.question import Question, Slice  # noqa: E402
 
 FLUSH_AT = 50_000  # distinct keys that a reducer adds up in memory before it hands them on
-ROWS_COUNTED, KNOWN, NEXT = "rows", "known", "next"
+ROWS_COUNTED, KNOWN, NEXT, ITEMS = "rows", "known", "next", "items"
 READ = "read"  # counts every row of both tables, so that a lost split shows
 
 
@@ -56,6 +57,7 @@ class MREvaluate(MRJob):
                               help="another word for a role, e.g. production=live; repeatable")
         self.add_passthru_arg("--slice", action="append", default=[], metavar="NAME=EXPRESSION", dest="slices",
                               help="a declared slice, e.g. camera=attributes.camera; repeatable")
+        self.add_passthru_arg("--items", action="store_true", help="list the labelled predictions instead of counting them")
         self.add_file_arg("--labeler-weights", help="JSON file {labeler: floor(weight * 2^16)}")
 
     @property
@@ -119,7 +121,7 @@ class MREvaluate(MRJob):
 
     def start_adding(self) -> None:
         """Starts this reducer's sums, which are handed on when they grow."""
-        self.sums: dict[tuple, list[int]] = {}
+        self.sums: dict[tuple, list[Any]] = {}
 
     def apply_rules(self, key: str, values: Iterable[list]) -> Iterator[tuple[Any, Any]]:
         """Applies the rules to one prediction id; holds the rows of that id only."""
@@ -130,7 +132,8 @@ class MREvaluate(MRJob):
             return
         rows = [(kind, _decode(row, prediction_id)) for kind, row in values]
         predictions = [row for kind, row in rows if kind == "p"]
-        for record in rules.count_prediction_id(predictions, [r for r in rows if r[0] != "p"], self.question):
+        apply = rules.list_prediction_id if self.options.items else rules.count_prediction_id
+        for record in apply(predictions, [r for r in rows if r[0] != "p"], self.question):
             self._add(day, record)
         if len(self.sums) > FLUSH_AT:
             yield from self.flush()
@@ -188,8 +191,13 @@ def day_number(day: str) -> int:
     return clock.to_us(clock.parse_moment(day)) // clock.US_PER_DAY
 
 
-def combine(table: str, values: Iterable[Iterable[int]]) -> list[int]:
-    """Combines the values of one key: sums, but of times the largest known and the smallest that was too late."""
+def combine(table: str, values: Iterable[Iterable[Any]]) -> list[Any]:
+    """Combines the values of one key: sums, but of times the largest known and the smallest that was too late.
+
+    An item's key is its own.
+    """
+    if table == ITEMS:
+        return list(next(iter(values)))
     how = {KNOWN: max, NEXT: min}.get(table, sum)
     return [how(column) for column in zip(*values, strict=True)]
 
@@ -203,11 +211,13 @@ def find_top_values(sums: list[tuple[list, list[int]]]) -> set[str]:
     return set(sorted(totals, key=lambda value: (-totals[value], value))[:MOST_SLICE_VALUES])
 
 
-def make_line(key: list, values: list[int]) -> dict[str, Any]:
+def make_line(key: list, values: list[Any]) -> dict[str, Any]:
     """Makes an output line: the table, the day, the key's columns and the sums, all by name."""
     table, day, *rest = key
     if table in (KNOWN, NEXT):
         return {"table": "known", "day": day, {KNOWN: "known_through", NEXT: "next_future"}[table]: values[0]}
+    if table == ITEMS:
+        return {"table": table, "day": day, **values[0]}
     if table == ROWS_COUNTED:
         return {"table": table, "day": day, "name": rest[0], "n": values[0]}
     keys = keys_of(table)

@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", "predictions_command"),
         "review sample": Verb("inference.review", "draw the sample that people are asked about", "sample_command"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
+        "items": Verb("jobs.labelled.items", "the labelled predictions of each day, with all votes, as a table"),
         "restore": Verb("pipeline.restore", "bring back what was deleted or overwritten in a versioned bucket"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
         "keys": Verb("inference.keys", "add, list and revoke API keys", "group"),

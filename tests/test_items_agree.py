@@ -1,16 +1,18 @@
 """Items of embedded, Spark and MapReduce against the oracle, row by row, and against the cells that they stand behind."""
 
+import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from contract.rows.items import make_schema
 from contract.storage import open_storage
 from jobs.engines import day_files
 from jobs.engines.question import ITEM_COLUMNS, Question, fold_case
 from tests import generate, oracle
-from tests.test_engines_agree import WEIGHTS
+from tests.engines import counted, spark_here
+from tests.test_engines_agree import WEIGHTS, many_days
 
 DAY = "2026-11-20"
 AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US
@@ -36,9 +38,6 @@ def mapreduce_items(storage, days, question):
     from jobs.engines.mapreduce.engine import list_items
 
     return list_items(storage, days, question, runner="inline")
-
-
-HERE = [embedded_items, spark_items_here]
 
 
 def listed(engine, root, days, question):
@@ -69,11 +68,62 @@ def check(engine, root, days, as_of=AS_OF, model="m", role="live", weights=None,
     return got
 
 
-@pytest.mark.parametrize("engine", HERE)
-@given(rng=generate.randoms)
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_items_are_those_of_the_oracle_on_any_small_log(tmp_path_factory, engine, rng):
-    root = tmp_path_factory.mktemp("root")
-    generate.write(generate.log(rng, DAY, predictions=5, labels=10), root, rng)
-    check(engine, root, [DAY], weights=WEIGHTS if rng.random() < 0.3 else None, role=rng.choice(["live", "live", "shadow"]),
-          roles=generate.ROLE_WORDS if rng.random() < 0.3 else None)
+@pytest.mark.parametrize("engine, days, size", [(embedded_items, 4, 30), (spark_items_here, 8, 40), (mapreduce_items, 3, 20)])
+def test_items_are_those_of_the_oracle(tmp_path, engine, days, size):
+    names = many_days(tmp_path, days, days, predictions=size, labels=4 * size)
+    as_of = generate.start_of(f"2026-11-{days:02}")
+    got = check(engine, tmp_path, names, as_of=as_of, weights=WEIGHTS, roles=generate.ROLE_WORDS)
+    assert sum(made.table.num_rows for made in got) > 3 * days
+
+
+@pytest.mark.parametrize("model, role", [("other", "live"), ("m", "shadow"), ("nobody", "live")])
+def test_items_of_other_models_and_roles_are_those_of_the_oracle(tmp_path, model, role):
+    check(spark_items_here, tmp_path, many_days(tmp_path, 11, 4, predictions=60, labels=100), model=model, role=role)
+
+
+def test_labelled_cells_are_their_items_added_up(tmp_path):
+    """All but the rank, which is of a list that items do not have."""
+    names = many_days(tmp_path, 31, 6, predictions=40, labels=150)
+    question = Question("m", AS_OF, labeler_weights=WEIGHTS)
+    for counts, made in zip(counted(spark_here, tmp_path, names, question),
+                            listed(spark_items_here, tmp_path, names, question), strict=True):
+        assert (made.known_through, made.next_future) == (counts.known_through, counts.next_future)
+        assert add_up(as_rows(made.table)) == labelled_cells(counts.tables["cells"])
+        assert sum(len(row["votes"]) for row in as_rows(made.table)) == counts.rows["vote"]
+
+
+CELL = ("model_version", "predicted", "confidence_bin", "label", "origin", "saw_prediction", "split")
+
+
+def labelled_cells(cells):
+    found = Counter()
+    for row in cells.to_pylist():
+        key = tuple(row[k] for k in CELL)
+        for name in ("n", "sum_confidence", "n_weighted", "sum_weight"):
+            found[(*key, name)] += int(row[name]) if row["label"] is not None else 0
+    return +found
+
+
+def add_up(items):
+    found = Counter()
+    for row in items:
+        saw = {vote["saw_prediction"] for vote in row["votes"] if vote["origin"] == row["origin"]}
+        bin_ = oracle.confidence_bin(row["confidence"])
+        key = (row["model_version"], row["predicted"], bin_, row["label"], row["origin"],
+               True if True in saw else None if None in saw else False, row["split"])
+        found[(*key, "n")] += 1
+        found[(*key, "sum_confidence")] += 0 if bin_ is None else math.floor(row["confidence"] * 2**30)
+        found[(*key, "n_weighted")] += row["selection_probability"] is not None
+        found[(*key, "sum_weight")] += math.floor(2**16 / (row["selection_probability"] or 2**17))
+    return +found
+
+
+def test_spark_items_are_those_of_the_oracle_whole_and_in_parts(spark, tmp_path, monkeypatch):
+    from jobs.engines.spark import tasks
+    from jobs.engines.spark.engine import list_items
+
+    names = many_days(tmp_path, 41, 2, predictions=40, labels=150)
+    whole = check(list_items, tmp_path, names, weights=WEIGHTS)
+    monkeypatch.setattr(tasks, "MOST_HERE", 1500)
+    in_parts = check(list_items, tmp_path, names, weights=WEIGHTS)
+    assert [made.table for made in in_parts] == [made.table for made in whole]

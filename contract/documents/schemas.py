@@ -22,6 +22,7 @@ from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
 from contract.documents.rehearsal import Rehearsal
+from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -39,6 +40,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
+    "items": (ItemsDocument, "items/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),

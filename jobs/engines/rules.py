@@ -151,6 +151,35 @@ def count_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], q
         yield from _count_prediction(kept, verdict, question)
 
 
+def list_prediction_id(predictions: list[Row], labels: list[tuple[str, Row]], question: Question) -> Iterator[Record]:
+    """Yields what one prediction id is among the items (contract/rows/items.py), and when its label rows became known.
+
+    The value of a record of table `items` is one dict: the item, times as whole microseconds, the confidence as text.
+    """
+    kept = in_order(predictions, PREDICTION_ORDER)[0] if predictions else None
+    if kept and kept["model"] != question.model:
+        return
+    for status, row in labels:
+        if status in ("ok", "future"):
+            yield "known", (), (find_known_time(row["labeled_at"], row.get("recorded_at")),)
+    verdict = resolve_labels(kept, labels, question)
+    if kept and verdict.votes:
+        yield "items", (kept["prediction_id"],), (_make_item(kept, verdict),)
+
+
+def _make_item(kept: Row, verdict: LabelOutcome) -> dict[str, Any]:
+    """Returns one item by the names of its columns."""
+    p = in_order(verdict.deciding, LABEL_ORDER)[0].get("selection_probability")
+    votes = [{"labeler": row["labeler"], "label": row["label"], "labeled_at": row["labeled_at"], "origin": origin_class(row),
+              "saw_prediction": row.get("saw_prediction")} for row in in_order(verdict.votes, LABEL_ORDER)]
+    confidence = kept["confidence"]
+    return {"prediction_id": kept["prediction_id"], "model_version": kept["model_version"],
+            "predicted": kept["predicted_label"], "confidence": None if confidence is None else repr(float(confidence)),
+            "label": verdict.label, "origin": verdict.origin, "split": len(verdict.counted_for) > 1,
+            "selection_probability": p if weight_of(p) is not None else None,
+            "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri"), "votes": votes}
+
+
 def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Question) -> LabelOutcome:
     """Decides how each label row of one prediction ends (rule 3) and what the votes agree on (rule 4).
 

@@ -1,4 +1,4 @@
-"""Rows of an old day go: counts of every model and role first, then the record, then the files."""
+"""Rows of an old day go: counts of every model and role first, then the record, then the files and the items of the day."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +37,14 @@ def expire(storage: Storage, day: str, requests: Sequence[Request], age: int) ->
         record = ExpiredRows.load(storage, layout.expiry(day, "rows"))
     there = find_left(storage, record)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(storage.erase, there))
+        list(pool.map(storage.erase, [*there, *list_items_of(storage, day)]))
     return len(there)
+
+
+def list_items_of(storage: Storage, day: str) -> list[str]:
+    """Lists the items of a day, of all models: they are copies of its rows, so they go with these."""
+    models = [layout.decode_name(folder) for folder in storage.folders(layout.all_items())]
+    return [entry.key for model in models for entry in storage.list(layout.items(model, day))]
 
 
 def keep_counts(storage: Storage, day: str, request: Request, listing: DayListing) -> KeptCounts:

@@ -12,9 +12,10 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -23,6 +24,7 @@ from command.process import end_with
 from contract import clock
 from contract.counts import ROWS, TABLES, DayCounts, canonical, empty_tables
 from contract.errors import Mismatch, UsageError
+from contract.rows.items import DayItems, arrange_items, make_schema
 from contract.settings import Settings
 from contract.stores.store import Storage
 from jobs.engines.mapreduce import splits
@@ -31,6 +33,7 @@ from jvm import java, task_store
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
 AT_ONCE = 2_000  # output lines as Python objects
+Made = TypeVar("Made", DayCounts, DayItems)
 HERE = Path(__file__).resolve().parents[3]
 
 
@@ -40,20 +43,33 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
 
     Raises Mismatch when the tasks together read other rows than the footers promise, UsageError for another runner.
     """
+    return _run_days(storage, days, question, runner, mrjob_args, collect_day)
+
+
+def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None, *,
+               runner: str = "local", mrjob_args: Sequence[str] = ()) -> Iterator[DayItems]:
+    """Lists the items of each day, whose footers were read with ITEM_COLUMNS; else as `count`."""
+    asked = replace(question, slices=())  # which columns a mapper reads, the footers say
+    return _run_days(storage, days, asked, runner, [*mrjob_args, "--items"], collect_items)
+
+
+def _run_days(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str, mrjob_args: Sequence[str],
+              collect: Callable[[DayFiles, Iterable[dict]], Made]) -> Iterator[Made]:
+    """Makes of each day what `collect` makes of the job's output lines."""
     if runner not in RUNNERS:
         raise UsageError(f"runner {runner!r}: expected one of {', '.join(RUNNERS)}.")
     if not any(day.predictions or day.labels for day in days):
-        return (collect_day(day, ()) for day in days)
-    return _count_days(storage, days, question, runner, mrjob_args)
+        return (collect(day, ()) for day in days)
+    return _make_days(storage, days, question, runner, mrjob_args, collect)
 
 
-def _count_days(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
-             mrjob_args: Sequence[str]) -> Iterator[DayCounts]:
+def _make_days(storage: Storage, days: Sequence[DayFiles], question: Question, runner: str, mrjob_args: Sequence[str],
+               collect: Callable[[DayFiles, Iterable[dict]], Made]) -> Iterator[Made]:
     with tempfile.TemporaryDirectory(prefix="trueup-mapreduce-") as temporary:
         folder = Path(temporary)
         split_by_day(folder, _run_job(folder, storage, days, question, runner, mrjob_args))
         for day in days:
-            yield collect_day(day, read_lines(folder, day.day))
+            yield collect(day, read_lines(folder, day.day))
 
 
 def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
@@ -149,6 +165,27 @@ def collect_day(files: DayFiles, lines: Iterable[dict]) -> DayCounts:
     check_rows(files, rows.pop("read"))
     tables = {name: canonical(name, pa.concat_tables(of_table)) for name, of_table in parts.items()}
     return DayCounts(files.day, empty_tables() | tables, rows, **known)
+
+
+def collect_items(files: DayFiles, lines: Iterable[dict]) -> DayItems:
+    """Makes the items of a day from the job's output lines; Mismatch as `collect_day`."""
+    import pyarrow as pa
+
+    read, known, parts = 0, {}, [make_schema().empty_table()]
+    waiting = iter(lines)
+    while some := list(islice(waiting, AT_ONCE)):
+        items = []
+        for line in some:
+            table = line.pop("table")
+            if table == "items":
+                items.append(line | {"confidence": None if line["confidence"] is None else float(line["confidence"])})
+            elif table == "known":
+                known |= line
+            elif line["name"] == "read":
+                read = line["n"]
+        parts.append(pa.Table.from_pylist(items, make_schema()))
+    check_rows(files, read)
+    return DayItems(files.day, arrange_items(pa.concat_tables(parts)), **known)
 
 
 def check_rows(files: DayFiles, read: int) -> None:

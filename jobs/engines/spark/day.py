@@ -80,10 +80,11 @@ def join_part(day: str, predictions: pa.Table, labels: pa.Table, question: Quest
     _count_endings(counts, voters)
     mine = _rows_of_ours(rows, row_of[has_prediction])
     return Joined(
-        ids=given_ids, mine=mine, classes=classes, versions=versions, people=people, version=rows.version[mine], predicted=rows.predicted[mine],
-        number=rows.number[mine], confidence=numbers(given.column("confidence"), np.nan)[mine],
+        ids=given_ids, mine=mine, classes=classes, versions=versions, people=people, version=rows.version[mine],
+        predicted=rows.predicted[mine], number=rows.number[mine], confidence=numbers(given.column("confidence"), np.nan)[mine],
         rank=_ranks(given, rows, mine, classes, consensus), consensus=consensus, tally=tally, labels=voters,
-        judged=predicted, predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question)), counts
+        judged=predicted, predicted_at=np.append(rows.t, 0)[row_of], slices=_slices(given, mine, question),
+    ), counts
 
 
 def add_parts(parts: Sequence[PartCounts]) -> PartCounts:

@@ -10,12 +10,15 @@ import zipfile
 from urllib.parse import urlencode
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from contract import clock, layout, samples
 from contract.documents.erasures import Erasure
 from contract.documents.erasures import ask as erase
+from contract.records import LABEL
 from contract.rows.reading import rows_where
 from inference.auth import NoAuth
 from inference.keys import KeyRing
@@ -25,6 +28,7 @@ from inference.pictures.thumbnails import shrink
 from tests.inference.asgi import ask
 from tests.inference.pictures.rows import DAYS
 from tests.inference.small_service import MODEL, application
+from tests.pipeline.roots import put_rows
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 HTML = (b"accept", b"text/html")
@@ -217,3 +221,42 @@ def test_similar_pictures_come_nearest_first(browser, service):
 
 def test_the_overview_leads_to_the_pictures(browser):
     assert f'href="/pictures?model={MODEL}"' in browser.get("/overview").text
+
+
+def evaluate(service):
+    """The estimates of all versions, counted now."""
+    from jobs.engines import day_files
+    from jobs.engines.embedded.engine import count
+    from jobs.engines.question import Question
+    from metrics.selection.estimate import by_origin, estimate
+    from metrics.selection.origin_sums import sums_by_origin
+
+    listed = [day_files.list_day(service.storage, day) for day in DAYS]
+    read, _ = day_files.read_footers(service.storage, listed, ())
+    counted = list(count(service.storage, read, Question(MODEL, clock.now_us(), "live")))
+    cells = pa.concat_tables([day.tables["cells"] for day in counted])
+    sums = sums_by_origin(cells)
+    return {v: (estimate(of, 0.95), by_origin(of, 0.95).get("import")) for v, of in sums.items()}, cells["n"].to_pylist()
+
+
+@pytest.mark.parametrize("origin", ["import", "review"])
+def test_labels_of_what_was_picked_move_no_estimate_of_better_labels(browser, service, origin):
+    """Half of the predictions that are answered have a label already, half have none; all answers say the opposite."""
+    if origin == "review":  # a sample's labels, with their probability, where imported ones were
+        (entry, *_) = service.storage.list(layout.day_folder("labels", DAYS[0]))
+        table = pq.read_table(pa.BufferReader(service.storage.read(entry.key)))
+        rows = [row | {"origin": "review", "selection_probability": 0.5, "label_id": f"again {n}"}
+                for n, row in enumerate(table.to_pylist())]
+        put_rows(service.storage, LABEL, layout.LABELS, rows, DAYS[0], "sampled")
+    before, cells = evaluate(service)
+    picked = mark(service, *[(0, i) for i in range(8, 24)])
+    assert "sent=16" in browser.post("/pictures/review", model=MODEL, **picked).headers["location"][0]
+    for _ in range(4):  # a batch for each predicted class
+        batch = json.loads(asyncio.run(ask(browser.app, "GET", b"/review?format=json&size=25")).body)
+        answers = [{"prediction_id": i["prediction_id"], "wrong": True} for i in batch["items"]]
+        body = json.dumps({"model": MODEL, "day": DAYS[0], "batch": batch["batch"], "answers": answers}).encode()
+        assert asyncio.run(ask(browser.app, "POST", b"/review", [(b"content-type", b"application/json")], body)).status == 201
+    assert len(service.rows) == 16 and {row["strategy"] for row in service.rows} == {"picked"}
+    put_rows(service.storage, LABEL, layout.LABELS, service.rows, DAYS[0], "shipped")
+    after, more = evaluate(service)
+    assert after == before and more != cells  # they were counted, and have no say

@@ -1,0 +1,1 @@
+"""Items: the labelled rows behind the counts (contract/rows/items.py)."""
