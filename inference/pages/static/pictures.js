@@ -10,6 +10,7 @@ const marked = () => boxes.filter((box) => box.checked);
 function show() {
   const n = marked().length;
   document.getElementById("marked").textContent = n ? `${n} marked` : "Mark pictures to send or export them.";
+  form.querySelector(".selection").classList.toggle("none", !n);
   const all = document.getElementById("all");
   all.checked = n === boxes.length;
   all.indeterminate = n > 0 && n < boxes.length;
