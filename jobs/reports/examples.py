@@ -13,7 +13,8 @@ from typing import Any
 from contract import clock, layout
 from contract.counts import WEIGHT_SCALE
 from contract.documents.evaluation import Evaluation
-from contract.errors import BadImage, NotFound, RootError, shorten
+from contract.errors import BadImage, DamagedDocument, Mismatch, NotFound, RootError, pass_over, shorten
+from contract.rows.items import load_items, read_items
 from contract.settings import ReportSettings
 from contract.stores.store import Storage, may_be_key
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
@@ -21,6 +22,7 @@ from jobs.engines import day_files
 from jobs.engines.question import DayFiles, Question
 
 SIDE, QUALITY = 72, 80
+ITEM_COLUMNS = ("prediction_id", "model_version", "predicted", "label", "image_sha256", "image_uri")
 SHA256 = re.compile("[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
@@ -47,12 +49,29 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
                         roles=evaluation["roles"], labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
+        if (items := _read_items(storage, evaluation, name, version)) is not None:
+            yield from items
+            continue
         listed = day_files.leave_out(day_files.list_day(storage, name), left_out)
         (day,), bad = day_files.read_footers(storage, [listed], IMAGE_COLUMNS, quarantine=True)
         for reason in bad.values():
             log.warning("passed over: %s", reason)
         found = [row for row in _read_day(storage, day, question) if row["model_version"] == version]
         yield from sorted((r for r in found if r["image_sha256"] and r["image_uri"]), key=lambda r: r["prediction_id"])
+
+
+def _read_items(storage: Storage, evaluation: Evaluation, day: str, version: str) -> list[dict[str, Any]] | None:
+    """The same from the items of exactly the day's counts (`trueup items`); None when these were not made, or cannot be read."""
+    try:
+        document = load_items(storage, evaluation["model"], day, evaluation["counts"][day])
+        table = read_items(storage, document, ITEM_COLUMNS)
+    except NotFound:
+        return None
+    except (DamagedDocument, Mismatch) as error:
+        pass_over(error)
+        return None
+    return [row | {"day": day} for row in table.to_pylist()
+            if row["model_version"] == version and row["image_sha256"] and row["image_uri"]]
 
 
 def _read_day(storage: Storage, day: DayFiles, question: Question) -> list[dict[str, Any]]:
