@@ -90,10 +90,12 @@ class Search:
             self._erased = now, list_erased(self.storage)
         return self._erased[1]
 
-    def find(self, question: Question, wanted: int, hides_audits: bool, budget_s: float = BUDGET_S) -> Found:
+    def find(self, question: Question, wanted: int, hides_audits: bool, budget_s: float = BUDGET_S,
+             makes_rest: bool = True) -> Found:
         """Finds the first `wanted` rows after the question's place.
 
-        `hides_audits`: leaves out what waits for a blind audit. At least one day is read, however long it takes.
+        `hides_audits`: leaves out what waits for a blind audit. At least one day is read, however long it takes; `makes_rest`:
+        the tables of those for which there was no time are made in the background.
         """
         found, began, best = Found(), clock.monotonic(), []
         days = self.list_days(question)
@@ -109,7 +111,7 @@ class Search:
                 best = _keep_first(best, wanted + 1, question)
         found.unread = [] if question.by_time and len(best) > wanted else days[len(found.days):]
         found.rows, found.more = best[:wanted], len(best) > wanted
-        self._make_behind(question, found.unread)
+        self._make_behind(question, found.unread if makes_rest else [])
         return found
 
     def read_named(self, model: str, day: str, names: list[str], hides_audits: bool) -> list[dict[str, Any]]:
