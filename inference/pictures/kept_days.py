@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORM = "1"  # of the tables: another release's files are made again
 IN_MEMORY, OPEN = 8, 512
-MOST_BYTES = 4 << 30  # some 40 million predictions
+MOST_BYTES = 4 << 30  # some 30 million predictions
 LISTED_S = 5.0  # for so long a listing is taken again
 
 
