@@ -118,12 +118,13 @@ def add_up(items):
     return +found
 
 
+@pytest.mark.slow("spark")
 def test_spark_items_are_those_of_the_oracle_whole_and_in_parts(spark, tmp_path, monkeypatch):
     from jobs.engines.spark import tasks
     from jobs.engines.spark.engine import list_items
 
-    names = many_days(tmp_path, 41, 2, predictions=40, labels=150)
+    names = many_days(tmp_path, 41, 1, predictions=40, labels=150)
     whole = check(list_items, tmp_path, names, weights=WEIGHTS)
-    monkeypatch.setattr(tasks, "MOST_HERE", 1500)
+    monkeypatch.setattr(tasks, "MOST_HERE", 2500)
     in_parts = check(list_items, tmp_path, names, weights=WEIGHTS)
     assert [made.table for made in in_parts] == [made.table for made in whole]

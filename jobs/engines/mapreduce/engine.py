@@ -171,7 +171,8 @@ def collect_items(files: DayFiles, lines: Iterable[dict]) -> DayItems:
     """Makes the items of a day from the job's output lines; Mismatch as `collect_day`."""
     import pyarrow as pa
 
-    read, known, parts = 0, {}, [make_schema().empty_table()]
+    read, parts = 0, [make_schema().empty_table()]
+    known: dict[str, Any] = {}
     waiting = iter(lines)
     while some := list(islice(waiting, AT_ONCE)):
         items = []

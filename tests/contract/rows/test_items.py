@@ -1,4 +1,4 @@
-"""Items in the bucket: found by what they are made from, the freshest for who has no inputs, immutable, erased pictures hidden."""
+"""Items in the bucket: found by what they are made from, fresh ones first, immutable, without places of erased pictures."""
 
 import json
 
@@ -9,7 +9,15 @@ import pytest
 from contract import layout
 from contract.errors import Mismatch, NotFound
 from contract.rows import items
-from contract.rows.items import DayItems, ItemsDocument, arrange_items, find_items, find_newest_items, make_schema, read_items
+from contract.rows.items import (
+    DayItems,
+    ItemsDocument,
+    arrange_items,
+    find_items,
+    find_newest_items,
+    make_schema,
+    read_items,
+)
 from contract.rows.listing import list_day
 from contract.storage import open_root
 
