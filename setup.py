@@ -15,7 +15,7 @@ PACKAGES = [
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security"),
     *("emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.outbox", "inference.overview", "inference.pages"),
-    *("inference.monitoring", "inference.versions"),
+    *("inference.monitoring", "inference.pictures", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
     *("jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring"),

@@ -28,3 +28,11 @@ def confidence_bins(confidence: "np.ndarray") -> "np.ndarray":
     values = np.asarray(confidence, np.float64)
     bins = np.minimum(np.searchsorted(EDGES, values, side="right") - 1, BINS - 1)
     return np.where((values >= 0) & (values <= 1), bins, NO_BIN)
+
+
+def confidence_bin(confidence: float | None) -> int | None:
+    """Returns the bin of one value, as `confidence_bins` has it; None without one."""
+    import numpy as np
+
+    found = int(confidence_bins(np.asarray([np.nan if confidence is None else confidence]))[0])
+    return None if found == NO_BIN else found

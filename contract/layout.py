@@ -157,6 +157,16 @@ def find_sample_part(name: str) -> re.Match[str] | None:
     return re.fullmatch(r"(?P<part>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json", name)
 
 
+def picked_folder(model: str, day: str) -> str:
+    """The folder of what people picked of a day's predictions and sent to review."""
+    return f"{samples(model)}dt={day}/picked/"
+
+
+def picked(model: str, day: str) -> str:
+    """The pattern of what was picked at one time (contract.sequence)."""
+    return f"{picked_folder(model, day)}{{}}.json"
+
+
 def gold(model: str, kind: Literal["known", "judged"], name: str = "", document: str = "") -> str:
     """`samples/<model>/gold/known/<prediction id>/<n>.json`, `…/judged/<person>/<prediction id>.json`, or a folder of these."""
     return f"{samples(model)}gold/{kind}/" + (f"{name}/" if name else "") + (f"{document}.json" if document else "")

@@ -384,5 +384,6 @@ def _is_tied(named: list[str]) -> bool:
 def list_days_with_sample(storage: Storage, model: str, kind: str, population: str = "live") -> list[str]:
     """Lists the days that have a sample of this kind, newest first."""
     days = [day for f in storage.folders(layout.samples(model, population)) if (day := layout.day_of(f))]
-    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind, population))]
+    return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind, population))
+            or (kind == "review" and population == "live" and any(storage.list(layout.picked_folder(model, d))))]
 

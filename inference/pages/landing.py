@@ -11,8 +11,8 @@ from inference.auth import Caller
 STARTS = ("/", "/overview")
 # Address, name, and the role that it needs, or the roles of which one will do.
 NAVIGATION = (("/overview", "Overview", "read"), ("/", "Classify", "predict"), ("/audit", "Audit", "label"),
-              ("/review", "Review", "label"), ("/me", "My work", "label"), ("/models", "Models", "read"),
-              ("/reports", "Reports", "read"), ("/docs", "API", "predict label"))
+              ("/review", "Review", "label"), ("/me", "My work", "label"), ("/pictures", "Pictures", "read"),
+              ("/models", "Models", "read"), ("/reports", "Reports", "read"), ("/docs", "API", "predict label"))
 
 
 def list_allowed_pages(caller: Caller | None) -> list[tuple[str, str]]:

@@ -46,7 +46,8 @@ WORDS = {
     503: ("The service cannot answer now", AGAIN),
 }
 # What helps with one code of a status differs from what helps with the others.
-ADVICE = {"csrf": "Go back, reload the page and send it again.",
+ADVICE = {"waits_for_audit": "Come back when the audit is answered.",
+          "csrf": "Go back, reload the page and send it again.",
           "foreign_origin": "Open the page at this service's own address and send it from there.",
           "not_your_batch": "Open the page again: it has a batch of your own."}
 

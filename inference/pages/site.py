@@ -16,7 +16,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contract import errors, samples
+from contract import errors
 from contract.evaluations import list_known_models
 from contract.registry import Registry
 from contract.settings import Settings
@@ -27,6 +27,7 @@ from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
 from inference.labelling.holding import list_held
+from inference.labelling.picked import is_outdated, open_queue
 from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.pages.landing import list_allowed_pages
@@ -130,11 +131,11 @@ class Site:
     def find_queue(self, model: str, day: str, kind: str, population: str = "live") -> Queue | None:
         """Finds the review queue of a sample; None when that sample was never drawn."""
         key = (model, day, kind, population)
-        if key not in self._queues:
-            sample = samples.read(self.storage, model, day, kind, population)
-            if sample is None:
+        if key not in self._queues or is_outdated(self._queues[key]):
+            queue = open_queue(self.storage, model, day, kind, population, self._find_gold(model))
+            if queue is None:
                 return None
-            self._queues[key] = Queue(self.storage, sample, self._find_gold(model))
+            self._queues[key] = queue
             while len(self._queues) > QUEUES:
                 self._queues.popitem(last=False)
         return self._queues[key]

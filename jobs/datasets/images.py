@@ -57,7 +57,7 @@ def _look_at_images(at: Where, images: Iterable[tuple[str, str]]) -> Iterator[tu
 def look(storage: Storage, sha256: str, uri: str) -> Look:
     """One image, read and decoded."""
     from inference.model import preprocess
-    from jobs.datasets.near_duplicates import phash
+    from inference.model.perceptual_hash import phash
 
     try:
         data = storage.read(uri)

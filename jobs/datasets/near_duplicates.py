@@ -1,32 +1,12 @@
-"""Perceptual hashes: which training pictures are nearly the same as a held-out one.
-
-pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010): the 8 x 8 lowest
-frequencies of a 32 x 32 grey picture, one bit each, "above their median". Re-encoding and small changes of light move
-few bits. (dHash was tried: at the same 2 bits it took nine in ten drawings of a zero for the same picture.)
-"""
+"""Which training pictures are nearly the same as a held-out one, by their perceptual hashes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from PIL import Image
+from inference.model.perceptual_hash import BITS, popcount
 
-BITS, SIDE = 64, 32
-# The DCT-II of the 8 lowest frequencies, unscaled: the hash compares, so no scale matters.
-COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5))
 BLOCK = 4_000_000  # pairs compared at a time: 32 MB
-
-
-def phash(image: "Image.Image") -> int:
-    """64 bits of a Pillow image as a signed number (what Parquet and Spark can hold)."""
-    from PIL import Image
-
-    grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float64)
-    low = np.round(COSINES @ grey @ COSINES.T, 3)  # rounded: another machine's sums differ in the last bits
-    bits = np.packbits(low > np.median(low))
-    return int(bits.view(">i8")[0])
 
 
 def find_near(of: Sequence[int], among: Sequence[int], bits: int) -> np.ndarray:
@@ -72,9 +52,3 @@ def _keep_closest(a: np.ndarray, b: np.ndarray, found: np.ndarray, place: np.nda
     a, b, found = a[first], b[first], found[first]
     better = (found < distance[a]) | ((found == distance[a]) & (place[a] >= 0) & (b < place[a]))
     place[a[better]], distance[a[better]] = b[better], found[better]
-
-
-def popcount(words: np.ndarray) -> np.ndarray:
-    """Set bits of each uint64."""
-    table = np.array([bin(i).count("1") for i in range(256)], np.uint8)
-    return table[words.view(np.uint8).reshape(-1, 8)].sum(1, dtype=np.int64)

@@ -42,8 +42,8 @@ def require_dataset(found: Import, rows: Sequence[Mapping[str, Any]], root: str,
 def _look(picture: Taken) -> tuple[str, Any]:
     """What a dataset's plan must know of a picture, by its sha256."""
     from inference.model import preprocess
+    from inference.model.perceptual_hash import phash
     from jobs.datasets.images import Look
-    from jobs.datasets.near_duplicates import phash
 
     data = foreign_picture.read_file(picture.file).data
     image = preprocess.decode(data)

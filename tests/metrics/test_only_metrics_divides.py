@@ -40,6 +40,7 @@ ELSEWHERE = {
         inference/clock_skew.py ClockSkew.check
         inference/outbox/shipper.py Shipper._is_due
         inference/outbox/shipper.py Shipper._work
+        inference/pictures/day_table.py _keep_of_day
         inference/readiness.py Gauges.measure
         inference/service.py Service.start
         jobs/engines/arrays.py whole_days
@@ -95,8 +96,8 @@ ELSEWHERE = {
         training/train.py job_of
         """,
     "pixels, of pictures and of charts": """
+        inference/model/perceptual_hash.py <module>
         inference/model/preprocess.py _resize
-        jobs/datasets/near_duplicates.py <module>
         jobs/datasets/near_duplicates.py _parts
         jobs/datasets/petastorm_writer.py shrink
         inference/overview/chart.py _list_grid

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from jobs.datasets.near_duplicates import find_near, phash
+from inference.model.perceptual_hash import phash
+from jobs.datasets.near_duplicates import find_near
 
 WORDS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=30)
 
