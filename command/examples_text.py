@@ -136,6 +136,17 @@ review sample
     trueup review sample --model digits --day 2026-11-20 --kind audit --p 0.1
     # the 200 that the model was least sure of
     trueup review sample --model digits --kind review --items 200 --strategy uncertain-first
+review accepted
+    # people's labels, and the answers above the thresholds, to train on
+    trueup review accepted --model vendor --evaluation 20261119T000000Z-4bda0d7c --out labels.csv --folder accepted
+items
+    # the labelled predictions of the last 30 days, for pages and programs that read rows
+    trueup items --model digits
+notify
+    # is every address right?
+    trueup notify --root demo-root --test
+    # what would be said, and to whom
+    trueup notify --root demo-root --dry-run
 review gold
     # a picture whose class is certain
     trueup review gold add --model digits --prediction 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --label 7

@@ -278,6 +278,14 @@ def comparison(model: str, evaluation_id: str, other: str) -> str:
     return f"{evaluation(model, evaluation_id)}compare-{other}.html"
 
 
+def find_comparison(name: str) -> re.Match[str] | None:
+    """What a file beside an evaluation was compared with, by its name there: `days`, and a `version` or None.
+
+    None for a file that is no comparison.
+    """
+    return re.fullmatch(r"compare-(?P<days>.+?)(?:-version-(?P<version>\w+))?\.html", name)
+
+
 def report_index(model: str) -> str:
     """The page that lists all reports of a model."""
     return f"{evaluations(model)}index.html"

@@ -25,7 +25,8 @@ from contract.errors import PointerMoved, RootError, TrialFailed, TrueupError, s
 from contract.registry import Registry
 from inference.auth import Caller, NoAuth, Refused, read_form, require
 from inference.daemon_pool import DaemonPool, run_within
-from inference.pages.site import STATUS, Site, refuse_errors, run_in_thread, wants_page
+from inference.pages.problems import wants_page
+from inference.pages.site import STATUS, Site, refuse_errors, run_in_thread
 from inference.telemetry import log_event
 from inference.versions import asking
 from inference.versions.fresh import is_fresh

@@ -21,7 +21,8 @@ from contract.texts.pictures_link import PAGE, link_to_pictures
 from inference.auth import Caller, Refused, read_form, require
 from inference.labelling.picked import PickedItem, pick
 from inference.pages import images
-from inference.pages.site import Site, run_in_thread, wants_page
+from inference.pages.problems import wants_page
+from inference.pages.site import Site, run_in_thread
 from inference.pictures.detail import list_history
 from inference.pictures.question import ATTRIBUTE, SORTS, VERDICTS, Question, parse_question
 from inference.pictures.room import Room

@@ -31,7 +31,6 @@ from inference.pages.site import HEADERS, Site, run_in_thread
 
 SHOWN = 30
 READS_AT_ONCE = 8
-COMPARISON = re.compile(r"compare-(.+?)(?:-version-(\w+))?\.html")
 FILES = {"html": "text/html; charset=utf-8", "json": "application/json", "parquet": "application/octet-stream"}
 # A report is one file with its pictures in it. The one script that may run is the one that sorts its tables; the sandbox
 # keeps even that from the cookies of this site.
@@ -79,7 +78,7 @@ def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes | No
     try:
         return site.storage.read(layout.evaluation(model, evaluation) + file)
     except NotFound:
-        if file != "report.html":
+        if layout.evaluation(model, evaluation) + file != layout.report(model, evaluation):
             return None
     from jobs.reports.written import give_report
 
@@ -93,7 +92,7 @@ def _list_comparisons(storage: Storage, model: str, name: str) -> list[dict[str,
     """Lists the comparisons that lie beside an evaluation: each file, and what it was compared with."""
     folder = layout.evaluation(model, name)
     files = sorted(entry.key.removeprefix(folder) for entry in storage.list(folder))
-    found = [(file, COMPARISON.fullmatch(file)) for file in files]
+    found = [(file, layout.find_comparison(file)) for file in files]
     return [{"file": file, "with": f"version {of[2]}, {of[1]}" if of[2] else of[1]} for file, of in found if of]
 
 

@@ -90,7 +90,7 @@ def take(browser: Browser, address: str, shot: Shot, target: Path) -> None:
     context.close()
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS).save(target, optimize=True)
-    print(f"{target} ({target.stat().st_size // 1024} KiB)")
+    print(f"{target} ({target.stat().st_size:,} bytes)")
 
 
 def find_report(page: Page, address: str) -> str:
