@@ -140,7 +140,7 @@ review accepted
     # people's labels, and the answers above the thresholds, to train on
     trueup review accepted --model vendor --evaluation 20261119T000000Z-4bda0d7c --out labels.csv --folder accepted
 items
-    # the labelled predictions of the last 30 days, for pages and programs that read rows
+    # the labelled predictions of the last 30 days, as rows
     trueup items --model digits
 notify
     # is every address right?

@@ -13,15 +13,17 @@ from contract.documents.evaluation import TrendPoint
 from contract.texts.figures import write_bound, write_figure, write_percent
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 220, 44, 24, 16, 26
+PHONE_WIDTH = 330  # at its real size, so that texts are as large as elsewhere
 SERIES = 6  # colours; more versions take them anew
-MOST_DATES = 8
+DATE_WIDTH = 80  # pixels of the axis for each date that is written
 MOST_TEXTS = 70  # days that fit beside each other, each with its text; of more there is the line alone
 
 
-def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
+def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tuple[str, str]],
+         width: int = WIDTH) -> dict[str, Any] | None:
     """Returns what the template places; None when no day has a label that accuracy can rest on.
 
-    `events` are (day, text); those outside the days are left out, several of one day share a mark.
+    `events` are (day, text); those outside the days are left out, several of one day share a mark. `width`: pixels.
     """
     known = [p for p in points if None not in (p["estimate"]["value"], p["estimate"]["low"], p["estimate"]["high"])]
     if not known:
@@ -33,7 +35,7 @@ def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tup
 
     def x(day: str) -> float:
         place = (date.fromisoformat(day) - first).days / length if length else 0.5
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * place, 1)
+        return round(LEFT + (width - LEFT - RIGHT) * place, 1)
 
     def y(value: float | None) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value or 0.0)) / (1 - floor if floor < 1 else 1), 1)
@@ -42,10 +44,10 @@ def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tup
     lines = [_draw_line(version, i % SERIES, [p for p in known if p["version"] == version], x, y)
              for i, version in enumerate(versions)]
     days = sorted({p["day"] for p in known})
-    return {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "base": HEIGHT - BOTTOM,
+    return {"width": width, "height": HEIGHT, "left": LEFT, "right": width - RIGHT, "top": TOP, "base": HEIGHT - BOTTOM,
             "lines": lines, "bound": None if bound is None else {"y": y(bound), "text": write_bound(bound)},
             "grid": [(y(value), write_percent(value)) for value in _list_grid(floor)],
-            "days": [(x(d), d[5:]) for d in days[::max(1, -(-len(days) // MOST_DATES))]],
+            "days": [(x(d), d[5:]) for d in days[::max(1, -(-len(days) * DATE_WIDTH // width))]],
             "events": _place_events(events, days[0], days[-1], x), "first": days[0], "last": days[-1]}
 
 

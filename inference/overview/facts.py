@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.documents.evaluation import TrendPoint
 from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
@@ -16,7 +17,7 @@ from contract.evaluations import STALE, find_other_rules, find_verdict, is_stale
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
-from inference.overview.chart import draw
+from inference.overview.chart import PHONE_WIDTH, draw
 from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, list_names, sum_days
 
@@ -44,7 +45,7 @@ class Facts:
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
         return {"model": model, "live": live, "verdict": self._describe_verdict(model, decision, names),
-                "chart": draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
+                **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
@@ -95,6 +96,11 @@ def _describe_run(run: Run) -> dict[str, Any]:
     return {"run": run.key, "days": run.plan.days, "status": end.status if end else "open", "at": end.at if end else None,
             "stages": stages, "sentence": end.sentence if end else "",
             "awaits_approval": bool(end and end.status == AWAITING)}
+
+
+def _draw(points: list[TrendPoint], bound: float | None, events: list[tuple[str, str]]) -> dict[str, Any]:
+    """Draws the accuracy by day at two sizes: of a page, and of a phone."""
+    return {"chart": draw(points, bound, events), "phone_chart": draw(points, bound, events, PHONE_WIDTH)}
 
 
 def _find_bound(decision: dict[str, Any] | None) -> float | None:

@@ -79,7 +79,10 @@ def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:
             queue = site.find_queue(model, day, kind, population)
         except TrueupError:  # the page of that sample says what is wrong
             continue
-        if queue and (n := queue.count_progress()["waiting"]):
+        if queue is None:
+            continue
+        queue.refresh()  # others answer at other replicas
+        if n := queue.count_progress()["waiting"]:
             waiting, newest = waiting + n, newest or day
     return {"kind": kind, "n": waiting, "day": newest} if waiting else None
 

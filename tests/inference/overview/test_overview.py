@@ -10,6 +10,8 @@ from contract.registry import Registry
 from contract.storage import open_root
 from inference.auth import NoAuth
 from inference.keys import KeyRing
+from inference.labelling.documents import BatchHolder
+from inference.labelling.queue import Queue
 from inference.overview.chart import draw
 from inference.overview.facts import Facts
 from inference.overview.summaries import Summaries
@@ -47,6 +49,16 @@ def test_it_says_the_verdict_and_since_when_traffic_and_what_waits(service):
     assert "digits version 1 live fail since 2026-11-14 Version 1 failes." in said
     assert "Predictions, 7 days to 2026-11-20 280, 280 of them labelled" in said
     assert re.search(r"Waits for people \d+ for audit", said) and "bound 90%" in said
+
+
+def test_what_was_answered_at_another_replica_waits_no_more(service):
+    ship(service.storage, 24)
+    sample = samples.draw(MODEL, DAY, "audit", samples.Design("random-audit", "audit", p=1.0))
+    samples.write(service.storage, sample)
+    queue = Queue(service.storage, sample)
+    n, batch = queue.hand_out(BatchHolder(actor="ann", labeler="ann"), 10)
+    queue.save_answers(n, {item.prediction_id: "cat" for item in batch.items})
+    assert f"Waits for people {24 - len(batch.items)} for audit" in words(read(service))
 
 
 def test_a_fresh_root_and_one_without_any_model_say_what_to_do(service, tmp_path):
