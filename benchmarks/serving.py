@@ -41,7 +41,7 @@ def pictures() -> list[bytes]:
     import numpy as np
     from PIL import Image
 
-    from tests.inference.pictures import encode
+    from tests.inference.made_pictures import encode
 
     made = []
     for n in range(PICTURES):

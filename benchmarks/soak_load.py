@@ -21,7 +21,7 @@ from contract import ids
 from tests.conftest import FAKE_AWS
 from tests.fakes.fault_proxy import KINDS, FaultProxy
 from tests.fakes.s3 import make_bucket
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.serving import IMAGE, until
 
 PICTURES = [picture(n) for n in range(64)]

@@ -19,7 +19,7 @@ from inference.keys import KeyRing
 from tests import tiny_root
 from tests.container import Container
 from tests.image_builder import Images, make_spark_base, need_room
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
 from tests.pipeline.roots import MODEL, make_root

@@ -11,7 +11,7 @@ from contract.storage import open_root
 from jobs.engines import day_files
 from jobs.engines.mapreduce import engine
 from jobs.engines.question import Question
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving
 

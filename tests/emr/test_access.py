@@ -21,7 +21,7 @@ from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.fakes.s3 import make_bucket
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, write_version
 

@@ -9,7 +9,7 @@ from emr.access import SERVICE
 from inference.keys import KeyRing
 from tests.emr.test_access import check, root, server  # noqa: F401
 from tests.inference.labelling.test_audit_loop import audit
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
 

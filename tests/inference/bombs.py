@@ -4,7 +4,7 @@ import struct
 import zlib
 
 from inference.model.strip_metadata import _make_segment, _split_jpeg
-from tests.inference.pictures import encode, pixels
+from tests.inference.made_pictures import encode, pixels
 
 SOS, EOI = 0xDA, b"\xff\xd9"
 

@@ -4,7 +4,7 @@ import random
 import struct
 from collections.abc import Iterator
 
-from tests.inference.pictures import encode, pixels
+from tests.inference.made_pictures import encode, pixels
 
 SIZES = ((48, 36), (1, 1), (17, 5))
 

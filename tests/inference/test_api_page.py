@@ -5,7 +5,7 @@ import pytest
 
 from inference.api import ID
 from inference.pages.docs import list_operations, renew_examples
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving
 

@@ -12,7 +12,7 @@ from inference.live import Follower, LiveModel
 from inference.model import network
 from inference.telemetry import Metrics
 from tests.inference import exits
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
 from tests.inference.serving import IMAGE, serving, until
 

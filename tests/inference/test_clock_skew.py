@@ -6,7 +6,7 @@ from contract import clock
 from contract.errors import RootError
 from contract.storage import open_root
 from inference.clock_skew import ClockSkew
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
 

@@ -14,7 +14,7 @@ from inference.telemetry import Metrics
 from jobs.scoring.part import _read
 from tests.inference import small_service
 from tests.inference.labelling.test_queue import ADA, answer, queue
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
 from tests.inference.serving import IMAGE, serving
 from tests.inference.test_pages import browser, evaluation_of, service  # noqa: F401  (a fixture)

@@ -8,7 +8,7 @@ import pytest
 
 from inference.decoders import Decoders
 from tests.inference import bombs
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
 

@@ -10,7 +10,7 @@ from PIL import Image
 from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model import preprocess
-from tests.inference.pictures import encode, pixels
+from tests.inference.made_pictures import encode, pixels
 
 FORMS = [{"subsampling": s, "progressive": p, "quality": q} for s in (0, 1, 2) for p in (False, True) for q in (20, 95)]
 

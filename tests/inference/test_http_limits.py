@@ -11,7 +11,7 @@ import pytest
 from contract.storage import open_root
 from inference import body_limits, protocol
 from inference.keys import KeyRing
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
 

@@ -11,7 +11,7 @@ from inference.live import LiveModel
 from inference.model.predictor import Predictor
 from inference.model.strip_metadata import strip_metadata
 from inference.telemetry import Metrics
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

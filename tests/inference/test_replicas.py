@@ -13,7 +13,7 @@ from inference.keys import KeyRing
 from jobs import evaluate
 from tests.fakes.balancer import Balancer
 from tests.inference.labelling.test_audit_loop import audit
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

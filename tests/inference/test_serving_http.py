@@ -8,7 +8,7 @@ from contract import clock, ids
 from contract.records import LABEL, PREDICTION
 from inference.model.preprocess import MAX_PIXELS
 from inference.telemetry import JsonLines
-from tests.inference.pictures import encode, picture, pixels
+from tests.inference.made_pictures import encode, picture, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

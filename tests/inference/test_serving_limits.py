@@ -9,7 +9,7 @@ import pytest
 from contract import clock
 from contract.storage import open_root
 from inference.keys import KeyRing
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

@@ -8,7 +8,7 @@ import httpx
 from contract import ids
 from contract.storage import open_root
 from inference import serve
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, ServiceProcess, table_rows, until
 

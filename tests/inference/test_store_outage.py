@@ -16,7 +16,7 @@ from inference import known_keys
 from inference.auth import SESSION_COOKIE, sign_session
 from inference.keys import KeyRing
 from tests.fakes.fault_proxy import KINDS, FaultProxy
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
 

@@ -19,7 +19,7 @@ from jobs import forget
 from jobs.forget import KEPT_OF_AN_ATTEMPT
 from pipeline import cli
 from tests.faults import AFTER, BEFORE, Died, Process, patched
-from tests.inference.pictures import encode, pixels
+from tests.inference.made_pictures import encode, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import until
 from tests.training.loop_root import LoopRoot

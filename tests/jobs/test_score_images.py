@@ -17,7 +17,7 @@ from contract.storage import open_root
 from inference.model.predictor import Predictor
 from jobs.score_images import PART, Item, add_plan, in_table, main, parts_left, plans, score, under
 from jobs.scoring import part as score_part
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 
 

@@ -7,7 +7,7 @@ from contract.storage import open_root
 from inference import review
 from inference.keys import KeyRing
 from inference.labelling.queue import SECOND_OPINION
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

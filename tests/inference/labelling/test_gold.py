@@ -27,7 +27,7 @@ from inference.labelling.gold import GoldItems, mix
 from inference.labelling.queue import Queue
 from jobs import gold as jobs_gold
 from tests.inference.labelling.test_audit_loop import audit
-from tests.inference.pictures import picture as jpeg
+from tests.inference.made_pictures import picture as jpeg
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
 from tests.inference.serving import serving as real_service

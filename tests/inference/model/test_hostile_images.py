@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
+from tests.inference.made_pictures import encode, picture, pixels
 from tests.inference.mutations import mutated
-from tests.inference.pictures import encode, picture, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 

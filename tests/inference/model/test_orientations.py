@@ -7,7 +7,7 @@ from contract.registry import Registry
 from contract.storage import open_root
 from inference.model.strip_metadata import strip_metadata
 from jobs.datasets import images, petastorm_writer
-from tests.inference.pictures import encode, pixels
+from tests.inference.made_pictures import encode, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 from training.assess import Side

@@ -13,8 +13,8 @@ from contract.errors import BadImage
 from inference.model import foreign_picture, preprocess
 from inference.model.strip_metadata import strip_metadata
 from tests.inference import bombs
+from tests.inference.made_pictures import encode, picture, pixels
 from tests.inference.mutations import mutated
-from tests.inference.pictures import encode, picture, pixels
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving
 

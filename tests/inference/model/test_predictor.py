@@ -11,7 +11,7 @@ from contract.documents.card import Card, Preprocess
 from contract.errors import BadImage, BadWeights, NotFinite, UsageError
 from inference.model import network
 from inference.model.predictor import Predictor
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import NETWORK, PREPROCESS, tiny_weights
 
 

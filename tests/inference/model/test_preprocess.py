@@ -10,7 +10,7 @@ from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model import preprocess
 from inference.model.preprocess import decode, inspect, normalise, to_tensor, to_uint8
-from tests.inference.pictures import encode, picture, pixels
+from tests.inference.made_pictures import encode, picture, pixels
 
 AS_IS = Preprocess(resize=None, crop=None)
 

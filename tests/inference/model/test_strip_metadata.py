@@ -8,7 +8,7 @@ from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model.preprocess import inspect, to_uint8
 from inference.model.strip_metadata import strip_metadata
-from tests.inference.pictures import encode, picture, pixels
+from tests.inference.made_pictures import encode, picture, pixels
 
 SECRET = b"SECRET-52.5200N"
 AS_IS = Preprocess(resize=None, crop=None)

@@ -11,7 +11,7 @@ from inference.model import preprocess, work
 from inference.model.strip_metadata import strip_metadata
 from jobs.datasets.images import look
 from tests.inference import bombs
-from tests.inference.pictures import encode, picture, pixels
+from tests.inference.made_pictures import encode, picture, pixels
 from training.feed.crop import decode_picture
 
 JPEG = picture(1)

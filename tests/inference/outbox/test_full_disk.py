@@ -17,7 +17,7 @@ from inference.outbox.outbox import COMMIT_BYTES, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 from tests.prerequisites import not_run

@@ -11,8 +11,8 @@ from contract.errors import UsageError
 from contract.layout import MARKER
 from contract.storage import open_root
 from inference.outbox.outbox import Outbox
+from tests.inference.made_pictures import picture
 from tests.inference.outbox.test_outbox import append, prediction
-from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 from tests.prerequisites import not_run

@@ -15,8 +15,8 @@ from contract.storage import open_root
 from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from tests.fakes.fault_proxy import KINDS, FaultProxy
+from tests.inference.made_pictures import picture
 from tests.inference.outbox.test_shipper import append
-from tests.inference.pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
 from tests.inference.test_serving_process import Callers

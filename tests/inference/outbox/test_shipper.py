@@ -12,7 +12,7 @@ from contract.storage import open_root
 from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper, write_parquet
 from inference.outbox.tables import Image
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from tests.inference.serving import table_rows
 
 LIMIT = 10 << 20

@@ -10,7 +10,7 @@ from contract.errors import ERROR, USAGE, BadImage, EmptyData, Mismatch
 from contract.storage import open_root
 from jobs import import_images
 from jobs.imports import pictures
-from tests.inference.pictures import encode, picture, pixels
+from tests.inference.made_pictures import encode, picture, pixels
 
 FORMATS = {"cat": ("png", "PNG"), "lion": ("JPG", "JPEG"), "dog": ("bmp", "BMP"), "wolf": ("tif", "TIFF")}
 

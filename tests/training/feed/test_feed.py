@@ -14,7 +14,7 @@ from contract.documents.manifest import DataFile
 from contract.errors import BadImage, Mismatch
 from contract.storage import open_root
 from inference.model.preprocess import normalise, to_uint8
-from tests.inference.pictures import picture
+from tests.inference.made_pictures import picture
 from training.feed import augment, plan
 from training.feed.crop import crop_picture
 from training.feed.feed import Feed
