@@ -34,7 +34,7 @@ EXTRAS = {
     "spark": SPARK,
     "emr": ["duckdb", "packaging", "pip", "wheel", "setuptools"],  # the driver counts little days itself, and makes packages
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
-    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client"],
+    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "demo": ["scikit-learn", "httpx"],

@@ -57,9 +57,10 @@ ACCESS = {
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
-                     "datasets/*/manifest.json"),
+                     "datasets/*/manifest.json", ITEMS),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     f"samples/{MODEL}/gold/judged/*", layout.api_key("session-secret"), ENDED), (ENDED,)),
+                     f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*",
+                     layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
                      ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),

@@ -37,6 +37,17 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
         assert client.post("/v1/labels", json=label).status_code == 201
         assert audit(client, "a")
         assert client.get("/review", params={"format": "json"}).json()["items"]
+        shown = client.get("/pictures", headers={"Accept": "text/html"}).text
+        csrf = client.get("/review", params={"format": "json"}).json()["csrf"]
+        assert "Pictures" in shown
+        until(lambda: any(storage.list(layout.items("m", day))), 60)  # by the child that joins labels
+        marked = {f"pick-{n}": f"{day}~{row['prediction_id']}" for n, row in enumerate(made)}
+
+        def is_picked():  # when the audit's answers are seen to be there
+            client.post("/pictures/review", data={"csrf": csrf, "model": "m"} | marked)
+            return any(storage.list(layout.picked_folder("m", day)))
+
+        until(is_picked, 60)
         for page in ("/models", "/reports", "/reports/m/20261120T000000Z-00000000/report.html"):
             assert client.get(page, headers={"Accept": "text/html"}).is_success, page
         client.headers.pop("Authorization")
