@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import uuid
 
 import hypothesis
@@ -40,6 +41,9 @@ def hide_the_developers_own():
 
 
 hide_the_developers_own()
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would everything that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # At the interpreter's end Spark's gateway would say, on a stream that pytest has closed, that it closes.
 logging.getLogger("py4j").setLevel(logging.WARNING)
 # On a busy machine the first example of a property takes as long as an import; that is no finding.
