@@ -46,9 +46,8 @@ def explain(error: ValidationError, origins: Mapping[str, str]) -> UsageError:
 
 def show_input(key: str, value: object) -> str:
     """Writes a value that was refused, unless it may be an address that is a secret, put where a reference belongs."""
-    if key.partition(".")[0] == "notify" or "://" in str(value):
-        return "another value (not shown: it may be a secret)"
-    return shorten(value)
+    shown = shorten(value)  # first: written out whole, a value of a few lines can be larger than memory
+    return "another value (not shown: it may be a secret)" if key.partition(".")[0] == "notify" or "://" in shown else shown
 
 
 def _describe(found: Any) -> tuple[str, str]:
