@@ -3,7 +3,7 @@
     made = promote(registry, "3", by="ana", reason="better on the new camera", expected="2", ask=say_nothing)
 
 `trueup model` and the pages call these, so their records are the same. `further` is what else a record says, such as who
-asked for what another one approved (contract/deciding/requests.py).
+asked for what another one approved (contract/deciding/proposals.py).
 """
 
 from collections.abc import Mapping
