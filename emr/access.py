@@ -38,9 +38,9 @@ class Access:
 NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
-EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
-                  HISTORY, LIVE, "datasets/*/manifest.json")
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
+EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
+                  HISTORY, LIVE, "datasets/*/manifest.json", ITEMS)  # items: the report's examples
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")

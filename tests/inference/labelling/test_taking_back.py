@@ -103,7 +103,7 @@ def test_whoever_changes_wrong_to_right_is_not_asked_for_the_class(storage):
 def test_a_held_batch_is_found_from_the_bucket_alone(storage, later):
     queue(storage).hand_out(ADA, 2)
     other = open_root(storage.root)
-    assert list(list_held(other, [MODEL, "another"], ADA)) == [(MODEL, DAY, "audit")]
+    assert list(list_held(other, [MODEL, "another"], ADA)) == [(MODEL, DAY, "audit", "live")]
     assert list(list_held(other, [MODEL], BOB)) == []
     later(HOLD_MINUTES + 1)
     assert list(list_held(other, [MODEL], ADA)) == []
