@@ -50,9 +50,9 @@ class Choice:
 
 async def choose(site: Site, request: Request, kind: str) -> Choice:
     """Chooses the model, day and predictions of the query; what it does not name is that of the newest where something waits."""
-    query = request.query_params
-    model = query.get("model") or site.service.default_model
-    return await run_in_thread(_choose, site, model, query.get("day"), kind, query.get("of"))
+    model = request.query_params.get("model") or site.service.default_model
+    day, of = request.query_params.get("day"), request.query_params.get("of")
+    return await run_in_thread(_choose, site, model, day, kind, of)
 
 
 def _choose(site: Site, model: str, day: str | None, kind: str, of: str | None) -> Choice:

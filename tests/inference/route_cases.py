@@ -14,6 +14,7 @@ from typing import NamedTuple
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
+from contract.texts.pictures_link import FILTERS
 from inference.api import ONE_LABEL
 
 SOURCE = Path(__file__).parents[2] / "inference"
@@ -67,7 +68,8 @@ def find_names(pattern: str, folder: str = ".", ending: str = "*.py") -> list[by
     return sorted({name.encode() for name in re.findall(pattern, texts)})
 
 
-QUERIES = sorted({*find_names(r'query_params(?:\.get\(|\[)"(\w+)"'), *find_names(r'"(\w+)" in request\.query_params')})
+QUERIES = sorted({*find_names(r'query_params(?:\.get\(|\[)"(\w+)"'), *find_names(r'"(\w+)" in request\.query_params'),
+                  *(name.encode() for name in FILTERS), b"attribute.camera", b"sort", b"after", b"similar"})
 FIELDS = sorted({*find_names(r'name="(\w+)"', "pages/templates", "*.html"), *find_names(r'(?:form|fields)\.get\("(\w+)"')})
 HEADER_NAMES = sorted({*find_names(r'headers(?:\.get\(|\[)"([\w-]+)"'), *find_names(r'_header\(request, "([\w-]+)"\)'),
                        b"x-prediction-id", b"cookie", b"authorization", b"content-type", b"content-length", b"accept", b"range",

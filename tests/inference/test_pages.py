@@ -208,7 +208,7 @@ def test_people_come_to_the_page_that_their_key_may_open(service):
     with browser(service, ring) as client:
         page = client.post("/login", data={"key": ring.add("bo", ["read"])})
     assert page.url.path == "/overview"
-    assert re.findall(r'<a href="(/\w*)"(?: aria|>\w)', page.text) == ["/overview", "/models", "/reports"]
+    assert re.findall(r'<a href="(/\w*)"(?: aria|>\w)', page.text) == ["/overview", "/pictures", "/models", "/reports"]
 
 
 def test_login_opens_a_session_and_logout_ends_it(service):

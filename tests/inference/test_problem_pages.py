@@ -64,7 +64,7 @@ def is_page(answer, status):
 
 @pytest.mark.parametrize(("path", "status", "says"), [
     ("/nope", 404, "There is nothing here"), ("/reports/digits", 404, "There is nothing here"),
-    (REPORT, 404, "trueup report 20261101T000000Z-00000000 --model"), ("/images/xyz", 404, "64 hex digits"),
+    (REPORT, 404, "Those that there are stand at /reports"), ("/images/xyz", 404, "64 hex digits"),
     ("/images/" + "a" * 64, 404, "no such image"),
     ("/static/nothing.css", 404, "There is nothing here"), ("/login?labeler=%00", 422, "is not right"),
     ("/audit?day=2026-02-30", 422, "is not right"), ("/review?day=x", 422, "is not right")])
@@ -94,6 +94,8 @@ def test_every_page_for_which_the_role_is_missing_says_so_under_the_menu_of_its_
         if page.status == 403:
             assert is_page(page, 403) and "needs the role" in page.text and "Log in with another key" in page.text, path
             assert "Log out" in page.text and 'href="/models"' not in page.text, path
+        elif path == "/overview":  # whoever comes to the start lands on what the key may open
+            assert page.status == 303 and page.headers["location"] == ["/"]
         else:  # what everybody may see, and what the role predict may
             assert path in ("/", "/login", "/docs") and page.status == 200, path
 

@@ -70,7 +70,7 @@ COMMANDS = [
     ("review sample --day {day} --kind review --strategy uncertain-first --items 20", DONE, ""),
     ("lineage {id}", DONE, "label '[ab]' by ana"), ("lineage --version 1", DONE, ""),
     ("forget {id}", ERROR, "the picture of prediction '{id}' was not stored"),
-    ("import labels {file}", DONE, "1 labels"),
+    ("import labels {file}", DONE, "1 label in"),
 ]
 
 

@@ -254,7 +254,7 @@ def test_the_command_says_what_it_does_and_what_it_would(tmp_root, capsys):
     document = json.loads(say("--day", DAY, "--json"))
     assert [(d["table"], d["shown"], d["removed"]) for d in document["done"]] == [("predictions", 2, 8), ("labels", 2, 8)]
     say("--day", DAY)
-    assert say("--day", DAY) == "Nothing to put together on 1 days.\n"
+    assert say("--day", DAY) == "Nothing to put together on 1 day.\n"
     assert say("--before", DAY) == "Nothing to put together on 0 days.\n"
     open_storage(tmp_root).put(layout.compactions("labels", DAY).format(9), b"{")
     assert "_compacted/00000009.json" in say("--day", DAY, code=1)
