@@ -120,7 +120,7 @@ def test_a_wave_that_nobody_will_take_is_stopped(spark, tmp_path, monkeypatch):
 
     ended = tmp_path / "ended"
 
-    def count_serialized(at, day, question):
+    def count_serialized(at, day, question, work):
         if day == "bad":
             return tasks.serialize(Mismatch("changed"))
         time.sleep(30)
@@ -130,7 +130,7 @@ def test_a_wave_that_nobody_will_take_is_stopped(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "AT_ONCE", 1)
     context = spark.sparkContext
     wave = ["bad"] * context.defaultParallelism
-    counts = tasks._count_in_waves(context, None, [*wave, "slow"], None)
+    counts = tasks._count_in_waves(context, None, [*wave, "slow"], None, tasks.COUNTS)
     with pytest.raises(Mismatch, match="changed"):
         next(counts)
     assert not ended.exists() and not context.statusTracker().getActiveJobsIds()

@@ -196,4 +196,4 @@ def test_bytes_that_are_no_text_are_refused_after_a_shuffle_too():
     bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff" * 36]).buffers())
     batch = pa.record_batch([bad, pa.array(["labels"])], ["prediction_id", tasks.TABLE])
     with pytest.raises(pa.ArrowInvalid, match="(?i)utf8"):
-        list(tasks._count_batches(iter([batch]), DAY, awkward.QUESTION))
+        list(tasks._count_batches(iter([batch]), DAY, awkward.QUESTION, tasks.COUNTS))

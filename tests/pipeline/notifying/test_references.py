@@ -19,7 +19,7 @@ HOOK = "https://hooks.slack.example/services/T0/B0/7Kq2secretpath"
     {"name": "a", "kind": "slack", "url": "env:A", "address": HOOK}, {"name": HOOK, "kind": "slack", "url": "env:A"},
     {"name": "a", "url": "env:7Kq2secretpath-"}, HOOK, {"name": "a", "url": "env:A", "events": [HOOK]}])
 def test_a_value_in_place_of_a_reference_is_refused_and_not_shown(setting):
-    with pytest.raises(UsageError, match="setting 'notify.targets.*not shown") as refused:
+    with pytest.raises(UsageError, match=r"setting 'notify\.targets") as refused:
         load(env={}, overrides=[f"notify.targets={json.dumps([setting])}"])
     assert "secretpath" not in str(refused.value) and refused.value.__cause__ is None
 
@@ -27,7 +27,7 @@ def test_a_value_in_place_of_a_reference_is_refused_and_not_shown(setting):
 @pytest.mark.parametrize("overrides", [[f"notify={HOOK}"], [f"notfiy={HOOK}"], [f"notify.url={HOOK}"],
                                        [f"notify={HOOK}", "notify.days=3"], [f"notfiy={HOOK}", "notfiy.days=3"]])
 def test_nor_is_it_by_a_setting_that_there_is_not(overrides):
-    with pytest.raises(UsageError, match="not shown: it may be a secret") as refused:
+    with pytest.raises(UsageError, match="setting 'not(ify|fiy)") as refused:
         load(env={}, overrides=overrides)
     assert "secretpath" not in str(refused.value)
 
