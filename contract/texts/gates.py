@@ -33,7 +33,8 @@ def say_test(gate: Mapping[str, Any]) -> str:
     p, level, most = (gate.get(name) for name in ("p", "level", "level_high"))
     if p is None or level is None:
         return ""
-    limit = "" if most is None else f", which is an accuracy of at most {write_percent(most, 1)}"
+    reach = "" if most is None else write_percent(most, 1)
+    limit = f": that is, when the interval of that level, which now reaches up to {reach}, lies below the bound" if reach else ""
     return (f"Test: were it as good as its bound and no better, a result as bad as this would come with a probability of "
             f"{write_chance(p)}; it fails at {write_chance(level)} or less{limit}.")
 

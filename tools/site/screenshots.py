@@ -49,7 +49,7 @@ SHOTS = (
     Shot("report", "{report}", height=1000),
     Shot("pictures", "/pictures?model=digits&verdict=wrong"),
     Shot("review", "/review"),
-    Shot("audit-phone", "/audit", 390, 844, dark=True),
+    Shot("review-phone", "/review", 390, 844, dark=True),
     Shot("models", "/models"),
     Shot("reports", "/reports"),
 )
@@ -62,11 +62,13 @@ def serve_copy(root: Path, model: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         copy, ready, log = Path(folder, "root"), Path(folder, "ready.json"), Path(folder, "log")
         shutil.copytree(root, copy)
+        environ = os.environ | {"PYTHONPATH": str(ROOT)}
+        items = [sys.executable, "-m", "jobs.labelled.items", "--root", str(copy), "--model", model]
+        subprocess.run(items, check=True, env=environ, stdout=subprocess.DEVNULL)  # else the page of pictures would make them
         command = [sys.executable, "-m", "inference.serve", "--root", str(copy), "--model", model, "--port", "0", "--no-auth",
                    "--ready-file", str(ready), "--outbox", str(Path(folder, "outbox"))]
         with open(log, "wb") as stream:
-            process = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=folder,
-                                       env=os.environ | {"PYTHONPATH": str(ROOT)})
+            process = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=folder, env=environ)
         try:
             while not ready.exists():
                 if process.poll() is not None:

@@ -23,7 +23,8 @@ def test_a_probability_is_written_in_percent(p, said):
 def test_a_gates_test_is_a_sentence():
     gate = {"gate": "accuracy", "p": 1.0, "level": 0.00014, "level_high": 0.853}
     assert say_test(gate) == ("Test: were it as good as its bound and no better, a result as bad as this would come with a "
-                              "probability of over 99.9%; it fails at 0.014% or less, which is an accuracy of at most 85.3%.")
+                              "probability of over 99.9%; it fails at 0.014% or less: that is, when the interval of that level, "
+                              "which now reaches up to 85.3%, lies below the bound.")
     assert say_test({"gate": "freshness"}) == ""
 
 
