@@ -36,7 +36,7 @@ lint: setup  ## ruff over the whole tree, mypy over what ships
 
 docs: setup  ## the documentation as a site, in site/; without network
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
-	@echo "docs: open site/index.html"
+	@echo "docs: open site/index.html; to search, too: python3 -m http.server -d site"
 
 screenshots: setup  ## the documentation's pictures, of demo-root/ in Chromium
 	@$(PY) -m tools.site.screenshots
