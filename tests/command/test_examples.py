@@ -12,11 +12,12 @@ from command.lazy_group import LazyGroup
 from pipeline import cli
 
 ROOT = LazyGroup("trueup", cli.find_verbs)
+HELP = ["-h", "--help"]
 
 
 def find(words):
     """The context of the command that these words name, and the words behind it."""
-    ctx = click.Context(ROOT, info_name="trueup")
+    ctx = click.Context(ROOT, info_name="trueup", help_option_names=HELP)  # those below inherit it; click keeps it for good
     words = list(words)
     while isinstance(ctx.command, click.Group) and words:
         name, command, _ = ctx.command.resolve_command(ctx, words)

@@ -40,7 +40,8 @@ def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Comman
 
 
 def _help(path: str, command: click.Command) -> str:
-    with click.Context(command, info_name=path, terminal_width=100, max_content_width=100) as context:
+    with click.Context(command, info_name=path, terminal_width=100, max_content_width=100,
+                       help_option_names=["-h", "--help"]) as context:
         return command.get_help(context)
 
 
