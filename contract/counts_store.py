@@ -16,6 +16,7 @@ from contract import jsonio, layout
 from contract.counts import ROWS, RULES, TABLES, VALUES_OF, DayCounts, empty_tables
 from contract.documents.document import Document
 from contract.documents.evaluation import Evaluation
+from contract.documents.known_times import KnownTimes
 from contract.errors import Mismatch, NotFound
 from contract.stores.store import Storage, create_if_absent
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"(-?[0-9]{1,18})\.json")
 
 
-class CountsDocument(Document):
+class CountsDocument(KnownTimes, Document):
     """What was counted, from which files, and where the tables are. Times are microseconds since 1970 UTC."""
 
     schema_: Literal["1"] = Field("1", alias="schema")
@@ -46,15 +47,6 @@ class CountsDocument(Document):
     def folder(self) -> str:
         """The key of the folder that holds document and tables."""
         return layout.counts(self.model, self.day, self.inputs)
-
-    @property
-    def name(self) -> str:
-        """`<inputs>/<known_through>`, by which an evaluation names the counts it used."""
-        return f"{self.inputs}/{self.known_through}"
-
-    def is_good_at(self, as_of: int) -> bool:
-        """Whether nothing became known between what was counted and `as_of`."""
-        return self.known_through <= as_of and (self.next_future is None or as_of < self.next_future)
 
     @classmethod
     def of(cls, counts: DayCounts, **made_from: Any) -> Self:

@@ -6,7 +6,7 @@ added later: it is always written, and read as its default from older documents.
 
 import re
 from functools import cache
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from Python 3.12 on only
@@ -216,24 +216,32 @@ class Evaluation(TypedDict):
     delays: Delays
 
 
+T = TypeVar("T")
+
+
 @cache
 def _adapter() -> TypeAdapter[Evaluation]:
     return TypeAdapter(Evaluation)
 
 
-def may_hold_odd_number(data: bytes) -> bool:
+def _may_hold_odd_number(data: bytes) -> bool:
     """Whether NaN, an infinity or a number that is too large may stand in JSON: pydantic's reader takes them all."""
     return b"NaN" in data or b"Infinity" in data or any(pattern.search(data) for pattern in LARGE)
 
 
 def parse(data: bytes, where: str) -> Evaluation:
     """The evaluation in JSON, without fields that it does not know; DamagedDocument names `where` and the first wrong field."""
+    return parse_as(_adapter(), data, where)
+
+
+def parse_as(adapter: TypeAdapter[T], data: bytes, where: str) -> T:
+    """What an adapter takes of an evaluation in JSON; DamagedDocument as `parse`."""
     try:
-        found = _adapter().validate_json(data)
-        if may_hold_odd_number(data):
+        found = adapter.validate_json(data)
+        if _may_hold_odd_number(data):
             jsonio.loads(data)
     except ValidationError as error:
         raise mismatch(where, "Evaluation", error) from error
     except ValueError as error:
-        raise DamagedDocument(f"{where}: expected a Evaluation document; {error}.") from None
+        raise DamagedDocument(f"{where}: expected an Evaluation document; {error}.") from None
     return found

@@ -7,14 +7,11 @@ the figures themselves reads the whole (contract/documents/evaluation.py).
 from functools import cache
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from Python 3.12 on only
 
-from contract import jsonio
-from contract.documents.document import mismatch
-from contract.documents.evaluation import TrendPoint, Window, may_hold_odd_number
+from contract.documents.evaluation import TrendPoint, Window, parse_as
 from contract.documents.version_figures import Count, Estimate, Reasoned
-from contract.errors import DamagedDocument
 
 
 class VersionSummary(TypedDict):
@@ -46,12 +43,4 @@ def _adapter() -> TypeAdapter[Summary]:
 
 def parse(data: bytes, where: str) -> Summary:
     """The summary of the evaluation in JSON; DamagedDocument names `where` and the first wrong field."""
-    try:
-        found = _adapter().validate_json(data)
-        if may_hold_odd_number(data):
-            jsonio.loads(data)
-    except ValidationError as error:
-        raise mismatch(where, "Evaluation", error) from error
-    except ValueError as error:
-        raise DamagedDocument(f"{where}: expected a Evaluation document; {error}.") from None
-    return found
+    return parse_as(_adapter(), data, where)

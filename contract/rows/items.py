@@ -20,6 +20,7 @@ from pydantic import Field as DocumentField
 from contract import layout
 from contract.counts import RULES
 from contract.documents.document import Document
+from contract.documents.known_times import KnownTimes
 from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
 from contract.records import SCHEMA, SCHEMA_KEY, Field, TableSchema
 from contract.rows.listing import DayListing
@@ -71,7 +72,7 @@ class DayItems:
     next_future: int | None = None
 
 
-class ItemsDocument(Document):
+class ItemsDocument(KnownTimes, Document):
     """Which items there are, from which files, and where. Times are microseconds since 1970 UTC."""
 
     schema_: Literal["1"] = DocumentField("1", alias="schema")
@@ -91,15 +92,6 @@ class ItemsDocument(Document):
     def folder(self) -> str:
         """The key of the folder that holds document and table."""
         return layout.items(self.model, self.day, self.inputs)
-
-    @property
-    def name(self) -> str:
-        """`<inputs>/<known_through>`, by which an evaluation names the counts of the same rows."""
-        return f"{self.inputs}/{self.known_through}"
-
-    def is_good_at(self, as_of: int) -> bool:
-        """Whether nothing became known between what was made and `as_of`."""
-        return self.known_through <= as_of and (self.next_future is None or as_of < self.next_future)
 
     def is_fresh(self, listing: DayListing, as_of: int) -> bool:
         """Whether they are all items of the day's files as `list_day` shows them, by today's rules and at that moment."""
