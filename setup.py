@@ -41,7 +41,8 @@ EXTRAS = {
     "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],
     "docs": ["mkdocs-material", "pymdown-extensions"],
     "test": [
-        *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "crowd-kit", "ruff", "mypy", "types-pyyaml"],
+        *["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "krippendorff", "crowd-kit"],
+        *["ruff", "mypy", "types-pyyaml"],
         *["cfn-lint", "jsonata-python", "schemathesis", "promql-parser"],
         *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
         "scikit-learn",
