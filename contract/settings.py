@@ -34,6 +34,8 @@ class EvaluateSettings(Section):
 
     roles: dict[str, str] = Field({}, description="another word for a role -> live, shadow, canary, batch or replay, "
                                   "e.g. {production: live}")
+    evidence: list[str] = Field([], description="sections that need the labelled rows and are worked out beside the figures "
+                                "(`evaluate --evidence`)")
 
     @model_validator(mode="after")
     def _roles_are_known(self) -> Self:

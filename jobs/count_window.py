@@ -66,6 +66,10 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
     tell(document["doubts"])
+    if request.evidence:
+        from jobs.evidence.collect import Material, collect
+
+        document["evidence"] = collect(request.evidence, Material(storage, request, document, counted.window))
     return document, write(storage, document, counted.window)
 
 

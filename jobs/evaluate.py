@@ -48,6 +48,8 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
               "alone means its end). [default: now]")
 @click.option("--full", is_flag=True, help="Count every day again.")
 @click.option("--items", "with_items", is_flag=True, help="Write the labelled rows behind the counts, too (trueup items).")
+@click.option("--evidence", multiple=True, metavar="NAME", help="Work out a section that needs the labelled rows, too; "
+              "repeatable. [setting: evaluate.evidence]")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
@@ -58,14 +60,14 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--id-per-version", "per_version", is_flag=True, help="With --predictions: versions share ids, labels are of each.")
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
-            runner: str | None, as_of: str | None, full: bool, with_items: bool, spark_conf: tuple[str, ...], role: str,
-            slices: tuple[str, ...], quarantine: bool, no_report: bool, predictions_file: str | None, labels_file: str | None,
-            per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
+            runner: str | None, as_of: str | None, full: bool, with_items: bool, evidence: tuple[str, ...],
+            spark_conf: tuple[str, ...], role: str, slices: tuple[str, ...], quarantine: bool, no_report: bool,
+            predictions_file: str | None, labels_file: str | None, per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json and its report."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
-    settings = with_options(settings, model=model, evaluate__engine=engine)
+    settings = with_options(settings, model=model, evaluate__engine=engine, evaluate__evidence=list(evidence) or None)
     if with_items and (predictions_file or labels_file):
         raise UsageError("--items writes into a root: expected none of --predictions and --labels beside it.")
     if predictions_file or labels_file:

@@ -27,7 +27,8 @@ def as_text(document: Evaluation, where: str) -> str:
     left_out = [escape(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
     gone = document.get("expired") or []
     expired = [f"expired: the rows of {len(gone)} of these days, whose counts were kept: {', '.join(gone)}"] if gone else []
-    return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, *expired, where])
+    evidence = [escape(f"{name}: {section['sentence']}") for name, section in (document.get("evidence") or {}).items()]
+    return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, *expired, *evidence, where])
 
 
 def _explain_nothing(document: Evaluation) -> str:

@@ -13,6 +13,7 @@ from contract.records import PREDICTION
 from contract.settings import Settings, is_submitted
 from jobs.engines import day_files
 from jobs.engines.question import Question, Slice, convert_settings, parse_role
+from jobs.evidence.sections import check_names
 from metrics.version import Rules
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
@@ -28,7 +29,7 @@ class Request:
 
     `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
-    without files that cannot be read.
+    without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS.
     """
 
     question: Question
@@ -40,6 +41,7 @@ class Request:
     quarantine: bool = False
     days: int = day_files.DEFAULT_DAYS
     rules: Rules = Rules()
+    evidence: tuple[str, ...] = ()
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
@@ -65,7 +67,8 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
         options = _spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
-    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules)
+    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
+                   evidence=check_names(chosen.evidence))
 
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from 
 from contract import jsonio
 from contract.counts import RULES, Origin
 from contract.documents.document import mismatch
+from contract.documents.evidence import Evidence
 from contract.documents.version_figures import Count, Estimate, Figure, Reasoned, Version, Weighted
 from contract.errors import DamagedDocument
 
@@ -214,6 +215,7 @@ class Evaluation(TypedDict):
     labelers: list[Labeler]
     alpha: Alpha
     delays: Delays
+    evidence: NotRequired[Evidence]  # only what was asked for
 
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ from contract.texts import figures as figure_text
 from contract.texts.gates import say_test, write_gate
 from contract.texts.pictures_link import link_to_pictures
 from contract.texts.words import name_top_k
+from jobs.evidence.sections import SECTIONS
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
 from metrics.figure import ratio
@@ -76,6 +77,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
+        "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},
         "pictures": partial(_find_pictures, evaluation["model"], evaluation["window"]),
     }
 

@@ -1,0 +1,55 @@
+"""Works out the sections of evidence that an evaluation asks for (`evaluate --evidence NAME`, `evaluate.evidence`).
+
+A section is a function (Material) -> its TypedDict of contract/documents/evidence.py, which has a `sentence`. It is imported
+when it is asked for, so an evaluation without evidence pays for none of it. The report shows it by the template
+jobs/reports/templates/evidence/<name>.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from contract.documents.evaluation import Evaluation
+from contract.documents.evidence import Evidence
+from contract.stores.store import Storage
+from jobs.evaluation_request import Request
+from jobs.evidence.sections import SECTIONS
+from metrics.window import WindowCounts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass
+class Material:
+    """What a section is made of: the evaluation as it stands without evidence, the counts that it rests on, and the root.
+
+    `request` has the window, the moment and the engine; `items` are read, and made where there are none, at the first use.
+    """
+
+    storage: Storage
+    request: Request
+    document: Evaluation
+    counts: WindowCounts
+
+    @cached_property
+    def items(self) -> dict[str, pa.Table]:
+        """Day -> its items (contract.rows.items.make_schema), for the days of the window whose rows are still there."""
+        from contract.rows.items import list_erased, read_items
+        from jobs.labelled.make import list_window
+
+        listed, erased = list_window(self.storage, self.request), list_erased(self.storage)
+        return {day: read_items(self.storage, found, erased=erased) for day, found in sorted(listed.documents.items())}
+
+
+def collect(names: Sequence[str], material: Material) -> Evidence:
+    """Makes the sections of these names, in the order of SECTIONS."""
+    made: dict[str, Any] = {}
+    for name in (name for name in SECTIONS if name in names):
+        make: Callable[[Material], Any] = import_module(SECTIONS[name].module).make
+        made[name] = make(material)
+    return cast(Evidence, made)

@@ -1,0 +1,26 @@
+"""Which sections of evidence there are: their names, what a report calls them, and where they are made."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from command.names import suggest
+from contract.errors import UsageError
+
+
+class Section(NamedTuple):
+    """`title` heads it in a report; `module` has `make(material)`, which jobs/evidence/collect.py calls."""
+
+    title: str
+    module: str
+
+
+SECTIONS: dict[str, Section] = {}
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of sections, each once; UsageError for one that there is not."""
+    for name in names:
+        if name not in SECTIONS:
+            known = ", ".join(SECTIONS) or "none"
+            raise UsageError(f"evidence {name!r}: expected one of {known}.{suggest(name, SECTIONS)}")
+    return tuple(dict.fromkeys(names))
