@@ -136,6 +136,11 @@ review sample
     trueup review sample --model digits --day 2026-11-20 --kind audit --p 0.1
     # the 200 that the model was least sure of
     trueup review sample --model digits --kind review --items 200 --strategy uncertain-first
+review plan
+    # the 200 answers of yesterday that decide most of what the gate cannot tell
+    trueup review plan --model digits --budget 200
+    # what would be asked about one class, and what that would gain
+    trueup review plan --model digits --budget 200 --towards class:7 --dry-run
 review accepted
     # people's labels, and the answers above the thresholds, to train on
     trueup review accepted --model vendor --evaluation 20261119T000000Z-4bda0d7c --out labels.csv --folder accepted

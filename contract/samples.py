@@ -4,9 +4,10 @@ The rule: with salt s, a prediction is asked iff u64(sha256(s + prediction_id)) 
 bytes of the digest of the UTF-8 text as a big-endian whole number, and p is that of the prediction's cell (predicted
 label, confidence bin). So every replica draws the same, a repeat draws nothing new, and 1/p weighs the answer.
 
-Audits need no more than one p. A review strategy spreads a number of items over the cells: p = clip(t * appeal, floor,
-1) with t such that the expected number is as wanted. The floor keeps every cell in sight: without it a cell would have
-p = 0, no weight could stand for it, and the weighted accuracy would leave it out.
+An audit needs no more than one p, but for a planned one (`neyman`), which asks most where labels decide the question of a
+gate (metrics/planning). It and the strategies of a review spread a number of items over the cells: p = clip(t * appeal,
+floor, 1) with t such that the expected number is as wanted. The floor keeps every cell in sight: without it a cell would
+have p = 0, no weight could stand for it, and the weighted accuracy would leave it out.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from contract.stores.store import Storage, create_if_absent
 Kind = Literal["audit", "review"]
 KINDS: tuple[str, ...] = ("audit", "review")
 REST, BELOW_THRESHOLDS = "-rest", "below-thresholds"
+PLANNED = "neyman"  # the strategy of an audit whose appeal was planned (`Design.appeal`)
 FLOOR_SHARE = 0.2  # of the mean p: the weights of a sample then differ by a factor of 5 below the mean
 
 
@@ -42,6 +44,14 @@ class CellP(Document):
     predicted: str
     bin: int | None
     p: float = Field(ge=SMALLEST_P, le=1)
+
+
+class Question(Document):
+    """What a planned audit is to decide: a gate, of a class or slice value (`label`) or of all, by which estimate."""
+
+    gate: str
+    label: str | None = None
+    estimate: Literal["hajek", "combined"] = "hajek"
 
 
 class Sample(Document):
@@ -62,6 +72,7 @@ class Sample(Document):
     role: str = "live"  # of the predictions that it is drawn from
     below: dict[str, float | None] | None = None  # predicted label -> threshold: only what lies below is asked (`draw_rest`)
     evaluation: str | None = None  # that the thresholds are of
+    toward: Question | None = None  # of a planned audit: the gate that it is to decide
 
     @property
     def population(self) -> str:
@@ -169,6 +180,8 @@ class Design:
     judges: int = 1
     second_share: float = 0.0
     role: str = "live"
+    appeal: Mapping[Cell, float] | None = None  # of the planned strategy: what the probabilities are in proportion to
+    toward: Question | None = None
 
 
 def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, int] | None = None) -> Sample:
@@ -177,12 +190,13 @@ def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, i
     UsageError says which option is missing or does not fit.
     """
     strategy, p, items = design.strategy, design.p, design.items
-    if kind not in KINDS or strategy not in STRATEGIES:
+    planned = strategy == PLANNED and design.appeal is not None
+    if kind not in KINDS or not (planned or strategy in STRATEGIES):
         raise UsageError(f"expected a kind among {', '.join(KINDS)} and a strategy among {', '.join(STRATEGIES)}, "
                          f"got {kind!r} and {strategy!r}.")
-    if kind == "audit" and strategy != "random-audit":
+    if kind == "audit" and not (planned or strategy == "random-audit"):
         raise UsageError(f"an audit asks about every prediction alike: expected the strategy random-audit, got "
-                         f"{strategy!r}. Use --kind review for the others.")
+                         f"{strategy!r}. Use --kind review for the others, or plan one: trueup review plan.")
     if (p is None) == (items is None):
         raise UsageError("expected one of a probability (--p 0.1) and a number of items (--items 200).")
     total = sum((cells or {}).values())
@@ -194,11 +208,12 @@ def draw(model: str, day: str, kind: str, design: Design, cells: Mapping[Cell, i
         table, least = {}, mean
     else:
         least = _in_range(design.floor if design.floor is not None else mean * FLOOR_SHARE)
-        table = spread(cells or {}, STRATEGIES[strategy](cells or {}), mean * total, least)
+        appeal = design.appeal if design.appeal is not None and planned else STRATEGIES[strategy](cells or {})
+        table = spread(cells or {}, appeal, mean * total, least)
     return Sample(model=model, day=clock.parse_day(day), kind=kind, strategy=strategy, salt=design.salt,
                   created_at=clock.iso(clock.now()), floor=least, default=mean, judges=design.judges,
-                  second_share=design.second_share, role=design.role, p=[CellP(predicted=c.predicted, bin=c.bin, p=v)
-                                                for c, v in sorted(table.items(), key=_order)])
+                  second_share=design.second_share, role=design.role, toward=design.toward,
+                  p=[CellP(predicted=c.predicted, bin=c.bin, p=v) for c, v in sorted(table.items(), key=_order)])
 
 
 def draw_rest(model: str, day: str, design: Design, below: Mapping[str, float | None], evaluation: str) -> Sample:

@@ -23,6 +23,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from inference.labelling.choose_days import WORDS, add_up, choose_window, count_window, find_role, require_labelable
+from inference.planning.command import command as plan_command
 
 
 @click.group("review", cls=Group)
@@ -141,6 +142,7 @@ def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tupl
 
 
 group.add_command(sample_command)
+group.add_command(plan_command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

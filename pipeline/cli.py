@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "import labels": Verb("jobs.import_table", "labels from CSV, JSON lines or Parquet", "labels_command"),
         "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", "predictions_command"),
         "review sample": Verb("inference.review", "draw the sample that people are asked about", "sample_command"),
+        "review plan": Verb("inference.planning.command", "draw the audit that decides a gate with few labels"),
         "review accepted": Verb("jobs.accepting.command", "labels of people, and the answers of a model that its report accepts"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
         "items": Verb("jobs.labelled.items", "the labelled predictions of each day, with all votes, as a table"),

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "command": ("contract",),
     "jvm": ("contract",),
     "emr": ("command", "contract", "jvm"),
-    "inference": ("command", "contract", "jobs.reports"),
+    "inference": ("command", "contract", "jobs.reports", "metrics.planning"),
     "jobs": ("command", "contract", "inference.model", "jvm", "metrics"),
     "notebooks": ("contract", "metrics"),
     "pipeline": ("command", "contract", "emr", "jobs.reports", "jvm", "metrics"),
