@@ -30,6 +30,7 @@ from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
+from pipeline.gates.labels_needed import is_plannable
 from pipeline.gates.tally import tally_of
 from pipeline.notifying.owed import sending_afterwards
 
@@ -133,6 +134,8 @@ def _write_wishes(decision: dict[str, Any]) -> list[str]:
              (row["labels"], row["items"]))) for row in wanted["rows"][:MOST_WISHES]]
     ask = wanted["ask"]
     how = [f"Ask for them: trueup review sample --wishes {decision['evaluation']}"] if ask else []
+    how += [f"What fewer labels would tell, asked where they decide: trueup review plan --model {decision['model']} --budget 200 "
+            f"--dry-run"] if is_plannable(wanted) else []
     return ["", align(("would decide", "class", "more labels", "predictions to ask"), rows), *how]
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from contract import samples
 from contract.errors import NotFound, TrueupError, pass_over
 from contract.evaluations import find_newest_readable, read_evaluation
+from contract.texts.asked import explain_asking
 from contract.texts.figures import write_figure
 from inference.auth import Caller, require
 from inference.labelling.documents import BatchHolder
@@ -57,7 +58,7 @@ def describe(site: Site, model: str, holder: BatchHolder) -> dict[str, Any]:
         left = len(mine[1].items) - len(queue.find_answers(mine[0])) if mine else 0
         if n := left + len(queue.list_waiting(holder)):
             waiting.append({"kind": kind, "day": day, "of": queue.sample.population, "n": n, "held": left,
-                            "until": mine[1].expires_at if mine else None})
+                            "why": explain_asking(queue.sample), "until": mine[1].expires_at if mine else None})
     days = [{"day": day, **{kind: told[day, kind] for kind in (*samples.KINDS, "untold")}}
             for day in sorted({day for day, _ in told}, reverse=True)]
     return {"days": days, "waiting": waiting, "agreement": _read_agreement(site, model, holder)}

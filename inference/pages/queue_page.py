@@ -15,6 +15,7 @@ from contract import clock
 from contract.errors import DamagedDocument, UsageError, shorten
 from contract.registry import models
 from contract.samples import REST
+from contract.texts.asked import explain_asking
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.answers import Said, order_classes, parse_said
@@ -46,6 +47,11 @@ class Choice:
     def beside(self) -> dict[str, str]:
         """What an address says of the sample beside model and day: nothing of live predictions."""
         return {} if self.of == "live" else {"of": self.of}
+
+    @property
+    def why(self) -> str:
+        """Why the pictures of the sample are asked about; empty without one."""
+        return explain_asking(self.queue.sample) if self.queue else ""
 
 
 async def choose(site: Site, request: Request, kind: str) -> Choice:
@@ -106,8 +112,8 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     answered = await run_in_thread(choice.queue.find_answers, given[0]) if given else {}
     n, batch = given or (None, None)
     classes = await list_classes(site, choice, n, holder)
-    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "batch": n,
-                         "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
+    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "asked_because": choice.why,
+                         "batch": n, "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)

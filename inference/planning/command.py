@@ -112,7 +112,7 @@ def describe(plan: Plan, actual: int | None) -> str:
     newest, days = plan.samples[-1], [sample.day for sample in plan.samples]
     drawn = "drawn nothing" if actual is None else f"drawn {write_count(actual, 'item')}"
     rows = [(row["predicted"], _name_bin(row["bin"]), f"{row['predictions']:,}", write_percent(row["p"], 1),
-             f"{row['expected']:.1f}", write_percent(row["assumed_right"])) for row in _list_cells(plan)[:SHOWN]]
+             f"{row['expected']:.1f}", write_percent(row["assumed_right"], 1)) for row in _list_cells(plan)[:SHOWN]]
     more = len(plan.cells) - SHOWN
     lines = [f"Planned audit of {newest.model} on {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}, toward "
              f"{plan.question.towards.text} (gate {plan.question.gate.replace('_', ' ')}; {plan.question.why}).",
@@ -135,8 +135,9 @@ def _describe_gain(plan: Plan) -> list[str]:
         share = plan.relative[kind]
         if share is None or (kind == "combined" and plan.question.towards.kind not in ("overall", "precision")):
             continue
-        gain = f"needs {write_percent(share)} of a random audit's labels" if share < ENOUGH_GAIN else "gains nothing over a random audit"
-        lines.append(f"With {BY[kind]}{' (what the gate uses)' if kind == plan.estimate else ''} it {gain}.")
+        gain = f"needs {write_percent(share)} of a random audit's labels"
+        gates = " (what the gate uses)" if kind == plan.estimate else ""
+        lines.append(f"With {BY[kind]}{gates} it {gain if share < ENOUGH_GAIN else 'gains nothing over a random audit'}.")
     return lines
 
 

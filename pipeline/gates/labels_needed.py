@@ -4,7 +4,8 @@ metrics/significance/power.py has the numbers: so many that a decision comes out
 
 The queue draws random audits, every prediction alike: anything else would bias the very figure that is in doubt. So a
 wish for labels of a rare class says both how many labels of it are missing and how many predictions have to be asked
-(`items`) until so many came by. `trueup review sample --wishes EVALUATION` draws that many.
+(`items`) until so many came by. `trueup review sample --wishes EVALUATION` draws that many. An audit that asks most where
+labels decide, with probabilities that are known, needs fewer for shares (PLANNABLE): `trueup review plan`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import UNDECIDED, UNEVEN
 
 MOST_ROWS = 200
+PLANNABLE = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial")
 ASK = {"kind": "audit", "strategy": "random-audit"}
 
 
@@ -108,6 +110,11 @@ def _for_audit(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int
 NEEDED: dict[str, Callable[[GatePolicy, Tally, Mapping[str, Any]], int | None]] = {
     "accuracy": _for_accuracy, "drop_from_baseline": _for_baseline, "drop_from_trivial": _for_trivial,
     "calibration": _for_calibration, "coverage": _for_coverage, "audit_labels": _for_audit}
+
+
+def is_plannable(found: Mapping[str, Any]) -> bool:
+    """Says whether a planned audit (`trueup review plan`) would answer one of the open questions."""
+    return any(row["gate"] in PLANNABLE for row in found["rows"])
 
 
 def sentence(found: Mapping[str, Any]) -> str:
