@@ -84,7 +84,7 @@ def test_a_budget_too_small_for_unequal_weights_is_asked_alike(made, capsys):
 
 def test_more_than_there_are_means_all(made, capsys):
     found = plan(made[0], capsys, "--dry-run", budget=5000)
-    assert found["expected"] == pytest.approx(3000) and {row["p"] for row in found["cells"]} == {1.0}
+    assert found["expected"] == pytest.approx(3000) and min(row["p"] for row in found["cells"]) == pytest.approx(1)
 
 
 def test_without_labels_the_confidence_decides(tmp_root, capsys):
