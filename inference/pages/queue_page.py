@@ -112,8 +112,8 @@ async def hand_out_json(site: Site, request: Request, caller: Caller, choice: Ch
     answered = await run_in_thread(choice.queue.find_answers, given[0]) if given else {}
     n, batch = given or (None, None)
     classes = await list_classes(site, choice, n, holder)
-    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "asked_because": choice.why,
-                         "batch": n, "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
+    return JSONResponse({"model": choice.model, "day": choice.day, **choice.beside, "asked_because": choice.why, "batch": n,
+                         "csrf": site.find_csrf_token(request), "classes": classes, "items": _list_items(batch, answered),
                          **({"predicted": batch.predicted, "naming": batch.naming}
                             if batch and batch.predicted is not None else {})},
                         headers=HEADERS)

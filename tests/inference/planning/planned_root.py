@@ -76,4 +76,5 @@ def make_root(root, n=3000, judged=True):
 
 
 def run_evaluate(root, *options):
-    assert evaluate.main(["--root", root, "--model", MODEL, "--set", "evaluate.slices={camera: attributes.camera}", *options]) == 0
+    slices = ("--set", "evaluate.slices={camera: attributes.camera}")
+    assert evaluate.main(["--root", root, "--model", MODEL, *slices, *options]) == 0

@@ -108,9 +108,9 @@ def test_what_is_drawn_comes_as_often_as_the_document_says():
     cells = dict.fromkeys(rates.cells, 100)
     rates = Rates(rates.cells, np.full(len(cells), 100.0), rates.right, 0, rates.mistaken)
     rows = [(f"{c.predicted}{c.bin}-{i}", c.predicted, c.bin) for c in cells for i in range(100)]
-    drawn: dict = dict.fromkeys(cells, 0)
+    drawn, appeal = dict.fromkeys(cells, 0), find_appeal(rates, moments)
     for salt in range(150):
-        sample = draw("m", "2026-11-20", "audit", Design(PLANNED, f"s{salt}", items=200, appeal=find_appeal(rates, moments)), cells)
+        sample = draw("m", "2026-11-20", "audit", Design(PLANNED, f"s{salt}", items=200, appeal=appeal), cells)
         for i, p in draw_rows(sample, rows):
             cell = Cell(*rows[i][1:])
             assert p == sample.table()[cell]
@@ -127,7 +127,8 @@ def test_the_floor_rises_until_the_gate_can_tell():
     cells = {Cell("a", 4): 300, Cell("a", 19): 30_000}
     mean = 150 / 30_300
     floors = [choose_floor(rates, appeal, 150, least) for least in (0, 60, 120, 150)]
-    assert floors[0] == pytest.approx(0.2 * mean) and all(a <= b for a, b in pairwise(floors)) and floors[3] == pytest.approx(mean)
+    assert floors[0] == pytest.approx(0.2 * mean) and floors[3] == pytest.approx(mean)
+    assert all(a <= b for a, b in pairwise(floors))
     assert expect_kish(rates, spread(cells, appeal, 150, floors[2])) == pytest.approx(120, rel=1e-3)
 
 
