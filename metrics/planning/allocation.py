@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from contract.samples import FLOOR_SHARE, Cell, spread
+from contract.samples import FLOOR_SHARE, Cell
 from metrics.planning.rates import Rates
 
 Estimate = Literal["hajek", "combined"]
@@ -105,11 +105,12 @@ def choose_floor(rates: Rates, appeal: Mapping[Cell, float], items: float, least
 
     Below that size the gate tells nothing (metrics.significance.share_of_origin). All alike where no floor helps.
     """
-    cells = dict(zip(rates.cells, rates.n.tolist(), strict=True))
     mean = min(1.0, items / float(rates.n.sum()))
+    wanted = np.array([appeal[cell] for cell in rates.cells])
 
     def reaches(share: float) -> bool:
-        return expect_kish(rates, spread(cells, appeal, items, share * mean)) >= least_kish  # type: ignore[arg-type]
+        p = _spread(rates.n, wanted, mean * float(rates.n.sum()), share * mean)
+        return float(rates.n.sum() ** 2 / (rates.n / p).sum()) >= least_kish
 
     if reaches(FLOOR_SHARE):
         return FLOOR_SHARE * mean
@@ -118,6 +119,16 @@ def choose_floor(rates: Rates, appeal: Mapping[Cell, float], items: float, least
         middle = (low + high) / 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
     return high * mean
+
+
+def _spread(n: np.ndarray, appeal: np.ndarray, items: float, floor: float) -> np.ndarray:
+    """What contract.samples.spread does, for thousands of cells many times over; what is drawn is spread by that one."""
+    low, high = 0.0, 1 / float(appeal.min())
+    for _ in range(2 * STEPS):
+        middle = (low + high) / 2
+        enough = float((n * np.clip(middle * appeal, floor, 1)).sum()) >= items
+        low, high = (low, middle) if enough else (middle, high)
+    return np.clip(high * appeal, floor, 1)
 
 
 def measure_distance(value: float, bound: float, high: float, low: float) -> float:

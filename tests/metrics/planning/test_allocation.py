@@ -13,6 +13,7 @@ from contract.counts import CELLS, SMALLEST_P
 from contract.samples import PLANNED, Cell, Design, draw, draw_rows, spread
 from metrics.planning.allocation import (
     Towards,
+    _spread,
     choose_floor,
     compare_variance,
     estimate_moments,
@@ -95,6 +96,9 @@ def test_every_cell_has_a_probability_and_all_add_up_to_the_budget(sizes, budget
     rates = Rates(list(cells), np.array(sizes, float), rng.uniform(0.001, 0.999, len(sizes)), 0, Mistaken({("a", "b"): 3}, "ab"))
     appeal = find_appeal(rates, estimate_moments(Towards(*towards), rates, estimate))
     floor = choose_floor(rates, appeal, budget, min(120, budget))
+    items = min(budget, sum(sizes))
+    found = _spread(rates.n, np.array([appeal[c] for c in cells]), items, floor)
+    assert found == pytest.approx(list(spread(cells, appeal, items, floor).values()), rel=1e-6)
     sample = draw("m", "2026-11-20", "audit", Design(PLANNED, "s", items=budget, floor=floor, appeal=appeal), cells)
     assert set(sample.table()) == set(cells)
     assert all(SMALLEST_P <= sample.floor <= p <= 1 for p in sample.table().values())
