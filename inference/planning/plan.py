@@ -23,7 +23,6 @@ from metrics.planning.allocation import (
 from metrics.planning.rates import Rates, estimate_rates, select_history, share_of_slice
 
 WEIGHED = ("audit", "review")  # within a cell all were asked alike, so their plain share there is unbiased
-LEAST_KISH = 120  # expected; the accuracy gate tells nothing below 100, and how many are asked varies
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,11 @@ not know how many rows of a cell there are, and its linearised variance sums w^2
 1992, 5.7): there it is the root of r (1 - r) + (r - R)^2, so that the spread between the cells stays in it. In both the
 variance of what is asked with probabilities p is sum(N v / p), and p in proportion to sqrt(v) makes it smallest for an
 expected number of labels.
+
+The combined estimate does not believe that a stratum is as pure as its labels look, and counts more mistakes than it sees
+(metrics.selection.combined). Neyman's allocation by the bare rates gives sure cells so few labels that this doubt outweighs
+what it gains: simulated, its intervals were up to 25% wider in variance than a random audit's. So r is taken as a stratum of
+40 labels shows it that has one more right and one more wrong row.
 """
 
 from collections.abc import Mapping
@@ -16,11 +21,14 @@ import numpy as np
 
 from contract.samples import FLOOR_SHARE, Cell
 from metrics.planning.rates import Rates
+from metrics.strata.collapse import LEAST
 
 Estimate = Literal["hajek", "combined"]
 KINDS = ("overall", "class", "precision", "recall", "slice")
 LEAST_APPEAL = 1e-6  # of the largest: a cell that tells nothing has its floor, and takes what is left when all others are full
 STEPS = 40
+GROUP, MORE = 2 * LEAST, 1  # labels of a stratum of the combined estimate, and mistakes it may have beside those that are seen
+LEAST_KISH = 120  # expected: the accuracy gate tells nothing below 100, and how many are asked varies
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,10 @@ def estimate_moments(towards: Towards, rates: Rates, estimate: Estimate,
 
 
 def _within(right: np.ndarray, estimate: Estimate, whole: float) -> np.ndarray:
-    return right * (1 - right) + (0.0 if estimate == "combined" else (right - whole) ** 2)
+    if estimate == "hajek":
+        return right * (1 - right) + (right - whole) ** 2
+    share = (GROUP * right + MORE) / (GROUP + 2 * MORE)
+    return share * (1 - share)
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:
