@@ -7,7 +7,7 @@ judged, so that a policy judges what somebody chose, and nothing else.
 """
 
 import sys
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -35,6 +35,8 @@ class GatePolicy(Limited):
     min_accuracy: float | None = Field(0.90, gt=0, lt=1, description="the live version's accuracy must be at least this")
     min_new_labels: int = Field(50, ge=0, description="labels of one trusted origin that the accuracy gate needs, and "
                                 "further trusted ones that a retraining needs after one that was refused or failed")
+    estimate: Literal["origin", "combined"] = Field("origin", description="what the accuracy gate judges: the labels of "
+                                                   "one origin, or the audit laid over all traffic (docs/combined.md)")
     false_alarms_per_year: float = Field(0.05, gt=0, lt=1, description="error of the retraining gate, looked at daily")
     window_days: list[int] = Field([], max_length=4, description="days of the retraining gate's windows, e.g. [7, 28], "
                                    "which share the error; empty: the evaluation's own window")

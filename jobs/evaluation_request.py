@@ -29,7 +29,8 @@ class Request:
 
     `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
-    without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS.
+    without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS; `windows`: newest
+    days that gates judge beside the whole window.
     """
 
     question: Question
@@ -42,6 +43,7 @@ class Request:
     days: int = day_files.DEFAULT_DAYS
     rules: Rules = Rules()
     evidence: tuple[str, ...] = ()
+    windows: tuple[int, ...] = ()
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
@@ -67,8 +69,14 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
         options = _spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
-    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
-                   evidence=check_names(chosen.evidence))
+    evidence = check_names([*chosen.evidence, *_need_evidence(settings)])
+    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules, evidence=evidence,
+                   windows=tuple(settings.gates.window_days))
+
+
+def _need_evidence(settings: Settings) -> list[str]:
+    """What the gates rest on beside the counts."""
+    return ["combined"] if settings.gates.estimate == "combined" else []
 
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:

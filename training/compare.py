@@ -9,6 +9,7 @@ import numpy as np
 from metrics import held_out
 from metrics.held_out import HeldOutRows
 from metrics.significance.paired import Paired, estimate_weighted_difference
+from metrics.strata.assessed import list_rows
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,11 @@ def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[st
 
 def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,
             version: str) -> dict[str, Any]:
-    """Returns what an evaluation would say of the version on these rows (metrics.held_out.FIGURES).
+    """Returns what an evaluation would say of the version on these rows (metrics.held_out.FIGURES), and their `strata`.
 
     `classes` are the dataset's, which `truth` points into.
     """
     rows = HeldOutRows(predicted=[answers.classes[n] for n in answers.named], confidence=answers.confidence,
                        label=[classes[k] for k in truth], origin=origin, p=p)
-    return held_out.figures(rows, version, list(answers.classes))
+    found = held_out.figures(rows, version, list(answers.classes))
+    return found | {"strata": list_rows(held_out.cells(rows, version))}

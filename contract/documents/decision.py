@@ -65,6 +65,7 @@ class Gate(Document):
     high: float | None = None
     p: float | None = None
     origin: str | None = None
+    estimate: str | None = None  # "combined": post-stratified over all traffic
     weighted: bool | None = None
     n_effective: float | None = None
     size: float | None = None

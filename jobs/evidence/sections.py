@@ -14,7 +14,9 @@ class Section(NamedTuple):
     module: str
 
 
-SECTIONS: dict[str, Section] = {}
+SECTIONS: dict[str, Section] = {
+    "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined"),
+}
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     bound = policy.min_accuracy
     if bound is None:
         return None
-    level = divide_level(divide_level(policy.false_alarms_per_year, LOOKS_PER_YEAR), len(policy.window_days))
+    level = find_level(policy)
     origin, found = choose_origin(policy, tally, level)
     row = {"gate": "accuracy", "bound": bound, "level": level, "origin": origin, **found}
     if not tally.predictions:
@@ -44,10 +44,15 @@ def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> d
     if found["n"] < need_labels(policy):
         return row | {"verdict": UNDECIDED, "reason": late, "sentence": _say_too_few(policy, tally, origin, found["n"])}
     if is_uneven(found):
-        return row | {"verdict": UNDECIDED, "reason": UNEVEN, "sentence": _say_uneven(row)}
+        return row | {"verdict": UNDECIDED, "reason": UNEVEN, "sentence": say_uneven(row)}
     verdict = FAIL if row["p"] <= level else PASS if row["low"] >= bound else UNDECIDED
     reason = {} if verdict != UNDECIDED else {"reason": late}
     return row | {"verdict": verdict, **reason, "sentence": _say_accuracy(row, verdict)}
+
+
+def find_level(policy: GatePolicy) -> float:
+    """The p at which one look at one window fails."""
+    return divide_level(divide_level(policy.false_alarms_per_year, LOOKS_PER_YEAR), len(policy.window_days))
 
 
 def need_labels(policy: GatePolicy) -> int:
@@ -86,7 +91,8 @@ def _say_nothing_counts(policy: GatePolicy, tally: Tally) -> str:
             f"(gates.trusted_origins: [{', '.join(dict.fromkeys([*policy.trusted_origins, *there]))}]).")
 
 
-def _say_uneven(row: Mapping[str, Any]) -> str:
+def say_uneven(row: Mapping[str, Any]) -> str:
+    """Says why unequal probabilities leave nothing to tell."""
     return (f"Its {row['n']} labels of {row['origin']} were drawn with such unequal probabilities that they tell as much as "
             f"{row['n_effective']:.0f} drawn alike; expected {ENOUGH_KISH}. Ask more of those that were seldom asked.")
 

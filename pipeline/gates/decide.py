@@ -15,6 +15,7 @@ from contract.policy import GatePolicy
 from pipeline.gates import labels_needed
 from pipeline.gates.accuracy import accuracy_gate, accuracy_gates
 from pipeline.gates.classes import class_gate, family_gates
+from pipeline.gates.combined import combined_gates
 from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
 from pipeline.gates.optional import judge_optional
 from pipeline.gates.overrides import apply_override, tell_overrides
@@ -57,7 +58,10 @@ def _judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: 
            overrides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All gates, each with a person's word where there is one, and the conditions behind them."""
     as_of = evaluation["as_of"]
-    judged = [*accuracy_gates(policy, tally, _is_arriving(evaluation, live)), *family_gates(policy, tally),
+    arriving = _is_arriving(evaluation, live)
+    accuracy = (combined_gates(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
+                accuracy_gates(policy, tally, arriving))
+    judged = [*accuracy, *family_gates(policy, tally),
               *judge_optional(policy, tally)]
     gates = [apply_override(gate, overrides, as_of) for gate in judged]
     return [*gates, judge_freshness(policy, tally, as_of),

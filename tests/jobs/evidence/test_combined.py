@@ -1,0 +1,131 @@
+"""The combined estimate of a root: what it rests on, and why there is none."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from contract import clock, ids, jsonio, layout, samples
+from contract.confidence import confidence_bin
+from contract.policy import GatePolicy
+from contract.records import LABEL, PREDICTION
+from contract.samples import Design
+from contract.settings import EvaluateSettings, Settings
+from contract.storage import open_root
+from jobs.count_window import evaluate
+from jobs.evaluate_text import as_text
+from jobs.evaluation_request import request_of
+from jobs.reports import page
+from tests.pipeline.roots import MODEL, put_rows
+
+DAYS = [clock.day_of(clock.now() - timedelta(days=n)) for n in (3, 2)]
+P = 0.4
+
+
+def write_day(storage, day, rng, count=1500, asked=1.0, sample=True, version="1"):
+    """A day of which a share P is audited, whose mistakes feedback reports in 60% of cases; the truth of each prediction."""
+    noon = clock.parse_moment(f"{day}T12:00:00Z")
+    predictions, labels, right = [], [], 0
+    drawn = samples.draw(MODEL, day, "audit", Design("random-audit", "salt", p=P))
+    if sample:
+        samples.write(storage, drawn)
+    for n in range(count):
+        at = noon + timedelta(milliseconds=n)
+        name = ids.uuid7(at, entropy=f"{version:>2}{n:08d}".encode())
+        confidence = float(rng.beta(8, 1))
+        is_right = rng.random() < confidence
+        right += is_right
+        predictions.append({"prediction_id": name, "predicted_at": at, "model": MODEL, "model_version": version,
+                            "predicted_label": "ab"[n % 2], "confidence": confidence, "role": "live"})
+        truth = "ab"[n % 2] if is_right else "c"
+        if not is_right and rng.random() < 0.6:
+            labels.append({"label_id": f"f{name}", "prediction_id": name, "label": "c", "labeler": "user", "labeled_at": at,
+                           "origin": "feedback"})
+        if samples.is_asked(drawn.salt, name, P) and rng.random() < asked:
+            labels.append({"label_id": f"a{name}", "prediction_id": name, "label": truth, "labeler": "ada", "labeled_at": at,
+                           "origin": "audit", "saw_prediction": False, "selection_probability": P})
+    put_rows(storage, PREDICTION, "predictions", predictions, day, version)
+    put_rows(storage, LABEL, "labels", labels, day, version)
+    return right
+
+
+def make(root, **chosen):
+    rng = np.random.default_rng(1)
+    storage = open_root(root, create=True)
+    right = [write_day(storage, day, rng, **chosen) for day in DAYS]
+    return storage, right
+
+
+def ask(root, windows=(), evidence=("combined",), **gates):
+    policy = GatePolicy(window_days=list(windows), **gates)
+    settings = Settings(root=root, model=MODEL, evaluate=EvaluateSettings(evidence=list(evidence)), gates=policy)
+    return evaluate(open_root(root), request_of(settings, None, (), "live", None, ()))[0]
+
+
+def test_it_is_the_audit_laid_over_all_traffic(tmp_root):
+    _, right = make(tmp_root)
+    document = ask(tmp_root)
+    found = document["evidence"]["combined"]["versions"]["1"]
+    estimate = document["versions"]["1"]["estimate"]
+    assert found["origin"] == "audit" and found["predictions"] == 3000 and found["without_audit"] == 0
+    assert found["labels"] == document["versions"]["1"]["by_origin"]["audit"]["labelled"]
+    assert found["audit"]["value"] == pytest.approx(estimate["value"])
+    assert found["low"] <= sum(right) / 3000 <= found["high"]
+    assert abs(found["value"] - sum(right) / 3000) < abs(estimate["value"] - sum(right) / 3000)
+    assert found["narrower"] > 0.2 and found["explained"] > 0.4
+    assert 100 < found["feedback"]["wrong"] < 300 and found["feedback"]["right"] == 0
+    assert [row["label"] for row in found["per_class"]] == ["a", "b"]
+    assert sum(row["labels"] for row in found["per_class"]) == found["labels"]
+    assert all(row["precision"]["low"] < row["precision"]["value"] < row["precision"]["high"] for row in found["per_class"])
+    assert f"{found['labels']:,} audit labels" in as_text(document, "there")
+    shown = page.render(document)
+    assert "One estimate from all labels and all traffic" in shown and "Audit alone" in shown
+
+
+def test_windows_of_the_gates_are_estimated_by_themselves(tmp_root):
+    make(tmp_root)
+    windows = ask(tmp_root, windows=(1, 2))["evidence"]["combined"]["windows"]
+    assert [(w["days"], w["versions"]["1"]["predictions"]) for w in windows] == [(1, 1500), (2, 3000)]
+    whole = ask(tmp_root)["evidence"]["combined"]["versions"]["1"]
+    assert windows[1]["versions"]["1"] == whole and windows[0]["versions"]["1"]["labels"] < whole["labels"]
+
+
+def test_the_policy_alone_asks_for_it(tmp_root):
+    make(tmp_root)
+    assert "evidence" not in ask(tmp_root, evidence=())
+    assert "combined" in ask(tmp_root, evidence=(), estimate="combined")["evidence"]
+
+
+@pytest.mark.parametrize(("chosen", "reason"), [({"asked": 0.8}, "below 90%"), ({"sample": False}, "without a sample document")])
+def test_an_audit_that_is_no_sample_gives_none_and_says_why(tmp_root, chosen, reason):
+    make(tmp_root, **chosen)
+    document = ask(tmp_root)
+    found = document["evidence"]["combined"]["versions"]["1"]
+    assert (found["value"], found["origin"], found["per_class"]) == (None, None, []) and reason in found["reason"]
+    assert reason in document["evidence"]["combined"]["sentence"]
+    assert reason in page.render(document)
+
+
+def test_days_without_an_audit_are_counted_and_said(tmp_root):
+    storage, _ = make(tmp_root)
+    rng = np.random.default_rng(2)
+    write_day(storage, clock.day_of(clock.now() - timedelta(days=1)), rng, count=500, asked=0.0, sample=False)
+    document = ask(tmp_root)
+    found = document["evidence"]["combined"]["versions"]["1"]
+    assert (found["predictions"], found["without_audit"]) == (3500, 500)
+    assert "500 predictions are of days without an audit" in page.render(document)
+
+
+def test_a_version_without_a_label_gets_one_from_its_assessment(tmp_root):
+    storage, _ = make(tmp_root)
+    rng = np.random.default_rng(3)
+    write_day(storage, DAYS[1], rng, count=400, asked=0.0, sample=None, version="2")
+    document = ask(tmp_root)
+    assert document["evidence"]["combined"]["versions"]["2"]["reason"] == "no audit label of a known probability"
+
+
+def write_run(storage, strata):
+    plan = {"schema": "1", "model": MODEL, "window": {"from": DAYS[0], "to": DAYS[1]}, "as_of": clock.iso(clock.now()),
+            "live": "1", "live_seq": 1, "settings": {}}
+    storage.create(layout.runs(MODEL) + "x", jsonio.dumps(plan))
+    return confidence_bin, strata
