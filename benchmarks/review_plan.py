@@ -142,11 +142,22 @@ def find_labels(found: list[dict[str, float]], question: str) -> float | None:
     return None if share[-1] < POWER else float(np.exp(np.interp(POWER, share, labels)))
 
 
+def top_up(log: Log, runs: int, rng: np.random.Generator) -> float:
+    """The mean weighted share when a random audit of 200 is topped up, by the same hash, to a plan of 400, and every row keeps
+    the probability that it was drawn with: what `trueup review plan` refuses."""
+    first = np.full(len(log.n), 200 / log.n.sum())
+    wanted = plan(log, 400, "hajek", rng)
+    of_first, of_further = log.draw(first, runs, rng), log.draw(np.maximum(wanted - first, 0), runs, rng)
+    asked, right = (a @ (1 / first) + b @ (1 / wanted) for a, b in zip(of_first, of_further, strict=True))
+    return float((right / asked).mean())
+
+
 def row(name: str, runs: int, seed: int = 1) -> dict[str, Any]:
     """What a log shows: labels that decide by estimate and question, planned and alike, and coverage."""
     rng = np.random.default_rng(seed)
     log = make_log(name, rng)
-    made: dict[str, Any] = {"log": name, "accuracy": log.accuracy, "auroc": log.auroc, "estimates": {}}
+    made: dict[str, Any] = {"log": name, "accuracy": log.accuracy, "auroc": log.auroc, "estimates": {},
+                            "topped_up": top_up(log, runs, rng)}
     for estimate in ESTIMATES:
         audits = {kind: [measure(log, estimate, kind == "planned", int(b), runs, rng) for b in BUDGETS]
                   for kind in ("alike", "planned")}
@@ -181,6 +192,8 @@ def text(rows: list[dict[str, Any]], runs: int) -> str:
             covered = " ".join(f"{of['covered'][kind]:.1%}" for kind in ("alike", "planned"))
             lines.append(f"{found['log']:<27}{found['accuracy']:>7.1%}{found['auroc']:>7.3f}  {estimate:<10}{cells}"
                          f"{_write_pair(of['width_at_200'], '{:.3f}'):>21}{covered:>16}")
+    lines += ["", "an audit that is topped up where the plan asks more, its rows keeping their probability:"]
+    lines += [f"{found['log']:<27}{found['topped_up']:.3f} of a true {found['accuracy']:.3f}" for found in rows]
     return "\n".join(lines)
 
 

@@ -30,7 +30,7 @@ from inference.planning.questions import choose_question, parse_towards
 
 SHOWN, LISTED = 8, 200  # cells, for a person and in the document
 ENOUGH_GAIN = 0.98  # of the labels: what needs more is no gain that anybody would see
-BY = {"hajek": "Hajek's share", "combined": "the combined estimate"}
+BY = {"hajek": "the weighted share of the audit (Hajek's)", "combined": "the combined estimate"}
 
 
 @stage_command("plan")
@@ -83,7 +83,7 @@ def _plan(storage: Storage, settings: Settings, model: str, by_day: dict[str, di
     decision = find_verdict(storage, model, None, damaged)
     history, _ = read_history(storage, model, design.role)
     version = decision["version"] if decision else None
-    return make_plan(by_day, history, version, asked or choose_question(decision), "hajek", settings.gates, design, model)
+    return make_plan(by_day, history, version, asked or choose_question(decision), settings.gates, design, model)
 
 
 def make_document(plan: Plan, actual: int | None) -> dict[str, Any]:

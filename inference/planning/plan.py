@@ -13,6 +13,7 @@ from contract.samples import PLANNED, Cell, Design, Question, Sample
 from contract.stores.store import Storage
 from inference.planning.questions import Open
 from metrics.planning.allocation import (
+    LEAST_KISH,
     Estimate,
     choose_floor,
     compare_variance,
@@ -59,11 +60,13 @@ def require_unaudited(storage: Storage, model: str, days: Iterable[str], role: s
 
 
 def make_plan(by_day: Mapping[str, Mapping[Cell, int]], history: list[DayCounts], version: str | None, question: Open,
-              estimate: Estimate, policy: GatePolicy, design: Design, model: str) -> Plan:
+              policy: GatePolicy, design: Design, model: str) -> Plan:
     """Makes the plan of some days (day -> cell -> predictions), which share one table of probabilities.
 
-    UsageError: the figure rests on none of their predictions.
+    Toward accuracy by the estimate that the policy judges; all other gates judge Hajek's shares. UsageError: the figure
+    rests on none of their predictions.
     """
+    estimate: Estimate = "combined" if policy.estimate == "combined" and question.towards.kind == "overall" else "hajek"
     cells: dict[Cell, int] = {}
     for counted in by_day.values():
         for cell, n in counted.items():

@@ -115,6 +115,23 @@ def test_the_answers_of_a_planned_audit_are_believed(tmp_root, capsys):
     assert samples.expected(sample, count_cells(storage, MODEL, DAY)) == pytest.approx(200, rel=1e-6)
 
 
+def test_under_the_combined_estimate_the_plan_is_for_that_one(made, capsys):
+    found = plan(made[0], capsys, "--dry-run", "--set", "gates.estimate=combined")
+    assert found["estimate"] == "combined" and found["labels_per_label_of_a_random_audit"]["combined"] < 0.9
+    by_class = plan(made[0], capsys, "--dry-run", "--set", "gates.estimate=combined", "--towards", "precision:a")
+    assert by_class["estimate"] == "hajek", "gates of classes judge Hajek's shares"
+
+
+def test_a_person_is_told_which_estimate_gains(made, capsys):
+    capsys.readouterr()
+    options = ("--root", made[0], "--model", MODEL, "--budget", "200", "--day", DAY, "--dry-run")
+    assert review.main(["plan", *options]) == 0
+    said = capsys.readouterr().out
+    for words in ("toward overall (gate accuracy; the newest decision cannot tell it)", "drawn nothing",
+                  "Hajek's) (what the gate uses)", "With the combined estimate it needs", "of a random audit's labels", "assumed right"):
+        assert words in said
+
+
 def test_several_days_share_their_probabilities(tmp_root, capsys):
     make_root(tmp_root, n=300, judged=False)
     found = plan(tmp_root, capsys, day=("--from", DAYS[0]))

@@ -127,7 +127,7 @@ def test_what_is_drawn_comes_as_often_as_the_document_says():
 
 def test_the_floor_rises_until_the_gate_can_tell():
     rates = Rates([Cell("a", 4), Cell("a", 19)], np.array([300.0, 30_000.0]), np.array([0.5, 0.9999]))
-    appeal = find_appeal(rates, estimate_moments(Towards(), rates, "combined"))
+    appeal = find_appeal(rates, np.array([0.25, 0.0001]))
     cells = {Cell("a", 4): 300, Cell("a", 19): 30_000}
     mean = 150 / 30_300
     floors = [choose_floor(rates, appeal, 150, least) for least in (0, 60, 120, 150)]
@@ -154,6 +154,12 @@ def test_a_cell_is_shrunk_towards_its_bin_and_the_bin_towards_its_confidence():
     assert at[Cell("b", 18)] == pytest.approx((10 + 10 * in_bin) / 20)
     assert at[Cell("c", 3)] == pytest.approx(0.9, abs=1e-6), "no label: the mean confidence of that bin"
     assert at[Cell("c", None)] == 0.5 and found.labels == 50
+
+
+def test_the_combined_estimate_believes_no_stratum_to_be_pure():
+    rates = Rates([Cell("a", 10), Cell("a", 19)], np.array([100.0, 100.0]), np.array([0.5, 0.9999]))
+    bare, doubted = (estimate_moments(Towards(), rates, kind) for kind in ("hajek", "combined"))
+    assert doubted[0] == 0.25 and doubted[1] == pytest.approx((41 / 42) * (1 / 42), rel=0.01) and bare[1] > doubted[1]
 
 
 def test_a_row_called_wrong_is_wrong_and_no_class():
