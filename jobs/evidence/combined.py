@@ -111,5 +111,6 @@ def _say_version(found: CombinedVersion) -> str:
         return f"none, {found.get('reason')}."
     what = "audit labels" if found["origin"] == "audit" else "held-out rows of its own assessment"
     narrower = found["narrower"] or 0.0
-    less = f", {write_percent(narrower)} narrower than from the audit alone" if found["origin"] == "audit" and narrower > 0 else ""
+    gains = found["origin"] == "audit" and narrower > 0
+    less = f", {write_percent(narrower)} narrower than from the audit alone" if gains else ""
     return f"{write_figure(found)} over {found['predictions']:,} predictions, from {found['labels']:,} {what}{less}."

@@ -6,11 +6,11 @@ v = sum N_h p_h / N with p_h Hajek's share of stratum h (Holt and Smith 1979; Sa
 a stratum rows keep their weights 1/p, so audits that asked cells with unequal probabilities need nothing else. Strata that
 explain a share R2 of being right make the interval narrower by 1 - sqrt(1 - R2).
 
-The variance is the sum of (N_h/N)^2 V_h, V_h linearised with n_h - 1. Where strata explain much, the few mistakes that they
-leave are what it is estimated from, so it counts one more of them, and never fewer than two, as far as strata explain. The
-interval is Wilson's on the size
-n* = v (1 - v) / V. A gate looks every day at a tail of 1 in 7,000, where strata that happen to look pure would alarm: its
-V_h is Agresti and Coull's (1998), with two more right and two more wrong rows in each stratum.
+The variance is the sum of (N_h/N)^2 V_h, V_h linearised with n_h - 1, times (n - 1) / n, so that one stratum alone is the
+audit itself. Where strata explain much, the few mistakes that they leave are what it is estimated from, so it counts one more
+of them, and never fewer than two, as far as strata explain. The interval is Wilson's on the size n* = v (1 - v) / V. A gate
+looks every day at a tail of 1 in 7,000, where strata that happen to look pure would alarm: its V_h is Agresti and Coull's
+(1998), p (1 - p) / n_h with two more right and two more wrong rows in p.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ def combine_strata(size: np.ndarray, n: np.ndarray, weights: tuple[np.ndarray, n
     part, p = size / size.sum(-1, keepdims=True), right / weight
     kish = weight**2 / squared
     of_stratum = _linearise(p, weight, squared, right_squared)
-    plain = (part**2 * of_stratum * n / np.maximum(n - 1, 1)).sum(-1)
+    rows = n.sum(-1)
+    plain = (part**2 * of_stratum * n / np.maximum(n - 1, 1)).sum(-1) * np.maximum(rows - 1, 1) / rows
     share = right.sum(-1) / weight.sum(-1)
     alone = _linearise(share, weight.sum(-1), squared.sum(-1), right_squared.sum(-1))
     explained = np.where(alone > 0, np.clip(1 - plain / np.where(alone > 0, alone, 1), 0, 1), 0.0)
     of_one = explained * (squared.sum(-1) / weight.sum(-1) ** 2) ** 2
     variance = np.maximum(plain + FURTHER * of_one, FEWEST * of_one)
     spread = p * (1 - p)
-    rows = np.where(of_stratum > 0, np.minimum(kish, spread / np.where(of_stratum > 0, of_stratum, 1)), kish)
-    q = (rows * p + MORE) / (rows + 2 * MORE)
-    cautious = (part**2 * q * (1 - q) / rows).sum(-1)
+    like = np.where(of_stratum > 0, np.minimum(kish, spread / np.where(of_stratum > 0, of_stratum, 1)), kish)
+    q = (like * p + MORE) / (like + 2 * MORE)
+    cautious = (part**2 * q * (1 - q) / like).sum(-1)
     return Combined((part * p).sum(-1), variance, np.maximum(cautious, variance), alone, 1 / (part**2 / kish).sum(-1))
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from contract import clock, ids, jsonio, layout, samples
-from contract.confidence import confidence_bin
+from contract import clock, ids, samples
 from contract.policy import GatePolicy
 from contract.records import LABEL, PREDICTION
+from contract.runs import Plan, Runs, Timing
 from contract.samples import Design
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_root
@@ -16,13 +16,15 @@ from jobs.count_window import evaluate
 from jobs.evaluate_text import as_text
 from jobs.evaluation_request import request_of
 from jobs.reports import page
+from metrics.held_out import HeldOutRows, cells
+from metrics.strata.assessed import list_rows
 from tests.pipeline.roots import MODEL, put_rows
 
 DAYS = [clock.day_of(clock.now() - timedelta(days=n)) for n in (3, 2)]
 P = 0.4
 
 
-def write_day(storage, day, rng, count=1500, asked=1.0, sample=True, version="1"):
+def write_day(storage, day, rng, count=1500, asked=1.0, sample=True, version="1", feedback=0.6):
     """A day of which a share P is audited, whose mistakes feedback reports in 60% of cases; the truth of each prediction."""
     noon = clock.parse_moment(f"{day}T12:00:00Z")
     predictions, labels, right = [], [], 0
@@ -38,7 +40,7 @@ def write_day(storage, day, rng, count=1500, asked=1.0, sample=True, version="1"
         predictions.append({"prediction_id": name, "predicted_at": at, "model": MODEL, "model_version": version,
                             "predicted_label": "ab"[n % 2], "confidence": confidence, "role": "live"})
         truth = "ab"[n % 2] if is_right else "c"
-        if not is_right and rng.random() < 0.6:
+        if not is_right and rng.random() < feedback:
             labels.append({"label_id": f"f{name}", "prediction_id": name, "label": "c", "labeler": "user", "labeled_at": at,
                            "origin": "feedback"})
         if samples.is_asked(drawn.salt, name, P) and rng.random() < asked:
@@ -62,9 +64,16 @@ def ask(root, windows=(), evidence=("combined",), **gates):
     return evaluate(open_root(root), request_of(settings, None, (), "live", None, ()))[0]
 
 
-def test_it_is_the_audit_laid_over_all_traffic(tmp_root):
-    _, right = make(tmp_root)
-    document = ask(tmp_root)
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """A root with two audited days, and how many predictions of each are right."""
+    root = str(tmp_path_factory.mktemp("audited") / "root")
+    return root, make(root)[1]
+
+
+def test_it_is_the_audit_laid_over_all_traffic(audited):
+    root, right = audited
+    document = ask(root)
     found = document["evidence"]["combined"]["versions"]["1"]
     estimate = document["versions"]["1"]["estimate"]
     assert found["origin"] == "audit" and found["predictions"] == 3000 and found["without_audit"] == 0
@@ -82,18 +91,18 @@ def test_it_is_the_audit_laid_over_all_traffic(tmp_root):
     assert "One estimate from all labels and all traffic" in shown and "Audit alone" in shown
 
 
-def test_windows_of_the_gates_are_estimated_by_themselves(tmp_root):
-    make(tmp_root)
-    windows = ask(tmp_root, windows=(1, 2))["evidence"]["combined"]["windows"]
+def test_windows_of_the_gates_are_estimated_by_themselves(audited):
+    root, _ = audited
+    windows = ask(root, windows=(1, 2))["evidence"]["combined"]["windows"]
     assert [(w["days"], w["versions"]["1"]["predictions"]) for w in windows] == [(1, 1500), (2, 3000)]
-    whole = ask(tmp_root)["evidence"]["combined"]["versions"]["1"]
+    whole = ask(root)["evidence"]["combined"]["versions"]["1"]
     assert windows[1]["versions"]["1"] == whole and windows[0]["versions"]["1"]["labels"] < whole["labels"]
 
 
-def test_the_policy_alone_asks_for_it(tmp_root):
-    make(tmp_root)
-    assert "evidence" not in ask(tmp_root, evidence=())
-    assert "combined" in ask(tmp_root, evidence=(), estimate="combined")["evidence"]
+def test_the_policy_alone_asks_for_it(audited):
+    root, _ = audited
+    assert "evidence" not in ask(root, evidence=())
+    assert "combined" in ask(root, evidence=(), estimate="combined")["evidence"]
 
 
 @pytest.mark.parametrize(("chosen", "reason"), [({"asked": 0.8}, "below 90%"), ({"sample": False}, "without a sample document")])
@@ -116,16 +125,27 @@ def test_days_without_an_audit_are_counted_and_said(tmp_root):
     assert "500 predictions are of days without an audit" in page.render(document)
 
 
+def write_assessment(storage, strata):
+    """A run that assessed version 2."""
+    plan = Plan(model=MODEL, window={"from": DAYS[0], "to": DAYS[1]}, as_of=clock.iso(clock.now()), live="1", live_seq=1)
+    run = Runs(storage, MODEL).acquire(lambda: plan, Timing())
+    sides = {"live": {"version": "1"}, "candidate": {"version": "2", "strata": strata}}
+    run.record("assess", {"dataset": "d1", "versions": sides})
+    run.finish("refused", 3, "It is not better.")
+
+
 def test_a_version_without_a_label_gets_one_from_its_assessment(tmp_root):
     storage, _ = make(tmp_root)
-    rng = np.random.default_rng(3)
-    write_day(storage, DAYS[1], rng, count=400, asked=0.0, sample=None, version="2")
+    newest = clock.day_of(clock.now() - timedelta(days=1))
+    write_day(storage, newest, np.random.default_rng(3), count=400, asked=0.0, sample=False, version="2", feedback=0.0)
+    assert ask(tmp_root)["evidence"]["combined"]["versions"]["2"]["reason"] == "no audit label of a known probability"
+    said, truth = ["a"] * 60 + ["b"] * 60, ["a"] * 54 + ["b"] * 66
+    held_out = HeldOutRows(said, np.full(120, 0.9), truth, ["audit"] * 120, np.full(120, 0.5))
+    write_assessment(storage, list_rows(cells(held_out, "2")))
     document = ask(tmp_root)
-    assert document["evidence"]["combined"]["versions"]["2"]["reason"] == "no audit label of a known probability"
-
-
-def write_run(storage, strata):
-    plan = {"schema": "1", "model": MODEL, "window": {"from": DAYS[0], "to": DAYS[1]}, "as_of": clock.iso(clock.now()),
-            "live": "1", "live_seq": 1, "settings": {}}
-    storage.create(layout.runs(MODEL) + "x", jsonio.dumps(plan))
-    return confidence_bin, strata
+    found = document["evidence"]["combined"]["versions"]["2"]
+    assert (found["origin"], found["labels"], found["predictions"]) == ("assessment", 120, 400)
+    assert found["value"] == pytest.approx(0.95, abs=0.01) and "held-out rows of dataset d1" in found["rests_on"]
+    assert "120 held-out rows of its own assessment" in document["evidence"]["combined"]["sentence"]
+    assert "rests on its own assessment" in page.render(document)
+    assert document["evidence"]["combined"]["versions"]["1"]["origin"] == "audit"
