@@ -15,8 +15,9 @@ from command.terminal import align
 from contract import samples
 from contract.confidence import EDGES
 from contract.days import prediction_days
-from contract.errors import UsageError
+from contract.errors import UsageError, log
 from contract.evaluations import find_verdict
+from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.samples import Design
 from contract.settings import Settings
@@ -26,7 +27,7 @@ from contract.texts.figures import NOTHING, write_bound, write_count, write_perc
 from inference.labelling.choose_days import WORDS, choose_window, count_window, find_role, require_labelable
 from inference.labelling.items import DrawnItems
 from inference.planning.plan import Plan, make_plan, read_history, require_unaudited
-from inference.planning.questions import choose_question, parse_towards
+from inference.planning.questions import Open, choose_question, parse_towards
 
 SHOWN, LISTED = 8, 200  # cells, for a person and in the document
 ENOUGH_GAIN = 0.98  # of the labels: what needs more is no gain that anybody would see
@@ -76,13 +77,17 @@ def command(settings: Settings, model: str | None, budget: int, towards: str | N
     return Outcome(document=make_document(plan, actual), text=describe(plan, actual))
 
 
-def _plan(storage: Storage, settings: Settings, model: str, by_day: dict[str, dict[samples.Cell, int]], asked: Any,
+def _plan(storage: Storage, settings: Settings, model: str, by_day: dict[str, dict[samples.Cell, int]], asked: Open | None,
           design: Design) -> Plan:
-    """Plans by the newest decision and the counts of the newest evaluation."""
+    """Plans by the newest decision on the live version and the counts of the newest evaluation."""
+    newest = Registry(storage, model).newest()
+    live = newest.state.live if newest else None
     damaged: list[str] = []
-    decision = find_verdict(storage, model, None, damaged)
-    history, _ = read_history(storage, model, design.role)
-    version = decision["version"] if decision else None
+    decision = find_verdict(storage, model, live, damaged)
+    for text in damaged:
+        log.warning("passed over: %s", text)
+    version = live or (decision["version"] if decision else None)
+    history = read_history(storage, model, design.role)
     return make_plan(by_day, history, version, asked or choose_question(decision), settings.gates, design, model)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from contract import counts_store, samples
 from contract.counts import DayCounts
-from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, Mismatch, NotFound, UsageError, pass_over
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.policy import GatePolicy
@@ -103,14 +102,13 @@ def _find_slice(history: list[DayCounts], question: Open) -> dict[str, float] | 
     return found
 
 
-def read_history(storage: Storage, model: str, role: str) -> tuple[list[DayCounts], Evaluation | None]:
+def read_history(storage: Storage, model: str, role: str) -> list[DayCounts]:
     """Reads the counts of the newest evaluation; none where there is none of this role, or its counts cannot be used."""
     try:
         evaluation = read_evaluation(storage, model, find_newest_to_judge(storage, model))
-        if evaluation["role"] == role:
-            return counts_store.load_all(storage, evaluation), evaluation
+        return counts_store.load_all(storage, evaluation) if evaluation["role"] == role else []
     except NotFound:
-        pass
+        return []
     except Mismatch as error:
         pass_over(error)
-    return [], None
+        return []
