@@ -106,12 +106,15 @@ def test_the_answers_of_a_planned_audit_are_believed(tmp_root, capsys):
     assert found["actual"] == len(asked) and abs(len(asked) - 200) < 5 * 200**0.5
     table = sample.table()
     assert {i.p for i in asked.values()} == {table[samples.Cell(i.predicted, i.bin)] for i in asked.values()}
-    run_evaluate(tmp_root, "--from", DAY)
-    of = read_evaluation(storage, MODEL, newest(storage, MODEL))["versions"]["1"]
+    run_evaluate(tmp_root, "--from", DAY, "--evidence", "combined")
+    evaluation = read_evaluation(storage, MODEL, newest(storage, MODEL))
+    of, combined = evaluation["versions"]["1"], evaluation["evidence"]["combined"]["versions"]["1"]
     estimate = of["estimate"]
     assert (estimate["origin"], estimate["unbiased"], estimate["weighted"]) == ("audit", True, True)
     assert estimate["low"] <= traffic.accuracy <= estimate["high"]
     assert of["accuracy"]["high"] < traffic.accuracy
+    assert combined["low"] <= traffic.accuracy <= combined["high"] and combined["labels"] == len(asked)
+    assert combined["high"] - combined["low"] < estimate["high"] - estimate["low"]
     assert samples.expected(sample, count_cells(storage, MODEL, DAY)) == pytest.approx(200, rel=1e-6)
 
 
