@@ -18,9 +18,9 @@ PACKAGES = [
     *("inference.pages", "inference.pictures", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
-    *("jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring"),
+    *("jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.reports", "jobs.scoring"),
     "jvm",
-    *("metrics", "metrics.selection", "metrics.significance"),
+    *("metrics", "metrics.labelers", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from command.load_settings import with_options
 from contract import clock
 from contract.errors import UsageError
 from contract.records import PREDICTION
@@ -66,6 +67,14 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules)
+
+
+def name_fit(settings: Settings, fit: str | None) -> Settings:
+    """Returns the settings with the fit that an option names. UsageError beside weights, which are a fit of their own."""
+    if fit is not None and settings.evaluate.labeler_weights:
+        raise UsageError(f"--fit {fit}: expected no evaluate.labeler_weights beside it, which are of the fit "
+                         f"{settings.evaluate.labeler_fit!r}. Leave one of them out.")
+    return with_options(settings, evaluate__labeler_fit=fit)
 
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:

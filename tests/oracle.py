@@ -224,7 +224,7 @@ def order_labels(counted, weights):
 
 @dataclass
 class Scores:
-    """Rule 4, with a fit of the full form. `cells`: (who, said, label) -> score; `general`: who -> (hit, miss); None is everybody."""
+    """A fit of the full form (rule 4). `cells`: (who, said, label) -> score; `general`: who -> (hit, miss); None: everybody."""
 
     prior: dict
     general: dict

@@ -97,8 +97,8 @@ def test_scores_tie_and_win_often_enough_to_tell():
                 groups.setdefault(row["prediction_id"], []).append((row["label"], row))
         for counted_for in groups.values():
             names = oracle.order_labels(counted_for, scores)
-            total = {n: scores.prior.get(n, min(scores.prior.values())) + sum(scores.of(v["labeler"], s, n) for s, v in counted_for)
-                     for n in names}
+            total = {n: sum((scores.of(v["labeler"], s, n) for s, v in counted_for),
+                            scores.prior.get(n, min(scores.prior.values()))) for n in names}
             ties += len(names) > 1 and total[names[0]] == total[names[1]]
             others += names[0] != oracle.order_labels(counted_for, {})[0]
     assert ties > 20 and others > 20

@@ -245,8 +245,8 @@ def find_targets(kept: Row, deciding: list[Row], question: Question) -> list[str
     That of a `≠` is the leading named label other than the predicted one; itself, where no such label is named.
     """
     named = [row for row in deciding if row["label"] != UNNAMED]
-    others = (label for label in rank_labels(named, [row["label"] for row in named], question) if label != kept["predicted_label"])
-    leading = next(others, UNNAMED)
+    ranked = rank_labels(named, [row["label"] for row in named], question)
+    leading = next((label for label in ranked if label != kept["predicted_label"]), UNNAMED)
     return [leading if row["label"] == UNNAMED else row["label"] for row in deciding]
 
 

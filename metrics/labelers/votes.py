@@ -37,12 +37,13 @@ class Index:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        pairs = [table.group_by(["labeler", "label"]).aggregate([]) for table in tables]  # of texts that are never null
-        both = pa.concat_tables(pairs) if pairs else pa.table({"labeler": pa.array([], pa.string()), "label": pa.array([], pa.string())})
+        none = pa.table({"labeler": pa.array([], pa.string()), "label": pa.array([], pa.string())})
+        both = pa.concat_tables([none, *(list_pairs(table) for table in tables)])
         classes, labelers = (sorted(pc.unique(both[name]).to_pylist()) for name in ("label", "labeler"))
-        codes = [pc.index_in(both[name], pa.array(known, pa.string())).to_numpy()
-                 for name, known in (("labeler", labelers), ("label", classes))]
-        labeler, label = np.divmod(np.unique(codes[0].astype(np.int64) * max(len(classes), 1) + codes[1]), max(len(classes), 1))
+        who, said = (pc.index_in(both[name], pa.array(known, pa.string())).to_numpy()
+                     for name, known in (("labeler", labelers), ("label", classes)))
+        k = max(len(classes), 1)
+        labeler, label = np.divmod(np.unique(who.astype(np.int64) * k + said), k)
         return cls(classes, labelers, labeler.astype(np.int32), label.astype(np.int32))
 
     def encode(self, table: pa.Table) -> Block:
@@ -68,6 +69,11 @@ class Block:
     def items(self) -> int:
         """How many items there are."""
         return int(self.item[-1]) + 1 if len(self.item) else 0
+
+
+def list_pairs(votes: pa.Table) -> pa.Table:
+    """Lists who gave which label, each pair once; the texts are never null."""
+    return votes.group_by(["labeler", "label"]).aggregate([])
 
 
 def select_votes(items: pa.Table) -> tuple[pa.Table, dict[str, int]]:
