@@ -227,7 +227,7 @@ def test_a_fit_that_is_not_there_or_not_needed_is_refused(crowd, say, tmp_path):
 @pytest.mark.slow("spark")
 @pytest.mark.parametrize("form", ["full", "one-coin"])
 def test_spark_fits_what_one_process_fits(spark, crowd, say, tmp_root, form):
-    options = ("--form", form, "--no-warm-start", "--iterations", "40", "--tolerance", "0")
+    options = ("--form", form, "--no-warm-start", "--iterations", "12", "--tolerance", "0")
     here, there = fit(say, *options, "--name", "here"), fit(say, *options, "--name", "there", "--engine", "spark")
     assert (there["engine"], there["iterations"], there["left_out"]) == ("spark", here["iterations"], here["left_out"])
     assert there["log_likelihood"] == pytest.approx(here["log_likelihood"], abs=1e-9 * 960)
