@@ -243,9 +243,14 @@ def fits(model: str) -> str:
     return f"fits/{encode_name(model)}/"
 
 
-def fit(model: str, name: str, document: str = "fit.json") -> str:
-    """The document of a fit of labelers, written last, or a table beside it."""
-    return f"{fits(model)}{name}/{document}"
+def fit(model: str, name: str) -> str:
+    """The folder of one fit of labelers."""
+    return f"{fits(model)}{name}/"
+
+
+def fit_document(model: str, name: str) -> str:
+    """The document of one fit, written last."""
+    return f"{fit(model, name)}fit.json"
 
 
 def fit_table(table: str, digest: str) -> str:

@@ -98,9 +98,15 @@ class LabelerFit(Document):
     classes: list[FitClass]  # by the bytes of their labels
     tables: dict[str, str] = {}  # labelers, confusion -> file name
 
-    def key(self, file: str = "fit.json") -> str:
-        """The key of the document, or of a file beside it."""
-        return layout.fit(self.model, self.name, file)
+    @property
+    def key(self) -> str:
+        """The key of the document."""
+        return layout.fit_document(self.model, self.name)
+
+    @property
+    def folder(self) -> str:
+        """The key of the folder that holds document and tables."""
+        return layout.fit(self.model, self.name)
 
 
 def check_name(name: str) -> str:
@@ -113,20 +119,20 @@ def check_name(name: str) -> str:
 
 def write_fit(storage: Storage, fit: LabelerFit, tables: Mapping[str, pa.Table]) -> LabelerFit:
     """Writes the tables, then the document. AlreadyExists: there is a fit of that name."""
-    if storage.exists(fit.key()):
+    if storage.exists(fit.key):
         raise _exists(storage, fit)
     data = {name: to_parquet(table) for name, table in tables.items()}
     files = {name: layout.fit_table(name, hashlib.sha256(made).hexdigest()[:16]) for name, made in data.items()}
     for name, made in data.items():
-        create_if_absent(storage, fit.key(files[name]), made)
+        create_if_absent(storage, fit.folder + files[name], made)
     fit = fit.model_copy(update={"tables": files})
-    if not create_if_absent(storage, fit.key(), fit.to_bytes()):
+    if not create_if_absent(storage, fit.key, fit.to_bytes()):
         raise _exists(storage, fit)
     return fit
 
 
 def _exists(storage: Storage, fit: LabelerFit) -> AlreadyExists:
-    return AlreadyExists(f"{storage.uri(fit.key())}: expected no fit of the name {fit.name!r}, found one. Fits are never "
+    return AlreadyExists(f"{storage.uri(fit.key)}: expected no fit of the name {fit.name!r}, found one. Fits are never "
                          f"changed: choose another --name.")
 
 
@@ -138,7 +144,7 @@ def load_fit(storage: Storage, model: str, name: str) -> LabelerFit:
                            f"fit --model {model}.")
         return found
     try:
-        return LabelerFit.load(storage, layout.fit(model, check_name(name)))
+        return LabelerFit.load(storage, layout.fit_document(model, check_name(name)))
     except NotFound:
         there = ", ".join(fit.name for fit in list_fits(storage, model)) or "none"
         raise NotFound(f"expected a fit of the labelers of {model!r}, got the name {name!r}. There are: {there}.") from None
@@ -157,7 +163,7 @@ def find_newest_fit(storage: Storage, model: str) -> LabelerFit | None:
 def _read_fits(storage: Storage, model: str) -> Iterator[LabelerFit]:
     for name in storage.folders(layout.fits(model)):
         try:
-            yield LabelerFit.load(storage, layout.fit(model, name))
+            yield LabelerFit.load(storage, layout.fit_document(model, name))
         except NotFound:  # tables without a document: not done
             continue
         except DamagedDocument as error:
@@ -175,7 +181,7 @@ def read_fit_table(storage: Storage, fit: LabelerFit, name: str) -> pa.Table:
     record = TABLES[name]
     if name not in fit.tables:
         return record.arrow().empty_table()
-    key = fit.key(fit.tables[name])
+    key = fit.folder + fit.tables[name]
     try:
         return pq.read_table(pa.BufferReader(storage.read(key))).select(record.names).cast(record.arrow())
     except (NotFound, pa.ArrowException, KeyError) as error:

@@ -45,7 +45,7 @@ def describe_fit(storage: Storage, fit: LabelerFit) -> str:
         f"labelers on {fit.predictions:,} predictions, {len(fit.classes):,} classes.",
         f"Form {fit.form}, {fit.iterations:,} iterations {start}, {end}."
         + (f" Left out: {left}." if left else ""),
-        f"Use it: trueup evaluate --model {escape(fit.model)} --fit {fit.name}", storage.uri(fit.key())])
+        f"Use it: trueup evaluate --model {escape(fit.model)} --fit {fit.name}", storage.uri(fit.key)])
 
 
 def describe_labelers(storage: Storage, fit: LabelerFit) -> str:
@@ -54,7 +54,7 @@ def describe_labelers(storage: Storage, fit: LabelerFit) -> str:
     people = document["people"]
     rows = [_write_row(document["everybody"] | {"labeler": EVERYBODY}), *map(_write_row, people[:LISTED])]
     table = align(("labeler", "votes", "right", "weight", "mistakes"), rows)
-    where = storage.uri(fit.key(fit.tables["labelers"]))
+    where = storage.uri(fit.folder + fit.tables["labelers"])
     more = [f"{len(people) - LISTED:,} others stand in {where}"] if len(people) > LISTED else []
     worse = sum(row["weight"] == 0 for row in people)
     notes = [f"{worse:,} of them are no better than chance: in the one-coin form their votes weigh 0."] if worse else []

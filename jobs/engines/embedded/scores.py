@@ -53,10 +53,10 @@ class CodedScores:
 
     def _find_cells(self, labeler: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns (of each vote its row among the cells, NULL for none; the cells, a row each, a column for each class)."""
-        size = len(self.texts) + 1
-        pairs, of_vote = np.unique((labeler.astype(np.int64) + 1) * size + label, return_inverse=True)
-        cells, row = [(0,) * len(self.scores.classes)], np.full(len(pairs), NULL)
-        for n, (who, said) in enumerate(zip((pairs // size - 1).tolist(), (pairs % size).tolist(), strict=True)):
+        pairs = (labeler.astype(np.int64) + 1) * (len(self.texts) + 1) + label
+        _, first, of_vote = np.unique(pairs, return_index=True, return_inverse=True)
+        cells, row = [(0,) * len(self.scores.classes)], np.full(len(first), NULL)
+        for n, (who, said) in enumerate(zip(labeler[first].tolist(), label[first].tolist(), strict=True)):
             name = EVERYBODY if who == NULL or self.texts[who] not in self.scores.hit else self.texts[who]
             found = self.scores.cells.get((name, self.texts[said]))
             if found is not None:

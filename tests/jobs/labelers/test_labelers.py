@@ -208,7 +208,8 @@ def test_fits_are_listed_shown_and_never_changed(crowd, say, tmp_root, capsys):
     assert command.main(["show", "a", "--root", tmp_root, "--model", MODEL]) == 0
     shown = capsys.readouterr().out
     assert "p00003" in shown and "everybody" in shown and "err independently" in shown
-    (open_root(tmp_root)).delete(layout.fit(MODEL, "a", load_fit(open_root(tmp_root), MODEL, "a").tables["confusion"]))
+    storage = open_root(tmp_root)
+    storage.delete(layout.fit(MODEL, "a") + load_fit(storage, MODEL, "a").tables["confusion"])
     message = say(command.main, "show", "a", code=ERROR)["error"]["message"]
     assert "expected the table of a fit that its document names" in message
 
