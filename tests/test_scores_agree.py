@@ -11,7 +11,7 @@ from tests.engines import counted, differences, embedded, mapreduce, spark_here
 from tests.test_engines_agree import AS_OF, DAY, many_days
 from tests.test_items_agree import as_rows, embedded_items, listed, mapreduce_items, spark_items_here
 from tests.test_oracle import counted as counted_by_hand
-from tests.test_oracle import label, prediction
+from tests.test_oracle import label, prediction, rows
 
 CLASSES = ("Dog", "cat", "dog")  # `é`, `日本`, `≠` and others are no classes of the fit
 PEOPLE = (None, "ann", "bob", "cyd", "nobody")  # Bob and dan are not known to it
@@ -66,6 +66,23 @@ def test_items_by_scores_are_those_of_the_oracle(tmp_path):
     for engine in (embedded_items, spark_items_here, mapreduce_items):
         (made,) = listed(engine, tmp_path, [day], Question("m", AS_OF, consensus="scores", scores=scores))
         assert as_rows(made.table) == rows
+
+
+@pytest.mark.parametrize("engine", [embedded_items, spark_items_here, mapreduce_items])
+def test_plain_votes_are_scored_as_the_oracle_does(tmp_path, engine):
+    """Nothing odd but the scores: different people, different moments, labels and people that the fit does not know."""
+    rng = random.Random(9)
+    people, labels = ["ann", "bob", "cyd", "dan", None], ["cat", "dog", "Dog", "bird", "日本"]
+    votes = [label(rng.choice(labels), who, minute, f"p{n:03}") for n in range(300)
+             for minute, who in enumerate(rng.sample(people, rng.choice([2, 3, 4])))]
+    rows(tmp_path, "predictions", *(prediction(f"p{n:03}") for n in range(300)))
+    rows(tmp_path, "labels", *votes)
+    scores = make_scores(rng)
+    expected, _ = oracle.list_items(tmp_path, DAY, "m", AS_OF, "live", as_oracle(scores))
+    (made,) = listed(engine, tmp_path, [DAY], Question("m", AS_OF, consensus="scores", scores=scores))
+    assert as_rows(made.table) == expected
+    plain, _ = oracle.list_items(tmp_path, DAY, "m", AS_OF)
+    assert sum(one["label"] != other["label"] for one, other in zip(plain, expected, strict=True)) > 50
 
 
 def test_the_oracle_by_hand(tmp_path, monkeypatch):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
+import numpy as np
+
 from contract.rows.items import ItemsDocument, read_votes
 from contract.stores.store import Storage
 from metrics.labelers.form import Form, Parameters, Sums
@@ -22,7 +24,9 @@ def gather_votes(storage: Storage, documents: Sequence[ItemsDocument]) -> Gather
     blocks = []
     while tables:
         blocks.append(index.encode(tables.pop(0)))
-    given = sum((count_given(index, block) for block in blocks), start=count_given(index, blocks[0]) * 0 if blocks else 0)
+    given = np.zeros(len(index.labelers), np.int64)
+    for block in blocks:
+        given += count_given(index, block)
 
     def add_up(form: Form, parameters: Parameters | None) -> Sums:
         return reduce(Sums.add, (form.expect(block, parameters) for block in blocks))

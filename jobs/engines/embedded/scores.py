@@ -72,14 +72,13 @@ def make_tables(scores: LabelerScores, words: Words) -> dict[str, pa.Table]:
     number = {who: n for n, who in enumerate(people)}
     cells = [(number[who], said, label, score) for (who, said), of in scores.cells.items() if who in number and said in texts
              for label, score in zip(scores.classes, of, strict=True)]
-    columns = list(zip(*cells, strict=True)) or [[], [], [], []]
-    kinds = (pa.int64(), pa.string(), pa.string(), pa.int64())
+    fields = {"person": pa.int64(), "said": pa.string(), "label": pa.string(), "score": pa.int64()}
     return {
         "score_people": pa.table({"person": pa.array(range(len(people)), pa.int64()), "who": pa.array(people, pa.string()),
                                   "hit": pa.array([scores.hit[who] for who in people], pa.int64()),
                                   "miss": pa.array([scores.miss[who] for who in people], pa.int64())}),
-        "score_cells": pa.table({name: pa.array(column, kind) for name, column, kind in zip(
-            ("person", "said", "label", "score"), columns, kinds, strict=True)}),
+        "score_cells": pa.table([pa.array([cell[n] for cell in cells], kind) for n, kind in enumerate(fields.values())],
+                                names=list(fields)),
         "score_priors": pa.table({"label": pa.array(scores.classes, pa.string()), "score": pa.array(scores.prior, pa.int64())}),
     }
 

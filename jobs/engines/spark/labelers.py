@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from contract.rows.items import ItemsDocument, read_votes
@@ -27,7 +28,7 @@ def gather_votes(storage: Storage, documents: Sequence[ItemsDocument], spark_con
     index = Index.of([pairs for pairs, _, _ in told])
     known = context.broadcast(index)
     blocks = selected.filter(lambda found: found[0].num_rows > 0).map(lambda found: known.value.encode(found[0])).cache()
-    given = blocks.map(lambda block: count_given(known.value, block)).fold(count_given(index, index.encode(_NONE)), _add)
+    given = blocks.map(lambda block: count_given(known.value, block)).fold(np.zeros(len(index.labelers), np.int64), np.add)
     selected.unpersist()
 
     def add_up(form: Form, parameters: Parameters | None) -> Sums:
@@ -42,9 +43,6 @@ def gather_votes(storage: Storage, documents: Sequence[ItemsDocument], spark_con
     return Gathered(index, given, sum(items for _, _, items in told), add_left_out([left for _, left, _ in told]), add_up)
 
 
-_NONE = pa.table({"item": pa.array([], pa.int32()), "labeler": pa.array([], pa.string()), "label": pa.array([], pa.string())})
-
-
 def _select(at: task_store.Where, part: Part) -> tuple[pa.Table, dict[str, int]]:
     """Reads a part, in a task."""
     return select_votes(read_votes(task_store.open_there(at), *part))
@@ -54,10 +52,6 @@ def _tell(found: tuple[pa.Table, dict[str, int]]) -> tuple[pa.Table, dict[str, i
     """Returns (which labeler gave which label, votes left out, items) of a part."""
     table, left = found
     return list_pairs(table), left, len(table["item"].unique())
-
-
-def _add(one: object, other: object) -> object:
-    return one + other  # type: ignore[operator]
 
 
 def _add_sums(one: Sums, other: Sums) -> Sums:
