@@ -25,6 +25,7 @@ from contract.storage import open_root
 
 DAYS, JUDGES = 10, 3
 FIRST = "2026-11-01"
+MOST_FULL = 20  # classes of the full form
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def measure(votes: int, labelers: int, classes: int, engine: str) -> dict[str, A
         root = Path(scratch) / "root"
         right = make_root(root, votes // JUDGES, labelers, classes)
         command = trueup("labelers", "fit", "--root", str(root), "--model", "m", "--from", FIRST, "--engine", engine, "--json",
-                         "--no-warm-start")
+                         "--no-warm-start", "--form", "full" if classes <= MOST_FULL else "one-coin")
         cases = [Case("from raw rows", command, before=lambda: shutil.rmtree(root / "items", ignore_errors=True)),
                  Case("items are there", command)]
         runs = {}

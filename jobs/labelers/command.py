@@ -52,7 +52,8 @@ def group() -> None:
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--form", type=click.Choice([FULL, ONE_COIN, AUTO]), default=AUTO, show_default=True,
-              help="full: whom each one mistakes for whom; one-coin: how often each is right; auto: full up to 20 classes.")
+              help="full: what each one takes for what; one-coin: how often each is right; auto: full for few classes, many "
+                   "votes.")
 @click.option("--iterations", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most so many.")
 @click.option("--tolerance", type=click.FloatRange(0), default=1e-6, show_default=True,
               help="End when the log likelihood of a vote changes by less.")

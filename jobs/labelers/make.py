@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from metrics.labelers.gathered import Gathered
 
 FULL, ONE_COIN, AUTO = "full", "one-coin", "auto"
-MOST_CLASSES = 20  # of the full form, where nobody chose: beyond, a labeler has hardly a vote for each of its cells
+# Of the full form, where nobody chose. With 30 votes a class it labels worse than one-coin does where mistakes have no
+# direction, with 300 no worse, and better where they have one (benchmarks.labelers_simulated).
+MOST_CLASSES, VOTES_PER_CLASS = 20, 50
 ENGINES = ("embedded", "spark")
 
 
@@ -52,7 +54,7 @@ def make_fit(storage: Storage, request: Request, wanted: Wanted) -> LabelerFit |
     if reason := _find_obstacle(gathered):
         return reason
     earlier = find_newest_fit(storage, request.question.model) if wanted.warm_start else None
-    form_name = wanted.form if wanted.form != AUTO else FULL if len(gathered.index.classes) <= MOST_CLASSES else ONE_COIN
+    form_name = choose_form(gathered) if wanted.form == AUTO else wanted.form
     form = _make_form(form_name, gathered, wanted)
     fitted = _run(form, gathered, wanted, _find_start(storage, earlier, form_name, gathered) if earlier else None)
     tables, classes = _tabulate(form_name, form, fitted, gathered, wanted)
@@ -68,6 +70,13 @@ def make_fit(storage: Storage, request: Request, wanted: Wanted) -> LabelerFit |
         votes=gathered.votes, predictions=gathered.items, labelers=len(gathered.index.labelers), left_out=gathered.left_out,
         classes=classes)
     return write_fit(storage, fit, tables)
+
+
+def choose_form(gathered: Gathered) -> str:
+    """Chooses full where classes are few and a labeler has enough votes for each, on average."""
+    classes, labelers = len(gathered.index.classes), len(gathered.index.labelers)
+    enough = gathered.votes >= VOTES_PER_CLASS * classes * labelers
+    return FULL if classes <= MOST_CLASSES and enough else ONE_COIN
 
 
 def _name_window(listed: Listed) -> FitWindow:

@@ -179,13 +179,24 @@ def test_nothing_can_be_told_of_people_who_judge_alone(tmp_root, say):
     assert "'c000' alone" in say(command.main, "fit", "--from", DAYS[1], "--to", DAYS[1], code=CANNOT_TELL)["reason"]
 
 
-def test_many_classes_have_one_coin(tmp_root, say):
-    put_crowd(open_root(tmp_root, create=True), make_crowd(3, items=300, people=12, votes=3, classes=30, skill=(0.6, 0.95)))
-    assert fit(say)["form"] == "one-coin"
+@pytest.mark.parametrize("form, size", [
+    ("full", {"items": 110, "people": 3, "classes": 2}),  # 110 votes each, 100 are enough
+    ("one-coin", {"items": 90, "people": 3, "classes": 2}),
+    ("one-coin", {"items": 1050, "people": 3, "classes": 21})])
+def test_the_form_is_chosen_by_classes_and_votes(tmp_path, form, size):
+    from jobs.labelers.make import choose_form
+    from metrics.labelers.gathered import Gathered
+    from metrics.labelers.votes import Index
+
+    votes = make_crowd(3, votes=3, skill=(0.6, 0.9), **size).votes
+    index = Index.of([votes])
+    block = index.encode(votes)
+    given = np.bincount(index.labeler[block.pair])
+    assert choose_form(Gathered(index, given, block.items, {}, lambda form, parameters: None)) == form
 
 
 def test_who_is_no_better_than_chance_weighs_nothing(tmp_root, say):
-    crowd = make_crowd(8, items=300, people=8, votes=4, classes=2, skill=(0.85, 0.95))
+    crowd = make_crowd(8, items=160, people=8, votes=4, classes=2, skill=(0.85, 0.95))
     said = [label if who != "p00003" else "c001" if label == "c000" else "c000"
             for who, label in zip(crowd.votes["labeler"].to_pylist(), crowd.votes["label"].to_pylist(), strict=True)]
     crowd.votes = crowd.votes.set_column(2, "label", [said])
