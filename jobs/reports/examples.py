@@ -60,7 +60,11 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
     question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                         roles=evaluation["roles"], labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
     if consensus and consensus["rule"] == "scores":
-        question = apply_fit(storage, replace(question, fit=consensus["fit"]))
+        try:
+            question = apply_fit(storage, replace(question, fit=consensus["fit"]))
+        except (NotFound, Mismatch) as error:  # without the fit nobody knows which label a picture has
+            log.warning("pictures are left out: %s", error)
+            return
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         if (items := _read_items(storage, evaluation, name, version)) is not None:

@@ -12,10 +12,11 @@ from contract import clock, ids, layout
 from contract.counts_store import load
 from contract.documents.labeler_fit import load_fit, read_fit_table
 from contract.errors import CANNOT_TELL, ERROR, USAGE
+from contract.evaluations import newest
 from contract.records import LABEL, PREDICTION
 from contract.rows.items import load_items, read_items
 from contract.storage import open_root
-from jobs import evaluate
+from jobs import evaluate, report
 from jobs.labelers import command
 from tests.metrics.labelers.crowds import make_crowd
 from tests.pipeline.roots import MODEL, put_rows
@@ -140,6 +141,19 @@ def test_items_follow_the_fit_and_a_fit_follows_no_fit(crowd, say, tmp_root):
     assert items.consensus == "scores" and read_items(storage, items).num_rows == 120
     again = fit(say, "--no-warm-start", "--name", "two", "--form", "full", "--set", "evaluate.labeler_fit=one")
     assert again["inputs"] == first["inputs"] and again["people"] == first["people"]
+
+
+def test_a_report_names_the_fit_and_does_without_it(crowd, say, tmp_root, caplog):
+    fit(say, "--name", "one", "--form", "full")
+    say(evaluate.main, "--from", DAYS[0], "--to", DAYS[-1], "--fit", "one")
+    storage = open_root(tmp_root)
+    page = layout.report(MODEL, newest(storage, MODEL))
+    assert "votes weighted by labeler (fit “one”)" in storage.read(page).decode()
+    assert "pictures are left out" not in caplog.text
+    storage.delete(layout.fit_document(MODEL, "one"))
+    storage.delete(page)
+    assert report.main(["--root", tmp_root, "--model", MODEL]) == 0
+    assert storage.exists(page) and "pictures are left out: expected a fit" in caplog.text
 
 
 def test_a_warm_start_comes_to_the_same_in_fewer_iterations(crowd, say):
