@@ -23,6 +23,8 @@ evaluate
     trueup evaluate --root demo-root --model digits
     # November, counted by Spark
     trueup evaluate --model digits --from 2026-11-01 --to 2026-11-30 --engine spark
+    # votes weighed by how well each labeler labels
+    trueup evaluate --model digits --fit newest
     # somebody else's files, slice by slice
     trueup evaluate --model digits --predictions logs.csv --labels truth.csv --slice camera=attributes.camera
 gate
@@ -147,6 +149,25 @@ review accepted
 items
     # the labelled predictions of the last 30 days, as rows
     trueup items --model digits
+labelers
+    # how well each labeler labels, by the votes of the last 30 days
+    trueup labelers fit --model digits
+    # what that says of each
+    trueup labelers show --model digits
+labelers fit
+    # of November, then count by it
+    trueup labelers fit --model digits --from 2026-11-01 --to 2026-11-30 --name november
+    trueup evaluate --model digits --fit november
+    # many classes, on Spark
+    trueup labelers fit --model digits --form one-coin --engine spark
+labelers list
+    # which fits there are
+    trueup labelers list --model digits
+labelers show
+    # the newest
+    trueup labelers show --model digits
+    # one by its name, for a program
+    trueup labelers show november --model digits --json
 notify
     # is every address right?
     trueup notify --root demo-root --test

@@ -17,7 +17,7 @@ MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of o
 # Endings of pictures in folders of other people, in lower case; ours are named by `image`.
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
-FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "images/", "imports/", "items/", "keys/", "labels/",
+FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "fits/", "images/", "imports/", "items/", "keys/", "labels/",
            "logs/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
 
 
@@ -236,6 +236,26 @@ def items_table(digest: str) -> str:
 def items_document(model: str, day: str, name: str) -> str:
     """The document of a day's items, by the name `<inputs>/<known_through>` that the counts of the same rows have."""
     return f"{items(model, day)}{name}.json"
+
+
+def fits(model: str) -> str:
+    """The folder of all fits of a model's labelers, with one folder for each below it."""
+    return f"fits/{encode_name(model)}/"
+
+
+def fit(model: str, name: str) -> str:
+    """The folder of one fit of labelers."""
+    return f"{fits(model)}{name}/"
+
+
+def fit_document(model: str, name: str) -> str:
+    """The document of one fit, written last."""
+    return f"{fit(model, name)}fit.json"
+
+
+def fit_table(table: str, digest: str) -> str:
+    """The name of a table of a fit beside its document, by the hash of its content."""
+    return f"{table}-{digest}.parquet"
 
 
 def all_evaluations() -> str:

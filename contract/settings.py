@@ -30,7 +30,8 @@ class EvaluateSettings(Section):
     accepted_ratio: float = Field(0.1, gt=0, description="wrong / right that a confidence bucket may have")
     labeler_weights: dict[str, float] = Field({}, description="labeler -> weight of each of their votes in the consensus, "
                                               "0 to 1000; everybody else has 1")
-    labeler_fit: str | None = Field(None, description="name of the fit that these weights are from; evaluations name it")
+    labeler_fit: str | None = Field(None, description="a fit by which votes are weighed (`trueup labelers fit`), or newest; "
+                                    "beside labeler_weights the name of the fit that these are from")
 
     roles: dict[str, str] = Field({}, description="another word for a role -> live, shadow, canary, batch or replay, "
                                   "e.g. {production: live}")
@@ -48,7 +49,7 @@ class EvaluateSettings(Section):
     def _weights_have_a_fit(self) -> Self:
         if bad := [who for who, weight in self.labeler_weights.items() if not 0 <= weight <= 1000]:
             raise ValueError(f"labeler_weights of {bad[0]!r}: expected a number from 0 to 1000")
-        if bool(self.labeler_weights) != bool(self.labeler_fit):
+        if self.labeler_weights and not self.labeler_fit:
             raise ValueError("expected labeler_weights together with labeler_fit, the name of the fit they are from")
         return self
 

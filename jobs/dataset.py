@@ -60,6 +60,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     from jobs.datasets.build import build
     from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
     from jobs.engines.day_files import list_day, read_footers, window
+    from jobs.labelers.use import apply_fit
     from jvm import session
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
@@ -72,6 +73,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
                         f"found none. Label some predictions, or name another window.")
     spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
     question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
+    question = apply_fit(storage, question)
     rows = find_labelled_readable(spark.sparkContext, storage, days, question)
     return build(spark, storage, question, rows, settings.dataset, {"from": present.first, "to": present.last}, present.days)
 

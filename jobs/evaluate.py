@@ -30,8 +30,9 @@ from contract.storage import open_root
 from jobs.count_window import evaluate
 from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
-from jobs.evaluation_request import ENGINES, request_of
+from jobs.evaluation_request import ENGINES, name_fit, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
+from jobs.labelers.use import apply_fit
 from jobs.labelled.make import list_window
 from jobs.reports.written import renew_report
 
@@ -53,6 +54,7 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
+@click.option("--fit", metavar="NAME", help="Weigh votes by this fit of labelers, or by the newest. [setting: labeler_fit]")
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
 @click.option("--no-report", is_flag=True, help="Do not write report.html beside it. [setting: report.automatic]")
 @click.option("--predictions", "predictions_file", type=click.Path(), help="A CSV, JSON or Parquet file, no root.")
@@ -61,16 +63,20 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, with_items: bool, evidence: tuple[str, ...],
-            spark_conf: tuple[str, ...], role: str, slices: tuple[str, ...], quarantine: bool, no_report: bool,
-            predictions_file: str | None, labels_file: str | None, per_version: bool, skip_bad: bool, **reading: Any) -> Outcome:
+            spark_conf: tuple[str, ...], role: str, slices: tuple[str, ...], fit: str | None, quarantine: bool,
+            no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool, skip_bad: bool,
+            **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json and its report."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
     settings = with_options(settings, model=model, evaluate__engine=engine, evaluate__evidence=list(evidence) or None)
+    settings = name_fit(settings, fit)
     if with_items and (predictions_file or labels_file):
         raise UsageError("--items writes into a root: expected none of --predictions and --labels beside it.")
     if predictions_file or labels_file:
+        if fit:
+            raise UsageError("--fit names a fit that lies in a root: expected none of --predictions and --labels beside it.")
         chosen = make_reading(**reading)
         return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
                               per_version)
@@ -79,6 +85,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
+    request = replace(request, question=apply_fit(storage, request.question))
     document, folder = evaluate(storage, request)
     if with_items:
         list_window(storage, request)

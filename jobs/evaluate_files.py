@@ -37,6 +37,8 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
     `per_version`: the versions share ids, and a label is of each version's prediction. What the reading of the files says
     of them stands in `import`; rows that it did not take are in the categories of `rows` that they would have in a root.
     """
+    if settings.evaluate.labeler_fit and not settings.evaluate.labeler_weights:
+        raise UsageError("evaluate.labeler_fit names a fit that lies in a root: --predictions has none. Leave it out.")
     if not predictions:
         raise UsageError("expected --predictions FILE beside --labels, got none.")
     if as_of:

@@ -34,6 +34,7 @@ from contract import clock  # noqa: E402
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, keys_of  # noqa: E402
 from jobs.engines import rules  # noqa: E402
 from jobs.engines.question import Question, Slice  # noqa: E402
+from jobs.engines.scores import LabelerScores  # noqa: E402
 
 FLUSH_AT = 50_000  # distinct keys that a reducer adds up in memory before it hands them on
 ROWS_COUNTED, KNOWN, NEXT, ITEMS = "rows", "known", "next", "items"
@@ -59,15 +60,18 @@ class MREvaluate(MRJob):
                               help="a declared slice, e.g. camera=attributes.camera; repeatable")
         self.add_passthru_arg("--items", action="store_true", help="list the labelled predictions instead of counting them")
         self.add_file_arg("--labeler-weights", help="JSON file {labeler: floor(weight * 2^16)}")
+        self.add_file_arg("--labeler-scores", help="JSON file of jobs.engines.scores.LabelerScores")
 
     @property
     def question(self) -> Question:
         """The question, read from the options."""
         if not hasattr(self, "_question"):
             weights = json.loads(Path(self.options.labeler_weights).read_text()) if self.options.labeler_weights else {}
+            scores = json.loads(Path(self.options.labeler_scores).read_text()) if self.options.labeler_scores else None
             slices = tuple(Slice(*text.split("=", 1)) for text in self.options.slices)
             self._question = Question(self.options.model, clock.to_us(clock.parse_moment(self.options.as_of)),
                                       self.options.role, slices=slices, labeler_weights=weights,
+                                      scores=LabelerScores.from_json(scores) if scores else None,
                                       roles=dict(text.rsplit("=", 1) for text in self.options.role_words))
         return self._question
 

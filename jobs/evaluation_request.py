@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from command.load_settings import with_options
 from contract import clock
 from contract.errors import UsageError
 from contract.records import PREDICTION
@@ -77,6 +78,14 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
 def _need_evidence(settings: Settings) -> list[str]:
     """What the gates rest on beside the counts."""
     return ["combined"] if settings.gates.estimate == "combined" else []
+
+
+def name_fit(settings: Settings, fit: str | None) -> Settings:
+    """Returns the settings with the fit that an option names. UsageError beside weights, which are a fit of their own."""
+    if fit is not None and settings.evaluate.labeler_weights:
+        raise UsageError(f"--fit {fit}: expected no evaluate.labeler_weights beside it, which are of the fit "
+                         f"{settings.evaluate.labeler_fit!r}. Leave one of them out.")
+    return with_options(settings, evaluate__labeler_fit=fit)
 
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from contract.texts.figures import write_count
 from jobs.evaluation_request import Request, request_of
 from jobs.expiring import pictures, rows
 from jobs.expiring.rows import Stays
+from jobs.labelers.use import apply_fit
 
 
 @dataclass
@@ -105,6 +106,7 @@ def make_requests(storage: Storage, settings: Settings, day: str) -> Iterator[Re
     found = rows.find_models(storage, day)
     for model in sorted({model for model, _ in found}):
         request = request_of(with_options(settings, model=model), None, (), "live", None, ())
+        request = replace(request, question=apply_fit(storage, request.question))
         roles = {request.question.resolve_role(word) for of, word in found if of == model} | {"live"}
         for role in sorted(role for role in roles if role):
             yield replace(request, question=replace(request.question, role=role), engine="embedded", options={})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from contract import clock
 from contract.counts import ORIGINS, RULES, WEIGHT_SCALE, Origin, sum_by
@@ -37,7 +37,8 @@ class Scope:
 
     `window` is its first and last day, `as_of` in microseconds since 1970 UTC. `counts` says where each day's counts lie
     ("<inputs>/<known_through>"), `partial` which files were left out (an empty list: none was). `labeler_weights` are
-    whole numbers, WEIGHT_SCALE is 1; `fit` names where they are from; `roles` says what other words for roles mean.
+    whole numbers, WEIGHT_SCALE is 1; `fit` names where they, or the scores of rule `scores`, are from; `roles` says what
+    other words for roles mean.
     """
 
     model: str
@@ -50,11 +51,12 @@ class Scope:
     fit: str | None = None
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    rule: Literal["majority", "scores"] = "majority"
 
     def consensus(self) -> Consensus:
         """Returns how several votes became one label."""
         weights = {who: weight / WEIGHT_SCALE for who, weight in sorted(self.labeler_weights.items())}
-        return {"rule": "majority", "fit": self.fit, "labeler_weights": weights}
+        return {"rule": self.rule, "fit": self.fit, "labeler_weights": weights}
 
 
 @dataclass(frozen=True)

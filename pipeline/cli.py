@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "review plan": Verb("inference.planning.command", "draw the audit that decides a gate with few labels"),
         "review accepted": Verb("jobs.accepting.command", "labels of people, and the answers of a model that its report accepts"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
+        "labelers": Verb("jobs.labelers.command", "how well each labeler labels, by all votes: fit, list, show", "group"),
         "items": Verb("jobs.labelled.items", "the labelled predictions of each day, with all votes, as a table"),
         "restore": Verb("pipeline.restore", "bring back what was deleted or overwritten in a versioned bucket"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),

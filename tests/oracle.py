@@ -6,6 +6,7 @@ It reads the Parquet files itself and shares no code with the engines, so that t
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -206,18 +207,39 @@ def deciding_votes(votes):
 
 
 def order_labels(counted, weights):
-    """Rule 4: the labels of (label, vote) pairs: most votes, then the newest newest vote, then by bytes."""
+    """Rule 4: the labels of (label, vote) pairs: most votes, then the newest newest vote, then by bytes.
+
+    `weights` are votes of labelers in 65,536ths, or the `Scores` of a fit.
+    """
     total, newest = Counter(), {}
     for label, vote in counted:
-        total[label] += weights.get(vote["labeler"], 2**16)
         newest[label] = max(newest.get(label, vote["labeled_at"]), vote["labeled_at"])
+        if not isinstance(weights, Scores):
+            total[label] += weights.get(vote["labeler"], 2**16)
+    if isinstance(weights, Scores):
+        total = {label: weights.prior.get(label, min(weights.prior.values())) + sum(
+            weights.of(v["labeler"], said, label) for said, v in counted) for label in newest}
     return sorted(total, key=lambda label: (-total[label], -newest[label], label.encode()))
+
+
+@dataclass
+class Scores:
+    """A fit of the full form (rule 4). `cells`: (who, said, label) -> score; `general`: who -> (hit, miss); None: everybody."""
+
+    prior: dict
+    general: dict
+    cells: dict
+
+    def of(self, labeler, said, label):
+        who = labeler if labeler in self.general else None
+        hit, miss = self.general[who]
+        return self.cells.get((who, said, label), hit if said == label else miss)
 
 
 def pair_with_labels(votes, predicted, weights):
     """Rule 4a: deciding votes, each with the label that it counts for."""
-    named = [(v["label"], v) for v in votes if v["label"] not in (WRONG, predicted)]
-    leading = order_labels(named, weights)[0] if named else WRONG
+    named = order_labels([(v["label"], v) for v in votes if v["label"] != WRONG], weights)
+    leading = next((label for label in named if label != predicted), WRONG)
     return [(leading if v["label"] == WRONG else v["label"], v) for v in votes]
 
 

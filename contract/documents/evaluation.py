@@ -147,9 +147,10 @@ class Alpha(TypedDict):
 
 
 class Consensus(TypedDict):
-    """How several votes on a prediction become one label: most votes, weighted where a fit says how much whose counts."""
+    """How several votes on a prediction become one label: most votes, weighted where a fit says how much whose counts, or the
+    highest score by a fit of the full form."""
 
-    rule: Literal["majority"]
+    rule: Literal["majority", "scores"]
     fit: str | None
     labeler_weights: dict[str, float]
 

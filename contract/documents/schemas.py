@@ -21,6 +21,7 @@ from contract.documents.expiry import ExpiredPictures, ExpiredRows
 from contract.documents.gold import GoldAnswer
 from contract.documents.history import HistoryEntry
 from contract.documents.imported import Imported
+from contract.documents.labeler_fit import LabelerFit
 from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
@@ -39,6 +40,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "evaluation": (Evaluation, "evaluations/<model>/<evaluation>/evaluation.json"),
     "expired-pictures": (ExpiredPictures, "predictions/dt=<day>/_expired/pictures.json and pictures-done.json"),
     "expired-rows": (ExpiredRows, "predictions/dt=<day>/_expired/rows.json"),
+    "fit": (LabelerFit, "fits/<model>/<name>/fit.json"),
     "gold": (GoldAnswer, "samples/<model>/gold/known/<prediction id>/<n>.json"),
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),

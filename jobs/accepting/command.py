@@ -28,6 +28,7 @@ from contract.texts.figures import write_figure, write_number, write_percent
 from jobs.accepting.files import Folders, open_table
 from jobs.accepting.rows import Taken, find_labels
 from jobs.engines.question import Question, convert_settings
+from jobs.labelers.use import apply_fit
 from metrics.accepted import Accepted, measure_accepted
 from metrics.selection.basis import Basis
 
@@ -46,6 +47,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str, out: Path
     measured = measure(evaluation, thresholds, counts_store.load_all(storage, evaluation))
     question = Question(name, clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                         **convert_settings(settings.evaluate))
+    question = apply_fit(storage, question)
     taken, folders = Taken(), Folders(storage, folder) if folder else None
     days = sorted(evaluation["counts"])
     with open_table(out) as table, progress("labels", len(days), "days") as shown:

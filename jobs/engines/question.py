@@ -12,6 +12,7 @@ from contract.documents.expiry import ExpiredRows
 from contract.errors import UsageError
 from contract.rows.listing import Name, fingerprint
 from contract.settings import EvaluateSettings
+from jobs.engines.scores import LabelerScores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +90,8 @@ class Question:
     # floor(weight * 2^16) of each labeler whose weight is not 1; whole numbers, so any order adds the same.
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)  # another word, in small letters -> the role that it means
-    fit: str | None = None  # where these weights are from; what is counted does not depend on the name
+    fit: str | None = None  # where weights or scores are from; what is counted does not depend on the name
+    scores: LabelerScores | None = None  # of a fit in the full form; then `consensus` is "scores"
 
     def resolve_role(self, word: str | None) -> str | None:
         """Returns the role that a row's word means (rule 2), in any case; None for a word that means none."""
@@ -102,7 +104,7 @@ class Question:
         """Hashes everything but `as_of` that a day's counts are made from: the 16 hex digits they are stored under."""
         made_from = {"rules": RULES, "consensus": self.consensus, "weights": dict(self.labeler_weights),
                      "role": self.role, "roles": dict(self.roles), "slices": [[s.name, s.expression] for s in self.slices],
-                     "files": files.fingerprint()}
+                     "files": files.fingerprint()} | ({"scores": self.scores.digest} if self.scores else {})
         return jsonio.digest(made_from)[:16]
 
 

@@ -15,6 +15,7 @@ from contract.clock import MS_PER_DAY, US_PER_DAY, US_PER_HOUR
 from contract.counts import BINS, CONFIDENCE_SCALE, EARLIEST, ORIGINS, ROUNDING, SMALLEST_P, UNNAMED, WEIGHT_SCALE
 from contract.records import LABEL, PREDICTION, TableSchema
 from jobs.engines.question import Question, name_band
+from jobs.engines.scores import EVERYBODY, LabelerScores
 
 Row = dict[str, Any]
 Record = tuple[str, tuple, tuple]  # table, key columns, value columns; records of one key add up
@@ -243,13 +244,19 @@ def find_targets(kept: Row, deciding: list[Row], question: Question) -> list[str
 
     That of a `≠` is the leading named label other than the predicted one; itself, where no such label is named.
     """
-    named = [row for row in deciding if row["label"] not in (UNNAMED, kept["predicted_label"])]
-    leading = choose_label(named, [row["label"] for row in named], question) if named else UNNAMED
+    named = [row for row in deciding if row["label"] != UNNAMED]
+    ranked = rank_labels(named, [row["label"] for row in named], question)
+    leading = next((label for label in ranked if label != kept["predicted_label"]), UNNAMED)
     return [leading if row["label"] == UNNAMED else row["label"] for row in deciding]
 
 
 def choose_label(votes: list[Row], targets: list[str], question: Question) -> str:
-    """Applies rule `majority`: most (weighted) votes, then the label whose newest vote is newest, then by bytes.
+    """Applies rule 4: the first of `rank_labels`."""
+    return rank_labels(votes, targets, question)[0]
+
+
+def rank_labels(votes: list[Row], targets: list[str], question: Question) -> list[str]:
+    """Orders labels: most (weighted) votes or the highest score, then the newest vote is newest, then by bytes.
 
     `targets` are the labels that the votes count for, one each.
     """
@@ -258,7 +265,24 @@ def choose_label(votes: list[Row], targets: list[str], question: Question) -> st
     for row, label in zip(votes, targets, strict=True):
         weight[label] += question.labeler_weights.get(row["labeler"], WEIGHT_SCALE)
         newest[label] = max(newest.get(label, row["labeled_at"]), row["labeled_at"])
-    return min(weight, key=lambda label: (-weight[label], -newest[label], label))
+    if question.scores:
+        said = [(row["labeler"], label) for row, label in zip(votes, targets, strict=True)]
+        weight |= {label: find_score(question.scores, said, label) for label in newest}
+    return sorted(weight, key=lambda label: (-weight[label], -newest[label], label))
+
+
+def find_score(scores: LabelerScores, said: list[tuple[str | None, str]], label: str) -> int:
+    """Returns the score of a label by what each labeler said."""
+    place = scores.classes.index(label) if label in scores.classes else None
+    total = scores.rarest if place is None else scores.prior[place]
+    for labeler, named in said:
+        who = labeler if labeler in scores.hit else EVERYBODY
+        cell = scores.cells.get((who, named))
+        if cell is not None and place is not None:
+            total += cell[place]
+        else:
+            total += scores.hit[who] if named == label else scores.miss[who]
+    return total
 
 
 def _row_count(name: str, n: int) -> Record:

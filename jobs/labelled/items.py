@@ -29,6 +29,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.evaluation_request import ENGINES, Request, request_of
+from jobs.labelers.use import apply_fit
 from jobs.labelled.make import Listed, list_window
 
 
@@ -49,6 +50,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     settings = with_options(settings, model=model, evaluate__engine=engine)
     request = replace(request_of(settings, as_of, (), role, runner, spark_conf), first=first, last=last, quarantine=quarantine)
     storage = open_root(settings.need_root())
+    request = replace(request, question=apply_fit(storage, request.question))
     listed = list_window(storage, request)
     return Outcome(document=describe(listed, request), text=as_text(storage, listed, request))
 

@@ -7,6 +7,7 @@ import base64
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +21,7 @@ from contract.stores.store import Storage, may_be_key
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
 from jobs.engines import day_files
 from jobs.engines.question import DayFiles, Question
+from jobs.labelers.use import apply_fit
 
 SIDE, QUALITY = 72, 80
 ITEM_COLUMNS = ("prediction_id", "model_version", "predicted", "label", "image_sha256", "image_uri")
@@ -57,6 +59,12 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
     weights = consensus["labeler_weights"] if consensus else {}
     question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                         roles=evaluation["roles"], labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
+    if consensus and consensus["rule"] == "scores":
+        try:
+            question = apply_fit(storage, replace(question, fit=consensus["fit"]))
+        except (NotFound, Mismatch) as error:  # without the fit nobody knows which label a picture has
+            log.warning("pictures are left out: %s", error)
+            return
     left_out = {file["file"] for file in evaluation["partial"]}
     for name in sorted(evaluation["counts"], reverse=True)[:wanted.days]:
         if (items := _read_items(storage, evaluation, name, version)) is not None:

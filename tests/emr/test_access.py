@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract import layout, samples
+from contract.documents.labeler_fit import LABELERS, LabelerFit, write_fit
 from contract.errors import DONE
 from contract.registry import Registry
 from contract.settings import EmrSettings
@@ -27,7 +28,9 @@ from tests.pipeline.roots import DAY, MODEL, make_root, write_version
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
-SETTINGS = {"evaluate": {"engine": "embedded"}, "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
+FIT = "of-november"
+SETTINGS = {"evaluate": {"engine": "embedded", "labeler_fit": FIT},
+            "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,22 @@ def trained_and_sampled(root):
     with tempfile.TemporaryDirectory() as folder:
         write_version(registry, registry.claim(by="test"), Path(folder), dataset="d1", parent="1")
     registry.promote("2", by="test", reason="better", expected_live="1")
+    put_fit(storage, MODEL)
     samples.write(storage, samples.draw(MODEL, DAY, "audit", samples.Design("random-audit", "salt", p=0.5)))
     return root
+
+
+def put_fit(storage, model):
+    """A fit that knows nobody."""
+    import pyarrow as pa
+
+    table = pa.table([[None], [2], [1.0], [0.5], [2**16], [-1], [-1]], schema=LABELERS.arrow())
+    moment = "2026-11-01T00:00:00Z"
+    write_fit(storage, LabelerFit.model_validate({
+        "model": model, "name": FIT, "at": moment, "as_of": moment, "role": "live", "window": {"from": DAY, "to": DAY},
+        "engine": "embedded", "form": "one-coin", "inputs": {}, "iterations": 1, "converged": True, "log_likelihood": -1.0,
+        "parameters": {"iterations": 1, "tolerance": 0.0, "smoothing": 0.0, "start": None}, "votes": 2, "predictions": 1,
+        "labelers": 1, "left_out": {}, "classes": []}), {"labelers": table})
 
 
 def check(of, root, requests):
@@ -104,7 +121,8 @@ def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
 
     monkeypatch.setattr(step, "main", elsewhere)
     server.asked.clear()
-    options = ["--runner", "emr", "--in-process", "--set", "emr.subnets=[subnet-1]", "--json"]
+    options = ["--runner", "emr", "--in-process", "--set", "emr.subnets=[subnet-1]", "--json", "--set",
+               f"evaluate.labeler_fit={FIT}"]
     assert cycle.main(["--root", root, "--model", MODEL, *options]) == DONE
     assert others
     # A cluster that failed leaves a log, which the driver shows.
@@ -185,6 +203,7 @@ def test_a_retraining_asks_what_its_roles_allow(server, root):
     from tests import tiny_root
 
     tiny_root.make(root)
+    put_fit(open_root(root), tiny_root.MODEL)
     open_root(root).put("images/brought.jpg", picture(seed=7))  # one that is not stored yet
     values = {"model": tiny_root.MODEL, "from": tiny_root.DAY, "to": tiny_root.DAY, "as_of": "2026-11-20T00:00:00Z",
               "live": "1", "run": f"{tiny_root.MODEL}/1"}

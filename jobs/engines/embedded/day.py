@@ -32,6 +32,7 @@ from jobs.engines.embedded.cells import (
 )
 from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.items import make_items
+from jobs.engines.embedded.scores import create_counted_for, make_tables
 from jobs.engines.embedded.slices import count_slice
 from jobs.engines.embedded.sources import Sources
 from jobs.engines.embedded.votes import LabelGroups, LabelRows, group_rows, put_irregular
@@ -100,7 +101,7 @@ class Day:
             table = self._append_words(table, self.sources.label_words())
         self.total, self.without_id = table.num_rows, table["id"].null_count
         rows = LabelRows.of(table.filter(table["id"].is_valid()) if self.without_id else table)
-        groups = group_rows(rows, self.question.labeler_weights, in_order)
+        groups = group_rows(rows, self.question.scores or self.question.labeler_weights, in_order)
         if groups and groups.irregular.any():
             self._resolve_irregular(groups)
         return groups
@@ -115,10 +116,18 @@ class Day:
             self.db.executemany("INSERT INTO weights VALUES (?, ?)", list(self.question.labeler_weights.items()))
         for step in (sql.create_irregular(self.sources.labels(), self.question, self.day.day, self.key), sql.DUPLICATES,
                      sql.mark_other_answers(self.question.role), sql.SUPERSEDED,
-                     sql.create_votes(one_class="origin" not in self.present), sql.TALLY, sql.COUNTED_FOR,
-                     sql.create_resolved("probability" in self.present)):
+                     sql.create_votes(one_class="origin" not in self.present), sql.TALLY,
+                     self._choose_counting(groups), sql.create_resolved("probability" in self.present)):
             self.db.execute(step)
         put_irregular(groups, self._fetch("SELECT * FROM resolved ORDER BY h"))
+
+    def _choose_counting(self, groups: LabelGroups) -> str:
+        """Returns the statement that says what votes count for: by weights, or by the scores of a fit."""
+        if not self.question.scores:
+            return sql.COUNTED_FOR
+        for name, table in make_tables(self.question.scores, groups.rows.words).items():
+            self.db.register(name, table)
+        return create_counted_for(self.question.scores.rarest)
 
     def _create_judged(self, groups: LabelGroups) -> None:
         """Creates the predicted labels that a `≠` judges: they alone need the prediction to be resolved (rule 4a)."""

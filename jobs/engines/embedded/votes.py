@@ -7,6 +7,7 @@ a `≠`: all of them are votes. The others are irregular (`LabelGroups.irregular
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,12 @@ import pyarrow as pa
 from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
 from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
 from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
+from jobs.engines.embedded.scores import CodedScores
 from jobs.engines.embedded.sql import OK
+from jobs.engines.scores import LabelerScores
 
 IMPORT = ORIGINS.index("import")
+Weights: TypeAlias = Mapping[str, int] | LabelerScores  # of labelers
 
 
 @dataclass
@@ -110,7 +114,7 @@ class LabelGroups:
         return self.key[np.unique(self.of_row[self.rows.unnamed])]
 
 
-def group_rows(rows: LabelRows, weights: Mapping[str, int], in_order: bool = False) -> LabelGroups | None:
+def group_rows(rows: LabelRows, weights: Weights, in_order: bool = False) -> LabelGroups | None:
     """Groups the rows by prediction, with the consensus of the regular ones; None when two ids share a key.
 
     With `in_order` the times of a regular prediction's rows differ: ties need the columns that only the full rules read.
@@ -162,7 +166,7 @@ def _resolve_single(groups: LabelGroups) -> None:
         consensus.probability[where] = rows.probability[row]
 
 
-def _resolve_several(groups: LabelGroups, votes: np.ndarray, weights: Mapping[str, int]) -> None:
+def _resolve_several(groups: LabelGroups, votes: np.ndarray, weights: Weights) -> None:
     """Sets the consensus where there are several votes (rule 4); `votes` are rows, those of a group together."""
     if not len(votes):
         return
@@ -188,16 +192,18 @@ def _resolve_several(groups: LabelGroups, votes: np.ndarray, weights: Mapping[st
         consensus.probability[group[earliest]] = rows.probability[votes[earliest]]
 
 
-def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray,
-                   weights: Mapping[str, int]) -> tuple[Tally, np.ndarray]:
+def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray, weights: Weights) -> tuple[Tally, np.ndarray]:
     """Returns (the tally, each group's label: most votes by weight, then the newest, then the first by its bytes)."""
     order, _ = sort(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
     first = np.union1d(find_starts(group), find_starts(label))
     n, newest = sizes_of(first, len(votes)), np.maximum.reduceat(rows.t[votes], first)
-    weight = n if not weights else np.add.reduceat(_weights_by_code(rows, weights)[rows.labeler[votes]], first)
     tally = Tally(group[first], label[first], n)
+    if isinstance(weights, LabelerScores):
+        weight = CodedScores.of(weights, rows.words).add_up(rows.labeler[votes], label, group, tally.label, tally.group)
+    else:
+        weight = n if not weights else np.add.reduceat(_weights_by_code(rows, weights)[rows.labeler[votes]], first)
     starts = find_starts(tally.group)
     size = sizes_of(starts, len(first))
     best = weight == np.repeat(np.maximum.reduceat(weight, starts), size)

@@ -102,6 +102,10 @@ def _question_arguments(question: Question, folder: Path) -> list[str]:
         weights = folder / "weights.json"
         weights.write_text(json.dumps(dict(question.labeler_weights)))
         arguments += ["--labeler-weights", str(weights)]
+    if question.scores:
+        scores = folder / "scores.json"
+        scores.write_text(json.dumps(question.scores.to_json()))
+        arguments += ["--labeler-scores", str(scores)]
     return arguments
 
 

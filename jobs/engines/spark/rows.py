@@ -12,6 +12,7 @@ from contract.records import TableSchema, arrow_type
 from jobs.engines.arrays import NULL, Column, Words, join_chunks, truths
 from jobs.engines.question import Question
 from jobs.engines.spark.arrays import first_codes, is_misfiled, number_texts, numbers, present, ranks
+from jobs.engines.spark.scores import Scoring
 from jobs.engines.spark.votes import FUTURE, INVALID, MISFILED, OK, ORPHAN, OTHER_MODEL, LabelRows
 
 NEVER = np.iinfo(np.int64).min
@@ -135,7 +136,8 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
         shown=classes.codes(said.column("shown_label")), has_shown=present(said.column("shown_label")),
         weight=_weights_by_code(people, question.labeler_weights)[labeler],
         probability=numbers(said.column("selection_probability"), np.nan), label_id=_LabelIdNumbers(said),
-        columns=[_ColumnRanks(said, name) for name in TIES])
+        columns=[_ColumnRanks(said, name) for name in TIES],
+        scoring=Scoring.of(question.scores, people, classes) if question.scores else None)
 
 
 def origin_classes(column: Column, saw: np.ndarray) -> np.ndarray:

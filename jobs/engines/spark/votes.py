@@ -11,6 +11,7 @@ import numpy as np
 
 from jobs.engines.arrays import NULL
 from jobs.engines.spark.arrays import runs
+from jobs.engines.spark.scores import Scoring
 
 # What a label row ends as. The first four are known before its prediction's other rows are looked at.
 OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, OTHER_ANSWER, SUPERSEDED, WITHDRAWN, VOTE = range(11)
@@ -40,6 +41,7 @@ class LabelRows:
     has_shown: np.ndarray  # whether shown_label is not null
     # rows -> their ranks in another column; the columns in the order that settles ties of time
     columns: Sequence[Callable[[np.ndarray], np.ndarray]]
+    scoring: Scoring | None = None  # of a fit; then weights have no say
 
 
 @dataclass
@@ -201,6 +203,10 @@ def _choose_labels(rows: LabelRows, votes: np.ndarray, answers: Answers) -> tupl
     tally = Tally(rows.number[first], rows.label[first], lengths)
     if not len(votes):
         return tally, tally.label, tally.n
+    if rows.scoring:
+        candidates = _score_labels(rows, votes, answers, rows.scoring)
+        starts, lengths = runs(candidates.number)
+        return tally, candidates.label[candidates.order()[starts]], (lengths > 1).astype(np.int8)
     candidates = Candidates(tally.number, tally.label, np.add.reduceat(rows.weight[votes], starts),
                             np.maximum.reduceat(rows.t[votes], starts))
     if rows.unnamed[first].any():
@@ -226,6 +232,33 @@ class Candidates:
     def take(self, at: np.ndarray) -> "Candidates":
         """Returns some of the rows."""
         return Candidates(self.number[at], self.label[at], self.weight[at], self.newest[at])
+
+
+def _score_labels(rows: LabelRows, votes: np.ndarray, answers: Answers, scoring: Scoring) -> Candidates:
+    """Scores the labels that votes count for; those that name no class count for the leading one (rule 4a), if any."""
+    said = rows.label[votes]
+    unnamed = rows.unnamed[votes]
+    if unnamed.any():
+        named = _score_candidates(rows, votes[~unnamed], said[~unnamed], scoring)
+        order = named.order()
+        order = order[named.label[order] != answers.predicted[named.number[order]]]
+        leading = order[runs(named.number[order])[0]]
+        wrong = np.flatnonzero(unnamed)
+        place = np.searchsorted(named.number[leading], rows.number[votes[wrong]])
+        met = np.append(named.number[leading], NULL)[place] == rows.number[votes[wrong]]
+        said[wrong[met]] = named.label[leading[place[met]]]
+    return _score_candidates(rows, votes, said, scoring)
+
+
+def _score_candidates(rows: LabelRows, votes: np.ndarray, said: np.ndarray, scoring: Scoring) -> Candidates:
+    """Makes the candidates of votes that count for the labels `said`, in the order of number and label."""
+    order = np.lexsort((said, rows.number[votes]))
+    votes, said = votes[order], said[order]
+    number = rows.number[votes]
+    starts = runs(number, said)[0]
+    newest = np.maximum.reduceat(rows.t[votes], starts) if len(votes) else rows.t[votes]
+    score = scoring.add_up(number, rows.labeler[votes], said, said[starts], number[starts])
+    return Candidates(number[starts], said[starts], score, newest)
 
 
 def _place_unnamed(all_: Candidates, unnamed: np.ndarray, answers: Answers) -> Candidates:
