@@ -14,7 +14,9 @@ class Section(NamedTuple):
     module: str
 
 
-SECTIONS: dict[str, Section] = {}
+SECTIONS: dict[str, Section] = {
+    "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
+}
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
