@@ -20,7 +20,7 @@ PACKAGES = [
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring"),
     "jvm",
-    *("metrics", "metrics.noise", "metrics.selection", "metrics.significance"),
+    *("metrics", "metrics.costs", "metrics.noise", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]

@@ -14,6 +14,7 @@ from contract.settings import Settings, is_submitted
 from jobs.engines import day_files
 from jobs.engines.question import Question, Slice, convert_settings, parse_role
 from jobs.evidence.sections import check_names
+from metrics.costs.table import Costs
 from metrics.version import Rules
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
@@ -29,7 +30,8 @@ class Request:
 
     `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
-    without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS.
+    without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS. `costs`: what
+    mistakes cost, for the section of that name.
     """
 
     question: Question
@@ -42,6 +44,7 @@ class Request:
     days: int = day_files.DEFAULT_DAYS
     rules: Rules = Rules()
     evidence: tuple[str, ...] = ()
+    costs: Costs = Costs()
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
@@ -66,9 +69,11 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     if engine == "spark":
         options = _spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
+    gates = settings.gates
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
-                   evidence=check_names(chosen.evidence))
+                   evidence=check_names([*chosen.evidence, *(["cost"] if gates.has_costs else [])]),
+                   costs=Costs(gates.costs, gates.default_cost, gates.review_cost))
 
 
 def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:

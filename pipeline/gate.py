@@ -21,6 +21,7 @@ from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
+from contract.mistakes import find_unknown
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.settings import Settings
@@ -71,6 +72,7 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
+    find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
                       newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further)

@@ -7,9 +7,11 @@ names, and has a `sentence` that a person can read.
 from typing_extensions import TypedDict
 
 from contract.documents.label_noise import Noise
+from contract.documents.mistake_cost import Cost
 
 
 class Evidence(TypedDict, total=False):
     """Section by name; those that were not asked for are absent."""
 
     noise: Noise
+    cost: Cost

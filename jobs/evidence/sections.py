@@ -16,6 +16,7 @@ class Section(NamedTuple):
 
 SECTIONS: dict[str, Section] = {
     "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
+    "cost": Section("What mistakes cost", "jobs.evidence.cost"),
 }
 
 

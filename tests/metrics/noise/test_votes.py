@@ -15,10 +15,11 @@ def draw(rng, items=60, classes=4):
 
 def by_hand(votes, predicted, weight, low, classes):
     """The sums of metrics.noise.votes.Moments over items, each draw of votes alike."""
-    found = {name: 0.0 for name in ("items", "hits", "paired", "agree", "both", "paired_hits", "tripled", "all_agree", "pair_agree",
-                                    "rejected", "rejected_agree", "low", "low_agree")}
-    found |= {name: np.zeros(classes) for name in ("predicted", "predicted_hits", "paired_predicted", "paired_predicted_squared",
-                                                   "paired_predicted_agree", "one", "two", "three", "low_votes", "rejected_votes")}
+    scalar = ("items", "hits", "paired", "agree", "both", "paired_hits", "tripled", "all_agree", "pair_agree", "rejected",
+              "rejected_agree", "low", "low_agree")
+    by_class = ("predicted", "predicted_hits", "paired_predicted", "paired_predicted_squared", "paired_predicted_agree", "one",
+                "two", "three", "low_votes", "rejected_votes")
+    found = dict.fromkeys(scalar, 0.0) | {name: np.zeros(classes) for name in by_class}
     for of_item, p, w, is_low in zip(votes, predicted, weight, low, strict=True):
         hit = sum(v == p for v in of_item) / len(of_item)
         found["items"] += w
