@@ -4,10 +4,11 @@ Each cost belongs to a band of costs within a factor of 4. Of one band let m be 
 weight w: m = sum(w c) / sum(w), and k = sum(w c^2) / sum(w c) what a mistake of the band costs, larger ones counted more. Were
 there more or fewer mistakes of the same kinds, the variance of a cost would be k m - m^2, which is that of a share m / k times
 k^2. So the interval of m is k times Wilson's of m / k, on the number of rows, or where rows are weighted on the size that the
-linearised variance sum(w^2 (c - m)^2) / sum(w)^2 stands for (as metrics/selection/estimate.py; of one class, at most Kish's,
-as corrected.py). A band without a mistake has m = 0 and its greatest cost for k: what was never seen may still come, as often as Wilson says. The sum of the
-bands has the distances to their limits added as independent ones (MOVER: Zou and Donner 2008), with the correlation that
-shares of one total have. With one cost for all mistakes that is Wilson's interval of the error rate, times the cost.
+linearised variance sum(w^2 (c - m)^2) / sum(w)^2 stands for (as metrics/selection/estimate.py; of one class, at most Kish's, as
+corrected.py). A band without a mistake has m = 0 and its greatest cost for k: what was never seen may still come, as often as
+Wilson says. The sum of the bands has the distances to their limits added as independent ones (MOVER: Zou and Donner 2008), with
+the correlation that shares of one total have. With one cost for all mistakes that is Wilson's interval of the error rate, times
+the cost.
 """
 
 import math
@@ -36,7 +37,8 @@ def expect_cost(cells: Cells, costs: CellCosts, levels: Sequence[float], confide
     squared = cells.sum_weight_squared if weighted else weight
     if not weight.sum() > 0:
         return missing(reason)
-    value, low, high = (_bound(weight, squared, of, levels, confidence, of_class) for of in (costs.value, costs.least, costs.most))
+    value, low, high = (_bound(weight, squared, of, levels, confidence, of_class)
+                        for of in (costs.value, costs.least, costs.most))
     return {"value": PER * value[0], "low": PER * min(low[1], value[1]), "high": PER * max(high[2], value[2])}
 
 
