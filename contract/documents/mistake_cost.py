@@ -52,7 +52,7 @@ class CostThreshold(TypedDict):
 
 
 class CostWithThresholds(TypedDict):
-    """The same over all predicted classes that have a threshold, and those in which nothing is accepted."""
+    """The same over all predicted classes; those with too few answers for a threshold are looked at."""
 
     accepted: float
     per_1000: float

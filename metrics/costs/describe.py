@@ -11,7 +11,7 @@ from contract.texts.figures import write_cost, write_costs
 from metrics.cells import Cells
 from metrics.costs.expected import PER, expect_cost
 from metrics.costs.table import CellCosts, Costs, Levels, list_levels, price
-from metrics.costs.thresholds import ENOUGH, Chosen, add_up, choose_threshold
+from metrics.costs.thresholds import ENOUGH, Chosen, add_up, choose_threshold, look_at_all
 from metrics.figure import missing, ratio
 
 NO_ROWS = "no labels"
@@ -62,7 +62,7 @@ def describe(cells: Cells | None, origin: Origin | None, costs: Costs, classes: 
         "unnamed": int(priced.cells.n[priced.cells.unnamed].sum()), "per_1000": figure,
         "per_class": [_describe_class(priced, name) for name in shown], "classes_omitted": len(priced.classes) - len(shown),
         "dearest": list_dearest(priced), "thresholds": [row for row, _ in thresholds],
-        "with_thresholds": _sum_up([chosen for _, chosen in thresholds if chosen]), "sentence": _say(figure, thresholds)}
+        "with_thresholds": _sum_up([chosen for _, chosen in thresholds]), "sentence": _say(figure, thresholds)}
 
 
 def _describe_class(priced: Priced, name: str) -> CostOfClass:
@@ -86,16 +86,17 @@ def list_dearest(priced: Priced) -> list[DearPair]:
              "per_1000": float(PER * cost[i] / weight.sum())} for i in order]
 
 
-def choose_for(priced: Priced, name: str) -> tuple[CostThreshold, Chosen | None]:
-    """The threshold of one predicted class, or why it has none."""
+def choose_for(priced: Priced, name: str) -> tuple[CostThreshold, Chosen]:
+    """The threshold of one predicted class, or why it has none: then all that answer it are looked at."""
     cells = priced.cells
     mine = cells.predicted == (cells.names.index(name) if name in cells.names else len(cells.names))
     answers = int(cells.n[mine].sum())
+    found = choose_threshold(cells.where(mine), priced.choose(mine), priced.costs.review or 0.0, weighted=priced.weighted)
     if answers < ENOUGH:
         reason = f"expected {ENOUGH} labelled predictions that answer it"
         return {"predicted": name, "threshold": None, "answers": answers, "accepted": None, "per_1000": None,
-                "accepting_all": None, "reviewing_all": None, "accepted_cost": missing(reason), "reason": reason}, None
-    found = choose_threshold(cells.where(mine), priced.choose(mine), priced.costs.review or 0.0, weighted=priced.weighted)
+                "accepting_all": None, "reviewing_all": None, "accepted_cost": missing(reason),
+                "reason": reason}, look_at_all(found)
     accepted = priced.expect(mine & (cells.bin >= found.from_bin), priced.levels.of_answer.get(name, []), "none is accepted")
     return {"predicted": name, "threshold": found.threshold, "answers": answers, **_per_1000(found),
             "accepted_cost": accepted}, found
@@ -108,12 +109,12 @@ def _per_1000(found: Chosen) -> CostWithThresholds:
 
 
 def _sum_up(chosen: list[Chosen]) -> CostWithThresholds | None:
-    return _per_1000(add_up(chosen)) if chosen else None
+    return _per_1000(add_up(chosen)) if any(c.weight for c in chosen) else None
 
 
-def _say(figure: Figure, thresholds: list[tuple[CostThreshold, Chosen | None]]) -> str:
+def _say(figure: Figure, thresholds: list[tuple[CostThreshold, Chosen]]) -> str:
     told = f"its mistakes cost {write_costs(figure)} per 1,000 predictions"
-    together = _sum_up([chosen for _, chosen in thresholds if chosen])
+    together = _sum_up([chosen for _, chosen in thresholds])
     if together is None:
         return f"{told}."
     return (f"{told}; accepting what lies above the thresholds and looking at the rest would cost "

@@ -44,6 +44,11 @@ def choose_threshold(cells: Cells, costs: CellCosts, review: float, *, weighted:
                   float((weight * costs.value).sum()), review * all_weight)
 
 
+def look_at_all(found: Chosen) -> Chosen:
+    """The same class without a threshold."""
+    return found._replace(threshold=None, from_bin=BINS, accepted=0.0, cost=found.cost_of_review)
+
+
 def add_up(chosen: Sequence[Chosen]) -> Chosen:
     """The sums over classes."""
     return Chosen(None, BINS, *(sum(getattr(c, name) for c in chosen) for name in Chosen._fields[2:]))
