@@ -21,7 +21,6 @@ from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
-from contract.mistakes import find_unknown
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.settings import Settings
@@ -29,6 +28,7 @@ from contract.storage import open_root, read_json
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
+from metrics.costs.class_names import find_unknown
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.tally import tally_of
