@@ -1,11 +1,13 @@
 """The gate of what mistakes cost: its interval against the bound, over the origin that the accuracy gate judges."""
 
+import numpy as np
 import pytest
 
 from contract.documents.decision import Gate
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
 from metrics.intervals import wilson
+from pipeline.gates.labels_needed import wishes
 from pipeline.gates.optional import cost_gate
 from pipeline.gates.tally import tally_of
 from tests.figures import cell, day
@@ -49,6 +51,17 @@ def test_weights_count_as_in_the_accuracy_gate():
     cells = audit(800, 100, p=1.0) + audit(300, 0, p=0.25)
     gate = judge(cells, max_cost_per_1000=500)
     assert gate["value"] == pytest.approx(1000 * 100 / (900 + 4 * 300)) and gate["verdict"] == "pass"
+
+
+def test_the_labels_that_are_asked_for_decide_in_four_of_five_runs():
+    rng, policy = np.random.default_rng(1), {"max_cost_per_1000": 500, "costs": {"b": {"a": 5}}}
+    gate = judge(audit(910, 90), **policy)
+    made = GatePolicy(**policy)
+    [wish] = wishes(made, tally_of(made, [day(audit(910, 90))], WINDOW, "1", ["a", "b"]), [gate])["rows"]
+    assert gate["verdict"] == "cannot tell" and wish["gate"] == "cost" and wish["blocks"]
+    n = 1000 + wish["labels"]
+    wrong = 90 + rng.binomial(wish["labels"], 0.09, 400)
+    assert 0.75 <= np.mean(5 * wilson(wrong, n)[1] < 0.5) <= 0.97
 
 
 def test_a_gate_is_written_in_its_unit():
