@@ -68,6 +68,23 @@ def test_two_blind_people_tell_what_lies_behind_their_votes(tmp_root, made):
     assert storage.read(f"{key}evaluation.json")
 
 
+def test_three_blind_people_tell_a_rate_for_each_class(tmp_root, made):
+    truth, rng = made[0], np.random.default_rng(9)
+    names = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(N)]
+    third = _err(truth, np.full(N, 0.1), CLASSES, rng)
+    extra = [{"label_id": f"cyd {i}", "prediction_id": i, "label": f"c{v}", "labeler": "cyd", "labeled_at": NOON,
+              "origin": "audit", "saw_prediction": False} for i, v in zip(names, third, strict=True)]
+    document, _ = ask(put(tmp_root, made, extra=extra)[0])
+    found = document["evidence"]["noise"]["versions"]["1"]
+    assert found["method"] == "triples" and found["tripled"] == N
+    votes = np.concatenate(list(made[2:]) + [third])
+    for row, code in zip(found["per_class"], range(CLASSES), strict=True):
+        wrong = (votes != np.tile(truth, 3))[np.tile(truth, 3) == code].mean()
+        assert row["label"] == f"c{code}" and abs(row["error_rate"]["value"] - wrong) < 0.04
+    page = render(document, None)
+    assert "names another" in page and "do the votes contradict independent mistakes?" in page
+
+
 @pytest.mark.parametrize("blind", [None, False])
 def test_votes_that_are_not_known_to_be_blind_tell_nothing(tmp_root, made, blind):
     storage, _ = put(tmp_root, made, blind=blind, origin="import")
