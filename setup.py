@@ -19,7 +19,8 @@ PACKAGES = [
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.reports", "jobs.scoring"),
     "jvm",
-    *("metrics", "metrics.labelers", "metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),
+    *("metrics", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.planning", "metrics.selection"),
+    *("metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("training", "training.feed", "training.fit"),
 ]

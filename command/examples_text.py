@@ -27,6 +27,10 @@ evaluate
     trueup evaluate --model digits --fit newest
     # somebody else's files, slice by slice
     trueup evaluate --model digits --predictions logs.csv --labels truth.csv --slice camera=attributes.camera
+    # how accurate it is behind the mistakes of those who label
+    trueup evaluate --root demo-root --model digits --evidence noise
+    # what its mistakes cost
+    trueup evaluate --model digits --set gates.costs=costs.csv
 gate
     # does the live version still hold? exit code 0, 3 (no) or 4 (cannot tell)
     trueup gate --root demo-root --model digits

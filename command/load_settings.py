@@ -34,6 +34,7 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
         for key, value in pairs:
             _put(merged, key, value)
             origins[key] = source
+    _read_tables(merged)
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
@@ -48,10 +49,20 @@ def with_options(settings: Settings, **options: Any) -> Settings:
         if value is not None:
             _put(merged, name.replace("__", "."), value)
             origins[name.replace("__", ".")] = "option"
+    _read_tables(merged)
     try:
         return Settings(**merged, origins=origins)
     except ValidationError as error:
         raise explain(error, origins) from None
+
+
+def _read_tables(merged: dict[str, Any]) -> None:
+    """Puts what a named file holds in the place of its name, so that settings that are saved with a run need no file."""
+    gates = merged.get("gates")
+    if isinstance(gates, dict) and isinstance(gates.get("costs"), str):
+        from command.cost_file import read_costs
+
+        merged["gates"] = gates | {"costs": read_costs(gates["costs"])}
 
 
 def _read_file(path: str | None) -> tuple[str, list[tuple[str, Any]]]:

@@ -7,11 +7,14 @@ judged, so that a policy judges what somebody chose, and nothing else.
 """
 
 import sys
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST, MOST_DAYS, MOST_SECONDS = 1 << 53, 36_500, 1_000_000_000  # beyond these, sums and moments overflow
+
+
+Cost = Annotated[float, Field(ge=0, le=MOST)]
 
 
 class Limited(BaseModel):
@@ -60,6 +63,13 @@ class GatePolicy(Limited):
                                        "below it nothing can be told")
     min_audit_labels: int | None = Field(None, ge=1, description="predictions that must have an audit label; below it "
                                          "nothing can be told")
+    max_cost_per_1000: float | None = Field(None, gt=0, description="what mistakes cost per 1,000 predictions may be this at the "
+                                            "most, in the unit of the costs below")
+    costs: dict[str, dict[str, Cost]] = Field({}, description="label: {predicted: what that mistake costs}, or a file "
+                                              "(costs.csv with label,predicted,cost; JSON; YAML)")
+    default_cost: Cost = Field(1.0, description="of each mistake that costs do not name; what is right costs 0")
+    review_cost: Cost | None = Field(None, description="of looking at one prediction; evaluations then say from which confidence "
+                                     "on accepting is cheaper")
     max_class_drop: float = Field(0.10, ge=0, lt=1, description="promotion: a class may not be worse by more than this")
     max_drop: float = Field(0.0, ge=0, lt=1, description="promotion: the candidate may not be worse by more than this")
     trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe, here and in the promotion; "
@@ -68,6 +78,11 @@ class GatePolicy(Limited):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of intervals and of the per-class family")
     retrainings: int = Field(4, ge=1, description="most retrainings in the period below")
     retraining_days: int = Field(30, ge=1, description="days of that period")
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether somebody set what mistakes cost, so that an evaluation shows it."""
+        return bool(self.costs) or self.default_cost != 1 or self.review_cost is not None or self.max_cost_per_1000 is not None
 
 
 def explain_defaults() -> str:

@@ -10,11 +10,13 @@ from typing import Any
 from command.load_settings import with_options
 from contract import clock
 from contract.errors import UsageError
+from contract.policy import GatePolicy
 from contract.records import PREDICTION
 from contract.settings import Settings, is_submitted
 from jobs.engines import day_files
 from jobs.engines.question import Question, Slice, convert_settings, parse_role
 from jobs.evidence.sections import check_names
+from metrics.costs.table import Costs
 from metrics.version import Rules
 
 # One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
@@ -31,7 +33,7 @@ class Request:
     `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
     without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS; `windows`: newest
-    days that gates judge beside the whole window.
+    days that gates judge beside the whole window; `costs`: what mistakes cost, for the section of that name.
     """
 
     question: Question
@@ -45,6 +47,7 @@ class Request:
     rules: Rules = Rules()
     evidence: tuple[str, ...] = ()
     windows: tuple[int, ...] = ()
+    costs: Costs = Costs()
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
@@ -69,15 +72,17 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     if engine == "spark":
         options = _spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
+    gates = settings.gates
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
-    evidence = check_names([*chosen.evidence, *_need_evidence(settings)])
-    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules, evidence=evidence,
-                   windows=tuple(settings.gates.window_days))
+    return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
+                   evidence=check_names([*chosen.evidence, *_need_evidence(gates)]), windows=tuple(gates.window_days),
+                   costs=Costs(gates.costs, gates.default_cost, gates.review_cost))
 
 
-def _need_evidence(settings: Settings) -> list[str]:
+def _need_evidence(gates: GatePolicy) -> list[str]:
     """What the gates rest on beside the counts."""
-    return ["combined"] if settings.gates.estimate == "combined" else []
+    needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs}
+    return [name for name, needed in needs.items() if needed]
 
 
 def name_fit(settings: Settings, fit: str | None) -> Settings:

@@ -54,22 +54,29 @@ def measure(storage: Storage, model: str, first: str | None = None, last: str | 
 
     `first` and `last`: prediction days, both included; None: no bound. ForeignSchema: a label file that cannot be read.
     """
-    by_day: defaultdict[str, dict[str, GoldAnswer]] = defaultdict(dict)
-    for prediction_id, answer in read_gold(storage, model).items():
-        day = ids.day_of(prediction_id) or ""
-        if (first or day) <= day <= (last or day):
-            by_day[day][prediction_id] = answer
+    by_day = list_by_day(storage, model, first, last)
     question = Question(model, as_of=clock.now_us())
     people: defaultdict[str | None, Measured] = defaultdict(Measured)
     for day, answers in sorted(by_day.items()):
-        for labeler, answer, row in _find_newest(storage, day, answers, question):
+        for labeler, answer, row in find_newest_rows(storage, day, answers, question):
             people[labeler].take(row, answer.label or "")
     return {"model": model, "window": {"from": first, "to": last}, "as_of": clock.iso(clock.from_us(question.as_of)),
             "gold": sum(map(len, by_day.values())), "labelers": _list_people(people)}
 
 
-def _find_newest(storage: Storage, day: str, answers: Mapping[str, GoldAnswer],
-                 question: Question) -> Iterator[tuple[str | None, GoldAnswer, Row]]:
+def list_by_day(storage: Storage, model: str, first: str | None = None,
+                last: str | None = None) -> dict[str, dict[str, GoldAnswer]]:
+    """Prediction day -> id -> known answer, of the gold items of these days."""
+    by_day: defaultdict[str, dict[str, GoldAnswer]] = defaultdict(dict)
+    for prediction_id, answer in read_gold(storage, model).items():
+        day = ids.day_of(prediction_id) or ""
+        if (first or day) <= day <= (last or day):
+            by_day[day][prediction_id] = answer
+    return dict(by_day)
+
+
+def find_newest_rows(storage: Storage, day: str, answers: Mapping[str, GoldAnswer],
+                     question: Question) -> Iterator[tuple[str | None, GoldAnswer, Row]]:
     """Yields (labeler, gold item, their newest row on it) of the gold items of one day."""
     rows: defaultdict[str, list[Row]] = defaultdict(list)
     for _, row in rows_where(storage, layout.LABELS, day, "prediction_id", answers, LABEL.names, unreadable=None):

@@ -45,6 +45,14 @@ def by_weighted_bin(cells: "pa.Table") -> "pa.Table":
                             [*WEIGHTS, "sum_weight_confidence"])
 
 
+def by_price(cells: "pa.Table") -> "pa.Table":
+    """(version, predicted, bin, label, origin) with `n` and the weights, of labelled rows: what each kind of mistake costs."""
+    import pyarrow.compute as pc
+
+    return _margin_or_empty(cells.filter(pc.is_valid(cells["label"])),
+                            ["model_version", "predicted", "confidence_bin", "label", "origin"], WEIGHTS)
+
+
 def by_value(slices: "pa.Table") -> "pa.Table":
     """Of declared slices: (slice, value, version, origin, right or wrong) with `n` and the weights."""
     return _margin("slices", _merge_labels(slices, RIGHT),

@@ -28,6 +28,7 @@ from contract.storage import open_root, read_json
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
+from metrics.costs.class_names import find_unknown
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.labels_needed import is_plannable
@@ -72,6 +73,7 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
+    find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
                       newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from contract.documents.label_noise import Noise
+from contract.documents.mistake_cost import Cost
 from contract.documents.version_figures import Figure, Weighted
 
 
@@ -74,3 +76,5 @@ class Evidence(TypedDict, total=False):
     """Section by name; those that were not asked for are absent."""
 
     combined: Combined
+    noise: Noise
+    cost: Cost

@@ -12,6 +12,7 @@ from typing import Any
 
 NOTHING = "–"  # for what could not be computed
 WIDE, NARROW = 0.1, 0.005  # intervals wider than this get no decimal, narrower ones two
+CENT = 100  # from here on a cost needs no decimal
 CHANCES = (0.0001, 0.999)  # probabilities beyond these are written as "under" and "over"
 
 
@@ -75,6 +76,18 @@ def write_change(value: float | None) -> str:
 def write_number(value: float | None, places: int = 0) -> str:
     """Writes `1,234` or, with three places, `0.123`; a dash for null."""
     return NOTHING if value is None else f"{value:,.{places}f}"
+
+
+def write_costs(figure: Mapping[str, Any]) -> str:
+    """Writes a cost per 1,000 predictions with its interval, `83.2 (70.1 to 97.5)`; a dash when it has no value."""
+    value, low, high = (figure.get(name) for name in ("value", "low", "high"))
+    between = f" ({write_cost(low)} to {write_cost(high)})" if low is not None and high is not None else ""
+    return NOTHING if value is None else f"{write_cost(value)}{between}"
+
+
+def write_cost(value: float | None) -> str:
+    """Writes a cost with as many decimals as it deserves, `1,234`, `83.2`, `0.51`; a dash for null."""
+    return write_number(value, 0 if value is None or value >= CENT else 1 if value >= 1 else 2)
 
 
 def write_count(n: int, noun: str, many: str = "") -> str:

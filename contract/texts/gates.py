@@ -8,6 +8,7 @@ from contract.texts.figures import (
     write_bound,
     write_chance,
     write_change,
+    write_cost,
     write_interval,
     write_number,
     write_percent,
@@ -44,5 +45,6 @@ def _write_three(value: float) -> str:
 
 
 _UNITS: dict[str, tuple[Callable[[float], str], str]] = {
-    "audit_labels": (write_number, ""), "drift": (_write_three, ""), "calibration": (_write_three, ""),
+    "audit_labels": (write_number, ""), "cost": (write_cost, " per 1,000"),
+    "drift": (_write_three, ""), "calibration": (_write_three, ""),
     "drop_from_baseline": (write_change, " points"), "drop_from_trivial": (write_change, " points")}

@@ -16,6 +16,8 @@ class Section(NamedTuple):
 
 SECTIONS: dict[str, Section] = {
     "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined"),
+    "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
+    "cost": Section("What mistakes cost", "jobs.evidence.cost"),
 }
 
 

@@ -46,7 +46,9 @@ FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": f
            "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
            "share": figure_text.write_percent,
            "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
-           "count": figure_text.write_count, "figure": figure_text.write_figure, "bar": charts.bar}
+           "count": figure_text.write_count, "figure": figure_text.write_figure, "cost": figure_text.write_cost,
+           "chance": figure_text.write_chance,
+           "bar": charts.bar}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 

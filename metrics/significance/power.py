@@ -67,6 +67,12 @@ def labels_for_margin(error: float, margin: float, n: int, bound: float) -> int 
     return None if error == bound else _missing_to(n * (2 * margin / (error - bound)) ** 2, n)
 
 
+def labels_for_interval(value: float, margin: float, n: int, bound: float, confidence: float) -> int | None:
+    """Returns the labels to add to `n` until a mean is told from `bound`; `margin`: from it to the end of its interval that
+    lies towards the bound."""
+    return None if value == bound else _missing_to(n * (margin / z_of(confidence) * _z(confidence) / (value - bound)) ** 2, n)
+
+
 def predictions_to_ask(labels: int, n: int, total: int) -> int:
     """Returns how many predictions a random audit asks until it has `labels` more of a class that has `n` of `total`."""
     return ceil(labels * total / n)

@@ -24,7 +24,7 @@ from pipeline.gates.verdicts import BUDGET, COOLING, EXIT_CODES, FAIL, NO_CLASS,
 
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
-         "drift", "coverage", "audit_labels")
+         "drift", "cost", "coverage", "audit_labels")
 
 
 def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str, live: str, tally: Tally,

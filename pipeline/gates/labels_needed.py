@@ -18,6 +18,7 @@ from metrics.significance import power
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.power import MOST, POWER
 from metrics.significance.share_of_origin import ENOUGH_KISH
+from pipeline.gates.accuracy import need_labels
 from pipeline.gates.tally import RightCount, Tally
 from pipeline.gates.verdicts import UNDECIDED, UNEVEN
 
@@ -99,6 +100,13 @@ def _for_calibration(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) 
     return power.labels_for_margin(gate["value"], tally.calibration["margin"], gate["n"], gate["bound"])
 
 
+def _for_cost(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
+    if gate.get("value") is None:
+        return max(need_labels(policy) - gate["n"], 0) or None
+    margin = gate["high"] - gate["value"] if gate["value"] < gate["bound"] else gate["value"] - gate["low"]
+    return power.labels_for_interval(gate["value"], margin, gate["n"], gate["bound"], policy.confidence)
+
+
 def _for_coverage(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
     return max(ceil(gate["bound"] * tally.predictions) - gate["n"], 0) or None
 
@@ -109,7 +117,7 @@ def _for_audit(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int
 
 NEEDED: dict[str, Callable[[GatePolicy, Tally, Mapping[str, Any]], int | None]] = {
     "accuracy": _for_accuracy, "drop_from_baseline": _for_baseline, "drop_from_trivial": _for_trivial,
-    "calibration": _for_calibration, "coverage": _for_coverage, "audit_labels": _for_audit}
+    "calibration": _for_calibration, "cost": _for_cost, "coverage": _for_coverage, "audit_labels": _for_audit}
 
 
 def is_plannable(found: Mapping[str, Any]) -> bool:

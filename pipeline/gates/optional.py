@@ -14,8 +14,10 @@ from metrics.calibration import error_figure
 from metrics.drift import divergence_figure
 from metrics.figure import independent_difference, ratio
 from metrics.significance.paired import Paired
+from metrics.significance.share_of_origin import is_uneven
+from pipeline.gates.accuracy import choose_origin, need_labels
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
+from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, UNEVEN, by_interval
 
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
 
@@ -23,7 +25,7 @@ WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: 
 def judge_optional(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
     """The added gates that the policy has a bound for, in one order."""
     made = (baseline_gate(policy, tally), judge_trivial(policy, tally), calibration_gate(policy, tally),
-            drift_gate(policy, tally), coverage_gate(policy, tally), audit_gate(policy, tally))
+            drift_gate(policy, tally), cost_gate(policy, tally), coverage_gate(policy, tally), audit_gate(policy, tally))
     return [gate for gate in made if gate is not None]
 
 
@@ -78,6 +80,21 @@ def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return row | _make_unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
     return _judge_at_most(row, divergence_figure(found["js"], found["js_95"]),
                     f"The drift of predicted classes on {found.get('day', 'the newest day')}")
+
+
+def cost_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+    """What mistakes cost per 1,000 predictions, over the rows that the accuracy gate judges."""
+    if policy.max_cost_per_1000 is None:
+        return None
+    origin, found = choose_origin(policy, tally, 1 - policy.confidence)
+    n, least = found["n"], need_labels(policy)
+    row = {"gate": "cost", "bound": policy.max_cost_per_1000, "n": n, "origin": origin}
+    if origin is None or n < least:
+        return row | _make_unknown(TOO_FEW, f"Expected {least} labels or more of one trusted origin to say what its mistakes "
+                                            f"cost; there are {n}.")
+    if is_uneven(found):
+        return row | _make_unknown(UNEVEN, "Its labels were drawn with too unequal probabilities to say what its mistakes cost.")
+    return _judge_at_most(row, tally.costs[origin], f"What its mistakes cost, over {n:,} trusted labels ({origin}),")
 
 
 def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contract.counts import ORIGINS, UNNAMED, DayCounts, add, sum_by
+from contract.documents.version_figures import Figure
 from contract.errors import UsageError
 from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
+from metrics.marginals import by_price
 from metrics.selection.origin_sums import Sums, sums_by_origin
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Tally:
     with (None: it names nothing), `calibration` is {"ece", "margin"} and `drift` {"js", "js_95"}, each null with a reason.
     `weights` has the weighted sums of the origins, `newest_day` is the last day with a prediction (None: not known).
     `unnamed` counts, by predicted label, the rows that were called wrong without a class (rule 4a). `of_class` has the sums
-    of each origin by kind (class_recall, class_precision, unnamed, slices) and class or slice.
+    of each origin by kind (class_recall, class_precision, unnamed, slices) and class or slice. `costs`: origin -> what its
+    mistakes cost per 1,000 predictions.
     """
 
     predictions: int = 0
@@ -60,6 +63,7 @@ class Tally:
     newest_day: str | None = None
     unnamed: dict[str, int] = field(default_factory=dict)
     of_class: dict[str, dict[str, dict[Any, Sums]]] = field(default_factory=dict)
+    costs: Mapping[str, Figure] = field(default_factory=dict)
 
     @property
     def labelled(self) -> int:
@@ -146,7 +150,8 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
         baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
         calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
         drift=newest_day_of(days, version) if policy.max_drift is not None else {},
-        weights=whole.weights, newest_day=find_newest_day(days, version), unnamed=whole.unnamed, of_class=whole.of_class)
+        weights=whole.weights, newest_day=find_newest_day(days, version), unnamed=whole.unnamed, of_class=whole.of_class,
+        costs=price_mistakes(policy, whole, cells, version, classes) if policy.max_cost_per_1000 is not None else {})
 
 
 def find_newest_day(days: Sequence[DayCounts], version: str) -> str | None:
@@ -209,3 +214,17 @@ def calibration(cells: "pa.Table", version: str, trusted: Sequence[str], policy:
         return {"ece": None, "margin": None, "n": 0, "reason": NO_CONFIDENCE["reason"]}
     believed = np.isin(ours.origin, [ORIGINS.index(o) for o in trusted if o in ORIGINS])
     return error_and_margin(ours.where(believed), policy.confidence)
+
+
+def price_mistakes(policy: GatePolicy, whole: Tally, cells: "pa.Table", version: str,
+                   classes: Sequence[str]) -> dict[str, Figure]:
+    """Origin -> cost of the mistakes per 1,000 predictions (metrics.costs), weighted as the share of that origin is."""
+    from metrics.costs.describe import Priced
+    from metrics.costs.table import Costs
+
+    costs = Costs(policy.costs, policy.default_cost)
+    ours = by_version(by_price(cells)).get(version)
+    return {} if ours is None else {
+        origin: Priced(ours, origin, costs, classes or ours.classes, policy.confidence,
+                       weighted=whole.sums(origin).weighted).expect()
+        for origin in ORIGINS if origin in policy.trusted_origins and whole.sums(origin).n}
