@@ -30,6 +30,7 @@ from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
+from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import tally_of
 from pipeline.notifying.owed import sending_afterwards
 
@@ -73,7 +74,8 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
-                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further)
+                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further,
+                      list_without(storage, settings.gates, evaluation, evaluation_id, judged))
     decision |= {"decided_at": clock.iso(clock.now())}
     Decision.parse(decision, f"decision on {evaluation_id}")
     return decision

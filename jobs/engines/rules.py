@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from contract import ids
@@ -193,11 +194,16 @@ def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Qu
     `kept` is the prediction, None when there is none; `labels` are its label rows, each with its `label_status`.
     """
     endings, votes = _end_rows(kept, labels, question)
-    highest = min((ORIGINS.index(origin_class(row)) for row in votes), default=None)
-    if highest is None:
+    if not votes:
         return LabelOutcome(endings, [], [], None, None)
-    deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
     assert kept is not None, "labels without a prediction are orphans, no votes"
+    return agree(kept, votes, question, endings)
+
+
+def agree(kept: Row, votes: list[Row], question: Question, endings: Mapping[str, int] = MappingProxyType({})) -> LabelOutcome:
+    """Decides what the votes on one prediction agree on (rule 4); `votes` are at least one, `kept` needs `predicted_label`."""
+    highest = min(ORIGINS.index(origin_class(row)) for row in votes)
+    deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
     counted_for = find_targets(kept, deciding, question)
     chosen = choose_label(deciding, counted_for, question)
     return LabelOutcome(endings, votes, deciding, ORIGINS[highest], chosen, Counter(counted_for))

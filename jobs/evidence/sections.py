@@ -14,7 +14,9 @@ class Section(NamedTuple):
     module: str
 
 
-SECTIONS: dict[str, Section] = {}
+SECTIONS: dict[str, Section] = {
+    "recounts": Section("Without each person", "jobs.evidence.recounts"),
+}
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:

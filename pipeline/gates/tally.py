@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,27 @@ class Tally:
         """The sums that a share of one origin rests on; without known weights its plain counts."""
         plain = self.origins.get(origin, RightCount())
         return self.weights.get(origin) or Sums(plain.n, plain.right)
+
+
+def add_changes(whole: Tally, change: Tally) -> Tally:
+    """A tally of which some rows went elsewhere: what `change` counts is added, so that what goes is negative there.
+
+    Slices, baseline, calibration and drift stay those of the whole.
+    """
+    kinds = {o: {kind: _add_keys(whole.of_class.get(o, {}).get(kind, {}), change.of_class.get(o, {}).get(kind, {}), Sums())
+                 for kind in {**whole.of_class.get(o, {}), **change.of_class.get(o, {})}}
+             for o in {**whole.of_class, **change.of_class}}
+    none = RightCount()
+    return replace(
+        whole, predictions=whole.predictions + change.predictions, origins=_add_keys(whole.origins, change.origins, none),
+        recall=_add_keys(whole.recall, change.recall, none), precision=_add_keys(whole.precision, change.precision, none),
+        weights=_add_keys(whole.weights, change.weights, Sums()), unnamed=_add_keys(whole.unnamed, change.unnamed, 0),
+        windows={days: add_changes(part, change.windows.get(days, Tally())) for days, part in whole.windows.items()},
+        of_class=kinds)
+
+
+def _add_keys(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], nothing: Any) -> dict[Any, Any]:
+    return {key: ours.get(key, nothing) + theirs.get(key, nothing) for key in {**ours, **theirs}}
 
 
 def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
@@ -177,8 +198,13 @@ def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tal
 
 def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     """The counts of the newest n days of a window that ends with `last`."""
-    first = (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
+    first = first_of_newest(last, n)
     return [d for d in days if first <= d.day <= last]
+
+
+def first_of_newest(last: str, n: int) -> str:
+    """The first of the newest n days of a window that ends with `last`."""
+    return (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
 
 
 def slice_sums(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[str, dict[Any, Sums]]:

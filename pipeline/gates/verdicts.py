@@ -12,6 +12,7 @@ NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining 
 NO_CLASS = "not one label names a class that it knows"  # why it does not retrain either: labels written otherwise teach nothing
 COOLING = "no further labels since the last attempt"  # why a failing gate does not retrain, beside the budget
 STALE, UNEVEN, UNNAMED = "stale", "uneven", "unnamed"
+FRAGILE = "fragile"  # one person decides
 OTHER_ROLE, OTHER_WINDOW = "another role", "another window"  # such an evaluation is a report, no verdict
 CONDITIONS = ("freshness", "scope", "complete")  # what must hold before a policy judges anything; holding says nothing
 

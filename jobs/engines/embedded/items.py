@@ -55,7 +55,8 @@ def _list_votes(joined: Joined, voted: np.ndarray, irregular: pa.Table | None) -
     order = np.lexsort((place, group))
     labeler, label, t, origin, saw, p = columns
     votes = pa.table([labeler, label, pa.array(t).cast(VOTE.arrow().field("labeled_at").type), origin_words(origin),
-                      pa.array(saw == 1, mask=saw == NULL), _mask_weightless(p)], schema=VOTE.arrow()).take(pa.array(order)).combine_chunks()
+                      pa.array(saw == 1, mask=saw == NULL), _mask_weightless(p)], schema=VOTE.arrow())
+    votes = votes.take(pa.array(order)).combine_chunks()
     ends = np.searchsorted(group[order], voted, side="right")
     fields = [votes[name].chunk(0) if votes.num_rows else votes[name].combine_chunks() for name in VOTE.names]
     return pa.ListArray.from_arrays(pa.array(np.append(0, ends).astype(np.int32)),
