@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.policy import GatePolicy
-from contract.texts.figures import write_chance, write_count, write_percent
+from contract.texts.figures import write_count, write_percent
 from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_origin import is_uneven, judge_share
 from pipeline.gates.accuracy import need_labels
@@ -92,10 +92,10 @@ def _say(gate: Mapping[str, Any], flips: Sequence[Mapping[str, Any]], allowed: b
     of = f" of {first['label']!r}" if first["label"] is not None else ""
     without = (f"without the {write_count(first['votes'], 'label')} ({write_percent(first['share'])}) of theirs it{of} is "
                f"{write_percent(first['value'], 1)}")
-    chance = f", which comes by chance with a probability of {write_chance(first['p'])} at the bound" if (
-        gate["verdict"] == FAIL) else ", below the bound"
+    to_bound = ("below the bound" if gate["verdict"] == PASS else "above the bound" if first["value"] >= gate["bound"]
+                else f"too near the bound to tell (p = {first['p']:.2g})")
     end = "It counts, because gates.allow_fragile is set." if allowed else "So it cannot tell: look at what they gave."
-    return f"Fragile: this {gate['verdict']} rests on {_name(first)}{also}: {without}{chance}. {end}"
+    return f"Fragile: this {gate['verdict']} rests on {_name(first)}{also}: {without}, {to_bound}. {end}"
 
 
 def _name(flip: Mapping[str, Any]) -> str:
