@@ -22,6 +22,7 @@ PACKAGES = [
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
+    "pipeline.whatif",
     *("training", "training.feed", "training.fit"),
 ]
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from contract.documents.evaluation import Evaluation
 
 TABLE = "recounts"  # the name of section and table
-LABELER, CLIENT = "labeler", "client"
 Kind = Literal["labeler", "client"]
+LABELER: Kind = "labeler"
+CLIENT: Kind = "client"
 Count = Annotated[int, DocumentField(ge=0)]
 CHANGES = TableSchema(TABLE, (
     Field("kind", "string", "labeler or client"),
@@ -74,7 +75,7 @@ def read_changes(storage: Storage, evaluation: Evaluation, evaluation_id: str) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found = evaluation.get("evidence", {}).get(TABLE)
+    found = evaluation.get("evidence", {}).get("recounts")
     if found is None:
         return None
     if not found["people"]:

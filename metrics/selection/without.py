@@ -18,7 +18,7 @@ def estimate_without(sums: Sums, change: Sums, confidence: float) -> Figure:
     if not left.weighted:
         return share(left.right, left.n, confidence, NO_LABELS)
     found = hajek(left, confidence)
-    return missing(NO_LABELS) if found["value"] is None else {name: found[name] for name in ("value", "low", "high")}
+    return missing(NO_LABELS) if found["value"] is None else {"value": found["value"], "low": found["low"], "high": found["high"]}
 
 
 def share_of(votes: int, of_all: Mapping[str, int], version: str) -> float:

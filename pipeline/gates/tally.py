@@ -3,7 +3,7 @@
 `tally_of` counts all that a policy asks for: the tally, the newest days, the baseline, slices, calibration, drift.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from contract.policy import GatePolicy
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
-from metrics.selection.origin_sums import Sums, sums_by_origin
+from metrics.selection.origin_sums import Sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,20 +99,27 @@ def _add_keys(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], nothing: Any) 
 
 def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
     """The tally of one version from Arrow cells (contract.counts.CELLS); `classes` are listed even without rows."""
+    return tally_of_rows(_rows(cells, version), trusted, classes)
+
+
+def tally_of_rows(rows: Iterable[Mapping[str, Any]], trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
+    """The same from one version's sums by origin, label and predicted label, with the values of WEIGHTS."""
     origins: dict[str, RightCount] = {}
     recall, precision = ({name: RightCount() for name in classes} for _ in range(2))
     predictions = 0
     unnamed: dict[str, int] = {}
     of_class: dict[str, dict[str, dict[Any, Sums]]] = {}
-    for row in _rows(cells, version):
+    weights: dict[str, Sums] = {}
+    for row in rows:
         predictions += row["n"]
         if row["label"] is None:
             continue
         share = RightCount(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
+        weights[row["origin"]] = weights.get(row["origin"], Sums()) + (sums := sums_of_row(row))
         if row["origin"] not in trusted:
             continue
-        kinds, sums = of_class.setdefault(row["origin"], {}), sums_of_row(row)
+        kinds = of_class.setdefault(row["origin"], {})
         _put(precision, row["predicted"], share)
         _put_sums(kinds, "class_precision", row["predicted"], sums)
         if row["label"] == UNNAMED:
@@ -121,9 +128,7 @@ def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequ
         else:
             _put(recall, row["label"], share)
             _put_sums(kinds, "class_recall", row["label"], sums)
-    weights = sums_by_origin(cells).get(version, {})
-    return Tally(predictions, origins, recall, precision, weights={o: s for o, s in weights.items() if o}, unnamed=unnamed,
-                 of_class=of_class)
+    return Tally(predictions, origins, recall, precision, weights=weights, unnamed=unnamed, of_class=of_class)
 
 
 def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
