@@ -61,7 +61,8 @@ def poison(share: float, given: argparse.Namespace) -> dict[str, Any]:
     right, sizes = draw([share, *others], [bad, *[honest] * 10], given)
     alarm, firm, _ = judge(right, sizes)
     named = alarm.any(1) & (without_each(right, sizes)[:, 0] > FRAGILE_P).any((1, 2))
-    return {"share": share, "fails": float(alarm.any(1).mean()), "named": float(named.mean()), "published": float(firm.any(1).mean())}
+    seen = {"fails": alarm.any(1), "named": named, "published": firm.any(1)}
+    return {"share": share, **{name: float(of.mean()) for name, of in seen.items()}}
 
 
 def hold(name: str, shares: list[float], given: argparse.Namespace) -> dict[str, Any]:

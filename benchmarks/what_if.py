@@ -66,7 +66,8 @@ def make(storage: Storage, days: int, classes: int, late: int) -> None:
 
 def make_counts(rng: np.random.Generator, day: str, classes: int, labelled: int, known: int, following: int | None) -> DayCounts:
     """The counts of one day on which 19 in 20 answers are right, with so many audit labels."""
-    rows = [{"model_version": "1", "predicted": f"c{k}", "confidence_bin": 19, "n": 200, "sum_confidence": 0} for k in range(classes)]
+    rows = [{"model_version": "1", "predicted": f"c{k}", "confidence_bin": 19, "n": 200, "sum_confidence": 0}
+            for k in range(classes)]
     truth = rng.integers(classes, size=labelled)
     said = np.where(rng.random(labelled) < 0.95, truth, rng.integers(classes, size=labelled))
     for (label, predicted), n in zip(*np.unique(np.stack([truth, said], 1), axis=0, return_counts=True), strict=True):

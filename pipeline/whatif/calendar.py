@@ -31,23 +31,69 @@ Count = Callable[[Mapping[str, Sequence[str]]], None]  # moment -> days that are
 
 
 @dataclass
+class Tallies:
+    """The tallies of the window that ends with one day after the other, days in order, so that sums slide."""
+
+    storage: Storage
+    stored: StoredCounts
+    chosen: Chosen = field(default_factory=dict)
+    _sums: dict[int | None, SlidingSums] = field(default_factory=dict)  # days of a window of the policy; None: all
+    _made: dict[Any, Tally] = field(default_factory=dict)
+    _tables: dict[str, tuple[CountsDocument, DayCounts]] = field(default_factory=dict)
+
+    def move(self, chosen: Chosen) -> None:
+        """Goes on to the counts of the next day."""
+        self.chosen = chosen
+        self._made.clear()
+
+    def find_version(self) -> str:
+        """The only version with counts; empty when there are none, or several."""
+        versions = self._slide(None, "", "").versions
+        return versions[0] if len(versions) == 1 else ""
+
+    def count(self, policy: GatePolicy, window: Mapping[str, str], version: str, classes: Sequence[str]) -> Tally:
+        """All that a policy judges of a version."""
+        if _needs_tables(policy):
+            return tally_of(policy, self._load(), window, version, classes)
+        parts = {n: self._tally(policy, n, first_of_newest(window["to"], n), window["to"], version) for n in policy.window_days}
+        whole = self._tally(policy, None, window["from"], window["to"], version, classes)
+        return replace(whole, windows=parts, newest_day=self._sums[None].newest_day_of(version))
+
+    def _tally(self, policy: GatePolicy, days: int | None, first: str, last: str, version: str,
+               classes: Sequence[str] = ()) -> Tally:
+        key = (days, version, *policy.trusted_origins)
+        if key not in self._made:
+            rows = self._slide(days, first, last).rows_of(version)
+            self._made[key] = tally_of_rows(rows, policy.trusted_origins, classes)
+        return self._made[key]
+
+    def _slide(self, days: int | None, first: str, last: str) -> SlidingSums:
+        sums = self._sums.setdefault(days, SlidingSums(self.stored))
+        sums.move(self.chosen if days is None else {d: c for d, c in self.chosen.items() if first <= d <= last})
+        return sums
+
+    def _load(self) -> list[DayCounts]:
+        """The whole tables of the days; those of the day before are kept as long as they are asked for."""
+        self._tables = {day: (document, self._tables[day][1] if day in self._tables and self._tables[day][0] is document
+                              else counts_store.read(self.storage, document)) for day, document in sorted(self.chosen.items())}
+        return [counts for _, counts in self._tables.values()]
+
+
+@dataclass
 class Judge:
-    """Judges one day after the other under one policy; days in order, so that sums slide."""
+    """Judges the day at which the tallies stand under one policy."""
 
     storage: Storage
     model: str
     policy: GatePolicy
-    stored: StoredCounts
+    tallies: Tallies
     overrides: Sequence[Mapping[str, Any]] = ()
-    _windows: dict[int | None, SlidingSums] = field(default_factory=dict)
     _classes: dict[str, Sequence[str]] = field(default_factory=dict)
-    _tables: dict[str, tuple[CountsDocument, DayCounts]] = field(default_factory=dict)
 
-    def judge(self, past: Past, chosen: Chosen) -> dict[str, Any]:
-        """What the gates say: {"verdict", "reasons", "gates"}."""
-        whole = self._move(None, chosen)
-        version = past.version or (whole.versions[0] if len(whole.versions) == 1 else "")
-        tally = self._count(past, chosen, version)
+    def judge(self, past: Past) -> dict[str, Any]:
+        """What the gates say: {"verdict", "reasons", "version", "gates"}."""
+        version = past.version or self.tallies.find_version()
+        tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version))
         without = list_without(self.storage, self.policy, cast(Evaluation, past.evaluation), past.evaluation_id, version) if (
             past.evaluation_id) else []
         gates = judge(self.policy, past.evaluation, version, tally, self.overrides, without)
@@ -55,30 +101,6 @@ class Judge:
         return {"verdict": verdict, "reasons": reasons, "version": version or None,
                 "gates": [{name: gate[name] for name in ("gate", "days", "verdict", "value", "n", "reason") if name in gate}
                           for gate in gates]}
-
-    def _count(self, past: Past, chosen: Chosen, version: str) -> Tally:
-        window, classes = past.evaluation["window"], self._list_classes(version)
-        if _needs_tables(self.policy):
-            return tally_of(self.policy, self._load(chosen), window, version, classes)
-        whole = self._windows[None]
-        found = tally_of_rows(whole.rows_of(version), self.policy.trusted_origins, classes)
-        parts = {}
-        for days in self.policy.window_days:
-            first = first_of_newest(window["to"], days)
-            part = self._move(days, {d: c for d, c in chosen.items() if first <= d <= window["to"]})
-            parts[days] = tally_of_rows(part.rows_of(version), self.policy.trusted_origins)
-        return replace(found, windows=parts, newest_day=whole.newest_day_of(version))
-
-    def _move(self, days: int | None, chosen: Chosen) -> SlidingSums:
-        sums = self._windows.setdefault(days, SlidingSums(self.stored))
-        sums.move(chosen)
-        return sums
-
-    def _load(self, chosen: Chosen) -> list[DayCounts]:
-        """The whole tables of these days; those of the day before are kept as long as they are asked for."""
-        self._tables = {day: (document, self._tables[day][1] if day in self._tables and self._tables[day][0] is document
-                              else counts_store.read(self.storage, document)) for day, document in sorted(chosen.items())}
-        return [counts for _, counts in self._tables.values()]
 
     def _list_classes(self, version: str) -> Sequence[str]:
         if version not in self._classes:

@@ -22,7 +22,7 @@ from contract.stores.store import Storage
 from contract.texts.figures import write_count
 from pipeline.running.local import ProcessRunner
 from pipeline.running.stages import COUNT_THEN
-from pipeline.whatif.calendar import Judge, choose_counts, sum_up
+from pipeline.whatif.calendar import Judge, Tallies, choose_counts, sum_up
 from pipeline.whatif.past import Past, list_days, look_back
 from pipeline.whatif.stored import StoredCounts
 
@@ -85,9 +85,13 @@ def make_calendar(storage: Storage, settings: Settings, other: GatePolicy,
     chosen, left_out = choose_counts(stored, pasts, predicted, count)
     newest = Registry(storage, model).newest()
     overrides = newest.state.overrides if newest else []
-    theirs, ours = (Judge(storage, model, policy, stored, overrides) for policy in (other, settings.gates))
-    return [_make_row(past, theirs.judge(past, counts), past.decision or ours.judge(past, counts))
-            for past, counts in zip(pasts, chosen, strict=True)], left_out
+    tallies = Tallies(storage, stored)
+    theirs, ours = (Judge(storage, model, policy, tallies, overrides) for policy in (other, settings.gates))
+    rows = []
+    for past, counts in zip(pasts, chosen, strict=True):
+        tallies.move(counts)
+        rows.append(_make_row(past, theirs.judge(past), past.decision or ours.judge(past)))
+    return rows, left_out
 
 
 def _make_row(past: Past, would: Mapping[str, Any], said: Mapping[str, Any]) -> Row:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract import layout
-from contract.counts import RULES, sum_by
+from contract.counts import RULES
 from contract.counts_store import NUMBER, CountsDocument, from_parquet
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.stores.store import Storage
@@ -68,9 +68,14 @@ class StoredCounts:
 
 
 def _read_rows(storage: Storage, key: str) -> list[Row]:
-    table = sum_by(from_parquet(storage, key), KEYS, VALUES)
-    columns = [table[name].to_pylist() for name in (*KEYS, *VALUES)]
-    return [(*row[:len(KEYS)], *(int(v or 0) for v in row[len(KEYS):])) for row in zip(*columns, strict=True)]
+    table = from_parquet(storage, key)
+    sums: dict[Row, list[int]] = {}
+    for row in zip(*(table[name].to_pylist() for name in (*KEYS, *VALUES)), strict=True):
+        found, values = sums.setdefault(row[:len(KEYS)], [0] * len(VALUES)), row[len(KEYS):]
+        for place, value in enumerate(values):
+            if value:
+                found[place] += int(value)
+    return [(*cell, *values) for cell, values in sums.items()]
 
 
 def _map(work: Callable[[str], Any], names: Sequence[str]) -> Iterable[tuple[str, Any]]:
