@@ -71,7 +71,8 @@ def _of_decision(day: str, decision: Mapping[str, Any], evaluation: Evaluation, 
 def _imagine(model: str, day: str, history: list[tuple[str, str | None]], predicted: list[str], window: int) -> Past:
     """A day that nobody judged: at its last moment, over the newest prediction days there were."""
     as_of = clock.iso(clock.parse_moment(day))
-    live = next((version for at, version in reversed(history) if at <= as_of), None)
+    before_all = history[0][1] if history else None  # of logs that were brought: what was live first
+    live = next((version for at, version in reversed(history) if at <= as_of), before_all)
     there = [d for d in predicted if d <= day][-window:]
     span = {"from": there[0], "to": there[-1]} if there else {"from": day, "to": day}
     return Past(day, as_of, live, {"model": model, "role": "live", "as_of": as_of, "window": span, "partial": [], "trend": [],
