@@ -78,8 +78,8 @@ def test_the_policy_of_then_says_what_it_said_whatever_came_later(capsys, root, 
         run(capsys, evaluate.main, "--root", root, "--model", MODEL, "--as-of", f"{day}T20:00:00Z", "--no-report")
         run(capsys, gate.main, "--root", root, "--model", MODEL)
     make_root(root, right=0, n=300, day=DAYS[3])  # imported much later, without a moment of its own
-    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", write_policy(tmp_path, "{}\n"), "--from", DAYS[2],
-                "--to", DAYS[5])
+    same = write_policy(tmp_path, "{}\n")
+    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", same, "--from", DAYS[2], "--to", DAYS[5])
     assert found["differ"] == [] and all(day["judged"] and day["would"] == day["said"] for day in found["days"])
 
 
