@@ -50,7 +50,8 @@ def find_fragile(policy: GatePolicy, assessment: Mapping[str, Any], decision: Ma
     for row in assessment.get("without", ()):
         of = row["window"]["by_origin"] if part == NEWEST else row["by_origin"]
         left = Paired.of(of[origin]) if origin in of else NO_PAIRS
-        if left.n >= policy.min_held_out and (value := left.difference(policy.confidence)["value"]) < -policy.max_drop:
+        value = left.difference(policy.confidence)["value"]
+        if left.n >= policy.min_held_out and value is not None and value < -policy.max_drop:
             flips.append({"name": row["labeler"], "rows": row["rows"], "n": left.n, "value": value})
     if not flips:
         return {}

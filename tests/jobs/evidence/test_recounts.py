@@ -10,12 +10,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from contract.documents.recounts import CLIENT, LABELER
+from contract.documents.recounts import CLIENT, LABELER, read_changes
+from contract.errors import Mismatch
+from contract.records import LABEL
+from contract.settings import EvaluateSettings, Settings
+from contract.storage import open_storage
+from jobs.count_window import evaluate
 from jobs.engines.embedded.engine import count, list_items
 from jobs.engines.question import ITEM_COLUMNS, Question
+from jobs.evaluation_request import request_of
 from jobs.evidence.left_out import DayVotes
+from jobs.reports.page import render
 from tests import generate
 from tests.engines import counted
+from tests.pipeline.roots import MODEL, make_root, put_rows, rows
 from tests.test_engines_agree import WEIGHTS
 from tests.test_items_agree import listed
 
@@ -108,3 +116,35 @@ def test_a_key_stands_for_what_it_sent_and_for_what_its_people_judged():
         ("a", "a", "audit", None): -3, ("a", None, None, None): 1, ("a", "b", "audit", None): 1}
     assert votes.find_changes(LABELER, "k/anna", "1") == {("a", "a", "audit", None): -1, ("a", None, None, None): 1}
     assert votes.find_changes(LABELER, "y", "1") == {}
+
+
+def test_an_evaluation_says_who_was_left_out_and_its_report_shows_it(tmp_root):
+    make_root(tmp_root, right=180, n=200)
+    storage = open_storage(tmp_root)
+    _, labels = rows(200, 180, 200)  # the last 20 are the wrong ones
+    for n, row in enumerate(labels):
+        row["labeler"] = "mallory" if n >= 180 else None if n >= 170 else f"key/person {n % 30:02}"
+    put_rows(storage, LABEL, "labels", labels, writer="1")
+    settings = Settings(root=tmp_root, model=MODEL, evaluate=EvaluateSettings(evidence=["recounts"]))
+    document, folder = evaluate(storage, request_of(settings, None, (), "live", None, ()))
+    found = document["evidence"]["recounts"]
+    by = {(p["kind"], p["name"]): p for p in found["people"]}
+    assert [p["votes"] for p in found["people"]] == [20, 10, *[6] * 18, 170]  # the 20 largest of 32 labelers, and one key
+    assert by[LABELER, "mallory"]["accuracy"]["value"] == 1.0 and by[LABELER, "mallory"]["share"] == 0.1
+    assert by[CLIENT, "key"]["votes"] == 170 and by[LABELER, None]["votes"] == 10
+    assert found["days_left_out"] == [] and "at most 100.0% (without labeler mallory)" in found["sentence"]
+    changes = read_changes(storage, document, folder.rstrip("/").rpartition("/")[2])
+    mine = [row for row in changes.to_pylist() if row["name"] == "mallory"]
+    assert sum(row["n"] for row in mine if row["label"]) == -20 and sum(row["n"] for row in mine if not row["label"]) == 20
+    shown = render(document)
+    assert "Without each person" in shown and "mallory" in shown and "not named" in shown
+
+
+def test_recounts_whose_table_is_gone_are_missed(tmp_root):
+    make_root(tmp_root, right=18, n=20)
+    storage = open_storage(tmp_root)
+    settings = Settings(root=tmp_root, model=MODEL, evaluate=EvaluateSettings(evidence=["recounts"]))
+    document, folder = evaluate(storage, request_of(settings, None, (), "live", None, ()))
+    storage.delete(f"{folder}recounts.parquet")
+    with pytest.raises(Mismatch, match="expected the recounts that the evaluation promises"):
+        read_changes(storage, document, folder.rstrip("/").rpartition("/")[2])
