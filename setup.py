@@ -22,6 +22,7 @@ PACKAGES = [
     *("metrics", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.planning", "metrics.selection"),
     *("metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
+    "pipeline.whatif",
     *("training", "training.feed", "training.fit"),
 ]
 

@@ -21,6 +21,8 @@ serve
 evaluate
     # the last 30 days
     trueup evaluate --root demo-root --model digits
+    # and without each of the largest labelers and clients
+    trueup evaluate --model digits --evidence recounts
     # November, counted by Spark
     trueup evaluate --model digits --from 2026-11-01 --to 2026-11-30 --engine spark
     # votes weighed by how well each labeler labels
@@ -36,6 +38,8 @@ gate
     trueup gate --root demo-root --model digits
     # only look, decide nothing
     trueup gate --model digits --dry-run
+    # what another policy would have said in November, day by day
+    trueup gate --model digits --what-if strict.yaml --from 2026-11-01 --to 2026-11-30
 dataset
     # of what was labelled in November
     trueup dataset --model digits --from 2026-11-01 --to 2026-11-30

@@ -74,6 +74,8 @@ class GatePolicy(Limited):
     max_drop: float = Field(0.0, ge=0, lt=1, description="promotion: the candidate may not be worse by more than this")
     trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe, here and in the promotion; "
                                        "each origin is judged by itself")
+    allow_fragile: bool = Field(False, description="whether a verdict counts that one labeler or client alone decides; no: "
+                                "it is `cannot tell`, fragile, and publishes nothing")
     min_held_out: int = Field(100, ge=1, description="promotion: held-out rows of one trusted origin that a comparison needs")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of intervals and of the per-class family")
     retrainings: int = Field(4, ge=1, description="most retrainings in the period below")

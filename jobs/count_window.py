@@ -4,11 +4,13 @@
 """
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from command.progress import progress
 from contract import clock, counts_store, jsonio, layout, samples
@@ -34,6 +36,9 @@ from metrics.evaluation import Background, Scope
 from metrics.since_dataset import Learnt
 from metrics.tables import tables
 from metrics.window import WindowCounts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 READS_AT_ONCE = 16
 log = logging.getLogger(__name__)
@@ -66,11 +71,14 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
     tell(document["doubts"])
+    beside: Mapping[str, pa.Table] = {}  # tables of evidence
     if request.evidence:
         from jobs.evidence.collect import Material, collect
 
-        document["evidence"] = collect(request.evidence, Material(storage, request, document, counted.window))
-    return document, write(storage, document, counted.window)
+        material = Material(storage, request, document, counted.window)
+        document["evidence"] = collect(request.evidence, material)
+        beside = material.tables
+    return document, write(storage, document, counted.window, beside)
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
@@ -205,13 +213,17 @@ def find_learnt(storage: Storage, model: str) -> Learnt | None:
     return Learnt(newest.state.live, dataset, last)
 
 
-def write(storage: Storage, document: Evaluation, window: WindowCounts) -> str:
-    """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key."""
+def write(storage: Storage, document: Evaluation, window: WindowCounts,
+          beside: Mapping[str, "pa.Table"] = MappingProxyType({})) -> str:
+    """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key.
+
+    `beside`: tables that evidence adds, by name.
+    """
     as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
     written, digest = jsonio.dumps_with_digest(document)
     model, evaluation_id = document["model"], f"{as_of}-{digest[:8]}"
     made = {layout.evaluation_table(model, evaluation_id, name): counts_store.to_parquet(table)
-            for name, table in tables(document, window).items()}
+            for name, table in {**tables(document, window), **beside}.items()}
     for key, data in {**made, layout.evaluation_document(model, evaluation_id): written}.items():
         create_if_absent(storage, key, data)  # the same evaluation may have been written before
     return layout.evaluation(model, evaluation_id)

@@ -21,6 +21,7 @@ from command.process import end_with
 from contract import clock, layout
 from contract.counts import RULES
 from contract.days import default_window
+from contract.documents.recounts import TABLE as RECOUNTS
 from contract.errors import (
     CANNOT_TELL,
     DONE,
@@ -123,7 +124,14 @@ def make_plan(storage: Storage, settings: Settings, first: str | None, last: str
     days = default_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     return Plan(model=model, window={"from": days[0], "to": days[1]}, default_window=not (first or last),
                 as_of=clock.iso(as_of), live=live, live_seq=newest.seq if newest else 0,
-                settings=settings.model_dump(mode="json", exclude={"root", "model"}))
+                settings=ask_for_recounts(settings.model_dump(mode="json", exclude={"root", "model"})))
+
+
+def ask_for_recounts(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings, by which its evaluation is recounted without each person, unless fragile verdicts count anyway."""
+    if settings["gates"]["allow_fragile"] or RECOUNTS in settings["evaluate"]["evidence"]:
+        return settings
+    return settings | {"evaluate": settings["evaluate"] | {"evidence": [*settings["evaluate"]["evidence"], RECOUNTS]}}
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """Decides from an evaluation whether the live version still holds, and says why.
 
     trueup gate --model digits [--evaluation ID] [--dry-run] [--json]      (python -m pipeline.gate)
+    trueup gate --model digits --what-if POLICY.yaml [--from DAY] [--to DAY] [--json]
 
 Writes `decision.json` beside `evaluation.json`, and the report again, with the verdict.
-Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell.
+Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell; with --what-if 0.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from metrics.costs.class_names import find_unknown
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.labels_needed import is_plannable
+from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import tally_of
 from pipeline.notifying.owed import sending_afterwards
 
@@ -44,11 +46,23 @@ MOST_WISHES = 10
               "[default: the newest of role live that ends with the newest day]")
 @click.option("--version", help="Judge this version. [default: the live one]")
 @click.option("--dry-run", is_flag=True, help="Print the decision, write nothing.")
-def command(settings: Settings, model: str | None, evaluation_id: str | None, version: str | None,
-            dry_run: bool) -> Outcome:
+@click.option("--what-if", "policy_file", metavar="POLICY", help="A YAML file of gates: a calendar of what they would have said "
+              "each day, beside what was said. Writes no decision.")
+@click.option("--from", "first", type=clock.parse_day, metavar="DAY", help="With --what-if: first day. [default: 90 days before]")
+@click.option("--to", "last", type=clock.parse_day, metavar="DAY", help="With --what-if: last day. [default: yesterday]")
+def command(settings: Settings, model: str | None, evaluation_id: str | None, version: str | None, dry_run: bool,
+            policy_file: str | None, first: str | None, last: str | None) -> Outcome:
     """Decide from an evaluation whether the live version still holds."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
+    if policy_file is not None:
+        from pipeline.whatif.command import show_calendar
+
+        if evaluation_id or version or dry_run:
+            raise UsageError("--what-if judges days: expected none of --evaluation, --version and --dry-run beside it.")
+        return show_calendar(storage, settings, policy_file, first, last)
+    if first or last:
+        raise UsageError("--from and --to are for --what-if, which names a policy: expected it, got none.")
     try:
         evaluation_id = evaluation_id or find_newest_to_judge(storage, name)
         read_evaluation(storage, name, evaluation_id)
@@ -76,7 +90,8 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
-                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further)
+                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further,
+                      list_without(storage, settings.gates, evaluation, evaluation_id, judged))
     decision |= {"decided_at": clock.iso(clock.now())}
     Decision.parse(decision, f"decision on {evaluation_id}")
     return decision

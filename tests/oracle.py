@@ -339,9 +339,11 @@ def show_item(item):
             "confidence": None if confidence is None or math.isnan(confidence) else confidence,
             "label": item["label"], "origin": item["origin"], "split": item["split"],
             "selection_probability": None if item["weight"] is None else first["selection_probability"],
-            "image_sha256": p["image_sha256"], "image_uri": p["image_uri"],
+            "image_sha256": p["image_sha256"], "image_uri": p["image_uri"], "client": p["client"],
             "votes": [{"labeler": v["labeler"], "label": v["label"], "labeled_at": v["labeled_at"], "origin": origin_class(v),
-                       "saw_prediction": v["saw_prediction"]} for v in sorted(item["votes"], key=newness)]}
+                       "saw_prediction": v["saw_prediction"],
+                       "selection_probability": None if weight([v]) is None else v["selection_probability"]}
+                      for v in sorted(item["votes"], key=newness)]}
 
 
 def split_by_role(rows, roles):

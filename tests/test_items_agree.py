@@ -50,7 +50,7 @@ def listed(engine, root, days, question):
 def as_rows(table):
     """The rows as the oracle says them: times in whole microseconds."""
     assert table.schema.equals(make_schema(), check_metadata=True)
-    rows = table.set_column(10, "votes", table["votes"]).to_pylist()
+    rows = table.set_column(11, "votes", table["votes"]).to_pylist()
     for row in rows:
         for vote in row["votes"]:
             vote["labeled_at"] = round(vote["labeled_at"].timestamp() * 1e6) if vote["labeled_at"] else None

@@ -157,17 +157,20 @@ class Rows:
     day: list[str]
     p: np.ndarray  # selection probabilities, NaN where unknown
     samples: list[bytes]  # the first images, encoded
+    alone: list[str | None]  # who alone named the label; None: several people, or not known
 
 
 def _ask(storage: Storage, made: Manifest, sides: Collection[Side]) -> Rows:
     files = made.split("holdout")
-    truth, origin, day, p = [], [], [], []
+    alone_of = find_labelled_alone(storage, made)
+    truth, origin, day, p, alone = [], [], [], [], []
     first: list[bytes] = []
     batch: list[bytes] = []
     for sample in reader.read_rows(storage, files, 0, made.rows["holdout"]):
         truth.append(sample.label_index)
         origin.append(sample.origin)
         day.append(sample.day)
+        alone.append(alone_of.get(sample.image_sha256))
         p.append(np.nan if sample.selection_probability is None else sample.selection_probability)
         batch.append(bytes(sample.image))
         if len(first) <= TIMES:
@@ -177,7 +180,14 @@ def _ask(storage: Storage, made: Manifest, sides: Collection[Side]) -> Rows:
             batch = []
     if batch:
         _ask_all(sides, batch)
-    return Rows(np.array(truth), origin, day, np.array(p, float), first)
+    return Rows(np.array(truth), origin, day, np.array(p, float), first, alone)
+
+
+def find_labelled_alone(storage: Storage, made: Manifest) -> dict[str, str]:
+    """Image hash -> who alone named the label, of the held-out rows where one person did."""
+    table = read_index(storage, made, ("image_sha256", "split", "labelers"))
+    return {row["image_sha256"]: row["labelers"][0] for row in table.to_pylist()
+            if row["split"] == "holdout" and row["labelers"] and len(row["labelers"]) == 1}
 
 
 def _ask_all(sides: Collection[Side], batch: Sequence[bytes]) -> None:
@@ -204,6 +214,7 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
         "newest": {"day": max(rows.day), **compare.compare_paired(rows.truth, live, candidate, newest)},
         "window": {"from": first, "to": made.window.get("to"),
                    "by_origin": compare.groups(rows.truth, live, candidate, rows.origin, in_window)},
+        "without": compare.leave_out_each(rows.truth, live, candidate, rows.origin, in_window, rows.alone),
         "leakage": leakage,
     }
 

@@ -1,5 +1,6 @@
 """What an assessment says of two versions on the same held-out rows. It lays the rows out; metrics/ divides."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from metrics import held_out
 from metrics.held_out import HeldOutRows
 from metrics.significance.paired import Paired, estimate_weighted_difference
 from metrics.strata.assessed import list_rows
+
+MOST_LEFT_OUT = 20
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[st
     chosen = np.ones(len(truth), bool) if rows is None else rows
     return {value: compare_paired(truth, live, candidate, chosen & (values == value))
             for value in sorted(set(values[chosen].tolist()))}
+
+
+def leave_out_each(truth: np.ndarray, live: Answers, candidate: Answers, origin: Sequence[str], in_window: np.ndarray,
+                   alone: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Returns {labeler, rows, by_origin, window: {by_origin}} for each of the 20 who alone labelled most rows: the counts of
+    `paired` by origin of the rows that are left without theirs, of all and of the dataset's own window."""
+    sizes, who = Counter(name for name in alone if name is not None), np.asarray(alone, object)
+    found = []
+    for name, n in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEFT_OUT]:
+        left = who != name
+        found.append({"labeler": name or None, "rows": n, "by_origin": groups(truth, live, candidate, origin, left),
+                      "window": {"by_origin": groups(truth, live, candidate, origin, left & in_window)}})
+    return found
 
 
 def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,

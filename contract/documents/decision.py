@@ -44,6 +44,21 @@ class ClassRow(Document):
     verdict: Verdict
 
 
+class RestsOn(Document):
+    """Somebody without whom a gate would say otherwise: their votes, and the gate's figure without them.
+
+    `label`: the class that decides, of a gate over classes.
+    """
+
+    kind: Literal["labeler", "client"]
+    name: str | None
+    votes: Count
+    share: float
+    value: float | None
+    p: float | None
+    label: str | None = None
+
+
 class Gate(Document):
     """One gate. Figures of a per-class gate are those of its worst class; `level` is the p at which it fails.
 
@@ -79,7 +94,8 @@ class Gate(Document):
     not_judged: Count | None = None
     failed: list[str] | None = None
     undecided: list[str] | None = None
-    verdict_of_the_gate: Verdict | None = None  # what it said itself, when a person overrode it
+    verdict_of_the_gate: Verdict | None = None  # what it said itself, when a person overrode it, or when it is fragile
+    fragile: list[RestsOn] | None = None  # who decides it alone, the most telling first; null: nobody, or not recounted
     override: Override | None = None
     left_out: list[Any] | None = None  # of a partial evaluation
     days: Count | None = None  # of one of several windows: its length

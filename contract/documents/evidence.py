@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from contract.documents.label_noise import Noise
 from contract.documents.mistake_cost import Cost
+from contract.documents.recounts import Recounts
 from contract.documents.version_figures import Figure, Weighted
 
 
@@ -78,3 +79,4 @@ class Evidence(TypedDict, total=False):
     combined: Combined
     noise: Noise
     cost: Cost
+    recounts: Recounts

@@ -19,6 +19,8 @@ from contract.stores.store import Storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ADDED = "labelers"  # the column that an index of an earlier release lacks: null there
+
 
 class DataFile(Document):
     """One Petastorm file. `row_digest` is over its sorted row hashes, so it is the same in any partitioning."""
@@ -112,7 +114,11 @@ def read_index_file(storage: Storage, key: str, sha256: str | None, columns: Seq
         raise Mismatch(f"{storage.uri(key)}: expected the sha256 {sha256} of its manifest, got another. "
                        f"The file was damaged; make the dataset again.")
     try:
-        return pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns))
+        wanted = None if columns is None else list(columns)
+        if wanted is None or ADDED not in wanted or ADDED in pq.read_schema(pa.BufferReader(data)).names:
+            return pq.read_table(pa.BufferReader(data), columns=wanted)
+        found = pq.read_table(pa.BufferReader(data), columns=[name for name in wanted if name != ADDED])
+        return found.append_column(ADDED, pa.nulls(found.num_rows, pa.list_(pa.string()))).select(wanted)
     except pa.ArrowException as error:
         raise Mismatch(f"{storage.uri(key)}: expected the index of a dataset, got a file that cannot be read ({error}). "
                        f"Remove its folder by hand, then start again.") from error

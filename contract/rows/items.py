@@ -40,6 +40,7 @@ ITEM = TableSchema("items", (
     Field("selection_probability", "double", "of the earliest deciding vote; null where it gives no weight"),
     Field("image_sha256", "string", "content hash of the picture"),
     Field("image_uri", "string", "where the picture lies, relative to the root; null when not stored, or erased since"),
+    Field("client", "string", "id of the key that sent the prediction; null: not known, or made by an earlier release"),
 ))
 VOTE = TableSchema("votes", (
     Field("labeler", "string", "who; null: nobody named"),
@@ -47,6 +48,7 @@ VOTE = TableSchema("votes", (
     Field("labeled_at", "timestamp", "the event time"),
     Field("origin", "string", "origin class of the row (rule 4); the votes that decide are those of the item's class"),
     Field("saw_prediction", "bool", "whether the labeler had seen the answer"),
+    Field("selection_probability", "double", "of the sample that asked; null where it gives no weight, or of an earlier release"),
 ))
 VOTES = "votes"  # the last column: every row that ended as `vote`, by (labeled_at, label_id, label), also those without a say
 COLUMNS = (*ITEM.names, VOTES)
@@ -194,7 +196,7 @@ def _read_table(storage: Storage, document: ItemsDocument, columns: Sequence[str
     try:
         with pq.ParquetFile(f"{base}/{key}", filesystem=system) as file:
             some = range(file.num_row_groups) if groups is None else groups
-            table = file.read_row_groups(some, list(columns)).select(list(columns)).cast(schema)
+            table = _add_missing(file.read_row_groups(some, list(columns)), schema)
             found = file.metadata.num_rows
     except (OSError, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected the items that a document names, got {error}. Delete that document, "
@@ -203,6 +205,22 @@ def _read_table(storage: Storage, document: ItemsDocument, columns: Sequence[str
         raise Mismatch(f"{storage.uri(key)}: expected {document.items} items, got {found}. Delete table and document, "
                        f"and make them again: trueup items.")
     return table
+
+
+def _add_missing(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table in that schema; what items of an earlier release lack is null. KeyError for any other column."""
+    import pyarrow as pa
+
+    if "client" in schema.names and "client" not in table.column_names:
+        table = table.append_column("client", pa.nulls(table.num_rows, pa.string()))
+    if VOTES in schema.names and table.schema.field(VOTES).type.value_type.num_fields < len(VOTE.names):
+        votes = table[VOTES].combine_chunks()
+        votes = votes if not isinstance(votes, pa.ChunkedArray) else pa.concat_arrays(votes.chunks)
+        inner = votes.values
+        fields = [inner.field(n) for n in VOTE.names[:-1]] + [pa.nulls(len(inner), pa.float64())]
+        whole = pa.ListArray.from_arrays(votes.offsets, pa.StructArray.from_arrays(fields, fields=list(VOTE.arrow())))
+        table = table.set_column(table.column_names.index(VOTES), VOTES, whole)
+    return table.select(schema.names).cast(schema)
 
 
 def write_items(storage: Storage, document: ItemsDocument, made: DayItems) -> ItemsDocument:

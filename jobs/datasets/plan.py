@@ -208,7 +208,7 @@ def _classes(rows: list[Row], known: Sequence[str], settings: DatasetSettings,
 
 
 def _find_reason_to_wait(rows: list[Row], settings: DatasetSettings) -> str | None:
-    labelers = {person for row in rows for person in row.get("labelers", ())}
+    labelers = {person for row in rows for person in row.get("labelers") or ()}
     absent = [split for split in SPLITS if split not in {row["split"] for row in rows}]
     if len(rows) < settings.new_class_images:
         return f"{len(rows)} of {settings.new_class_images} images"

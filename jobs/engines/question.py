@@ -75,7 +75,7 @@ BANDS = {"image_size": (64, 256, 512, 1024, 2048, 4096), "latency": (10, 25, 50,
 
 # What items (contract/rows/items.py) have of a prediction besides what is counted: files are read with these as slices, so that
 # the same row of several with one id is taken.
-ITEM_COLUMNS = (Slice("image_sha256", "image_sha256"), Slice("image_uri", "image_uri"))
+ITEM_COLUMNS = (Slice("image_sha256", "image_sha256"), Slice("image_uri", "image_uri"), Slice("client", "client"))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from contract import ids
@@ -172,13 +173,20 @@ def _make_item(kept: Row, verdict: LabelOutcome) -> dict[str, Any]:
     """Returns one item by the names of its columns."""
     p = in_order(verdict.deciding, LABEL_ORDER)[0].get("selection_probability")
     votes = [{"labeler": row["labeler"], "label": row["label"], "labeled_at": row["labeled_at"], "origin": origin_class(row),
-              "saw_prediction": row.get("saw_prediction")} for row in in_order(verdict.votes, LABEL_ORDER)]
+              "saw_prediction": row.get("saw_prediction"),
+              "selection_probability": _keep_weighty(row.get("selection_probability"))}
+             for row in in_order(verdict.votes, LABEL_ORDER)]
     confidence = kept["confidence"]
     return {"prediction_id": kept["prediction_id"], "model_version": kept["model_version"],
             "predicted": kept["predicted_label"], "confidence": None if confidence is None else repr(float(confidence)),
             "label": verdict.label, "origin": verdict.origin, "split": len(verdict.counted_for) > 1,
-            "selection_probability": p if weight_of(p) is not None else None,
-            "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri"), "votes": votes}
+            "selection_probability": _keep_weighty(p), "image_sha256": kept.get("image_sha256"),
+            "image_uri": kept.get("image_uri"), "client": kept.get("client"), "votes": votes}
+
+
+def _keep_weighty(p: float | None) -> float | None:
+    """Returns a selection probability; None where it gives no weight."""
+    return p if weight_of(p) is not None else None
 
 
 def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Question) -> LabelOutcome:
@@ -187,11 +195,16 @@ def resolve_labels(kept: Row | None, labels: list[tuple[str, Row]], question: Qu
     `kept` is the prediction, None when there is none; `labels` are its label rows, each with its `label_status`.
     """
     endings, votes = _end_rows(kept, labels, question)
-    highest = min((ORIGINS.index(origin_class(row)) for row in votes), default=None)
-    if highest is None:
+    if not votes:
         return LabelOutcome(endings, [], [], None, None)
-    deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
     assert kept is not None, "labels without a prediction are orphans, no votes"
+    return agree(kept, votes, question, endings)
+
+
+def agree(kept: Row, votes: list[Row], question: Question, endings: Mapping[str, int] = MappingProxyType({})) -> LabelOutcome:
+    """Decides what the votes on one prediction agree on (rule 4); `votes` are at least one, `kept` needs `predicted_label`."""
+    highest = min(ORIGINS.index(origin_class(row)) for row in votes)
+    deciding = [row for row in votes if ORIGINS.index(origin_class(row)) == highest]
     counted_for = find_targets(kept, deciding, question)
     chosen = choose_label(deciding, counted_for, question)
     return LabelOutcome(endings, votes, deciding, ORIGINS[highest], chosen, Counter(counted_for))

@@ -8,7 +8,7 @@ jobs/reports/templates/evidence/<name>.html.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -35,6 +35,7 @@ class Material:
     request: Request
     document: Evaluation
     counts: WindowCounts
+    tables: dict[str, pa.Table] = field(default_factory=dict)  # name -> what a section writes beside the document
 
     @cached_property
     def items(self) -> dict[str, pa.Table]:

@@ -18,6 +18,7 @@ SECTIONS: dict[str, Section] = {
     "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined"),
     "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
     "cost": Section("What mistakes cost", "jobs.evidence.cost"),
+    "recounts": Section("Without each person", "jobs.evidence.recounts"),
 }
 
 

@@ -1,6 +1,6 @@
 """What the labelled rows of an origin class add up to, from the cells of a day."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.counts import ORIGINS, Origin
@@ -22,7 +22,9 @@ class Sums:
     weight_squared_right: int = 0
 
     def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Sums(self.n + other.n, self.right + other.right, self.n_weighted + other.n_weighted, self.weight + other.weight,
+                    self.weight_squared + other.weight_squared, self.weight_right + other.weight_right,
+                    self.weight_squared_right + other.weight_squared_right)
 
     @property
     def weighted(self) -> bool:

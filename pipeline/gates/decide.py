@@ -17,10 +17,22 @@ from pipeline.gates.accuracy import accuracy_gate, accuracy_gates
 from pipeline.gates.classes import class_gate, family_gates
 from pipeline.gates.combined import combined_gates
 from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
+from pipeline.gates.fragile import Without, mark_fragile
 from pipeline.gates.optional import judge_optional
 from pipeline.gates.overrides import apply_override, tell_overrides
 from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import BUDGET, COOLING, EXIT_CODES, FAIL, NO_CLASS, NOT_JUDGED, PASS, UNDECIDED, combine
+from pipeline.gates.verdicts import (
+    BUDGET,
+    COOLING,
+    EXIT_CODES,
+    FAIL,
+    FRAGILE,
+    NO_CLASS,
+    NOT_JUDGED,
+    PASS,
+    UNDECIDED,
+    combine,
+)
 
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
@@ -29,16 +41,17 @@ GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_bas
 
 def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str, live: str, tally: Tally,
            overrides: Sequence[Mapping[str, Any]] = (), retrainings: Sequence[str] = (),
-           further: int | None = None) -> dict[str, Any]:
+           further: int | None = None, without: Sequence[Without] = ()) -> dict[str, Any]:
     """The decision document, all but the moment at which it was made.
 
     `overrides` are those of the newest history state, `retrainings` the moments (ISO 8601) at which earlier ones began,
-    `further` the trusted labels that came since the newest of them that tried to replace `live` (None: none did). Judged
-    are the rows of `live` alone: what older versions did says nothing about it.
+    `further` the trusted labels that came since the newest of them that tried to replace `live` (None: none did),
+    `without` what the counts would be without each person (empty: they were not recounted). Judged are the rows of `live`
+    alone: what older versions did says nothing about it.
     """
     as_of = evaluation["as_of"]
     refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope
-    gates = [refused] if refused else _judge(policy, evaluation, live, tally, overrides)
+    gates = [refused] if refused else judge(policy, evaluation, live, tally, overrides, without)
     verdict, reasons = combine(gates)
     wanted = labels_needed.wishes(policy, tally, gates)
     strange = next((d["sentence"] for d in evaluation.get("doubts", ())
@@ -54,8 +67,8 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     }
 
 
-def _judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: Tally,
-           overrides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: Tally,
+          overrides: Sequence[Mapping[str, Any]], without: Sequence[Without] = ()) -> list[dict[str, Any]]:
     """All gates, each with a person's word where there is one, and the conditions behind them."""
     as_of = evaluation["as_of"]
     arriving = _is_arriving(evaluation, live)
@@ -63,7 +76,7 @@ def _judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: 
                 accuracy_gates(policy, tally, arriving))
     judged = [*accuracy, *family_gates(policy, tally),
               *judge_optional(policy, tally)]
-    gates = [apply_override(gate, overrides, as_of) for gate in judged]
+    gates = [apply_override(mark_fragile(policy, gate, tally, without), overrides, as_of) for gate in judged]
     return [*gates, judge_freshness(policy, tally, as_of),
             *([judge_completeness(evaluation["partial"])] if evaluation["partial"] else [])]
 
@@ -81,7 +94,9 @@ def _retrain(policy: GatePolicy, gates: Sequence[Mapping[str, Any]], began: Sequ
     spent = sum(since < moment <= as_of for moment in began)
     fails = any(gate["gate"] == "accuracy" and gate["verdict"] == FAIL for gate in gates)
     cooling = further is not None and further < policy.min_new_labels
-    reason: str | None = "the accuracy gate does not fail"
+    rests = any(gate["gate"] == "accuracy" and gate.get("reason") == FRAGILE and gate["verdict_of_the_gate"] == FAIL
+                for gate in gates)
+    reason: str | None = "one person decides that the accuracy gate fails" if rests else "the accuracy gate does not fail"
     if fails:
         reason = against or (BUDGET if spent >= policy.retrainings else COOLING if cooling else None)
     return {"fires": reason is None, "wanted": fails, "reason": reason, "spent": spent, "budget": policy.retrainings,

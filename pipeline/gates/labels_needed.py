@@ -20,7 +20,7 @@ from metrics.significance.power import MOST, POWER
 from metrics.significance.share_of_origin import ENOUGH_KISH
 from pipeline.gates.accuracy import need_labels
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import UNDECIDED, UNEVEN
+from pipeline.gates.verdicts import FRAGILE, UNDECIDED, UNEVEN
 
 MOST_ROWS = 200
 PLANNABLE = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial")
@@ -43,8 +43,8 @@ def wishes(policy: GatePolicy, tally: Tally, gates: Sequence[Mapping[str, Any]])
 def _of_gate(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
     if gate.get("classes") is not None:
         return _of_classes(policy, tally, gate)
-    if gate["verdict"] != UNDECIDED or gate["gate"] not in NEEDED:
-        return []
+    if gate["verdict"] != UNDECIDED or gate["gate"] not in NEEDED or gate.get("reason") == FRAGILE:
+        return []  # of a fragile one no number of labels tells: who gives them does
     labels = NEEDED[gate["gate"]](policy, tally, gate)
     if labels is None and not gate.get("n"):
         return []  # how many shows once there are some

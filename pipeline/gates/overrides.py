@@ -14,8 +14,9 @@ def apply_override(gate: dict[str, Any], overrides: Sequence[Mapping[str, Any]],
     if not holding or gate["verdict"] == PASS or gate.get("reason") in NEVER:
         return gate
     found = holding[-1]
-    said = f"Overridden by {found['by']} until {found['until'][:19]}Z ({found['reason']}); of itself it says {gate['verdict']}."
-    return gate | {"verdict": PASS, "verdict_of_the_gate": gate["verdict"], "override": dict(found),
+    itself = gate.get("verdict_of_the_gate") or gate["verdict"]
+    said = f"Overridden by {found['by']} until {found['until'][:19]}Z ({found['reason']}); of itself it says {itself}."
+    return gate | {"verdict": PASS, "verdict_of_the_gate": itself, "override": dict(found),
                    "sentence": f"{gate['sentence']} {said}"}
 
 

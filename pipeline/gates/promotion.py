@@ -20,7 +20,7 @@ from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
 from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
-from pipeline.gates.verdicts import TOO_FEW, by_interval, list_some
+from pipeline.gates.verdicts import FRAGILE, TOO_FEW, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
 NEWEST, WHOLE = "newest", "all"
@@ -31,9 +31,36 @@ def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: floa
     part, origin, counts = choose_rows(policy, assessment)
     decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin)
     window = assessment.get("window") or {}
+    decision |= find_fragile(policy, assessment, decision, part, origin)
     return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
                                     "window": {k: window.get(k) for k in ("from", "to")} if part == NEWEST else None,
                                     "held_out": {o: Paired.of(row).n for o, row in sorted(_by_origin(assessment).items())}}}
+
+
+def find_fragile(policy: GatePolicy, assessment: Mapping[str, Any], decision: Mapping[str, Any], part: str,
+                 origin: str | None) -> dict[str, Any]:
+    """Who alone labelled the held-out rows on which a pass rests: without theirs the difference lies below its bound.
+
+    Such a decision cannot tell, unless the policy allows it. Too few rows without them flip nothing. Of labels that several
+    people gave nobody is left out, nor of datasets that do not say who gave them.
+    """
+    if decision["verdict"] != PASS:
+        return {}
+    flips = []
+    for row in assessment.get("without", ()):
+        of = row["window"]["by_origin"] if part == NEWEST else row["by_origin"]
+        left = Paired.of(of[origin]) if origin in of else NO_PAIRS
+        value = left.difference(policy.confidence)["value"]
+        if left.n >= policy.min_held_out and value is not None and value < -policy.max_drop:
+            flips.append({"name": row["labeler"], "rows": row["rows"], "n": left.n, "value": value})
+    if not flips:
+        return {}
+    first = min(flips, key=lambda flip: flip["value"])
+    who = f"labeler {first['name']}" if first["name"] is not None else "labels that name nobody"
+    said = (f"Fragile: this pass rests on {who}: without the {first['rows']} held-out rows that they alone labelled, the "
+            f"difference is {write_change(first['value'])} points.")
+    marked = {"fragile": flips, "sentence": f"{decision['sentence']} {said}"}
+    return marked if policy.allow_fragile else marked | {"verdict": UNDECIDED, "promote": False, "reason": FRAGILE}
 
 
 def choose_rows(policy: GatePolicy, assessment: Mapping[str, Any]) -> tuple[str, str | None, Paired]:

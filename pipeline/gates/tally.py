@@ -3,8 +3,8 @@
 `tally_of` counts all that a policy asks for: the tally, the newest days, the baseline, slices, calibration, drift.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
 from metrics.marginals import by_price
-from metrics.selection.origin_sums import Sums, sums_by_origin
+from metrics.selection.origin_sums import Sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,22 +80,50 @@ class Tally:
         return self.weights.get(origin) or Sums(plain.n, plain.right)
 
 
+def add_changes(whole: Tally, change: Tally) -> Tally:
+    """A tally of which some rows went elsewhere: what `change` counts is added, so that what goes is negative there.
+
+    Slices, baseline, calibration and drift stay those of the whole.
+    """
+    kinds = {o: {kind: _add_keys(whole.of_class.get(o, {}).get(kind, {}), change.of_class.get(o, {}).get(kind, {}), Sums())
+                 for kind in {**whole.of_class.get(o, {}), **change.of_class.get(o, {})}}
+             for o in {**whole.of_class, **change.of_class}}
+    none = RightCount()
+    return replace(
+        whole, predictions=whole.predictions + change.predictions, origins=_add_keys(whole.origins, change.origins, none),
+        recall=_add_keys(whole.recall, change.recall, none), precision=_add_keys(whole.precision, change.precision, none),
+        weights=_add_keys(whole.weights, change.weights, Sums()), unnamed=_add_keys(whole.unnamed, change.unnamed, 0),
+        windows={days: add_changes(part, change.windows.get(days, Tally())) for days, part in whole.windows.items()},
+        of_class=kinds)
+
+
+def _add_keys(ours: Mapping[Any, Any], theirs: Mapping[Any, Any], nothing: Any) -> dict[Any, Any]:
+    return {key: ours.get(key, nothing) + theirs.get(key, nothing) for key in {**ours, **theirs}}
+
+
 def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
     """The tally of one version from Arrow cells (contract.counts.CELLS); `classes` are listed even without rows."""
+    return tally_of_rows(_rows(cells, version), trusted, classes)
+
+
+def tally_of_rows(rows: Iterable[Mapping[str, Any]], trusted: Sequence[str], classes: Sequence[str] = ()) -> Tally:
+    """The same from one version's sums by origin, label and predicted label, with the values of WEIGHTS."""
     origins: dict[str, RightCount] = {}
     recall, precision = ({name: RightCount() for name in classes} for _ in range(2))
     predictions = 0
     unnamed: dict[str, int] = {}
     of_class: dict[str, dict[str, dict[Any, Sums]]] = {}
-    for row in _rows(cells, version):
+    weights: dict[str, Sums] = {}
+    for row in rows:
         predictions += row["n"]
         if row["label"] is None:
             continue
         share = RightCount(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
+        weights[row["origin"]] = weights.get(row["origin"], Sums()) + (sums := sums_of_row(row))
         if row["origin"] not in trusted:
             continue
-        kinds, sums = of_class.setdefault(row["origin"], {}), sums_of_row(row)
+        kinds = of_class.setdefault(row["origin"], {})
         _put(precision, row["predicted"], share)
         _put_sums(kinds, "class_precision", row["predicted"], sums)
         if row["label"] == UNNAMED:
@@ -104,9 +132,7 @@ def tally(cells: "pa.Table", version: str, trusted: Sequence[str], classes: Sequ
         else:
             _put(recall, row["label"], share)
             _put_sums(kinds, "class_recall", row["label"], sums)
-    weights = sums_by_origin(cells).get(version, {})
-    return Tally(predictions, origins, recall, precision, weights={o: s for o, s in weights.items() if o}, unnamed=unnamed,
-                 of_class=of_class)
+    return Tally(predictions, origins, recall, precision, weights=weights, unnamed=unnamed, of_class=of_class)
 
 
 def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
@@ -182,8 +208,13 @@ def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tal
 
 def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     """The counts of the newest n days of a window that ends with `last`."""
-    first = (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
+    first = first_of_newest(last, n)
     return [d for d in days if first <= d.day <= last]
+
+
+def first_of_newest(last: str, n: int) -> str:
+    """The first of the newest n days of a window that ends with `last`."""
+    return (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
 
 
 def slice_sums(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[str, dict[Any, Sums]]:

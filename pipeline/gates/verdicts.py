@@ -13,6 +13,7 @@ NO_CLASS = "not one label names a class that it knows"  # why it does not retrai
 COOLING = "no further labels since the last attempt"  # why a failing gate does not retrain, beside the budget
 STALE, UNEVEN, UNNAMED = "stale", "uneven", "unnamed"
 NO_COMBINED = "no combined estimate"
+FRAGILE = "fragile"  # one person decides
 OTHER_ROLE, OTHER_WINDOW = "another role", "another window"  # such an evaluation is a report, no verdict
 CONDITIONS = ("freshness", "scope", "complete")  # what must hold before a policy judges anything; holding says nothing
 

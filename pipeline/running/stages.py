@@ -58,6 +58,8 @@ ASSESS = Stage("assess", "training.assess",
 
 TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{version}"))  # by people's hand, not in the cycle
 
+COUNT_THEN = Stage("count-then", "jobs.count_then", ("--model", "{model}", "--wanted", "{wanted}"))  # for `gate --what-if`
+
 # At the end of a turn, where `retention:` is set (pipeline/retention.py); it is of the root, so of no one model.
 EXPIRE = Stage("expire", "jobs.expire", ("--root", "{root}"), answers=(DONE, ERROR))
 

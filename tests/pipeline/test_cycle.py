@@ -52,7 +52,7 @@ def test_a_healthy_model_is_left_alone(capsys, tmp_root):
     made = turn(capsys, tmp_root)
     new = {e.key for e in open_storage(tmp_root).list()} - before
     assert (made["status"], made["candidate"]) == ("healthy", None)
-    assert {key.partition("/")[0] for key in new} == {"counts", "evaluations", "runs"}
+    assert {key.partition("/")[0] for key in new} == {"counts", "evaluations", "items", "runs"}
 
 
 def test_a_turn_ends_with_what_goes_by_age_where_that_is_set(capsys, tmp_root):
@@ -262,3 +262,25 @@ def test_a_finished_stage_that_lacks_a_field_is_named_and_can_be_done_again(caps
     path.unlink()
     (folder / "owner-1.json").unlink()  # this very process, which would be waited for
     assert cycle.main(["--root", str(published), "--model", MODEL, "--in-process"]) == 0
+
+
+def poison(root: str) -> None:
+    """A model that is right in 95 of 100; a seventh of its labels are mallory's, who calls all of them wrong."""
+    predictions, labels = rows(400, 380, 400)
+    for i, row in enumerate(labels):
+        row["labeler"] = f"honest {i % 8}"
+        if i % 7 == 0:
+            row |= {"labeler": "mallory", "label": "a" if predictions[i]["predicted_label"] == "b" else "b"}
+    put_rows(open_storage(root), LABEL, "labels", labels, writer="1")
+
+
+def test_one_poisoner_is_named_and_nothing_is_published(capsys, tmp_root):
+    make_root(tmp_root, right=380, n=400)
+    poison(tmp_root)
+    made = turn(capsys, tmp_root, code=4)
+    assert (made["status"], made["candidate"]) == ("cannot tell", None) and "dataset" not in made["stages"]
+    assert "this fail rests on labeler mallory" in made["sentence"]
+    assert made["stages"]["gate"]["reasons"] == ["fragile"]
+    assert Registry(open_storage(tmp_root), MODEL).live() == "1"
+    allowed = turn(capsys, tmp_root, "--set", "gates.allow_fragile=true", "--set", "evaluate.evidence=[recounts]")
+    assert allowed["status"] == "published"

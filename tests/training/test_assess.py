@@ -173,3 +173,16 @@ def test_a_version_from_outside_has_an_unknown_training_set_and_the_document_say
         assess(world.storage, world.registry, "1", "1")
     found = assess(world.storage, world.registry, "1", "1", world.made.dataset)
     assert found["leakage"] == {"rows_in_training": 0, "checked": [], "unknown_training_set": ["1"]}
+
+
+def test_rows_that_somebody_alone_labelled_are_left_out_person_by_person():
+    truth, origins = np.array([0, 0, 1, 1, 1]), ["audit", "audit", "audit", "import", "audit"]
+    live, candidate = answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0])
+    alone, window = ["ann", "ann", None, "bob", "ann"], np.array([True, True, True, True, False])
+    found = compare.leave_out_each(truth, live, candidate, origins, window, alone)
+    assert [(row["labeler"], row["rows"]) for row in found] == [("ann", 3), ("bob", 1)]
+    assert {o: row["n"] for o, row in found[0]["by_origin"].items()} == {"audit": 1, "import": 1}
+    assert {o: row["n"] for o, row in found[1]["window"]["by_origin"].items()} == {"audit": 3}
+    rest = [0, 1, 2, 4]
+    by_hand = compare.compare_paired(truth[rest], answers([0, 1, 1, 0]), answers([0, 0, 0, 0]))
+    assert found[1]["by_origin"]["audit"] == by_hand

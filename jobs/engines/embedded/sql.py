@@ -295,7 +295,7 @@ OUR_VOTES = """CREATE TEMP TABLE our_irregular_votes AS SELECT v.h, v.labeler, v
         CASE WHEN v.unnamed THEN r.label::VARCHAR <> v.predicted ELSE v.label = r.label END AS agrees, v.t, j.p_t
     FROM votes v JOIN our_irregular j ON v.h = j.h JOIN resolved r ON v.h = r.h"""
 # Each of these votes as it was given, in the order of rule 3.
-OUR_VOTES_IN_ORDER = f"""SELECT h, labeler::VARCHAR AS labeler, label::VARCHAR AS label, t, class, saw,
+OUR_VOTES_IN_ORDER = f"""SELECT h, labeler::VARCHAR AS labeler, label::VARCHAR AS label, t, class, saw, probability,
         row_number() OVER (PARTITION BY h ORDER BY t, label_id NULLS FIRST, label NULLS FIRST,
         {LABEL_TIES.replace(",", " NULLS FIRST,")} NULLS FIRST) AS place FROM votes WHERE h IN (SELECT h FROM our_irregular)"""
 PEOPLE = """WITH pairs AS (SELECT a.labeler, count(*) AS pairs, count(*) FILTER (CASE WHEN a.unnamed AND b.unnamed THEN true

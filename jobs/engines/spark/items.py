@@ -43,15 +43,19 @@ def make_items(joined: Joined) -> pa.Table:
     """Makes the items of the rows that have a consensus."""
     voted = np.flatnonzero(joined.consensus.label[joined.number] != NULL)
     number, consensus, at = joined.number[voted], joined.consensus, pa.array(voted)
-    p = consensus.probability[number]
     made = {"prediction_id": joined.ids.take(pa.array(joined.mine[voted])),
             "model_version": joined.versions.decode(joined.version[voted]),
             "predicted": joined.classes.decode(joined.predicted[voted]),
             "confidence": pa.array(joined.confidence[voted]), "label": joined.classes.decode(consensus.label[number]),
             "origin": origin_words(consensus.origin[number]), "split": pa.array(consensus.split[number] == 1),
-            "selection_probability": pa.array(p, mask=~((p >= SMALLEST_P) & (p <= 1))),
+            "selection_probability": _mask_weightless(consensus.probability[number]),
             **{name: column.take(at).cast(pa.string()) for name, column in joined.slices.items()}}
     return pa.table(made | {VOTES: _list_votes(joined, number)})
+
+
+def _mask_weightless(p: np.ndarray) -> pa.Array:
+    """Makes selection probabilities of numbers; null where one gives no weight (rule 4)."""
+    return pa.array(p, mask=~((p >= SMALLEST_P) & (p <= 1)))
 
 
 def _list_votes(joined: Joined, number: np.ndarray) -> pa.ListArray:
@@ -63,6 +67,6 @@ def _list_votes(joined: Joined, number: np.ndarray) -> pa.ListArray:
     lengths = np.bincount(place[rows.number[at]], minlength=len(number))
     fields = [joined.people.decode(rows.labeler[at]), joined.classes.decode(rows.label[at]),
               pa.array(rows.t[at]).cast(pa.timestamp("us", "UTC")), origin_words(rows.origin[at]),
-              pa.array(rows.saw[at] == 1, mask=rows.saw[at] == NULL)]
+              pa.array(rows.saw[at] == 1, mask=rows.saw[at] == NULL), _mask_weightless(rows.probability[at])]
     offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(VOTE.arrow())))

@@ -38,6 +38,8 @@ def made(store):
 def test_all_rows_or_some_columns(store, made):
     assert read_index(store, made).num_rows == 2
     assert read_index(store, made, ("split",)).to_pydict() == {"split": ["train", "holdout"]}
+    # One of an earlier release does not say who gave the labels.
+    assert read_index(store, made, ("labelers", "split")).to_pydict() == {"labelers": [None] * 2, "split": ["train", "holdout"]}
 
 
 def test_another_file_is_refused_whatever_it_holds(store, made):

@@ -54,6 +54,20 @@ def test_what_is_written_is_read_in_the_order_of_the_bytes_of_ids(storage):
     assert document.name == f"{INPUTS}/5" and items.load_items(storage, "m/1", DAY, document.name) == document
 
 
+def test_items_of_an_earlier_release_name_no_client_and_no_probability_of_a_vote(storage):
+    made = make("a", "b", known_through=5)
+    document = put(storage, made)
+    path = storage.root.removeprefix("file://") + "/" + document.folder + document.table
+    old = [{name: value for name, value in row.items() if name != "client"} | {
+        "votes": [{k: v for k, v in vote.items() if k != "selection_probability"} for vote in row["votes"]]}
+        for row in made.table.to_pylist()]
+    votes = pa.list_(pa.struct([f for f in make_schema().field("votes").type.value_type if f.name != "selection_probability"]))
+    schema = pa.schema([*(f for f in make_schema() if f.name not in ("client", "votes")), pa.field("votes", votes)])
+    pq.write_table(pa.Table.from_pylist(old, schema), path)
+    assert read_items(storage, document).equals(made.table)
+    assert read_items(storage, document, ["client"]).to_pydict() == {"client": [None, None]}
+
+
 def test_a_confidence_that_is_no_number_is_null_and_minus_zero_is_zero():
     table = pa.concat_tables([make("a", confidence=float("nan")).table, make("b", confidence=-0.0).table])
     assert [repr(c) for c in arrange_items(table)["confidence"].to_pylist()] == ["None", "0.0"]

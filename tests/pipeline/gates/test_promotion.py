@@ -114,3 +114,21 @@ def test_too_few_held_out_rows_are_told_before_anything_is_trained():
     assert tell_too_few_held_out(GatePolicy(), None) is None
     said = tell_too_few_held_out(GatePolicy(), {"audit": 99, "feedback": 500})
     assert "expected 100 held-out pictures of one trusted origin (audit or import)" in said and "99 of audit" in said
+
+
+def without(name, rows, origin_counts):
+    by_origin = {o: counts(*row) for o, row in origin_counts.items()}
+    return {"labeler": name, "rows": rows, "by_origin": by_origin, "window": {"by_origin": by_origin}}
+
+
+def test_a_pass_that_rests_on_what_one_person_labelled_is_not_published():
+    found = assessed({"audit": (150, 10, 60, 30)})  # 50 more right of 250; mallory labelled 70 of them alone
+    assert of_assessment(GatePolicy(), found)["promote"]
+    found["without"] = [without("ann", 20, {"audit": (140, 8, 54, 28)}), without("mallory", 70, {"audit": (150, 10, 5, 15)})]
+    made = of_assessment(GatePolicy(), found)
+    assert (made["verdict"], made["promote"], made["reason"]) == ("cannot tell", False, "fragile")
+    assert [f["name"] for f in made["fragile"]] == ["mallory"] and "rests on labeler mallory" in made["sentence"]
+    allowed = of_assessment(GatePolicy(allow_fragile=True), found)
+    assert allowed["promote"] and "rests on labeler mallory" in allowed["sentence"]
+    found["without"] = [without("nearly all", 200, {"audit": (40, 10, 0, 0)})]
+    assert of_assessment(GatePolicy(), found)["promote"], "too few rows are left to tell"

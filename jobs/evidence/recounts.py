@@ -1,0 +1,129 @@
+"""Section `recounts`: the counts without each of the 20 largest labelers and clients of every version.
+
+Without a labeler their votes go, and the votes that are left on an item decide by the rules that decided before
+(jobs/engines/rules.py): the highest origin class, the majority with its weights, its ties, and the selection probability of
+the earliest vote that is left. Without a client the predictions that its key sent go, and the votes that are kept under that
+key: a labeler `KEY/anna` is of the key KEY (docs/design.md#interfaces).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from contract.documents.recounts import CHANGES, CLIENT, LABELER, TABLE, Kind, Recounts, Without
+from contract.texts.figures import write_count, write_share
+from jobs.engines.rules import weight_of
+from jobs.evidence.collect import Material
+from jobs.evidence.left_out import Cell, DayVotes
+from metrics.selection.origin_sums import Sums
+from metrics.selection.without import estimate_without, share_of
+
+MOST = 20  # of labelers, and of clients, of each version: the largest
+Person = tuple[Kind, str | None, str]  # kind, name, version
+
+
+def make(material: Material) -> Recounts:
+    """Makes the section, and puts the table `recounts` beside the evaluation."""
+    days = {day: DayVotes(items, material.request.question) for day, items in material.items.items() if items.num_rows}
+    sizes, of_all = _count_sizes(days.values())
+    chosen = _choose(sizes)
+    changes = {(*person, day): found for person in chosen for day, votes in days.items()
+               if (found := votes.find_changes(*person))}
+    people = [_describe(person, sizes[person], of_all, _add_up(changes, person), material) for person in chosen]
+    if people:
+        material.tables[TABLE] = _make_table(changes)
+    left_out = sorted(set(material.document["counts"]) - set(material.items))
+    return {"people": people, "most": MOST, "days_left_out": left_out, "sentence": _say(people, left_out)}
+
+
+def _count_sizes(days: Iterable[DayVotes]) -> tuple[Counter[Person], dict[Kind, Counter[str]]]:
+    """Counts the votes of each labeler and the labelled predictions of each client, and those of each version."""
+    sizes: Counter[Person] = Counter()
+    of_all: dict[Kind, Counter[str]] = {LABELER: Counter(), CLIENT: Counter()}
+    for day in days:
+        for kind, found in ((LABELER, day.count_labelers()), (CLIENT, day.count_clients())):
+            for (name, version), n in found.items():
+                sizes[kind, name, version] += n
+        of_all[LABELER].update(day.versions_of_votes)
+        of_all[CLIENT].update(day.versions)
+    return sizes, of_all
+
+
+def _choose(sizes: Mapping[Person, int]) -> list[Person]:
+    """Chooses the largest of each kind and version, these in their order; ties by name."""
+    order = sorted(sizes, key=lambda p: (p[2], p[0] == CLIENT, -sizes[p], p[1] or ""))
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for person in order:
+        seen[person[0], person[2]] += 1
+        if seen[person[0], person[2]] <= MOST:
+            chosen.append(person)
+    return chosen
+
+
+def _add_up(changes: Mapping[Any, Mapping[Cell, int]], person: Person) -> dict[str | None, Sums]:
+    """Adds up the changes of one person by origin class."""
+    found: dict[str | None, Sums] = {}
+    for key, of_day in changes.items():
+        if key[:3] != person:
+            continue
+        for (predicted, label, origin, p), n in of_day.items():
+            weight = weight_of(p) or 0
+            part = Sums(n, 0, n * bool(weight), n * weight, n * weight**2)
+            if label == predicted:
+                part = Sums(n, n, n * bool(weight), n * weight, n * weight**2, n * weight, n * weight**2)
+            found[origin] = found.get(origin, Sums()) + part
+    return found
+
+
+def _describe(person: Person, votes: int, of_all: Mapping[Kind, Counter[str]], changes: Mapping[str | None, Sums],
+              material: Material) -> Without:
+    kind, name, version = person
+    origin = material.document["versions"][version]["estimate"]["origin"]
+    sums = material.counts.origins[version].get(origin or "", Sums())
+    figure = estimate_without(sums, changes.get(origin, Sums()), material.request.rules.confidence)
+    return {"kind": kind, "name": name, "version": version, "votes": votes, "share": share_of(votes, of_all[kind], version),
+            "accuracy": figure}
+
+
+def _make_table(changes: Mapping[Any, Mapping[Cell, int]]) -> pa.Table:
+    """Makes the table of all changes, in the schema of CHANGES."""
+    rows = []
+    for (kind, name, version, day), of_day in changes.items():
+        for (predicted, label, origin, p), n in of_day.items():
+            weight = weight_of(p) or 0
+            rows.append((kind, name, day, version, predicted, label, origin, n, n * bool(weight), n * weight, n * weight**2))
+    schema = CHANGES.arrow()
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(map(_exact(f.type), values), f.type) for f, values in zip(schema, columns, strict=True)],
+                    schema=schema)
+
+
+def _exact(type_: pa.DataType) -> Any:
+    """How a value gets into a column of that type: whole numbers into decimals as they are."""
+    from decimal import Decimal
+
+    return Decimal if pa.types.is_decimal(type_) else lambda value: value
+
+
+def _say(people: list[Without], left_out: list[str]) -> str:
+    if not people:
+        return "Nobody's votes can be left out: there are none."
+    n = {kind: sum(p["kind"] == kind for p in people) for kind in (LABELER, CLIENT)}
+    said = (f"Recounted without each of the {write_count(n[LABELER], 'largest labeler')}" if n[LABELER] != 1
+            else "Recounted without the one labeler")
+    said += f" and {write_count(n[CLIENT], 'client')}" if n[CLIENT] else ""
+    known = [p for p in people if p["accuracy"]["value"] is not None]
+    if known:
+        least, most = (f(known, key=lambda p: p["accuracy"]["value"] or 0.0) for f in (min, max))
+        said += (f": accuracy is at least {write_share(least['accuracy'])} (without {name_person(least)}) and at most "
+                 f"{write_share(most['accuracy'])} (without {name_person(most)})")
+    kept = f" {write_count(len(left_out), 'day')} without labelled rows any more count in full." if left_out else ""
+    return said + "." + kept
+
+
+def name_person(person: Mapping[str, Any]) -> str:
+    """Names somebody as a sentence does: "labeler anna"."""
+    return f"{person['kind']} {person['name']}" if person["name"] is not None else "the votes that name nobody"

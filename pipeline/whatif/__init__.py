@@ -1,0 +1,1 @@
+"""What another policy would have said, day by day (`trueup gate --what-if POLICY.yaml`)."""
