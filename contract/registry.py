@@ -283,7 +283,7 @@ class Registry:
             self._require(state, expected_live, update.get("live"))
             seq = newest.seq if newest else 0
             kept = self._find_cards(newest) | (cards or {})
-            record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change,
+            record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change, previous=self._hash_record(seq),
                                   state=state.model_copy(update={**update, "cards": kept}))
             try:
                 self._history.append(record.to_dict(), after=seq)
@@ -291,6 +291,9 @@ class Registry:
                 continue
             self.publish_copy()
             return record
+
+    def _hash_record(self, seq: int) -> str | None:
+        return hashlib.sha256(self.storage.read(self._history.key(seq))).hexdigest() if seq else None
 
     def _require(self, state: State, expected_live: str | None, version: str | None) -> None:
         """PointerMoved when another version is live than was expected, NoSuchVersion when the one to be has no weights."""

@@ -36,6 +36,7 @@ class HistoryEntry(Document):
     at: str
     change: dict[str, Any]
     state: State
+    previous: str | None = None  # sha256 of the bytes of the record before; None: the first, or of before the chain
 
     @model_validator(mode="after")
     def _change_has_a_kind(self) -> Self:
