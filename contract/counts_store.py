@@ -203,7 +203,7 @@ def from_parquet(storage: Storage, key: str, missing: int | None = None) -> "pa.
             for column in (VALUES_OF[name] & set(TABLES[name].names)) - set(table.column_names):
                 table = table.append_column(column, pa.array([missing] * table.num_rows, pa.int64()))
         return table.select(TABLES[name].names).cast(TABLES[name].arrow())
-    except (NotFound, pa.ArrowException, KeyError) as error:
+    except (NotFound, OSError, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected a table of counts that a document names, got {error}. "
                        f"Count again with --full.") from error
 

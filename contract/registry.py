@@ -14,6 +14,7 @@ from typing import Any
 from contract import clock, jsonio, layout
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
+from contract.documents.rests_on import hash_grounds
 from contract.errors import (
     AlreadyExists,
     BadWeights,
@@ -252,7 +253,7 @@ class Registry:
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
         `further`: what else its record says.
         """
-        _, digest = self._read_card(version)
+        card, digest = self._read_card(version)
         done = self._record_of(run, version) if run else None
         if done:
             self.publish_copy()
@@ -263,7 +264,8 @@ class Registry:
         self._check_card(version, digest, self._find_cards(newest))
         self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
-                            "replaces": expected_live, **(further or {})}, {"live": version}, expected_live, {version: digest})
+                            "replaces": expected_live, "rests_on": hash_grounds(self.storage, self.model, run, card.dataset),
+                            **(further or {})}, {"live": version}, expected_live, {version: digest})
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history_known()[0]):

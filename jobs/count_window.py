@@ -90,8 +90,8 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
         whole = [d for d in whole if d not in hurt or d.day in still]
-    with (ContentHashes(storage, whole) as hashes,
-          closing(_make_missing(storage, request, whole, counted)) as made):  # an engine ends at once when a day cannot be written
+    # An engine ends at once when a day cannot be written.
+    with ContentHashes(storage, whole) as hashes, closing(_make_missing(storage, request, whole, counted)) as made:
         for day, counts in made:
             made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day), "engine": request.engine,
                          "files": day.fingerprint(), "hashes": hashes.of(day), "slices": counts_store.slices_of(question.slices)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,28 +71,32 @@ class RecordedReads:
 
 
 class PinnedStorage(RecordedReads):
-    """A store of which only some keys are seen; nothing can be written.
+    """A store of which only some keys are seen (None: all of them); nothing can be written.
 
     `instead`: key -> bytes that are read in place of what lies there.
     """
 
-    def __init__(self, storage: Storage, keys: Collection[str], instead: dict[str, bytes] | None = None) -> None:
+    def __init__(self, storage: Storage, keys: Collection[str] | None, instead: Mapping[str, bytes] | None = None) -> None:
         super().__init__(storage)
-        self.instead = instead or {}
-        self.keys = frozenset(keys) | self.instead.keys()
+        self.instead: Mapping[str, bytes] = instead or {}
+        self.keys = None if keys is None else frozenset(keys) | self.instead.keys()
 
     def read(self, key: str) -> bytes:
-        if key not in self.keys:
+        if self.keys is not None and key not in self.keys:
             raise NotFound(f"{self.uri(key)}: not among what it rests on.")
         return self.instead[key] if key in self.instead else super().read(key)
 
     def exists(self, key: str) -> bool:
-        return key in self.keys and (key in self.instead or self.storage.exists(key))
+        return (self.keys is None or key in self.keys) and (key in self.instead or self.storage.exists(key))
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
+        if self.keys is None:
+            return self.storage.list(prefix)
         return (Entry(key, 0, "") for key in sorted(self.keys) if key.startswith(prefix) and self.exists(key))
 
     def folders(self, prefix: str) -> builtins.list[str]:
+        if self.keys is None:
+            return self.storage.folders(prefix)
         below = (key.removeprefix(prefix) for key in self.keys if key.startswith(prefix))
         return sorted({rest.partition("/")[0] for rest in below if "/" in rest})
 

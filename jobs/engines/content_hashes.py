@@ -4,7 +4,6 @@ Hashing leaves Python's lock, and a core does more than 1 GiB a second, so it co
 same files. A file that was packed (`trueup compact`) has its hash in the document of the compaction.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -13,11 +12,11 @@ from typing import Self
 from contract import layout
 from contract.errors import NotFound
 from contract.rows.listing import find_newest
+from contract.stores.hashing import hash_object
 from contract.stores.store import Storage
 from jobs.engines.question import DayFiles, RawFile
 
 AT_ONCE = 4
-PIECE = 8 << 20  # bytes that are read at a time
 
 
 class ContentHashes:
@@ -27,7 +26,7 @@ class ContentHashes:
         self.storage = storage
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="hash")
         self._found: dict[str, Future[str]] = {
-            file.key: self._pool.submit(hash_file, storage, file.key)
+            file.key: self._pool.submit(hash_object, storage, file.key)
             for day in days for file in day.predictions + day.labels if not file.made_of}
 
     def __enter__(self) -> Self:
@@ -53,13 +52,3 @@ def _hashes_of_packed(storage: Storage, table: str, day: str, packed: Iterable[R
         return {}
     originals = (o for part in newest.parts for o in part.originals) if newest else ()
     return {o.key: o.sha256 for o in originals if o.key in wanted}
-
-
-def hash_file(storage: Storage, key: str) -> str:
-    """The sha256 (hex) of an object's bytes, which are not held in memory; OSError as the store says it."""
-    system, base = storage.arrow()
-    found = hashlib.sha256()
-    with system.open_input_stream(f"{base}/{key}", compression=None) as stream:
-        while piece := stream.read(PIECE):
-            found.update(piece)
-    return found.hexdigest()

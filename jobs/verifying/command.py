@@ -13,11 +13,12 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from contract.documents.verification import conclude
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.local import LocalStorage
-from contract.verification import conclude
-from jobs.evaluation_request import ENGINES
+from jobs.evaluation_request import ENGINES, spark_options
+from jobs.verifying.counts import OPTIONS
 from jobs.verifying.evaluation import verify_evaluation
 
 
@@ -29,14 +30,18 @@ from jobs.verifying.evaluation import verify_evaluation
 def command(settings: Settings, model: str | None, evaluation_id: str, engine: str | None, into: Path | None) -> Outcome:
     """Verifies one evaluation."""
     settings = with_options(settings, model=model)
-    checked = verify_evaluation(open_root(settings.need_root()), settings.need_model(), evaluation_id, engine)
+    # What Spark needs is asked for only where it counts: on an s3:// root jars are looked for.
+    options = dict(OPTIONS) | ({"spark": spark_options(settings, ())} if engine == "spark" else {})
+    checked = verify_evaluation(open_root(settings.need_root()), settings.need_model(), evaluation_id, engine,
+                                options)
     if into is not None:
         made = LocalStorage(into)
         for key, data in checked.instead.items():
             made.put(key, data)
     document = {"findings": checked.findings, "read": sorted(checked.read), "made": sorted(checked.instead),
                 "engines": checked.engines}
-    return Outcome(conclude(checked.findings), document, "\n".join(f"{f['state']}  {f['of']}: {f['said']}" for f in checked.findings))
+    lines = [f"{f['state']}  {f['of']}: {f['said']}" for f in checked.findings]
+    return Outcome(conclude(checked.findings), document, "\n".join(lines))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

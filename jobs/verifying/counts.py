@@ -3,23 +3,28 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from importlib import import_module
 from math import floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import clock, jsonio, layout
 from contract.counts import RULES, TABLES, WEIGHT_SCALE, DayCounts
 from contract.counts_store import CountsDocument, read, to_parquet
 from contract.documents.evaluation import Evaluation
+from contract.documents.verification import DIFFERS, EQUAL, MISSING, UNKNOWN, Finding, compare, say
 from contract.errors import Mismatch, NotFound, TrueupError
 from contract.stores.store import Storage
-from contract.verification import DIFFERS, EQUAL, MISSING, UNKNOWN, Finding, compare, say
 from jobs.engines import day_files
 from jobs.engines.question import DayFiles, Question, RawFile, Slice
 from jobs.evaluation_request import ENGINES
 from jobs.verifying.raw_files import RawDay, look_at_day
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"mapreduce": {"runner": "inline"}}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Options = Mapping[str, Mapping[str, Any]]
+OPTIONS: Options = {"mapreduce": {"runner": "inline"}}
 OTHER = {"embedded": "mapreduce"}  # the engine that checks what one made; of any other it is the embedded one
 
 
@@ -44,8 +49,11 @@ class CheckedDay:
         return self.recounted or self.stored
 
 
-def check_days(storage: Storage, evaluation: Evaluation, engine: str | None) -> list[CheckedDay]:
-    """Checks every day that an evaluation names, and counts its raw files again with `engine` (None: another than made it)."""
+def check_days(storage: Storage, evaluation: Evaluation, engine: str | None, options: Options = OPTIONS) -> list[CheckedDay]:
+    """Checks every day that an evaluation names, and counts its raw files again with `engine` (None: another than made it).
+
+    `options`: engine -> what its `count` is given beside the question.
+    """
     checked = [_read_day(storage, evaluation, day, name) for day, name in sorted(evaluation["counts"].items())]
     for one in checked:
         if one.document is not None:
@@ -53,7 +61,8 @@ def check_days(storage: Storage, evaluation: Evaluation, engine: str | None) -> 
             made_by = one.document.engine or evaluation["engine"]
             one.engine = engine or OTHER.get(made_by, "embedded")
     for name in sorted({one.engine for one in checked if one.engine}):
-        _recount(storage, evaluation, [one for one in checked if one.engine == name and one.raw.files is not None], name)
+        _recount(storage, [one for one in checked if one.engine == name and one.raw.files is not None], name,
+                 options.get(name, {}))
     for one in checked:
         if one.document is not None:
             one.findings.append(_compare_day(one))
@@ -113,7 +122,7 @@ def question_of(evaluation: Evaluation, document: CountsDocument) -> Question:
                     evaluation["roles"], consensus["fit"])
 
 
-def _recount(storage: Storage, evaluation: Evaluation, days: Sequence[CheckedDay], engine: str) -> None:
+def _recount(storage: Storage, days: Sequence[CheckedDay], engine: str, options: Mapping[str, Any]) -> None:
     """Counts days with one engine: those of one question together, those with a file that differs one by one."""
     groups: dict[str, list[CheckedDay]] = {}
     for one in days:
@@ -122,18 +131,18 @@ def _recount(storage: Storage, evaluation: Evaluation, days: Sequence[CheckedDay
         groups.setdefault(jsonio.digest([one.document.slices, one.document.consensus, apart]), []).append(one)
     for group in groups.values():
         try:
-            _count_group(storage, evaluation, group, engine)
+            _count_group(storage, group, engine, options)
         except Exception as error:  # whatever an engine makes of a file whose bytes are others
             for one in group:
                 one.recounted = None
                 one.findings.append(say(one.key, UNKNOWN, f"could not be counted again: {error}"))
 
 
-def _count_group(storage: Storage, evaluation: Evaluation, group: Sequence[CheckedDay], engine: str) -> None:
+def _count_group(storage: Storage, group: Sequence[CheckedDay], engine: str, options: Mapping[str, Any]) -> None:
     question = group[0].question
     assert question is not None
     whole, _ = day_files.read_footers(storage, [one.raw.files for one in group if one.raw.files], question.slices)
-    made = import_module(ENGINES[engine]).count(storage, whole, question, None, **OPTIONS.get(engine, {}))
+    made = import_module(ENGINES[engine]).count(storage, whole, question, None, **options)
     for one, counts in zip(group, made, strict=True):
         one.recounted = counts
 
@@ -158,13 +167,19 @@ def _compare_day(one: CheckedDay) -> Finding:
         if mine.equals(theirs):
             found["equal"] += mine.num_rows
         else:
-            of_table = compare(one.key, {name: mine.to_pylist()}, {name: theirs.to_pylist()})
+            of_table = compare(one.key, {name: _list_rows(mine)}, {name: _list_rows(theirs)})
             found["equal"] += of_table["equal"]
             found["differ"] += of_table["differ"]
     found["state"] = DIFFERS if found["differ"] else EQUAL
     found["said"] = (f"{len(found['differ']):,} figures of the counts of {one.day} differ from what {one.engine} counts" if
                      found["differ"] else f"{found['equal']:,} counts of {one.day} equal, by {one.engine}")
     return found
+
+
+def _list_rows(table: "pa.Table") -> list[dict[str, Any]]:
+    """The rows as JSON has them: sums of weights, which are decimals, as whole numbers."""
+    return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+            for row in table.to_pylist()]
 
 
 def inputs_of(one: CheckedDay) -> str:

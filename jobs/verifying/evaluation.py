@@ -14,15 +14,15 @@ from contract import clock, jsonio, layout
 from contract.counts import RULES, WEIGHT_SCALE
 from contract.counts_store import explain_rules, from_table_bytes, to_parquet
 from contract.documents.evaluation import Evaluation, parse
-from contract.documents.manifest import Manifest
+from contract.documents.rests_on import check_hashes
+from contract.documents.verification import DIFFERS, EQUAL, MISSING, TOLD, UNKNOWN, Finding, compare, say
 from contract.errors import DamagedDocument, NotFound, TrueupError
 from contract.stores.recorded import PinnedStorage
 from contract.stores.store import Storage
-from contract.verification import DIFFERS, EQUAL, ERASED, MISSING, TOLD, UNKNOWN, Finding, compare, say
 from jobs.count_window import find_background, name_evaluation
 from jobs.doubts import find_doubts
 from jobs.engines.question import Question
-from jobs.verifying.counts import CheckedDay, check_days, question_of, render
+from jobs.verifying.counts import OPTIONS, CheckedDay, Options, check_days, render
 from metrics import evaluation as figures
 from metrics.evaluation import Scope
 from metrics.tables import tables
@@ -45,7 +45,8 @@ class Checked:
     engines: dict[str, str] = field(default_factory=dict)  # day -> that counted it again
 
 
-def verify_evaluation(storage: Storage, model: str, evaluation_id: str, engine: str | None = None) -> Checked:
+def verify_evaluation(storage: Storage, model: str, evaluation_id: str, engine: str | None = None,
+                      options: Options = OPTIONS) -> Checked:
     """Checks one evaluation. NotFound: there is none of that name."""
     found, key = Checked(), layout.evaluation_document(model, evaluation_id)
     data = storage.read(key)
@@ -60,7 +61,7 @@ def verify_evaluation(storage: Storage, model: str, evaluation_id: str, engine: 
         found.findings.append(say(key, UNKNOWN, explain_rules(evaluation)))
         return found
     found.findings += check_hashes(storage, evaluation.get("rests_on", {}), found.read)
-    days = check_days(storage, evaluation, engine)
+    days = check_days(storage, evaluation, engine, options)
     for day in days:
         found.findings += [*day.raw.findings, *day.findings]
         found.read |= day.read | day.raw.read
@@ -80,34 +81,6 @@ def _check_name(key: str, data: bytes, evaluation_id: str) -> Finding:
     if name != evaluation_id:
         return say(key, DIFFERS, f"its content has the name {name}, not the one it lies under")
     return say(key, EQUAL, "its content is the one that it is named by")
-
-
-def check_hashes(storage: Storage, rests_on: dict[str, str], read: set[str]) -> Iterator[Finding]:
-    """Checks each document that something was made from; a manifest may say by now that pictures were erased."""
-    for key, expected in rests_on.items():
-        try:
-            data = storage.read(key)
-        except NotFound:
-            yield say(key, MISSING, "named by what was made from it, and not there")
-            continue
-        read.add(key)
-        got = hashlib.sha256(data).hexdigest()
-        if got == expected:
-            yield say(key, EQUAL, f"sha256 {got}")
-        elif is_erased(data, expected):
-            yield say(key, EQUAL, "as it was, but for the list of pictures that were erased on request since")
-        else:
-            yield say(key, DIFFERS, f"expected the sha256 {expected}, got {got}")
-
-
-def is_erased(data: bytes, expected: str) -> bool:
-    """Whether these are the bytes of a manifest that had that hash before pictures of it were erased."""
-    try:
-        made = Manifest.parse(jsonio.loads(data), "")
-    except (ValueError, TrueupError):
-        return False
-    before = made.model_copy(update={"erased": []}).to_bytes()
-    return bool(made.erased) and made.to_bytes() == data and hashlib.sha256(before).hexdigest() == expected
 
 
 def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str, days: list[CheckedDay], found: Checked) -> None:
@@ -143,9 +116,9 @@ def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, days
     background = find_background(then, question, window, sorted(evaluation["counts"]))
     edges = evaluation.get("bucket_edges")
     rules = Rules(evaluation["accepted_ratio"], tuple(edges) if edges else None, evaluation["confidence"])
-    scope = Scope(question.model, (evaluation["window"]["from"], evaluation["window"]["to"]), question.as_of, evaluation["engine"],
-                  question.role, evaluation["counts"], evaluation["partial"], question.fit, question.labeler_weights,
-                  question.roles)
+    days_of = (evaluation["window"]["from"], evaluation["window"]["to"])
+    scope = Scope(question.model, days_of, question.as_of, evaluation["engine"], question.role, evaluation["counts"],
+                  evaluation["partial"], question.fit, question.labeler_weights, question.roles)
     made = figures.build(scope, window, background, rules)
     made["doubts"] = find_doubts(storage, question, window, background.classes)
     return cast(Evaluation, jsonio.loads(jsonio.dumps(made)))  # as it is read

@@ -8,11 +8,11 @@ from contract import layout
 from contract.counts_store import CountsDocument
 from contract.documents import expiry
 from contract.documents.compaction import Compaction, Part
+from contract.documents.verification import DIFFERS, EQUAL, EXPIRED, MISSING, UNHASHED, UNKNOWN, Finding, say
 from contract.errors import DamagedDocument, NotFound
 from contract.rows.listing import Name, find_newest
+from contract.stores.hashing import hash_object
 from contract.stores.store import Entry, Storage
-from contract.verification import DIFFERS, EQUAL, EXPIRED, MISSING, UNHASHED, UNKNOWN, Finding, say
-from jobs.engines.content_hashes import hash_file
 from jobs.engines.question import DayFiles, RawFile
 
 READS_AT_ONCE = 4
@@ -45,7 +45,8 @@ def look_at_day(storage: Storage, document: CountsDocument) -> RawDay:
         return found
     chosen: dict[str, list[RawFile] | None] = {}
     for table in (layout.PREDICTIONS, layout.LABELS):
-        names = [(key, size, etag) for key, size, etag in document.files if key.startswith(layout.day_folder(table, document.day))]
+        folder = layout.day_folder(table, document.day)
+        names = [(key, size, etag) for key, size, etag in document.files if key.startswith(folder)]
         chosen[table] = _look_at_table(storage, document, table, names, found)
     strange = [key for key, _, _ in document.files
                if not key.startswith(tuple(layout.day_folder(t, document.day) for t in chosen))]
@@ -84,7 +85,8 @@ def _look_at_table(storage: Storage, document: CountsDocument, table: str, names
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         found.findings += pool.map(lambda name: _look_at_file(storage, listed[name[0]], name, document.hashes), there)
     found.read |= {name[0] for name in there}
-    return [RawFile(key, listed[key].size, etag, 0, 0, {}) for key, size, etag in there if (key, size, etag) not in within] + packed
+    loose = [name for name in there if name not in within]
+    return [RawFile(key, listed[key].size, etag, 0, 0, {}) for key, _, etag in loose] + packed
 
 
 def _look_at_file(storage: Storage, entry: Entry, name: Name, hashes: Mapping[str, str] | None) -> Finding:
@@ -94,7 +96,7 @@ def _look_at_file(storage: Storage, entry: Entry, name: Name, hashes: Mapping[st
     expected = (hashes or {}).get(key)
     if expected is not None:
         try:
-            got = hash_file(storage, key)
+            got = hash_object(storage, key)
         except OSError as error:
             return say(key, DIFFERS, f"cannot be read: {error}")
         return say(key, EQUAL, f"sha256 {got}") if got == expected else say(
@@ -139,7 +141,7 @@ def _look_at_part(storage: Storage, part: Part, listed: Mapping[str, Entry], has
     """A packed file: its own hash, and the hashes of those it stands for as they were counted."""
     if part.at not in listed:
         return say(part.at, MISSING, "packed from files that were counted, and not there")
-    if hash_file(storage, part.at) != part.sha256:
+    if hash_object(storage, part.at) != part.sha256:
         return say(part.at, DIFFERS, f"expected the sha256 {part.sha256} of its compaction, got another")
     if other := [o.key for o in part.originals if hashes.get(o.key, o.sha256) != o.sha256]:
         return say(part.at, DIFFERS, f"packed from {other[0]} with another content than was counted")

@@ -58,6 +58,10 @@ ASSESS = Stage("assess", "training.assess",
 
 TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{version}"))  # by people's hand, not in the cycle
 
+# The half of `trueup verify` that counts; not in the cycle.
+VERIFY = Stage("verify", "jobs.verifying.command", ("--model", "{model}", "--evaluation", "{evaluation}", "--into", "{into}"),
+               answers=(DONE, GATE_SAYS_NO, CANNOT_TELL))
+
 # At the end of a turn, where `retention:` is set (pipeline/retention.py); it is of the root, so of no one model.
 EXPIRE = Stage("expire", "jobs.expire", ("--root", "{root}"), answers=(DONE, ERROR))
 

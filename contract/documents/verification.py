@@ -16,7 +16,9 @@ UNHASHED, TOLD = "no content hash", "not recomputed"  # said beside what was fou
 STATES = (DIFFERS, MISSING, EXPIRED, ERASED, UNKNOWN, UNHASHED, TOLD, EQUAL)  # worst first
 BAD, OPEN = (DIFFERS, MISSING), (EXPIRED, ERASED, UNKNOWN)
 SAME = 1e-9  # of a figure's size: other machines and releases of libraries round the last digits otherwise
-NAMES = ("gate", "label", "predicted", "version", "day", "slice", "value", "origin", "labeler", "k", "low", "kind", "days")
+# What tells the rows of a list apart: the first of these that do.
+NAMES = ("gate", "label", "predicted", "version", "day", "slice", "days", "origin", "labeler", "k", "kind", "model_version", "value",
+         "low")
 
 
 class Figure(TypedDict):
@@ -51,8 +53,9 @@ def conclude(findings: Iterable[Finding]) -> int:
 def compare(of: str, told: Any, recomputed: Any, what: str = "figures") -> Finding:
     """Compares two JSON values leaf by leaf; numbers are equal within 1e-9 of their size."""
     mine, theirs = dict(list_figures(told)), dict(list_figures(recomputed))
+    names = [*mine, *(name for name in theirs if name not in mine)]
     differ: list[Figure] = [
-        {"figure": name, "told": mine.get(name), "recomputed": theirs.get(name)} for name in [*mine, *(theirs.keys() - mine.keys())]
+        {"figure": name, "told": mine.get(name), "recomputed": theirs.get(name)} for name in names
         if name not in mine or name not in theirs or not is_same(mine[name], theirs[name])]
     equal = len(mine) - sum(f["figure"] in mine for f in differ)
     many = f"{equal:,} {what} equal"
@@ -81,8 +84,8 @@ def list_figures(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _name_rows(rows: Sequence[Any]) -> list[str]:
     """Names the rows of a list by what tells them apart, else by their place."""
-    if all(isinstance(row, Mapping) for row in rows):
-        named = ["/".join(str(row[name]) for name in NAMES if name in row and not isinstance(row[name], Mapping | list))
+    for most in range(1, len(NAMES) + 1) if all(isinstance(row, Mapping) for row in rows) else ():
+        named = ["/".join(str(row[name]) for name in NAMES[:most] if not isinstance(row.get(name, {}), Mapping | list))
                  for row in rows]
         if all(named) and len(set(named)) == len(named):
             return named
