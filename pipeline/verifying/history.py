@@ -117,12 +117,14 @@ def _check_signatures(storage: Storage, model: str, chain: Chain, public_key: by
         found.append(_check_signature(entry.key, model, made, chain, wanted))
         if found[-1]["state"] == EQUAL and (wanted is None or made.public_key == wanted):
             valid.append(made.seq)
-    head = layout.history(model).format(max(chain.hashes, default=0))
+    if not chain.hashes:  # a model that is in no registry
+        return found
+    head = layout.history(model).format(max(chain.hashes))
     if wanted is not None and not valid:
         found.append(say(head, UNKNOWN, f"no record is signed by the key {short_name(wanted)}"))
     elif not valid:
         found.append(say(head, TOLD, UNSIGNED))
-    elif max(valid) < max(chain.hashes, default=0):
+    elif max(valid) < max(chain.hashes):
         found.append(say(head, TOLD, f"signed up to record {max(valid)}; whoever can write the bucket can write later ones anew"))
     return found
 

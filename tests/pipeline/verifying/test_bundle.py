@@ -68,10 +68,9 @@ def test_a_byte_that_changes_in_a_bundle_is_found(packed, tmp_path, capsys):
 def test_a_member_with_other_content_or_none_is_named(packed, tmp_path, capsys):
     file, made = packed
     key = layout.decision(MODEL, made)
-    other = repack(file, tmp_path / "other.zip", lambda name, data: [(name, data.replace(b"ana", b"eve") if name == key else data + b" ")]
-                   if name == key else [(name, data)])
+    other = repack(file, tmp_path / "other.zip", lambda name, data: [(name, data + b" " * (name == key))])
     code, document = look(other, capsys)
-    assert code == 3 and "the bundle says the sha256" in states(document, "differs")[key] or key in states(document, "differs")
+    assert code == 3 and key in states(document, "differs")
     without = repack(file, tmp_path / "without.zip", lambda name, data: [] if "labels/" in name else [(name, data)])
     code, document = look(without, capsys)
     assert code == 3 and any(name.startswith("labels/") for name in states(document, "missing"))
