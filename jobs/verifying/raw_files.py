@@ -117,7 +117,8 @@ def _look_at_packed(storage: Storage, document: CountsDocument, table: str, list
         found.findings.append(say(layout.compacted(table, document.day), DIFFERS, str(error)))
         newest = None
     found.read |= {key for key in listed if (at := layout.find_compaction(key)) and at["ending"] == "json"}
-    files, ways = [], _find_ways(newest)
+    files: list[RawFile] = []
+    ways = _find_ways(newest)
     for name in gone:
         part = ways.get(name)
         if part is None:
