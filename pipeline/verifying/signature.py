@@ -56,5 +56,5 @@ def _load() -> tuple[ModuleType, ModuleType]:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError:
-        raise UsageError("signatures need the library cryptography, which is not installed: pip install 'trueup[sign]'.") from None
+        raise UsageError("signatures need the library cryptography, which is not here: pip install 'trueup[sign]'.") from None
     return ed25519, serialization

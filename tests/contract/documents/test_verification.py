@@ -6,9 +6,11 @@ from contract.documents.verification import compare, conclude, is_same, list_fig
 
 
 def test_figures_have_the_names_of_what_tells_their_rows_apart():
-    value = {"versions": {"3": {"per_class": [{"label": "cat", "recall": {"low": 0.5}}, {"label": "dog", "recall": {"low": 0.6}}]}},
+    classes = [{"label": "cat", "recall": {"low": 0.5}}, {"label": "dog", "recall": {"low": 0.6}}]
+    value = {"versions": {"3": {"per_class": classes}},
              "gates": [{"gate": "accuracy", "days": 7, "p": 1}, {"gate": "accuracy", "days": 28, "p": 2}],
-             "trend": [{"day": "d1", "version": "1"}, {"day": "d2", "version": "1"}], "edges": [0.1, 0.2], "none": [], "nothing": None}
+             "trend": [{"day": "d1", "version": "1"}, {"day": "d2", "version": "1"}], "edges": [0.1, 0.2], "none": [],
+             "nothing": None}
     assert dict(list_figures(value)) == {
         "versions.3.per_class[cat].label": "cat", "versions.3.per_class[cat].recall.low": 0.5,
         "versions.3.per_class[dog].label": "dog", "versions.3.per_class[dog].recall.low": 0.6,
@@ -33,7 +35,7 @@ def test_numbers_are_one_figure_up_to_rounding_and_nothing_else_is(one, other, s
 
 
 @pytest.mark.parametrize(("states", "code"), [
-    ([], 0), (["equal", "no content hash", "not recomputed"], 0), (["equal", "expired"], 4), (["erased"], 4), (["cannot tell"], 4),
-    (["expired", "differs"], 3), (["missing", "cannot tell"], 3)])
+    ([], 0), (["equal", "no content hash", "not recomputed"], 0), (["equal", "expired"], 4), (["erased"], 4),
+    (["cannot tell"], 4), (["expired", "differs"], 3), (["missing", "cannot tell"], 3)])
 def test_the_worst_that_was_found_is_the_exit_code(states, code):
     assert conclude(say("x", state, "") for state in states) == code

@@ -21,8 +21,9 @@ def packed(tmp_path_factory):
     root, file = str(folder / "root"), folder / "audit.zip"
     make_root(root, right=120, n=200)
     made = judge(root)
-    assert verify.main([made, "--root", root, "--model", MODEL, "--engine", "embedded", "--in-process", "--bundle", str(file)]) == 0
-    assert verify.main([made, "--root", root, "--model", MODEL, "--in-process", "--bundle", str(file)]) == 1, "there is one"
+    options = ["--root", root, "--model", MODEL, "--engine", "embedded", "--in-process", "--bundle", str(file)]
+    assert verify.main([made, *options]) == 0
+    assert verify.main([made, *options]) == 1, "there is one"
     shutil.rmtree(root)
     return file, made
 

@@ -12,16 +12,18 @@ import pytest
 from contract import clock, jsonio, layout
 from contract.records import LABEL
 from contract.registry import Registry
+from contract.samples import Sample
 from contract.settings import CompactSettings
 from contract.storage import open_storage, read_json
 from jobs import evaluate, expire
 from jobs.compacting.folder import Folder
 from pipeline import gate, model
 from pipeline.verifying import command as verify
+from tests.jobs.compacting import small_files
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 
 BEFORE = clock.day_of(clock.now() - timedelta(days=3))
-FIRST = ("counts/", "evaluations/", "models/", "predictions/", "labels/")
+FIRST = ("counts/", "evaluations/", "models/", "predictions/", "labels/", "samples/")
 
 
 def judge(root, *options, engine="embedded", code=3):
@@ -39,6 +41,9 @@ def judged(tmp_path_factory):
     root = str(tmp_path_factory.mktemp("judged") / "root")
     make_root(root, right=120, n=200)
     make_root(root, right=15, n=20, day=BEFORE)
+    drawn = Sample(model=MODEL, day=DAY, kind="audit", strategy="random-audit", salt="s", created_at=clock.iso(clock.now()),
+                   floor=0.5, default=0.5)
+    open_storage(root).put(layout.sample_document(MODEL, DAY, "audit"), drawn.to_bytes())
     for more in (["--until", "2099-01-01"], ["--withdraw"]):
         assert model.main(["override", "--root", root, "--model", MODEL, "--gate", "drift", "--by", "ana", "--reason", "r",
                            *more]) == 0
@@ -138,6 +143,37 @@ def test_each_byte_that_changes_is_found_and_named(copied, say):
     for seed in range(4):
         assert find_missed(root, name, say, keys, random.Random(seed)) == []
     assert len(keys) >= 25 and say(root, name, engine="embedded")[0] == 0
+
+
+def test_samples_and_cards_that_came_later_are_not_looked_at(copied, say):
+    """What an evaluation says of an audit's response rests on the samples that there were then."""
+    root, name = copied
+    storage = open_storage(root)
+    drawn = Sample.load(storage, layout.sample_document(MODEL, DAY, "audit"))
+    storage.put(layout.sample_document(MODEL, BEFORE, "audit"), drawn.model_copy(update={"day": BEFORE}).to_bytes())
+    make_root(root, right=10, n=10, day=clock.day_of(clock.now() - timedelta(days=1)))
+    Registry(storage, MODEL).claim(by="train", run="digits/9")
+    word = {"gate": "accuracy", "by": "ana", "reason": "r", "until": "2099-01-01T00:00:00Z", "at": "2026-01-01T00:00:00Z"}
+    Registry(storage, MODEL).change({"kind": "override", **word}, {"overrides": [word]}, "1")
+    code, document = say(root, name, engine="embedded")
+    assert (code, states(document, "differs", "missing", "cannot tell")) == (0, {})
+
+
+@pytest.mark.parametrize("made_by", ["embedded", "mapreduce"])
+def test_rows_of_every_odd_kind_come_out_the_same_by_the_other_engine(tmp_root, capsys, made_by):
+    small_files.make(tmp_root, seed=11)
+    options = ["--set", "evaluate.labeler_weights={ann: 1.5}", "--set", "evaluate.labeler_fit=f1", "--set",
+               "evaluate.roles={production: live}", "--set", "evaluate.bucket_edges=[0, 0.5, 0.9, 1]", "--engine", made_by,
+               "--slice", "camera=attributes.camera", "--slice", "size=image_size", "--as-of", "2026-11-24",
+               "--json"]
+    runner = ["--runner", "inline"] if made_by == "mapreduce" else []
+    assert evaluate.main(["--root", tmp_root, "--model", "m", "--no-report", *options, *runner]) == 0
+    name = json.loads(capsys.readouterr().out)["id"]
+    assert verify.main([name, "--root", tmp_root, "--model", "m", "--json", "--in-process"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    other = {"embedded": "mapreduce", "mapreduce": "embedded"}[made_by]
+    assert any(said.endswith(f"by {other}") for said in states(document, "equal").values())
+    assert sum(f.get("equal", 0) for f in document["findings"]) > 500
 
 
 def test_each_file_that_is_gone_is_named(copied, say):
@@ -281,7 +317,8 @@ def test_what_cannot_be_verified_is_said(judged, say):
         assert code in (1, 2) and expected in document["error"]["message"], words
 
 
-@pytest.mark.parametrize("spell", ["digits {name}", "evaluations/digits/{name}/decision.json", "{root}/evaluations/digits/{name}/"])
+@pytest.mark.parametrize("spell", ["digits {name}", "evaluations/digits/{name}/decision.json",
+                                   "{root}/evaluations/digits/{name}/"])
 def test_a_decision_is_named_in_several_ways(judged, say, spell):
     root, name = judged
     words = spell.format(name=name, root=open_storage(root).uri()).split(" ")

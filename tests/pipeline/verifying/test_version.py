@@ -34,8 +34,10 @@ def root(tmp_root):
     make_root(tmp_root, right=1, n=2)
     storage = open_storage(tmp_root)
     made = small_dataset.put(storage, "d1", MODEL)
-    picture = small_dataset.write(storage, layout.dataset_file(layout.dataset_attempt("d1", "attempt-1"), "train", 0), b"pictures")
-    file = {"key": picture.key, "split": "train", "rows": 1, "row_groups": 1, "size": 8, "sha256": picture.sha256, "row_digest": ""}
+    folder = layout.dataset_attempt("d1", "attempt-1")
+    picture = small_dataset.write(storage, layout.dataset_file(folder, "train", 0), b"pictures")
+    file = {"key": picture.key, "sha256": picture.sha256, "split": "train", "rows": 1, "row_groups": 1, "size": 8,
+            "row_digest": ""}
     whole = made.model_copy(update={"per_class": {**{s: {} for s in SPLITS}, "train": {"a": 1}}, "label_sources": {"import": 1}})
     storage.put(layout.manifest("d1"), jsonio.dumps(whole.to_dict() | {"files": [file]}))
     registry = Registry(storage, MODEL)
