@@ -5,6 +5,7 @@ evaluation names in `rests_on` are looked at, each with the hash that stands the
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor
@@ -33,6 +34,9 @@ from metrics.window import WindowCounts
 NOT_COUNTED = ("newest_day", "models_with_rows", "expired", "partial", "rests_on", "tables", "doubts", "engine", "counts",
                "bucket_edges")
 OF_COUNTS = ("no class named", "missing values")  # doubts that follow from the counts; others show examples of rows
+# Figures that follow from cards, samples and what was live, and not from the counts alone.
+OF_BACKGROUND = re.compile(r"\.(estimate|corrected|class_list|new_labels|per_class|macro|weighted|balanced_accuracy|top_k)\b|"
+                           r"^(since_dataset|doubts)")
 
 
 @dataclass
@@ -100,6 +104,8 @@ def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str,
     rest = compare(key, told | {"doubts": _pick_doubts(evaluation)}, now | {"doubts": _pick_doubts(recomputed)})
     if not evaluation.get("rests_on") and rest["differ"]:
         rest["said"] += "; an earlier release made it, which did not note its cards and samples: those of today were taken"
+        if all(OF_BACKGROUND.search(f["figure"]) for f in rest["differ"]):
+            rest["state"] = UNKNOWN
     found.findings.append(rest)
     kept = cast(Evaluation, {**recomputed, **{n: evaluation[n] for n in NOT_COUNTED if n in evaluation}})  # type: ignore[literal-required]
     found.instead[key] = jsonio.dumps(kept)

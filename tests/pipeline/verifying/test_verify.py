@@ -107,8 +107,8 @@ def test_what_mapreduce_counted_the_embedded_engine_counts_again(copied, say):
     assert code == 0 and any("by embedded" in said for said in states(document, "equal").values())
 
 
-# No figure of a decision rests on these: pages, what tries the store, weights (of a version) and the claim of a number.
-NO_GROUNDS = ("report.html", "index.html", "probe.json", "weights.safetensors", "claim.json")
+# No figure of a decision rests on these: pages, what tries the store, and weights, which are of a version.
+NO_GROUNDS = ("report.html", "index.html", "probe.json", "weights.safetensors")
 
 
 def find_missed(root, name, say, keys, rng):
@@ -265,6 +265,18 @@ def test_documents_of_the_release_before_are_good_and_say_that_they_have_no_hash
     assert (code, states(document, "differs", "missing", "cannot tell")) == (0, {})
     assert set(states(document, "no content hash").values()) == {"no content hash: size and etag only"}
     assert len(states(document, "no content hash")) == 4
+
+
+def test_an_evaluation_of_the_release_before_cannot_be_told_where_samples_came_later(copied, say):
+    root, name = copied
+    strip_hashes(root)
+    made = rename(root, name, lambda document: (document.pop("rests_on"), document.pop("tables")))
+    storage = open_storage(root)
+    drawn = Sample.load(storage, layout.sample_document(MODEL, DAY, "audit"))
+    storage.put(layout.sample_document(MODEL, BEFORE, "audit"), drawn.model_copy(update={"day": BEFORE}).to_bytes())
+    code, document = say(root, made, engine="embedded")
+    said = states(document, "cannot tell")[layout.evaluation_document(MODEL, made)]
+    assert code == 4 and not states(document, "differs") and "those of today were taken" in said
 
 
 def test_a_decision_of_the_release_before_is_decided_again(copied, say):
