@@ -57,7 +57,7 @@ def command(settings: Settings, what: tuple[str, ...], model: str | None, engine
     if not what:
         raise UsageError("expected what to verify: trueup verify DECISION, VERSION or BUNDLE.")
     asked = Check(with_options(settings, model=model), engine, public_key.read_bytes() if public_key else None, in_process)
-    if len(what) == 1 and Path(what[0]).is_file() and zipfile.is_zipfile(what[0]):
+    if len(what) == 1 and _is_bundle(Path(what[0])):
         if bundle is not None:
             raise UsageError(f"{what[0]} is a bundle already: expected no --bundle.")
         return asked.verify_bundle(Path(what[0]))
@@ -67,6 +67,12 @@ def command(settings: Settings, what: tuple[str, ...], model: str | None, engine
     findings, read = asked.verify(storage, target)
     packed = _pack(bundle, storage, target, read) if bundle is not None else None
     return _report(target, findings, bundle, packed)
+
+
+def _is_bundle(path: Path) -> bool:
+    if path.suffix == ".zip" and not path.is_file():
+        raise UsageError(f"{path}: expected a bundle, found no such file.")
+    return path.is_file() and (path.suffix == ".zip" or zipfile.is_zipfile(path))
 
 
 class Check:

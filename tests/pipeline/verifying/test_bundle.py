@@ -106,7 +106,9 @@ def test_what_is_no_bundle_is_said(packed, tmp_path, capsys):
     cut = tmp_path / "cut.zip"
     cut.write_bytes(file.read_bytes()[:-200])
     code, document = look(cut, capsys)
-    assert code in (1, 2), "no zip any more, so it is the name of something"
+    assert code == 1 and "expected a bundle, a whole zip file, got" in document["error"]["message"]
+    code, document = look(tmp_path / "none.zip", capsys)
+    assert code == 2 and "found no such file" in document["error"]["message"]
     assert verify.main([str(file), "--bundle", str(tmp_path / "x.zip")]) == 2
 
 
