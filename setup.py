@@ -18,11 +18,12 @@ PACKAGES = [
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.reports", "jobs.scoring"),
+    "jobs.verifying",
     "jvm",
     *("metrics", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.planning", "metrics.selection"),
     *("metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
-    "pipeline.whatif",
+    *("pipeline.verifying", "pipeline.whatif"),
     *("training", "training.feed", "training.fit"),
 ]
 
@@ -38,6 +39,7 @@ EXTRAS = {
     "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
+    "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step
     "demo": ["scikit-learn", "httpx"],
     "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],
     "docs": ["mkdocs-material", "pymdown-extensions"],

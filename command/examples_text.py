@@ -73,6 +73,14 @@ report
     trueup report --model digits --csv tables
     # two of them side by side
     trueup report 20261101T080000Z-0a1b2c3d 20261108T080000Z-4e5f6a7b --model digits
+verify
+    # a decision, its evaluation and counts, from the raw files
+    trueup verify 20261120T080000Z-0a1b2c3d --model digits
+    # pack what an auditor needs, who does the same without the bucket
+    trueup verify 20261120T080000Z-0a1b2c3d --model digits --bundle audit.zip
+    trueup verify audit.zip
+    # a version, in a history that must be signed
+    trueup verify 3 --model digits --public-key public.pem
 model
     # which models there are
     trueup model list --root demo-root
@@ -101,6 +109,9 @@ model promote
 model reserve
     # after a restore: no number up to 7 is made again
     trueup model reserve 7 --model digits
+model sign
+    # vouch for what was made live so far, with a key that is not in the bucket
+    trueup model sign --model digits --key key.pem
 model show
     # the card of what is live
     trueup model show --model digits

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from contract import jsonio, layout
 from contract.counts import ROWS, RULES, TABLES, VALUES_OF, DayCounts, empty_tables
@@ -39,9 +39,25 @@ class CountsDocument(KnownTimes, Document):
     next_future: int | None
     rows: dict[str, int]
     files: list[list[str]]  # key, size, etag
+    hashes: dict[str, str] | None = None  # key of a file -> sha256 of its bytes; None: of before these were taken
+    engine: str | None = None  # that counted; None: not told
     slices: list[list[str]] = []
     consensus: str = "majority"
     tables: dict[str, str]  # name -> file name; a table without rows has no file
+    _sha256: str = PrivateAttr("")
+
+    @classmethod
+    def load(cls, storage: Storage, key: str) -> Self:
+        """The document under a key, which knows the hash of its bytes; raises as of any document."""
+        data = storage.read(key)
+        found = cls.parse(jsonio.parse(data, storage.uri(key)), storage.uri(key))
+        found._sha256 = hashlib.sha256(data).hexdigest()
+        return found
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of its bytes in the bucket: of those that were read, or of those that it is written as."""
+        return self._sha256 or hashlib.sha256(self.to_bytes()).hexdigest()
 
     @property
     def folder(self) -> str:
@@ -78,7 +94,9 @@ def write(storage: Storage, document: CountsDocument, counts: DayCounts) -> Coun
     document = document.model_copy(update={"tables": tables})
     key = layout.counts_document(document.model, document.day, document.name)
     if not create_if_absent(storage, key, document.to_bytes()):
-        _check_same(storage, CountsDocument.load(storage, key), document, counts)
+        stored = CountsDocument.load(storage, key)
+        _check_same(storage, stored, document, counts)
+        document._sha256 = stored.sha256
     return document
 
 
@@ -159,6 +177,17 @@ def to_parquet(table: "pa.Table") -> bytes:
     return sink.getvalue()
 
 
+def from_table_bytes(data: bytes) -> "pa.Table":
+    """The table in the bytes that `to_parquet` made, with whatever columns it has; ValueError when they are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(pa.BufferReader(data))
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(str(error)) from None
+
+
 def from_parquet(storage: Storage, key: str, missing: int | None = None) -> "pa.Table":
     """The table under a key, in its record's schema; Mismatch when it is gone or not what its document promises.
 
@@ -174,7 +203,7 @@ def from_parquet(storage: Storage, key: str, missing: int | None = None) -> "pa.
             for column in (VALUES_OF[name] & set(TABLES[name].names)) - set(table.column_names):
                 table = table.append_column(column, pa.array([missing] * table.num_rows, pa.int64()))
         return table.select(TABLES[name].names).cast(TABLES[name].arrow())
-    except (NotFound, pa.ArrowException, KeyError) as error:
+    except (NotFound, OSError, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected a table of counts that a document names, got {error}. "
                        f"Count again with --full.") from error
 

@@ -396,6 +396,12 @@ def history(model: str) -> str:
     return f"{models()}{encode_name(model)}/history/{{:08d}}.json"
 
 
+def history_signatures(model: str, seq: int | None = None, signer: str = "") -> str:
+    """`models/<model>/signatures/00000007-<signer>.json`: somebody's word for a history record; without a number the folder."""
+    folder = f"{models()}{encode_name(model)}/signatures/"
+    return folder if seq is None else f"{folder}{seq:08d}-{signer}.json"
+
+
 def live(model: str) -> str:
     """A copy of the newest history record's state, for people and other programs."""
     return f"{models()}{encode_name(model)}/live.json"

@@ -14,6 +14,7 @@ from typing import Any
 from contract import clock, jsonio, layout
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
+from contract.documents.rests_on import hash_grounds
 from contract.errors import (
     AlreadyExists,
     BadWeights,
@@ -252,7 +253,7 @@ class Registry:
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
         `further`: what else its record says.
         """
-        _, digest = self._read_card(version)
+        card, digest = self._read_card(version)
         done = self._record_of(run, version) if run else None
         if done:
             self.publish_copy()
@@ -263,7 +264,8 @@ class Registry:
         self._check_card(version, digest, self._find_cards(newest))
         self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
-                            "replaces": expected_live, **(further or {})}, {"live": version}, expected_live, {version: digest})
+                            "replaces": expected_live, "rests_on": hash_grounds(self.storage, self.model, run, card.dataset),
+                            **(further or {})}, {"live": version}, expected_live, {version: digest})
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history_known()[0]):
@@ -283,7 +285,7 @@ class Registry:
             self._require(state, expected_live, update.get("live"))
             seq = newest.seq if newest else 0
             kept = self._find_cards(newest) | (cards or {})
-            record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change,
+            record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change, previous=self._hash_record(seq),
                                   state=state.model_copy(update={**update, "cards": kept}))
             try:
                 self._history.append(record.to_dict(), after=seq)
@@ -291,6 +293,9 @@ class Registry:
                 continue
             self.publish_copy()
             return record
+
+    def _hash_record(self, seq: int) -> str | None:
+        return hashlib.sha256(self.storage.read(self._history.key(seq))).hexdigest() if seq else None
 
     def _require(self, state: State, expected_live: str | None, version: str | None) -> None:
         """PointerMoved when another version is live than was expected, NoSuchVersion when the one to be has no weights."""

@@ -3,6 +3,7 @@
 `jobs/evaluate.py` is the command; this is what it and an evaluation of two files (`jobs/evaluate_files.py`) run.
 """
 
+import hashlib
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +25,11 @@ from contract.errors import DamagedDocument, Expired, ForeignSchema, NotFound, p
 from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.samples import Sample
+from contract.stores.recorded import RecordedReads
 from contract.stores.store import Storage, create_if_absent
 from jobs.doubts import find_doubts, tell
 from jobs.engines import day_files
+from jobs.engines.content_hashes import ContentHashes
 from jobs.engines.prefetch import prefetch
 from jobs.engines.question import DayFiles, Question
 from jobs.evaluation_request import ENGINES, Request
@@ -99,10 +102,11 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
         whole = [d for d in whole if d not in hurt or d.day in still]
-    with closing(_make_missing(storage, request, whole, counted)) as made:  # an engine ends at once when a day cannot be written
+    # An engine ends at once when a day cannot be written.
+    with ContentHashes(storage, whole) as hashes, closing(_make_missing(storage, request, whole, counted)) as made:
         for day, counts in made:
-            made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day),
-                         "files": day.fingerprint(), "slices": counts_store.slices_of(question.slices)}
+            made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day), "engine": request.engine,
+                         "files": day.fingerprint(), "hashes": hashes.of(day), "slices": counts_store.slices_of(question.slices)}
             document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
             counted.take(counts_store.write(storage, document, counts), counts)
             del counts  # not beside the next one
@@ -162,15 +166,18 @@ def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles],
 
 def build(storage: Storage, request: Request, window: day_files.Window, counted: Counted) -> Evaluation:
     """Builds the document of the evaluation."""
-    question = request.question
+    question, seen = request.question, RecordedReads(storage, passing=[layout.live(request.question.model)])
     scope = Scope(question.model, (window.first, window.last), question.as_of, request.engine, question.role,
                   counts={day: document.name for day, document in counted.documents.items()},
                   partial=[{"file": key, "reason": reason} for key, reason in sorted(counted.left_out.items())],
                   fit=question.fit, labeler_weights=question.labeler_weights or {}, roles=question.roles,
                   rule="scores" if question.scores else "majority")
-    background = Background(classes_of(storage, question.model, counted.window),
-                            samples_of(storage, question, window.days), find_learnt(storage, question.model))
+    background = find_background(seen, question, counted.window, window.days)
     document = evaluation.build(scope, counted.window, background, request.rules)
+    if request.rules.bucket_edges is not None:
+        document["bucket_edges"] = list(request.rules.bucket_edges)
+    named = {layout.counts_document(question.model, day, d.name): d.sha256 for day, d in counted.documents.items()}
+    document["rests_on"] = dict(sorted({**seen.seen, **named}.items()))
     document["doubts"] = find_doubts(storage, question, counted.window, background.classes, window.beyond)
     days, today = prediction_days(storage), clock.day_of(clock.from_us(question.as_of))
     document["newest_day"] = max((day for day in days if day <= today), default=None)
@@ -179,6 +186,12 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     if not document["versions"]:
         document["models_with_rows"] = day_files.models_in(storage, days)
     return document
+
+
+def find_background(storage: Storage, question: Question, window: WindowCounts, days: Sequence[str]) -> Background:
+    """What a root knows beside the counts of these days; `jobs/verifying` asks again, of the root as it was then."""
+    return Background(classes_of(storage, question.model, window), samples_of(storage, question, days),
+                      find_learnt(storage, question.model))
 
 
 def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
@@ -213,17 +226,22 @@ def find_learnt(storage: Storage, model: str) -> Learnt | None:
     return Learnt(newest.state.live, dataset, last)
 
 
+def name_evaluation(as_of: str, digest: str) -> str:
+    """`20261120T080000Z-0a1b2c3d`: the moment, and the beginning of the digest of the document."""
+    return f"{clock.parse_moment(as_of).strftime('%Y%m%dT%H%M%SZ')}-{digest[:8]}"
+
+
 def write(storage: Storage, document: Evaluation, window: WindowCounts,
-          beside: Mapping[str, "pa.Table"] = MappingProxyType({})) -> str:
+          more: Mapping[str, "pa.Table"] = MappingProxyType({})) -> str:
     """Tables, then `evaluation.json`, under a name made of `as_of` and the content; returns the folder's key.
 
-    `beside`: tables that evidence adds, by name.
+    `more`: tables that evidence adds, by name.
     """
-    as_of = clock.parse_moment(document["as_of"]).strftime("%Y%m%dT%H%M%SZ")
+    beside = {name: counts_store.to_parquet(table) for name, table in {**tables(document, window), **more}.items()}
+    document["tables"] = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(beside.items())}
     written, digest = jsonio.dumps_with_digest(document)
-    model, evaluation_id = document["model"], f"{as_of}-{digest[:8]}"
-    made = {layout.evaluation_table(model, evaluation_id, name): counts_store.to_parquet(table)
-            for name, table in {**tables(document, window), **beside}.items()}
+    model, evaluation_id = document["model"], name_evaluation(document["as_of"], digest)
+    made = {layout.evaluation_table(model, evaluation_id, name): data for name, data in beside.items()}
     for key, data in {**made, layout.evaluation_document(model, evaluation_id): written}.items():
         create_if_absent(storage, key, data)  # the same evaluation may have been written before
     return layout.evaluation(model, evaluation_id)

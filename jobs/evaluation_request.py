@@ -70,7 +70,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
     options: dict[str, Any] = {"runner": runner} if runner else {}
     if engine == "spark":
-        options = _spark_options(settings, spark_conf)
+        options = spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
     gates = settings.gates
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
@@ -93,7 +93,7 @@ def name_fit(settings: Settings, fit: str | None) -> Settings:
     return with_options(settings, evaluate__labeler_fit=fit)
 
 
-def _spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
+def spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
     """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
     from jvm import spark_conf
 

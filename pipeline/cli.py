@@ -31,9 +31,10 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "cycle": Verb("pipeline.cycle", "evaluate, gate, dataset, train, assess, publish"),
         "score": Verb("jobs.score_images", "classify the new images under a prefix, in batches on Spark"),
         "report": Verb("jobs.report", "show an evaluation as a page"),
+        "verify": Verb("pipeline.verifying.command", "compute a decision or a version again from the files that it names"),
     },
     "Models": {
-        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete, reserve", "group"),
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, override, delete, reserve, sign", "group"),
         "lineage": Verb("jobs.lineage", "from a prediction to version, dataset, labels and people, and back"),
         "rollback": Verb("pipeline.model", "make the previous version live again", "rollback_command"),
     },

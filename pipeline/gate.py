@@ -7,7 +7,7 @@ Writes `decision.json` beside `evaluation.json`, and the report again, with the 
 Exit codes: 0 every gate passes, 3 one fails, 4 cannot tell; with --what-if 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -26,6 +26,7 @@ from contract.registry import Registry
 from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root, read_json
+from contract.stores.recorded import RecordedReads
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
@@ -80,6 +81,16 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
 def make_decision(storage: Storage, settings: Settings, model: str, evaluation_id: str,
          version: str | None = None) -> dict[str, Any]:
     """Decides on an evaluation, and says when that was. Raises NotFound, NoSuchModel, UsageError."""
+    seen = RecordedReads(storage, passing=[layout.live(model)])
+    decision = judge(seen, settings, model, evaluation_id, version) | {"decided_at": clock.iso(clock.now())}
+    decision["rests_on"] = dict(sorted(seen.seen.items()))
+    decision["digest"] = jsonio.digest(decision)
+    Decision.parse(decision, f"decision on {evaluation_id}")
+    return decision
+
+
+def judge(storage: Storage, settings: Settings, model: str, evaluation_id: str, version: str | None = None) -> dict[str, Any]:
+    """The decision but for its moment and what vouches for it. Raises as `make_decision`."""
     evaluation = read_evaluation(storage, model, evaluation_id)
     registry = Registry(storage, model)
     judged = version or choose_version(registry, evaluation)
@@ -89,12 +100,9 @@ def make_decision(storage: Storage, settings: Settings, model: str, evaluation_i
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
     find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
-    decision = decide(settings.gates, evaluation, evaluation_id, judged, counted,
-                      newest.state.overrides if newest else (), [at for at, _ in list_attempts(storage, model)], further,
-                      list_without(storage, settings.gates, evaluation, evaluation_id, judged))
-    decision |= {"decided_at": clock.iso(clock.now())}
-    Decision.parse(decision, f"decision on {evaluation_id}")
-    return decision
+    return decide(settings.gates, evaluation, evaluation_id, judged, counted, newest.state.overrides if newest else (),
+                  [at for at, _ in list_attempts(storage, model)], further,
+                  list_without(storage, settings.gates, evaluation, evaluation_id, judged))
 
 
 def choose_version(registry: Registry, evaluation: Evaluation) -> str:
@@ -116,10 +124,15 @@ def write_decision(storage: Storage, key: str, decision: dict[str, Any]) -> dict
         return decision
     except AlreadyExists:
         stored = read_json(storage, key)
-        if stored | {"decided_at": None} == decision | {"decided_at": None}:
+        if leave_out_what_vouches(stored) == leave_out_what_vouches(decision):
             return stored
         raise AlreadyExists(f"{storage.uri(key)}: expected the same decision, found one made under another policy or "
                             f"history. See what today's would be with --dry-run, or evaluate again.") from None
+
+
+def leave_out_what_vouches(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision without its moment and the hashes of what it was made from, which tell nothing of what it says."""
+    return {name: value for name, value in decision.items() if name not in ("decided_at", "rests_on", "digest")}
 
 
 def name_gate(gate: dict[str, Any]) -> str:

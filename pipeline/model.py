@@ -3,6 +3,7 @@
     trueup model list|show|history [--model digits]
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
+    trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
     trueup model reserve VERSION           no number up to it is given again (docs/restore.md)
     trueup model override --gate G --by NAME --reason TEXT --until T|--withdraw
     trueup rollback --by NAME [--to VERSION]            (python -m pipeline.model rollback …)
@@ -14,6 +15,7 @@ asked in a service process of its own before it is made live; one that does not 
 import getpass
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -141,6 +143,21 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
     return _report(changes.override(registry, gate=gate, by=by, reason=reason, until=until or ""))
 
 
+@stage_command("sign")
+@MODEL
+@BY
+@click.option("--key", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A private key of Ed25519 in PEM, without a password.")
+def sign_command(settings: Settings, model: str | None, by: str, key: Path) -> Outcome:
+    """Sign the newest record of the history, and with it all before."""
+    from pipeline.verifying.history import sign_history
+
+    registry = _open_registry(settings, model)
+    made = sign_history(registry.storage, registry.model, key.read_bytes(), by)
+    return Outcome(document=made.to_dict(), text=f"record {made.seq} of {made.model} is signed by {made.by}, key "
+                   f"{made.public_key}")
+
+
 @stage_command("reserve")
 @MODEL
 @VERSION
@@ -200,7 +217,7 @@ def _report(made: changes.Change) -> Outcome:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command):
+                 delete_command, reserve_command, sign_command):
     group.add_command(_command)
 
 

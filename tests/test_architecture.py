@@ -41,9 +41,11 @@ HOMES = {
     "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
     "boto3": ("contract/stores/s3.py", "contract/stores/aws_region.py", "emr/*", "pipeline/notifying/references.py"),
     "fastapi": ("inference/*",),
+    "cryptography": ("pipeline/verifying/signature.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
-NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib"}
+NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib",
+                 "cryptography"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
 MOST_IN_A_FOLDER = 22

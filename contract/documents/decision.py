@@ -181,6 +181,8 @@ class Decision(Document):
     retrain: Retrain
     wishes: Wishes | None = None
     sentence: str
+    rests_on: dict[str, str] = {}  # key of what it was made from -> sha256 of its bytes
+    digest: str | None = None  # sha256 of the canonical form of everything else here
 
 
 class Judgement(Document):

@@ -217,6 +217,9 @@ class Evaluation(TypedDict):
     alpha: Alpha
     delays: Delays
     evidence: NotRequired[Evidence]  # only what was asked for
+    bucket_edges: NotRequired[list[float]]  # of the confidence buckets, where they were set
+    rests_on: NotRequired[dict[str, str]]  # key of a document that it was made from -> sha256 of its bytes
+    tables: NotRequired[dict[str, str]]  # name of a table beside it -> sha256 of its bytes
 
 
 T = TypeVar("T")

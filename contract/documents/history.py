@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
+from contract import jsonio
 from contract.documents.document import Document, Moment
 
 
@@ -36,12 +37,30 @@ class HistoryEntry(Document):
     at: str
     change: dict[str, Any]
     state: State
+    previous: str | None = None  # sha256 of the bytes of the record before; None: the first, or of before the chain
 
     @model_validator(mode="after")
     def _change_has_a_kind(self) -> Self:
         if not isinstance(self.change.get("kind"), str):
             raise ValueError("expected the kind of the change")
         return self
+
+
+class Signature(Document):
+    """`models/<model>/signatures/<seq>-<key>.json`: somebody's word for a record: Ed25519 over the canonical form of the rest."""
+
+    model: str
+    seq: int
+    record_sha256: str
+    at: Moment
+    by: str
+    public_key: str = ""  # 32 bytes, hex; empty until it is signed
+    signature: str = ""  # 64 bytes, hex
+
+    def signed_bytes(self) -> bytes:
+        """What is signed: everything here but the signature and the key."""
+        return jsonio.dumps({"model": self.model, "seq": self.seq, "record_sha256": self.record_sha256, "at": self.at,
+                             "by": self.by})
 
 
 class Claim(Document):

@@ -19,7 +19,7 @@ from contract.documents.erasures import Erasure
 from contract.documents.evaluation import Evaluation
 from contract.documents.expiry import ExpiredPictures, ExpiredRows
 from contract.documents.gold import GoldAnswer
-from contract.documents.history import HistoryEntry
+from contract.documents.history import HistoryEntry, Signature
 from contract.documents.imported import Imported
 from contract.documents.labeler_fit import LabelerFit
 from contract.documents.manifest import Manifest
@@ -55,6 +55,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),
+    "signature": (Signature, "models/<model>/signatures/<seq>-<key>.json"),
 }
 
 

@@ -60,6 +60,10 @@ TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{v
 
 COUNT_THEN = Stage("count-then", "jobs.count_then", ("--model", "{model}", "--wanted", "{wanted}"))  # for `gate --what-if`
 
+# The half of `trueup verify` that counts; not in the cycle.
+VERIFY = Stage("verify", "jobs.verifying.command", ("--model", "{model}", "--evaluation", "{evaluation}", "--into", "{into}"),
+               answers=(DONE, GATE_SAYS_NO, CANNOT_TELL))
+
 # At the end of a turn, where `retention:` is set (pipeline/retention.py); it is of the root, so of no one model.
 EXPIRE = Stage("expire", "jobs.expire", ("--root", "{root}"), answers=(DONE, ERROR))
 
