@@ -6,6 +6,10 @@ names, and has a `sentence` that a person can read.
 
 from typing_extensions import TypedDict
 
+from contract.documents.anchoring import Anchoring
+
 
 class Evidence(TypedDict, total=False):
     """Section by name; those that were not asked for are absent."""
+
+    anchoring: Anchoring
