@@ -14,7 +14,9 @@ class Section(NamedTuple):
     module: str
 
 
-SECTIONS: dict[str, Section] = {}
+SECTIONS: dict[str, Section] = {
+    "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring"),
+}
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
