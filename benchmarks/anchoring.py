@@ -69,10 +69,11 @@ def cover_repeats(people: Any, pairs: int, points: float, runs: int, rng: np.ran
     figures = [found.added() for found in draw_pairs(people, pairs, points, runs, rng)]
     low, high = np.array([f["low"] for f in figures], float), np.array([f["high"] for f in figures], float)
     return {"covered": float(((low <= points) & (points <= high)).mean()), "found": float((low > 0).mean()),
-            "found the other way": float((high < 0).mean()), "mean": float(np.mean([f["value"] for f in figures]))}
+            "found the other way": float((high < 0).mean()),
+            "mean": float(np.array([f["value"] for f in figures], float).mean())}
 
 
-def power_of_needed(points: float, runs: int, rng: np.random.Generator) -> dict[str, float]:
+def power_of_needed(points: float, runs: int, rng: np.random.Generator) -> dict[str, Any]:
     """How often so many points are found with the reviews that are said to be needed before there is any, at 5% of repeats."""
     needed = count_needed(points, NONE, 0.05)
     drawn = draw_pairs(APART, int(needed["pairs"] or 0), points, runs, rng)
@@ -100,7 +101,7 @@ def cover_feedback(uneven: bool, runs: int, rng: np.random.Generator, n: int = 2
         expected = (told.right * by_right[0] * -by_right[1] + ~told.right * by_wrong[0] * by_wrong[1]).sum() / (
             (told.right * by_right[0] + ~told.right * by_wrong[0]).sum())
         shown = ((told.bias(), truth), (told.judges(), expected))
-        covered += [figure["low"] <= value <= figure["high"] for figure, value in shown]
+        covered += [float(figure["low"] or 0) <= value <= float(figure["high"] or 0) for figure, value in shown]
     return {"bias covered": float(covered[0] / runs), "judges covered": float(covered[1] / runs), "true bias": truth}
 
 

@@ -39,14 +39,15 @@ NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
-REPEATS = f"samples/{MODEL}/repeats/*"
+REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.anchoring
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
-                  HISTORY, LIVE, "datasets/*/manifest.json", ITEMS, REPEATS)  # items: the report's examples
+                  HISTORY, LIVE, "datasets/*/manifest.json", ITEMS)  # items: the report's examples
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS, REPEATS),  # items and repeats: evidence that was asked for
+                       (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.deciding.proposals import Answer, Proposal
+from contract.documents.anchoring import BlindRepeat
 from contract.documents.card import Card
 from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
@@ -49,6 +50,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "proposal": (Proposal, "models/<model>/proposals/<n>/proposal.json"),
     "proposal-answer": (Answer, "models/<model>/proposals/<n>/answer.json"),
+    "repeat": (BlindRepeat, "samples/<model>/repeats/<person>/<prediction id>/<n>.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),

@@ -40,12 +40,13 @@ def make(material: Material) -> Anchoring:
 def describe_repeats(repeats: list[BlindRepeat]) -> Anchoring:
     """Describes what repeats tell; its `feedback` is of no prediction."""
     pairs = list(list_pairs(repeats))
-    found = BothWays.count((seen, blind) for _, seen, blind in pairs)
+    found = BothWays.of((seen, blind) for _, seen, blind in pairs)
     share = max(repeats, key=lambda r: r.at).share if repeats else float(ReviewSettings.model_fields["blind_share"].default)
     needed = [count_needed(points, found, share) for points in POINTS]
     waiting = sum(r.seen is not None and r.blind_at is None for r in repeats)
     return {"sentence": _say(found, next(n for n in needed if n["points"] == MAIN), waiting),
-            "labelers": len({r.labeler for r, _, _ in pairs}), "pairs": found.n, **found._asdict(),
+            "labelers": len({r.labeler for r, _, _ in pairs}), "pairs": found.n, "both": found.both,
+            "only_seen": found.only_seen, "only_blind": found.only_blind, "neither": found.neither,
             "untold": sum(r.blind is None and r.blind_at is not None for r in repeats), "waiting": waiting,
             "seen": found.seen(), "blind": found.blind(), "added": found.added(), "p": found.p(), "found": found.is_found(),
             "says_after": needed, "feedback": compare_feedback([])}
@@ -82,9 +83,9 @@ def compare_feedback(tables: list[pa.Table]) -> FeedbackBias:
     """Compares feedback with the audit of the same predictions, from the items of some days."""
     told = join_told(tables)
     judges, bias = told.judges(), told.bias()
-    return {"audited": len(told.right), "audited_right": int(told.right.sum()), "both_right": told.count(True, True),
-            "audit_right_feedback_wrong": told.count(True, False), "audit_wrong_feedback_right": told.count(False, True),
-            "both_wrong": told.count(False, False), "wrong_of_right": told.wrong_of_right(),
+    return {"audited": len(told.right), "audited_right": int(told.right.sum()), "both_right": told.tally(True, True),
+            "audit_right_feedback_wrong": told.tally(True, False), "audit_wrong_feedback_right": told.tally(False, True),
+            "both_wrong": told.tally(False, False), "wrong_of_right": told.wrong_of_right(),
             "right_of_wrong": told.right_of_wrong(), "judges": judges, "given_of_right": told.given(True),
             "given_of_wrong": told.given(False), "bias": bias, "sentence": _say_feedback(told, judges, bias)}
 

@@ -40,7 +40,7 @@ class BothWays(NamedTuple):
         return sum(self)
 
     @classmethod
-    def count(cls, pairs: Iterable[tuple[bool, bool]]) -> "BothWays":
+    def of(cls, pairs: Iterable[tuple[bool, bool]]) -> "BothWays":
         """Counts (agreed with the answer in sight, agreed blind)."""
         found = list(pairs)
         return cls(*(found.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))

@@ -23,19 +23,19 @@ class Told(NamedTuple):
     said: np.ndarray  # float: 1 right, 0 wrong, NaN
     p: np.ndarray  # float in (0, 1], or NaN
 
-    def count(self, right: bool, said: bool) -> int:
+    def tally(self, right: bool, said: bool) -> int:
         """Counts the predictions with feedback by what audit and feedback say."""
         return int(((self.right == right) & (self.said == said)).sum())
 
     def wrong_of_right(self) -> Figure:
         """Returns the share of the audited-right predictions with feedback that feedback calls wrong."""
-        wrong = self.count(True, False)
-        return share(wrong, wrong + self.count(True, True), CONFIDENCE, NONE_AUDITED)
+        wrong = self.tally(True, False)
+        return share(wrong, wrong + self.tally(True, True), CONFIDENCE, NONE_AUDITED)
 
     def right_of_wrong(self) -> Figure:
         """Returns the share of the audited-wrong predictions with feedback that feedback calls right."""
-        right = self.count(False, True)
-        return share(right, right + self.count(False, False), CONFIDENCE, NONE_AUDITED)
+        right = self.tally(False, True)
+        return share(right, right + self.tally(False, False), CONFIDENCE, NONE_AUDITED)
 
     def given(self, right: bool) -> Figure:
         """Returns the share of the predictions that the audit calls `right` (or wrong) that have feedback."""
@@ -44,7 +44,7 @@ class Told(NamedTuple):
 
     def judges(self) -> Figure:
         """Returns share right by feedback - by audit over the same predictions, with Newcombe's (1998) paired interval."""
-        both, only_feedback, only_audit, neither = (self.count(r, s) for r, s in (
+        both, only_feedback, only_audit, neither = (self.tally(r, s) for r, s in (
             (True, True), (False, True), (True, False), (False, False)))
         n = both + only_feedback + only_audit + neither
         if not n:

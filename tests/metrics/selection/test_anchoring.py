@@ -11,7 +11,7 @@ NONE = BothWays(0, 0, 0, 0)
 
 
 def test_pairs_are_counted_by_when_the_label_agreed():
-    found = BothWays.count([(True, True), (True, False), (True, False), (False, True), (False, False)])
+    found = BothWays.of([(True, True), (True, False), (True, False), (False, True), (False, False)])
     assert found == BothWays(both=1, only_seen=2, only_blind=1, neither=1) and found.n == 5
 
 

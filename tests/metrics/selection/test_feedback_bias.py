@@ -10,7 +10,7 @@ NAN = np.nan
 
 def test_the_figures_follow_from_what_audit_and_feedback_say():
     told = Told(np.array([1, 1, 1, 1, 0, 0, 0], bool), np.array([1, 0, NAN, NAN, 0, 0, 1.0]), np.full(7, 0.1))
-    assert [told.count(r, s) for r in (True, False) for s in (True, False)] == [1, 1, 1, 2]
+    assert [told.tally(r, s) for r in (True, False) for s in (True, False)] == [1, 1, 1, 2]
     figures = told.wrong_of_right(), told.right_of_wrong(), told.given(True), told.given(False), told.judges()
     assert [figure["value"] for figure in figures] == pytest.approx([1 / 2, 1 / 3, 2 / 4, 1.0, 2 / 5 - 2 / 5])
     assert told.bias()["value"] is None and "fewer than 30" in told.bias()["reason"]
