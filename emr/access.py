@@ -39,7 +39,7 @@ NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
-REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.anchoring
+REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", ITEMS)  # items: the report's examples
 

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from contract import jsonio
 from contract.counts_store import CountsDocument
 from contract.deciding.proposals import Answer, Proposal
-from contract.documents.anchoring import BlindRepeat
 from contract.documents.card import Card
 from contract.documents.compaction import Compaction
 from contract.documents.decision import Decision
@@ -25,6 +24,7 @@ from contract.documents.imported import Imported
 from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
+from contract.documents.repeat import BlindRepeat
 from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan

@@ -2,7 +2,7 @@
 later and without it, among the items of an audit (docs/labelers-anchoring.md).
 
 As a gold item's, its id is made up for the batch, so nothing that counts the sample's items ever meets one. What is said of
-it is no label row: the document of the repeat holds it (contract/documents/anchoring.py).
+it is no label row: the document of the repeat holds it (contract/documents/repeat.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import islice
 
 from contract import clock, ids, layout, samples
-from contract.documents.anchoring import BlindRepeat, read_repeats
+from contract.documents.repeat import BlindRepeat, read_repeats
 from contract.errors import AlreadyExists, TrueupError
 from contract.samples import Sample
 from contract.sequence import NumberedDocuments

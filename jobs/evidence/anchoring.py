@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract import clock
-from contract.documents.anchoring import Anchoring, BlindRepeat, FeedbackBias, Needed, list_pairs, read_repeats
+from contract.documents.anchoring import Anchoring, FeedbackBias, Needed
+from contract.documents.repeat import BlindRepeat, list_pairs, read_repeats
 from contract.documents.version_figures import Figure
 from contract.settings import ReviewSettings
 from contract.texts.figures import write_count, write_figure, write_points, write_size
@@ -34,7 +35,7 @@ def make(material: Material) -> Anchoring:
                if window["from"] <= r.day <= window["to"] and r.role == request.question.role]
     feedback = compare_feedback(list(material.items.values()))
     made = describe_repeats(repeats)
-    return {**made, "feedback": feedback, "sentence": f"{made['sentence']} {feedback['sentence']}"}
+    return {**made, "feedback": feedback, "sentence": f"{made['of_repeats']} {feedback['sentence']}"}
 
 
 def describe_repeats(repeats: list[BlindRepeat]) -> Anchoring:
@@ -44,7 +45,8 @@ def describe_repeats(repeats: list[BlindRepeat]) -> Anchoring:
     share = max(repeats, key=lambda r: r.at).share if repeats else float(ReviewSettings.model_fields["blind_share"].default)
     needed = [count_needed(points, found, share) for points in POINTS]
     waiting = sum(r.seen is not None and r.blind_at is None for r in repeats)
-    return {"sentence": _say(found, next(n for n in needed if n["points"] == MAIN), waiting),
+    said = _say(found, next(n for n in needed if n["points"] == MAIN), waiting)
+    return {"sentence": said, "of_repeats": said,
             "labelers": len({r.labeler for r, _, _ in pairs}), "pairs": found.n, "both": found.both,
             "only_seen": found.only_seen, "only_blind": found.only_blind, "neither": found.neither,
             "untold": sum(r.blind is None and r.blind_at is not None for r in repeats), "waiting": waiting,

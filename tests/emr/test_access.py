@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract import clock, layout, samples
-from contract.documents.anchoring import BlindRepeat
+from contract.documents.repeat import BlindRepeat
 from contract.errors import DONE
 from contract.registry import Registry
 from contract.settings import EmrSettings

@@ -14,13 +14,13 @@ import pytest
 
 from contract import clock, ids, layout, samples
 from contract.counts import UNNAMED
-from contract.documents.anchoring import list_pairs, read_repeats
+from contract.documents.repeat import list_pairs, read_repeats
 from contract.records import LABEL
 from contract.settings import EvaluateSettings, ReviewSettings, ServeSettings, Settings
 from contract.storage import open_root
 from inference.keys import KeyRing
 from inference.labelling import gold, repeats
-from inference.labelling.documents import BatchHolder
+from inference.labelling.documents import BatchHolder, BatchItem
 from inference.labelling.queue import Queue
 from inference.labelling.repeats import BlindRepeats
 from jobs.count_window import evaluate
@@ -120,6 +120,13 @@ def test_each_comes_once_and_every_replica_chooses_the_same(storage, go_on):
     go_on(A_DAY)
     times = Counter(i.repeat for _ in range(8) for i in audit(storage, size=5)[0])
     assert len(times) >= 4 and set(times.values()) == {1}
+
+
+def test_about_five_in_a_hundred_are_chosen_whoever_it_is(storage):
+    q = open_queue(storage, "review", ReviewSettings().blind_share)
+    items = [BatchItem(prediction_id=ids.uuid7(clock.now(), n.to_bytes(10, "big")), image="0" * 64) for n in range(4000)]
+    chosen = [{i.prediction_id for i in items if q._repeats._is_chosen(q.sample, who, i)} for who in (ADA, BOB)]
+    assert all(150 <= len(of) <= 250 for of in chosen) and len(chosen[0] & chosen[1]) < 30
 
 
 @pytest.mark.parametrize("why", ["erased", "expired", "audited", "taken back", "share of 0", "a naming batch", "nothing"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from contract import clock, ids, layout
-from contract.documents.anchoring import BlindRepeat
+from contract.documents.repeat import BlindRepeat
 from contract.records import LABEL, PREDICTION
 from contract.sequence import NumberedDocuments
 from contract.settings import EvaluateSettings, Settings
