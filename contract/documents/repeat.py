@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from contract import layout
+from contract import ids, layout
 from contract.documents.document import Document, Moment
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.stores.store import Storage
@@ -40,10 +40,11 @@ class BlindRepeat(Document):
 
 
 def read_repeats(storage: Storage, model: str, person: str = "", until: str | None = None,
-                 seen: dict[str, BlindRepeat] | None = None) -> list[BlindRepeat]:
+                 days: tuple[str, str] | None = None, seen: dict[str, BlindRepeat] | None = None) -> list[BlindRepeat]:
     """Reads the repeats of a model, or of one `person` (the name of the folder), as they stood at the moment `until`.
 
-    `until` None: as they stand. `seen` keeps documents by key from call to call. One that cannot be read is passed over.
+    `until` None: as they stand. `days`: the first and last prediction day; None: all. `seen` keeps documents by key from
+    call to call. One that cannot be read is passed over.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -51,7 +52,8 @@ def read_repeats(storage: Storage, model: str, person: str = "", until: str | No
     keys: dict[str, dict[int, str]] = {}
     for entry in storage.list(layout.repeats(model, person)):
         folder, number = entry.key.rpartition("/")[0], layout.document_name(entry.key)
-        if number.isdecimal():  # what else lies there was put by nobody of ours
+        day = ids.day_of(folder.rpartition("/")[2])
+        if number.isdecimal() and day and (days is None or days[0] <= day <= days[1]):  # what else lies there is not ours
             keys.setdefault(folder, {})[int(number)] = entry.key
 
     def read(numbered: dict[int, str]) -> BlindRepeat | None:

@@ -88,6 +88,8 @@ class BlindRepeats:
         return mix(items, size, PLACES, made)
 
     def _list_due(self, holder: BatchHolder, sample: Sample) -> Iterator[BlindRepeat]:
+        if not self.share:
+            return iter(())
         until = clock.iso(clock.now() - self.delay)
         waiting = [r for r in read_repeats(self.storage, self.model, name_folder(holder), seen=self._documents)
                    if r.seen is not None and r.blind_at is None and r.seen_at <= until and r.role == sample.role]

@@ -31,8 +31,8 @@ def make(material: Material) -> Anchoring:
     """Makes the section: repeats of the window's prediction days and of its role, as known at its moment."""
     request, window = material.request, material.document["window"]
     until = clock.iso(clock.from_us(request.question.as_of))
-    repeats = [r for r in read_repeats(material.storage, request.question.model, until=until)
-               if window["from"] <= r.day <= window["to"] and r.role == request.question.role]
+    found = read_repeats(material.storage, request.question.model, until=until, days=(window["from"], window["to"]))
+    repeats = [repeat for repeat in found if repeat.role == request.question.role]
     feedback = compare_feedback(list(material.items.values()))
     made = describe_repeats(repeats)
     return {**made, "feedback": feedback, "sentence": f"{made['of_repeats']} {feedback['sentence']}"}

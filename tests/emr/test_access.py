@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import clock, layout, samples
+from contract import clock, ids, layout, samples
 from contract.documents.repeat import BlindRepeat
 from contract.errors import DONE
 from contract.registry import Registry
@@ -87,10 +87,10 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
     first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
     again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
-    seen = clock.iso(clock.now())
-    repeat = BlindRepeat(model=MODEL, role="live", day=DAY, prediction_id="i", predicted="a", image_sha256="", labeler="ada",
+    seen, of = clock.iso(clock.now()), ids.uuid7(clock.parse_moment(f"{DAY}T12:00:00Z"))
+    repeat = BlindRepeat(model=MODEL, role="live", day=DAY, prediction_id=of, predicted="a", image_sha256="", labeler="ada",
                          share=0.05, at=seen, seen="a", seen_at=seen)
-    open_root(root).put(layout.repeat(MODEL, "p", "i").format(1), repeat.to_bytes())
+    open_root(root).put(layout.repeat(MODEL, "p", of).format(1), repeat.to_bytes())
     evidence, _ = recorded(server, root, "evaluate", [*argv, "--evidence", "anchoring"], "jobs.evaluate")
     check("evaluate", root, first | again | evidence)
 

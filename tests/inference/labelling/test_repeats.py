@@ -129,7 +129,8 @@ def test_about_five_in_a_hundred_are_chosen_whoever_it_is(storage):
     assert all(150 <= len(of) <= 250 for of in chosen) and len(chosen[0] & chosen[1]) < 30
 
 
-@pytest.mark.parametrize("why", ["erased", "expired", "audited", "taken back", "share of 0", "a naming batch", "nothing"])
+@pytest.mark.parametrize("why", ["erased", "expired", "audited", "taken back", "share of 0", "a naming batch", "switched off",
+                                 "nothing"])
 def test_what_does_not_come_back(storage, go_on, why):
     share = 0.0 if why == "share of 0" else 1.0
     n, batch, q = review(storage, share=share, say=UNNAMED if why == "a naming batch" else None)
@@ -144,7 +145,7 @@ def test_what_does_not_come_back(storage, go_on, why):
     elif why == "a naming batch":
         review(storage, BOB, say="fox")
     go_on(A_DAY)
-    q = open_queue(storage, "audit")
+    q = open_queue(storage, "audit", 0.0 if why == "switched off" else 1.0)
     who = BOB if why == "a naming batch" else ADA
     assert bool(list(q._repeats._list_due(who, q.sample))) == (why == "nothing")
 
@@ -183,6 +184,8 @@ def test_what_was_known_at_a_moment_is_read_as_it_was(storage, go_on):
     assert any(r.blind for r in read_repeats(storage, MODEL))
     assert {r.blind for r in read_repeats(storage, MODEL, until=before)} == {None}
     assert read_repeats(storage, MODEL, until="2020-01-01T00:00:00.000000Z") == []
+    assert len(read_repeats(storage, MODEL, days=(DAY, DAY))) == len(read_repeats(storage, MODEL)) > 0
+    assert read_repeats(storage, MODEL, days=("2026-11-21", "2026-11-30")) == []
 
 
 def test_a_damaged_repeat_stops_nobody(storage, go_on):
@@ -220,9 +223,9 @@ def put_labels(service):
 
 
 def count(service):
-    settings = Settings(root=service.storage.root, model=MODEL, evaluate=EvaluateSettings(days=1))
+    settings = Settings(root=service.storage.root, model=MODEL, evaluate=EvaluateSettings(days=1, evidence=["anchoring"]))
     document = evaluate(service.storage, request_of(settings, None, (), "live", None, ()))[0]
-    return {name: document[name] for name in ("rows", "versions", "labelers", "alpha")}
+    return {name: document[name] for name in ("rows", "versions", "labelers", "alpha")}, document["evidence"]["anchoring"]
 
 
 def test_over_http_a_repeat_comes_blind_to_the_same_person_and_later_and_no_count_moves(service, go_on):
@@ -248,19 +251,22 @@ def test_over_http_a_repeat_comes_blind_to_the_same_person_and_later_and_no_coun
         assert again and {i["image"] for i in again} <= reviewed
         assert {tuple(i) for i in batch["items"]} == {("prediction_id", "image")}
         assert "predicted" not in batch and "repeat" not in late.text and not any(i in late.text for i in service.reviewed)
-        answers = [{"prediction_id": i["prediction_id"], "label": "fox"} for i in batch["items"]]
+        other = "dog" if grid["predicted"] == "cat" else "cat"
+        answers = [{"prediction_id": i["prediction_id"], "label": other} for i in batch["items"]]
         done = ada.post("/audit", json={"day": AUDITED, "batch": batch["batch"], "answers": answers})
         assert done.json() == {"accepted": len(answers)}  # as of any other audit
     assert {r["prediction_id"] for r in service.rows} == {i["prediction_id"] for i in batch["items"]} & set(service.audited)
     found = [r for r in read_repeats(service.storage, MODEL) if r.blind]
-    assert len(found) == len(again) and {(r.seen, r.blind) for r in found} == {(grid["predicted"], "fox")}
+    assert len(found) == len(again) and {(r.seen, r.blind) for r in found} == {(grid["predicted"], other)}
     audit_rows, service.rows = service.rows, seen_rows
     put_labels(service)
-    before = count(service)
-    service.rows = [r for r in audit_rows if ids.day_of(r["prediction_id"]) == DAY]
-    assert service.rows == [] and count(service) == before
-    [mine] = [who for who in before["labelers"] if who["labeler"].startswith("ada")]
-    assert (mine["votes"], mine["pairs"]) == (6, 0)
+    counted, anchoring = count(service)
+    assert [r for r in audit_rows if ids.day_of(r["prediction_id"]) == DAY] == []
+    [mine] = [who for who in counted["labelers"] if who["labeler"].startswith("ada")]
+    assert (mine["votes"], mine["pairs"], counted["rows"]["superseded"]) == (6, 0, 0)
+    [version] = counted["versions"].values()
+    assert (version["labelled"], list(version["by_origin"])) == (6, ["review"])
+    assert (anchoring["pairs"], anchoring["only_seen"], anchoring["waiting"]) == (len(again), len(again), 6 - len(again))
 
 
 def test_the_audit_page_shows_no_difference(service, go_on):

@@ -19,14 +19,15 @@ from tests.pipeline.roots import MODEL, put_rows
 
 DAY = clock.day_of(clock.now() - timedelta(days=2))
 NOON = clock.parse_moment(f"{DAY}T12:00:00Z")
+EARLIER, OF_EARLIER = clock.day_of(NOON - timedelta(days=9)), ids.uuid7(NOON - timedelta(days=9))
 FOUND = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(8)]
 
 
 def repeat(n, seen="a", blind="b", hours=2.0, day=DAY, role="live", **more):
     at = clock.iso(NOON + timedelta(hours=hours))
-    return BlindRepeat(model=MODEL, role=role, day=day, prediction_id=FOUND[n % 8], predicted="a", image_sha256="0" * 64,
-                       labeler="ada", share=0.05, at=at, seen=seen, seen_at=at, blind=blind,
-                       blind_at=at if blind else None, **more)
+    return BlindRepeat(**{"model": MODEL, "role": role, "day": day, "prediction_id": FOUND[n % 8], "predicted": "a",
+                          "image_sha256": "0" * 64, "labeler": "ada", "share": 0.05, "at": at, "seen": seen, "seen_at": at,
+                          "blind": blind, "blind_at": at if blind else None} | more)
 
 
 def put(storage, document, person="p"):
@@ -60,7 +61,7 @@ def storage(tmp_root):
 
 def test_pairs_are_those_of_the_window_the_role_and_the_moment(storage, tmp_root):
     for document in (repeat(0), repeat(1, blind="a"), repeat(2, hours=4), repeat(3, blind=None), repeat(4, seen=None),
-                     repeat(5, day="2020-01-01"), repeat(6, role="batch")):
+                     repeat(5, day=EARLIER, prediction_id=OF_EARLIER), repeat(6, role="batch")):
         put(storage, document)
     document, found = ask(storage, tmp_root)
     assert {k: found[k] for k in ("pairs", "both", "only_seen", "only_blind", "neither", "waiting", "untold", "labelers")} == {
