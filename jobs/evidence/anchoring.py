@@ -43,8 +43,8 @@ def describe_repeats(repeats: list[BlindRepeat]) -> Anchoring:
     pairs = list(list_pairs(repeats))
     found = BothWays.of((seen, blind) for _, seen, blind in pairs)
     share = max(repeats, key=lambda r: r.at).share if repeats else float(ReviewSettings.model_fields["blind_share"].default)
-    needed = [count_needed(points, found, share) for points in POINTS]
     waiting = sum(r.seen is not None and r.blind_at is None for r in repeats)
+    needed = [count_needed(points, found, share, waiting) for points in POINTS]
     said = _say(found, next(n for n in needed if n["points"] == MAIN), waiting)
     return {"sentence": said, "of_repeats": said,
             "labelers": len({r.labeler for r, _, _ in pairs}), "pairs": found.n, "both": found.both,
@@ -65,17 +65,18 @@ def _say(found: BothWays, needed: Needed, waiting: int) -> str:
     else:
         head = (f"No effect of seeing the model's answer was found: {write_points(added)}, from {write_count(found.n, 'item')} "
                 f"that the same people judged both ways.")
-    return f"{head} {say_needed(needed)}"
+    return f"{head} {say_needed(needed, found.n, waiting)}"
 
 
-def say_needed(needed: Needed) -> str:
-    """Says how many reviews a difference takes, and how many more that is."""
+def say_needed(needed: Needed, pairs: int, waiting: int) -> str:
+    """Says how many reviews a difference takes, and what is missing to that."""
     points = write_size(needed["points"])
     if needed["reviews"] is None or needed["more_reviews"] is None:
         return f"A difference of {points} cannot be found at this share of repeats."
-    more = f"{needed['more_reviews']:,} more" if needed["more_reviews"] else "no more"
+    enough = f"once the {waiting:,} that wait are answered" if pairs < (needed["pairs"] or 0) else "as there are"
+    more = f"{needed['more_reviews']:,} more than there are" if needed["more_reviews"] else enough
     return (f"A difference of {points} is found in 80% of cases with about {write_count(needed['reviews'], 'review')} "
-            f"({needed['pairs']:,} of them repeated): {more} than there are.")
+            f"({needed['pairs']:,} of them repeated): {more}.")
 
 
 # -- feedback against audit -------------------------------------------------------------------------------------------------

@@ -85,11 +85,11 @@ class BothWays(NamedTuple):
         return points + by_chance * max(1 - points / disagreement, 0.0)
 
 
-def count_needed(points: float, found: BothWays, repeated: float) -> Needed:
+def count_needed(points: float, found: BothWays, repeated: float, waiting: int = 0) -> Needed:
     """Says how many reviews find a difference of `points` (a share) in 80% of cases, when `repeated` of them are answered blind.
 
-    Pairs by Connor (1987): (z sqrt(psi) + z' sqrt(psi - points^2))^2 / points^2, psi being the share of items on which the
-    two answers differ.
+    `waiting`: repeats that were chosen and not answered yet, which take no further review. Pairs by Connor (1987):
+    (z sqrt(psi) + z' sqrt(psi - points^2))^2 / points^2, psi being the share of items on which the two answers differ.
     """
     psi = min(found.expect_discordance(points), 1.0)
     root = z_of(CONFIDENCE) * sqrt(psi) + NormalDist().inv_cdf(POWER) * sqrt(max(psi - points**2, 0.0))
@@ -97,4 +97,5 @@ def count_needed(points: float, found: BothWays, repeated: float) -> Needed:
     reviews = ceil(pairs / repeated) if repeated > 0 else MOST_REVIEWS + 1
     if reviews > MOST_REVIEWS:
         return {"points": points, "pairs": pairs, "reviews": None, "more_reviews": None}
-    return {"points": points, "pairs": pairs, "reviews": reviews, "more_reviews": max(reviews - ceil(found.n / repeated), 0)}
+    there = ceil((found.n + waiting) / repeated)
+    return {"points": points, "pairs": pairs, "reviews": reviews, "more_reviews": max(reviews - there, 0)}

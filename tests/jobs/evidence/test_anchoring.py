@@ -108,6 +108,13 @@ def test_what_was_found_is_said(kinds, says):
     assert found["found"] == ("No effect" not in says)
 
 
+@pytest.mark.parametrize(("answered", "waiting", "says"), [
+    (100, 0, "more than there are."), (100, 400, "once the 400 that wait are answered."), (500, 9, "repeated): as there are.")])
+def test_what_is_missing_is_said(answered, waiting, says):
+    made = [*[repeat(0, "a", "a") for _ in range(answered)], *[repeat(0, blind=None) for _ in range(waiting)]]
+    assert describe_repeats(made)["sentence"].endswith(says)
+
+
 def test_the_report_shows_what_was_found(storage, tmp_root):
     for n in range(6):
         put(storage, repeat(n, blind="a" if n else "b"))

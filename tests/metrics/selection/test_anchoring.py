@@ -32,6 +32,8 @@ def test_reviews_that_there_are_need_not_come_again_and_nothing_is_found_without
     half = BothWays(120, 10, 10, 10)
     needed = count_needed(0.06, half, 0.05)
     assert needed["more_reviews"] == needed["reviews"] - 150 * 20
+    waiting = count_needed(0.06, half, 0.05, waiting=40)
+    assert waiting["reviews"] == needed["reviews"] and waiting["more_reviews"] == needed["more_reviews"] - 40 * 20
     assert count_needed(0.06, NONE, 0.0) == {"points": 0.06, "pairs": 301, "reviews": None, "more_reviews": None}
     assert count_needed(0.3, BothWays(4000, 100, 100, 500), 0.5)["more_reviews"] == 0
 
