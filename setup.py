@@ -10,8 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.deciding", "contract.documents", "contract.rows", "contract.sections", "contract.stores"),
-    "contract.texts",
+    *("contract", "contract.deciding", "contract.documents", "contract.evidence", "contract.rows", "contract.sections"),
+    *("contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.model", "inference.monitoring", "inference.outbox"),
     *("inference.overview", "inference.pages", "inference.pictures", "inference.planning", "inference.versions"),

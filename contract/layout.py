@@ -172,6 +172,16 @@ def gold(model: str, kind: Literal["known", "judged"], name: str = "", document:
     return f"{samples(model)}gold/{kind}/" + (f"{name}/" if name else "") + (f"{document}.json" if document else "")
 
 
+def repeats(model: str, person: str = "", prediction_id: str = "") -> str:
+    """The folder `samples/<model>/repeats/<person>/<prediction id>/` of a blind repeat, or one above it."""
+    return f"{samples(model)}repeats/" + (f"{person}/" if person else "") + (f"{prediction_id}/" if prediction_id else "")
+
+
+def repeat(model: str, person: str, prediction_id: str) -> str:
+    """The pattern of a blind repeat's documents (contract.sequence)."""
+    return f"{repeats(model, person, prediction_id)}{{}}.json"
+
+
 def scoring(model: str, version: str) -> str:
     """The folder of a version's batch scoring: `items-<hash>.parquet` beside the plans (contract.sequence)."""
     return f"scoring/{encode_name(model)}/{version}/"

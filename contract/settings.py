@@ -158,6 +158,9 @@ class ReviewSettings(Section):
 
     gold_share: float = Field(0.05, ge=0, le=0.5, description="of the items on /audit and /review, that are gold items "
                               "(`trueup review gold`), while there are some that the person has not judged; 0: none")
+    blind_share: float = Field(0.05, ge=0, le=0.5, description="of a labeler's own answers on /review, that come to the same "
+                               "labeler again on /audit, without the model's answer (docs/labelers-anchoring.md); 0: none")
+    blind_after_days: float = Field(1.0, ge=0, le=365, description="how long after the first answer at the earliest")
 
 
 class ReportSettings(Section):

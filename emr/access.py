@@ -40,13 +40,15 @@ NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
 FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
+REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS)),
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS, REPEATS),  # items and repeats: evidence that was asked for
+                       (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
@@ -60,7 +62,7 @@ ACCESS = {
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
                      "datasets/*/manifest.json", ITEMS),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*",
+                     f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),

@@ -1,4 +1,4 @@
-"""How well labelers agree: Krippendorff's alpha from the coincidences, and each labeler with the consensus."""
+"""How well labelers agree: Krippendorff's alpha from the coincidences, and each labeler with other people."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

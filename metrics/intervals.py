@@ -62,7 +62,7 @@ def paired_interval(both: int, only_a: int, only_b: int, neither: int,
     (low_a, high_a), (low_b, high_b) = wilson(a * n, n, confidence), wilson(b * n, n, confidence)
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     cross = both * neither - only_a * only_b
-    phi = (max(cross - n / 2, 0) if cross > 0 else cross) / np.sqrt(margins) if margins else 0.0
+    phi = (max(cross - n / 2, 0) if cross > 0 else cross) / np.sqrt(float(margins)) if margins else 0.0
     down, up = (a - low_a, high_b - b), (high_a - a, b - low_b)
     low = a - b - np.sqrt(max(down[0] ** 2 - 2 * phi * down[0] * down[1] + down[1] ** 2, 0))
     return float(low), float(a - b + np.sqrt(max(up[0] ** 2 - 2 * phi * up[0] * up[1] + up[1] ** 2, 0)))

@@ -21,7 +21,6 @@ from command.process import end_with
 from contract import clock, layout
 from contract.counts import RULES
 from contract.days import default_window
-from contract.documents.recounts import TABLE as RECOUNTS
 from contract.errors import (
     CANNOT_TELL,
     DONE,
@@ -37,6 +36,7 @@ from contract.errors import (
     shorten,
 )
 from contract.evaluations import read_evaluation
+from contract.evidence.recounts import TABLE as RECOUNTS
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING, End, Plan, Run, Runs, Timing

@@ -14,9 +14,9 @@ from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from 
 from contract import jsonio
 from contract.counts import RULES, Origin
 from contract.documents.document import mismatch
-from contract.documents.evidence import Evidence
 from contract.documents.version_figures import Count, Estimate, Figure, Reasoned, Version, Weighted
 from contract.errors import DamagedDocument
+from contract.evidence.evidence import Evidence
 
 # A number that may be too large. Two patterns, each with a letter that it begins with: one for both is ten times slower.
 LARGE = (re.compile(rb"e\+?[0-9]{3}"), re.compile(rb"E\+?[0-9]{3}"))

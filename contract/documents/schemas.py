@@ -25,6 +25,7 @@ from contract.documents.labeler_fit import LabelerFit
 from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
+from contract.documents.repeat import BlindRepeat
 from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
@@ -51,6 +52,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),
     "proposal": (Proposal, "models/<model>/proposals/<n>/proposal.json"),
     "proposal-answer": (Answer, "models/<model>/proposals/<n>/answer.json"),
+    "repeat": (BlindRepeat, "samples/<model>/repeats/<person>/<prediction id>/<n>.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),

@@ -73,6 +73,11 @@ def write_change(value: float | None) -> str:
     return NOTHING if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
+def write_size(difference: float) -> str:
+    """Writes how large a difference of shares is, without its direction, `6 points`."""
+    return f"{abs(round(100 * difference, 1)):g} points"
+
+
 def write_number(value: float | None, places: int = 0) -> str:
     """Writes `1,234` or, with three places, `0.123`; a dash for null."""
     return NOTHING if value is None else f"{value:,.{places}f}"

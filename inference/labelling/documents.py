@@ -16,12 +16,13 @@ class BatchHolder(Document):
 
 
 class BatchItem(Document):
-    """An item as it was handed out; `p` is None for a second opinion and a gold item, which are never weighted."""
+    """An item as it was handed out; `p` is None for a second opinion, a gold item and a repeat, which are never weighted."""
 
-    prediction_id: str  # of a gold item an id that was made up
+    prediction_id: str  # of a gold item and of a repeat an id that was made up
     image: str | None = None
     p: float | None = None
     gold: str | None = None  # the prediction that is meant, of a gold item
+    repeat: str | None = None  # the prediction that is meant, of a blind repeat
     bin: int | None = None  # of the model's confidence, for the review page
 
 

@@ -13,13 +13,14 @@ from datetime import timedelta
 from itertools import islice
 from random import SystemRandom
 
-from contract import clock, ids, jsonio, layout, samples
+from contract import clock, ids, layout, samples
 from contract.documents.gold import GoldAnswer, read_gold
 from contract.rows.listing import fingerprint, list_rows
 from contract.rows.reading import rows_where
 from contract.samples import KINDS, Sample
 from contract.stores.store import Storage, create_if_absent
-from inference.labelling.documents import BatchHolder, BatchItem, GoldJudged
+from inference.labelling.documents import Batch, BatchHolder, BatchItem, GoldJudged
+from inference.labelling.history import name_folder
 from inference.telemetry import log_event
 
 # An estimate of accuracy by an audit must not rest on predictions that somebody picked.
@@ -54,6 +55,14 @@ class GoldItems:
                    and ids.moment_of(i) > oldest]
         return self._choose(waiting, holder, kind)
 
+    def mix_in(self, batch: Batch, size: int, sample: Sample, drawn: Collection[str],
+               reserved: Collection[str]) -> list[BatchItem]:
+        """Puts gold items among the items of a batch; `drawn`: ids that the sample asks about, for made-up ones."""
+        offered = self.offer(batch.holder, sample.kind, batch.predicted, reserved)
+        made = (BatchItem(prediction_id=make_id(sample.day, drawn), image=g.image_sha256, gold=g.prediction_id, bin=g.bin)
+                for g in offered)
+        return mix(batch.items, size, self.share, made)
+
     def _read_known(self) -> dict[str, GoldAnswer]:
         unreadable: list[str] = []
         found = read_gold(self.storage, self.model, self._documents, unreadable)
@@ -69,11 +78,11 @@ class GoldItems:
 
     def mark_judged(self, holder: BatchHolder, prediction_id: str) -> None:
         """Notes that a person has judged a gold item, for the pages of all days: its label row may lie in an outbox."""
-        key = layout.gold(self.model, "judged", _digest(holder), prediction_id)
+        key = layout.gold(self.model, "judged", name_folder(holder), prediction_id)
         create_if_absent(self.storage, key, GoldJudged(holder=holder, at=clock.iso(clock.now())).to_bytes())
 
     def _list_judged(self, holder: BatchHolder) -> set[str]:
-        folder = layout.gold(self.model, "judged", _digest(holder))
+        folder = layout.gold(self.model, "judged", name_folder(holder))
         return {layout.document_name(entry.key) for entry in self.storage.list(folder)}
 
     def _may_be_asked(self, gold: GoldAnswer, holder: BatchHolder, kind: str) -> bool:
@@ -136,7 +145,3 @@ def make_id(day: str, drawn: Collection[str]) -> str:
 
 def _day_of(gold: GoldAnswer) -> str:
     return ids.day_of(gold.prediction_id) or ""
-
-
-def _digest(holder: BatchHolder) -> str:
-    return jsonio.digest([holder.actor, holder.labeler, holder.visitor])[:32]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from contract import jsonio
 from inference.labelling.documents import Answers, BatchHolder
 
 Given: TypeAlias = Sequence[tuple[int, Answers]]
@@ -14,6 +15,11 @@ Given: TypeAlias = Sequence[tuple[int, Answers]]
 def identify(holder: BatchHolder) -> tuple[str, str, str]:
     """What tells one person from another."""
     return holder.actor, holder.labeler, holder.visitor
+
+
+def name_folder(holder: BatchHolder) -> str:
+    """The name of this person's folder, of what is noted of them beside batches."""
+    return jsonio.digest([holder.actor, holder.labeler, holder.visitor])[:32]
 
 
 def collect_answers(given: Given) -> dict[int, dict[str, str | None]]:

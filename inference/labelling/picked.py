@@ -24,6 +24,7 @@ from inference.labelling.documents import BatchItem
 from inference.labelling.gold import GoldItems
 from inference.labelling.items import Item
 from inference.labelling.queue import Queue
+from inference.labelling.repeats import BlindRepeats
 
 STRATEGY, ORIGIN, KIND, POPULATION = "picked", "feedback", "review", "live"
 LOOKED_S = 1.0
@@ -81,8 +82,9 @@ def read_picked(storage: Storage, model: str, day: str) -> list[PickedItem]:
 class PickedQueue(Queue):
     """The review queue of a day: its sample's items, if one was drawn, then those that were picked."""
 
-    def __init__(self, storage: Storage, model: str, day: str, sample: Sample | None, gold_items: GoldItems | None) -> None:
-        super().__init__(storage, sample or _make_empty_sample(model, day), gold_items)
+    def __init__(self, storage: Storage, model: str, day: str, sample: Sample | None, gold_items: GoldItems | None,
+                 blind_repeats: BlindRepeats | None = None) -> None:
+        super().__init__(storage, sample or _make_empty_sample(model, day), gold_items, blind_repeats)
         self.is_alone = sample is None
         self._sampled = self._drawn
         self._drawn = _DrawnAndPicked(self)  # type: ignore[assignment]
@@ -132,14 +134,15 @@ class _DrawnAndPicked:
         return self._queue.list_predicted_labels()
 
 
-def open_queue(storage: Storage, model: str, day: str, kind: str, population: str, gold_items: GoldItems | None) -> Queue | None:
+def open_queue(storage: Storage, model: str, day: str, kind: str, population: str, gold_items: GoldItems | None,
+               blind_repeats: BlindRepeats | None = None) -> Queue | None:
     """Opens the queue of a day; None when no sample was drawn, and nothing picked. What is picked are live predictions."""
     sample = samples.read(storage, model, day, kind, population)
     if kind != KIND or population != POPULATION:
-        return Queue(storage, sample, gold_items) if sample else None
+        return Queue(storage, sample, gold_items, blind_repeats) if sample else None
     if sample is None and not read_picked(storage, model, day):
         return None
-    return PickedQueue(storage, model, day, sample, gold_items)
+    return PickedQueue(storage, model, day, sample, gold_items, blind_repeats)
 
 
 def is_outdated(queue: Queue) -> bool:

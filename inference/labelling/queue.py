@@ -9,7 +9,7 @@ sample's hash-chosen share, `judges`), and one more, up to three, while the opin
 a selection probability. An item that was called wrong, without a class, comes first: it waits for the class, and whoever
 called it wrong may be asked for that once. Otherwise nobody is asked twice about one item.
 
-Some items of a batch are gold ones, which are no part of the sample (inference/labelling/gold.py).
+Some items of a batch are gold ones or blind repeats, which are no part of the sample (gold.py, repeats.py).
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from contract.sequence import NumberedDocuments
 from contract.stores.store import Entry, Storage
 from inference.labelling import history
 from inference.labelling.documents import Answers, Batch, BatchHolder, BatchItem
-from inference.labelling.gold import ORIGIN, GoldItems, make_id, mix
+from inference.labelling.gold import ORIGIN, GoldItems
 from inference.labelling.history import identify
 from inference.labelling.items import DrawnItems, Item
+from inference.labelling.repeats import STRATEGY as REPEAT
+from inference.labelling.repeats import BlindRepeats
 
 HOLD_MINUTES = 30
 SPLIT_OPINIONS = 3
@@ -43,7 +45,10 @@ class HoldsItsShare(TrueupError):
 
 
 class Judged(NamedTuple):
-    """Judgements that share a selection probability (None: second opinions, gold items), a strategy and an origin."""
+    """Judgements that share a selection probability (None: second opinions, gold items), a strategy and an origin.
+
+    Those of the strategy REPEAT answer blind repeats and become no label rows.
+    """
 
     p: float | None
     strategy: str
@@ -69,8 +74,9 @@ class Queue:
     by the store.
     """
 
-    def __init__(self, storage: Storage, sample: Sample, gold_items: GoldItems | None = None) -> None:
-        self.storage, self.sample, self._gold = storage, sample, gold_items
+    def __init__(self, storage: Storage, sample: Sample, gold_items: GoldItems | None = None,
+                 blind_repeats: BlindRepeats | None = None) -> None:
+        self.storage, self.sample, self._gold, self._repeats = storage, sample, gold_items, blind_repeats
         place = (sample.model, sample.day, sample.kind)
         self.folder = layout.sample(*place, sample.population)
         self._own = layout.sample_document(*place, sample.population)
@@ -220,7 +226,7 @@ class Queue:
             if not chosen:
                 return None
             batch = self._make_batch(holder, chosen)
-            batch = batch.model_copy(update={"items": self._mix_in_gold(batch, size, waiting)})
+            batch = batch.model_copy(update={"items": self._mix_in_others(batch, size, waiting)})
             try:
                 n = self._batches.append(batch.to_dict(), after=after)
             except AlreadyExists:
@@ -267,21 +273,22 @@ class Queue:
                      predicted=chosen[0].item.predicted if self.sample.kind == "review" else None,
                      naming=chosen[0].naming)
 
-    def _mix_in_gold(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
+    def _mix_in_others(self, batch: Batch, size: int, waiting: list[Waiting]) -> list[BatchItem]:
+        """Puts gold items and blind repeats among the items of a batch."""
         naming = self.sample.kind == "review" and batch.naming  # such a batch holds what was called wrong
         foreign = not all(ids.is_uuid7(item.prediction_id) for item in batch.items)  # a made-up id would stand out
-        if self._gold is None or naming or foreign:
+        if naming or foreign:
             return batch.items
-        me, drawn = identify(batch.holder), self._drawn.read_all()
-        reserved = {w.item.prediction_id for w in waiting}
-        reserved |= {i for i, given in self.collect_opinions().items() if me in given}
-        for other in self.list_open_batches().values():
-            reserved |= {i.gold if i.gold and identify(other.holder) == me else i.prediction_id for i in other.items}
-        offered = self._gold.offer(batch.holder, self.sample.kind, batch.predicted, reserved)
-        made = (BatchItem(prediction_id=make_id(self.sample.day, drawn), image=g.image_sha256, gold=g.prediction_id,
-                          bin=g.bin)
-                for g in offered)
-        return mix(batch.items, size, self._gold.share, made)
+        me, drawn, items = identify(batch.holder), self._drawn.read_all(), batch.items
+        held = [(i, identify(other.holder) == me) for other in self.list_open_batches().values() for i in other.items]
+        if self._gold is not None:
+            reserved = {w.item.prediction_id for w in waiting}
+            reserved |= {i for i, given in self.collect_opinions().items() if me in given}
+            reserved |= {i.gold if i.gold and mine else i.prediction_id for i, mine in held}
+            items = self._gold.mix_in(batch, size, self.sample, drawn, reserved)
+        if self._repeats is not None:
+            items = self._repeats.mix_in(batch, items, size, self.sample, drawn, {i.repeat for i, mine in held if mine})
+        return items
 
     def find_batch(self, n: int) -> Batch:
         """Returns batch n; NotFound when it was never handed out."""
@@ -314,7 +321,7 @@ class Queue:
             if item is None:
                 raise UsageError(f"batch {n} does not hold the prediction {shorten(prediction_id)}.")
             if before.get(prediction_id) != label:
-                judgement = {"prediction_id": item.gold or prediction_id, "label": label,
+                judgement = {"prediction_id": item.gold or item.repeat or prediction_id, "label": label,
                              **({"withdraws": True} if label is None else {}),
                              **({"label_id": label_ids[prediction_id]} if label_ids and prediction_id in label_ids else {})}
                 groups.setdefault(self._say_how_chosen(item), []).append(judgement)
@@ -322,8 +329,8 @@ class Queue:
 
     def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str, str | None]:
         """Returns probability, strategy and origin of an item's label row, and the day that it belongs to."""
-        if item.gold:
-            return None, gold.STRATEGY, ORIGIN, None
+        if item.gold or item.repeat:
+            return None, gold.STRATEGY if item.gold else REPEAT, ORIGIN, None
         weighted = self.sample.below is None
         strategy = SECOND_OPINION if item.p is None else self.sample.strategy
         return item.p if weighted else None, strategy, self.sample.kind, self.sample.day
@@ -338,6 +345,10 @@ class Queue:
         if not new and not back:
             return
         self._mark_gold(batch, new)
+        if self._repeats and self.sample.kind == "review":
+            self._repeats.note_seen(self.sample, batch, new | dict.fromkeys(back))
+        elif self._repeats:
+            self._repeats.note_blind(batch, new, back, skipped)
         self._add_answers(n, Answers(holder=batch.holder, at=clock.iso(clock.now()), answers=new, withdrawn=back,
                                      skipped=[i for i in new if i in skipped]))
 

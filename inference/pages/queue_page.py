@@ -23,6 +23,7 @@ from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.holding import release_settled
 from inference.labelling.populations import check_population, list_models_with_samples, list_populations
 from inference.labelling.queue import HOLD_MINUTES, Queue, list_days_with_sample
+from inference.labelling.repeats import STRATEGY as REPEAT
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
 from inference.pages.visitor import identify_holder, may_answer
 from inference.telemetry import log_event
@@ -171,6 +172,9 @@ async def take_answers(site: Site, caller: Caller, kind: str, document: dict[str
     with refuse_errors():
         written = 0
         for group in groups:
+            if group.strategy == REPEAT:  # no label rows; counted, or the number would tell which they were
+                written += len(group.judgements)
+                continue
             written += len(await site.service.label(
                 group.judgements, caller=caller, origin=group.origin, labeler_default=_choose_labeler(batch.holder, document),
                 strategy=group.strategy, selection_probability=group.p, saw_prediction=kind == "review",

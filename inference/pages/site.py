@@ -30,6 +30,7 @@ from inference.labelling.holding import list_held
 from inference.labelling.picked import is_outdated, open_queue
 from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
+from inference.labelling.repeats import BlindRepeats
 from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
@@ -77,6 +78,7 @@ class Site:
         self.templates.filters["moment"] = write_moment
         self._queues: OrderedDict[tuple[str, str, str, str], Queue] = OrderedDict()
         self._gold: dict[str, GoldItems] = {}
+        self._repeats: dict[str, BlindRepeats] = {}
 
     @property
     def storage(self) -> Storage:
@@ -132,7 +134,8 @@ class Site:
         """Finds the review queue of a sample; None when that sample was never drawn."""
         key = (model, day, kind, population)
         if key not in self._queues or is_outdated(self._queues[key]):
-            queue = open_queue(self.storage, model, day, kind, population, self._find_gold(model))
+            queue = open_queue(self.storage, model, day, kind, population, self._find_gold(model),
+                               self._find_repeats(model))
             if queue is None:
                 return None
             self._queues[key] = queue
@@ -147,6 +150,13 @@ class Site:
             self._gold[model] = GoldItems(self.storage, model, settings.review.gold_share,
                                           timedelta(days=settings.serve.label_days))
         return self._gold[model]
+
+    def _find_repeats(self, model: str) -> BlindRepeats:
+        """Finds the blind repeats of a model, which all its queues share."""
+        if model not in self._repeats:
+            review = self.service.settings.review
+            self._repeats[model] = BlindRepeats(self.storage, model, review.blind_share, timedelta(days=review.blind_after_days))
+        return self._repeats[model]
 
     def release_batches(self, holder: BatchHolder) -> None:
         """Gives back what a person holds, whichever replica handed it out."""

@@ -1,6 +1,6 @@
 """Works out the sections of evidence that an evaluation asks for (`evaluate --evidence NAME`, `evaluate.evidence`).
 
-A section is a function (Material) -> its TypedDict of contract/documents/evidence.py, which has a `sentence`. It is imported
+A section is a function (Material) -> its TypedDict of contract/evidence/, which has a `sentence`. It is imported
 when it is asked for, so an evaluation without evidence pays for none of it. The report shows it by the template
 jobs/reports/templates/evidence/<name>.html.
 """
@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from contract.documents.evaluation import Evaluation
-from contract.documents.evidence import Evidence
+from contract.evidence.evidence import Evidence
 from contract.stores.store import Storage
 from jobs.evaluation_request import Request
 from jobs.evidence.sections import SECTIONS

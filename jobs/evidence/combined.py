@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from contract import counts_store, layout, samples
-from contract.documents.evidence import Combined, CombinedVersion, CombinedWindow
 from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.evidence.combined_estimate import Combined, CombinedVersion, CombinedWindow
 from contract.runs import Runs
 from contract.samples import Sample
 from contract.stores.store import Storage

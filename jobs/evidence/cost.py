@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contract.counts_store import load_all
-from contract.documents.mistake_cost import Cost, CostEntry
+from contract.evidence.mistake_cost import Cost, CostEntry
 from jobs.evidence.collect import Material
 from metrics.cells import by_version
 from metrics.costs.class_names import find_unknown

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.documents.recounts import CLIENT
+from contract.evidence.recounts import CLIENT
 from contract.rows.items import VOTE, VOTES
 from jobs.engines.question import Question
 from jobs.engines.rules import agree

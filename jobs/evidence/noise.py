@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract.counts import UNNAMED
-from contract.documents.label_noise import Noise, VersionNoise
 from contract.documents.version_figures import Version
+from contract.evidence.label_noise import Noise, VersionNoise
 from contract.texts.figures import write_count, write_figure
 from jobs.evidence.collect import Material
 from jobs.gold_report import find_newest_rows, list_by_day

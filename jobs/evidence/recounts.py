@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from contract.documents.recounts import CHANGES, CLIENT, LABELER, TABLE, Kind, Recounts, Without
+from contract.evidence.recounts import CHANGES, CLIENT, LABELER, TABLE, Kind, Recounts, Without
 from contract.texts.figures import write_count, write_share
 from jobs.engines.rules import weight_of
 from jobs.evidence.collect import Material

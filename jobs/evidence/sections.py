@@ -19,6 +19,7 @@ SECTIONS: dict[str, Section] = {
     "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
     "cost": Section("What mistakes cost", "jobs.evidence.cost"),
     "recounts": Section("Without each person", "jobs.evidence.recounts"),
+    "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring"),
 }
 
 

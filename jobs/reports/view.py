@@ -44,7 +44,7 @@ def edge(value: float | None) -> str:
 
 FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
            "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
-           "share": figure_text.write_percent,
+           "share": figure_text.write_percent, "size": figure_text.write_size,
            "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
            "count": figure_text.write_count, "figure": figure_text.write_figure, "cost": figure_text.write_cost,
            "chance": figure_text.write_chance,

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import numpy as np
 
 from contract.counts import ORIGINS, Origin
-from contract.documents.mistake_cost import CostOfClass, CostThreshold, CostWithThresholds, DearPair, VersionCost
 from contract.documents.version_figures import Figure
+from contract.evidence.mistake_cost import CostOfClass, CostThreshold, CostWithThresholds, DearPair, VersionCost
 from contract.texts.figures import write_cost, write_costs
 from metrics.cells import Cells
 from metrics.costs.expected import PER, expect_cost

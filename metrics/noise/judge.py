@@ -6,8 +6,8 @@ is not shown; gold items then tell, where there are enough. Nothing here is for 
 
 from dataclasses import dataclass, field
 
-from contract.documents.label_noise import ClassNoise, NoiseCheck
 from contract.documents.version_figures import Figure
+from contract.evidence.label_noise import ClassNoise, NoiseCheck
 from metrics.figure import missing
 from metrics.noise.checks import Check, find_failed, find_p, run_checks
 from metrics.noise.gold import ENOUGH_GOLD, GoldVotes, from_gold

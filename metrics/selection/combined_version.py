@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from contract.documents.evidence import CombinedClass, CombinedVersion
 from contract.documents.version_figures import Figure, Weighted
+from contract.evidence.combined_estimate import CombinedClass, CombinedVersion
 from metrics.figure import missing
 from metrics.intervals import wilson
 from metrics.selection.combined import Combined, combine_audit

@@ -1,10 +1,10 @@
-"""What an evaluation's recounts (contract/documents/recounts.py) are to a gate: for each person, by how much tallies change."""
+"""What an evaluation's recounts (contract/evidence/recounts.py) are to a gate: for each person, by how much tallies change."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contract.documents.evaluation import Evaluation
-from contract.documents.recounts import read_changes
+from contract.evidence.recounts import read_changes
 from contract.policy import GatePolicy
 from contract.stores.store import Storage
 from pipeline.gates.fragile import Without

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from contract import layout, samples
+from contract import clock, ids, layout, samples
 from contract.documents.labeler_fit import LABELERS, LabelerFit, write_fit
+from contract.documents.repeat import BlindRepeat
 from contract.errors import DONE
 from contract.registry import Registry
 from contract.settings import EmrSettings
@@ -103,7 +104,12 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
     first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
     again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
-    check("evaluate", root, first | again)
+    seen, of = clock.iso(clock.now()), ids.uuid7(clock.parse_moment(f"{DAY}T12:00:00Z"))
+    repeat = BlindRepeat(model=MODEL, role="live", day=DAY, prediction_id=of, predicted="a", image_sha256="", labeler="ada",
+                         share=0.05, at=seen, seen="a", seen_at=seen)
+    open_root(root).put(layout.repeat(MODEL, "p", of).format(1), repeat.to_bytes())
+    evidence, _ = recorded(server, root, "evaluate", [*argv, "--evidence", "anchoring"], "jobs.evaluate")
+    check("evaluate", root, first | again | evidence)
 
 
 @pytest.mark.usefixtures("fake_stages")
@@ -160,7 +166,8 @@ def test_only_the_driver_moves_the_pointer():
 @pytest.mark.parametrize(("name", "who"), [
     ("predictions/dt=2026-11-10/w-1-1.parquet", ["score", "serve"]), ("images/ab/abc.jpg", ["score", "serve"]),
     ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", []),
-    ("samples/m/gold/known/i/1.json", []), ("samples/m/gold/judged/who/i.json", ["serve"])])
+    ("samples/m/gold/known/i/1.json", []), ("samples/m/gold/judged/who/i.json", ["serve"]),
+    ("samples/m/repeats/who/i/1.json", ["serve"])])
 def test_keys_and_packages_are_written_by_none_and_rows_by_few(name, who):
     request = Asked("s3:PutObject", f"arn:aws:s3:::my-bucket/pre/{name}")
     assert [of for of in access.ACCESS if allowing(access.make_statements(of, "s3://my-bucket/pre"), request)] == who

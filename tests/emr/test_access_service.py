@@ -7,6 +7,7 @@ from contract.documents.gold import GoldAnswer, add_gold
 from contract.storage import open_root
 from emr.access import SERVICE
 from inference.keys import KeyRing
+from inference.labelling.repeats import BlindRepeats
 from tests.emr.test_access import check, root, server  # noqa: F401
 from tests.inference.labelling.test_audit_loop import audit
 from tests.inference.made_pictures import picture
@@ -14,7 +15,8 @@ from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
 
 
-def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa: F811
+def test_the_service_asks_what_its_role_allows(server, root, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(BlindRepeats, "_is_chosen", lambda *_: True)  # whatever the name of the key
     publish_tiny(root, dataset="0" * 16)
     storage, day = open_root(root), clock.day_of(clock.now())
     for kind in samples.KINDS:
@@ -36,7 +38,9 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path):  # noqa:
         label = {"prediction_id": made[0]["prediction_id"], "label": "b"}
         assert client.post("/v1/labels", json=label).status_code == 201
         assert audit(client, "a")
-        assert client.get("/review", params={"format": "json"}).json()["items"]
+        grid = client.get("/review", params={"format": "json"}).json()
+        answers = [{"prediction_id": item["prediction_id"], "label": grid["predicted"]} for item in grid["items"]]
+        assert client.post("/review", json={"day": day, "batch": grid["batch"], "answers": answers}).json()["accepted"] > 0
         shown = client.get("/pictures", headers={"Accept": "text/html"}).text
         csrf = client.get("/review", params={"format": "json"}).json()["csrf"]
         assert "Pictures" in shown

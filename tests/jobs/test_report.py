@@ -58,6 +58,15 @@ def test_it_says_who_answered_and_what_is_new_and_what_unlabelled_rows_promise()
     assert "Label New labels Wrong predictions b 20 20" in shown
 
 
+def test_what_is_shown_of_a_labeler_rests_on_pairs_with_other_people():
+    """A vote that nobody else cast agrees with the consensus, which is itself."""
+    people = [{"labeler": "alone", "votes": 40, "agreements": 40},
+              {"labeler": "ada", "votes": 30, "agreements": 30, "pairs": 20, "agreeing_pairs": 15}]
+    shown = text(page.render(document(day([cell("a", "a", n=70)], people=people))))
+    assert "Labeler Labels Pairs with other people of them alike Interval" in shown
+    assert "alone 40 0 –" in shown and "ada 30 20 75% 53 to 89%" in shown
+
+
 @pytest.mark.parametrize("days", [[], [day([])], [day([cell(n=3)])], [day([cell("a", "b", 0.4)])],
                                   [day([cell("a", "a")])], [day(random_cells(1), "2026-11-19"), day(random_cells(2))]])
 @pytest.mark.parametrize("decision", [None, DECISION])

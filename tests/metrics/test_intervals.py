@@ -42,6 +42,8 @@ def test_intervals_of_differences_cover(paired):
 
 def test_newcombes_published_examples():
     assert intervals.newcombe(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    low, high = intervals.paired_interval(160_000, 19_000, 7_000, 13_000)  # whose margins multiply beyond 64 bits
+    assert low < 12_000 / 199_000 < high < low + 0.004
     assert intervals.paired_interval(20, 12, 2, 16) == pytest.approx((0.0562, 0.3292), abs=1e-4)
 
 

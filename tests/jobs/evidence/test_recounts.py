@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from contract.documents.recounts import CLIENT, LABELER, read_changes
 from contract.errors import Mismatch
+from contract.evidence.recounts import CLIENT, LABELER, read_changes
 from contract.records import LABEL
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_storage

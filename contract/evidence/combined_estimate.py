@@ -1,16 +1,9 @@
-"""What an evaluation holds beside its counts' figures when it was asked for: `evidence` in `evaluation.json`.
-
-Each section is made from the rows behind the counts (contract/rows/items.py) by a function that jobs/evidence/collect.py
-names, and has a `sentence` that a person can read.
-"""
+"""The section `combined`: one estimate of accuracy from all labels and all traffic (docs/combined.md)."""
 
 from typing import Literal
 
 from typing_extensions import TypedDict
 
-from contract.documents.label_noise import Noise
-from contract.documents.mistake_cost import Cost
-from contract.documents.recounts import Recounts
 from contract.documents.version_figures import Figure, Weighted
 
 
@@ -71,12 +64,3 @@ class Combined(TypedDict):
     sentence: str
     versions: dict[str, CombinedVersion]
     windows: list[CombinedWindow]
-
-
-class Evidence(TypedDict, total=False):
-    """Section by name; those that were not asked for are absent."""
-
-    combined: Combined
-    noise: Noise
-    cost: Cost
-    recounts: Recounts

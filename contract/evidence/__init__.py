@@ -1,0 +1,1 @@
+"""What sections of evidence look like in `evaluation.json`, one file each."""
