@@ -50,9 +50,10 @@ class Log:
 
     @property
     def explained(self) -> float:
-        """R2 of being right by stratum."""
-        p, part = self.right / self.size, self.size / self.size.sum()
-        return float(1 - (part * p * (1 - p)).sum() / (self.accuracy * (1 - self.accuracy)))
+        """R2 of being right by stratum, without what small strata seem to explain by chance."""
+        p, some = self.right / self.size, self.size > 1
+        left = (self.size * p * (1 - p) * self.size / np.maximum(self.size - 1, 1))[some].sum() / self.size[some].sum()
+        return max(float(1 - left / (self.accuracy * (1 - self.accuracy))), 0.0)
 
     def draw(self, p: np.ndarray | float, rng: np.random.Generator) -> Strata:
         """An audit that asks each prediction with probability p, of all or of its stratum."""
@@ -144,8 +145,8 @@ def simulate(name: str, log: Log, labels: int, ask: Callable[[Log, int], Any], r
         merged, combined = collapse_and_combine(strata)
         alone = combine_audit(strata.merge(np.zeros(len(strata), int)))
         told = strata.where(strata.n > 0)
-        figures = (write_figure(combined, combined.variance, LEVEL), write_figure(alone, alone.audit_variance, LEVEL),
-                   _leave_uncollapsed(told))
+        figures: tuple[Any, ...] = (write_figure(combined, combined.variance, LEVEL),
+                                    write_figure(alone, alone.audit_variance, LEVEL), _leave_uncollapsed(told))
         for i, found in enumerate(figures):
             covered[i] += found["low"] <= truth <= found["high"]
             width[i] += found["high"] - found["low"]
@@ -183,8 +184,8 @@ def simulate_classes(log: Log, labels: int, runs: int, seed: int) -> dict[str, A
             found = write_figure(combined, combined.variance, LEVEL)
             low, high = wilson(mine.right.sum(), mine.n.sum(), LEVEL)
             seen[i] += 1
-            covered[i] += found["low"] <= truth[i] <= found["high"]
-            width[i] += found["high"] - found["low"]
+            covered[i] += (found["low"] or 0) <= truth[i] <= (found["high"] or 0)
+            width[i] += (found["high"] or 0) - (found["low"] or 0)
             alone_width[i] += high - low
     rare = expected < SMALLEST_CLASS
     return {"labels": labels, "classes": len(names), "rare": int(rare.sum()), "covers": _average(covered, seen, seen > 0),

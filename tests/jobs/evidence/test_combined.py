@@ -15,9 +15,12 @@ from contract.storage import open_root
 from jobs.count_window import evaluate
 from jobs.evaluate_text import as_text
 from jobs.evaluation_request import request_of
+from jobs.evidence.combined import explain_refusal
 from jobs.reports import page
 from metrics.held_out import HeldOutRows, cells
+from metrics.selection.basis import Basis
 from metrics.strata.assessed import list_rows
+from tests.figures import day
 from tests.pipeline.roots import MODEL, put_rows
 
 DAYS = [clock.day_of(clock.now() - timedelta(days=n)) for n in (3, 2)]
@@ -149,3 +152,10 @@ def test_a_version_without_a_label_gets_one_from_its_assessment(tmp_root):
     assert "120 held-out rows of its own assessment" in document["evidence"]["combined"]["sentence"]
     assert "rests on its own assessment" in page.render(document)
     assert document["evidence"]["combined"]["versions"]["1"]["origin"] == "audit"
+
+
+def test_days_whose_rows_expired_leave_nothing_to_lay_it_over():
+    fine, gone = Basis(True, "audit sample"), [day([], "2026-11-19")]
+    assert explain_refusal(fine, []) is None
+    said = explain_refusal(fine, gone)
+    assert said is not None and "rows of 1 day are not there any more" in said
