@@ -63,8 +63,11 @@ class Log:
                       n * weight, n * weight**2, right * weight, right * weight**2, self.other, self.other_right)
 
 
-def make_benchmark_log(version: int, seed: int = 7) -> Log:
-    """One version's part of a log of a million rows, made as that of the speed benchmark is; half of it has an import's label."""
+def make_benchmark_log(version: int, seed: int = 7, audit_errs: bool = False) -> Log:
+    """One version's part of a log of a million rows, made as that of the speed benchmark is; half of it has an import's label.
+
+    `audit_errs`: what counts as right is what an audit would say whose answers err as the imports do, in 7%.
+    """
     rng = np.random.default_rng(seed)
     prior = 1 / (np.arange(CLASSES) + 3.0) ** 0.9
     prior = (prior / prior.sum())[rng.permutation(CLASSES)]
@@ -74,9 +77,9 @@ def make_benchmark_log(version: int, seed: int = 7) -> Log:
     right = rng.random(n) < np.clip(confidence + delta[truth] + VERSIONS[version], 0.02, 0.995)
     near, far = (truth + rng.integers(1, 6, n)) % CLASSES, (truth + rng.integers(1, CLASSES, n)) % CLASSES
     predicted = np.where(right, truth, np.where(rng.random(n) < 0.7, near, far))
-    careful, repeats = rng.random(n) < 0.93, rng.random(n) < 0.35
-    called_right = np.where(careful, right, repeats)
-    return _count(predicted, confidence, np.full(n, SILENT), right, rng.random(n) < 0.5, called_right)
+    called_right, audited_right = (np.where(rng.random(n) < 0.93, right, rng.random(n) < 0.35) for _ in range(2))
+    said = audited_right if audit_errs else right
+    return _count(predicted, confidence, np.full(n, SILENT), said, rng.random(n) < 0.5, called_right)
 
 
 def make_reported_log(accuracy: float = 0.9, reported: float = 0.6, seed: int = 7) -> Log:
@@ -125,6 +128,7 @@ def list_cases() -> Iterator[Case]:
     """(name, log, labels on average, how they are asked)."""
     for version, labels in ((0, 1000), (0, 5000), (1, 2000), (2, 1000), (2, 5000)):
         yield f"benchmark, version {version + 1}", make_benchmark_log(version), labels, ask_evenly
+    yield "benchmark, the audit errs", make_benchmark_log(0, audit_errs=True), 2000, ask_evenly
     reported = make_reported_log()
     for labels in (500, 1000, 2000):
         yield "60% reported", reported, labels, ask_evenly
