@@ -33,6 +33,8 @@ evaluate
     trueup evaluate --root demo-root --model digits --evidence noise
     # what its mistakes cost
     trueup evaluate --model digits --set gates.costs=costs.csv
+    # beside the figures, one estimate from all labels and all traffic
+    trueup evaluate --root demo-root --model digits --evidence combined
 gate
     # does the live version still hold? exit code 0, 3 (no) or 4 (cannot tell)
     trueup gate --root demo-root --model digits
