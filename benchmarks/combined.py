@@ -50,9 +50,10 @@ class Log:
 
     @property
     def explained(self) -> float:
-        """R2 of being right by stratum."""
-        p, part = self.right / self.size, self.size / self.size.sum()
-        return float(1 - (part * p * (1 - p)).sum() / (self.accuracy * (1 - self.accuracy)))
+        """R2 of being right by stratum, without what small strata seem to explain by chance."""
+        p, some = self.right / self.size, self.size > 1
+        left = (self.size * p * (1 - p) * self.size / np.maximum(self.size - 1, 1))[some].sum() / self.size[some].sum()
+        return max(float(1 - left / (self.accuracy * (1 - self.accuracy))), 0.0)
 
     def draw(self, p: np.ndarray | float, rng: np.random.Generator) -> Strata:
         """An audit that asks each prediction with probability p, of all or of its stratum."""
@@ -62,8 +63,11 @@ class Log:
                       n * weight, n * weight**2, right * weight, right * weight**2, self.other, self.other_right)
 
 
-def make_benchmark_log(version: int, seed: int = 7) -> Log:
-    """One version's part of a log of a million rows, made as that of the speed benchmark is; half of it has an import's label."""
+def make_benchmark_log(version: int, seed: int = 7, audit_errs: bool = False) -> Log:
+    """One version's part of a log of a million rows, made as that of the speed benchmark is; half of it has an import's label.
+
+    `audit_errs`: what counts as right is what an audit would say whose answers err as the imports do, in 7%.
+    """
     rng = np.random.default_rng(seed)
     prior = 1 / (np.arange(CLASSES) + 3.0) ** 0.9
     prior = (prior / prior.sum())[rng.permutation(CLASSES)]
@@ -73,9 +77,9 @@ def make_benchmark_log(version: int, seed: int = 7) -> Log:
     right = rng.random(n) < np.clip(confidence + delta[truth] + VERSIONS[version], 0.02, 0.995)
     near, far = (truth + rng.integers(1, 6, n)) % CLASSES, (truth + rng.integers(1, CLASSES, n)) % CLASSES
     predicted = np.where(right, truth, np.where(rng.random(n) < 0.7, near, far))
-    careful, repeats = rng.random(n) < 0.93, rng.random(n) < 0.35
-    called_right = np.where(careful, right, repeats)
-    return _count(predicted, confidence, np.full(n, SILENT), right, rng.random(n) < 0.5, called_right)
+    called_right, audited_right = (np.where(rng.random(n) < 0.93, right, rng.random(n) < 0.35) for _ in range(2))
+    said = audited_right if audit_errs else right
+    return _count(predicted, confidence, np.full(n, SILENT), said, rng.random(n) < 0.5, called_right)
 
 
 def make_reported_log(accuracy: float = 0.9, reported: float = 0.6, seed: int = 7) -> Log:
@@ -124,6 +128,7 @@ def list_cases() -> Iterator[Case]:
     """(name, log, labels on average, how they are asked)."""
     for version, labels in ((0, 1000), (0, 5000), (1, 2000), (2, 1000), (2, 5000)):
         yield f"benchmark, version {version + 1}", make_benchmark_log(version), labels, ask_evenly
+    yield "benchmark, the audit errs", make_benchmark_log(0, audit_errs=True), 2000, ask_evenly
     reported = make_reported_log()
     for labels in (500, 1000, 2000):
         yield "60% reported", reported, labels, ask_evenly
@@ -144,8 +149,8 @@ def simulate(name: str, log: Log, labels: int, ask: Callable[[Log, int], Any], r
         merged, combined = collapse_and_combine(strata)
         alone = combine_audit(strata.merge(np.zeros(len(strata), int)))
         told = strata.where(strata.n > 0)
-        figures = (write_figure(combined, combined.variance, LEVEL), write_figure(alone, alone.audit_variance, LEVEL),
-                   _leave_uncollapsed(told))
+        figures: tuple[Any, ...] = (write_figure(combined, combined.variance, LEVEL),
+                                    write_figure(alone, alone.audit_variance, LEVEL), _leave_uncollapsed(told))
         for i, found in enumerate(figures):
             covered[i] += found["low"] <= truth <= found["high"]
             width[i] += found["high"] - found["low"]
@@ -183,8 +188,8 @@ def simulate_classes(log: Log, labels: int, runs: int, seed: int) -> dict[str, A
             found = write_figure(combined, combined.variance, LEVEL)
             low, high = wilson(mine.right.sum(), mine.n.sum(), LEVEL)
             seen[i] += 1
-            covered[i] += found["low"] <= truth[i] <= found["high"]
-            width[i] += found["high"] - found["low"]
+            covered[i] += (found["low"] or 0) <= truth[i] <= (found["high"] or 0)
+            width[i] += (found["high"] or 0) - (found["low"] or 0)
             alone_width[i] += high - low
     rare = expected < SMALLEST_CLASS
     return {"labels": labels, "classes": len(names), "rare": int(rare.sum()), "covers": _average(covered, seen, seen > 0),

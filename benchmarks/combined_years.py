@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from metrics.selection.combined_version import collapse_and_combine
+from metrics.selection.combined import combine_strata
 from metrics.significance.share_of_origin import p_of_share
-from metrics.strata.strata import SILENT, WRONG, Strata
+from metrics.strata.collapse import cut_line
+from metrics.strata.strata import SILENT, WRONG
 
 BOUND, ALARMS, DAYS, WINDOW = 0.9, 0.05, 365, 7
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Strata by share of traffic and how often they are right, what feedback says of them, and audit labels a day."""
+    """Strata in a line, by share of traffic and how often they are right, what feedback says, and audit labels a day."""
 
     part: np.ndarray
     right: np.ndarray
@@ -59,30 +60,40 @@ def row(name: str, years: int, seed: int = 1) -> dict[str, Any]:
     scenario, rng, level = SCENARIOS[name], np.random.default_rng(seed), ALARMS / DAYS
     failed, sizes = np.zeros(3), np.zeros(3)
     for _ in range(years):
-        found = np.array([judge_window(scenario, n, right) for n, right in draw_year(scenario, rng)])
-        failed += (p_of_share(found[:, :3], found[:, 3:], BOUND) <= level).any(0)
-        sizes += found[:, 3:].mean(0)
+        value, share, size, plug_in, labels = judge_year(scenario, rng)
+        tests = ((value, size), (value, plug_in), (share, labels))
+        failed += [(p_of_share(seen, on, BOUND) <= level).any() for seen, on in tests]
+        sizes += [on.mean() for _, on in tests]
     return {"scenario": name, "level": level, "size": sizes[0] / years, "plug_in_size": sizes[1] / years,
             "labels": sizes[2] / years, "healthy_years_that_fail": failed[0] / years, "on_plug_in": failed[1] / years,
             "audit_alone": failed[2] / years}
 
 
-def draw_year(scenario: Scenario, rng: np.random.Generator) -> Any:
-    """Audit labels and right ones by stratum, of each of 365 windows."""
-    n = rng.poisson(scenario.labels * scenario.part, (DAYS + WINDOW - 1, len(scenario.part)))
-    both = np.stack([n, rng.binomial(n, scenario.right)], axis=1)
-    return np.lib.stride_tricks.sliding_window_view(both, WINDOW, axis=0).sum(-1)
+def judge_year(scenario: Scenario, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """(value, the audit's share, the gate's size, the interval's, the number of labels) of each of 365 windows.
+
+    The line of strata is the same on all days, because no audit label decides it; groups are cut anew on each.
+    """
+    drawn = rng.poisson(scenario.labels * scenario.part, (DAYS + WINDOW - 1, len(scenario.part)))
+    both = np.stack([drawn, rng.binomial(drawn, scenario.right)], axis=1)
+    n, right = np.lib.stride_tricks.sliding_window_view(both, WINDOW, axis=0).sum(-1).transpose(1, 0, 2)
+    groups = np.array([cut_line(of_window, scenario.feedback) for of_window in n])
+    found = np.empty((5, DAYS))
+    for count in np.unique(groups[:, -1]):  # windows with so many groups, together
+        mine = groups[:, -1] == count
+        sums = [_add_up(values, groups[mine], count + 1) for values in (np.broadcast_to(scenario.part, n.shape)[mine], n[mine],
+                                                                        right[mine])]
+        size, labels, rights = sums
+        combined = combine_strata(size, labels, (labels, labels, rights, rights))
+        found[:, mine] = (combined.value, rights.sum(-1) / labels.sum(-1), combined.count_rows(combined.cautious),
+                          combined.count_rows(combined.variance), labels.sum(-1))
+    return tuple(found)
 
 
-def judge_window(scenario: Scenario, n: np.ndarray, right: np.ndarray) -> tuple[float, ...]:
-    """(value, value, the audit's share; the gate's size, the interval's, the number of labels) of one window."""
-    zero, place = np.zeros(len(n)), np.arange(len(n))
-    size = scenario.part * 1e6
-    strata = Strata(["a"], zero.astype(int), place, scenario.feedback, size, n, right, n, n, right, right, zero, zero)
-    _, found = collapse_and_combine(strata)
-    value = float(found.value)
-    sizes = (float(found.count_rows(variance)) for variance in (found.cautious, found.variance))
-    return value, value, right.sum() / n.sum(), *sizes, float(n.sum())
+def _add_up(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Sums by group, of shape (windows, count)."""
+    flat = groups + np.arange(len(groups))[:, None] * count
+    return np.bincount(flat.ravel(), values.ravel(), len(groups) * count).reshape(len(groups), count)
 
 
 def text(rows: list[dict[str, Any]], years: int) -> str:

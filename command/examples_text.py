@@ -25,6 +25,8 @@ evaluate
     trueup evaluate --model digits --from 2026-11-01 --to 2026-11-30 --engine spark
     # somebody else's files, slice by slice
     trueup evaluate --model digits --predictions logs.csv --labels truth.csv --slice camera=attributes.camera
+    # beside the figures, one estimate from all labels and all traffic
+    trueup evaluate --root demo-root --model digits --evidence combined
 gate
     # does the live version still hold? exit code 0, 3 (no) or 4 (cannot tell)
     trueup gate --root demo-root --model digits

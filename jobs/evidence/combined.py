@@ -88,11 +88,11 @@ def find_assessed(storage: Storage, model: str, counts: WindowCounts) -> dict[st
     newest = runs.newest() if open_ else None
     for n in range(newest.n if newest else 0, 0, -1):
         try:
-            document = runs.get(n).stage("assess")
+            document = runs.get(n).stage("assess") or {}
         except (DamagedDocument, NotFound) as error:
             pass_over(error)
             continue
-        for side in (document or {}).get("versions", {}).values():
+        for side in document.get("versions", {}).values():
             if side["version"] in open_ and side.get("strata"):
                 found.setdefault(side["version"], Assessed(document["dataset"], side["strata"]))
         if open_ <= set(found):

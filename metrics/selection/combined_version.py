@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ def _describe(strata: Strata, traffic: Strata, level: float, origin: Source, res
     return found  # type: ignore[return-value]
 
 
-def _estimate(strata: Strata, level: float) -> Mapping[str, Any]:
+def _estimate(strata: Strata, level: float) -> dict[str, Any]:
     merged, combined = collapse_and_combine(strata)
     alone = combine_audit(strata.merge(np.zeros(len(strata), int)))
     figure, audit = write_figure(combined, combined.variance, level), write_figure(alone, alone.audit_variance, level)

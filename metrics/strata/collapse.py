@@ -23,14 +23,22 @@ PRIOR = 10  # rows that a share starts with
 
 def group_strata(strata: Strata, least: int = LEAST) -> np.ndarray:
     """Returns for each row the number of its group, 0, 1, … without gaps; one group where all have fewer labels together."""
-    order = np.lexsort((strata.predicted, strata.bin, expect_shares(strata), strata.feedback))
+    order = line_up(strata)
     groups = np.empty(len(strata), int)
-    groups[order] = _cut(strata.n[order], strata.feedback[order], least)
+    groups[order] = cut_line(strata.n[order], strata.feedback[order], least)
     return groups
 
 
-def _cut(n: np.ndarray, feedback: np.ndarray, least: int) -> list[int]:
-    """Numbers groups of neighbours: one is full with its share of labels, or with `least` where feedback changes."""
+def line_up(strata: Strata) -> np.ndarray:
+    """Returns the order of the rows in the line, which no audit label decides."""
+    return np.lexsort((strata.predicted, strata.bin, expect_shares(strata), strata.feedback))
+
+
+def cut_line(n: np.ndarray, feedback: np.ndarray, least: int = LEAST) -> list[int]:
+    """Numbers groups of neighbours: one is full with its share of labels, or with `least` where feedback changes.
+
+    `n` and `feedback` are those of the rows in the order of the line.
+    """
     full = max(2 * least, n.sum() ** (2 / 3))
     rest = (n.sum() - np.cumsum(n)).tolist()
     group, have, first, found = 0, 0.0, None, []

@@ -77,6 +77,16 @@ def test_the_calibration_error_is_that_of_a_count_by_hand(seed):
     assert found["calibration"]["ece"] == pytest.approx(by_hand(named == 0, confidence), abs=1e-8)
 
 
+def test_strata_of_the_rows_are_kept_by_class_and_bin():
+    """A version that nobody labelled yet is estimated from them; feedback is no sample, here as there."""
+    named, truth, confidence = [0, 0, 0, 1, 1], np.array([0, 1, 0, 1, 1]), np.array([0.97, 0.96, 0.4, 0.97, np.nan])
+    assert figures(truth, told(named, confidence))["strata"] == [
+        {"predicted": CLASSES[0], "bin": 8, "n": 1, "right": 1}, {"predicted": CLASSES[0], "bin": 19, "n": 2, "right": 1},
+        {"predicted": CLASSES[1], "bin": None, "n": 1, "right": 1}, {"predicted": CLASSES[1], "bin": 19, "n": 1, "right": 1}]
+    found = compare.figures(truth, told(named, confidence), CLASSES, ["feedback"] * 4 + ["review"], np.full(5, np.nan), "1")
+    assert found["strata"] == [{"predicted": CLASSES[1], "bin": None, "n": 1, "right": 1}]
+
+
 def by_hand(right, confidence):
     """Expected calibration error (Naeini et al. 2015), bin by bin, each bin found by comparing with the doubles k/20."""
     gaps = 0.0

@@ -15,9 +15,13 @@ from contract.storage import open_root
 from jobs.count_window import evaluate
 from jobs.evaluate_text import as_text
 from jobs.evaluation_request import request_of
+from jobs.evidence.combined import explain_refusal
 from jobs.reports import page
 from metrics.held_out import HeldOutRows, cells
+from metrics.selection.basis import Basis
 from metrics.strata.assessed import list_rows
+from pipeline.gate import make_decision
+from tests.figures import day
 from tests.pipeline.roots import MODEL, put_rows
 
 DAYS = [clock.day_of(clock.now() - timedelta(days=n)) for n in (3, 2)]
@@ -58,10 +62,13 @@ def make(root, **chosen):
     return storage, right
 
 
-def ask(root, windows=(), evidence=("combined",), **gates):
+def make_settings(root, windows=(), evidence=("combined",), **gates):
     policy = GatePolicy(window_days=list(windows), **gates)
-    settings = Settings(root=root, model=MODEL, evaluate=EvaluateSettings(evidence=list(evidence)), gates=policy)
-    return evaluate(open_root(root), request_of(settings, None, (), "live", None, ()))[0]
+    return Settings(root=root, model=MODEL, evaluate=EvaluateSettings(evidence=list(evidence)), gates=policy)
+
+
+def ask(root, *given, **chosen):
+    return evaluate(open_root(root), request_of(make_settings(root, *given, **chosen), None, (), "live", None, ()))[0]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,16 @@ def test_the_policy_alone_asks_for_it(audited):
     root, _ = audited
     assert "evidence" not in ask(root, evidence=())
     assert "combined" in ask(root, evidence=(), estimate="combined")["evidence"]
+
+
+def test_the_gate_judges_what_the_evaluation_shows(audited):
+    root, _ = audited
+    settings = make_settings(root, evidence=(), estimate="combined", min_accuracy=0.8, min_class_recall=None)
+    document, folder = evaluate(open_root(root), request_of(settings, None, (), "live", None, ()))
+    shown = document["evidence"]["combined"]["versions"]["1"]
+    gate = make_decision(open_root(root), settings, MODEL, folder.rstrip("/").rpartition("/")[2], "1")["gates"][0]
+    assert [gate[name] for name in ("value", "low", "high", "n")] == [shown[name] for name in ("value", "low", "high", "labels")]
+    assert (gate["verdict"], gate["size"], gate["estimate"]) == ("pass", shown["cautious_size"], "combined")
 
 
 @pytest.mark.parametrize(("chosen", "reason"), [({"asked": 0.8}, "below 90%"), ({"sample": False}, "without a sample document")])
@@ -149,3 +166,10 @@ def test_a_version_without_a_label_gets_one_from_its_assessment(tmp_root):
     assert "120 held-out rows of its own assessment" in document["evidence"]["combined"]["sentence"]
     assert "rests on its own assessment" in page.render(document)
     assert document["evidence"]["combined"]["versions"]["1"]["origin"] == "audit"
+
+
+def test_days_whose_rows_expired_leave_nothing_to_lay_it_over():
+    fine, gone = Basis(True, "audit sample"), [day([], "2026-11-19")]
+    assert explain_refusal(fine, []) is None
+    said = explain_refusal(fine, gone)
+    assert said is not None and "rows of 1 day are not there any more" in said
