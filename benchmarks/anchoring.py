@@ -1,6 +1,6 @@
 """What blind repeats find: coverage, false alarms and power of the anchoring figure, and of feedback against audit.
 
-    nice python -m benchmarks.anchoring [--runs 500] [--seed 1] [--json]        4,000 runs: about a minute
+    nice python -m benchmarks.anchoring [--runs 500] [--seed 1] [--json]        4,000 runs: half a minute
 
 People err by chance, each at a rate of their own, and with the model's answer in sight follow it in a share of the cases in
 which they would have said something else. The last table is what a comparison between people makes of the same.
