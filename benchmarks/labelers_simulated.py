@@ -30,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=100)
     given = parser.parse_args(argv)
-    rows = [("crowd", "labels right: majority", "one-coin", "full", "error of accuracies: majority", "one-coin", "full")]
+    rows: list[tuple[str, ...]] = [
+        ("crowd", "labels right: majority", "one-coin", "full", "error of accuracies: majority", "one-coin", "full")]
     for crowd in CROWDS:
         found = np.array([list(play(crowd, seed)) for seed in range(given.runs)]).mean(axis=0)
         rows.append((crowd, *(f"{100 * share:.1f}%" for share in found[0::2]), *(f"{100 * e:.1f} points" for e in found[1::2])))

@@ -22,7 +22,7 @@ from command.progress import progress
 from contract import clock
 from contract.days import label_days, prediction_days
 from contract.documents import expiry
-from contract.errors import DONE, ERROR, Mismatch
+from contract.errors import DONE, ERROR, Mismatch, NotFound
 from contract.rows.listing import list_day
 from contract.settings import Settings
 from contract.storage import open_root
@@ -106,7 +106,10 @@ def make_requests(storage: Storage, settings: Settings, day: str) -> Iterator[Re
     found = rows.find_models(storage, day)
     for model in sorted({model for model, _ in found}):
         request = request_of(with_options(settings, model=model), None, (), "live", None, ())
-        request = replace(request, question=apply_fit(storage, request.question))
+        try:
+            request = replace(request, question=apply_fit(storage, request.question))
+        except NotFound as error:  # the model has no such fit: counts that stay for ever are not made without it
+            raise Stays(str(error)) from error
         roles = {request.question.resolve_role(word) for of, word in found if of == model} | {"live"}
         for role in sorted(role for role in roles if role):
             yield replace(request, question=replace(request.question, role=role), engine="embedded", options={})

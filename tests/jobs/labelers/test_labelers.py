@@ -16,7 +16,7 @@ from contract.evaluations import newest
 from contract.records import LABEL, PREDICTION
 from contract.rows.items import load_items, read_items
 from contract.storage import open_root
-from jobs import evaluate, report
+from jobs import evaluate, expire, report
 from jobs.labelers import command
 from tests.metrics.labelers.crowds import make_crowd
 from tests.pipeline.roots import MODEL, put_rows
@@ -154,6 +154,23 @@ def test_a_report_names_the_fit_and_does_without_it(crowd, say, tmp_root, caplog
     storage.delete(page)
     assert report.main(["--root", tmp_root, "--model", MODEL]) == 0
     assert storage.exists(page) and "pictures are left out: expected a fit" in caplog.text
+
+
+def test_rows_stay_until_they_can_be_counted_by_the_fit_that_settings_name(tmp_root, capsys):
+    old = clock.day_of(clock.now() - timedelta(days=50))
+    put_crowd(open_root(tmp_root, create=True), make_crowd(3, items=30, people=4, votes=3), [old])
+    options = ["--root", tmp_root, "--json"]
+    settings = ["--set", "evaluate.labeler_fit=newest", "--set", "serve.label_days=20", "--set", "retention.rows_days=30",
+                "--set", "retention.pictures_days=30"]
+    assert expire.main([*options, *settings]) == ERROR
+    assert "expected a fit of the labelers" in json.loads(capsys.readouterr().out)["stays"][old]
+    assert command.main(["fit", *options, "--model", MODEL, "--from", old, "--to", old, "--form", "full"]) == 0
+    capsys.readouterr()
+    assert expire.main([*options, *settings]) == 0
+    assert json.loads(capsys.readouterr().out)["stays"] == {}
+    window = ["--model", MODEL, "--from", old, "--to", old, "--no-report"]
+    assert evaluate.main([*options, *window, "--fit", "newest"]) == 0
+    assert json.loads(capsys.readouterr().out)["consensus"]["rule"] == "scores"
 
 
 def test_a_warm_start_comes_to_the_same_in_fewer_iterations(crowd, say):
