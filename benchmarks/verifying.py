@@ -2,8 +2,8 @@
 
     python -m benchmarks.verifying [--rows 1e6] [--repeats 5] [--engines embedded,mapreduce]
 
-Ten equal days; each prediction has the sha256 and the address of a picture, which hardly compress, as in a log of a service.
-Half of the predictions are labelled. Whole processes from a cold start, taking turns; medians.
+Ten equal days; each prediction names a picture, half of them are labelled. Hashing costs by the byte: a log whose columns
+compress less well than these made ones costs more. Whole processes from a cold start, taking turns; medians.
 """
 
 import argparse
