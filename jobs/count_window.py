@@ -59,6 +59,12 @@ class Counted:
 
 def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
+    document, counted = make(storage, request)
+    return document, write(storage, document, counted)
+
+
+def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts]:
+    """Counts and builds one evaluation; returns its document and the counts that it is of. Only counts are written."""
     question = request.question
     require_model(storage, question.model)
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
@@ -66,7 +72,7 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
     tell(document["doubts"])
-    return document, write(storage, document, counted.window)
+    return document, counted.window
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
