@@ -19,11 +19,11 @@ from jobs.engines.arrays import (
     pack,
     parts,
     sizes_of,
-    sort,
     sum_by_key,
     sum_equal,
     whole_days,
 )
+from jobs.engines.embedded.arrays import KeyIndex
 from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
 
@@ -85,21 +85,30 @@ class Joined:
         return (self.ours & ~self.groups.irregular)[self.groups.of_row]
 
 
-def find_repeated(rows: PredictionRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (rows in state OK, in the order of their key; these keys; those that several of them share)."""
-    known = np.flatnonzero(rows.state == OK)
-    all_known = len(known) == len(rows.key)
-    order, keys = sort(rows.key if all_known else rows.key[known])
-    return (order if all_known else known[order]), keys, np.unique(keys[1:][keys[1:] == keys[:-1]])
+@dataclass(frozen=True)
+class Known:
+    """The prediction rows in state OK by their keys."""
+
+    at: np.ndarray  # rows
+    index: KeyIndex  # of them
+
+    @classmethod
+    def of(cls, rows: PredictionRows) -> "Known":
+        """Finds these rows."""
+        at = np.flatnonzero(rows.state == OK)
+        return cls(at, KeyIndex(rows.key if len(at) == len(rows.key) else rows.key[at]))
+
+    def find_repeated(self) -> np.ndarray:
+        """Returns the keys that several of the rows share."""
+        return np.unique(self.index.key[self.index.chosen != np.arange(len(self.at))])
 
 
-def join(rows: PredictionRows, order: np.ndarray, keys: np.ndarray, groups: LabelGroups) -> Joined:
-    """Joins each distinct prediction with its label rows by their keys; `order` and `keys` as from `find_repeated`."""
-    place = np.searchsorted(keys, groups.key)
-    met = np.flatnonzero(place < len(keys))
-    met = met[keys[place[met]] == groups.key[met]]
+def join(rows: PredictionRows, known: Known, groups: LabelGroups) -> Joined:
+    """Joins each distinct prediction with its label rows by their keys."""
+    found = known.index.find(groups.key)
+    met = np.flatnonzero(found != NULL)
     row_of, group_of = np.full(len(groups.key), NULL), np.full(len(rows.key), NULL)
-    row_of[met] = order[place[met]]
+    row_of[met] = known.at[found[met]]
     group_of[row_of[met]] = met
     return Joined(rows, groups, row_of, group_of)
 

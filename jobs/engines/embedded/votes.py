@@ -12,8 +12,19 @@ import numpy as np
 import pyarrow as pa
 
 from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
-from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
-from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
+from jobs.engines.arrays import (
+    NULL,
+    Words,
+    find_starts,
+    join_chunks,
+    number_groups,
+    numbers,
+    pack,
+    sizes_of,
+    sort,
+    truths,
+)
+from jobs.engines.embedded.arrays import KeyIndex, are_same_ids, find_possible_repeats
 from jobs.engines.embedded.sql import OK
 
 IMPORT = ORIGINS.index("import")
@@ -94,9 +105,10 @@ class Tally:
 
 @dataclass
 class LabelGroups:
-    """Label rows of one prediction each, in the order of the key."""
+    """Label rows of one prediction each."""
 
     rows: LabelRows
+    index: KeyIndex  # the rows by their key
     key: np.ndarray
     size: np.ndarray
     first: np.ndarray  # a row of each
@@ -104,6 +116,10 @@ class LabelGroups:
     irregular: np.ndarray  # which need the full rules
     consensus: Consensus
     tally: Tally = field(default_factory=lambda: Tally(*(np.zeros(0, np.int64) for _ in range(3))))
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Returns the groups of these keys, which have one."""
+        return self.of_row[self.index.find(keys)]
 
     def find_unnamed(self) -> np.ndarray:
         """Returns the keys of the predictions that a `≠` judges."""
@@ -115,17 +131,15 @@ def group_rows(rows: LabelRows, weights: Mapping[str, int], in_order: bool = Fal
 
     With `in_order` the times of a regular prediction's rows differ: ties need the columns that only the full rules read.
     """
-    order, ordered = sort(rows.key)
-    starts = find_starts(ordered)
-    size = sizes_of(starts, len(order))
-    of_row = np.empty(len(order), np.int64)
-    of_row[order] = np.repeat(np.arange(len(starts)), size)
-    irregular = np.zeros(len(starts), bool)
+    index = KeyIndex(rows.key)
+    first, of_row = number_groups(index.chosen)
+    size = np.bincount(of_row, minlength=len(first))
+    irregular = np.zeros(len(first), bool)
     irregular[of_row[(rows.state != OK) | rows.withdraws | rows.unnamed]] = True
-    first = order[starts]
-    groups = LabelGroups(rows, ordered[starts], size, first, of_row, irregular,
-                         Consensus.empty(len(starts), rows.probability is not None))
-    several = order[np.repeat(size > 1, size)]
+    groups = LabelGroups(rows, index, rows.key[first], size, first, of_row, irregular,
+                         Consensus.empty(len(first), rows.probability is not None))
+    several = np.flatnonzero(size.take(of_row) > 1)
+    several = several[sort(of_row[several])[0]]
     if not are_same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
         return None
     irregular[of_row[_find_irregular_rows(rows, several, of_row[several])]] = True
@@ -216,7 +230,7 @@ def _weights_by_code(rows: LabelRows, weights: Mapping[str, int]) -> np.ndarray:
 def put_irregular(groups: LabelGroups, resolved: pa.Table) -> None:
     """Sets the consensus of the irregular predictions: columns h, label, split, class, saw, probability, by h."""
     consensus = groups.consensus
-    where = np.searchsorted(groups.key, numbers(resolved["h"]).astype(np.uint64, copy=False))
+    where = groups.find(numbers(resolved["h"]).astype(np.uint64, copy=False))
     consensus.label[where] = groups.rows.words.codes(resolved["label"])
     consensus.origin[where] = numbers(resolved["class"], NULL)
     consensus.split[where] = truths(resolved["split"])
