@@ -219,7 +219,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     if math.prod(sizes) >= 2**40:  # leaves room for the row's number in `sort`
-        columns = [_renumber(column, size) for column, size in zip(columns, sizes, strict=True)]
+        columns = [renumber(column, size) for column, size in zip(columns, sizes, strict=True)]
         sizes = [int(column.max(initial=0)) + 1 for column in columns]
     while math.prod(sizes) >= 2**62:
         first, size = pack(columns[:2])
@@ -235,7 +235,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     return key, math.prod(sizes)
 
 
-def _renumber(column: np.ndarray, size: int) -> np.ndarray:
+def renumber(column: np.ndarray, size: int) -> np.ndarray:
     """Numbers the values that occur from 0, in their order."""
     if size > MOST_DENSE:
         return np.unique(column, return_inverse=True)[1]

@@ -18,6 +18,7 @@ from jobs.engines.arrays import (
     numbers,
     pack,
     parts,
+    renumber,
     sizes_of,
     sum_by_key,
     sum_equal,
@@ -138,21 +139,23 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
     The second is None when no weight is known.
     """
     rows, consensus, words = joined.rows, joined.groups.consensus, joined.groups.rows.words
-    texts = Words.of(rows.version, rows.predicted, words.texts)
+    versions, texts = Words.of(rows.version), Words.of(rows.predicted, words.texts)
     is_mine = (rows.state == OK) & rows.ours
     mine = slice(None) if is_mine.all() else np.flatnonzero(is_mine)
     group = joined.group_of[mine]
-    version, predicted = (texts.codes(c)[mine] for c in (rows.version, rows.predicted))
+    version, predicted = versions.codes(rows.version)[mine], texts.codes(rows.predicted)[mine]
     bin_, fixed = _bin_and_scale(rows.confidence[mine])
     label = np.append(texts.codes(words.texts), NULL)[consensus.label]
-    of_group = pack([label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1])[0]
-    keys = [version, predicted, bin_ + 1, of_group[group]]
     rank = rows.rank[mine] if rows.rank is not None else np.zeros(len(group), np.int32)
-    keys += [_shift_ranks(rank), (consensus.split + 1)[group]]
+    of_group, split = [label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1], consensus.split + 1
+    # Few of the combinations occur; where nothing has a rank, which stands before it in the order, `split` is one of them.
+    numbered = renumber(*pack(of_group if rows.rank is not None else [*of_group, split]))
+    keys = [version, predicted, bin_ + 1, numbered[group]]
+    keys += [_shift_ranks(rank), split[group]] if rows.rank is not None else []
     row, (sum_confidence,), n = sum_by_key(keys, fixed)
     at, none = group[row], np.zeros(len(row), np.int64)
     zero = pa.array(none).cast(pa.decimal128(38, 0))
-    made = [texts.decode(version[row]), texts.decode(predicted[row]),
+    made = [versions.decode(version[row]), texts.decode(predicted[row]),
             pa.array(bin_[row].astype(np.int32), mask=bin_[row] == NULL),
             texts.decode(label[at]), origin_words(consensus.origin[at]),
             pa.array(consensus.saw[at] == 1, mask=consensus.saw[at] == NULL),
@@ -221,8 +224,11 @@ def _count_pairs(joined: Joined, votes: np.ndarray) -> tuple[np.ndarray, np.ndar
     several = np.flatnonzero(groups.size[groups.of_row[votes]] > 1)
     at = votes[several]
     group, labeler, label, one = groups.of_row[at], rows.labeler[at] + 1, rows.label[at], np.ones(len(at), np.int64)
-    pairs[several] = groups.size[group] - sum_equal(one, group, labeler)
-    agreeing[several] = sum_equal(one, group, label) - sum_equal(one, group, labeler, label)
+    # Within one origin class nobody has a second vote on a prediction: the later would have superseded the earlier.
+    several_classes = len(at) and rows.origin[at].min() != rows.origin[at].max()
+    own, own_agreeing = (sum_equal(one, group, labeler), sum_equal(one, group, labeler, label)) if several_classes else (one, one)
+    pairs[several] = groups.size[group] - own
+    agreeing[several] = sum_equal(one, group, label) - own_agreeing
     return pairs, agreeing
 
 
