@@ -1,6 +1,6 @@
 """What the labelled rows of an origin class add up to, from the cells of a day."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from contract.counts import ORIGINS, Origin
@@ -22,7 +22,7 @@ class Sums:
     weight_squared_right: int = 0
 
     def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Sums(*(getattr(self, name) + getattr(other, name) for name in NAMES))
 
     @property
     def weighted(self) -> bool:
@@ -30,6 +30,9 @@ class Sums:
         they are not all equal (equality in Cauchy and Schwarz)."""
         unequal = self.weight * self.weight != self.n_weighted * self.weight_squared
         return self.n_weighted > 0 and (unequal or self.n_weighted < self.n)
+
+
+NAMES = [f.name for f in fields(Sums)]
 
 
 def sums_by_origin(table: "pa.Table") -> dict[str, dict[str, Sums]]:
