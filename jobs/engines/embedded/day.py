@@ -1,6 +1,6 @@
 """One day counted over a DuckDB connection: the rules run in SQL where they need it, in numpy where they do not.
 
-The rules are in sql.py; what needs no more than sorted columns is in votes.py and cells.py.
+The rules are in sql.py; what needs no more than numpy columns is in votes.py and cells.py.
 """
 
 from collections.abc import Sequence
