@@ -208,7 +208,7 @@ def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray,
     order, _ = sort(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
-    first = np.union1d(find_starts(group), find_starts(label))
+    first = find_starts(group, label)
     n, newest = sizes_of(first, len(votes)), np.maximum.reduceat(rows.t[votes], first)
     weight = n if not weights else np.add.reduceat(_weights_by_code(rows, weights)[rows.labeler[votes]], first)
     tally = Tally(group[first], label[first], n)
