@@ -30,11 +30,14 @@ from contract.settings import is_submitted
 
 @dataclass
 class Outcome:
-    """How a command ended: its exit code, its document (for --json), and its text for people (may be empty)."""
+    """How a command ended: its exit code, its document (for --json), and its text for people (may be empty).
+
+    A text that takes time to make may be a function that makes it: with --json it is not wanted.
+    """
 
     code: int = DONE
     document: dict[str, Any] = field(default_factory=dict)
-    text: str = ""
+    text: str | Callable[[], str] = ""
 
 
 def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], click.Command]:
@@ -69,9 +72,9 @@ def emit(outcome: Outcome, as_json: bool) -> None:
     try:
         if as_json:
             print(jsonio.dumps(outcome.document).decode(), end="", flush=True)
-        elif outcome.text:
+        elif text := outcome.text() if callable(outcome.text) else outcome.text:
             # Colours only on a terminal, and not for those who want none (no-color.org).
-            click.echo(outcome.text, color=False if os.environ.get("NO_COLOR") else None)
+            click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
     except BrokenPipeError:
         if not has_lost_its_reader():
             raise

@@ -78,6 +78,7 @@ DELAYS = TableSchema("delays", (
     Field("n", "int64", "label rows"),
 ))
 TABLES = {r.name: r for r in (CELLS, SLICES, PEOPLE, COINCIDENCES, DELAYS)}
+FEW_NUMBERS = 1 << 20  # a column of whole numbers in so small a range is coded by subtracting the least
 WEIGHTS = {"n_weighted", "sum_weight", "sum_weight_squared"}
 VALUES_OF = {"cells": {"n", "sum_confidence", "sum_weight_confidence", *WEIGHTS}, "slices": {"n", *WEIGHTS},
              "people": {"votes", "agreements", "pairs", "agreeing_pairs"}, "coincidences": {"n"}, "delays": {"n"}}
@@ -152,6 +153,10 @@ def _codes(column: "pa.ChunkedArray") -> tuple[Any, int]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_integer(column.type) and len(column) > column.null_count:
+        low, high = pc.min_max(column).as_py().values()
+        if high - low < FEW_NUMBERS:
+            return pc.fill_null(pc.subtract(column.cast(pa.int64()), low - 1), 0).to_numpy(), high - low + 2
     encoded = column.combine_chunks().dictionary_encode() if column.num_chunks else pa.array([], column.type).dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()

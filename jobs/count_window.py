@@ -67,6 +67,15 @@ class Counted:
 
 def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     """Counts, builds and writes one evaluation; returns its document and the key of the folder it lies in."""
+    document, counted, more = make(storage, request)
+    return document, write(storage, document, counted, more)
+
+
+def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, Mapping[str, "pa.Table"]]:
+    """Counts and builds one evaluation. Only counts are written, and items where evidence needs them.
+
+    Returns its document, the counts that it is of, and the tables that evidence adds, by name.
+    """
     question = request.question
     require_model(storage, question.model)
     window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
@@ -74,14 +83,14 @@ def evaluate(storage: Storage, request: Request) -> tuple[Evaluation, str]:
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
     tell(document["doubts"])
-    beside: Mapping[str, pa.Table] = {}  # tables of evidence
+    more: Mapping[str, pa.Table] = {}
     if request.evidence:
         from jobs.evidence.collect import Material, collect
 
         material = Material(storage, request, document, counted.window)
         document["evidence"] = collect(request.evidence, material)
-        beside = material.tables
-    return document, write(storage, document, counted.window, beside)
+        more = material.tables
+    return document, counted.window, more
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:

@@ -28,13 +28,10 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_files import evaluate_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import ENGINES, name_fit, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
 from jobs.labelers.use import apply_fit
-from jobs.labelled.make import list_window
-from jobs.reports.written import renew_report
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -77,6 +74,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     if predictions_file or labels_file:
         if fit:
             raise UsageError("--fit names a fit that lies in a root: expected none of --predictions and --labels beside it.")
+        from jobs.evaluate_files import evaluate_files
+
         chosen = make_reading(**reading)
         return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
                               per_version)
@@ -88,9 +87,13 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     request = replace(request, question=apply_fit(storage, request.question))
     document, folder = evaluate(storage, request)
     if with_items:
+        from jobs.labelled.make import list_window
+
         list_window(storage, request)
     evaluation_id = folder.rstrip("/").rpartition("/")[2]
     if not no_report:
+        from jobs.reports.written import renew_report
+
         renew_report(storage, document["model"], evaluation_id, settings.report)
     where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
     return outcome(document, where, evaluation_id)

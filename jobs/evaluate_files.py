@@ -18,7 +18,7 @@ from contract.errors import EmptyData, UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from jobs.count_window import evaluate
+from jobs.count_window import make
 from jobs.engines import day_files
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import request_of
@@ -51,12 +51,12 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         chosen = with_options(settings, model=settings.model or _find_only_model(storage, predictions), root=folder)
         request = request_of(chosen, as_of, slices, role, None, ())
         request = replace(request, first=min(days, default=None), last=max(days, default=None))
-        document, _ = evaluate(storage, request)
+        document, _, _ = make(storage, request)
     document["rows"] = _add_rows(document["rows"], imported)
     where = f"{predictions} and {labels}" if labels else f"{predictions}, no labels"
-    made = outcome(document, where)
-    made.document["import"] = {table: {k: v for k, v in done.items() if k != "files"} for table, done in imported.items()}
-    return made
+    ended = outcome(document, where)
+    ended.document["import"] = {table: {k: v for k, v in done.items() if k != "files"} for table, done in imported.items()}
+    return ended
 
 
 def _import_both(storage: Storage, asked: Asked, predictions: str, labels: str | None, reading: Reading,

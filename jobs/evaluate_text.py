@@ -16,7 +16,7 @@ def outcome(document: Evaluation, where: str, evaluation_id: str | None = None) 
     `where` names the document for people; `evaluation_id` is the folder that it was stored in, None when it was not.
     """
     shown: dict[str, Any] = {**document, "id": evaluation_id} if evaluation_id else {**document}
-    return Outcome(document=shown, text=as_text(document, where))
+    return Outcome(document=shown, text=lambda: as_text(document, where))
 
 
 def as_text(document: Evaluation, where: str) -> str:

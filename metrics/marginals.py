@@ -35,12 +35,12 @@ def by_rank(cells: "pa.Table") -> "pa.Table":
 
 def by_weighted_pair(cells: "pa.Table") -> "pa.Table":
     """(version, origin, predicted, label) with the weights, of rows whose weight is known: the confusion that they stand for."""
-    return _margin_or_empty(_select_weighted(cells), ["model_version", "predicted", "label", "origin"], WEIGHTS)
+    return _margin_or_empty("cells", _select_weighted(cells), ["model_version", "predicted", "label", "origin"], WEIGHTS)
 
 
 def by_weighted_bin(cells: "pa.Table") -> "pa.Table":
     """(version, origin, bin, right or wrong) with the weights, of rows whose weight is known."""
-    return _margin_or_empty(_merge_labels(_select_weighted(cells), RIGHT),
+    return _margin_or_empty("cells", _merge_labels(_select_weighted(cells), RIGHT),
                             ["model_version", "predicted", "confidence_bin", "label", "origin"],
                             [*WEIGHTS, "sum_weight_confidence"])
 
@@ -55,8 +55,8 @@ def by_price(cells: "pa.Table") -> "pa.Table":
 
 def by_value(slices: "pa.Table") -> "pa.Table":
     """Of declared slices: (slice, value, version, origin, right or wrong) with `n` and the weights."""
-    return _margin("slices", _merge_labels(slices, RIGHT),
-                   ["slice", "value", "model_version", "origin", "predicted", "label"], WEIGHTS)
+    return _margin_or_empty("slices", _merge_labels(slices, RIGHT),
+                            ["slice", "value", "model_version", "origin", "predicted", "label"], WEIGHTS)
 
 
 def _select_weighted(cells: "pa.Table") -> "pa.Table":
@@ -84,9 +84,9 @@ def _merge_labels(table: "pa.Table", predicted: str | None = None, keep: str | N
     return pa.table([columns.get(name, table[name]) for name in table.column_names], table.column_names)
 
 
-def _margin_or_empty(table: "pa.Table", keys: Sequence[str], values: Sequence[str]) -> "pa.Table":
-    """The margin of cells, at no cost where there are none: most days have no weights."""
-    return _margin("cells", table, keys, values) if table.num_rows else TABLES["cells"].arrow().empty_table()
+def _margin_or_empty(name: str, table: "pa.Table", keys: Sequence[str], values: Sequence[str]) -> "pa.Table":
+    """The margin, at no cost where there are no rows: most days have neither weights nor slices."""
+    return _margin(name, table, keys, values) if table.num_rows else TABLES[name].arrow().empty_table()
 
 
 def _margin(name: str, table: "pa.Table", keys: Sequence[str], values: Sequence[str]) -> "pa.Table":

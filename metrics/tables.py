@@ -7,6 +7,7 @@ document holds its 10,000 largest cells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from contract.documents.evaluation import Evaluation
@@ -103,7 +104,7 @@ def _flat(row: Mapping[str, Any], without: Set[str] = frozenset()) -> dict[str, 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
     import pyarrow as pa
 
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
     return pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names})
 
 

@@ -7,6 +7,7 @@ loads no engine. Exit codes: 0 done, 1 error, 2 wrong usage, 3 a gate says no, 4
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(arguments)
 
 
+@cache
 def find_verbs() -> dict[str, Verb]:
     """Finds the verbs whose module there is, in the order of the help."""
     return {name: verb for group in GROUPS.values() for name, verb in group.items() if _exists(verb.module)}

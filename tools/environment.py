@@ -38,6 +38,7 @@ def make() -> None:
     # What an earlier `pip wheel .` left here would be found first, and say what the sources were then.
     shutil.rmtree(ROOT / "trueup.egg-info", ignore_errors=True)
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "-C", "editable_mode=compat", "--editable", ".")
+    compile_ours()
     spark_scripts.write(VENV)
     STAMP.write_text(preflight.fingerprint() + "\n")
     say(f"done in {time.monotonic() - began:.0f} s; next: make demo")
@@ -80,6 +81,12 @@ def install_lock() -> None:
             return
     say("uv did not do it; installing with pip, which takes several minutes")
     pip("install", "--requirement", str(LOCK))
+
+
+def compile_ours() -> None:
+    """Compile this folder's own packages: where Python is told not to write bytecode, each command would compile them anew."""
+    packages = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+    subprocess.run([PYTHON, "-m", "compileall", "-q", *packages], cwd=ROOT, check=True)
 
 
 def uv_environment() -> dict[str, str]:

@@ -26,7 +26,8 @@ Moment = Annotated[str, AfterValidator(_check_moment)]
 class Document(BaseModel):
     """Base of all documents: frozen, canonical bytes, errors that name the object."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # A command reads few of the documents that it knows: pydantic makes the reader of each when it is wanted first.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, by the names that stand in the file."""

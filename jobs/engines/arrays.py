@@ -1,8 +1,8 @@
 """Arrow columns as numpy columns: words as codes, rows sorted and added up by whole numbers.
 
-What the embedded and the Spark engine compute with alike; the rules of counting are each engine's own. Sorting
-64-bit numbers is the cheapest way to bring rows together that we measured (docs/log.md): a million in 8 ms, where a
-hash aggregate took 60 and a hash join 100.
+What the embedded and the Spark engine compute with alike; the rules of counting are each engine's own. To sort 64-bit
+numbers is a cheap way to bring rows together (docs/log.md): a million in 8 ms on some processors, in 67 on others, where a
+hash aggregate took 60 and a hash join 100. An array over all possible keys is cheaper where these are not many more than rows.
 """
 
 import math
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from contract.clock import US_PER_DAY
 
 NULL = -1  # code of a null text, and place of what is not there
-FEW_GROUPS = 100_000  # up to here an array over all groups is cheaper than sorting
+MOST_SPARSE = 16  # times as many possible keys as rows: up to here an array over all of them is cheaper than sorting
 MOST_DENSE = 10_000_000
 PART = 50_000  # rows: what is made of them for a moment stays in a core's cache
 UUID_BYTES = 36  # of a UUID's text
@@ -177,16 +177,28 @@ def sum_by_key(key: Sequence[np.ndarray], *values: np.ndarray) -> tuple[np.ndarr
     Returns (a row of each group, the sums of each of the `values` in it, how many rows it has), by the order of keys.
     """
     packed, size = pack(key)
-    if size <= FEW_GROUPS and all(len(v) * int(np.abs(v).max(initial=0)) < 2**53 for v in values):
-        n = np.bincount(packed, minlength=size)
-        some, row = np.flatnonzero(n), np.empty(size, np.int64)
-        row[packed] = np.arange(len(packed))
-        sums = [np.bincount(packed, v, size)[some].astype(np.int64) for v in values]  # exact in doubles: below 2^53
-        return row[some], sums, n[some]
+    if size <= MOST_SPARSE * len(packed) and all(len(v) * int(np.abs(v).max(initial=0)) < 2**53 for v in values):
+        table = np.empty(size, np.int32)
+        table[packed] = np.arange(len(packed), dtype=np.int32)
+        row, group = number_groups(table.take(packed))
+        order = np.argsort(packed[row])
+        sums = [np.bincount(group, v)[order].astype(np.int64) for v in values]  # exact in doubles: below 2^53
+        return row[order], sums, np.bincount(group)[order]
     order, ordered = sort(packed)
     starts = find_starts(ordered)
     sums = [np.add.reduceat(v.take(order), starts) if len(order) else v[:0] for v in values]
     return order[starts], sums, sizes_of(starts, len(order))
+
+
+def number_groups(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers groups of rows; `chosen` is of each row the one that was chosen to stand for all of its group.
+
+    Returns (the chosen row of each group, rising; the group of each row).
+    """
+    rows = np.flatnonzero(chosen == np.arange(len(chosen)))
+    number = np.empty(len(chosen), np.int64)
+    number[rows] = np.arange(len(rows))
+    return rows, number.take(chosen)
 
 
 def sum_equal(values: np.ndarray, *columns: np.ndarray) -> np.ndarray:
@@ -207,7 +219,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     if math.prod(sizes) >= 2**40:  # leaves room for the row's number in `sort`
-        columns = [_renumber(column, size) for column, size in zip(columns, sizes, strict=True)]
+        columns = [renumber(column, size) for column, size in zip(columns, sizes, strict=True)]
         sizes = [int(column.max(initial=0)) + 1 for column in columns]
     while math.prod(sizes) >= 2**62:
         first, size = pack(columns[:2])
@@ -223,7 +235,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     return key, math.prod(sizes)
 
 
-def _renumber(column: np.ndarray, size: int) -> np.ndarray:
+def renumber(column: np.ndarray, size: int) -> np.ndarray:
     """Numbers the values that occur from 0, in their order."""
     if size > MOST_DENSE:
         return np.unique(column, return_inverse=True)[1]

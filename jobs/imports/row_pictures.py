@@ -23,13 +23,11 @@ from contract import layout
 from contract.errors import BadImage, Mismatch, NotFound, RootError, UsageError, shorten
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent, may_be_key
-from inference.model import foreign_picture
 from jobs.imports.foreign.pictures import list_forms
 from jobs.imports.found import Found
 from jobs.imports.rows import Row
 
 READERS = 4  # threads that read and decode
-ENDINGS = (*layout.PICTURES, *foreign_picture.ENDINGS)
 NAMES = ("image_uri", "source_uri", "prediction_id")  # what names a row's picture, the surest first
 
 
@@ -52,7 +50,10 @@ class Place:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Key -> bytes of every file that ends like a picture."""
-        return {e.key: e.size for e in self.storage.list() if e.key.lower().endswith(ENDINGS)}
+        from inference.model import foreign_picture
+
+        endings = (*layout.PICTURES, *foreign_picture.ENDINGS)
+        return {e.key: e.size for e in self.storage.list() if e.key.lower().endswith(endings)}
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
@@ -82,6 +83,8 @@ class Place:
 
     def read(self, key: str) -> bytes:
         """Reads a picture. BadImage: it is too large, leads out of the folder, or cannot be read."""
+        from inference.model import foreign_picture
+
         if self.sizes[key] > foreign_picture.MOST_BYTES:
             raise BadImage(f"expected at most {foreign_picture.MOST_BYTES >> 20} MiB, got more. Save it smaller.")
         if self.folder and not os.path.realpath(Path(self.folder, key)).startswith(self.folder + os.sep):
@@ -197,6 +200,8 @@ class RowPictures:
 
 def _store(storage: Storage, uri: str, picture: Looked) -> bool:
     """Stores a picture, and says whether it was new."""
+    from inference.model import foreign_picture
+
     if storage.exists(uri):
         return False
     data = foreign_picture.take(picture.place.read(picture.key)).data
@@ -208,6 +213,7 @@ def _store(storage: Storage, uri: str, picture: Looked) -> bool:
 
 def look(place: Place, key: str) -> Looked | str:
     """Looks at one file: how it is taken, or the reason why it is not."""
+    from inference.model import foreign_picture
     from inference.model.preprocess import MAX_PIXELS, inspect
 
     try:

@@ -1,11 +1,48 @@
-"""Ids compared and rows that may be equal found, fast, on numpy columns."""
+"""Rows found by their keys, ids compared and rows that may be equal found, fast, on numpy columns."""
 
 import numpy as np
 import pyarrow as pa
 
-from jobs.engines.arrays import bits, parts, uuid_words
+from jobs.engines.arrays import NULL, bits, parts, uuid_words
 
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing and stirs the high bits
+SPARSE = 2  # a table has 2^SPARSE to twice as many places as keys
+
+
+class KeyIndex:
+    """Rows by their keys, uint64: tables of places, each for the keys whose place in the one before is another key's.
+
+    To sort the keys is as cheap on some processors, and five times dearer on others (docs/log.md).
+    """
+
+    def __init__(self, key: np.ndarray) -> None:
+        self.key = key
+        self.chosen = np.empty(len(key), np.int64)  # of each row one that has its key: the same for all of them
+        self._tables: list[np.ndarray] = []
+        rows, left = np.arange(len(key)), key
+        while len(rows):
+            self._tables.append(np.zeros(1 << (bits(len(rows)) + SPARSE), np.int32))
+            table, place = self._tables[-1], self._find_places(left, len(self._tables))
+            table[place] = rows
+            found = table.take(place)
+            self.chosen[rows] = found
+            lost = np.flatnonzero(key.take(found) != left)
+            rows, left = rows.take(lost), left.take(lost)
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Returns the chosen row of each of the keys; NULL where none has it."""
+        rows, at, left = np.full(len(keys), NULL), np.arange(len(keys)), keys
+        for number, table in enumerate(self._tables, 1):
+            found = table.take(self._find_places(left, number))  # of a place that nobody took: row 0
+            same = self.key.take(found) == left
+            rows[at[same]] = found[same]
+            at, left = at[~same], left[~same]
+        return rows
+
+    def _find_places(self, keys: np.ndarray, number: int) -> np.ndarray:
+        """Returns each key's place in the table of that number, from 1: other bits of it for each table."""
+        mix, size = np.uint64(pow(int(MIX), number, 2**64)), bits(len(self._tables[number - 1]))
+        return (keys * mix >> np.uint64(64 - size)).view(np.int64)
 
 
 def find_possible_repeats(*columns: np.ndarray) -> np.ndarray:

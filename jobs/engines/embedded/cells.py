@@ -18,12 +18,13 @@ from jobs.engines.arrays import (
     numbers,
     pack,
     parts,
+    renumber,
     sizes_of,
-    sort,
     sum_by_key,
     sum_equal,
     whole_days,
 )
+from jobs.engines.embedded.arrays import KeyIndex
 from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
 
@@ -85,21 +86,30 @@ class Joined:
         return (self.ours & ~self.groups.irregular)[self.groups.of_row]
 
 
-def find_repeated(rows: PredictionRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (rows in state OK, in the order of their key; these keys; those that several of them share)."""
-    known = np.flatnonzero(rows.state == OK)
-    all_known = len(known) == len(rows.key)
-    order, keys = sort(rows.key if all_known else rows.key[known])
-    return (order if all_known else known[order]), keys, np.unique(keys[1:][keys[1:] == keys[:-1]])
+@dataclass(frozen=True)
+class Known:
+    """The prediction rows in state OK by their keys."""
+
+    at: np.ndarray  # rows
+    index: KeyIndex  # of them
+
+    @classmethod
+    def of(cls, rows: PredictionRows) -> "Known":
+        """Finds these rows."""
+        at = np.flatnonzero(rows.state == OK)
+        return cls(at, KeyIndex(rows.key if len(at) == len(rows.key) else rows.key[at]))
+
+    def find_repeated(self) -> np.ndarray:
+        """Returns the keys that several of the rows share."""
+        return np.unique(self.index.key[self.index.chosen != np.arange(len(self.at))])
 
 
-def join(rows: PredictionRows, order: np.ndarray, keys: np.ndarray, groups: LabelGroups) -> Joined:
-    """Joins each distinct prediction with its label rows by their keys; `order` and `keys` as from `find_repeated`."""
-    place = np.searchsorted(keys, groups.key)
-    met = np.flatnonzero(place < len(keys))
-    met = met[keys[place[met]] == groups.key[met]]
+def join(rows: PredictionRows, known: Known, groups: LabelGroups) -> Joined:
+    """Joins each distinct prediction with its label rows by their keys."""
+    found = known.index.find(groups.key)
+    met = np.flatnonzero(found != NULL)
     row_of, group_of = np.full(len(groups.key), NULL), np.full(len(rows.key), NULL)
-    row_of[met] = order[place[met]]
+    row_of[met] = known.at[found[met]]
     group_of[row_of[met]] = met
     return Joined(rows, groups, row_of, group_of)
 
@@ -129,21 +139,23 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
     The second is None when no weight is known.
     """
     rows, consensus, words = joined.rows, joined.groups.consensus, joined.groups.rows.words
-    texts = Words.of(rows.version, rows.predicted, words.texts)
+    versions, texts = Words.of(rows.version), Words.of(rows.predicted, words.texts)
     is_mine = (rows.state == OK) & rows.ours
     mine = slice(None) if is_mine.all() else np.flatnonzero(is_mine)
     group = joined.group_of[mine]
-    version, predicted = (texts.codes(c)[mine] for c in (rows.version, rows.predicted))
+    version, predicted = versions.codes(rows.version)[mine], texts.codes(rows.predicted)[mine]
     bin_, fixed = _bin_and_scale(rows.confidence[mine])
     label = np.append(texts.codes(words.texts), NULL)[consensus.label]
-    of_group = pack([label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1])[0]
-    keys = [version, predicted, bin_ + 1, of_group[group]]
     rank = rows.rank[mine] if rows.rank is not None else np.zeros(len(group), np.int32)
-    keys += [_shift_ranks(rank), (consensus.split + 1)[group]]
+    of_group, split = [label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1], consensus.split + 1
+    # Few of the combinations occur; where nothing has a rank, which stands before it in the order, `split` is one of them.
+    numbered = renumber(*pack(of_group if rows.rank is not None else [*of_group, split]))
+    keys = [version, predicted, bin_ + 1, numbered[group]]
+    keys += [_shift_ranks(rank), split[group]] if rows.rank is not None else []
     row, (sum_confidence,), n = sum_by_key(keys, fixed)
     at, none = group[row], np.zeros(len(row), np.int64)
     zero = pa.array(none).cast(pa.decimal128(38, 0))
-    made = [texts.decode(version[row]), texts.decode(predicted[row]),
+    made = [versions.decode(version[row]), texts.decode(predicted[row]),
             pa.array(bin_[row].astype(np.int32), mask=bin_[row] == NULL),
             texts.decode(label[at]), origin_words(consensus.origin[at]),
             pa.array(consensus.saw[at] == 1, mask=consensus.saw[at] == NULL),
@@ -212,8 +224,11 @@ def _count_pairs(joined: Joined, votes: np.ndarray) -> tuple[np.ndarray, np.ndar
     several = np.flatnonzero(groups.size[groups.of_row[votes]] > 1)
     at = votes[several]
     group, labeler, label, one = groups.of_row[at], rows.labeler[at] + 1, rows.label[at], np.ones(len(at), np.int64)
-    pairs[several] = groups.size[group] - sum_equal(one, group, labeler)
-    agreeing[several] = sum_equal(one, group, label) - sum_equal(one, group, labeler, label)
+    # Within one origin class nobody has a second vote on a prediction: the later would have superseded the earlier.
+    several_classes = len(at) and rows.origin[at].min() != rows.origin[at].max()
+    own, own_agreeing = (sum_equal(one, group, labeler), sum_equal(one, group, labeler, label)) if several_classes else (one, one)
+    pairs[several] = groups.size[group] - own
+    agreeing[several] = sum_equal(one, group, label) - own_agreeing
     return pairs, agreeing
 
 

@@ -1,6 +1,6 @@
 """One day counted over a DuckDB connection: the rules run in SQL where they need it, in numpy where they do not.
 
-The rules are in sql.py; what needs no more than sorted columns is in votes.py and cells.py.
+The rules are in sql.py; what needs no more than numpy columns is in votes.py and cells.py.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from jobs.engines.embedded import sql
 from jobs.engines.embedded.arrays import are_same_ids
 from jobs.engines.embedded.cells import (
     Joined,
+    Known,
     PredictionRows,
     add_weights,
     count_cells,
     count_coincidences,
     count_delays,
     count_people,
-    find_repeated,
     join,
     join_slice_columns,
     list_consensus,
@@ -152,14 +152,14 @@ class Day:
         table = self._read_prediction_rows()
         rows = PredictionRows.of(table)
         self._count_states(rows)
-        order, keys, twice = find_repeated(rows)
-        if len(twice):
+        known = Known.of(rows)
+        if len(twice := known.find_repeated()):
             table = self._keep_first(table, rows, twice)
             rows = PredictionRows.of(table)
-            order, keys, twice = find_repeated(rows)
-        joined = join(rows, order, keys, groups)
+            known = Known.of(rows)
+        joined = join(rows, known, groups)
         met = np.flatnonzero(joined.row_of != NULL)
-        if len(twice) or not are_same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
+        if len(known.find_repeated()) or not are_same_ids(rows.ids, joined.row_of[met], groups.rows.ids, groups.first[met]):
             return None
         self.table = table
         return joined

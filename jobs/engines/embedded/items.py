@@ -46,7 +46,7 @@ def _list_votes(joined: Joined, voted: np.ndarray, irregular: pa.Table | None) -
     columns = [rows.words.decode(rows.labeler[at]), rows.words.decode(rows.label[at]), rows.t[at], rows.origin[at], saw, p]
     group, place = joined.groups.of_row[at], rows.t[at]
     if irregular is not None:
-        more = np.searchsorted(joined.groups.key, numbers(irregular["h"]).astype(np.uint64, copy=False))
+        more = joined.groups.find(numbers(irregular["h"]).astype(np.uint64, copy=False))
         group, place = np.concatenate([group, more]), np.concatenate([place, numbers(irregular["place"])])
         columns = [_join(columns[0], irregular["labeler"]), _join(columns[1], irregular["label"]),
                    *(np.concatenate(pair) for pair in zip(columns[2:], (

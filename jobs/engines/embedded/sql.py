@@ -4,7 +4,7 @@ day.py runs them; the declared slices are in slices.py.
 
 Statements here read the rows with their state, and hold the full rules for the ids that are irregular: those with a
 withdrawal, several rows by one person, anything invalid, misfiled or future. What most ids need is counted from numpy
-columns (votes.py, cells.py). Rows meet by `h`, the 64-bit hash of the prediction id, because numbers sort many times
+columns (votes.py, cells.py). Rows meet by `h`, the 64-bit hash of the prediction id, because numbers meet many times
 faster than texts; two ids with one hash are detected, and the day is then counted again with numbers that are given to
 the ids one by one.
 

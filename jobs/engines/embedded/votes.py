@@ -13,8 +13,19 @@ import numpy as np
 import pyarrow as pa
 
 from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
-from jobs.engines.arrays import NULL, Words, find_starts, join_chunks, numbers, pack, sizes_of, sort, truths
-from jobs.engines.embedded.arrays import are_same_ids, find_possible_repeats
+from jobs.engines.arrays import (
+    NULL,
+    Words,
+    find_starts,
+    join_chunks,
+    number_groups,
+    numbers,
+    pack,
+    sizes_of,
+    sort,
+    truths,
+)
+from jobs.engines.embedded.arrays import KeyIndex, are_same_ids, find_possible_repeats
 from jobs.engines.embedded.scores import CodedScores
 from jobs.engines.embedded.sql import OK
 from jobs.engines.scores import LabelerScores
@@ -98,9 +109,10 @@ class Tally:
 
 @dataclass
 class LabelGroups:
-    """Label rows of one prediction each, in the order of the key."""
+    """Label rows of one prediction each."""
 
     rows: LabelRows
+    index: KeyIndex  # the rows by their key
     key: np.ndarray
     size: np.ndarray
     first: np.ndarray  # a row of each
@@ -108,6 +120,10 @@ class LabelGroups:
     irregular: np.ndarray  # which need the full rules
     consensus: Consensus
     tally: Tally = field(default_factory=lambda: Tally(*(np.zeros(0, np.int64) for _ in range(3))))
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Returns the groups of these keys, which have one."""
+        return self.of_row[self.index.find(keys)]
 
     def find_unnamed(self) -> np.ndarray:
         """Returns the keys of the predictions that a `≠` judges."""
@@ -119,17 +135,15 @@ def group_rows(rows: LabelRows, weights: Weights, in_order: bool = False) -> Lab
 
     With `in_order` the times of a regular prediction's rows differ: ties need the columns that only the full rules read.
     """
-    order, ordered = sort(rows.key)
-    starts = find_starts(ordered)
-    size = sizes_of(starts, len(order))
-    of_row = np.empty(len(order), np.int64)
-    of_row[order] = np.repeat(np.arange(len(starts)), size)
-    irregular = np.zeros(len(starts), bool)
+    index = KeyIndex(rows.key)
+    first, of_row = number_groups(index.chosen)
+    size = np.bincount(of_row, minlength=len(first))
+    irregular = np.zeros(len(first), bool)
     irregular[of_row[(rows.state != OK) | rows.withdraws | rows.unnamed]] = True
-    first = order[starts]
-    groups = LabelGroups(rows, ordered[starts], size, first, of_row, irregular,
-                         Consensus.empty(len(starts), rows.probability is not None))
-    several = order[np.repeat(size > 1, size)]
+    groups = LabelGroups(rows, index, rows.key[first], size, first, of_row, irregular,
+                         Consensus.empty(len(first), rows.probability is not None))
+    several = np.flatnonzero(size.take(of_row) > 1)
+    several = several[sort(of_row[several])[0]]
     if not are_same_ids(rows.ids, several, rows.ids, first[of_row[several]]):
         return None
     irregular[of_row[_find_irregular_rows(rows, several, of_row[several])]] = True
@@ -197,7 +211,7 @@ def _choose_labels(rows: LabelRows, votes: np.ndarray, group: np.ndarray, weight
     order, _ = sort(pack([group, rows.label[votes]])[0])
     votes, group = votes[order], group[order]
     label = rows.label[votes]
-    first = np.union1d(find_starts(group), find_starts(label))
+    first = find_starts(group, label)
     n, newest = sizes_of(first, len(votes)), np.maximum.reduceat(rows.t[votes], first)
     tally = Tally(group[first], label[first], n)
     if isinstance(weights, LabelerScores):
@@ -222,7 +236,7 @@ def _weights_by_code(rows: LabelRows, weights: Mapping[str, int]) -> np.ndarray:
 def put_irregular(groups: LabelGroups, resolved: pa.Table) -> None:
     """Sets the consensus of the irregular predictions: columns h, label, split, class, saw, probability, by h."""
     consensus = groups.consensus
-    where = np.searchsorted(groups.key, numbers(resolved["h"]).astype(np.uint64, copy=False))
+    where = groups.find(numbers(resolved["h"]).astype(np.uint64, copy=False))
     consensus.label[where] = groups.rows.words.codes(resolved["label"])
     consensus.origin[where] = numbers(resolved["class"], NULL)
     consensus.split[where] = truths(resolved["split"])

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.engines import arrays
-from jobs.engines.embedded.arrays import are_same_ids
+from jobs.engines.embedded.arrays import KeyIndex, are_same_ids
 
 
 def columns_of(rng, largest, rows=500):
@@ -47,6 +47,38 @@ def test_sums_by_key(sizes):
         expected[tuple(key)] = (total + value, count + 1)
     found = {tuple(int(c[r]) for c in columns): (int(s), int(k)) for r, s, k in zip(row, sums, n, strict=True)}
     assert found == expected and list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("largest", [2, 900, 2**20, 2**64 - 1])
+@pytest.mark.parametrize("rows", [0, 1, 2, 5000])
+def test_rows_are_found_by_their_keys(largest, rows):
+    """Small numbers, which the second way of meeting gives to ids, and hashes; keys that are there, and such that are not."""
+    rng = np.random.default_rng(rows)
+    key = rng.integers(0, largest, rows, dtype=np.uint64, endpoint=True)
+    index = KeyIndex(key)
+    groups = {}
+    for row, one in enumerate(key.tolist()):
+        groups.setdefault(one, set()).add(row)
+    assert all(index.chosen[row] in groups[one] for row, one in enumerate(key.tolist()))
+    assert len(set(index.chosen.tolist())) == len(groups)
+    asked = np.concatenate([key[::-3], rng.integers(0, largest, 700, dtype=np.uint64, endpoint=True), np.zeros(1, np.uint64)])
+    for one, found in zip(asked.tolist(), index.find(asked).tolist(), strict=True):
+        assert found == index.chosen[min(groups[one])] if one in groups else found == arrays.NULL
+
+
+def test_keys_that_meet_in_most_tables_are_told_apart():
+    """Keys chosen so that the first table has one place for all of them."""
+    key = np.arange(3000, dtype=np.uint64) * np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
+    index = KeyIndex(key)
+    assert np.array_equal(index.chosen, np.arange(3000)) and np.array_equal(index.find(key[::2]), np.arange(0, 3000, 2))
+
+
+@pytest.mark.parametrize("groups", [1, 7, 3000])
+def test_groups_are_numbered_by_the_rows_that_stand_for_them(groups):
+    of = np.random.default_rng(groups).integers(0, groups, 3000)
+    last = {value: row for row, value in enumerate(of.tolist())}
+    rows, group = arrays.number_groups(np.array([last[value] for value in of.tolist()]))
+    assert rows.tolist() == sorted(last.values()) and np.array_equal(of[rows][group], of)
 
 
 @pytest.mark.parametrize("rows", [1, arrays.PART, 2 * arrays.PART + 7])

@@ -1,14 +1,14 @@
 import pytest
 
 from jobs import evaluate_files
-from jobs.evaluate_files import evaluate
+from jobs.evaluate_files import make
 from tests.jobs.imports.files import Runs, count_plainly
 
 
 @pytest.fixture
 def runs(tmp_path, capsys, monkeypatch):
     """The commands, with a count of a few lines instead of an engine: a fifth of the time."""
-    monkeypatch.setattr(evaluate_files, "evaluate", count_plainly)
+    monkeypatch.setattr(evaluate_files, "make", count_plainly)
     monkeypatch.setattr(evaluate_files, "outcome", lambda document, where: evaluate_files.Outcome(document=document))
     return Runs(tmp_path, capsys)
 
@@ -17,5 +17,5 @@ def runs(tmp_path, capsys, monkeypatch):
 def whole_runs(runs, monkeypatch):
     """The commands as they are."""
     monkeypatch.undo()
-    assert evaluate_files.evaluate is evaluate
+    assert evaluate_files.make is make
     return runs
