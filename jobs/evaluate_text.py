@@ -1,5 +1,6 @@
 """An evaluation as lines for a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from command.command import Outcome
@@ -27,7 +28,8 @@ def as_text(document: Evaluation, where: str) -> str:
     left_out = [escape(f"PARTIAL: left out {p['file']}: {p['reason']}") for p in document["partial"]]
     gone = document.get("expired") or []
     expired = [f"expired: the rows of {len(gone)} of these days, whose counts were kept: {', '.join(gone)}"] if gone else []
-    evidence = [escape(f"{name}: {section['sentence']}") for name, section in (document.get("evidence") or {}).items()]
+    sections: Mapping[str, Any] = document.get("evidence") or {}
+    evidence = [escape(f"{name}: {section['sentence']}") for name, section in sections.items()]
     return "\n".join([head, "", body, "", _rows(document["rows"]), *left_out, *expired, *evidence, where])
 
 

@@ -49,7 +49,7 @@ def by_price(cells: "pa.Table") -> "pa.Table":
     """(version, predicted, bin, label, origin) with `n` and the weights, of labelled rows: what each kind of mistake costs."""
     import pyarrow.compute as pc
 
-    return _margin_or_empty(cells.filter(pc.is_valid(cells["label"])),
+    return _margin_or_empty("cells", cells.filter(pc.is_valid(cells["label"])),
                             ["model_version", "predicted", "confidence_bin", "label", "origin"], WEIGHTS)
 
 
