@@ -32,7 +32,7 @@ from metrics.window import WindowCounts
 
 # What was seen of the root at that moment and is in no file that could be read again, or is checked by itself.
 NOT_COUNTED = ("newest_day", "models_with_rows", "expired", "partial", "rests_on", "tables", "doubts", "engine", "counts",
-               "bucket_edges")
+               "bucket_edges", "evidence")
 OF_COUNTS = ("no class named", "missing values")  # doubts that follow from the counts; others show examples of rows
 # Figures that follow from cards, samples and what was live, and not from the counts alone.
 OF_BACKGROUND = re.compile(r"\.(estimate|corrected|class_list|new_labels|per_class|macro|weighted|balanced_accuracy|top_k)\b|"
@@ -111,7 +111,7 @@ def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str,
     found.instead[key] = jsonio.dumps(kept)
     found.findings += _check_tables(storage, evaluation, evaluation_id, kept, window, found.read)
     found.findings.append(say(key, TOLD, "seen at that moment, in no counts: newest_day, models_with_rows, doubts with examples "
-                              "of rows, files left out; its name vouches for them"))
+                              "of rows, files left out, sections of evidence; its name vouches for them"))
 
 
 def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, days: list[CheckedDay]) -> Evaluation:
