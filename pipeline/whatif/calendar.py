@@ -112,7 +112,7 @@ class Judge:
 def _needs_tables(policy: GatePolicy) -> bool:
     """Whether a bound rests on more than the labels and answers of a window."""
     return any(bound is not None for bound in (policy.min_slice_accuracy, policy.max_calibration_error, policy.max_drift,
-                                               policy.max_drop_from_baseline))
+                                               policy.max_drop_from_baseline, policy.max_cost_per_1000))
 
 
 def choose_counts(stored: StoredCounts, pasts: Sequence[Past], predicted: Sequence[str], count: Count) -> tuple[
