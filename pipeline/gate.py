@@ -136,8 +136,9 @@ def leave_out_what_vouches(decision: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_gate(gate: dict[str, Any]) -> str:
-    """Names the gate as a person does: "accuracy (7 days)"."""
-    return gate["gate"].replace("_", " ") + (f" ({gate['days']} days)" if "days" in gate else "")
+    """Names the gate as a person does: "accuracy (combined, 7 days)"."""
+    of = ["combined"] * (gate.get("estimate") == "combined") + ([f"{gate['days']} days"] if "days" in gate else [])
+    return gate["gate"].replace("_", " ") + (f" ({', '.join(of)})" if of else "")
 
 
 def write_text(decision: dict[str, Any]) -> str:

@@ -95,6 +95,11 @@ def write_cost(value: float | None) -> str:
     return write_number(value, 0 if value is None or value >= CENT else 1 if value >= 1 else 2)
 
 
+def write_price(value: float) -> str:
+    """Writes a cost as it was set, `1`, `0.2`, `1,500`."""
+    return f"{value:,.10g}"
+
+
 def write_count(n: int, noun: str, many: str = "") -> str:
     """Writes how many of something there are, `1 epoch`, `1,043 rows`; `many`: where the plural takes no s, nor es after one."""
     return f"{n:,} {noun if n == 1 else many or noun + ('es' if noun.endswith('s') else 's')}"

@@ -141,8 +141,8 @@ def _describe_gain(plan: Plan) -> list[str]:
         if share is None or (kind == "combined" and plan.question.towards.kind not in ("overall", "precision")):
             continue
         gain = f"needs {write_percent(share)} of a random audit's labels"
-        gates = " (what the gate uses)" if kind == plan.estimate else ""
-        lines.append(f"With {BY[kind]}{gates} it {gain if share < ENOUGH_GAIN else 'gains nothing over a random audit'}.")
+        by = f"what the gate uses, {BY[kind]}," if kind == plan.estimate else BY[kind]
+        lines.append(f"With {by} it {gain if share < ENOUGH_GAIN else 'gains nothing over a random audit'}.")
     return lines
 
 

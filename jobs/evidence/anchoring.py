@@ -97,10 +97,10 @@ def _say_feedback(told: Told, judges: Figure, bias: Figure) -> str:
     n = int((~np.isnan(told.said)).sum())
     if not n:
         return "No audited prediction has feedback, so feedback cannot be held against an audit."
-    head = (f"On {write_count(n, 'audited prediction')} with feedback, its share of right answers differs from the audit's by "
-            f"{write_points(judges)}; it came for {write_figure(told.given(True))} of the right answers and "
-            f"{write_figure(told.given(False))} of the wrong ones.")
-    return head if bias["value"] is None else f"{head} So the accuracy by feedback alone is off by {write_points(bias)}."
+    head = (f"Feedback came for {write_figure(told.given(True))} of the answers that the audit calls right and for "
+            f"{write_figure(told.given(False))} of the wrong ones. On the {write_count(n, 'prediction')} with both, the share "
+            f"that feedback calls right differs from the audit's by {write_points(judges)}.")
+    return head if bias["value"] is None else f"{head} Accuracy by feedback alone is off by {write_points(bias)}."
 
 
 def join_told(tables: list[pa.Table]) -> Told:

@@ -7,7 +7,7 @@ key: a labeler `KEY/anna` is of the key KEY (docs/design.md#interfaces).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -111,17 +111,22 @@ def _exact(type_: pa.DataType) -> Any:
 def _say(people: list[Without], left_out: list[str]) -> str:
     if not people:
         return "Nobody's votes can be left out: there are none."
+    told = [_say_version(version, [p for p in people if p["version"] == version])
+            for version in dict.fromkeys(p["version"] for p in people)]
+    kept = f" {write_count(len(left_out), 'day')} without labelled rows any more count in full." if left_out else ""
+    return " ".join(told) + kept
+
+
+def _say_version(version: str, people: Sequence[Without]) -> str:
     n = {kind: sum(p["kind"] == kind for p in people) for kind in (LABELER, CLIENT)}
-    said = (f"Recounted without each of the {write_count(n[LABELER], 'largest labeler')}" if n[LABELER] != 1
-            else "Recounted without the one labeler")
-    said += f" and {write_count(n[CLIENT], 'client')}" if n[CLIENT] else ""
+    who = write_count(n[LABELER], "labeler") + (f" and {write_count(n[CLIENT], 'client')}" if n[CLIENT] else "")
+    said = f"Version {version}: recounted without each of {who}"
     known = [p for p in people if p["accuracy"]["value"] is not None]
     if known:
         least, most = (f(known, key=lambda p: p["accuracy"]["value"] or 0.0) for f in (min, max))
-        said += (f": accuracy is at least {write_share(least['accuracy'])} (without {name_person(least)}) and at most "
+        said += (f", accuracy is at least {write_share(least['accuracy'])} (without {name_person(least)}) and at most "
                  f"{write_share(most['accuracy'])} (without {name_person(most)})")
-    kept = f" {write_count(len(left_out), 'day')} without labelled rows any more count in full." if left_out else ""
-    return said + "." + kept
+    return said + "."
 
 
 def name_person(person: Mapping[str, Any]) -> str:

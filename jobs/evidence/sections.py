@@ -8,18 +8,20 @@ from contract.errors import UsageError
 
 
 class Section(NamedTuple):
-    """`title` heads it in a report; `module` has `make(material)`, which jobs/evidence/collect.py calls."""
+    """`title` heads it in a report, `short` stands in its contents (empty: the title); `module` has `make(material)`, which
+    jobs/evidence/collect.py calls."""
 
     title: str
     module: str
+    short: str = ""
 
 
 SECTIONS: dict[str, Section] = {
-    "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined"),
-    "noise": Section("Accuracy behind label noise", "jobs.evidence.noise"),
-    "cost": Section("What mistakes cost", "jobs.evidence.cost"),
-    "recounts": Section("Without each person", "jobs.evidence.recounts"),
-    "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring"),
+    "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined", "Combined estimate"),
+    "noise": Section("Accuracy behind label noise", "jobs.evidence.noise", "Label noise"),
+    "cost": Section("What mistakes cost", "jobs.evidence.cost", "Cost of mistakes"),
+    "recounts": Section("Without each person", "jobs.evidence.recounts", "Without each person"),
+    "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring", "Seeing the answer"),
 }
 
 

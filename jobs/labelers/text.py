@@ -8,7 +8,7 @@ from command.terminal import align, escape
 from contract.counts import WEIGHT_SCALE
 from contract.documents.labeler_fit import LabelerFit, read_fit_table
 from contract.stores.store import Storage
-from contract.texts.figures import write_percent
+from contract.texts.figures import write_count, write_percent
 from metrics.figure import ratio
 
 LISTED, MISTAKES = 20, 3  # labelers that the text names, and mistakes of each
@@ -57,7 +57,8 @@ def describe_labelers(storage: Storage, fit: LabelerFit) -> str:
     where = storage.uri(fit.folder + fit.tables["labelers"])
     more = [f"{len(people) - LISTED:,} others stand in {where}"] if len(people) > LISTED else []
     worse = sum(row["weight"] == 0 for row in people)
-    notes = [f"{worse:,} of them are no better than chance: in the one-coin form their votes weigh 0."] if worse else []
+    notes = [f"{write_count(worse, 'labeler')} with weight 0, no better than chance: such votes have no say in the one-coin form."
+             ] if worse else []
     end = "Right: the share of their votes that names the class which the fit expects; it assumes that people err independently."
     return "\n".join([describe_fit(storage, fit), "", table, *more, "", *notes, end])
 

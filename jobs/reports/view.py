@@ -31,6 +31,14 @@ LABEL_ROWS = {"invalid": "invalid", "misfiled": "under the wrong day", "future":
 ORIGIN_TEXT = {"audit": "a random audit, answered blind", "review": "reviewed items", "import": "imported labels",
                "feedback": "feedback from users"}
 
+NOISE_CHECKS = {  # metrics/noise/checks.py: what each expects, as the end of "If mistakes are independent, …"
+    "classes": "two votes agree alike, whatever the class", "triples": "three votes agree as often as pairs say",
+    "answers": "two votes both name the answer as often as single votes say",
+    "confidence": "two votes agree as often where the model is unsure",
+    "rejected": "two votes agree as often where a third rejects the answer",
+    "selected": "predictions with two votes are like the others", "gold": "votes on gold items are wrong as often",
+    "gold where wrong": "votes on gold items are wrong as often where the model is wrong"}
+
 
 def interval(figure: Figure) -> str:
     """Writes the interval of a share; why there is none, when there is none."""
@@ -42,13 +50,25 @@ def edge(value: float | None) -> str:
     return figure_text.write_number(value, 2)
 
 
+def order_as(found: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """What a section says of each version, in the order in which the report shows them."""
+    return [(v["name"], found[v["name"]]) for v in shown if v["name"] in found]
+
+
+def order_people(people: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows that name a version, in the order in which the report shows versions."""
+    places = {v["name"]: n for n, v in enumerate(shown)}
+    return sorted(people, key=lambda row: places.get(row["version"], len(places)))
+
+
 FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
            "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
            "share": figure_text.write_percent, "size": figure_text.write_size,
            "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
            "count": figure_text.write_count, "figure": figure_text.write_figure, "cost": figure_text.write_cost,
+           "price": figure_text.write_price,
            "chance": figure_text.write_chance,
-           "bar": charts.bar}
+           "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
 
 
@@ -80,8 +100,18 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
         "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},
+        "evidence_short": {name: s.short or s.title for name, s in SECTIONS.items()}, "noise_checks": NOISE_CHECKS,
+        "combined": _find_combined(evaluation, decision),
+        "gate_windows": any("days" in gate for gate in (decision or {}).get("gates", ())),
         "pictures": partial(_find_pictures, evaluation["model"], evaluation["window"]),
     }
+
+
+def _find_combined(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Version -> its combined estimate, where that is what the accuracy gate judges; versions without one are left out."""
+    judged = any(gate.get("estimate") == "combined" for gate in (decision or {}).get("gates", ()))
+    section = (evaluation.get("evidence") or {}).get("combined") if judged else None
+    return {name: v for name, v in section["versions"].items() if v["value"] is not None} if section else {}
 
 
 def _find_pictures(model: str, window: Window, version: str, day: str | None = None,

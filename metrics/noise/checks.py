@@ -96,7 +96,7 @@ def _compare_answers(found: Moments, rates: Rates) -> list[Check]:
 def _compare_selected(found: Moments) -> list[Check]:
     """A vote names the answer as often on items with two votes as on all: otherwise second opinions were asked for a reason."""
     return compare("selected", divide(found.paired_hits, found.paired), divide(found.hits, found.items),
-                   "predictions with two votes are others than those with one: ask for second opinions at random")
+                   "predictions with two votes differ from those with one (ask for second opinions at random)")
 
 
 def _compare_low(found: Moments, rates: Rates) -> list[Check]:

@@ -71,5 +71,5 @@ def _refuse(reason: str, sentence: str) -> dict[str, Any]:
 
 
 def _say(row: Mapping[str, Any], found: Mapping[str, Any], verdict: str) -> str:
-    return (f"Accuracy is {write_figure(row)} over {found['predictions']:,} predictions, from {row['n']:,} audit labels in "
-            f"{found['strata']} strata, {SAID[verdict].format(bound=write_bound(row['bound']))}.")
+    return (f"Accuracy by the combined estimate is {write_figure(row)} over {found['predictions']:,} predictions, from "
+            f"{row['n']:,} audit labels in {found['strata']} strata, {SAID[verdict].format(bound=write_bound(row['bound']))}.")

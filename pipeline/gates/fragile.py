@@ -90,10 +90,11 @@ def _say(gate: Mapping[str, Any], flips: Sequence[Mapping[str, Any]], allowed: b
     first, others = flips[0], [_name(f) for f in flips[1:MOST_NAMED]]
     also = f" (so it does on {' and on '.join(others)})" if others else ""
     of = f" of {first['label']!r}" if first["label"] is not None else ""
-    without = (f"without the {write_count(first['votes'], 'label')} ({write_percent(first['share'])}) of theirs it{of} is "
+    what = "the audit alone" if gate.get("estimate") == "combined" else "it"
+    without = (f"without the {write_count(first['votes'], 'label')} ({write_percent(first['share'])}) of theirs {what}{of} is "
                f"{write_percent(first['value'], 1)}")
     to_bound = ("below the bound" if gate["verdict"] == PASS else "above the bound" if first["value"] >= gate["bound"]
-                else f"too near the bound to tell (p = {first['p']:.2g})")
+                else "too near the bound to tell")
     end = "It counts, because gates.allow_fragile is set." if allowed else "So it cannot tell: look at what they gave."
     return f"Fragile: this {gate['verdict']} rests on {_name(first)}{also}: {without}, {to_bound}. {end}"
 

@@ -1,17 +1,19 @@
-"""Reports with few, many and no classes, from made counts."""
+"""Reports with few, many and no classes, from made counts, and one with every section of evidence."""
 
 import random
+import tempfile
 from functools import cache
 
 from jobs.reports import page
 from metrics.tables import class_days
 from metrics.window import by_class
 from tests.figures import cell, day, document
+from tests.jobs.evidence import all_sections
 from tests.jobs.test_report import DECISION
 
 LONG = "a class with a rather long name and-one-very-long-word-without-a-space"
 CLASSES = ("1", "3", "10", "100", "1000")
-NAMES = (*CLASSES, "no labels", "one label", "no data")
+NAMES = (*CLASSES, "no labels", "one label", "no data", "all sections")
 
 
 def make_days(classes, labelled=0.8):
@@ -33,6 +35,9 @@ def make_report(name):
         days = make_days(int(name))
         of_class = class_days({d.day: by_class(d.tables["cells"]) for d in days})
         return page.render(document(*days), DECISION, {"class_days": of_class})
+    if name == "all sections":
+        with tempfile.TemporaryDirectory() as folder:
+            return all_sections.read_report(f"{folder}/root", all_sections.make(f"{folder}/root"))
     days = {"no labels": lambda: make_days(3, labelled=0), "no data": lambda: [],
             "one label": lambda: [day([cell("cat", "dog", 0.9), cell("cat", n=30)])]}[name]()
     return page.render(document(*days))

@@ -90,6 +90,15 @@ def test_a_bound_that_rests_on_whole_tables_is_judged_too(capsys, root, tmp_path
     assert found["days"][-1]["would"]["verdict"] == "fail"
 
 
+def test_what_mistakes_cost_is_judged_too(capsys, root, tmp_path):
+    policy = write_policy(tmp_path, "gates: {max_cost_per_1000: 100, min_accuracy: null, min_class_recall: null}\n")
+    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", policy, "--from", DAYS[6], "--to", DAYS[7])
+    by_itself = judge_by_itself(capsys, root, found["days"][-1]["as_of"], "--set", "gates.max_cost_per_1000=100")
+    (cost,) = (g for g in by_itself["gates"] if g["gate"] == "cost")
+    assert [[g["gate"] for g in day["gates"]] for day in found["days"]] == [["cost", "freshness"]] * 2
+    assert (found["days"][-1]["gates"][0]["value"], found["days"][-1]["gates"][0]["verdict"]) == (cost["value"], cost["verdict"])
+
+
 def test_text_names_the_days_that_differ(capsys, root, tmp_path):
     assert gate.main(["--root", root, "--model", MODEL, "--what-if", write_policy(tmp_path, "min_accuracy: 0.5\n"),
                       "--from", DAYS[4], "--to", DAYS[7]]) == 0
