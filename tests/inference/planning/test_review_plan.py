@@ -131,8 +131,8 @@ def test_a_person_is_told_which_estimate_gains(made, capsys):
     assert review.main(["plan", *options]) == 0
     said = capsys.readouterr().out
     for words in ("toward overall (gate accuracy; the newest decision cannot tell it)", "drawn nothing",
-                  "With what the gate uses, the weighted share of the audit (Hajek's), it needs", "With the combined estimate it needs", "of a random audit's labels",
-                  "assumed right"):
+                  "With what the gate uses, the weighted share of the audit (Hajek's), it needs",
+                  "With the combined estimate it needs", "of a random audit's labels", "assumed right"):
         assert words in said
 
 

@@ -1,4 +1,4 @@
-"""A root whose evaluation has every section of evidence, and a verdict that one labeler decides; its evaluation and report."""
+"""A root whose evaluation has every section of evidence of two versions, and a verdict that one labeler decides; its evaluation and report."""
 
 import hashlib
 import random
@@ -32,7 +32,7 @@ def make(root: str) -> str:
     for day in DAYS:
         sample = samples.draw(MODEL, day, "audit", Design("random-audit", "s", p=0.25, judges=3, second_share=0.5))
         samples.write(storage, sample)
-        rows = _predict(day, rng)
+        rows = _predict(day, "1" if day != DAYS[0] else "2", rng)
         put_rows(storage, PREDICTION, "predictions", [row for row, _ in rows], day, "9")
         put_rows(storage, LABEL, "labels", list(_label(rows, sample, rng)), day, "9")
         for row, truth in rng.sample(rows, 15):
@@ -50,14 +50,14 @@ def read_report(root: str, evaluation_id: str) -> str:
     return open_storage(root).read(layout.report(MODEL, evaluation_id)).decode()
 
 
-def _predict(day, rng):
+def _predict(day, version, rng):
     noon, found = clock.parse_moment(f"{day}T06:00:00Z"), []
     for i in range(600):
         truth, confidence = rng.choice(CLASSES), rng.uniform(0.85, 1) if rng.random() < 0.9 else rng.uniform(0.5, 0.9)
         said = truth if rng.random() < confidence else rng.choice([c for c in CLASSES if c != truth])
         at = noon + timedelta(seconds=i)
         name = ids.uuid7(at, entropy=hashlib.sha256(f"{day}{i}".encode()).digest()[:10])
-        found.append(({"prediction_id": name, "predicted_at": at, "recorded_at": at, "model": MODEL, "model_version": "1",
+        found.append(({"prediction_id": name, "predicted_at": at, "recorded_at": at, "model": MODEL, "model_version": version,
                        "predicted_label": said, "confidence": confidence, "role": "live", "client": f"kiosk-{i % 2}"}, truth))
     return found
 

@@ -28,6 +28,8 @@ def test_each_section_is_in_the_contents_in_the_order_of_the_page(made):
     assert heads == contents and {f"s-evidence-{name}" for name in SECTIONS} <= set(heads)
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
+    regions = re.findall(r'role="region" aria-label="([^"]+)"', html)
+    assert len(regions) == len(set(regions)) > 10, "of two alike nobody who hears them knows which one it is"
 
 
 def test_the_report_names_the_figure_that_decides_and_the_one_beside_it(made):
