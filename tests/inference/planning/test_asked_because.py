@@ -45,7 +45,8 @@ def page(client, path):
 def test_the_audit_page_names_the_gate_and_never_the_class(asked):
     _, client = asked
     reason = find_reason(page(client, f"/audit?day={DAY}"))
-    assert reason == "planned audit toward the gate “class recall”: every answer had a chance, and it is known."
+    assert reason == ("planned audit toward the gate “class recall”: every answer could be drawn, some more likely than others, "
+                      "each with a known chance.")
     assert not any(name in reason for name in (*CLASSES, "0.4", "0.9", "neyman"))
 
 

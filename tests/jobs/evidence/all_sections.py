@@ -1,4 +1,4 @@
-"""A root whose evaluation has every section of evidence of two versions, and a verdict that one labeler decides; its evaluation and report."""
+"""A root of two versions whose evaluation has every section of evidence, and a verdict that one labeler decides."""
 
 import hashlib
 import random
