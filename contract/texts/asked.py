@@ -24,5 +24,5 @@ def explain_asking(sample: Sample) -> str:
         return OF_REVIEW.get(sample.strategy, f"a review by the strategy {sample.strategy}")
     if sample.toward is None:
         return "random audit: every answer had the same chance"
-    return (f"planned audit toward the gate “{sample.toward.gate.replace('_', ' ')}”: every answer could be drawn, some more likely "
-            f"than others, each with a known chance")
+    return (f"planned audit toward the gate “{sample.toward.gate.replace('_', ' ')}”: every answer could be drawn, some more "
+            f"likely than others, each with a known chance")
