@@ -20,6 +20,7 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
+from pipeline.gates.verdicts import UNDECIDED
 from pipeline.running.local import ProcessRunner
 from pipeline.running.stages import COUNT_THEN
 from pipeline.whatif.calendar import Judge, Tallies, choose_counts, sum_up
@@ -121,7 +122,7 @@ def write_text(document: Mapping[str, Any]) -> str:
     changes = "; ".join(f"{name} {_show(a)} -> {_show(b)}" for name, (a, b) in document["changed"].items()) or "the same policy"
     table = align(("days", "", "said", "would say", "why", ""), [
         (_name_span(run), write_count(len(run), "day"), run[0]["said"]["verdict"], run[0]["would"]["verdict"],
-         ", ".join(run[0]["would"]["reasons"]), "differs" if run[0]["differs"] else "") for run in _find_runs(rows)])
+         ", ".join(run[0]["would"]["reasons"]) if run[0]["would"]["verdict"] == UNDECIDED else "", "differs" if run[0]["differs"] else "") for run in _find_runs(rows)])
     differ, unjudged = document["differ"], sum(not row["judged"] for row in rows)
     said = (f"On {len(differ)} of {write_count(len(rows), 'day')} it would have said something else: {_name_days(differ)}."
             if differ else f"On none of {write_count(len(rows), 'day')} it would have said anything else.")
