@@ -23,7 +23,7 @@ EXPECTED = {
     "dict_type": "`name: value` lines", "model_type": "`name: value` lines below it",
     "greater_than_equal": "at least {ge}", "greater_than": "more than {gt}", "less_than_equal": "at most {le}",
     "less_than": "less than {lt}", "string_pattern_mismatch": "a text of the form {pattern}",
-    "too_long": "at most {max_length} values", "too_short": "at least {min_length} values",
+    "literal_error": "{expected}", "too_long": "at most {max_length} values", "too_short": "at least {min_length} values",
 }
 CHOICE = re.compile(r"\^\(([\w|.-]+)\)\$")
 

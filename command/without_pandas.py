@@ -6,7 +6,7 @@ time of a small evaluation, for a library that nothing of ours uses.
 
 import sys
 
-WANT_PANDAS = ("pyspark", "petastorm")  # they use it themselves
+WANT_PANDAS = ("pyspark", "petastorm", "torch")  # they use it themselves; torch looks whether it is there
 
 
 class _WithoutPandas:

@@ -43,12 +43,13 @@ FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
 REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
+# Beside the items, which evidence has made where there are none; runs: assessments of versions that nobody labelled yet.
+EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS, EVALUATIONS, REPEATS),  # items and repeats: evidence that was asked for
-                       (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS)),
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
@@ -64,9 +65,9 @@ ACCESS = {
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
-    "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, EVALUATIONS,
+    "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
-                     ("runs/*", COUNTS, EVALUATIONS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
+                     ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess", "score")
 

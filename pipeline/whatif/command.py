@@ -20,6 +20,7 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
+from pipeline.gates.verdicts import UNDECIDED
 from pipeline.running.local import ProcessRunner
 from pipeline.running.stages import COUNT_THEN
 from pipeline.whatif.calendar import Judge, Tallies, choose_counts, sum_up
@@ -119,9 +120,7 @@ def write_text(document: Mapping[str, Any]) -> str:
     """A line for each run of days on which both say the same, then the days that differ."""
     rows = document["days"]
     changes = "; ".join(f"{name} {_show(a)} -> {_show(b)}" for name, (a, b) in document["changed"].items()) or "the same policy"
-    table = align(("days", "", "said", "would say", "why", ""), [
-        (_name_span(run), write_count(len(run), "day"), run[0]["said"]["verdict"], run[0]["would"]["verdict"],
-         ", ".join(run[0]["would"]["reasons"]), "differs" if run[0]["differs"] else "") for run in _find_runs(rows)])
+    table = align(("days", "", "said", "would say", "why", ""), list(map(_write_run, _find_runs(rows))))
     differ, unjudged = document["differ"], sum(not row["judged"] for row in rows)
     said = (f"On {len(differ)} of {write_count(len(rows), 'day')} it would have said something else: {_name_days(differ)}."
             if differ else f"On none of {write_count(len(rows), 'day')} it would have said anything else.")
@@ -130,6 +129,12 @@ def write_text(document: Mapping[str, Any]) -> str:
     notes += [f"Of {write_count(len(document['left_out']), 'day')} some counts are gone with their rows (see --json)."] if (
         document["left_out"]) else []
     return "\n".join([escape(f"{document['model']}: {changes}"), "", table, "", said, *notes])
+
+
+def _write_run(run: Sequence[Row]) -> tuple[str, ...]:
+    said, would = run[0]["said"]["verdict"], run[0]["would"]
+    why = ", ".join(would["reasons"]) if would["verdict"] == UNDECIDED else ""
+    return _name_span(run), write_count(len(run), "day"), said, would["verdict"], why, "differs" if run[0]["differs"] else ""
 
 
 def _show(value: Any) -> str:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from contract import clock, ids, layout, samples
+from contract.documents.gold import GoldAnswer
 from contract.documents.labeler_fit import LABELERS, LabelerFit, write_fit
 from contract.documents.repeat import BlindRepeat
 from contract.errors import DONE
+from contract.records import PREDICTION
 from contract.registry import Registry
+from contract.runs import Plan, Runs, Timing
 from contract.settings import EmrSettings
 from contract.storage import open_root
 from emr import access, step
@@ -25,7 +28,7 @@ from tests.emr.recorder import Asked, Recorder, allowing
 from tests.fakes.s3 import make_bucket
 from tests.inference.made_pictures import picture
 from tests.pipeline.conftest import fake_stages  # noqa: F401
-from tests.pipeline.roots import DAY, MODEL, make_root, write_version
+from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
@@ -87,6 +90,23 @@ def put_fit(storage, model):
         "labelers": 1, "left_out": {}, "classes": []}), {"labelers": table})
 
 
+def put_what_evidence_reads(root):
+    """A blind repeat and a gold item; of a version that nobody labelled, a prediction and a run that assessed something."""
+    storage = open_root(root)
+    seen, of = clock.iso(clock.now()), ids.uuid7(clock.parse_moment(f"{DAY}T12:00:00Z"))
+    repeat = BlindRepeat(model=MODEL, role="live", day=DAY, prediction_id=of, predicted="a", image_sha256="", labeler="ada",
+                         share=0.05, at=seen, seen="a", seen_at=seen)
+    storage.put(layout.repeat(MODEL, "p", of).format(1), repeat.to_bytes())
+    gold = GoldAnswer(model=MODEL, prediction_id=of, label="a", predicted="a", bin=None, image_sha256="", at=seen, by="test")
+    storage.put(layout.gold(MODEL, "known", of, "00000001"), gold.to_bytes())
+    unlabelled = {"prediction_id": of, "predicted_at": clock.parse_moment(seen), "model": MODEL, "model_version": "9"}
+    put_rows(storage, PREDICTION, "predictions", [unlabelled | {"predicted_label": "a", "confidence": 0.9}], writer="w9")
+    plan = Plan(model=MODEL, window={"from": DAY, "to": DAY}, as_of=seen, live="1", live_seq=1)
+    run = Runs(storage, MODEL).acquire(lambda: plan, Timing())
+    run.record("assess", {"dataset": "d1", "versions": {}})
+    run.finish("refused", 3, "It is not better.")
+
+
 def check(of, root, requests):
     """Every request is allowed, every resource of every statement is used."""
     statements = access.make_statements(of, root)
@@ -104,17 +124,16 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
     argv = ["--model", MODEL, "--from", DAY, "--to", DAY, "--engine", "embedded"]
     first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
     again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
-    seen, of = clock.iso(clock.now()), ids.uuid7(clock.parse_moment(f"{DAY}T12:00:00Z"))
-    repeat = BlindRepeat(model=MODEL, role="live", day=DAY, prediction_id=of, predicted="a", image_sha256="", labeler="ada",
-                         share=0.05, at=seen, seen="a", seen_at=seen)
-    open_root(root).put(layout.repeat(MODEL, "p", of).format(1), repeat.to_bytes())
-    evidence, _ = recorded(server, root, "evaluate", [*argv, "--evidence", "anchoring"], "jobs.evaluate")
+    put_what_evidence_reads(root)
+    asked = [word for name in ("combined", "noise", "anchoring") for word in ("--evidence", name)]
+    evidence, _ = recorded(server, root, "evaluate", [*argv, *asked], "jobs.evaluate")
     check("evaluate", root, first | again | evidence)
 
 
 @pytest.mark.usefixtures("fake_stages")
 def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
     put_packages(trained_and_sampled(root))
+    put_what_evidence_reads(root)
     inside = step.main
     others = []
 
@@ -128,7 +147,7 @@ def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
     monkeypatch.setattr(step, "main", elsewhere)
     server.asked.clear()
     options = ["--runner", "emr", "--in-process", "--set", "emr.subnets=[subnet-1]", "--json", "--set",
-               f"evaluate.labeler_fit={FIT}"]
+               f"evaluate.labeler_fit={FIT}", "--set", "evaluate.evidence=[noise, anchoring]"]
     assert cycle.main(["--root", root, "--model", MODEL, *options]) == DONE
     assert others
     # A cluster that failed leaves a log, which the driver shows.

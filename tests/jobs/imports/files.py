@@ -92,7 +92,7 @@ def rows_of(storage: Storage, table):
 
 
 def count_plainly(storage, request):
-    """What an evaluation of one version says, where every label is a vote and no prediction has two."""
+    """What an evaluation of one version says, where each label is a vote and no prediction has two; no sums or tables."""
     predicted, said = rows_of(storage, "predictions"), {r["prediction_id"]: r["label"] for r in rows_of(storage, "labels")}
     right = [said[r["prediction_id"]] == r["predicted_label"] for r in predicted if r["prediction_id"] in said]
     classes = sorted({r["predicted_label"] for r in predicted} | set(said.values()))
@@ -100,7 +100,7 @@ def count_plainly(storage, request):
                "accuracy": {"value": sum(right) / len(right) if right else None}}
     rows = {"predictions": len(predicted), "invalid_predictions": 0, "labels": len(said), "invalid": 0, "orphan": 0,
             "vote": len(right)}
-    return {"rows": rows, "versions": {predicted[0]["model_version"]: version} if predicted else {}}, ""
+    return {"rows": rows, "versions": {predicted[0]["model_version"]: version} if predicted else {}}, None, {}
 
 
 def accuracy(document):
