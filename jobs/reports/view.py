@@ -36,8 +36,8 @@ NOISE_CHECKS = {  # metrics/noise/checks.py: what each expects, as the end of "I
     "answers": "two votes both name the answer as often as single votes say",
     "confidence": "two votes agree as often where the model is unsure",
     "rejected": "two votes agree as often where a third rejects the answer",
-    "selected": "predictions with two votes are like the others", "gold": "votes on gold items are wrong as often",
-    "gold where wrong": "votes on gold items are wrong as often where the model is wrong"}
+    "selected": "predictions with two votes are like the others", "gold": "gold votes are wrong as often",
+    "gold where wrong": "gold votes are wrong as often where the model is wrong"}
 
 
 def interval(figure: Figure) -> str:

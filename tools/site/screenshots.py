@@ -53,7 +53,7 @@ SHOTS = (
     Shot("models", "/models"),
     Shot("reports", "/reports"),
 )
-PAGES = ("/", "/overview", "/reports", "/pictures", "/review", "/audit", "/models", "/docs", "/login", "/nope", "{report}")
+PAGES = ("/", "/overview", "/reports", "/pictures", "/review", "/audit", "/me", "/models", "/docs", "/login", "/nope", "{report}")
 
 
 @contextmanager
