@@ -14,7 +14,7 @@ from typing import Any, cast
 from contract import clock, jsonio, layout
 from contract.counts import RULES, WEIGHT_SCALE
 from contract.counts_store import explain_rules, from_table_bytes, to_parquet
-from contract.documents.evaluation import Evaluation, parse
+from contract.documents.evaluation import Consensus, Evaluation, parse
 from contract.documents.rests_on import check_hashes
 from contract.documents.verification import DIFFERS, EQUAL, MISSING, TOLD, UNKNOWN, Finding, compare, say
 from contract.errors import DamagedDocument, NotFound, TrueupError
@@ -70,7 +70,7 @@ def verify_evaluation(storage: Storage, model: str, evaluation_id: str, engine: 
         return found
     found.findings += check_hashes(storage, evaluation.get("rests_on", {}), found.read)
     try:
-        scores = check_fit(storage, evaluation, found.findings, found.read)
+        scores = check_fit(storage, evaluation, found.findings, found.read, engine, options)
     except TrueupError as error:
         found.findings.append(say(key, UNKNOWN, f"not counted again, because its fit of labelers cannot be read: {error}"))
         return found
@@ -156,7 +156,7 @@ def _question(evaluation: Evaluation, days: list[CheckedDay], scores: LabelerSco
     named = next((day.question for day in days if day.question), None)
     if named is not None:
         return named
-    consensus = evaluation["consensus"] or {"labeler_weights": {}, "fit": None}
+    consensus: Consensus = evaluation["consensus"] or {"rule": "majority", "fit": None, "labeler_weights": {}}
     weights = {who: floor(w * WEIGHT_SCALE) for who, w in consensus["labeler_weights"].items()}
     return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                     "scores" if scores else "majority", labeler_weights=weights, roles=evaluation["roles"],
