@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -269,6 +270,40 @@ def test_an_evaluation_with_a_fit_is_counted_again_by_it(crowd, say, form):
         flip(crowd, of, 60)
     code, document = say(crowd, made)
     assert code == 3 and states(document, "differs").keys() >= {*parts}
+
+
+def test_a_fit_that_its_votes_do_not_make_is_named(crowd, say):
+    """Somebody writes a heavier weight into a fit, with hashes that fit, before the evaluation by it."""
+    fit(crowd, "one-coin")
+    fit(crowd, "one-coin", "f2")  # goes on from the first
+    storage, key = open_storage(crowd), layout.fit_document(MODEL, "f2")
+    assert read_json(storage, key)["parameters"]["start"] == "f1"
+    document = read_json(storage, key)
+    path = Path(crowd, layout.fit(MODEL, "f2"), document["tables"]["labelers"])
+    table, data = pq.read_table(path), path.read_bytes()
+    who, weight = table["labeler"].to_pylist()[1], table["weight"].to_pylist()
+    heavier = pa.array([weight[0], weight[1] + 1, *weight[2:]], pa.int64())
+    honest = judge(crowd, "--fit", "f2", sections=[])
+    pq.write_table(table.set_column(table.schema.get_field_index("weight"), "weight", heavier), path)
+    made = judge(crowd, "--fit", "f2", sections=[])
+    code, document = say(crowd, made)
+    (again,) = [f for f in document["findings"] if f["said"].startswith("the fit of labelers")]
+    assert code == 3 and [f["figure"] for f in again["differ"]] == [f"labelers[{who}].weight"]
+    path.write_bytes(data)
+    shutil.rmtree(Path(crowd, layout.items(MODEL)))
+    code, document = say(crowd, honest)
+    assert code == 0 and "taken as it is, hash equal; not made again: " in states(document, "not recomputed")[key]
+
+
+def test_rows_of_gold_items_of_other_days_are_read_as_they_lie(copied, say, tmp_path):
+    root, _ = copied
+    made = judge(root, "--from", DAYS[1], sections=["noise"])
+    file, bundle = Path(root, layout.row_file("labels", DAYS[0], "testsecond", 1, len(NAMES))), tmp_path / "audit.zip"
+    assert say(root, made, "--bundle", str(bundle))[0] == 0
+    assert said_of(say(None, str(bundle))[1], "noise")["state"] == "equal"
+    file.unlink()
+    code, document = say(root, made)
+    assert code == 4 and f"of gold items that these counts do not name, of {DAYS[0]}" in said_of(document, "noise")["said"]
 
 
 def test_weights_that_somebody_made_larger_are_named(crowd, say):
