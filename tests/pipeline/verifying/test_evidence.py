@@ -240,61 +240,6 @@ def test_a_bundle_has_what_sections_read(judged, say, tmp_path):
     assert all(said_of(document, section)["state"] == "equal" for section in SECTIONS)
 
 
-@pytest.fixture
-def crowd(tmp_root, tmp_path):
-    """A root with the votes of ten people of several skills, and a live version."""
-    storage = open_root(tmp_root, create=True)
-    publish(storage, tmp_path)
-    put_crowd(storage, make_crowd(7, items=90, people=6, votes=4, classes=3, skill=(0.4, 0.97)), DAYS)
-    return tmp_root
-
-
-def fit(root, form, name="f1"):
-    assert labelers.main(["fit", "--root", root, "--model", MODEL, "--form", form, "--name", name]) == 0
-
-
-@pytest.mark.parametrize("form", ["full", "one-coin"])
-def test_an_evaluation_with_a_fit_is_counted_again_by_it(crowd, say, form):
-    fit(crowd, form)
-    made = judge(crowd, "--fit", "newest", sections=["recounts"])
-    fit(crowd, form, "f2")
-    code, document = say(crowd, made, engine=None if form == "full" else "embedded")
-    assert (code, states(document, "differs", "missing", "cannot tell")) == (0, {})
-    key = layout.fit_document(MODEL, "f1")
-    (again,) = [f for f in document["findings"] if f["said"].startswith("the fit of labelers")]
-    assert (again["of"], again["state"]) == (key, "equal") and again["equal"] > (100 if form == "full" else 50), again["said"]
-    assert sum(of.startswith(layout.fit(MODEL, "f1")) for of in states(document, "equal")) == (3 if form == "full" else 2)
-    assert not any(of.startswith(layout.fit(MODEL, "f2")) for of in states(document, *STATES))
-    parts = [of for of in states(document, "equal") if of.startswith(layout.fit(MODEL, "f1"))]
-    for of in parts:
-        flip(crowd, of, 60)
-    code, document = say(crowd, made)
-    assert code == 3 and states(document, "differs").keys() >= {*parts}
-
-
-def test_a_fit_that_its_votes_do_not_make_is_named(crowd, say):
-    """Somebody writes a heavier weight into a fit, with hashes that fit, before the evaluation by it."""
-    fit(crowd, "one-coin")
-    fit(crowd, "one-coin", "f2")  # goes on from the first
-    storage, key = open_storage(crowd), layout.fit_document(MODEL, "f2")
-    assert read_json(storage, key)["parameters"]["start"] == "f1"
-    document = read_json(storage, key)
-    path = Path(crowd, layout.fit(MODEL, "f2"), document["tables"]["labelers"])
-    table, data = pq.read_table(path), path.read_bytes()
-    who, weight = table["labeler"].to_pylist()[1], table["weight"].to_pylist()
-    heavier = pa.array([weight[0], weight[1] + 1, *weight[2:]], pa.int64())
-    honest = judge(crowd, "--fit", "f2", sections=[])
-    pq.write_table(table.set_column(table.schema.get_field_index("weight"), "weight", heavier), path)
-    made = judge(crowd, "--fit", "f2", sections=[])
-    code, document = say(crowd, made)
-    (again,) = [f for f in document["findings"] if f["said"].startswith("the fit of labelers")]
-    assert code == 3 and [f["figure"] for f in again["differ"]] == [f"labelers[{who}].weight"]
-    path.write_bytes(data)
-    shutil.rmtree(Path(crowd, layout.items(MODEL)))
-    code, document = say(crowd, honest)
-    assert code == 0 and "taken as it is, hash equal; not made again: " in states(document, "not recomputed")[key]
-
-
 def test_rows_of_gold_items_of_other_days_are_read_as_they_lie(copied, say, tmp_path):
     root, _ = copied
     made = judge(root, "--from", DAYS[1], sections=["noise"])
@@ -306,13 +251,84 @@ def test_rows_of_gold_items_of_other_days_are_read_as_they_lie(copied, say, tmp_
     assert code == 4 and f"of gold items that these counts do not name, of {DAYS[0]}" in said_of(document, "noise")["said"]
 
 
+def fit(root, form, name, *options):
+    assert labelers.main(["fit", "--root", root, "--model", MODEL, "--form", form, "--name", name, *options]) == 0
+
+
+@pytest.fixture(scope="module")
+def weighed(tmp_path_factory):
+    """The votes of six people of several skills, three fits of which the last goes on from the second, and evaluations by two;
+    its path, and name of the fit -> id of the evaluation."""
+    folder = tmp_path_factory.mktemp("weighed")
+    root = str(folder / "root")
+    storage = open_root(root, create=True)
+    publish(storage, folder)
+    put_crowd(storage, make_crowd(7, items=90, people=6, votes=4, classes=3, skill=(0.4, 0.97)), DAYS)
+    made = {}
+    fit(root, "full", "scores")
+    fit(root, "one-coin", "first", "--no-warm-start")
+    made["scores"] = judge(root, "--fit", "scores", sections=["recounts"])
+    fit(root, "one-coin", "weights")
+    made["weights"] = judge(root, "--fit", "newest", sections=["recounts"])
+    fit(root, "one-coin", "later")
+    return root, made
+
+
+@pytest.fixture
+def crowd(weighed, tmp_path):
+    root = str(tmp_path / "copy")
+    shutil.copytree(weighed[0], root)
+    return root, weighed[1]
+
+
+def find_again(document):
+    """What was found of the fit when it was made again, or why it was not."""
+    (found,) = [f for f in document["findings"] if f["said"].startswith("the fit of labelers")]
+    return found
+
+
+@pytest.mark.parametrize(("name", "engine", "parts"), [("scores", None, 3), ("weights", "embedded", 2)])
+def test_an_evaluation_with_a_fit_is_counted_again_by_it(crowd, say, name, engine, parts):
+    root, made = crowd
+    code, document = say(root, made[name], engine=engine)
+    assert (code, states(document, "differs", "missing", "cannot tell")) == (0, {})
+    again, folder = find_again(document), layout.fit(MODEL, name)
+    assert (again["of"], again["state"]) == (layout.fit_document(MODEL, name), "equal") and again["equal"] > 50, again["said"]
+    assert said_of(document, "recounts")["said"].endswith(f"by {engine or 'mapreduce'}")
+    mine = [of for of in states(document, "equal") if of.startswith(folder)]
+    named = read_json(open_storage(root), layout.evaluation_document(MODEL, made[name]))["rests_on"]
+    assert len(mine) == parts and sorted(mine) == [key for key in named if key.startswith(layout.fits(MODEL))]
+    for of in mine:
+        flip(root, of, 60)
+    code, document = say(root, made[name])
+    assert code == 3 and states(document, "differs").keys() >= {*mine}
+
+
+def test_a_fit_that_its_votes_do_not_make_is_named(crowd, say):
+    """Somebody writes a heavier weight into a fit before the evaluation by it, so that all hashes are right."""
+    root, made = crowd
+    key = layout.fit_document(MODEL, "weights")
+    document = read_json(open_storage(root), key)
+    assert document["parameters"]["start"] == "first"
+    path = Path(root, layout.fit(MODEL, "weights"), document["tables"]["labelers"])
+    table, data = pq.read_table(path), path.read_bytes()
+    who, weight = table["labeler"].to_pylist()[1], table["weight"].to_pylist()
+    heavier = pa.array([weight[0], weight[1] + 1, *weight[2:]], pa.int64())
+    pq.write_table(table.set_column(table.schema.get_field_index("weight"), "weight", heavier), path)
+    code, document = say(root, judge(root, "--fit", "weights", sections=[]))
+    assert code == 3 and [f["figure"] for f in find_again(document)["differ"]] == [f"labelers[{who}].weight"]
+    path.write_bytes(data)
+    shutil.rmtree(Path(root, layout.items(MODEL)))
+    code, document = say(root, made["weights"])
+    assert code == 0 and "taken as it is, hash equal; not made again: " in find_again(document)["said"]
+
+
 def test_weights_that_somebody_made_larger_are_named(crowd, say):
-    fit(crowd, "one-coin")
-    made = judge(crowd, "--fit", "f1", sections=[])
+    root, made = crowd
 
     def change(document):
         who = next(iter(document["consensus"]["labeler_weights"]))
         document["consensus"]["labeler_weights"][who] *= 2
 
-    code, document = say(crowd, rename(crowd, made, change))
-    assert code == 3 and layout.fit_document(MODEL, "f1") in states(document, "differs")
+    code, document = say(root, rename(root, made["weights"], change))
+    assert code == 3 and layout.fit_document(MODEL, "weights") in states(document, "differs")
