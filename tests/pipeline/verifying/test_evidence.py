@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from contract.records import LABEL
 from contract.registry import Registry
 from contract.sequence import NumberedDocuments
 from contract.storage import open_root, open_storage, read_json
-from jobs import evaluate
+from jobs import evaluate, expire
 from jobs.labelers import command as labelers
 from metrics.held_out import HeldOutRows, cells
 from metrics.strata.assessed import list_rows
@@ -28,8 +29,8 @@ from pipeline.verifying import command as verify
 from tests.jobs.evidence.test_combined import write_assessment, write_day
 from tests.jobs.labelers.test_labelers import put_crowd
 from tests.metrics.labelers.crowds import make_crowd
-from tests.pipeline.roots import MODEL, put_rows, write_version
-from tests.pipeline.verifying.test_verify import flip, rename, states
+from tests.pipeline.roots import MODEL, make_root, put_rows, write_version
+from tests.pipeline.verifying.test_verify import find_missed, flip, list_files, rename, states
 
 DAYS = [clock.day_of(clock.now() - timedelta(days=n)) for n in (4, 3)]
 SECTIONS = ["anchoring", "combined", "cost", "noise", "recounts"]
@@ -195,6 +196,19 @@ def test_a_byte_of_what_sections_read_is_found_and_named(copied, say):
     assert code == 3 and states(document, "differs").keys() >= {*changed}
 
 
+@pytest.mark.slow("seeds")
+def test_each_byte_of_what_evidence_rests_on_is_found_and_named(copied, say):
+    """Of every raw file, count, sample, gold item, repeat and assessment, and of the evaluation with its tables."""
+    root, name = copied
+    named = read_json(open_storage(root), layout.evaluation_document(MODEL, name))["rests_on"]
+    mine = ("counts/", "labels/", "predictions/", layout.evaluation(MODEL, name))
+    keys = [key for key in list_files(root) if key.startswith(mine) and not key.endswith("html")]
+    keys = sorted({*keys, *(key for key in named if not key.startswith("models/"))})
+    for seed in range(2):
+        assert find_missed(root, name, say, keys, random.Random(seed)) == []
+    assert len(keys) >= 30 and say(root, name)[0] == 0
+
+
 def test_what_came_later_and_items_that_lie_there_change_no_section(copied, say):
     root, name = copied
     storage = open_storage(root)
@@ -219,6 +233,21 @@ def test_rows_that_are_gone_leave_sections_as_they_were_told(copied, say):
     code, document = say(root, name)
     assert code == 3 and said_of(document, "cost")["state"] == "equal"
     assert "are gone" in said_of(document, "recounts")["said"] and said_of(document, "recounts")["state"] == "cannot tell"
+
+
+def test_days_whose_rows_had_expired_are_left_out_again(tmp_root, say):
+    old = clock.day_of(clock.now() - timedelta(days=50))
+    for day, n in ((DAYS[1], 200), (old, 20)):
+        make_root(tmp_root, right=n - 5, n=n, day=day)
+    before = judge(tmp_root, "--from", old)
+    kept = ("--set", "serve.label_days=20", "--set", "retention.rows_days=30", "--set", "retention.pictures_days=30")
+    assert expire.main(["--root", tmp_root, *kept]) == 0
+    code, document = say(tmp_root, judge(tmp_root, "--from", old))
+    assert code == 4 and not states(document, "differs", "missing")
+    assert {said_of(document, name)["state"] for name in SECTIONS} == {"equal"}
+    code, document = say(tmp_root, before)
+    assert code == 4 and not states(document, "differs", "missing")
+    assert {name for name in SECTIONS if said_of(document, name)["state"] == "equal"} == {"cost"}
 
 
 def test_an_evaluation_that_named_nothing_is_told_by_what_there_is_today(copied, say):
