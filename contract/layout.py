@@ -19,6 +19,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
 FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "fits/", "images/", "imports/", "items/", "keys/", "labels/",
            "logs/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
+GROUNDS = ("models/", "runs/", "samples/")  # what figures rest on beside rows: documents that an evaluation names
 
 
 def encode_name(text: str) -> str:

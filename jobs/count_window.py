@@ -85,10 +85,12 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
     tell(document["doubts"])
     more: Mapping[str, pa.Table] = {}
     if request.evidence:
-        from jobs.evidence.collect import Material, collect
+        from jobs.evidence.collect import Material, collect, name_grounds
 
-        material = Material(storage, request, document, counted.window)
+        seen = RecordedReads(storage, passing=[layout.live(question.model)])
+        material = Material(seen, request, document, counted.window)
         document["evidence"] = collect(request.evidence, material)
+        document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
         more = material.tables
     return document, counted.window, more
 
@@ -186,7 +188,7 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     if request.rules.bucket_edges is not None:
         document["bucket_edges"] = list(request.rules.bucket_edges)
     named = {layout.counts_document(question.model, day, d.name): d.sha256 for day, d in counted.documents.items()}
-    document["rests_on"] = dict(sorted({**seen.seen, **named}.items()))
+    document["rests_on"] = dict(sorted({**seen.seen, **named, **request.rests_on}.items()))
     document["doubts"] = find_doubts(storage, question, counted.window, background.classes, window.beyond)
     days, today = prediction_days(storage), clock.day_of(clock.from_us(question.as_of))
     document["newest_day"] = max((day for day in days if day <= today), default=None)

@@ -31,7 +31,7 @@ from jobs.count_window import evaluate
 from jobs.evaluate_text import outcome
 from jobs.evaluation_request import ENGINES, name_fit, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
-from jobs.labelers.use import apply_fit
+from jobs.labelers.use import apply_and_note
 
 OBJECTS_BEFORE_A_SEARCH = 200_000
 
@@ -84,7 +84,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
                       quarantine=quarantine)
     storage = open_root(settings.need_root())
-    request = replace(request, question=apply_fit(storage, request.question))
+    question, fit_reads = apply_and_note(storage, request.question)
+    request = replace(request, question=question, rests_on=fit_reads)
     document, folder = evaluate(storage, request)
     if with_items:
         from jobs.labelled.make import list_window

@@ -3,7 +3,7 @@
 jobs/count_window.py answers it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class Request:
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
     without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS; `windows`: newest
     days that gates judge beside the whole window; `costs`: what mistakes cost, for the section of that name.
+    `rests_on`: key -> sha256 of what the question was made from, which the evaluation names.
     """
 
     question: Question
@@ -48,6 +49,7 @@ class Request:
     evidence: tuple[str, ...] = ()
     windows: tuple[int, ...] = ()
     costs: Costs = Costs()
+    rests_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,

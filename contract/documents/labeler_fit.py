@@ -184,6 +184,6 @@ def read_fit_table(storage: Storage, fit: LabelerFit, name: str) -> pa.Table:
     key = fit.folder + fit.tables[name]
     try:
         return pq.read_table(pa.BufferReader(storage.read(key))).select(record.names).cast(record.arrow())
-    except (NotFound, pa.ArrowException, KeyError) as error:
+    except (NotFound, OSError, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected the table of a fit that its document names, got {error}. Bring it back "
                        f"(docs/restore.md), or make another fit: trueup labelers fit --model {fit.model}.") from error

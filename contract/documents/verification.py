@@ -17,8 +17,8 @@ STATES = (DIFFERS, MISSING, EXPIRED, ERASED, UNKNOWN, UNHASHED, TOLD, EQUAL)  # 
 BAD, OPEN = (DIFFERS, MISSING), (EXPIRED, ERASED, UNKNOWN)
 SAME = 1e-9  # of a figure's size: other machines and releases of libraries round the last digits otherwise
 # What tells the rows of a list apart: the first of these that do.
-NAMES = ("gate", "label", "predicted", "version", "day", "slice", "days", "origin", "labeler", "k", "kind", "model_version",
-         "value", "low")
+NAMES = ("gate", "label", "predicted", "version", "day", "slice", "days", "origin", "labeler", "k", "kind", "name",
+         "model_version", "value", "low")
 
 
 class Figure(TypedDict):

@@ -83,6 +83,6 @@ def read_changes(storage: Storage, evaluation: Evaluation, evaluation_id: str) -
     key = layout.evaluation_table(evaluation["model"], evaluation_id, TABLE)
     try:
         return pq.read_table(pa.BufferReader(storage.read(key))).select(CHANGES.names).cast(CHANGES.arrow())
-    except (NotFound, pa.ArrowException, KeyError) as error:
+    except (NotFound, OSError, pa.ArrowException, KeyError) as error:
         raise Mismatch(f"{storage.uri(key)}: expected the recounts that the evaluation promises, got {error}. Evaluate again: "
                        f"trueup evaluate --evidence {TABLE}.") from error

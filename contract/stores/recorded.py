@@ -73,24 +73,30 @@ class RecordedReads:
 class PinnedStorage(RecordedReads):
     """A store of which only some keys are seen (None: all of them); nothing can be written.
 
-    `instead`: key -> bytes that are read in place of what lies there.
+    `instead`: key -> bytes that are read in place of what lies there. `beside`: folders that are listed as they lie.
     """
 
-    def __init__(self, storage: Storage, keys: Collection[str] | None, instead: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, storage: Storage, keys: Collection[str] | None, instead: Mapping[str, bytes] | None = None,
+                 beside: tuple[str, ...] = ()) -> None:
         super().__init__(storage)
+        self.beside = beside
         self.instead: Mapping[str, bytes] = instead or {}
         self.keys = None if keys is None else frozenset(keys) | self.instead.keys()
 
     def read(self, key: str) -> bytes:
-        if self.keys is not None and key not in self.keys:
+        if self.keys is not None and key not in self.keys and not self._is_beside(key):
             raise NotFound(f"{self.uri(key)}: not among what it rests on.")
         return self.instead[key] if key in self.instead else super().read(key)
 
     def exists(self, key: str) -> bool:
-        return (self.keys is None or key in self.keys) and (key in self.instead or self.storage.exists(key))
+        shown = self.keys is None or key in self.keys or self._is_beside(key)
+        return shown and (key in self.instead or self.storage.exists(key))
+
+    def _is_beside(self, key: str) -> bool:
+        return key.startswith(self.beside)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        if self.keys is None:
+        if self.keys is None or self._is_beside(prefix):
             return self.storage.list(prefix)
         return (Entry(key, 0, "") for key in sorted(self.keys) if key.startswith(prefix) and self.exists(key))
 

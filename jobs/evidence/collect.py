@@ -7,12 +7,13 @@ jobs/reports/templates/evidence/<name>.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from contract import layout
 from contract.documents.evaluation import Evaluation
 from contract.evidence.evidence import Evidence
 from contract.stores.store import Storage
@@ -45,6 +46,14 @@ class Material:
 
         listed, erased = list_window(self.storage, self.request), list_erased(self.storage)
         return {day: read_items(self.storage, found, erased=erased) for day, found in sorted(listed.documents.items())}
+
+
+def name_grounds(seen: Mapping[str, str]) -> dict[str, str]:
+    """Of key -> sha256 of what sections read those that an evaluation must name: cards, gold items, repeats, samples, runs.
+
+    Counts are named by themselves; items can be made again, and of raw files the counts have the hashes.
+    """
+    return {key: sha256 for key, sha256 in seen.items() if key.startswith(layout.GROUNDS)}
 
 
 def collect(names: Sequence[str], material: Material) -> Evidence:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from command.progress import progress
 from contract import clock
 from contract.documents.labeler_fit import (
+    FitClass,
     FitParameters,
     FitWindow,
     LabelerFit,
@@ -55,9 +56,7 @@ def make_fit(storage: Storage, request: Request, wanted: Wanted) -> LabelerFit |
         return reason
     earlier = find_newest_fit(storage, request.question.model) if wanted.warm_start else None
     form_name = choose_form(gathered) if wanted.form == AUTO else wanted.form
-    form = _make_form(form_name, gathered, wanted)
-    fitted = _run(form, gathered, wanted, _find_start(storage, earlier, form_name, gathered) if earlier else None)
-    tables, classes = _tabulate(form_name, form, fitted, gathered, wanted)
+    fitted, tables, classes = fit_votes(storage, gathered, form_name, wanted, earlier)
     now, question = clock.now(), request.question
     name = wanted.name or f"{now:%Y%m%dT%H%M%S}Z-{clock.to_us(now) % 10**6:06}"
     parameters = FitParameters(iterations=wanted.iterations, tolerance=wanted.tolerance, smoothing=wanted.smoothing,
@@ -70,6 +69,14 @@ def make_fit(storage: Storage, request: Request, wanted: Wanted) -> LabelerFit |
         votes=gathered.votes, predictions=gathered.items, labelers=len(gathered.index.labelers), left_out=gathered.left_out,
         classes=classes)
     return write_fit(storage, fit, tables)
+
+
+def fit_votes(storage: Storage, gathered: Gathered, form_name: str, wanted: Wanted,
+              earlier: LabelerFit | None) -> tuple[Fitted, dict[str, pa.Table], list[FitClass]]:
+    """Fits votes in a form, from an `earlier` fit where there is one; returns (what was fitted, its tables, its classes)."""
+    form = _make_form(form_name, gathered, wanted)
+    fitted = _run(form, gathered, wanted, _find_start(storage, earlier, form_name, gathered) if earlier else None)
+    return fitted, *_tabulate(form_name, form, fitted, gathered, wanted)
 
 
 def choose_form(gathered: Gathered) -> str:
@@ -127,7 +134,8 @@ def _run(form: Form, gathered: Gathered, wanted: Wanted, start: Parameters | Non
                          wanted.tolerance, gathered.votes, lambda number: shown.advance(iteration=number))
 
 
-def _tabulate(name: str, form: Any, fitted: Fitted, gathered: Gathered, wanted: Wanted) -> tuple[dict[str, pa.Table], list]:
+def _tabulate(name: str, form: Any, fitted: Fitted, gathered: Gathered, wanted: Wanted) -> tuple[dict[str, pa.Table],
+                                                                                                       list[FitClass]]:
     """Returns (the tables of the fit, its classes)."""
     from metrics.labelers.figures import count_right, list_classes, tabulate_confusion, tabulate_labelers
 

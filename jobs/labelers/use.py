@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from contract import layout
 from contract.counts import WEIGHT_SCALE
+from contract.stores.recorded import RecordedReads
 from contract.stores.store import Storage
 from jobs.engines.question import Question
 from jobs.engines.scores import LabelerScores
@@ -29,6 +31,14 @@ def apply_fit(storage: Storage, question: Question) -> Question:
     if fit.form == "full":
         return replace(question, fit=fit.name, consensus="scores", scores=read_scores(storage, fit))
     return replace(question, fit=fit.name, labeler_weights=read_weights(storage, fit))
+
+
+def apply_and_note(storage: Storage, question: Question) -> tuple[Question, dict[str, str]]:
+    """Returns what `apply_fit` does, and key -> sha256 of the fit's document and of the tables that were read."""
+    seen = RecordedReads(storage)
+    applied = apply_fit(seen, question)
+    folder = layout.fit(question.model, applied.fit) if applied.fit else None
+    return applied, {key: sha256 for key, sha256 in seen.seen.items() if folder and key.startswith(folder)}
 
 
 def read_weights(storage: Storage, fit: LabelerFit) -> dict[str, int]:

@@ -17,6 +17,7 @@ from contract.errors import Mismatch, NotFound, TrueupError
 from contract.stores.store import Storage
 from jobs.engines import day_files
 from jobs.engines.question import DayFiles, Question, RawFile, Slice
+from jobs.engines.scores import LabelerScores
 from jobs.evaluation_request import ENGINES
 from jobs.verifying.raw_files import RawDay, look_at_day
 
@@ -49,17 +50,18 @@ class CheckedDay:
         return self.recounted or self.stored
 
 
-def check_days(storage: Storage, evaluation: Evaluation, engine: str | None, options: Options = OPTIONS) -> list[CheckedDay]:
+def check_days(storage: Storage, evaluation: Evaluation, engine: str | None, options: Options = OPTIONS,
+               scores: LabelerScores | None = None) -> list[CheckedDay]:
     """Checks every day that an evaluation names, and counts its raw files again with `engine` (None: another than made it).
 
-    `options`: engine -> what its `count` is given beside the question.
+    `options`: engine -> what its `count` is given beside the question. `scores`: of the fit that the evaluation names.
     """
-    checked = [_read_day(storage, evaluation, day, name) for day, name in sorted(evaluation["counts"].items())]
+    checked = [_read_day(storage, evaluation, day, name, scores) for day, name in sorted(evaluation["counts"].items())]
     for one in checked:
         if one.document is not None:
             one.raw = look_at_day(storage, one.document)
             made_by = one.document.engine or evaluation["engine"]
-            one.engine = engine or OTHER.get(made_by, "embedded")
+            one.engine = choose_engine(engine, made_by)
     for name in sorted({one.engine for one in checked if one.engine}):
         _recount(storage, [one for one in checked if one.engine == name and one.raw.files is not None], name,
                  options.get(name, {}))
@@ -69,7 +71,12 @@ def check_days(storage: Storage, evaluation: Evaluation, engine: str | None, opt
     return checked
 
 
-def _read_day(storage: Storage, evaluation: Evaluation, day: str, name: str) -> CheckedDay:
+def choose_engine(asked: str | None, made_by: str) -> str:
+    """The engine that checks what one made: the one that was asked for, else another."""
+    return asked or OTHER.get(made_by, "embedded")
+
+
+def _read_day(storage: Storage, evaluation: Evaluation, day: str, name: str, scores: LabelerScores | None) -> CheckedDay:
     """Reads a day's document and tables, each with what vouches for it: the evaluation, and the names of tables."""
     one = CheckedDay(day, layout.counts_document(evaluation["model"], day, name))
     try:
@@ -89,7 +96,7 @@ def _read_day(storage: Storage, evaluation: Evaluation, day: str, name: str) -> 
                                 f"{one.document.model}, {one.document.day}, {one.document.name}"))
         one.document = None
         return one
-    one.question = question_of(evaluation, one.document)
+    one.question = question_of(evaluation, one.document, scores)
     one.findings += _look_at_tables(storage, one.document, one.read)
     try:
         one.stored = read(storage, one.document)
@@ -113,13 +120,13 @@ def _look_at_tables(storage: Storage, document: CountsDocument, seen: set[str]) 
                   f"than its name says")
 
 
-def question_of(evaluation: Evaluation, document: CountsDocument) -> Question:
+def question_of(evaluation: Evaluation, document: CountsDocument, scores: LabelerScores | None = None) -> Question:
     """What an engine was asked when it made these counts."""
     consensus = evaluation["consensus"] or {"rule": "majority", "fit": None, "labeler_weights": {}}
     weights = {who: floor(weight * WEIGHT_SCALE) for who, weight in consensus["labeler_weights"].items()}
     return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                     document.consensus, tuple(Slice(name, expression) for name, expression in document.slices), weights,
-                    evaluation["roles"], consensus["fit"])
+                    evaluation["roles"], consensus["fit"], scores)
 
 
 def _recount(storage: Storage, days: Sequence[CheckedDay], engine: str, options: Mapping[str, Any]) -> None:
@@ -167,7 +174,7 @@ def _compare_day(one: CheckedDay) -> Finding:
         if mine.equals(theirs):
             found["equal"] += mine.num_rows
         else:
-            of_table = compare(one.key, {name: _list_rows(mine)}, {name: _list_rows(theirs)})
+            of_table = compare(one.key, {name: list_rows(mine)}, {name: list_rows(theirs)})
             found["equal"] += of_table["equal"]
             found["differ"] += of_table["differ"]
     found["state"] = DIFFERS if found["differ"] else EQUAL
@@ -176,7 +183,7 @@ def _compare_day(one: CheckedDay) -> Finding:
     return found
 
 
-def _list_rows(table: "pa.Table") -> list[dict[str, Any]]:
+def list_rows(table: "pa.Table") -> list[dict[str, Any]]:
     """The rows as JSON has them: sums of weights, which are decimals, as whole numbers."""
     return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
             for row in table.to_pylist()]

@@ -6,7 +6,7 @@ evaluation names in `rests_on` are looked at, each with the hash that stands the
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import floor
 from typing import Any, cast
@@ -14,16 +14,20 @@ from typing import Any, cast
 from contract import clock, jsonio, layout
 from contract.counts import RULES, WEIGHT_SCALE
 from contract.counts_store import explain_rules, from_table_bytes, to_parquet
-from contract.documents.evaluation import Evaluation, parse
+from contract.documents.evaluation import Consensus, Evaluation, parse
 from contract.documents.rests_on import check_hashes
 from contract.documents.verification import DIFFERS, EQUAL, MISSING, TOLD, UNKNOWN, Finding, compare, say
 from contract.errors import DamagedDocument, NotFound, TrueupError
+from contract.evidence.evidence import Evidence
 from contract.stores.recorded import PinnedStorage
 from contract.stores.store import Storage
 from jobs.count_window import find_background, name_evaluation
 from jobs.doubts import find_doubts
 from jobs.engines.question import Question
-from jobs.verifying.counts import OPTIONS, CheckedDay, Options, check_days, render
+from jobs.engines.scores import LabelerScores
+from jobs.verifying.counts import OPTIONS, CheckedDay, Options, check_days, list_rows, render
+from jobs.verifying.evidence import Basis, remake
+from jobs.verifying.fit import check_fit
 from metrics import evaluation as figures
 from metrics.evaluation import Scope
 from metrics.tables import tables
@@ -65,14 +69,19 @@ def verify_evaluation(storage: Storage, model: str, evaluation_id: str, engine: 
         found.findings.append(say(key, UNKNOWN, explain_rules(evaluation)))
         return found
     found.findings += check_hashes(storage, evaluation.get("rests_on", {}), found.read)
-    days = check_days(storage, evaluation, engine, options)
+    try:
+        scores = check_fit(storage, evaluation, found.findings, found.read, engine, options)
+    except TrueupError as error:
+        found.findings.append(say(key, UNKNOWN, f"not counted again, because its fit of labelers cannot be read: {error}"))
+        return found
+    days = check_days(storage, evaluation, engine, options, scores)
     for day in days:
         found.findings += [*day.raw.findings, *day.findings]
         found.read |= day.read | day.raw.read
         found.instead |= dict(render(day))
         if day.recounted is not None and day.engine is not None:
             found.engines[day.day] = day.engine
-    _check_figures(storage, evaluation, evaluation_id, days, found)
+    _check_figures(storage, evaluation, evaluation_id, days, found, scores, engine, options)
     return found
 
 
@@ -87,7 +96,8 @@ def _check_name(key: str, data: bytes, evaluation_id: str) -> Finding:
     return say(key, EQUAL, "its content is the one that it is named by")
 
 
-def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str, days: list[CheckedDay], found: Checked) -> None:
+def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str, days: list[CheckedDay], found: Checked,
+                   scores: LabelerScores | None, engine: str | None, options: Options) -> None:
     key = layout.evaluation_document(evaluation["model"], evaluation_id)
     lacking = [day.day for day in days if day.best is None]
     if lacking:
@@ -95,7 +105,8 @@ def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str,
         return
     window = WindowCounts.of(day.best for day in days if day.best is not None)
     try:
-        recomputed = rebuild(storage, evaluation, window, days)
+        question, rules = _question(evaluation, days, scores), _rules(evaluation)
+        recomputed = rebuild(storage, evaluation, window, question, rules)
     except TrueupError as error:
         found.findings.append(say(key, UNKNOWN, f"not computed again: {error}"))
         return
@@ -108,45 +119,58 @@ def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str,
             rest["state"] = UNKNOWN
     found.findings.append(rest)
     kept = cast(Evaluation, {**recomputed, **{n: evaluation[n] for n in NOT_COUNTED if n in evaluation}})  # type: ignore[literal-required]
+    remade = remake(Basis(storage, key, evaluation, kept, window, days, question, rules, dict(found.instead), engine, options))
+    if remade.sections:
+        kept["evidence"] = cast(Evidence, remade.sections)
+    found.findings += remade.findings
+    found.read |= remade.read
     found.instead[key] = jsonio.dumps(kept)
-    found.findings += _check_tables(storage, evaluation, evaluation_id, kept, window, found.read)
+    made = {**tables(kept, window), **remade.tables}
+    found.instead |= {layout.evaluation_table(evaluation["model"], evaluation_id, name): to_parquet(table)
+                      for name, table in remade.tables.items()}
+    found.findings += _check_tables(storage, evaluation, evaluation_id, made, remade.not_made, found.read)
     found.findings.append(say(key, TOLD, "seen at that moment, in no counts: newest_day, models_with_rows, doubts with examples "
-                              "of rows, files left out, sections of evidence; its name vouches for them"))
+                              "of rows, files left out; its name vouches for them"))
 
 
-def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, days: list[CheckedDay]) -> Evaluation:
+def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, question: Question, rules: Rules) -> Evaluation:
     """The document from these counts, and from what the root knew beside them then."""
     named = evaluation.get("rests_on")
     then = PinnedStorage(storage, named) if named else storage
-    question = _question(evaluation, days)
     background = find_background(then, question, window, sorted(evaluation["counts"]))
-    edges = evaluation.get("bucket_edges")
-    rules = Rules(evaluation["accepted_ratio"], tuple(edges) if edges else None, evaluation["confidence"])
     days_of = (evaluation["window"]["from"], evaluation["window"]["to"])
     scope = Scope(question.model, days_of, question.as_of, evaluation["engine"], question.role, evaluation["counts"],
-                  evaluation["partial"], question.fit, question.labeler_weights, question.roles)
+                  evaluation["partial"], question.fit, question.labeler_weights, question.roles,
+                  "scores" if question.scores else "majority")
     made = figures.build(scope, window, background, rules)
     made["doubts"] = find_doubts(storage, question, window, background.classes)
     return cast(Evaluation, jsonio.loads(jsonio.dumps(made)))  # as it is read
 
 
-def _question(evaluation: Evaluation, days: list[CheckedDay]) -> Question:
+def _rules(evaluation: Evaluation) -> Rules:
+    edges = evaluation.get("bucket_edges")
+    return Rules(evaluation["accepted_ratio"], tuple(edges) if edges else None, evaluation["confidence"])
+
+
+def _question(evaluation: Evaluation, days: list[CheckedDay], scores: LabelerScores | None) -> Question:
     named = next((day.question for day in days if day.question), None)
     if named is not None:
         return named
-    weights = (evaluation["consensus"] or {"labeler_weights": {}})["labeler_weights"]
+    consensus: Consensus = evaluation["consensus"] or {"rule": "majority", "fit": None, "labeler_weights": {}}
+    weights = {who: floor(w * WEIGHT_SCALE) for who, w in consensus["labeler_weights"].items()}
     return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
-                    labeler_weights={who: floor(w * WEIGHT_SCALE) for who, w in weights.items()}, roles=evaluation["roles"])
+                    "scores" if scores else "majority", labeler_weights=weights, roles=evaluation["roles"],
+                    fit=consensus["fit"], scores=scores)
 
 
 def _pick_doubts(document: Evaluation) -> list[Any]:
     return [doubt for doubt in document["doubts"] if doubt["kind"] in OF_COUNTS]
 
 
-def _check_tables(storage: Storage, evaluation: Evaluation, evaluation_id: str, recomputed: Evaluation, window: WindowCounts,
-                  read: set[str]) -> Iterator[Finding]:
+def _check_tables(storage: Storage, evaluation: Evaluation, evaluation_id: str, made: Mapping[str, Any],
+                  not_made: Collection[str], read: set[str]) -> Iterator[Finding]:
     """The tables beside the document: there, with the bytes that it names, and with what is computed now."""
-    made, hashes = tables(recomputed, window), evaluation.get("tables")
+    hashes = evaluation.get("tables")
     for name in sorted({*made, *(hashes or {})}):
         key = layout.evaluation_table(evaluation["model"], evaluation_id, name)
         try:
@@ -158,8 +182,8 @@ def _check_tables(storage: Storage, evaluation: Evaluation, evaluation_id: str, 
         got = hashlib.sha256(data).hexdigest()
         if hashes is not None and hashes.get(name) != got:
             yield say(key, DIFFERS, f"expected the sha256 {hashes.get(name)}, got {got}")
-        elif name not in made and name in (evaluation.get("evidence") or {}):
-            yield say(key, TOLD, "a section of evidence; it has the sha256 that the evaluation names, which vouches for it")
+        elif name in not_made:
+            yield say(key, UNKNOWN, "as the evaluation names it, and not computed again")
         elif name not in made:
             yield say(key, DIFFERS, "no such table is computed")
         elif data == to_parquet(made[name]):
@@ -173,4 +197,4 @@ def _compare_table(key: str, data: bytes, made: Any) -> Finding:
         stored = from_table_bytes(data)
     except ValueError as error:
         return say(key, DIFFERS, f"expected a table, got what cannot be read: {error}")
-    return compare(key, {"rows": stored.to_pylist()}, {"rows": made.to_pylist()})
+    return compare(key, {"rows": list_rows(stored)}, {"rows": list_rows(made)})

@@ -42,6 +42,9 @@ def test_only_what_is_pinned_is_seen(storage):
         with pytest.raises(RootError, match="only read"):
             write("models/d", b"")
     assert PinnedStorage(storage, None).folders("models/") == ["a", "b"]
+    beside = PinnedStorage(storage, ["models/a/x.json"], beside=("models/b/",))
+    assert beside.exists("models/b/z.json") and not beside.exists("models/a/sub folder/y.json")
+    assert [e.key for e in beside.list("models/b/")] == ["models/b/z.json"] and beside.read("models/b/z.json")
 
 
 def test_a_large_object_is_hashed_piece_by_piece(storage):
