@@ -68,6 +68,8 @@ def test_each_day_says_what_evaluating_and_judging_it_would(capsys, root, tmp_pa
         assert (row["said"]["verdict"], row["would"]["verdict"]) == (ours["verdict"], other["verdict"]), row["day"]
         accuracy = {g.get("days"): (g["n"], g["value"]) for g in other["gates"] if g["gate"] == "accuracy"}
         assert {g.get("days"): (g["n"], g["value"]) for g in row["gates"] if g["gate"] == "accuracy"} == accuracy
+        assert row["would"]["reasons"] == other["reasons"], row["day"]
+        assert row["judged"] or row["said"]["reasons"] == ours["reasons"], row["day"]
         assert row["differs"] == (ours["verdict"] != other["verdict"])
     assert found["differ"] == [row["day"] for row in found["days"] if row["differs"]] != []
     assert found["changed"]["min_accuracy"] == [0.9, 0.85] and found["summary"]["would"]["fail"] >= 1
