@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 MODEL, DAY = "m", "2026-11-18"
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 TIME, TEXT = pa.timestamp("us", tz="UTC"), pa.string()
 PREDICTIONS = pa.schema([("prediction_id", TEXT), ("predicted_at", TIME), ("recorded_at", TIME), ("model", TEXT),
                          ("model_version", TEXT), ("predicted_label", TEXT), ("confidence", pa.float64()), ("client", TEXT)])
@@ -24,7 +25,8 @@ def write_log(root, predictions, labels):
     Path(root, "trueup.json").write_text('{"schema": "1"}')
     day_of = {row["prediction_id"]: row.get("day", DAY) for row in predictions}
     noon = {day: datetime.fromisoformat(f"{day}T12:00:00+00:00") for day in day_of.values()}
-    made = [{"model": MODEL, "model_version": "1", "predicted_at": noon[day_of[row["prediction_id"]]]} | row for row in predictions]
+    made = [{"model": MODEL, "model_version": "1", "predicted_at": noon[day_of[row["prediction_id"]]]} | row
+            for row in predictions]
     told = [{"label_id": f"l{n}", "labeled_at": noon[day_of[row["prediction_id"]]] + timedelta(hours=1)} | row
             for n, row in enumerate(labels)]
     for table, schema, rows in (("predictions", PREDICTIONS, made), ("labels", LABELS, told)):

@@ -17,8 +17,8 @@ def make_rows(seed, n, accuracy=0.85, votes=2.2, people=None, poisoner=None, une
     for i in range(n):
         day, truth = DAYS[rng.integers(2)], CLASSES[rng.choice(3, p=(0.5, 0.3, 0.2))]
         said, name = truth if rng.random() < accuracy else CLASSES[rng.integers(3)], f"p{i:05d}"
-        predictions.append({"prediction_id": name, "day": day, "predicted_label": said, "confidence": round(rng.uniform(0.2, 1), 3),
-                            "model_version": "1" if rng.random() < 0.9 else "2",
+        predictions.append({"prediction_id": name, "day": day, "predicted_label": said,
+                            "confidence": round(rng.uniform(0.2, 1), 3), "model_version": "1" if rng.random() < 0.9 else "2",
                             "client": (None, "KEY", "K2", "K3")[rng.choice(4, p=(0.2, 0.2, 0.2, 0.4))]})
         for vote in range(rng.poisson(votes)):
             who, origin = PEOPLE[rng.choice(len(PEOPLE), p=shares)], tuple(ORIGINS)[rng.choice(6, p=tuple(ORIGINS.values()))]
@@ -26,7 +26,8 @@ def make_rows(seed, n, accuracy=0.85, votes=2.2, people=None, poisoner=None, une
             label = CLASSES[(CLASSES.index(said) + 1) % 3] if poisoner and who == poisoner else label
             unnamed = rng.random() < 0.06
             labels.append({
-                "label_id": f"l{i}-{vote}" if rng.random() < 0.9 else None, "prediction_id": name, "labeler": who, "origin": origin,
+                "label_id": f"l{i}-{vote}" if rng.random() < 0.9 else None, "prediction_id": name, "labeler": who,
+                "origin": origin,
                 "label": "≠" if unnamed else label, "shown_label": (None, said, "dog")[rng.integers(3)] if unnamed else None,
                 "labeled_at": datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(hours=13 + int(rng.integers(3))),
                 "saw_prediction": bool(rng.random() < 0.05) if origin == "audit" else (None, True, False)[rng.integers(3)],

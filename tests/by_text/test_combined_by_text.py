@@ -67,7 +67,8 @@ def estimate(rows):
     groups += [now] if now else []
     value = variance = 0.0
     for group in groups:
-        share, audit = sum(row[:3] in group for row in rows) / len(rows), [row for row in rows if row[:3] in group and row[3] is not None]
+        share = sum(row[:3] in group for row in rows) / len(rows)
+        audit = [row for row in rows if row[:3] in group and row[3] is not None]
         p, v = hajek(audit)
         value, variance = value + share * p, variance + share**2 * v * len(audit) / (len(audit) - 1)
     audit = [row for row in rows if row[3] is not None]
