@@ -2,7 +2,7 @@
 
 A day that was judged is judged again from the very counts of its decision, so the policy of then says what it said. Of other
 days the stored counts that are good at the day's last moment are taken; where there are none, they are counted as of then.
-Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift or a baseline needs whole tables of
+Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost or a baseline needs whole tables of
 every window, which is slower.
 """
 
@@ -129,7 +129,7 @@ def _read_us(past: Past) -> int:
 def _needs_tables(policy: GatePolicy) -> bool:
     """Whether a bound rests on more than the labels and answers of a window."""
     return any(bound is not None for bound in (policy.min_slice_accuracy, policy.max_calibration_error, policy.max_drift,
-                                               policy.max_drop_from_baseline))
+                                               policy.max_drop_from_baseline, policy.max_cost_per_1000))
 
 
 def choose_counts(stored: StoredCounts, pasts: Sequence[Past], predicted: Sequence[str], count: Count) -> tuple[

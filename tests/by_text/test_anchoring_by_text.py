@@ -71,7 +71,8 @@ def test_pairs_and_feedback_are_compared_as_written(capsys, tmp_root):
             if rng.random() < 0.5:
                 told = bool(right if rng.random() < 0.8 else not right)
                 wrong = ("≠", answers[name][1])[i % 2]
-                labels.append({"prediction_id": name, "label": said if told else wrong, "labeler": "user", "origin": "feedback", "saw_prediction": True, "shown_label": said})
+                labels.append({"prediction_id": name, "label": said if told else wrong, "labeler": "user",
+                               "origin": "feedback", "saw_prediction": True, "shown_label": said})
             audited.append((math.floor(2**16 / p), right, told))
     write_log(tmp_root, predictions, labels)
     repeats = [write_repeats(tmp_root, rng, name, *answer) for name, answer in answers.items() if rng.random() < 0.6]

@@ -92,6 +92,17 @@ def test_a_bound_that_rests_on_whole_tables_is_judged_too(capsys, root, tmp_path
     assert found["days"][-1]["would"]["verdict"] == "fail"
 
 
+def test_what_mistakes_cost_is_judged_as_the_gate_would(capsys, root, tmp_path):
+    policy = write_policy(tmp_path, "gates: {max_cost_per_1000: 300, default_cost: 2}\n")
+    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", policy, "--from", DAYS[3], "--to", DAYS[5])
+    as_options = ("--set", "gates.max_cost_per_1000=300", "--set", "gates.default_cost=2")
+    for row in found["days"]:
+        theirs = [g for g in judge_by_itself(capsys, root, row["as_of"], *as_options)["gates"] if g["gate"] == "cost"]
+        ours = [g for g in row["gates"] if g["gate"] == "cost"]
+        assert len(ours) == 1
+        assert [(g["verdict"], g["value"], g["n"]) for g in ours] == [(g["verdict"], g["value"], g["n"]) for g in theirs]
+
+
 def test_text_names_the_days_that_differ(capsys, root, tmp_path):
     assert gate.main(["--root", root, "--model", MODEL, "--what-if", write_policy(tmp_path, "min_accuracy: 0.5\n"),
                       "--from", DAYS[4], "--to", DAYS[7]]) == 0
