@@ -16,6 +16,7 @@ from metrics.cells import Cells
 from metrics.costs.table import CellCosts
 
 ENOUGH = 20  # labelled predictions of a class
+ROUNDED = 1e-9  # of the largest sum: sums this near are equal but for rounding
 
 
 class Chosen(NamedTuple):
@@ -39,7 +40,7 @@ def choose_threshold(cells: Cells, costs: CellCosts, review: float, *, weighted:
     all_weight = float(weight.sum())
     accepted = np.append(of_bin[::-1].cumsum()[::-1], 0.0)
     totals = np.append(cost[::-1].cumsum()[::-1], 0.0) + review * (all_weight - accepted)
-    at = BINS - int(np.argmin(totals[::-1]))
+    at = int(np.flatnonzero(totals <= totals.min() + ROUNDED * totals.max())[-1])
     return Chosen(float(EDGES[at]) if at < BINS else None, at, all_weight, float(accepted[at]), float(totals[at]),
                   float((weight * costs.value).sum()), review * all_weight)
 

@@ -2,8 +2,8 @@
 
 A day that was judged is judged again from the very counts of its decision, so the policy of then says what it said. Of other
 days the stored counts that are good at the day's last moment are taken; where there are none, they are counted as of then.
-Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift or a baseline needs whole tables of
-every window, which is slower.
+Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost or a baseline needs whole
+tables of every window, which is slower.
 """
 
 from collections import Counter
@@ -18,6 +18,7 @@ from contract.documents.evaluation import Evaluation
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.stores.store import Storage
+from metrics import label_delay
 from pipeline.gates.decide import judge
 from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import Tally, first_of_newest, tally_of, tally_of_rows
@@ -72,6 +73,16 @@ class Tallies:
         sums.move(self.chosen if days is None else {d: c for d, c in self.chosen.items() if first <= d <= last})
         return sums
 
+    def is_arriving(self, version: str, as_of: int) -> bool:
+        """Whether more labels were expected for a day of the version, at a moment in us since 1970: as a trend says it."""
+        young = [day for day in self.chosen if label_delay.age(day, as_of) < 1]
+        if any(self.stored.has_version(self.chosen[day], version) for day in young):  # whatever delays say, so they are not read
+            return True
+        mine = [day for day in self.chosen if self.stored.has_version(self.chosen[day], version)]
+        delays = {day: self.stored.read_delays(document) for day, document in self.chosen.items()} if mine else {}
+        learnt = label_delay.find_arrival_curve(delays, as_of)
+        return any(label_delay.find_arriving(day, as_of, learnt)["provisional"] for day in mine)
+
     def _load(self) -> list[DayCounts]:
         """The whole tables of the days; those of the day before are kept as long as they are asked for."""
         self._tables = {day: (document, self._tables[day][1] if day in self._tables and self._tables[day][0] is document
@@ -94,9 +105,11 @@ class Judge:
         """What the gates say: {"verdict", "reasons", "version", "gates"}."""
         version = past.version or self.tallies.find_version()
         tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version))
+        evaluation = past.evaluation if past.decision else {
+            **past.evaluation, "trend": [{"version": version, "provisional": self.tallies.is_arriving(version, _read_us(past))}]}
         without = list_without(self.storage, self.policy, cast(Evaluation, past.evaluation), past.evaluation_id, version) if (
             past.evaluation_id) else []
-        gates = judge(self.policy, past.evaluation, version, tally, self.overrides, without)
+        gates = judge(self.policy, evaluation, version, tally, self.overrides, without)
         verdict, reasons = combine(gates)
         return {"verdict": verdict, "reasons": reasons, "version": version or None,
                 "gates": [{name: gate[name] for name in ("gate", "days", "verdict", "value", "n", "reason") if name in gate}
@@ -107,6 +120,10 @@ class Judge:
             registry = Registry(self.storage, self.model)
             self._classes[version] = registry.card(version).classes if version in registry.versions() else ()
         return self._classes[version]
+
+
+def _read_us(past: Past) -> int:
+    return clock.to_us(clock.parse_moment(past.as_of))
 
 
 def _needs_tables(policy: GatePolicy) -> bool:
@@ -146,7 +163,7 @@ def _choose(stored: StoredCounts, past: Past, day: str) -> tuple[CountsDocument 
         named = next((d for d in stored.documents.get(day, ()) if d.name == past.counts[day]), None)
         if named is not None:
             return named, True
-    return stored.choose(day, clock.to_us(clock.parse_moment(past.as_of)))
+    return stored.choose(day, _read_us(past))
 
 
 def sum_up(days: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:

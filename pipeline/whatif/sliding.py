@@ -41,7 +41,7 @@ class SlidingSums:
     def newest_day_of(self, version: str) -> str | None:
         """The last of the days on which a version predicted."""
         return next((day for day in sorted(self.days, reverse=True)
-                     if any(row[0] == version for row in self.stored.rows(self.days[day]))), None)
+                     if self.stored.has_version(self.days[day], version)), None)
 
     @property
     def versions(self) -> list[str]:

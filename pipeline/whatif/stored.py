@@ -10,6 +10,7 @@ from contract.counts import RULES
 from contract.counts_store import NUMBER, CountsDocument, from_parquet
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.stores.store import Storage
+from metrics import label_delay
 
 READS_AT_ONCE = 16
 KEYS, VALUES = ("model_version", "origin", "label", "predicted"), ("n", "n_weighted", "sum_weight", "sum_weight_squared")
@@ -24,6 +25,7 @@ class StoredCounts:
     model: str
     documents: dict[str, list[CountsDocument]] = field(default_factory=dict)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
+    _delays: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def look(self, days: Iterable[str]) -> None:
         """Reads the documents of these days, the newest first; those that cannot be read are passed over."""
@@ -65,6 +67,19 @@ class StoredCounts:
     def rows(self, document: CountsDocument) -> list[Row]:
         """The cells of a document that was read."""
         return self._rows[document.folder + document.tables["cells"]] if "cells" in document.tables else []
+
+    def has_version(self, document: CountsDocument, version: str) -> bool:
+        """Whether a version has a cell in a document that was read."""
+        return any(row[0] == version for row in self.rows(document))
+
+    def read_delays(self, document: CountsDocument) -> dict[int, int]:
+        """The day's labels by delay in days."""
+        key = document.folder + document.tables["delays"] if "delays" in document.tables else None
+        if key is None:
+            return {}
+        if key not in self._delays:
+            self._delays[key] = label_delay.histogram(from_parquet(self.storage, key))
+        return self._delays[key]
 
 
 def _read_rows(storage: Storage, key: str) -> list[Row]:

@@ -68,6 +68,8 @@ def test_each_day_says_what_evaluating_and_judging_it_would(capsys, root, tmp_pa
         assert (row["said"]["verdict"], row["would"]["verdict"]) == (ours["verdict"], other["verdict"]), row["day"]
         accuracy = {g.get("days"): (g["n"], g["value"]) for g in other["gates"] if g["gate"] == "accuracy"}
         assert {g.get("days"): (g["n"], g["value"]) for g in row["gates"] if g["gate"] == "accuracy"} == accuracy
+        assert row["would"]["reasons"] == other["reasons"], row["day"]
+        assert row["judged"] or row["said"]["reasons"] == ours["reasons"], row["day"]
         assert row["differs"] == (ours["verdict"] != other["verdict"])
     assert found["differ"] == [row["day"] for row in found["days"] if row["differs"]] != []
     assert found["changed"]["min_accuracy"] == [0.9, 0.85] and found["summary"]["would"]["fail"] >= 1
@@ -90,13 +92,15 @@ def test_a_bound_that_rests_on_whole_tables_is_judged_too(capsys, root, tmp_path
     assert found["days"][-1]["would"]["verdict"] == "fail"
 
 
-def test_what_mistakes_cost_is_judged_too(capsys, root, tmp_path):
-    policy = write_policy(tmp_path, "gates: {max_cost_per_1000: 100, min_accuracy: null, min_class_recall: null}\n")
-    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", policy, "--from", DAYS[6], "--to", DAYS[7])
-    by_itself = judge_by_itself(capsys, root, found["days"][-1]["as_of"], "--set", "gates.max_cost_per_1000=100")
-    (cost,) = (g for g in by_itself["gates"] if g["gate"] == "cost")
-    assert [[g["gate"] for g in day["gates"]] for day in found["days"]] == [["cost", "freshness"]] * 2
-    assert (found["days"][-1]["gates"][0]["value"], found["days"][-1]["gates"][0]["verdict"]) == (cost["value"], cost["verdict"])
+def test_what_mistakes_cost_is_judged_as_the_gate_would(capsys, root, tmp_path):
+    policy = write_policy(tmp_path, "gates: {max_cost_per_1000: 300, default_cost: 2}\n")
+    found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", policy, "--from", DAYS[3], "--to", DAYS[5])
+    as_options = ("--set", "gates.max_cost_per_1000=300", "--set", "gates.default_cost=2")
+    for row in found["days"]:
+        theirs = [g for g in judge_by_itself(capsys, root, row["as_of"], *as_options)["gates"] if g["gate"] == "cost"]
+        ours = [g for g in row["gates"] if g["gate"] == "cost"]
+        assert len(ours) == 1
+        assert [(g["verdict"], g["value"], g["n"]) for g in ours] == [(g["verdict"], g["value"], g["n"]) for g in theirs]
 
 
 def test_text_names_the_days_that_differ(capsys, root, tmp_path):

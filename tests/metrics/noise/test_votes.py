@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from metrics.noise.votes import GROUPS, add_up, collect_votes
+from metrics.noise.votes import GROUPS, add_up, collect_votes, deal
 
 
 def draw(rng, items=60, classes=4):
@@ -66,7 +66,7 @@ def test_sums_are_those_of_every_draw(seed):
     without = [i for i in range(len(votes)) if i != 7]  # 60 items: each is a group of its own
     left = by_hand([votes[i] for i in without], predicted[without], 1 / probability[without], low[without], 4)
     for name, value in left.items():
-        np.testing.assert_allclose(getattr(found, name)[8], value, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(getattr(found, name)[1 + deal(60, 60)[7]], value, atol=1e-9, err_msg=name)
 
 
 def test_groups_are_at_most_a_hundred_and_kish_tells_the_size():
@@ -76,3 +76,15 @@ def test_groups_are_at_most_a_hundred_and_kish_tells_the_size():
     assert len(found.items) == GROUPS + 1
     assert found.sizes[0] == pytest.approx((500 + 1000) ** 2 / (500 + 2000)) and found.sizes[1:] == (0, 0)
     assert found.low[0] == 0  # no confidence, no less confident half
+
+
+@pytest.mark.parametrize("items", [1, 99, 1000, 12345])
+def test_groups_are_dealt_evenly_and_do_not_follow_the_order_of_rows(items):
+    groups = min(GROUPS, items)
+    dealt = deal(items, groups)
+    sizes = np.bincount(dealt, minlength=groups)
+    assert sizes.max() - sizes.min() <= 1 and (deal(items, groups) == dealt).all()
+    if items >= 1000:  # of the first half of the rows a group has as many as chance gives it, not half of its own
+        first = np.bincount(dealt[:items // 2], minlength=groups) / sizes
+        chance = 0.25 / (items / groups)
+        assert first.var() == pytest.approx(chance, rel=0.5)

@@ -1,0 +1,1 @@
+"""Figures by a second hand: what the documentation says, written down from its text alone, against what commands print."""
