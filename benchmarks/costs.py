@@ -7,13 +7,13 @@ possible but never seen. Plain samples, and weighted ones that ask mistakes six 
 is right. Beside it the normal interval of a mean, as a warning.
 """
 
-import argparse
 import json
 import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.simulation import read_options
 from metrics.cells import Cells
 from metrics.costs.describe import Priced
 from metrics.costs.expected import PER
@@ -41,11 +41,7 @@ WORLDS = (World("one cost", (0.1,), (1,)), World("1, 2, 5", (0.05, 0.03, 0.02), 
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+    given = read_options(__doc__, argv, 400)
     rows = [simulate(world, n, given.runs, given.seed) for world in WORLDS for n in SIZES]
     print(json.dumps(rows) if given.json else text(rows, given.runs))
     return 0

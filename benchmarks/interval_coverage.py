@@ -7,7 +7,6 @@ and nearly perfect ones. Alpha is asked of 14 days of items that two to four peo
 bins, the divergence of five predicted classes.
 """
 
-import argparse
 import json
 import sys
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.simulation import read_options
 from contract.counts import CONFIDENCE_SCALE, TABLES, canonical
 from metrics.agreement import alpha
 from metrics.averages import averages, statistics
@@ -38,11 +38,7 @@ CASES: dict[str, tuple[int, np.ndarray, np.ndarray]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+    given = read_options(__doc__, argv, 2000)
     rows, rng = [row(name, given.runs, given.seed) for name in CASES], np.random.default_rng(given.seed)
     others = {f"alpha, labelers err in {error:.1%}": cover_alpha(error, given.runs // 5, rng) for error in (0.3, 0.05, 0.002)}
     others |= {f"calibration error, {n} rows a bin": cover_calibration(n, given.runs // 5, rng) for n in (20, 100, 1000)}

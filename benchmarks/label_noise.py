@@ -9,13 +9,13 @@ independent (what the correction takes for granted), by class (2% on half of the
 pictures (a fifth, on which people are wrong in 40% and the model in 40%).
 """
 
-import argparse
 import json
 import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.simulation import read_options
 from metrics.noise.checks import find_failed, run_checks
 from metrics.noise.gold import GoldVotes
 from metrics.noise.judge import judge
@@ -43,11 +43,7 @@ WORLDS = (World("independent", 2, 2), World("independent", 10, 2), World("indepe
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+    given = read_options(__doc__, argv, 200)
     rows = [simulate(world, given.runs, given.seed) for world in WORLDS]
     print(json.dumps(rows) if given.json else text(rows, given.runs))
     return 0

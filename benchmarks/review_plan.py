@@ -9,7 +9,6 @@ with Hajek's share and with the combined estimate, each beside a random audit th
 often the interval covers the truth. Rates, probabilities, estimates and tests are the product's own functions.
 """
 
-import argparse
 import json
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import rankdata
 
+from benchmarks.simulation import read_options
 from benchmarks.uneven_years import shares
 from contract.counts import CELLS, CONFIDENCE_SCALE, WEIGHT_SCALE
 from contract.samples import PLANNED, Cell, Design, draw
@@ -171,11 +171,7 @@ def row(name: str, runs: int, seed: int = 1) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+    given = read_options(__doc__, argv, 200)
     rows = [row(name, given.runs, given.seed) for name in LOGS]
     print(json.dumps(rows) if given.json else text(rows, given.runs))
     return 0

@@ -1,10 +1,10 @@
 """`trueup verify` makes sections of evidence again from raw rows, and reads the fit that votes were weighed by."""
 
 import hashlib
-import json
 import random
 import shutil
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from jobs.labelers import command as labelers
 from metrics.held_out import HeldOutRows, cells
 from metrics.strata.assessed import list_rows
 from pipeline import gate
-from pipeline.verifying import command as verify
 from tests.jobs.evidence.test_combined import write_assessment, write_day
 from tests.jobs.labelers.test_labelers import put_crowd
 from tests.metrics.labelers.crowds import make_crowd
@@ -89,24 +88,9 @@ def judged(tmp_path_factory):
 
 
 @pytest.fixture
-def copied(judged, tmp_path):
-    """A copy of that root, which a test may change."""
-    root = str(tmp_path / "copy")
-    shutil.copytree(judged[0], root)
-    return root, judged[1]
-
-
-@pytest.fixture
-def say(capsys):
-    """Verifies in this process; (exit code, document)."""
-
-    def run(root, *words, engine="embedded"):
-        capsys.readouterr()
-        where = ["--root", root, "--model", MODEL] if root else []
-        code = verify.main([*words, *where, "--json", "--in-process", *(["--engine", engine] if engine else [])])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
+def say(say):
+    """By the embedded engine, the quicker one, unless a test wants another."""
+    return partial(say, engine="embedded")
 
 
 def said_of(document, name):

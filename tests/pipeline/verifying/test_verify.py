@@ -50,28 +50,6 @@ def judged(tmp_path_factory):
     return root, judge(root)
 
 
-@pytest.fixture
-def copied(judged, tmp_path):
-    """A copy of that root, which a test may change."""
-    root = str(tmp_path / "copy")
-    shutil.copytree(judged[0], root)
-    return root, judged[1]
-
-
-@pytest.fixture
-def say(capsys):
-    """Verifies in this process; (exit code, document)."""
-
-    def run(root, *words, engine=None):
-        capsys.readouterr()
-        options = ["--engine", engine] if engine else []
-        where = ["--root", root] if root else []
-        code = verify.main([*words, *where, "--model", MODEL, "--json", "--in-process", *options])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
-
-
 def states(document, *wanted):
     """key -> what is said of it, of the findings in these states."""
     return {f["of"]: f["said"] for f in document["findings"] if f["state"] in wanted}
