@@ -4,7 +4,7 @@ A verdict is of an evaluation of the live version, role live, that ends with the
 evaluation is a report.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -123,7 +123,12 @@ def read_decision(storage: Storage, model: str, evaluation_id: str) -> dict[str,
 
 def _newest_first(storage: Storage, model: str) -> Iterator[str]:
     """The finished evaluations, newest first."""
-    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
+    return order_newest_first(storage, model, storage.folders(layout.evaluations(model)))
+
+
+def order_newest_first(storage: Storage, model: str, names: Iterable[str]) -> Iterator[str]:
+    """Yields those of these evaluations that are finished, newest first: a name says the second, the document the moment."""
+    names = sorted(names, reverse=True)
     for _, same_second in groupby(names, key=lambda name: name.partition("-")[0]):
         finished = [n for n in same_second if storage.exists(layout.evaluation_document(model, n))]
         if len(finished) > 1:

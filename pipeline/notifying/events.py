@@ -17,7 +17,15 @@ from contract import clock, layout
 from contract.days import prediction_days
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, NotFound, pass_over
-from contract.evaluations import find_verdict, is_stale, is_verdict, read_decision, read_evaluation, say_stale
+from contract.evaluations import (
+    find_verdict,
+    is_stale,
+    is_verdict,
+    order_newest_first,
+    read_decision,
+    read_evaluation,
+    say_stale,
+)
 from contract.registry import Registry
 from contract.runs import AWAITING, Runs
 from contract.storage import find_root_id
@@ -77,7 +85,7 @@ def _find_verdicts(storage: Storage, model: str, records: list[HistoryEntry], si
 
 def _read_verdicts(storage: Storage, model: str, records: list[HistoryEntry], names: list[str]) -> Iterator[dict[str, Any]]:
     """Yields the decisions that were verdicts on the version that was live when they were made, newest first."""
-    for name in names:
+    for name in order_newest_first(storage, model, names):
         try:
             decision = read_decision(storage, model, name)
             if decision is None or "as_of" not in decision or not _was_live(records, decision):

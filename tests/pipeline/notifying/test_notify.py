@@ -14,6 +14,7 @@ import pytest
 from command.load_settings import load
 from contract import clock, layout
 from contract.documents.notified import NotifyFailure
+from contract.evaluations import order_newest_first
 from contract.registry import Registry
 from contract.runs import AWAITING, Plan, Runs, Timing
 from contract.storage import open_storage
@@ -153,6 +154,22 @@ def test_a_verdict_is_told_when_it_changes_only(tmp_root, receiver, capsys):
     assert gate.main(["--root", tmp_root, "--model", MODEL, "--set", "gates.min_accuracy=0.9999", *only]) != 0
     last = json.loads(receiver.requests[-1][2])
     assert len(receiver.requests) == 2 and last["facts"]["before"] == "pass" and "it was 'pass'" in last["sentence"]
+
+
+def test_verdicts_of_one_second_are_told_in_the_order_of_their_moments(tmp_root, receiver, capsys):
+    """Names of evaluations say the second alone, and go on with a digest."""
+    make_root(tmp_root, right=197, n=200)
+    second = f"{clock.now() - timedelta(seconds=5):%Y-%m-%dT%H:%M:%S}"
+    for n in range(6):  # the last one fails; by chance alone it would be last by name in one of six roots
+        as_of = ("--as-of", f"{second}.{n:06}Z")
+        assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--no-report", *as_of]) == 0
+        bound = ["--set", "gates.min_accuracy=0.9999"] if n == 5 else []
+        storage = open_storage(tmp_root)
+        newest = list(order_newest_first(storage, MODEL, storage.folders(layout.evaluations(MODEL))))
+        assert (gate.main(["--root", tmp_root, "--model", MODEL, "--evaluation", newest[0], *bound]) == 0) == (n < 5)
+    notify(tmp_root, capsys, *targets(events=["verdict"]))
+    said = [json.loads(body)["facts"] for _, _, body in receiver.requests]
+    assert [(f["before"], f["verdict"]) for f in said] == [(None, "pass"), ("pass", "fail")]
 
 
 def test_a_log_that_no_longer_grows_is_told_once_also_without_a_cycle(tmp_root, receiver, capsys):
