@@ -24,13 +24,13 @@ from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import Registry
 from contract.rows.models import require_model
+from contract.sections.cost_classes import find_unknown
 from contract.settings import Settings
 from contract.storage import open_root, read_json
 from contract.stores.recorded import RecordedReads
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
-from metrics.costs.class_names import find_unknown
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import UNDECIDED, decide
 from pipeline.gates.labels_needed import is_plannable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from contract.counts_store import load_all
 from contract.evidence.mistake_cost import Cost, CostEntry
+from contract.sections.cost_classes import find_unknown
 from jobs.evidence.collect import Material
 from metrics.cells import by_version
-from metrics.costs.class_names import find_unknown
 from metrics.costs.describe import describe
 from metrics.marginals import by_price
 

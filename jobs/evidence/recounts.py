@@ -17,7 +17,7 @@ from contract.texts.figures import write_count, write_share
 from jobs.engines.rules import weight_of
 from jobs.evidence.collect import Material
 from jobs.evidence.left_out import Cell, DayVotes
-from metrics.selection.origin_sums import Sums
+from metrics.selection.origin_sums import Sums, sums_by_origin
 from metrics.selection.without import estimate_without, share_of
 
 MOST = 20  # of labelers, and of clients, of each version: the largest
@@ -31,9 +31,11 @@ def make(material: Material) -> Recounts:
     chosen = _choose(sizes)
     changes = {(*person, day): found for person in chosen for day, votes in days.items()
                if (found := votes.find_changes(*person))}
-    people = [_describe(person, sizes[person], of_all, _add_up(changes, person), material) for person in chosen]
+    table = _make_table(changes)
+    sums = _add_up(table)
+    people = [_describe(person, sizes[person], of_all, sums.get(person, {}), material) for person in chosen]
     if people:
-        material.tables[TABLE] = _make_table(changes)
+        material.tables[TABLE] = table
     left_out = sorted(set(material.document["counts"]) - set(material.items))
     return {"people": people, "most": MOST, "days_left_out": left_out, "sentence": _say(people, left_out)}
 
@@ -63,27 +65,20 @@ def _choose(sizes: Mapping[Person, int]) -> list[Person]:
     return chosen
 
 
-def _add_up(changes: Mapping[Any, Mapping[Cell, int]], person: Person) -> dict[str | None, Sums]:
-    """Adds up the changes of one person by origin class."""
-    found: dict[str | None, Sums] = {}
-    for key, of_day in changes.items():
-        if key[:3] != person:
-            continue
-        for (predicted, label, origin, p), n in of_day.items():
-            weight = weight_of(p) or 0
-            part = Sums(n, 0, n * bool(weight), n * weight, n * weight**2)
-            if label == predicted:
-                part = Sums(n, n, n * bool(weight), n * weight, n * weight**2, n * weight, n * weight**2)
-            found[origin] = found.get(origin, Sums()) + part
-    return found
+def _add_up(table: pa.Table) -> dict[Person, dict[str, Sums]]:
+    """Adds up the changes of each person by origin class."""
+    rows: dict[Person, list[int]] = {}
+    for place, person in enumerate(zip(*(table[name].to_pylist() for name in ("kind", "name", "model_version")), strict=True)):
+        rows.setdefault(person, []).append(place)
+    return {person: sums_by_origin(table.take(places))[person[2]] for person, places in rows.items()}
 
 
-def _describe(person: Person, votes: int, of_all: Mapping[Kind, Counter[str]], changes: Mapping[str | None, Sums],
+def _describe(person: Person, votes: int, of_all: Mapping[Kind, Counter[str]], changes: Mapping[str, Sums],
               material: Material) -> Without:
     kind, name, version = person
     origin = material.document["versions"][version]["estimate"]["origin"]
     sums = material.counts.origins[version].get(origin or "", Sums())
-    figure = estimate_without(sums, changes.get(origin, Sums()), material.request.rules.confidence)
+    figure = estimate_without(sums, changes.get(origin or "", Sums()), material.request.rules.confidence)
     return {"kind": kind, "name": name, "version": version, "votes": votes, "share": share_of(votes, of_all[kind], version),
             "accuracy": figure}
 

@@ -20,7 +20,7 @@ SECTIONS: dict[str, Section] = {
     "combined": Section("One estimate from all labels and all traffic", "jobs.evidence.combined", "Combined estimate"),
     "noise": Section("Accuracy behind label noise", "jobs.evidence.noise", "Label noise"),
     "cost": Section("What mistakes cost", "jobs.evidence.cost", "Cost of mistakes"),
-    "recounts": Section("Without each person", "jobs.evidence.recounts", "Without each person"),
+    "recounts": Section("Without each person", "jobs.evidence.recounts"),
     "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring", "Seeing the answer"),
 }
 

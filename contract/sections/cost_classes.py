@@ -1,4 +1,4 @@
-"""Which classes a table of costs may name: those of the model's cards, or that were seen."""
+"""Which classes the setting `gates.costs` may name: those of the model's cards, or that were seen."""
 
 from collections.abc import Collection, Mapping
 
