@@ -211,5 +211,3 @@ def _configure_gpus() -> list[dict[str, Any]]:
         {"Classification": "capacity-scheduler",
          "Properties": {"yarn.scheduler.capacity.resource-calculator": calculator}},
     ]
-
-

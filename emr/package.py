@@ -194,5 +194,3 @@ def _run_pip(*arguments: str) -> None:
 def _hash_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-

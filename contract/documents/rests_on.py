@@ -70,5 +70,3 @@ def is_erased(data: bytes, expected: str) -> bool:
         return False
     before = made.model_copy(update={"erased": []}).to_bytes()
     return bool(made.erased) and made.to_bytes() == data and hashlib.sha256(before).hexdigest() == expected
-
-

@@ -397,4 +397,3 @@ def list_days_with_sample(storage: Storage, model: str, kind: str, population: s
     days = [day for f in storage.folders(layout.samples(model, population)) if (day := layout.day_of(f))]
     return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind, population))
             or (kind == "review" and population == "live" and any(storage.list(layout.picked_folder(model, d))))]
-

@@ -195,5 +195,3 @@ async def _show_one(site: Site, room: Room, request: Request, caller: Caller, qu
 
 def _describe(room: Room, question: Question, day: str, prediction_id: str, hides_audits: bool) -> dict[str, Any]:
     return room.describe(question, clock.parse_day(day), prediction_id, hides_audits)
-
-

@@ -126,4 +126,3 @@ def _say(judged: Judged, votes: Votes) -> str:
     gold = f" ({judged.reason})" if judged.reason else ""
     return (f"{raw}; behind the votes' own mistakes the accuracy is {write_figure(judged.corrected)}, and a model that is always "
             f"right would show {write_figure(judged.ceiling)}. Rests on {RESTS_ON[judged.method]}{gold}.")
-

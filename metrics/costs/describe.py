@@ -120,4 +120,3 @@ def _say(figure: Figure, thresholds: list[tuple[CostThreshold, Chosen]]) -> str:
     return (f"{told}; accepting what lies above the thresholds and looking at the rest would cost "
             f"{write_cost(together['per_1000'])}, accepting all {write_cost(together['accepting_all'])}, looking at all "
             f"{write_cost(together['reviewing_all'])}.")
-

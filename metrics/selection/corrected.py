@@ -155,5 +155,3 @@ def _simulate_error(size: np.ndarray, p: np.ndarray, share: np.ndarray) -> float
     noise = np.random.default_rng(SEED).standard_normal((REPLICATES, len(size)))
     p = np.clip(p, 0, 1)
     return float(np.quantile((np.abs(noise) * np.sqrt(p * (1 - p) / size) * share).sum(1), 0.95))
-
-

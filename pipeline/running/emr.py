@@ -94,4 +94,3 @@ def _is_little(storage: Storage, argv: Sequence[str], model: str, limit: int) ->
 def measure_uncounted(storage: Storage, model: str, first: str | None, last: str | None) -> Iterator[int]:
     """Yields the bytes of each day of a window that would be counted: its files are new, or its counts by other rules."""
     yield from (found.bytes for found in list_uncounted(storage, model, first, last))
-

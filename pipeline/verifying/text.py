@@ -41,5 +41,3 @@ def _write_state(state: str, findings: Sequence[Finding]) -> Iterator[str]:
             yield escape(f"    {figure['figure']}: told {shorten(figure['told'])}, recomputed {shorten(figure['recomputed'])}")
         if len(differ) > MOST:
             yield f"    and {len(differ) - MOST:,} more (--json)"
-
-

@@ -208,5 +208,3 @@ def _check_agreement(place: Place, n: int, version: str) -> Iterator[Finding]:
         return
     found = compare(layout.stage(place.model, n, "gate"), read["gate"], {name: decision.get(name) for name in read["gate"]})
     yield found | {"said": f"{found['said']} with {key}; check that one too: trueup verify {decision.get('evaluation')}"}
-
-

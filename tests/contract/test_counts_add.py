@@ -67,4 +67,3 @@ def test_sums_are_exact_however_large_and_however_split(largest, parts):
     found = {tuple(r[k] for k in keys_of("cells")): tuple(int(r[v]) for v in values) for r in whole["cells"].to_pylist()}
     assert found == by_hand(tables)
     assert add(reversed(days))[0]["cells"].equals(whole["cells"])
-

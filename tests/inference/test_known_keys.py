@@ -208,5 +208,3 @@ def test_a_call_that_has_not_begun_in_time_never_does():
         asyncio.run(ask())
     goes_on.set()
     assert first.result(5) and pool.submit(lambda: list(done)).result(5) == []
-
-

@@ -247,5 +247,3 @@ def test_a_foreign_file_among_the_rows_is_an_error_of_evaluate_alone(root, capsy
         assert run(name, root) == 0, name
         said = capsys.readouterr()
         assert name in ("status", "report") or "notes.parquet" in said.out + said.err + caplog.text, name
-
-

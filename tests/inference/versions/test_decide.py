@@ -250,4 +250,3 @@ def test_an_approval_that_was_interrupted_can_be_given_again_by_the_same_person(
 
 def test_the_gates_that_can_be_overridden_are_those_of_the_command_line():
     assert set(GATES) == set(gates.GATES)
-
