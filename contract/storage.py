@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlparse
 from contract import clock, jsonio
 from contract.errors import NotFound, RootError, UsageError, shorten
 from contract.layout import MARKER
+from contract.stores.recorded import unwrap
 from contract.stores.store import Storage, create_if_absent
 
 SCHEMA = "1"
@@ -90,12 +91,12 @@ def _expect_root(storage: Storage, marker: dict[str, Any] | None) -> Storage:
 
 def find_root_id(storage: Storage) -> str | None:
     """The id of a local root; None on S3, where nothing is mounted, and for a folder without a marker."""
-    return getattr(storage, "root_id", None)
+    return getattr(unwrap(storage), "root_id", None)
 
 
 def find_region(storage: Storage) -> str | None:
     """The region of a root's bucket; None for a folder. UsageError where no region is known, RootError where nobody answers."""
-    find = getattr(storage, "find_region", None)
+    find = getattr(unwrap(storage), "find_region", None)
     return None if find is None else find()
 
 
@@ -104,8 +105,8 @@ def explain_lost_root(storage: Storage) -> str | None:
     from contract.stores.local import LocalStorage
 
     try:
-        if isinstance(storage, LocalStorage):
-            storage.check_root()
+        if isinstance(store := unwrap(storage), LocalStorage):
+            store.check_root()
     except RootError as error:
         return str(error)
     return None
@@ -118,8 +119,8 @@ def make_private(storage: Storage, folder_key: str) -> None:
     """
     from contract.stores.local import LocalStorage
 
-    if isinstance(storage, LocalStorage):
-        storage.make_private(folder_key)
+    if isinstance(store := unwrap(storage), LocalStorage):
+        store.make_private(folder_key)
 
 
 def read_json(storage: Storage, key: str) -> dict[str, Any]:

@@ -70,6 +70,13 @@ class RecordedReads:
         return self.storage.arrow()
 
 
+def unwrap(storage: Storage) -> Storage:
+    """The store itself, behind whatever notes or hides what is read through it: for what only a kind of store has."""
+    while isinstance(storage, RecordedReads):
+        storage = storage.storage
+    return storage
+
+
 class PinnedStorage(RecordedReads):
     """A store of which only some keys are seen (None: all of them); nothing can be written.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import UsageError
+from contract.stores.recorded import unwrap
 from contract.stores.s3 import S3Storage
 from contract.stores.store import Storage
 
@@ -29,6 +30,7 @@ class LostVersion:
 
 def require_versions(storage: Storage) -> S3Storage:
     """The store of a bucket that keeps versions, or kept them once; UsageError for any other."""
+    storage = unwrap(storage)
     if not isinstance(storage, S3Storage):
         raise UsageError(f"{storage.root}: expected s3://bucket/prefix, whose bucket keeps versions. A folder keeps none: copy "
                          f"it back from a copy.")

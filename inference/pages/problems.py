@@ -62,7 +62,8 @@ def wants_page(request: Request) -> bool:
 
 def add_problem_handlers(app: FastAPI, site: Site, handlers: Mapping[type[Exception], Handler]) -> None:
     """Gives the application the handlers of these errors, and of refusals; each answers people with a page."""
-    for kind, handler in {Refused: answer_refusal, **handlers}.items():
+    every: dict[type[Exception], Handler] = {Refused: answer_refusal, **handlers}
+    for kind, handler in every.items():
         app.add_exception_handler(kind, _make_handler(site, handler))
 
 

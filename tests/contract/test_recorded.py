@@ -10,6 +10,7 @@ from contract.registry import Registry
 from contract.storage import open_root, open_storage
 from contract.stores.hashing import hash_object, read_pieces
 from contract.stores.recorded import PinnedStorage, RecordedReads
+from jvm import task_store
 from tests.pipeline.roots import MODEL, make_root
 
 
@@ -28,6 +29,13 @@ def test_reads_are_noted_with_their_hash(storage):
     with pytest.raises(NotFound):
         seen.read("models/none")
     assert seen.seen == {"models/a/x.json": hashlib.sha256(b"models/a/x.json").hexdigest()}
+
+
+@pytest.mark.parametrize("view", [RecordedReads, lambda storage: PinnedStorage(storage, ["models/a/x.json"])])
+def test_a_task_is_told_where_the_store_is_through_a_view_too(storage, view):
+    """A task on another machine has only what it is told: endpoint and region of a bucket, the id of a folder."""
+    told = task_store.describe(storage)
+    assert task_store.describe(view(view(storage))) == told and told[1]
 
 
 def test_only_what_is_pinned_is_seen(storage):

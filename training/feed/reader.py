@@ -23,6 +23,7 @@ import numpy as np
 from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
 from contract.stores.local import LocalStorage
+from contract.stores.recorded import unwrap
 from contract.stores.store import Storage
 from training.feed.chunks import Chunk
 from training.feed.row_source import Row
@@ -228,8 +229,8 @@ class LocalFiles:
         self.folder: str | None = None
 
     def __enter__(self) -> list[Path]:
-        if isinstance(self.storage, LocalStorage):
-            return [self.storage.path(file.key) for file in self.files]
+        if isinstance(store := unwrap(self.storage), LocalStorage):
+            return [store.path(file.key) for file in self.files]
         self.folder = tempfile.mkdtemp(prefix="trueup-read-")
         return [self._copy(file, Path(self.folder, f"{n:05d}.parquet")) for n, file in enumerate(self.files)]
 
