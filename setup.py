@@ -13,7 +13,7 @@ PACKAGES = [
     *("contract", "contract.deciding", "contract.documents", "contract.evidence", "contract.rows", "contract.sections"),
     *("contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
-    *("inference", "inference.labelling", "inference.model", "inference.monitoring", "inference.outbox"),
+    *("inference", "inference.labelling", "inference.live", "inference.model", "inference.monitoring", "inference.outbox"),
     *("inference.overview", "inference.pages", "inference.pictures", "inference.planning", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
@@ -23,7 +23,7 @@ PACKAGES = [
     *("metrics", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.planning", "metrics.selection"),
     *("metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
-    *("pipeline.verifying", "pipeline.whatif"),
+    *("pipeline.verifying", "pipeline.versions", "pipeline.whatif"),
     *("training", "training.feed", "training.fit"),
 ]
 

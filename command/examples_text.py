@@ -88,6 +88,11 @@ model
     trueup model list --root demo-root
     # what is known of version 2
     trueup model show 2 --model digits
+model alias
+    # version 3 computes beside the live one
+    trueup model alias shadow 3 --model digits
+    trueup model alias shadow --remove --model digits
+
 model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits

@@ -12,7 +12,7 @@ from contract import clock
 from inference import upload
 from inference.auth import Caller, Keys, Refused, identify, require
 from inference.labelling.judgements import MOST_LABELS, explain_labelers
-from inference.live import LiveModel
+from inference.live.model import LiveModel
 from inference.readiness import Gauges, describe_readiness
 from inference.service import Service
 

@@ -30,7 +30,8 @@ from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
-from inference.live import Follower, LiveModel
+from inference.live.follower import Follower
+from inference.live.model import LiveModel
 from inference.model import preprocess
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.model.strip_metadata import strip_metadata

@@ -1,6 +1,7 @@
 """What is live, and who may change it.
 
     trueup model list|show|history [--model digits]
+    trueup model alias NAME VERSION|--remove --by NAME      `shadow`: computes beside the live version
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -12,7 +13,6 @@ Every change is one history record with who, when and why. A running service pic
 asked in a service process of its own before it is made live; one that does not answer is not (pipeline/answering.py).
 """
 
-import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,6 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.groups import Group
-from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
 from contract.deciding import changes
@@ -33,12 +32,8 @@ from contract.storage import open_root
 from pipeline import answering
 from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
-
-MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
-BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
-VERSION = click.argument("version")
-UNTRIED = click.option("--untried", is_flag=True, help="Do not ask the version first; for a machine that cannot run its "
-                       "network. What does not answer is then live.")
+from pipeline.versions.alias import alias_command
+from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
 
 
 @click.group("model", cls=Group)
@@ -60,7 +55,7 @@ def list_command(settings: Settings) -> Outcome:
 @click.argument("version", required=False)
 def show_command(settings: Settings, model: str | None, version: str | None) -> Outcome:
     """Show the card of a version. [default: the live one]"""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     card = registry.card(check_version(version) if version else registry.live())
     state, _ = registry.newest_known()
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
@@ -72,7 +67,7 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
 @MODEL
 def history_command(settings: Settings, model: str | None) -> Outcome:
     """List every change, oldest first."""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     if registry.newest_known()[0] is None:
         registry.live()  # a name that was never published is an error, not an empty table
     records, damaged = registry.history_known()
@@ -93,12 +88,12 @@ def history_command(settings: Settings, model: str | None) -> Outcome:
 def promote_command(settings: Settings, model: str | None, version: str, by: str, reason: str,
                     expect: str | None, untried: bool) -> Outcome:
     """Make a version live that answers."""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     newest = registry.newest()
     expected = expect or (newest.state.live if newest else None)
     made = changes.promote(registry, version, by=by, reason=reason, expected=expected,
                            ask=answering.make_ask(settings, registry, untried))
-    return _report(made)
+    return report_change(made)
 
 
 @stage_command("approve")
@@ -108,9 +103,9 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
 @UNTRIED
 def approve_command(settings: Settings, model: str | None, version: str, by: str, untried: bool) -> Outcome:
     """Make live what a run with `cycle.approval: manual` ended with."""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     made = changes.approve(registry, version, by=by, ask=answering.make_ask(settings, registry, untried))
-    return _report(made)
+    return report_change(made)
 
 
 @stage_command("delete")
@@ -120,7 +115,7 @@ def approve_command(settings: Settings, model: str | None, version: str, by: str
 @click.option("--reason", required=True, help="Why, for the history.")
 def delete_command(settings: Settings, model: str | None, version: str, by: str, reason: str) -> Outcome:
     """Remove the weights of a version that is not live; its card stays."""
-    record = _open_registry(settings, model).delete(check_version(version), by, reason)
+    record = open_registry(settings, model).delete(check_version(version), by, reason)
     return Outcome(document=record.to_dict(), text=f"the weights of version {version} are gone, its card stays")
 
 
@@ -137,10 +132,10 @@ def override_command(settings: Settings, model: str | None, by: str, gate: str, 
     """Let a gate pass for a while, by a person's word, or take that back."""
     if withdraw == bool(until):
         raise UsageError("expected --until T, or --withdraw, and not both.")
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     if withdraw:
-        return _report(changes.withdraw_override(registry, gate=gate, by=by, reason=reason))
-    return _report(changes.override(registry, gate=gate, by=by, reason=reason, until=until or ""))
+        return report_change(changes.withdraw_override(registry, gate=gate, by=by, reason=reason))
+    return report_change(changes.override(registry, gate=gate, by=by, reason=reason, until=until or ""))
 
 
 @stage_command("sign")
@@ -152,7 +147,7 @@ def sign_command(settings: Settings, model: str | None, by: str, key: Path) -> O
     """Sign the newest record of the history, and with it all before."""
     from pipeline.verifying.history import sign_history
 
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     made = sign_history(registry.storage, registry.model, key.read_bytes(), by)
     return Outcome(document=made.to_dict(), text=f"record {made.seq} of {made.model} is signed by {made.by}, key "
                    f"{made.public_key}")
@@ -165,7 +160,7 @@ def sign_command(settings: Settings, model: str | None, by: str, key: Path) -> O
 @click.option("--reason", default="restored", show_default=True, help="Why, in the claims.")
 def reserve_command(settings: Settings, model: str | None, version: str, by: str, reason: str) -> Outcome:
     """Let no version up to this number be made again; after a restore that lost some."""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     registry.live()
     taken = registry.reserve(version, by=f"{by}: {reason}")
     said = f"reserved: {', '.join(taken)}" if taken else "all were taken: nothing was changed"
@@ -181,16 +176,11 @@ def reserve_command(settings: Settings, model: str | None, version: str, by: str
 @UNTRIED
 def rollback_command(settings: Settings, model: str | None, by: str, to: str | None, reason: str, untried: bool) -> Outcome:
     """Make the newest earlier version that answers live again."""
-    registry = _open_registry(settings, model)
+    registry = open_registry(settings, model)
     made = changes.roll_back(registry, by=by, reason=reason, to=to,
                              ask=answering.make_ask(settings, registry, untried, aloud=True))
-    said = _report(made)
+    said = report_change(made)
     return Outcome(said.code, said.document | {"passed_over": made.passed_over}, said.text) if made.written else said
-
-
-def _open_registry(settings: Settings, model: str | None) -> Registry:
-    settings = with_options(settings, model=model)
-    return Registry(open_root(settings.need_root()), settings.need_model())
 
 
 def _summarise(registry: Registry) -> dict[str, Any]:
@@ -202,22 +192,8 @@ def _summarise(registry: Registry) -> dict[str, Any]:
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
 
-def _report(made: changes.Change) -> Outcome:
-    """Says what a decision came to. What is asked for may be so already: then no record was written."""
-    record, change = made.record, made.record.change
-    if not made.written:
-        given = made.earlier
-        before = f"version {given.state.live} was approved before (record {given.seq}); " if given else ""
-        said = f"{before}version {record.state.live} is live (record {record.seq}): nothing was changed"
-        return Outcome(document=record.to_dict() | {"changed": False}, text=said)
-    result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
-              "override withdrawn": f"gate {change.get('gate')} decides again"}.get(
-                  change["kind"], f"version {record.state.live} is live")
-    return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
-
-
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command):
+                 delete_command, reserve_command, sign_command, alias_command):
     group.add_command(_command)
 
 

@@ -22,7 +22,8 @@ from tests.standalone import Standalone
 REPO = Path(__file__).resolve().parents[1]
 SETTINGS = {"evaluate.engine": "spark", "train.epochs": 12, "train.batch": 4, "train.checkpoint_steps": 2, "train.threads": 1,
             "dataset.files": 2, "gates.max_drop": 0.99, "gates.max_class_drop": 0.99, "gates.min_held_out": 1}
-TOPS = {"trueup.json", "predictions", "labels", "images", "samples", "counts", "evaluations", "datasets", "models", "runs"}
+TOPS = {"trueup.json", "predictions", "labels", "images", "samples", "counts", "items", "evaluations", "datasets",
+        "models", "runs"}
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 from contract import clock
 from contract.deciding.asking import Ask, choose, require_answer
 from contract.deciding.targets import find_awaiting, list_overrides, list_previous
-from contract.documents.history import HistoryEntry
+from contract.documents.history import HistoryEntry, State
 from contract.errors import PointerMoved, UsageError
-from contract.registry import Registry, check_version
+from contract.registry import Registry, check_alias, check_version, require_weights
 
 Further = Mapping[str, Any]
 NOTHING: Further = {}
@@ -89,6 +89,24 @@ def withdraw_override(registry: Registry, *, gate: str, by: str, reason: str, fu
         raise UsageError(f"no override of gate {gate} holds now, so there is none to withdraw. See `trueup model history`.")
     return Change(registry.change({"kind": "override withdrawn", "gate": gate, "by": by, "reason": reason, **further},
                                   {"overrides": [o for o in held if o not in holding]}, live))
+
+
+def set_alias(registry: Registry, alias: str, version: str | None, *, by: str, reason: str, further: Further = NOTHING) -> Change:
+    """Gives a version a name, or takes the name away (None). UsageError: no good name.
+
+    NoSuchVersion: the version has no card, or its weights were deleted.
+    """
+    check_alias(alias)
+    newest = registry.newest()
+    state = newest.state if newest else State()
+    if newest and state.aliases.get(alias) == version:
+        return Change(newest, written=False)
+    if version is not None:
+        registry.card(check_version(version))
+        require_weights(registry.model, state, version)
+    kept = {name: v for name, v in state.aliases.items() if name != alias}
+    made = {"kind": "alias", "alias": alias, "version": version, "by": by, "reason": reason}
+    return Change(registry.change({**made, **further}, {"aliases": kept | ({alias: version} if version else {})}, state.live))
 
 
 def require_same_live(registry: Registry, seq: int, live: str | None) -> None:

@@ -6,7 +6,7 @@ from contract.days import prediction_days
 from contract.evaluations import list_known_models
 from contract.rows.models import require_model
 from contract.stores.store import Storage
-from inference.live import require_published
+from inference.live.model import require_published
 
 
 def require_known(storage: Storage, model: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from contract.errors import UsageError
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.live import Follower, LiveModel
+from inference.live.follower import Follower
+from inference.live.model import LiveModel
 from inference.model import network
 from inference.telemetry import Metrics
 from tests.inference import exits
@@ -77,7 +78,7 @@ def test_a_model_that_hangs_or_fails_holds_up_no_other(tmp_root, monkeypatch):
     publish_ending(tmp_root, "build_hanging", "a")
     publish_tiny(tmp_root, "c", seed=2)
     follower = Follower(models, 0.05)
-    monkeypatch.setattr("inference.live.STOP_S", 0.2)
+    monkeypatch.setattr("inference.live.follower.STOP_S", 0.2)
     exits.HANGS.clear()
     follower.start()
     until(lambda: models[2].version == "2")

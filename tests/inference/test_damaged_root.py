@@ -9,7 +9,7 @@ from contract.registry import Registry
 from contract.storage import open_root
 from inference.keys import KeyRing
 from inference.labelling.documents import BatchHolder
-from inference.live import LiveModel
+from inference.live.model import LiveModel
 from inference.telemetry import Metrics
 from jobs.scoring.part import _read
 from tests.inference import small_service

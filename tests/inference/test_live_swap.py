@@ -7,7 +7,7 @@ import torch
 
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.live import LiveModel
+from inference.live.model import LiveModel
 from inference.model.predictor import Predictor
 from inference.model.strip_metadata import strip_metadata
 from inference.telemetry import Metrics

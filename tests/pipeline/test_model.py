@@ -215,3 +215,25 @@ def test_the_time_of_an_override_is_that_of_the_clock(trueup, monkeypatch, tmp_p
     monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "offset"))
     soon = clock.day_of(clock.now())
     assert trueup("override", "--gate", "accuracy", "--reason", "r", "--until", soon)["change"]["until"].startswith(soon)
+
+
+def test_a_version_has_a_name_until_it_is_taken_away(trueup, root):
+    made = trueup("alias", "shadow", "3", "--by", "ana", "--reason", "to compare")
+    assert made["state"]["aliases"] == {"shadow": "3"} and made["state"]["live"] == "1"
+    assert made["change"] == {"kind": "alias", "alias": "shadow", "version": "3", "by": "ana", "reason": "to compare"}
+    assert trueup("alias", "shadow", "3")["changed"] is False
+    assert trueup("alias", "before-the-move", "1")["state"]["aliases"] == {"shadow": "3", "before-the-move": "1"}
+    assert trueup("alias", "shadow", "--remove", "--by", "ben")["state"]["aliases"] == {"before-the-move": "1"}
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    (["live", "2"], 2, "live is no alias"), (["2", "3"], 2, "begins with a letter"), (["shadow"], 2, "--remove"),
+    (["shadow", "9"], 1, "has no version '9'"), (["shadow", "2", "--remove"], 2, "not both"),
+])
+def test_a_name_that_means_nothing_is_refused(trueup, arguments, code, said):
+    assert said in trueup("alias", *arguments, code=code)["error"]["message"]
+
+
+def test_deleted_weights_get_no_name(trueup):
+    trueup("delete", "2", "--by", "ana", "--reason", "old")
+    assert "weights were deleted" in trueup("alias", "shadow", "2", code=1)["error"]["message"]

@@ -17,7 +17,7 @@ from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_root
 from inference.auth import NoAuth
-from inference.live import LiveModel
+from inference.live.model import LiveModel
 from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from inference.telemetry import Metrics

@@ -9,38 +9,23 @@ again at every poll.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract import clock
 from contract.documents.history import HistoryEntry
-from contract.errors import BadWeights, Mismatch, NoSuchModel, NoSuchVersion, NotFinite, RootError, UsageError
+from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
+from inference.live.beside import VersionsBeside, find_versions_beside
+from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
 from inference.telemetry import Metrics, log_event
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
 
-# What no second attempt cures. Anything else (network, rights) is tried again.
-BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
-OUT_OF_REACH = (RootError, OSError)
 # A look-up that takes longer is no slow one any more.
 SILENT_S = 5.0
-# A version that is being loaded is waited for at the end, a store that hangs is not.
-STOP_S = 5.0
-
-
-@dataclass(frozen=True)
-class RefusedVersion:
-    """A version that was not taken over, and why."""
-
-    version: str
-    seq: int
-    reason: str
-    for_good: bool
 
 
 class LiveModel:
@@ -55,6 +40,7 @@ class LiveModel:
         self.published: bool | None = None  # None: nobody has looked yet
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
+        self.beside = VersionsBeside(self._registry, device, max_batch)
 
     @property
     def version(self) -> str | None:
@@ -78,6 +64,8 @@ class LiveModel:
             failure = self._take_over(newest.state.live, newest.seq)
             if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
+        if newest is not None:  # after the live one: it waits for none of them
+            self.beside.follow(find_versions_beside(newest.state), newest.seq)
 
     def _find_newest(self) -> HistoryEntry | None:
         """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
@@ -144,12 +132,11 @@ class LiveModel:
         """Loads a version, tries it and puts it in place; returns what it raised instead."""
         before = self.version
         try:
-            predictor = self._load(version)
+            predictor = load_version(self._registry, version, self.device, self.max_batch)
         # A version brought from outside may raise anything, SystemExit while it is imported included; the old one stays.
         # Signals reach the main thread only, so no KeyboardInterrupt here is a person's.
         except BaseException as error:
-            for_good = isinstance(error, BAD_VERSION) or not isinstance(error, Exception)
-            self.refused = RefusedVersion(version, seq, describe_error(error), for_good)
+            self.refused = refuse_version(version, seq, error)
             self.metrics.swaps.labels(self.model, "refused").inc()
             log_event("version refused", logging.ERROR, model=self.model, version=version, stays=before,
                       reason=self.refused.reason)
@@ -161,14 +148,6 @@ class LiveModel:
                   weights_sha256=predictor.card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
         return None
 
-    def _load(self, version: str) -> Predictor:
-        from inference.model.predictor import Predictor
-
-        predictor = Predictor(*self._registry.load(version), self.device)
-        for batch in sorted({1, self.max_batch}):
-            predictor.run_trial(batch)
-        return predictor
-
 
 def require_published(storage: Storage, model: str) -> None:
     """Raises NoSuchModel when nothing was ever promoted under this name."""
@@ -176,41 +155,3 @@ def require_published(storage: Storage, model: str) -> None:
     if newest is None or newest.state.live is None:
         raise NoSuchModel(f"model {model!r} was never published under {storage.root}. Models there: "
                           f"{', '.join(models(storage)) or 'none'}. Publish one: trueup publish.")
-
-
-def describe_error(error: BaseException) -> str:
-    """Returns the kind and the text of an error that code from outside raised, whose text may itself fail."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except BaseException:  # as above
-        return type(error).__name__
-
-
-class Follower:
-    """Follows the live versions of all models, each in a thread of its own: one that hangs or fails holds up no other."""
-
-    def __init__(self, models: list[LiveModel], poll_seconds: float) -> None:
-        self.models, self.poll_seconds = models, poll_seconds
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(live,), name=f"live {live.model}", daemon=True)
-                         for live in models]
-
-    def start(self) -> None:
-        """Begins to follow."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Ends the threads; a version that is being loaded is waited for, for STOP_S at most."""
-        self._stop.set()
-        until = clock.monotonic() + STOP_S
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(until - clock.monotonic(), 0))
-
-    def _work(self, live: LiveModel) -> None:
-        while not self._stop.wait(self.poll_seconds):
-            try:
-                live.follow()
-            except BaseException as error:  # this thread is all that brings the next version
-                log_event("live version not followed", logging.ERROR, model=live.model, error=describe_error(error))

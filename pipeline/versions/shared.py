@@ -1,0 +1,42 @@
+"""What the verbs of `trueup model` share: options, the registry they open, and how a decision is told."""
+
+import getpass
+
+import click
+
+from command.command import Outcome
+from command.load_settings import with_options
+from contract.deciding import changes
+from contract.registry import Registry
+from contract.settings import Settings
+from contract.storage import open_root
+
+MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
+BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
+VERSION = click.argument("version")
+UNTRIED = click.option("--untried", is_flag=True, help="Do not ask the version first; for a machine that cannot run its "
+                       "network. What does not answer is then live.")
+
+
+def open_registry(settings: Settings, model: str | None) -> Registry:
+    """Opens the registry of a model: the one named, or else the settings'."""
+    settings = with_options(settings, model=model)
+    return Registry(open_root(settings.need_root()), settings.need_model())
+
+
+def report_change(made: changes.Change) -> Outcome:
+    """Says what a decision came to. What is asked for may be so already: then no record was written."""
+    record, change = made.record, made.record.change
+    if not made.written:
+        given = made.earlier
+        if change["kind"] == "alias":
+            return Outcome(document=record.to_dict() | {"changed": False}, text="it is so already: nothing was changed")
+        before = f"version {given.state.live} was approved before (record {given.seq}); " if given else ""
+        said = f"{before}version {record.state.live} is live (record {record.seq}): nothing was changed"
+        return Outcome(document=record.to_dict() | {"changed": False}, text=said)
+    result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
+              "override withdrawn": f"gate {change.get('gate')} decides again",
+              "alias": f"{change.get('alias')} is version {change.get('version')}" if change.get("version") else
+              f"{change.get('alias')} is no version any more"}.get(
+                  change["kind"], f"version {record.state.live} is live")
+    return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
