@@ -6,7 +6,8 @@ A day of 20,000 answers of ten classes; a log says how confidence is spread, and
 random audit of 300 says by what the next one is planned. That is drawn, answered and judged by the rule of the accuracy
 gate: it passes when the interval lies above the bound, and fails by its p. Shown is how many labels decide in 80% of runs,
 with Hajek's share and with the combined estimate, each beside a random audit that is judged by the same estimate, and how
-often the interval covers the truth. Rates, probabilities, estimates and tests are the product's own functions.
+often the interval covers the truth. Rates, probabilities, estimates and tests are the product's own functions. Below stands
+the least with which a fail could be decided, by a plan that knows the truth.
 """
 
 import json
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import rankdata
 
+from benchmarks.review_limit import KnownDay
 from benchmarks.simulation import read_options
 from benchmarks.uneven_years import shares
 from contract.counts import CELLS, CONFIDENCE_SCALE, WEIGHT_SCALE
@@ -157,7 +159,7 @@ def row(name: str, runs: int, seed: int = 1) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     log = make_log(name, rng)
     made: dict[str, Any] = {"log": name, "accuracy": log.accuracy, "auroc": log.auroc, "estimates": {},
-                            "topped_up": top_up(log, runs, rng)}
+                            "topped_up": top_up(log, runs, rng), "least": find_least(log)}
     for estimate in ESTIMATES:
         audits = {kind: [measure(log, estimate, kind == "planned", int(b), runs, rng) for b in BUDGETS]
                   for kind in ("alike", "planned")}
@@ -167,6 +169,12 @@ def row(name: str, runs: int, seed: int = 1) -> dict[str, Any]:
         made["estimates"][estimate] = {"labels": needed, "covered": covered,
                                        "width_at_200": {kind: found[at]["width"] for kind, found in audits.items()}}
     return made
+
+
+def find_least(log: Log) -> dict[str, float]:
+    """How many labels fail 0.95 with the combined estimate when the truth is known beforehand, alike and planned."""
+    day = KnownDay(log.n, log.right)
+    return {kind: day.find_labels(QUESTIONS["fails 0.95"], LEVEL, POWER, kind == "planned") for kind in ("alike", "planned")}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -190,6 +198,8 @@ def text(rows: list[dict[str, Any]], runs: int) -> str:
                          f"{_write_pair(of['width_at_200'], '{:.3f}'):>21}{covered:>16}")
     lines += ["", "an audit that is topped up where the plan asks more, its rows keeping their probability:"]
     lines += [f"{found['log']:<27}{found['topped_up']:.3f} of a true {found['accuracy']:.3f}" for found in rows]
+    lines += ["", "the least that fail 0.95 with the combined estimate, had the plan known the truth (review_limit.py):"]
+    lines += [f"{found['log']:<27}{_write_pair(found['least'], '{:.0f}')}" for found in rows]
     return "\n".join(lines)
 
 
