@@ -48,7 +48,7 @@ EXTRAS = {
         *["ruff", "mypy", "types-pyyaml"],
         *["cfn-lint", "jsonata-python", "schemathesis", "promql-parser"],
         *["playwright", "axe-playwright-python", "nbclient", "nbformat", "ipykernel", "matplotlib", "httpx"],
-        "scikit-learn",
+        *["scikit-learn", "psutil"],
     ],
 }
 
