@@ -1,13 +1,15 @@
 """A recorded long run of the service: kills under load with a store that fails, swaps under load, damaged images.
 
     python -m benchmarks.soak [--rows N] [--kills K] [--swaps S] [--requests R] [--images I] [--http-images H]
-                              [--store folder|s3] [--minutes M --record FILE]
+                              [--store folder|s3] [--shadow] [--minutes M --record FILE]
 
 Four parts; 0 leaves one out. `--rows` acknowledged rows (predictions and labels) over `--kills` SIGKILLs, then every
 acknowledged row is looked for in the bucket: exactly once, or the run fails. `--requests` requests at `--rate` a second,
 half of them over `--swaps` changes of the live version: none may fail, and the longest gap between answers is compared
 with the half without swaps. `--images` damaged files through the service's own functions, `--http-images` over HTTP:
-none may crash it or be answered with 5xx. With `--store s3` the store is moto's server behind a proxy that fails in 5%
+none may crash it or be answered with 5xx. With `--shadow` a third version computes beside the live one all the while:
+its rows may be fewer, and none may come twice. Memory is looked at over the requests of the swaps: what the last quarter
+holds beyond the first must be little. With `--store s3` the store is moto's server behind a proxy that fails in 5%
 of the requests. With `--minutes` each part ends after that time with what it reached; `--record FILE` keeps the figures
 of every run, and the next run with the same file does what is missing. Prints one JSON line per part, then the totals;
 exit code 1 when one does not hold or is not yet complete.
@@ -30,12 +32,15 @@ import pyarrow.parquet as pq
 
 from benchmarks import soak_images
 from benchmarks.soak_load import Load, store
+from benchmarks.soak_memory import Memory
+from contract.deciding.changes import set_alias
 from contract.registry import Registry
 from contract.storage import open_root
+from inference.live.beside import SHADOW
 from tests.inference.published import publish_tiny
 from tests.inference.serving import ServiceProcess, until
 
-ALLOWED_GAP_S = 0.25
+ALLOWED_GAP_S, ALLOWED_GROWTH = 0.25, 0.1
 # Names of the figures that add up over the runs of one record, by part; the first is the option that asks for it.
 TOTALS = {"kills": ("acknowledged", "kills", "lost", "twice"), "swaps": ("requests", "swaps", "failed"),
           "images": ("files", "lots"), "images over HTTP": ("files",)}
@@ -81,12 +86,13 @@ def compare(root: str, table: str, key: str, acknowledged: list[str]) -> dict[st
     """How many acknowledged rows are not in the bucket, and how many rows are there twice."""
     storage = open_root(root)
     filesystem, base = storage.arrow()
-    there: list[str] = []
+    there, beside = [], []
     for entry in storage.list(f"{table}/"):
         with filesystem.open_input_file(f"{base}/{entry.key}") as file:
-            there += pq.ParquetFile(file).read([key])[key].to_pylist()
+            for row in pq.ParquetFile(file).read([key, *["role"] * (table == "predictions")]).to_pylist():
+                (beside if row.get("role") == SHADOW else there).append(row[key])
     return {"acknowledged": len(acknowledged), "in_bucket": len(there), "lost": len(set(acknowledged) - set(there)),
-            "twice": len(there) - len(set(there))}
+            "beside": len(beside), "twice": len(there) - len(set(there)) + len(beside) - len(set(beside))}
 
 
 def process(root: str, folder: Path) -> ServiceProcess:
@@ -102,6 +108,7 @@ def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rat
     load = Load(url, callers, rate=rate)
     until(lambda: len(load.at) > 200, START_S)
     half = (ends - (began := time.monotonic())) / 2
+    memory = Memory(service.process.pid)
     first = len(load.at)
     reach(load, first + requests // 2, began + half)
     calm, each = gaps(load.at[first:]), requests // 2 // swaps_
@@ -112,12 +119,13 @@ def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rat
         reach(load, first + each * (n + 1), began + half + half * (n + 1) / swaps_)
         until(lambda other=other: serves(url) == other, 60)
     moved, seconds = gaps(load.at[first:]), time.monotonic() - began
+    held = memory.end()
     load.end()
     service.end(signal.SIGTERM)
-    good = not load.refused and moved["longest"] - calm["longest"] <= ALLOWED_GAP_S
+    good = not load.refused and moved["longest"] - calm["longest"] <= ALLOWED_GAP_S and held["grown"] <= ALLOWED_GROWTH
     return {"part": "swaps", "holds": good, "requests": len(load.at), "failed": len(load.refused), "swaps": swaps_,
             "gap_s_without_swaps": calm, "gap_s_with_swaps": moved, "per_second": round(len(load.at) / seconds),
-            "first_failures": load.refused[:3]}
+            "memory_mb": held, "first_failures": load.refused[:3]}
 
 
 def serves(url: str) -> str:
@@ -167,6 +175,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=24 * 60)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--store", choices=["folder", "s3"], default="s3")
+    parser.add_argument("--shadow", action="store_true")
     return parser.parse_args()
 
 
@@ -191,6 +200,14 @@ def run(asked: argparse.Namespace, root: str, fail, folder: Path):
         yield soak_images.attack_http(service, service.url(START_S), left, left, time.monotonic() + seconds)
 
 
+def add_shadow(root: str) -> None:
+    """Publishes a third version, which computes beside whichever is live."""
+    registry = Registry(open_root(root), "m")
+    third = publish_tiny(root, seed=3)
+    registry.promote("2", by="soak", reason="soak", expected_live=third)
+    set_alias(registry, SHADOW, third, by="soak", reason="soak")
+
+
 def main() -> int:
     """Runs the parts; 1 when one does not hold."""
     asked, results = options(), []
@@ -201,6 +218,8 @@ def main() -> int:
         root, fail = stack.enter_context(store(asked.store, folder))
         publish_tiny(root, seed=1)
         publish_tiny(root, seed=2)
+        if asked.shadow:
+            add_shadow(root)
         for result in run(asked, root, fail, folder):
             results.append(result)
             print(json.dumps(result), flush=True)
