@@ -119,6 +119,10 @@ model reserve
 model sign
     # vouch for what was made live so far, with a key that is not in the bucket
     trueup model sign --model digits --key key.pem
+model retire
+    # no version answers any more; what was logged stays
+    trueup model retire --model digits --reason 'replaced by digits-2'
+
 model show
     # the card of what is live
     trueup model show --model digits

@@ -242,6 +242,9 @@ class Registry:
     def live(self) -> str:
         """The live version; NoSuchModel when nothing was ever promoted."""
         newest = self.newest()
+        if newest is not None and newest.state.live is None and newest.state.cards:
+            raise NoSuchModel(f"model {self.model!r} was retired: no version of it is live (since when: trueup model history). "
+                              f"Make one live again: trueup model promote.")
         if newest is None or newest.state.live is None:
             raise NoSuchModel(f"model {self.model!r} was never published under {self.storage.root}. "
                               f"Models there: {', '.join(models(self.storage)) or 'none'}. Publish one: trueup publish.")

@@ -5,7 +5,7 @@
 
 import ipaddress
 import os
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,6 +106,9 @@ class TrainSettings(Section):
     patience: int | None = Field(None, ge=1, description="epochs without a better validation loss until training stops")
 
 
+ALL_MODELS = "all"
+
+
 class ServeSettings(Section):
     """The inference service."""
 
@@ -113,6 +116,10 @@ class ServeSettings(Section):
     port: int = Field(8080, ge=0, le=65535, description="0: any free port")
     outbox: str | None = Field(None, description="folder of the durable outbox; default: <root>-outbox")
     poll_seconds: float = Field(2.0, gt=0, description="how often the live version is looked up")
+    models: list[str] | Literal["all"] = Field([], description="models to serve where `--model` names none, the default one "
+                                               "first; all: every one that is published, when it is")
+    loaded_bytes: int | None = Field(None, ge=1, description="bytes of weights in memory at the most: the model that was asked "
+                                     "longest ago is unloaded, and loaded again when it is asked; null: no bound")
     ship_seconds: float = Field(900.0, gt=0, description="oldest row that waits in the outbox")
     ship_bytes: int = Field(64 << 20, ge=1 << 10, description="bytes that make a file")
     outbox_bytes: int = Field(2 << 30, ge=1 << 20, description="outbox size at which requests are refused")

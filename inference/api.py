@@ -20,7 +20,8 @@ ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
               "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}]}
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
-MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "network": "resnet18", "classes": ["0", "1"],
+MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "loaded": True,
+                      "network": "resnet18", "classes": ["0", "1"],
                       "number_format": "float32", "weights_sha256": "9f86d081884c7d65…",
                       "refused": {"version": "2", "reason": "its weights do not match its card"}}]}
 FIGURES = """trueup_predictions_total{model="digits",version="1"} 1280.0
@@ -138,9 +139,9 @@ def _read_judgements(document: object) -> list[Any]:
 
 
 def _describe_model(live: LiveModel, default: bool) -> dict[str, Any]:
-    card = live.predictor.card if live.predictor else None
+    card = live.card
     refused = live.refused
     return {"model": live.model, "default": default, "model_version": card and card.version,
-            "network": card and card.network, "classes": card.classes if card else [],
+            "loaded": live.predictor is not None, "network": card and card.network, "classes": card.classes if card else [],
             "number_format": card and card.number_format, "weights_sha256": card and card.weights_sha256,
             "refused": refused and {"version": refused.version, "reason": refused.reason}}

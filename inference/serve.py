@@ -26,7 +26,8 @@ from command.log_lines import wants_text
 from command.process import end_with
 from contract import jsonio, layout
 from contract.errors import UsageError
-from contract.settings import ServeSettings, Settings
+from contract.registry import models as list_models
+from contract.settings import ALL_MODELS, ServeSettings, Settings
 from contract.storage import find_root_id, local_path, make_private, open_root, open_storage
 from contract.stores.store import Storage
 from inference.auth import LOOPBACK, Keys, NoAuth
@@ -64,7 +65,7 @@ def command(settings: Settings, models: tuple[str, ...], host: str | None, port:
             log_format: str) -> Outcome:
     """Serves models over HTTP, logs predictions and labels into the root, follows new live versions."""
     settings = with_options(settings, serve__host=host, serve__port=port, serve__outbox=outbox)
-    names = list(dict.fromkeys(models)) or [settings.need_model()]
+    names = _choose_models(settings, models)
     if restored_from and not settings.serve.outbox:
         raise UsageError("--restored-from: expected --outbox, the folder whose rows were for that root, got none.")
     if no_auth and settings.serve.host not in LOOPBACK:
@@ -106,6 +107,20 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
     _log_start(settings, service, no_auth)
     _run_server(create_app(service, keyring), listener, settings, outbox,
                 lambda url: _announce(url, keyring, ready_file, invite=not as_text))
+
+
+def _choose_models(settings: Settings, named: Sequence[str]) -> list[str]:
+    """Those that the command line names, or else the settings; with `serve.models: all` one is enough, the default one."""
+    listed = settings.serve.models
+    if named or isinstance(listed, list) and listed:
+        return list(dict.fromkeys(named or listed))
+    if listed != ALL_MODELS or settings.model:
+        return [settings.need_model()]
+    published = list_models(open_root(settings.need_root()))
+    if not published:
+        raise UsageError(f"serve.models: all: nothing was published under {settings.need_root()} yet. Name the model that will "
+                         f"be by --model, or publish one: trueup publish.")
+    return published[:1]
 
 
 def find_outbox_folder(settings: Settings) -> Path:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import numpy as np
 
 from contract import clock, ids
 from contract.errors import BadImage
-from contract.settings import Settings
+from contract.settings import ALL_MODELS, Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
@@ -30,7 +30,8 @@ from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
-from inference.live.follower import Follower
+from inference.live.fleet import Fleet
+from inference.live.loading import describe_error
 from inference.live.model import LiveModel
 from inference.model import preprocess
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
@@ -84,7 +85,8 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device) for name in models}
+        self.fleet = Fleet(storage, models, lambda name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device),
+                           serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes)
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -93,11 +95,15 @@ class Service:
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.stopping = False
-        self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
         for name in self.models:
             require_known(storage, name)
+
+    @property
+    def models(self) -> Mapping[str, LiveModel]:
+        """The models that are served now, the default one first."""
+        return self.fleet.models
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -107,9 +113,8 @@ class Service:
         self._decoders = cores.start_decoders()
         self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()
-        for live in self.models.values():
-            await asyncio.to_thread(live.follow)
-        self._follower.start()
+        await asyncio.to_thread(self.fleet.load)
+        self.fleet.start()
         self.clock_skew.start()
         self.watch.start()
         self.shipper.start()
@@ -123,7 +128,7 @@ class Service:
             self._decoders.shutdown(wait=False, cancel_futures=True)
         self.clock_skew.stop()
         self.watch.stop()
-        await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self.fleet.stop)
         shipped = asyncio.wrap_future(DaemonPool(1, "last shipping").submit(self._ship_the_rest))
         done, _ = await asyncio.wait([shipped], timeout=self.settings.serve.stop_seconds)
         depth = await asyncio.to_thread(self.outbox.measure_depth)
@@ -195,23 +200,34 @@ class Service:
         limit = self.settings.serve.deadline_seconds
         try:
             async with asyncio.timeout(limit):
-                predictor = live.predictor
-                # _find_model saw the one, and start made the other.
-                assert predictor is not None and self._batcher is not None
+                predictor = live.predictor or await self._wake(live)
+                assert self._batcher is not None  # start made it
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
         except TimeoutError:
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
+    async def _wake(self, live: LiveModel) -> Predictor:
+        """Returns the predictor of a model that sleeps. Refused (503) when it cannot be loaded."""
+        predictor = None
+        try:
+            predictor = await asyncio.to_thread(self.fleet.wake, live)
+        except Exception as error:
+            log_event("not loaded again", logging.ERROR, model=live.model, error=describe_error(error))
+        if predictor is None:
+            raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded now.", RETRY_AFTER)
+        return predictor
+
     def _find_model(self, name: str | None) -> LiveModel:
         live = self.models.get(name or self.default_model)
         if live is None:
             raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
                           f"{', '.join(self.models)}.")
-        if live.predictor is None and live.published is False:
+        live.used_at = clock.monotonic()
+        if live.card is None and live.published is False:
             raise Refused(503, "not_published", f"{live.explain_absence()}.", RETRY_MUCH_LATER)
-        if live.predictor is None:
+        if live.card is None:
             raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded yet.", RETRY_AFTER)
         return live
 
@@ -300,7 +316,9 @@ class Service:
         models = {name: {"version": live.version, "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
             for name, live in self.models.items()}
-        reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
+        answers = any(live.card is not None for live in self.models.values())
+        reasons = [live.explain_absence() for live in self.models.values()
+                   if live.card is None and not (live.retired and answers)]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []

@@ -109,6 +109,15 @@ def set_alias(registry: Registry, alias: str, version: str | None, *, by: str, r
     return Change(registry.change({**made, **further}, {"aliases": kept | ({alias: version} if version else {})}, state.live))
 
 
+def retire(registry: Registry, *, by: str, reason: str, further: Further = NOTHING) -> Change:
+    """Makes no version live: services let the model go. Its versions, logs and history stay. UsageError when none is live."""
+    newest = registry.newest()
+    if newest is None or newest.state.live is None:
+        raise UsageError(f"no version of {registry.model!r} is live, so there is nothing to retire.")
+    made = {"kind": "retire", "replaces": newest.state.live, "by": by, "reason": reason}
+    return Change(registry.change({**made, **further}, {"live": None}, newest.state.live))
+
+
 def require_same_live(registry: Registry, seq: int, live: str | None) -> None:
     """PointerMoved when anything was made live after history record `seq`, even if it is the same version again by now.
 

@@ -1,7 +1,8 @@
-"""Follows the live versions of all models, each in a thread of its own."""
+"""Follows the live versions of all models, each in a thread of its own: one that hangs or fails holds up no other."""
 
 import logging
 import threading
+from collections.abc import Callable
 
 from contract import clock
 from inference.live.loading import describe_error
@@ -12,31 +13,60 @@ from inference.telemetry import log_event
 STOP_S = 5.0
 
 
-class Follower:
-    """Follows the live versions of all models, each in a thread of its own: one that hangs or fails holds up no other."""
+class Watcher:
+    """A thread that does something every `seconds`, whatever it raises, until it is told to end."""
 
-    def __init__(self, models: list[LiveModel], poll_seconds: float) -> None:
-        self.models, self.poll_seconds = models, poll_seconds
+    def __init__(self, name: str, seconds: float, work: Callable[[], None]) -> None:
+        self._name, self._seconds, self._do = name, seconds, work
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(live,), name=f"live {live.model}", daemon=True)
-                         for live in models]
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
-    def start(self) -> None:
-        """Begins to follow."""
-        for thread in self._threads:
-            thread.start()
+    def end(self) -> None:
+        """Tells the thread to end; `join` waits for it."""
+        self._stop.set()
+
+    def join(self, until: float) -> None:
+        """Waits until a moment of clock.monotonic, at the most."""
+        self._thread.join(max(until - clock.monotonic(), 0))
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self._do()
+            except BaseException as error:  # this thread is all that brings the next version
+                log_event("not followed", logging.ERROR, what=self._name, error=describe_error(error))
+
+
+class Follower:
+    """The threads that follow models; `add` and `remove` while it runs."""
+
+    def __init__(self, poll_seconds: float, followed: Callable[[], None] = lambda: None) -> None:
+        """`followed` is called after each look at a model, in its thread."""
+        self._poll_seconds, self._followed = poll_seconds, followed
+        self._watchers: dict[str, Watcher] = {}
+
+    def add(self, live: LiveModel) -> None:
+        """Begins to follow a model."""
+
+        def look() -> None:
+            live.follow()
+            self._followed()
+
+        self._watchers[live.model] = Watcher(f"live {live.model}", self._poll_seconds, look)
+
+    def watch(self, name: str, work: Callable[[], None]) -> None:
+        """Does something else as often, in a thread of its own."""
+        self._watchers[f" {name}"] = Watcher(name, self._poll_seconds, work)
+
+    def remove(self, model: str) -> None:
+        """Follows a model no longer."""
+        self._watchers.pop(model).end()
 
     def stop(self) -> None:
         """Ends the threads; a version that is being loaded is waited for, for STOP_S at most."""
-        self._stop.set()
-        until = clock.monotonic() + STOP_S
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(until - clock.monotonic(), 0))
-
-    def _work(self, live: LiveModel) -> None:
-        while not self._stop.wait(self.poll_seconds):
-            try:
-                live.follow()
-            except BaseException as error:  # this thread is all that brings the next version
-                log_event("live version not followed", logging.ERROR, model=live.model, error=describe_error(error))
+        watchers, until = list(self._watchers.values()), clock.monotonic() + STOP_S
+        for watcher in watchers:
+            watcher.end()
+        for watcher in watchers:
+            watcher.join(until)

@@ -9,10 +9,12 @@ again at every poll.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contract import clock
+from contract.documents.card import Card
 from contract.documents.history import HistoryEntry
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
@@ -34,25 +36,35 @@ class LiveModel:
     def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto") -> None:
         self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
+        self.asleep: Card | None = None  # of the version that answers, while its network is not in memory
+        self.used_at = clock.monotonic()  # when it was last asked
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
         self.damaged: str | None = None
         self.published: bool | None = None  # None: nobody has looked yet
+        self.retired = False  # something was live once, and nothing is
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
+        self._waking = threading.Lock()
         self.beside = VersionsBeside(self._registry, device, max_batch)
 
     @property
     def version(self) -> str | None:
         """The version that answers; None before the first."""
-        return self.predictor.card.version if self.predictor else None
+        return card.version if (card := self.card) else None
+
+    @property
+    def card(self) -> Card | None:
+        """The card of the version that answers, in memory or not."""
+        predictor = self.predictor  # it may be let go between two looks
+        return predictor.card if predictor else self.asleep
 
     def follow(self) -> None:
         """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
         self._asked_at = clock.monotonic()
         try:
             newest = self._find_newest()
-            self.published = self.predictor is not None or (newest is not None and newest.state.live is not None)
+            self.published = newest.state.live is not None if newest is not None else self.card is not None
             self.unreachable = None
         except Exception as error:  # whatever the store does, the loaded version goes on answering
             self.unreachable = f"{type(error).__name__}: {error}"
@@ -60,12 +72,39 @@ class LiveModel:
             return
         finally:
             self._asked_at = None
-        if newest is not None and newest.state.live is not None and self._is_wanted(newest):
+        self.retired = newest is not None and newest.state.live is None
+        if self.retired:
+            self._let_go()
+        elif newest is not None and newest.state.live is not None and self._is_wanted(newest):
             failure = self._take_over(newest.state.live, newest.seq)
-            if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
+            if failure is not None and self.card is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
         if newest is not None:  # after the live one: it waits for none of them
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
+
+    def sleep(self) -> None:
+        """Takes the network out of memory; the next one who asks wakes it. What is being computed goes on to its end."""
+        with self._waking:
+            if (predictor := self.predictor) is not None:
+                self.asleep, self.predictor = predictor.card, None
+                log_event("unloaded until it is asked", model=self.model, version=predictor.card.version)
+
+    def wake(self) -> Predictor | None:
+        """Returns the predictor, loaded again where it slept; None where nothing answers. Blocks; raises what loading raises."""
+        with self._waking:
+            if self.predictor is None and (card := self.asleep) is not None:
+                self.predictor = load_version(self._registry, card.version, self.device, self.max_batch)
+                self.asleep = None
+                log_event("loaded again", model=self.model, version=card.version)
+            return self.predictor
+
+    def _let_go(self) -> None:
+        """Nothing is live any more: the model was retired."""
+        with self._waking:
+            before, self.predictor, self.asleep, self.refused = self.version, None, None, None
+        if before is not None:
+            self.metrics.version.remove(self.model)
+            log_event("retired", model=self.model, version=before)
 
     def _find_newest(self) -> HistoryEntry | None:
         """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
@@ -75,13 +114,20 @@ class LiveModel:
             log_event("history is damaged", logging.ERROR, model=self.model, error=damaged,
                       serves=self.version or (newest.state.live if newest else None))
         self.damaged = damaged
-        return None if damaged and self.predictor is not None else newest
+        return None if damaged and self.card is not None else newest
 
     def explain_absence(self) -> str:
         """Says why nothing answers for the model, and what to do."""
+        if self.retired:
+            return f"{self.model!r} was retired: no version of it is live (trueup model promote makes one live again)"
         return f"no version of {self.model!r} is loaded" if self.published is not False else (
             f"no version of {self.model!r} was published, so nothing can be predicted here: publish one (trueup publish), and it "
             f"is taken over within seconds")
+
+    def count_bytes(self) -> int:
+        """How many bytes of weights are in memory."""
+        predictors = [self.predictor, *self.beside.predictors.values()]
+        return sum(predictor.card.weights_bytes for predictor in predictors if predictor is not None)
 
     def explain_damage(self) -> str | None:
         """Says that the newest record of the history cannot be read, without the store's names; None while it can."""
@@ -141,7 +187,8 @@ class LiveModel:
             log_event("version refused", logging.ERROR, model=self.model, version=version, stays=before,
                       reason=self.refused.reason)
             return error
-        self.predictor, self.refused = predictor, None
+        with self._waking:
+            self.predictor, self.asleep, self.refused = predictor, None, None
         self.metrics.version.labels(self.model).set(int(version))
         self.metrics.swaps.labels(self.model, "taken").inc()
         log_event("now serving", model=self.model, version=version, replaces=before, network=predictor.card.network,

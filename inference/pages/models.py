@@ -38,12 +38,24 @@ def make_router(site: Site) -> APIRouter:
         if request.query_params.get("compare") and len(pair) != SIDE_BY_SIDE:
             raise Refused(422, "bad_versions", "expected two versions of this model to compare, such as compare=1,2.")
         return site.render(request, "models.html", caller, names=names, name=name, pair=pair, gates=GATES,
+                           here=_say_what_answers(site, name),
                            differing=list_differing_settings(*pair) if pair else [], done=_find_done(request, said["records"]),
                            asked=request.query_params.get("asked", ""), may_decide=caller.may("admin") and not site.open_to_all,
                            four_eyes=site.service.settings.serve.second_approver, write_figure=write_figure,
                            write_points=write_points, write_percent=write_percent, write_number=write_number, **said)
 
     return router
+
+
+def _say_what_answers(site: Site, name: str) -> str:
+    """What this service does for a model, which is not always one that it serves."""
+    live = site.service.models.get(name)
+    if live is None:
+        return "This service does not answer for it"
+    if live.card is None:
+        return "Nothing answers here"
+    asleep = "" if live.predictor else ", once it is loaded again: nobody asked for long"
+    return f"Version {live.card.version} answers here{asleep}"
 
 
 def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from inference.labelling.picked import is_outdated, open_queue
 from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.labelling.repeats import BlindRepeats
+from inference.live.model import LiveModel
 from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
@@ -57,6 +58,10 @@ class Service(Protocol):
     settings: Settings
     default_model: str
     metrics: Metrics
+
+    @property
+    def models(self) -> Mapping[str, LiveModel]:
+        """The models that it answers for now, by name."""
 
     async def label(self, judgements: list[dict[str, Any]], *, caller: Caller, origin: str,
                     labeler_default: str | None = None, strategy: str | None = None,

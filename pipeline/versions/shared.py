@@ -7,6 +7,7 @@ import click
 from command.command import Outcome
 from command.load_settings import with_options
 from contract.deciding import changes
+from contract.documents.history import HistoryEntry
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
@@ -34,9 +35,15 @@ def report_change(made: changes.Change) -> Outcome:
         before = f"version {given.state.live} was approved before (record {given.seq}); " if given else ""
         said = f"{before}version {record.state.live} is live (record {record.seq}): nothing was changed"
         return Outcome(document=record.to_dict() | {"changed": False}, text=said)
-    result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
-              "override withdrawn": f"gate {change.get('gate')} decides again",
-              "alias": f"{change.get('alias')} is version {change.get('version')}" if change.get("version") else
-              f"{change.get('alias')} is no version any more"}.get(
-                  change["kind"], f"version {record.state.live} is live")
+    result = _say_change(record)
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
+
+
+def _say_change(record: HistoryEntry) -> str:
+    change = record.change
+    said = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
+            "override withdrawn": f"gate {change.get('gate')} decides again",
+            "retire": f"version {change.get('replaces')} is live no longer, and no other one is",
+            "alias": f"{change.get('alias')} is version {change['version']}" if change.get("version") else
+            f"{change.get('alias')} is the name of no version any more"}
+    return said.get(change["kind"], f"version {record.state.live} is live")

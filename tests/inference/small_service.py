@@ -34,7 +34,7 @@ class SmallService:
     def __init__(self, root: str, classes=CLASSES):
         self.storage = open_root(root, create=True)
         self.settings = Settings()
-        self.default_model = MODEL
+        self.default_model, self.models = MODEL, {}
         self.classes = classes
         self.rows: list[dict] = []
         self.metrics = Metrics()

@@ -77,10 +77,11 @@ def test_a_model_that_hangs_or_fails_holds_up_no_other(tmp_root, monkeypatch):
     monkeypatch.setattr(models[1], "follow", fail)
     publish_ending(tmp_root, "build_hanging", "a")
     publish_tiny(tmp_root, "c", seed=2)
-    follower = Follower(models, 0.05)
+    follower = Follower(0.05)
     monkeypatch.setattr("inference.live.follower.STOP_S", 0.2)
     exits.HANGS.clear()
-    follower.start()
+    for model in models:
+        follower.add(model)
     until(lambda: models[2].version == "2")
     publish_tiny(tmp_root, "c", seed=3)
     until(lambda: models[2].version == "3")

@@ -237,3 +237,11 @@ def test_a_name_that_means_nothing_is_refused(trueup, arguments, code, said):
 def test_deleted_weights_get_no_name(trueup):
     trueup("delete", "2", "--by", "ana", "--reason", "old")
     assert "weights were deleted" in trueup("alias", "shadow", "2", code=1)["error"]["message"]
+
+
+def test_a_retired_model_has_no_live_version_until_one_is_promoted(trueup, root):
+    made = trueup("retire", "--by", "ana", "--reason", "replaced by another")
+    assert made["state"]["live"] is None and (made["change"]["kind"], made["change"]["replaces"]) == ("retire", "1")
+    assert "nothing to retire" in trueup("retire", "--reason", "again", code=2)["error"]["message"]
+    assert "was retired" in trueup("rollback", code=1)["error"]["message"]
+    assert trueup("promote", "2", "--reason", "back", "--by", "ana")["state"]["live"] == live(root) == "2"
