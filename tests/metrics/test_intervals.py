@@ -81,6 +81,12 @@ def test_the_linear_limit_has_the_variance_of_the_bootstrap():
     assert np.sqrt(linear_variance(confusion_of(counts))) == pytest.approx(replicates.std(0), rel=0.05)
 
 
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 10, 29, 364, 1000])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.999])
+def test_the_quantile_of_t_is_scipys(degrees, confidence):
+    assert intervals.t_of(confidence, degrees) == pytest.approx(t.ppf(0.5 + confidence / 2, degrees), rel=1e-11)
+
+
 def test_jackknife_of_a_mean_is_students_interval():
     x = np.random.default_rng(4).normal(size=12)
     without = [(x.sum() - v) / 11 for v in x]

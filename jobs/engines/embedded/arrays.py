@@ -3,9 +3,10 @@
 import numpy as np
 import pyarrow as pa
 
-from jobs.engines.arrays import NULL, bits, parts, uuid_words
+from jobs.engines.arrays import NULL, bits, find_starts, parts, sizes_of, uuid_words
 
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing and stirs the high bits
+MOST_COMPARED = 16  # rows of a group, each of which is compared with each other
 SPARSE = 2  # a table has 2^SPARSE to twice as many places as keys
 
 
@@ -45,7 +46,24 @@ class KeyIndex:
         return (keys * mix >> np.uint64(64 - size)).view(np.int64)
 
 
-def find_possible_repeats(*columns: np.ndarray) -> np.ndarray:
+def find_possible_repeats(group: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+    """Finds all rows that share their values in all columns with another row of their group, whose rows stand together.
+
+    Where a group is large, rows that share them with none are found, too, with next to no chance.
+    """
+    if sizes_of(find_starts(group), len(group)).max(initial=0) > MOST_COMPARED:
+        return _find_by_hash(group, *columns)
+    found, apart = np.zeros(len(group), bool), 1
+    while (same := group[apart:] == group[:-apart]).any():
+        for column in columns:
+            same &= column[apart:] == column[:-apart]
+        found[apart:] |= same
+        found[:-apart] |= same
+        apart += 1
+    return np.flatnonzero(found)
+
+
+def _find_by_hash(*columns: np.ndarray) -> np.ndarray:
     """Finds all rows that share their values in all columns with another row.
 
     A row that shares them with none is found, too, with next to no chance: rows are compared by a hash.

@@ -136,7 +136,7 @@ def _bin_and_scale(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
     """Returns (the cells without their weights, the cell and weight of each prediction whose weight is known).
 
-    The second is None when no weight is known.
+    The cells are in canonical order, for codes sort as their texts do. The second is None when no weight is known.
     """
     rows, consensus, words = joined.rows, joined.groups.consensus, joined.groups.rows.words
     versions, texts = Words.of(rows.version), Words.of(rows.predicted, words.texts)

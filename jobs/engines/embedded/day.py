@@ -250,8 +250,7 @@ class Day:
         return dict(zip(sql.ENDINGS, self._fetch_row(sql.count_endings(which)), strict=True))
 
     def _make_tables(self, joined: Joined) -> dict[str, pa.Table]:
-        made = {"cells": self._count_cells(joined), "people": count_people(joined),
-                "coincidences": count_coincidences(joined), "delays": count_delays(joined)}
+        made = {"people": count_people(joined), "coincidences": count_coincidences(joined), "delays": count_delays(joined)}
         if joined.groups.irregular.any():
             for name, statement in (("people", sql.PEOPLE), ("coincidences", sql.COINCIDENCES), ("delays", sql.DELAYS)):
                 made[name] = pa.concat_tables([made[name], self._fetch(statement).cast(TABLES[name].arrow())])
@@ -259,7 +258,8 @@ class Day:
             self.db.register("joined", join_slice_columns(joined, self.table))
             made["slices"] = pa.concat_tables([self._fetch(count_slice(s)).cast(TABLES["slices"].arrow())
                                                for s in self.question.slices])
-        return empty_tables() | {name: canonical(name, table) for name, table in made.items()}
+        found = {name: canonical(name, table) for name, table in made.items()}
+        return empty_tables() | {"cells": self._count_cells(joined)} | found
 
     def _count_cells(self, joined: Joined) -> pa.Table:
         made, weights = count_cells(joined)

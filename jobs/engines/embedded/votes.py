@@ -160,9 +160,9 @@ def _find_irregular_rows(rows: LabelRows, several: np.ndarray, group: np.ndarray
     `several` are the rows that are not alone in their group, `group` is the group of each.
     """
     same = [find_possible_repeats(group, rows.mark[several]),
-            find_possible_repeats(group, rows.origin[several] + 1, rows.labeler[several] + 1)]
+            find_possible_repeats(group, rows.origin[several], rows.labeler[several])]
     if rows.probability is not None:
-        same.append(find_possible_repeats(group, rows.origin[several] + 1, rows.t[several]))
+        same.append(find_possible_repeats(group, rows.origin[several], rows.t[several]))
     return several[np.concatenate(same)]
 
 

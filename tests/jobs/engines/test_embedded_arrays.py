@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.engines import arrays
-from jobs.engines.embedded.arrays import KeyIndex, are_same_ids
+from jobs.engines.embedded.arrays import MOST_COMPARED, KeyIndex, are_same_ids, find_possible_repeats
 
 
 def columns_of(rng, largest, rows=500):
@@ -88,3 +88,18 @@ def test_ids_are_compared_whole_in_every_part(rows):
     assert are_same_ids(one, places, one, places)
     assert not are_same_ids(one, places, pa.array([*ids[:-1], "x" * 36]), places)
     assert not are_same_ids(one, places, pa.array([*ids[:-1], "short"]), places)
+
+
+@pytest.mark.parametrize("largest", [1, 3, MOST_COMPARED, MOST_COMPARED + 1, 60])
+@pytest.mark.parametrize("values", [1, 2, 30])
+def test_repeats_within_a_group_are_found_and_no_others(largest, values):
+    rng = np.random.default_rng(largest * values)
+    group = np.repeat(rng.permutation(40), np.append(rng.integers(1, largest, 39, endpoint=True), largest))
+    columns = [rng.integers(-1, values, len(group)) for _ in range(2)]
+    rows = list(zip(group.tolist(), *(c.tolist() for c in columns), strict=True))
+    expected = [i for i, row in enumerate(rows) if rows.count(row) > 1]
+    assert sorted(find_possible_repeats(group, *columns).tolist()) == expected
+
+
+def test_no_rows_have_no_repeats():
+    assert not len(find_possible_repeats(np.zeros(0, np.int64), np.zeros(0, np.int64)))
