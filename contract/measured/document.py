@@ -1,0 +1,152 @@
+"""What was measured of the pictures of a day, or of a dataset's training rows: histograms that add, and a row for each picture.
+
+`measures/<model>/dt=<day>/<inputs>.json` names the Parquet table beside it (table first, document last);
+`measures/<model>/dataset=<id>/<inputs>.json` has histograms alone. Made on demand (jobs/pictures), named by what they were
+made from. `trueup forget` removes the documents of days that hold the picture: the next run makes them without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field as DocumentField
+
+from contract import jsonio, layout
+from contract.documents.document import Document
+from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.measured.measures import BY_NAME, MEASURES, VERSION
+from contract.records import Field, TableSchema
+from contract.stores.store import Storage, create_if_absent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PICTURE = TableSchema("pictures", (
+    Field("image_sha256", "string", "content hash of the picture; ascending, each once"),
+    Field("prediction_id", "string", "the first prediction of the day that was of it, by its bytes"),
+    Field("reason", "string", "why its pixels were not measured; null: they were"),
+    *(Field(measure.name, "double", f"{measure.unit}; null: it has none, or is not known") for measure in MEASURES),
+))
+Count = Annotated[int, DocumentField(ge=0)]
+
+
+class Histogram(BaseModel):
+    """How many pictures fell into each bin (contract/measured/measures.py), and how many have no value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    counts: list[Count]
+    none: Count
+
+
+class Measured(Document):
+    """Measures of distinct pictures, each once: of a `day` (role as in the rows), or of a `dataset`."""
+
+    schema_: Literal["1"] = DocumentField(default="1", alias="schema")
+    measures: str = VERSION
+    model: str
+    day: str | None = None
+    dataset: str | None = None
+    role: str | None = None
+    inputs: str
+    files: list[list[str]] = []  # key, size, etag of the day's files of predictions
+    predictions: Count  # rows that name a picture; of a dataset its training rows
+    unnamed: Count = 0  # rows that name none
+    pictures: Count  # distinct ones
+    missing: dict[str, Count]  # reason -> pictures whose pixels were not measured
+    histograms: dict[str, Histogram]
+    table: str | None = None  # its file name
+
+    @property
+    def folder(self) -> str:
+        """The key of the folder that holds document and table."""
+        return layout.measures(self.model, day=self.day or "", dataset=self.dataset or "")
+
+
+def name_inputs(made_from: Mapping[str, Any]) -> str:
+    """Names what measures are made from: 16 hex digits."""
+    return jsonio.digest({"measures": VERSION, **made_from})[:16]
+
+
+def find_measured(storage: Storage, folder: str, inputs: str) -> Measured | None:
+    """The document of exactly these inputs; None when there is none, or a damaged one, which is named."""
+    try:
+        return Measured.load(storage, layout.measures_document(folder, inputs))
+    except NotFound:
+        return None
+    except DamagedDocument as error:
+        pass_over(error)
+        return None
+
+
+def list_measured(storage: Storage, folder: str) -> list[Measured]:
+    """All documents in a folder that can be read, of this version of the measures."""
+    names = [layout.document_name(entry.key) for entry in storage.list(folder) if entry.key.endswith(".json")]
+    found = [find_measured(storage, folder, name) for name in names]
+    return [one for one in found if one and one.measures == VERSION]
+
+
+def read_pictures(storage: Storage, document: Measured) -> pa.Table:
+    """Reads the row of each picture (PICTURE); without rows where the table went by age, or cannot be read, which is named."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if document.table is None:
+        return PICTURE.arrow().empty_table()
+    key = document.folder + document.table
+    try:
+        return pq.read_table(pa.BufferReader(storage.read(key))).select(PICTURE.names).cast(PICTURE.arrow())
+    except NotFound:
+        return PICTURE.arrow().empty_table()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        pass_over(DamagedDocument(f"{storage.uri(key)}: expected the measures of pictures, got {error}."))
+        return PICTURE.arrow().empty_table()
+
+
+def write_measured(storage: Storage, document: Measured, rows: Sequence[Mapping[str, Any]] | None) -> Measured:
+    """Writes the table of `rows` (PICTURE; None: no table), then the document; what was there before stays, and is returned."""
+    if rows:
+        data = _to_parquet(rows)
+        name = layout.measures_table(document.folder, hashlib.sha256(data).hexdigest()[:16])
+        create_if_absent(storage, name, data)
+        document = document.model_copy(update={"table": name.removeprefix(document.folder)})
+    if create_if_absent(storage, layout.measures_document(document.folder, document.inputs), document.to_bytes()):
+        return document
+    return Measured.load(storage, layout.measures_document(document.folder, document.inputs))
+
+
+def _to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), PICTURE.arrow()), sink, compression="zstd", store_schema=False)
+    return sink.getvalue()
+
+
+def count_values(rows: Iterable[Mapping[str, Any]]) -> dict[str, Histogram]:
+    """Counts rows of PICTURE into histograms."""
+    from bisect import bisect_right
+
+    bins = {name: [0] * (len(measure.edges) + 1) for name, measure in BY_NAME.items()}
+    none = dict.fromkeys(BY_NAME, 0)
+    for row in rows:
+        for name, measure in BY_NAME.items():
+            if (value := row[name]) is None:
+                none[name] += 1
+            else:
+                bins[name][bisect_right(measure.edges, value)] += 1
+    return {name: Histogram(counts=bins[name], none=none[name]) for name in BY_NAME}
+
+
+def add_histograms(documents: Iterable[Measured]) -> dict[str, Histogram]:
+    """The histograms of several documents together: days, or pictures measured on several machines, add."""
+    total = {name: ([0] * (len(measure.edges) + 1), 0) for name, measure in BY_NAME.items()}
+    for document in documents:
+        for name, (counts, none) in total.items():
+            one = document.histograms[name]
+            total[name] = ([a + b for a, b in zip(counts, one.counts, strict=True)], none + one.none)
+    return {name: Histogram(counts=counts, none=none) for name, (counts, none) in total.items()}
