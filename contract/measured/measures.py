@@ -43,7 +43,7 @@ MEASURES = (
     Measure("blue", "Share of blue", "less blue", "bluer", _SHARES, "blue of red + green + blue"),
     Measure("pixels", "Size", "smaller", "larger", _octaves(12, 52), "pixels, width x height"),
     Measure("aspect", "Aspect", "narrower", "wider", _ASPECTS, "width by height"),
-    Measure("bytes", "Size of the file", "smaller files", "larger files", _octaves(14, 50), "bytes"),
+    Measure("bytes", "Size of the file", "in smaller files", "in larger files", _octaves(14, 50), "bytes"),
 )
 BY_NAME = {measure.name: measure for measure in MEASURES}
 OF_PIXELS = ("brightness", "contrast", "sharpness", "red", "blue")  # the others are known of pictures that are not stored, too

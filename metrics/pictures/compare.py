@@ -34,14 +34,18 @@ def share_error(comparisons: int) -> float:
     return ERROR / max(comparisons, 1)
 
 
+def can_compare(reference: Sequence[int], current: Sequence[int]) -> bool:
+    """Whether both sides have pictures enough: 30."""
+    return min(sum(reference), sum(current)) >= SMALLEST_SUPPORT
+
+
 def compare_counts(reference: Sequence[int], current: Sequence[int], error: float) -> Distance:
     """The distance of two histograms over the same bins; `error`: the p below which it is called a change.
 
     Null with a reason when a side has fewer than 30 pictures.
     """
     sides = [np.asarray(side, np.int64) for side in (reference, current)]
-    sizes = [int(side.sum()) for side in sides]
-    if min(sizes) < SMALLEST_SUPPORT:
+    if not can_compare(reference, current):
         return {"js": None, "low": None, "high": None, "chance": None, "p": None, "changed": False,
                 "reason": f"fewer than {SMALLEST_SUPPORT} pictures"}
     js = max(float(jensen_shannon(*sides)), 0.0)
