@@ -70,6 +70,7 @@ class Unusual(TypedDict):
     day: str
     prediction_id: str
     image_sha256: str
+    image_uri: str | None
     measure: str
     side: Literal["low", "high"]
     value: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PICTURE = TableSchema("pictures", (
     Field("image_sha256", "string", "content hash of the picture; ascending, each once"),
     Field("prediction_id", "string", "the first prediction of the day that was of it, by its bytes"),
+    Field("image_uri", "string", "where it lies, relative to the root; null: not stored"),
     Field("reason", "string", "why its pixels were not measured; null: they were"),
     *(Field(measure.name, "double", f"{measure.unit}; null: it has none, or is not known") for measure in MEASURES),
 ))
@@ -34,11 +36,15 @@ Count = Annotated[int, DocumentField(ge=0)]
 
 
 class Histogram(BaseModel):
-    """How many pictures fell into each bin (contract/measured/measures.py), and how many have no value."""
+    """How many pictures fell into each bin (contract/measured/measures.py), their values added up, and how many have none.
+
+    `sums` are whole numbers, of 1 / Measure.scale: so a median is known better than its bin, and all adds in any order.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     counts: list[Count]
+    sums: list[Count]
     none: Count
 
 
@@ -129,24 +135,30 @@ def _to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 def count_values(rows: Iterable[Mapping[str, Any]]) -> dict[str, Histogram]:
     """Counts rows of PICTURE into histograms."""
-    from bisect import bisect_right
-
-    bins = {name: [0] * (len(measure.edges) + 1) for name, measure in BY_NAME.items()}
-    none = dict.fromkeys(BY_NAME, 0)
+    made = _make_empty()
     for row in rows:
         for name, measure in BY_NAME.items():
             if (value := row[name]) is None:
-                none[name] += 1
+                made[name]["none"] += 1
             else:
-                bins[name][bisect_right(measure.edges, value)] += 1
-    return {name: Histogram(counts=bins[name], none=none[name]) for name in BY_NAME}
+                k = bisect_right(measure.edges, value)
+                made[name]["counts"][k] += 1
+                made[name]["sums"][k] += round(value * measure.scale)
+    return {name: Histogram(**of) for name, of in made.items()}
 
 
 def add_histograms(documents: Iterable[Measured]) -> dict[str, Histogram]:
     """The histograms of several documents together: days, or pictures measured on several machines, add."""
-    total = {name: ([0] * (len(measure.edges) + 1), 0) for name, measure in BY_NAME.items()}
+    made = _make_empty()
     for document in documents:
-        for name, (counts, none) in total.items():
+        for name, of in made.items():
             one = document.histograms[name]
-            total[name] = ([a + b for a, b in zip(counts, one.counts, strict=True)], none + one.none)
-    return {name: Histogram(counts=counts, none=none) for name, (counts, none) in total.items()}
+            of["counts"] = [a + b for a, b in zip(of["counts"], one.counts, strict=True)]
+            of["sums"] = [a + b for a, b in zip(of["sums"], one.sums, strict=True)]
+            of["none"] += one.none
+    return {name: Histogram(**of) for name, of in made.items()}
+
+
+def _make_empty() -> dict[str, dict[str, Any]]:
+    return {name: {"counts": [0] * (len(measure.edges) + 1), "sums": [0] * (len(measure.edges) + 1), "none": 0}
+            for name, measure in BY_NAME.items()}

@@ -11,7 +11,10 @@ SIDE = 256  # pixels of the longer side that a picture is measured at, at most
 
 
 class Measure(NamedTuple):
-    """A measure: its name, what people call it, the words for a low and a high value, its edges, in what unit."""
+    """A measure: its name, what people call it, the words for a low and a high value, its edges, in what unit.
+
+    `scale`: values are added up as whole numbers of 1 / scale.
+    """
 
     name: str
     title: str
@@ -19,6 +22,7 @@ class Measure(NamedTuple):
     high: str
     edges: tuple[float, ...]
     unit: str
+    scale: int = 10**6
 
 
 def _steps(first: int, last: int, of: float) -> tuple[float, ...]:
@@ -41,9 +45,9 @@ MEASURES = (
     Measure("sharpness", "Sharpness", "blurrier", "sharper", _octaves(-16, 12), "variance of the Laplacian by that of luma, 0 to 64"),
     Measure("red", "Share of red", "less red", "redder", _SHARES, "red of red + green + blue"),
     Measure("blue", "Share of blue", "less blue", "bluer", _SHARES, "blue of red + green + blue"),
-    Measure("pixels", "Size", "smaller", "larger", _octaves(12, 52), "pixels, width x height"),
+    Measure("pixels", "Size", "smaller", "larger", _octaves(12, 52), "pixels, width x height", 1),
     Measure("aspect", "Aspect", "narrower", "wider", _ASPECTS, "width by height"),
-    Measure("bytes", "Size of the file", "in smaller files", "in larger files", _octaves(14, 50), "bytes"),
+    Measure("bytes", "Size of the file", "in smaller files", "in larger files", _octaves(14, 50), "bytes", 1),
 )
 BY_NAME = {measure.name: measure for measure in MEASURES}
 OF_PIXELS = ("brightness", "contrast", "sharpness", "red", "blue")  # the others are known of pictures that are not stored, too

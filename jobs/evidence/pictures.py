@@ -118,10 +118,10 @@ def _list_references(days: Sequence[Measured], basis: Basis) -> list[Mapping[str
 def _describe_day(day: Measured, reference: Mapping[str, Histogram] | None, error: float) -> PictureDay:
     figures: list[OfMeasure] = []
     for name, measure in BY_NAME.items():
-        mine = day.histograms[name].counts
-        theirs = reference[name].counts if reference else [0] * len(mine)
-        spread = describe_spread(mine, measure.edges)
-        figures.append({"measure": name, **compare_counts(theirs, mine, error), "low_value": spread["low"],
+        mine = day.histograms[name]
+        theirs = reference[name].counts if reference else [0] * len(mine.counts)
+        spread = describe_spread(mine, measure)
+        figures.append({"measure": name, **compare_counts(theirs, mine.counts, error), "low_value": spread["low"],
                         "median": spread["median"], "high_value": spread["high"]})
     return {"day": day.day or "", "predictions": day.predictions, "unnamed": day.unnamed, "pictures": day.pictures,
             "missing": day.missing, "figures": figures}
@@ -131,7 +131,7 @@ def _describe_reference(basis: Basis, days: Sequence[Measured]) -> Reference:
     documents = [basis.dataset] if basis.dataset else list(days[:-1])
     histograms, figures = add_histograms(documents), []
     for name, measure in BY_NAME.items():
-        spread = describe_spread(histograms[name].counts, measure.edges)
+        spread = describe_spread(histograms[name], measure)
         of: OfReference = {"measure": name, "low_value": spread["low"], "median": spread["median"], "high_value": spread["high"]}
         figures.append(of)
     missing = {reason: sum(one.missing.get(reason, 0) for one in documents)
@@ -154,8 +154,7 @@ def _judge_bands(material: Material, version: str | None, tables: Mapping[str, p
     if judged is None or origin is None or not any(table.num_rows for table in tables.values()):
         return origin, []
     values, right = _join_labels(material, version or "", origin, tables)
-    histograms = basis.dataset.histograms if basis.dataset else add_histograms(days)
-    reference = {name: histogram.counts for name, histogram in histograms.items()}
+    reference = basis.dataset.histograms if basis.dataset else add_histograms(days)
     return origin, judge_bands(values, right, reference, material.document["confidence"])
 
 

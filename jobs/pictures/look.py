@@ -90,7 +90,8 @@ def _of_row(picture: Picture, reason: str) -> Row:
 
 
 def _name(picture: Picture, reason: str | None) -> Row:
-    return {"image_sha256": picture.sha256, "prediction_id": picture.prediction_id, "reason": reason}
+    return {"image_sha256": picture.sha256, "prediction_id": picture.prediction_id, "image_uri": picture.uri,
+            "reason": reason}
 
 
 def _measure_size(width: int | None, height: int | None, size: int | None) -> Row:

@@ -15,7 +15,7 @@ from contract.evaluations import find_evaluation, read_decision
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
-from jobs.reports.examples import examples
+from jobs.reports.examples import examples, show_unusual
 from jobs.reports.view import newest_first
 from metrics.decomposition import change
 from metrics.tables import class_days
@@ -26,12 +26,13 @@ LOOK_BACK = 50
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `examples` and `unusual` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation),
-            "examples": examples(storage, evaluation, order[0], settings) if order else []}
+            "examples": examples(storage, evaluation, order[0], settings) if order else [],
+            "unusual": show_unusual(storage, evaluation, settings)}
 
 
 def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,

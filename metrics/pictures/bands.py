@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
 from contract.evidence.pictures import BandAccuracy
+from contract.measured.document import Histogram
 from contract.measured.measures import MEASURES, Measure
 from metrics.figure import share
 from metrics.pictures.compare import find_quantile
@@ -16,17 +17,17 @@ BANDS: tuple[Literal["lowest", "second", "third", "highest"], ...] = ("lowest", 
 NO_LABELS = "no labels"
 
 
-def find_limits(counts: Sequence[int], measure: Measure) -> list[float] | None:
+def find_limits(of: Histogram, measure: Measure) -> list[float] | None:
     """The quartiles of a histogram; None where the middle half lies in one bin, so that quarters would tell nothing."""
-    if not sum(counts):
+    cumulated = np.cumsum(of.counts)
+    if not cumulated[-1]:
         return None
-    limits = [find_quantile(counts, measure.edges, part) for part in (0.25, 0.5, 0.75)]
-    cumulated = np.cumsum(counts)
+    limits = [find_quantile(of, measure, part) for part in (0.25, 0.5, 0.75)]
     first, last = (int(np.searchsorted(cumulated, part * cumulated[-1])) for part in (0.25, 0.75))
     return limits if first < last else None
 
 
-def judge_bands(values: Mapping[str, np.ndarray], right: np.ndarray, reference: Mapping[str, Sequence[int]],
+def judge_bands(values: Mapping[str, np.ndarray], right: np.ndarray, reference: Mapping[str, Histogram],
                 confidence: float) -> list[BandAccuracy]:
     """Accuracy with Wilson's interval of the rows in each quarter of the reference's, for each measure that has quarters.
 

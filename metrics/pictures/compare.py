@@ -13,6 +13,8 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from contract.evidence.pictures import Distance
+from contract.measured.document import Histogram
+from contract.measured.measures import Measure
 from metrics.drift import divergence_figure, jensen_shannon
 from metrics.intervals import SEED, SMALLEST_SUPPORT
 
@@ -76,21 +78,19 @@ def _deal(sides: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return rng.multinomial(int(sides[0].sum()), shares, REPLICATES), rng.multinomial(size, shares, REPLICATES)
 
 
-def describe_spread(counts: Sequence[int], edges: Sequence[float]) -> Spread:
-    """The median and the tenths at both ends, interpolated in their bins; what lies beyond the edges counts as at the edge."""
-    total = sum(counts)
-    if not total:
+def describe_spread(of: Histogram, measure: Measure) -> Spread:
+    """The median and the tenths at both ends."""
+    if not sum(of.counts):
         return {"low": None, "median": None, "high": None}
-    return {"low": find_quantile(counts, edges, 0.1), "median": find_quantile(counts, edges, 0.5),
-            "high": find_quantile(counts, edges, 0.9)}
+    low, median, high = (find_quantile(of, measure, part) for part in (0.1, 0.5, 0.9))
+    return {"low": low, "median": median, "high": high}
 
 
-def find_quantile(counts: Sequence[int], edges: Sequence[float], share: float) -> float:
-    """The value that `share` of the pictures lie below, interpolated in its bin."""
-    wanted, before = share * sum(counts), 0
-    for k, n in enumerate(counts):
-        if n and before + n >= wanted:
-            low, high = edges[max(k - 1, 0)], edges[min(k, len(edges) - 1)]
-            return float(low + (high - low) * (wanted - before) / n)
-        before += n
-    return float(edges[-1])
+def find_quantile(of: Histogram, measure: Measure, part: float) -> float:
+    """About the value that `part` of the pictures lie below: linear between the means of neighbouring bins, each at the
+    middle of its ranks. Exact where all pictures of a bin have one value, as sizes do."""
+    filled = [k for k, n in enumerate(of.counts) if n]
+    counts = np.array([of.counts[k] for k in filled], float)
+    means = np.array([of.sums[k] for k in filled], float) / counts / measure.scale
+    ranks = np.cumsum(counts) - counts / 2
+    return float(np.interp(part * counts.sum(), ranks, means))

@@ -26,14 +26,14 @@ def find_unusual(day: str, pictures: pa.Table, reference: Mapping[str, Sequence[
     surprise = np.log(np.maximum(shares, floor)).sum(1)  # how unlikely all together, were they independent
     best = shares.argmin(1)
     order = np.lexsort((np.arange(len(best)), surprise, shares.min(1)))[:most]
-    names, hashes = (pictures[name].to_pylist() for name in ("prediction_id", "image_sha256"))
+    names, hashes, uris = (pictures[name].to_pylist() for name in ("prediction_id", "image_sha256", "image_uri"))
     found: list[Unusual] = []
     for row in order.tolist():
         k = int(best[row])
         value = pictures[MEASURES[k].name][row].as_py()
         side: Literal["low", "high"] = "high" if sides[row, k] else "low"
         if value is not None and names[row]:
-            found.append({"day": day, "prediction_id": names[row], "image_sha256": hashes[row], "measure": MEASURES[k].name,
+            found.append({"day": day, "prediction_id": names[row], "image_sha256": hashes[row], "image_uri": uris[row], "measure": MEASURES[k].name,
                           "side": side, "value": value, "share": float(shares[row, k])})
     return found
 
