@@ -83,7 +83,8 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
 
 def _need_evidence(gates: GatePolicy) -> list[str]:
     """What the gates rest on beside the counts."""
-    needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs}
+    needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs,
+             "pictures": gates.max_picture_drift is not None}
     return [name for name, needed in needs.items() if needed]
 
 

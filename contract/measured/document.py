@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field as DocumentField
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as DocumentField
 
 from contract import jsonio, layout
 from contract.documents.document import Document

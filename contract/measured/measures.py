@@ -42,7 +42,8 @@ _ASPECTS = (0.25, 0.36, 0.45, 0.53, 0.6, 0.64, 0.71, 0.79, 0.85, 0.95, 1.05, 1.1
 MEASURES = (
     Measure("brightness", "Brightness", "darker", "brighter", _steps(1, 23, 24), "mean luma, 0 black to 1 white"),
     Measure("contrast", "Contrast", "flatter", "more contrasting", _steps(1, 19, 40), "standard deviation of luma, 0 to 0.5"),
-    Measure("sharpness", "Sharpness", "blurrier", "sharper", _octaves(-16, 12), "variance of the Laplacian by that of luma, 0 to 64"),
+    Measure("sharpness", "Sharpness", "blurrier", "sharper", _octaves(-16, 12),
+            "variance of the Laplacian by that of luma, 0 to 64"),
     Measure("red", "Share of red", "less red", "redder", _SHARES, "red of red + green + blue"),
     Measure("blue", "Share of blue", "less blue", "bluer", _SHARES, "blue of red + green + blue"),
     Measure("pixels", "Size", "smaller", "larger", _octaves(12, 52), "pixels, width x height", 1),

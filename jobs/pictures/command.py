@@ -1,7 +1,7 @@
 """Measures the stored pictures of each day, and those that the live version was trained on: `trueup pictures measure`.
 
     trueup pictures measure --root ROOT --model M [--from D] [--to D] [--engine embedded|spark] [--json]
-    python -m jobs.pictures.command …           spark-submit jobs/pictures/command.py …  (engine spark, unless --engine says otherwise)
+    python -m jobs.pictures.command …           spark-submit jobs/pictures/command.py …  (engine spark, unless told otherwise)
     trueup evaluate --evidence pictures …       measures what is missing, and compares
 
 Each day becomes measures/<model>/dt=<day>/<inputs>.json and a table (contract/measured/document.py). A day whose files are

@@ -95,6 +95,7 @@ def _name(picture: Picture, reason: str | None) -> Row:
 
 
 def _measure_size(width: int | None, height: int | None, size: int | None) -> Row:
-    known = width is not None and height is not None and width > 0 and height > 0
-    return {"pixels": float(width * height) if known else None, "aspect": round(width / height, 6) if known else None,
-            "bytes": None if size is None else float(size)}
+    of_file = {"bytes": None if size is None else float(size)}
+    if not width or not height or min(width, height) < 0:
+        return {"pixels": None, "aspect": None, **of_file}
+    return {"pixels": float(width * height), "aspect": round(width / height, 6), **of_file}

@@ -3,7 +3,7 @@
 Pixels, y downwards. A drawing's y is logarithmic where the measure's bins are octaves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import log2
 from typing import Any
 
@@ -16,19 +16,25 @@ LOGARITHMIC = ("sharpness", "pixels", "bytes")
 LIKE, CHANGED = "no sign of change", "spread otherwise"
 
 
-def show_pictures(section: Pictures | None, thumbnails: Mapping[str, str]) -> dict[str, Any] | None:
-    """What the template places; `thumbnails`: hash of a picture -> a small JPEG as a data URI. None without the section."""
+def show_pictures(section: Pictures | None, thumbnails: Mapping[str, str],
+                  erased: Collection[str] = ()) -> dict[str, Any] | None:
+    """What the template places; None without the section.
+
+    `thumbnails`: hash of a picture -> a small JPEG as a data URI; `erased`: hashes of pictures that are not shown any more.
+    """
     if section is None:
         return None
+    unusual = [one for one in section["unusual"] if one["image_sha256"] not in erased]
     compared = [day for day in section["days"] if any(figure["js"] is not None for figure in day["figures"])]
     newest = compared[-1] if compared else None
     return {"section": section, "newest": newest, "rows": _list_rows(section, newest) if newest else [],
             "drawings": [drawing for name in BY_NAME if (drawing := _draw(section, compared, BY_NAME[name]))],
             "changed_days": [(day["day"], _name_changed(day)) for day in compared if _name_changed(day)],
             "missing": [(day["day"], day["missing"]) for day in section["days"] if day["missing"]],
-            "shown": [_show(one) | {"data": thumbnails[one["image_sha256"]]} for one in section["unusual"]
+            "shown": [_show(one) | {"data": thumbnails[one["image_sha256"]]} for one in unusual
                       if one["image_sha256"] in thumbnails],
-            "unusual": [_show(one) for one in reversed(_group_by_day(section["unusual"]))], "bands": _list_bands(section["bands"])}
+            "unusual": [_show(one) for one in reversed(_group_by_day(unusual))],
+            "bands": _list_bands(section["bands"])}
 
 
 def _list_rows(section: Pictures, newest: PictureDay) -> list[dict[str, Any]]:
@@ -42,7 +48,7 @@ def _spread(of: Mapping[str, Any]) -> tuple[str, str]:
     """The median, and between what four in five lie."""
     name = of["measure"]
     between = f"{write_value(name, of['low_value'])} to {write_value(name, of['high_value'])}" if of["median"] is not None else ""
-    return write_value(name, of["median"]), between
+    return write_value(name, of["median"]), "" if of["low_value"] == of["high_value"] else between
 
 
 def _read(figure: OfMeasure, median: float | None) -> str:

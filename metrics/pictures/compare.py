@@ -53,7 +53,7 @@ def compare_counts(reference: Sequence[int], current: Sequence[int], error: floa
     js = max(float(jensen_shannon(*sides)), 0.0)
     p, chance = _find_chance(sides, js, error)
     figure = divergence_figure(js, chance)
-    return {"js": js, "low": figure["low"], "high": figure["high"], "chance": chance, "p": p, "changed": p <= error}
+    return {"js": js, "low": figure["low"], "high": min(figure["high"], 1.0), "chance": chance, "p": p, "changed": p <= error}
 
 
 def _find_chance(sides: Sequence[np.ndarray], js: float, error: float) -> tuple[float, float]:

@@ -33,8 +33,8 @@ def find_unusual(day: str, pictures: pa.Table, reference: Mapping[str, Sequence[
         value = pictures[MEASURES[k].name][row].as_py()
         side: Literal["low", "high"] = "high" if sides[row, k] else "low"
         if value is not None and names[row]:
-            found.append({"day": day, "prediction_id": names[row], "image_sha256": hashes[row], "image_uri": uris[row], "measure": MEASURES[k].name,
-                          "side": side, "value": value, "share": float(shares[row, k])})
+            found.append({"day": day, "prediction_id": names[row], "image_sha256": hashes[row], "image_uri": uris[row],
+                          "measure": MEASURES[k].name, "side": side, "value": value, "share": float(shares[row, k])})
     return found
 
 
