@@ -65,7 +65,7 @@ def store(storage, data: bytes) -> tuple[str, str]:
     return sha256, key
 
 
-def put_dataset(storage, pictures) -> None:
+def put_dataset(storage, pictures, dataset: str = DATASET) -> None:
     rows = []
     for data in pictures:
         sha256, key = store(storage, data)
@@ -75,14 +75,14 @@ def put_dataset(storage, pictures) -> None:
                      "split": "train", "file": 0, "bytes": len(data), "near": 0})
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, INDEX.arrow()), sink)
-    key = layout.dataset_index(layout.dataset_attempt(DATASET, "1"))
+    key = layout.dataset_index(layout.dataset_attempt(dataset, "1"))
     storage.put(key, sink.getvalue())
     table = Table(key=key, sha256=hashlib.sha256(sink.getvalue()).hexdigest(), rows=len(rows))
-    made = Manifest(dataset=DATASET, attempt="1", model=MODEL, created_at=clock.iso(clock.now()), as_of=clock.iso(clock.now()),
+    made = Manifest(dataset=dataset, attempt="1", model=MODEL, created_at=clock.iso(clock.now()), as_of=clock.iso(clock.now()),
                     classes=["a", "b"], rows={"train": len(rows)}, per_class={}, label_sources={}, replayed={}, files=[],
                     index=table, left_out={}, listed=table, settings={}, split_by="", common_metadata={},
                     leakage=LeakageCheck(images_in_two_splits=0, near_bits=2, near_left_out=0))
-    storage.put(layout.manifest(DATASET), made.to_bytes())
+    storage.put(layout.manifest(dataset), made.to_bytes())
 
 
 def put_day(storage, day: str, pictures, writer: str = "w", labelled: int = 0, wrong=()) -> list[dict]:
