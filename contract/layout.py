@@ -267,7 +267,7 @@ def measures_document(folder: str, inputs: str) -> str:
 
 def measures_table(folder: str, digest: str) -> str:
     """The table of the measures of each picture beside their document, named by its content."""
-    return f"{folder}pictures-{digest}.parquet"
+    return f"{folder}measured-{digest}.parquet"
 
 
 def fits(model: str) -> str:
