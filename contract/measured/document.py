@@ -114,15 +114,22 @@ def read_pictures(storage: Storage, document: Measured) -> pa.Table:
 
 
 def write_measured(storage: Storage, document: Measured, rows: Sequence[Mapping[str, Any]] | None) -> Measured:
-    """Writes the table of `rows` (PICTURE; None: no table), then the document; what was there before stays, and is returned."""
+    """Writes the table of `rows` (PICTURE; None: no table), then the document, and returns what lies there.
+
+    What was there before stays, but for a damaged document, which says nothing and is replaced.
+    """
     if rows:
         data = _to_parquet(rows)
         name = layout.measures_table(document.folder, hashlib.sha256(data).hexdigest()[:16])
         create_if_absent(storage, name, data)
         document = document.model_copy(update={"table": name.removeprefix(document.folder)})
-    if create_if_absent(storage, layout.measures_document(document.folder, document.inputs), document.to_bytes()):
+    key = layout.measures_document(document.folder, document.inputs)
+    if create_if_absent(storage, key, document.to_bytes()):
         return document
-    return Measured.load(storage, layout.measures_document(document.folder, document.inputs))
+    if found := find_measured(storage, document.folder, document.inputs):
+        return found
+    storage.put(key, document.to_bytes())
+    return document
 
 
 def _to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -3,8 +3,9 @@
 The distance is the Jensen-Shannon divergence in bits, as that of predicted classes (metrics/drift.py). What chance alone
 shows is found by permutation: pictures of both sides are dealt anew into groups of these sizes (a multivariate
 hypergeometric draw of the bins), 400 times with a fixed seed; a gamma distribution with the mean and variance of the 400
-divergences gives the far tail, which 400 draws do not reach (2n JS ln 2 is close to chi-squared, which is a gamma).
-benchmarks/picture_drift.py measures how often that calls a day that is like the others.
+divergences gives the far tail, which 400 draws do not reach (the divergence is nearly chi-squared, which is a gamma). Where that
+is near the error it is asked for, as many draws follow as tell exactly, so that the error is a permutation test's.
+benchmarks/picture_drift.py measures how often a day is called that is like the others.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from metrics.intervals import SEED, SMALLEST_SUPPORT
 
 REPLICATES = 400
 ERROR = 0.05  # of all comparisons of one evaluation together, when nothing changed
+CLEARLY_NOT, CLEARLY = 5, 1e-3  # times the error: beyond these the gamma distribution decides
+DRAWS, AT_ONCE, MOST_DRAWS = 10, 2000, 200_000  # draws by error; so many at once; at most
+ROUNDING = 1e-12
 MOST_DRAWN = 10**9  # pictures that numpy deals by hypergeometric draws
 
 
@@ -60,22 +64,38 @@ def _find_chance(sides: Sequence[np.ndarray], js: float, error: float) -> tuple[
     """The probability of a divergence of `js` or more by chance, and the divergence that chance exceeds with `error`."""
     from scipy.special import gammaincc, gammainccinv
 
-    null = jensen_shannon(*_deal(sides))
+    rng = np.random.default_rng(SEED)
+    null = jensen_shannon(*_deal(sides, rng, REPLICATES))
     mean, variance = float(null.mean()), float(null.var())
     if variance <= 0:  # all pictures lie in one bin
         return (1.0, 0.0) if js <= mean else (0.0, 0.0)
     shape, scale = mean * mean / variance, variance / mean
-    return float(gammaincc(shape, js / scale)), float(gammainccinv(shape, error) * scale)
+    p, chance = float(gammaincc(shape, js / scale)), float(gammainccinv(shape, error) * scale)
+    near = CLEARLY * error <= p <= CLEARLY_NOT * error
+    return (_permute(sides, js, error, rng) if near else p), chance
 
 
-def _deal(sides: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Two groups of the sizes of the sides, 400 times, of all their pictures dealt at random."""
-    rng, pooled, size = np.random.default_rng(SEED), sides[0] + sides[1], int(sides[1].sum())
+def _permute(sides: Sequence[np.ndarray], js: float, error: float, rng: np.random.Generator) -> float:
+    """The p of a permutation test, (1 + draws that are as far) / (1 + draws); it stops when it is sure to be above the error."""
+    most = min(int(DRAWS / error), MOST_DRAWS)
+    drawn = as_far = 0
+    while drawn < most:
+        n = min(AT_ONCE, most - drawn)
+        as_far += int((jensen_shannon(*_deal(sides, rng, n)) >= js - ROUNDING).sum())
+        drawn += n
+        if 1 + as_far > error * (1 + most):
+            break
+    return (1 + as_far) / (1 + drawn)
+
+
+def _deal(sides: Sequence[np.ndarray], rng: np.random.Generator, times: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two groups of the sizes of the sides, so many times, of all their pictures dealt at random."""
+    pooled, size = sides[0] + sides[1], int(sides[1].sum())
     if pooled.sum() < MOST_DRAWN:
-        dealt = rng.multivariate_hypergeometric(pooled, size, REPLICATES, method="marginals")
+        dealt = rng.multivariate_hypergeometric(pooled, size, times, method="marginals")
         return pooled - dealt, dealt
     shares = pooled / pooled.sum()
-    return rng.multinomial(int(sides[0].sum()), shares, REPLICATES), rng.multinomial(size, shares, REPLICATES)
+    return rng.multinomial(int(sides[0].sum()), shares, times), rng.multinomial(size, shares, times)
 
 
 def describe_spread(of: Histogram, measure: Measure) -> Spread:
