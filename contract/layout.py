@@ -254,10 +254,16 @@ def all_measures() -> str:
     return "measures/"
 
 
-def measures(model: str, day: str = "", dataset: str = "") -> str:
-    """The folder of a model's measures, of those of a day's pictures, or of those of a dataset's training pictures."""
-    below = f"dt={day}/" if day else f"dataset={dataset}/" if dataset else ""
+def measures(model: str, day: str = "", dataset: str = "", version: str = "") -> str:
+    """The folder of a model's measures, of those of a day's pictures, or of those of a dataset's training pictures; with a
+    `version`, of what that makes of pictures."""
+    below = (f"version={version}/" if version else "") + (f"dt={day}/" if day else f"dataset={dataset}/" if dataset else "")
     return f"{all_measures()}{encode_name(model)}/{below}"
+
+
+def measured_version(folder: str) -> str | None:
+    """Returns the version in the name of such a folder, `version=<v>`; None for any other name."""
+    return folder.removeprefix("version=") if folder.startswith("version=") else None
 
 
 def measures_document(folder: str, inputs: str) -> str:

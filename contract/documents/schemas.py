@@ -27,6 +27,7 @@ from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
 from contract.measured.document import Measured
+from contract.measured.embedded import EmbeddedDay, Space
 from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
@@ -49,6 +50,8 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "items": (ItemsDocument, "items/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "measured": (Measured, "measures/<model>/dt=<day>/<inputs>.json and measures/<model>/dataset=<id>/<inputs>.json"),
+    "embedded-day": (EmbeddedDay, "measures/<model>/version=<n>/dt=<day>/<inputs>.json"),
+    "embedding-space": (Space, "measures/<model>/version=<n>/<inputs>.json"),
     "notified": (Notified, "runs/<model>/notified/<target>/<key>.json"),
     "notify-failure": (NotifyFailure, "runs/<model>/notified/<target>/last-failure.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),

@@ -33,6 +33,18 @@ class OfMeasure(Distance):
     high_value: float | None
 
 
+class OfEmbeddings(TypedDict):
+    """What the distance `embedding` of a day rests on: directions found on `trained` pictures, compared with `held_out` ones.
+
+    `reason`: why it is not known, where it was asked for.
+    """
+
+    trained: Count
+    held_out: Count
+    most: Count  # pictures of a day
+    reason: str | None
+
+
 class PictureDay(TypedDict):
     """The pictures of a day, each once; `missing`: reason -> those whose pixels were not measured."""
 
@@ -101,4 +113,5 @@ class Pictures(TypedDict):
     unusual: list[Unusual]
     origin: str | None  # of the labels that `bands` rest on
     bands: list[BandAccuracy]
+    embeddings: NotRequired[OfEmbeddings]  # only where they were asked for
     sentence: str

@@ -51,4 +51,8 @@ MEASURES = (
     Measure("bytes", "Size of the file", "in smaller files", "in larger files", _octaves(14, 50), "bytes", 1),
 )
 BY_NAME = {measure.name: measure for measure in MEASURES}
+# How the live version's network sees pictures (contract/measured/embedded.py): has a distance, and no values of its own.
+EMBEDDING = Measure("embedding", "What the network sees", "otherwise for the network", "otherwise for the network", (),
+                    "the network's last layer but one")
+NAMED = {**BY_NAME, EMBEDDING.name: EMBEDDING}
 OF_PIXELS = ("brightness", "contrast", "sharpness", "red", "blue")  # the others are known of pictures that are not stored, too

@@ -19,21 +19,28 @@ def erase_measures(storage: Storage, sha256: str, unread: list[str]) -> list[str
     picture nobody can tell; `unread` is told.
     """
     gone = []
-    for folder in _list_day_folders(storage):
+    for model, day in _list_days(storage):
+        folder = layout.measures(model, day=day)
         entries = list(storage.list(folder))
         parquet = [entry.key for entry in entries if entry.key.endswith(".parquet")]
         tables = {key for key in parquet if _holds(storage, key, sha256, unread)}
         if tables:
-            gone += [*_list_naming(storage, entries, tables), *sorted(tables)]
+            gone += [*_list_naming(storage, entries, tables), *sorted(tables), *_list_embedded(storage, model, day)]
     for key in gone:
         storage.erase(key)
     return gone
 
 
-def _list_day_folders(storage: Storage) -> list[str]:
+def _list_days(storage: Storage) -> list[tuple[str, str]]:
     models = [layout.decode_name(name) for name in storage.folders(layout.all_measures())]
     days = [(model, layout.day_of(name)) for model in models for name in storage.folders(layout.measures(model))]
-    return [layout.measures(model, day=day) for model, day in days if day]
+    return [(model, day) for model, day in days if day]
+
+
+def _list_embedded(storage: Storage, model: str, day: str) -> list[str]:
+    """What versions make of the pictures of that day."""
+    versions = [found for name in storage.folders(layout.measures(model)) if (found := layout.measured_version(name))]
+    return [entry.key for version in versions for entry in storage.list(layout.measures(model, day=day, version=version))]
 
 
 def _holds(storage: Storage, key: str, sha256: str, unread: list[str]) -> bool:

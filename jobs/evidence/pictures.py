@@ -20,6 +20,7 @@ from contract.measured.document import Histogram, Measured, add_histograms, list
 from contract.measured.measures import BY_NAME
 from contract.stores.recorded import PinnedStorage, unwrap
 from jobs.evidence.collect import Material
+from jobs.evidence.pictures_embedding import Embedded, find_embedded
 from jobs.evidence.pictures_text import say
 from jobs.pictures.measure import Measuring, measure_dataset, measure_day
 from metrics.pictures.bands import judge_bands
@@ -49,16 +50,20 @@ def make(material: Material) -> Pictures:
     before = _list_references(days, basis)
     pairs = [(day, name) for day, reference in zip(days, before, strict=True) for name in BY_NAME
              if reference and can_compare(reference[name].counts, day.histograms[name].counts)]
-    error = share_error(len(pairs))
-    found = [_describe_day(day, reference, error) for day, reference in zip(days, before, strict=True)]
+    embedded = find_embedded(material, _ask(material), [day.day or "" for day in days])
+    comparisons = len(pairs) + (embedded.count_comparisons() if embedded else 0)
+    error = share_error(comparisons)
+    found = [_describe_day(day, reference, error, embedded) for day, reference in zip(days, before, strict=True)]
     tables = {day.day or "": read_pictures(material.storage, day) for day in days}
     since = material.document["since_dataset"]
     version = since["version"] if since else None
     origin, bands = _judge_bands(material, version, tables, basis, days)
     section: Pictures = {
-        "version": version, "reference": _describe_reference(basis, days), "comparisons": len(pairs), "error": error,
+        "version": version, "reference": _describe_reference(basis, days), "comparisons": comparisons, "error": error,
         "days": found, "left_out": left_out, "unusual": _list_unusual(days, before, tables), "origin": origin, "bands": bands,
         "sentence": ""}
+    if embedded:
+        section["embeddings"] = embedded.tell()
     return {**section, "sentence": say(section)}
 
 
@@ -115,7 +120,8 @@ def _list_references(days: Sequence[Measured], basis: Basis) -> list[Mapping[str
     return [add_histograms(days[:k]) if k else None for k in range(len(days))]
 
 
-def _describe_day(day: Measured, reference: Mapping[str, Histogram] | None, error: float) -> PictureDay:
+def _describe_day(day: Measured, reference: Mapping[str, Histogram] | None, error: float,
+                  embedded: Embedded | None) -> PictureDay:
     figures: list[OfMeasure] = []
     for name, measure in BY_NAME.items():
         mine = day.histograms[name]
@@ -123,6 +129,7 @@ def _describe_day(day: Measured, reference: Mapping[str, Histogram] | None, erro
         spread = describe_spread(mine, measure)
         figures.append({"measure": name, **compare_counts(theirs, mine.counts, error), "low_value": spread["low"],
                         "median": spread["median"], "high_value": spread["high"]})
+    figures += embedded.describe(day.day or "", error) if embedded else []
     return {"day": day.day or "", "predictions": day.predictions, "unnamed": day.unnamed, "pictures": day.pictures,
             "missing": day.missing, "figures": figures}
 

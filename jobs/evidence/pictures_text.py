@@ -1,7 +1,7 @@
 """What the section `pictures` says in a sentence."""
 
 from contract.evidence.pictures import OfMeasure, PictureDay, Pictures
-from contract.measured.measures import BY_NAME
+from contract.measured.measures import EMBEDDING, NAMED
 from contract.texts.figures import write_count, write_number
 from contract.texts.measures import write_value
 
@@ -38,7 +38,9 @@ def _list_changed(day: PictureDay) -> list[OfMeasure]:
 
 def say_change(figure: OfMeasure, median: float | None) -> str:
     """Says how a measure changed: "darker (median brightness 0.31, before 0.52)"."""
-    measure, now = BY_NAME[figure["measure"]], figure["median"]
+    measure, now = NAMED[figure["measure"]], figure["median"]
+    if measure is EMBEDDING:
+        return measure.low
     if now is None or median is None:
         return f"other in {measure.title.lower()}"
     written = write_value(measure.name, now), write_value(measure.name, median)

@@ -57,7 +57,7 @@ class Made:
 def measure_day(storage: Storage, day: str, asked: Measuring) -> Made | None:
     """The measures of a day's pictures; None for a day whose rows expired before they were measured."""
     question, listing = asked.question, list_day(storage, day)
-    files = _list_files(listing)
+    files = _name_files(listing)
     inputs = name_inputs({"model": question.model, "role": question.role, "roles": dict(question.roles), "files": files})
     folder = layout.measures(question.model, day=day)
     if found := find_measured(storage, folder, inputs):
@@ -72,7 +72,13 @@ def measure_day(storage: Storage, day: str, asked: Measuring) -> Made | None:
     return Made(write_measured(storage, document, rows), read)
 
 
-def _list_files(listing: DayListing) -> list[list[str]]:
+def list_files(storage: Storage, day: str) -> tuple[list[list[str]], bool]:
+    """The names of a day's files of predictions, and whether its rows expired."""
+    listing = list_day(storage, day)
+    return _name_files(listing), listing.expired is not None
+
+
+def _name_files(listing: DayListing) -> list[list[str]]:
     """The names of the day's files of predictions: labels that come later change no picture."""
     if listing.expired:
         return [file for file in listing.expired.files if file[0].startswith(layout.table_folder(layout.PREDICTIONS))]

@@ -8,11 +8,12 @@ from math import log2
 from typing import Any
 
 from contract.evidence.pictures import BandAccuracy, OfMeasure, PictureDay, Pictures, Unusual
-from contract.measured.measures import BY_NAME, Measure
+from contract.measured.measures import BY_NAME, EMBEDDING, NAMED, Measure
 from contract.texts.measures import write_value
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 330, 130, 52, 10, 20
 LOGARITHMIC = ("sharpness", "pixels", "bytes")
+NONE: Mapping[str, Any] = {"measure": EMBEDDING.name, "low_value": None, "median": None, "high_value": None}
 LIKE, CHANGED = "no sign of change", "spread otherwise"
 
 
@@ -40,8 +41,9 @@ def show_pictures(section: Pictures | None, thumbnails: Mapping[str, str],
 def _list_rows(section: Pictures, newest: PictureDay) -> list[dict[str, Any]]:
     """A row for each measure: the reference's spread, the newest day's, the distance and how to read it."""
     theirs = {of["measure"]: of for of in section["reference"]["figures"]}
-    return [{"title": BY_NAME[f["measure"]].title, "unit": BY_NAME[f["measure"]].unit, "theirs": _spread(theirs[f["measure"]]),
-             "ours": _spread(f), "figure": f, "reading": _read(f, theirs[f["measure"]]["median"])} for f in newest["figures"]]
+    pairs = [(f, theirs.get(f["measure"], NONE)) for f in newest["figures"]]
+    return [{"title": NAMED[f["measure"]].title, "unit": NAMED[f["measure"]].unit, "theirs": _spread(of), "ours": _spread(f),
+             "figure": f, "reading": _read(f, of["median"])} for f, of in pairs]
 
 
 def _spread(of: Mapping[str, Any]) -> tuple[str, str]:
@@ -56,14 +58,16 @@ def _read(figure: OfMeasure, median: float | None) -> str:
         return figure.get("reason") or ""
     if not figure["changed"]:
         return LIKE
-    now, measure = figure["median"], BY_NAME[figure["measure"]]
+    now, measure = figure["median"], NAMED[figure["measure"]]
+    if measure is EMBEDDING:
+        return measure.low
     if now is None or median is None or write_value(measure.name, now) == write_value(measure.name, median):
         return CHANGED
     return measure.low if now < median else measure.high
 
 
 def _name_changed(day: PictureDay) -> str:
-    return ", ".join(BY_NAME[f["measure"]].title.lower() for f in day["figures"] if f["changed"])
+    return ", ".join(NAMED[f["measure"]].title.lower() for f in day["figures"] if f["changed"])
 
 
 def _group_by_day(unusual: Sequence[Unusual]) -> list[Unusual]:

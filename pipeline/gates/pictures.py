@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.evidence.pictures import OfMeasure, PictureDay
-from contract.measured.measures import BY_NAME
+from contract.measured.measures import NAMED
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
 from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
@@ -48,7 +48,7 @@ def _judge(row: dict[str, Any], newest: PictureDay) -> dict[str, Any]:
              "judged": len(known), "failed": [name for name, v in verdicts.items() if v == FAIL],
              "undecided": [name for name, v in verdicts.items() if v == UNDECIDED]}
     value, between, bound = write_gate(row | found)
-    title = BY_NAME[worst["measure"]].title.lower()
+    title = NAMED[worst["measure"]].title.lower()
     sentence = (f"The pictures of {newest['day']} differ most in {title}, by {value} bits ({between or 'no less and no more'}); "
                 f"the bound is {bound}: {WORDS[verdict]}.")
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}

@@ -1,8 +1,8 @@
 """Starts stages on EMR: the same interface as pipeline/running/local.py, behind `trueup cycle --runner emr`.
 
 The gate runs here, since it reads counts only; so does an evaluation that has little to count, so that a schedule that
-finds nothing new ends in seconds, unless it measures pictures. Everything else gets a transient cluster of its own, or a job on EMR Serverless
-(emr/dispatch.py).
+finds nothing new ends in seconds, unless it measures pictures. Everything else gets a transient cluster of its own, or a
+job on EMR Serverless (emr/dispatch.py).
 """
 
 import json

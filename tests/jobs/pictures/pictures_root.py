@@ -65,14 +65,14 @@ def store(storage, data: bytes) -> tuple[str, str]:
     return sha256, key
 
 
-def put_dataset(storage, pictures, dataset: str = DATASET) -> None:
+def put_dataset(storage, pictures, dataset: str = DATASET, held_out=()) -> None:
     rows = []
-    for data in pictures:
+    for split, data in [*(("train", data) for data in pictures), *(("holdout", data) for data in held_out)]:
         sha256, key = store(storage, data)
         width, height = Image.open(io.BytesIO(data)).size
         rows.append({"image_sha256": sha256, "label": "a", "label_index": 0, "origin": "audit", "votes": 1, "agreeing": 1,
                      "prediction_id": None, "day": "2026-01-01", "image_uri": key, "width": width, "height": height,
-                     "split": "train", "file": 0, "bytes": len(data), "near": 0})
+                     "split": split, "file": 0, "bytes": len(data), "near": 0})
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, INDEX.arrow()), sink)
     key = layout.dataset_index(layout.dataset_attempt(dataset, "1"))

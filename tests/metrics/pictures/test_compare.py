@@ -79,7 +79,8 @@ def test_accuracy_by_quarters_counts_each_row_once_in_its_quarter():
     measure = BY_NAME["brightness"]
     at = np.searchsorted(measure.edges, values["brightness"], side="right")
     sums = np.bincount(at, values["brightness"] * measure.scale, 24).astype(int).tolist()
-    empty = {name: Histogram(counts=[0] * (len(m.edges) + 1), sums=[0] * (len(m.edges) + 1), none=0) for name, m in BY_NAME.items()}
+    none = {name: [0] * (len(m.edges) + 1) for name, m in BY_NAME.items()}
+    empty = {name: Histogram(counts=zeros, sums=zeros, none=0) for name, zeros in none.items()}
     found = judge_bands(values, right, empty | {"brightness": Histogram(counts=np.bincount(at, minlength=24).tolist(), sums=sums,
                                                                         none=0)}, 0.95)
     assert [b["measure"] for b in found] == ["brightness"] * 4 and sum(b["labelled"] for b in found) == 400
