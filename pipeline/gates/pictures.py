@@ -11,7 +11,7 @@ from contract.evidence.pictures import OfMeasure, PictureDay
 from contract.measured.measures import NAMED
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, by_interval
+from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW_PICTURES, UNDECIDED, by_interval
 
 WORDS = {PASS: "they hold the bound", FAIL: "they are beyond the bound", UNDECIDED: "more pictures would decide"}
 
@@ -30,7 +30,7 @@ def judge_pictures(policy: GatePolicy, evaluation: Mapping[str, Any], live: str)
         return [row | _make_unknown(NO_BASELINE, f"The training pictures of version {live} are not known: {why}.")]
     newest = _find_newest(section["days"])
     if newest is None:
-        return [row | _make_unknown(TOO_FEW, "No day has 30 pictures or more that could be measured.")]
+        return [row | _make_unknown(TOO_FEW_PICTURES, "No day has 30 pictures or more that could be measured.")]
     return [_judge(row | {"newest_day": newest["day"], "predictions": newest["pictures"]}, newest)]
 
 
@@ -51,7 +51,7 @@ def _judge(row: dict[str, Any], newest: PictureDay) -> dict[str, Any]:
     title = NAMED[worst["measure"]].title.lower()
     sentence = (f"The pictures of {newest['day']} differ most in {title}, by {value} bits ({between or 'no less and no more'}); "
                 f"the bound is {bound}: {WORDS[verdict]}.")
-    reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
+    reason = {"reason": TOO_FEW_PICTURES} if verdict == UNDECIDED else {}
     return row | found | {"verdict": verdict, **reason, "sentence": sentence}
 
 

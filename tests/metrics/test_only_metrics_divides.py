@@ -97,8 +97,10 @@ ELSEWHERE = {
         training/train.py job_of
         """,
     "pixels, of pictures and of charts": """
+        contract/measured/embedded.py <module>
         contract/measured/measures.py _octaves
         contract/measured/measures.py _steps
+        inference/model/embedding.py Embedder.embed
         inference/model/perceptual_hash.py <module>
         inference/model/picture_measures.py measure_picture
         inference/model/picture_measures.py measure_sharpness

@@ -10,6 +10,7 @@ from contract.documents.evaluation import parse
 from contract.jsonio import dumps
 from contract.measured.measures import BY_NAME
 from contract.storage import open_root
+from inference.overview.facts import Facts
 from jobs import forget
 from jobs.count_window import evaluate
 from jobs.evaluation_request import request_of
@@ -87,6 +88,12 @@ def test_the_gate_compares_an_interval_with_its_bound(made, bound, verdict):
     assert {k: gate[k] for k in ("value", "low", "high")} == {"value": worst["js"], "low": worst["low"], "high": worst["high"]}
 
 
+def test_the_overview_says_the_same(made):
+    storage, document, section, name = made
+    said = Facts(storage, None).describe(MODEL)["pictures"]
+    assert said == {"evaluation": name, "to": document["window"]["to"], "sentence": section["sentence"]}
+
+
 def test_it_is_equal_when_it_is_verified(made, capsys):
     storage, document, section, name = made
     measured = {key for key in document["rests_on"] if key.startswith(layout.all_measures())}
@@ -123,7 +130,7 @@ def test_without_pictures_nothing_is_known_and_the_gate_cannot_tell(tmp_root, tm
     rows = put_day(storage, DAYS[2], [draw(i) for i in range(5)])
     _, section, name = ask(storage)
     assert section["sentence"].startswith("Whether the pictures changed is not known")
-    assert judge(storage, name, 0.1)["reason"] == "too few labels"
+    assert judge(storage, name, 0.1)["reason"] == "too few pictures"
     for row in rows:
         storage.delete(row["image_uri"])
     assert ask(storage)[1]["days"][0]["missing"] == {}, "what was measured stays known"
