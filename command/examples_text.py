@@ -35,6 +35,8 @@ evaluate
     trueup evaluate --model digits --set gates.costs=costs.csv
     # beside the figures, one estimate from all labels and all traffic
     trueup evaluate --root demo-root --model digits --evidence combined
+    # have the pictures changed since the live version was trained?
+    trueup evaluate --model digits --evidence pictures
 gate
     # does the live version still hold? exit code 0, 3 (no) or 4 (cannot tell)
     trueup gate --root demo-root --model digits
@@ -179,6 +181,14 @@ review accepted
 items
     # the labelled predictions of the last 30 days, as rows
     trueup items --model digits
+pictures
+    # measure the pictures of the last 30 days
+    trueup pictures measure --model digits
+pictures measure
+    # brightness, sharpness, size and colour of the pictures of the last 30 days
+    trueup pictures measure --model digits
+    # of November, on Spark
+    trueup pictures measure --model digits --from 2026-11-01 --to 2026-11-30 --engine spark
 labelers
     # how well each labeler labels, by the votes of the last 30 days
     trueup labelers fit --model digits

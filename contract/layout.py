@@ -18,8 +18,8 @@ MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of o
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
 FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "fits/", "images/", "imports/", "items/", "keys/", "labels/",
-           "logs/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
-GROUNDS = ("models/", "runs/", "samples/")  # what figures rest on beside rows: documents that an evaluation names
+           "logs/", "measures/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
+GROUNDS = ("measures/", "models/", "runs/", "samples/")  # what figures rest on beside rows: documents that an evaluation names
 
 
 def encode_name(text: str) -> str:
@@ -247,6 +247,33 @@ def items_table(digest: str) -> str:
 def items_document(model: str, day: str, name: str) -> str:
     """The document of a day's items, by the name `<inputs>/<known_through>` that the counts of the same rows have."""
     return f"{items(model, day)}{name}.json"
+
+
+def all_measures() -> str:
+    """The folder of what was measured of pictures, with one folder for each model below it."""
+    return "measures/"
+
+
+def measures(model: str, day: str = "", dataset: str = "", version: str = "") -> str:
+    """The folder of a model's measures, of those of a day's pictures, or of those of a dataset's training pictures; with a
+    `version`, of what that makes of pictures."""
+    below = (f"version={version}/" if version else "") + (f"dt={day}/" if day else f"dataset={dataset}/" if dataset else "")
+    return f"{all_measures()}{encode_name(model)}/{below}"
+
+
+def measured_version(folder: str) -> str | None:
+    """Returns the version in the name of such a folder, `version=<v>`; None for any other name."""
+    return folder.removeprefix("version=") if folder.startswith("version=") else None
+
+
+def measures_document(folder: str, inputs: str) -> str:
+    """The document of measures in such a folder, named by what they were made from."""
+    return f"{folder}{inputs}.json"
+
+
+def measures_table(folder: str, digest: str) -> str:
+    """The table of the measures of each picture beside their document, named by its content."""
+    return f"{folder}measured-{digest}.parquet"
 
 
 def fits(model: str) -> str:

@@ -59,6 +59,8 @@ class GatePolicy(Limited):
                                                 "trusted labels may be this at the most")
     max_drift: float | None = Field(None, gt=0, le=1, description="Jensen-Shannon divergence (bits) of the predicted "
                                     "classes, newest day against the days before")
+    max_picture_drift: float | None = Field(None, gt=0, le=1, description="Jensen-Shannon divergence (bits) of any measure "
+                                            "of the newest day's pictures from the training pictures' (docs/picture-drift.md)")
     min_coverage: float | None = Field(None, gt=0, le=1, description="share of predictions that must have a trusted label; "
                                        "below it nothing can be told")
     min_audit_labels: int | None = Field(None, ge=1, description="predictions that must have an audit label; below it "

@@ -35,6 +35,8 @@ class EvaluateSettings(Section):
 
     roles: dict[str, str] = Field({}, description="another word for a role -> live, shadow, canary, batch or replay, "
                                   "e.g. {production: live}")
+    picture_embeddings: int | None = Field(None, ge=30, description="so many pictures of each day that the section pictures has "
+                                           "the live version's network look at, too (docs/picture-drift.md); empty: none")
     evidence: list[str] = Field([], description="sections that need the labelled rows and are worked out beside the figures "
                                 "(`evaluate --evidence`)")
 

@@ -45,11 +45,16 @@ EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
 # Beside the items, which evidence has made where there are none; runs: assessments of versions that nobody labelled yet.
 EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
+# Where pictures are measured: the pictures themselves, and which of them a dataset trained on. Only on a cluster
+# (pipeline/running/emr.py), so that the driver needs no right to look at pictures.
+MEASURES = f"{layout.all_measures()}*"
+MEASURE_READS = (IMAGES, MEASURES, f"{layout.erasures()}*", "datasets/*/rows.parquet")
 
 SERVICE = "serve"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, EVALUATIONS), (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS)),
+    "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
+                       (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS, MEASURES)),
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS),
                       (*NODE_WRITES, DATASETS)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),

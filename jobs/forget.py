@@ -2,8 +2,9 @@
 
 Pictures go, rows stay (docs/design.md#the-bucket). The erasure document comes first, so that nothing brings the picture back:
 running services drop it from their outboxes within a second or so, services that are down when they start. Then the
-image in all its versions, the pictures of dataset attempts that hold it, and reports that show it. Killed anywhere and
-run again, it finishes. Versions that learnt from it are listed; their weights stay until somebody replaces them.
+image in all its versions, the pictures of dataset attempts that hold it, reports that show it, and what was measured of it.
+Killed anywhere and run again, it finishes. Versions that learnt from it are listed; their weights stay until somebody
+replaces them.
 """
 
 import getpass
@@ -26,6 +27,7 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.erasing import find
 from jobs.erasing.find import Attempt, Rows
+from jobs.erasing.measures import erase_measures
 
 HASH = re.compile("[0-9a-f]{64}")
 # They name pictures by hash and show none: the lineage, the leakage check and replay need them.
@@ -60,6 +62,7 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
     return {"image_sha256": sha256, "erasure": layout.erasure(sha256), "new": new,
             "predictions": len(rows.prediction_ids), "images": _erase_images(storage, sha256, rows),
             "datasets": _erase_datasets(storage, sha256, held), "reports": _erase_reports(storage, sha256, rows),
+            "measures": erase_measures(storage, sha256, rows.unread),
             "versions": [asdict(v) for v in find.versions(storage, held, rows.unread)],
             "unread": rows.unread}
 
@@ -117,7 +120,7 @@ def _erase_reports(storage: Storage, sha256: str, rows: Rows) -> list[str]:
 def text(done: dict[str, Any]) -> str:
     """What was erased, for people."""
     lines = [f"Erased image {done['image_sha256']}; {done['predictions']} prediction rows name it and stay.",
-             *(f"  removed  {key}" for key in [*done["images"], *done["datasets"], *done["reports"]])]
+             *(f"  removed  {key}" for key in [*done["images"], *done["datasets"], *done["reports"], *done["measures"]])]
     if not done["images"]:
         lines.append("  No such image was in the bucket (any more); outboxes will drop it.")
     lines += [f"  {v['model']} version {v['version']} learnt from it: {v['because']}" for v in done["versions"]]

@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
         "labelers": Verb("jobs.labelers.command", "how well each labeler labels, by all votes: fit, list, show", "group"),
         "items": Verb("jobs.labelled.items", "the labelled predictions of each day, with all votes, as a table"),
+        "pictures measure": Verb("jobs.pictures.command", "brightness, sharpness, size and colour of each day's pictures"),
         "restore": Verb("pipeline.restore", "bring back what was deleted or overwritten in a versioned bucket"),
         "forget": Verb("jobs.forget", "erase a picture everywhere; say which versions learnt from it"),
         "keys": Verb("inference.keys", "add, list and revoke API keys", "group"),

@@ -67,7 +67,7 @@ class Gate(Document):
     """
 
     gate: Literal["accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial",
-                  "calibration", "drift", "cost", "coverage", "audit_labels", "freshness", "scope", "complete"]
+                  "calibration", "drift", "picture_drift", "cost", "coverage", "audit_labels", "freshness", "scope", "complete"]
     verdict: Verdict
     sentence: str
     reason: str | None = None  # why it cannot tell
@@ -99,7 +99,7 @@ class Gate(Document):
     override: Override | None = None
     left_out: list[Any] | None = None  # of a partial evaluation
     days: Count | None = None  # of one of several windows: its length
-    predictions: Count | None = None  # of the coverage gate
+    predictions: Count | None = None  # of the coverage gate; of that of pictures, distinct pictures of the newest day
     baseline: str | None = None
     baseline_right: Count | None = None
     baseline_n: Count | None = None

@@ -22,6 +22,18 @@ class VersionSummary(TypedDict):
     estimate: Reasoned[Estimate]
 
 
+class PicturesSummary(TypedDict):
+    """What the section of evidence on pictures says, in short."""
+
+    sentence: str
+
+
+class EvidenceSummary(TypedDict):
+    """The sections of evidence that pages show of many evaluations."""
+
+    pictures: NotRequired[PicturesSummary]
+
+
 class Summary(TypedDict):
     """What an evaluation says, in short."""
 
@@ -33,6 +45,7 @@ class Summary(TypedDict):
     rules: str
     versions: dict[str, VersionSummary]
     newest_day: NotRequired[str | None]
+    evidence: NotRequired[EvidenceSummary]
     trend: Annotated[list[TrendPoint], Field(default=[])]
 
 

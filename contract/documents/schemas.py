@@ -26,6 +26,8 @@ from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
+from contract.measured.document import Measured
+from contract.measured.embedded import EmbeddedDay, Space
 from contract.rows.items import ItemsDocument
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
@@ -47,6 +49,9 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "imported": (Imported, "imports/<table>/<sha256>.json"),
     "items": (ItemsDocument, "items/<model>/dt=<day>/<inputs>/<known_through>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
+    "measured": (Measured, "measures/<model>/dt=<day>/<inputs>.json and measures/<model>/dataset=<id>/<inputs>.json"),
+    "embedded-day": (EmbeddedDay, "measures/<model>/version=<n>/dt=<day>/<inputs>.json"),
+    "embedding-space": (Space, "measures/<model>/version=<n>/<inputs>.json"),
     "notified": (Notified, "runs/<model>/notified/<target>/<key>.json"),
     "notify-failure": (NotifyFailure, "runs/<model>/notified/<target>/last-failure.json"),
     "owner": (RunOwner, "runs/<model>/<n>/owner-<k>.json"),

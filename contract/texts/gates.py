@@ -46,5 +46,5 @@ def _write_three(value: float) -> str:
 
 _UNITS: dict[str, tuple[Callable[[float], str], str]] = {
     "audit_labels": (write_number, ""), "cost": (write_cost, " per 1,000"),
-    "drift": (_write_three, ""), "calibration": (_write_three, ""),
+    "drift": (_write_three, ""), "picture_drift": (_write_three, ""), "calibration": (_write_three, ""),
     "drop_from_baseline": (write_change, " points"), "drop_from_trivial": (write_change, " points")}

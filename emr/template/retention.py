@@ -9,7 +9,7 @@ from typing import Any
 
 from contract import layout
 from contract.settings import RetentionSettings
-from emr.access import DATASETS, GOLD, IMAGES, ITEMS, LABELS, PREDICTIONS, split_root
+from emr.access import DATASETS, GOLD, IMAGES, ITEMS, LABELS, MEASURES, PREDICTIONS, split_root
 from emr.template import parts
 from emr.template.parts import Resource, sub
 
@@ -19,7 +19,7 @@ WRITE = (f"{layout.PREDICTIONS}/*/_expired/*",)
 
 def extend(driver: Resource, root: str, retention: RetentionSettings) -> Resource:
     """Returns the driver's role with these rights, or as it is when nothing goes by age."""
-    gone = [LABELS, PREDICTIONS, ITEMS] if retention.rows_days is not None else []
+    gone = [LABELS, PREDICTIONS, ITEMS, MEASURES] if retention.rows_days is not None else []
     gone += [IMAGES] if retention.pictures_days is not None else []
     if not gone:
         return driver

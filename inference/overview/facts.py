@@ -22,6 +22,7 @@ from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, list_names, sum_days
 
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
+MEASURED_LOOK_BACK = 10  # evaluations that are read to find one that measured pictures
 TRAFFIC_DAYS = 7
 EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted"}
 
@@ -32,7 +33,8 @@ class Facts:
     def __init__(self, storage: Storage, max_age_days: float | None, summaries: Summaries | None = None) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
         self._storage, self._max_age = storage, max_age_days
-        self._trends = Trends(summaries or Summaries(storage))
+        self._summaries = summaries or Summaries(storage)
+        self._trends = Trends(self._summaries)
 
     def describe(self, model: str) -> dict[str, Any]:
         """Describes one model; what is not there yet is None."""
@@ -48,6 +50,7 @@ class Facts:
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
+                "pictures": self._find_pictures(model, names),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
 
     def _find_decision(self, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
@@ -80,6 +83,15 @@ class Facts:
                 break
             since = before.get("as_of") or since
         return since
+
+    def _find_pictures(self, model: str, names: list[str]) -> dict[str, str] | None:
+        """Finds what the newest evaluation that measured pictures says of them: its name, its last day, a sentence."""
+        for name in names[:MEASURED_LOOK_BACK]:
+            summary = self._summaries.find(model, name)
+            section = summary.get("evidence", {}).get("pictures") if summary and summary["role"] == "live" else None
+            if summary and section:
+                return {"evaluation": name, "to": summary["window"]["to"], "sentence": section["sentence"]}
+        return None
 
     def _describe_cycle(self, model: str, damaged: list[str]) -> dict[str, Any] | None:
         try:

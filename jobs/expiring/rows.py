@@ -42,9 +42,13 @@ def expire(storage: Storage, day: str, requests: Sequence[Request], age: int) ->
 
 
 def list_items_of(storage: Storage, day: str) -> list[str]:
-    """Lists the items of a day, of all models: they are copies of its rows, so they go with these."""
+    """Lists the items of a day, of all models, and the measures of each of its pictures: they are of its rows, so they go with
+    these. The histograms of the pictures stay, as counts do."""
     models = [layout.decode_name(folder) for folder in storage.folders(layout.all_items())]
-    return [entry.key for model in models for entry in storage.list(layout.items(model, day))]
+    measured = [layout.decode_name(folder) for folder in storage.folders(layout.all_measures())]
+    tables = [entry.key for model in measured for entry in storage.list(layout.measures(model, day=day))
+              if entry.key.endswith(".parquet")]
+    return [entry.key for model in models for entry in storage.list(layout.items(model, day))] + tables
 
 
 def keep_counts(storage: Storage, day: str, request: Request, listing: DayListing) -> KeptCounts:

@@ -40,6 +40,22 @@ def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: Rep
     return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
 
 
+def show_unusual(storage: Storage, evaluation: Evaluation, wanted: ReportSettings) -> dict[str, str]:
+    """Hash -> thumbnail of the most unusual pictures of the newest day that has some (section `pictures`)."""
+    section = (evaluation.get("evidence") or {}).get("pictures")
+    if not section or not wanted.examples or not section["unusual"]:
+        return {}
+    newest = max(one["day"] for one in section["unusual"])
+    shown: dict[str, str] = {}
+    try:
+        for one in section["unusual"]:
+            if one["day"] == newest and one["image_uri"] and (data := _picture(storage, one)):
+                shown[one["image_sha256"]] = data
+    except RootError as error:
+        log.warning("pictures are left out: %s", error)
+    return shown
+
+
 def _fill(storage: Storage, found: dict[tuple[str, str], dict[str, dict[str, str]]], rows: Iterable[dict[str, Any]],
           most: int) -> None:
     """Puts up to `most` pictures into each cell of `found` (label, predicted), by their hash."""

@@ -13,9 +13,10 @@ from contract.documents.evaluation import Evaluation
 from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
 from contract.evaluations import find_evaluation, read_decision
 from contract.registry import Registry
+from contract.rows.items import list_erased
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
-from jobs.reports.examples import examples
+from jobs.reports.examples import examples, show_unusual
 from jobs.reports.view import newest_first
 from metrics.decomposition import change
 from metrics.tables import class_days
@@ -26,12 +27,19 @@ LOOK_BACK = 50
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `examples`, `unusual`, `erased` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation),
-            "examples": examples(storage, evaluation, order[0], settings) if order else []}
+            "examples": examples(storage, evaluation, order[0], settings) if order else [],
+            "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation)}
+
+
+def _list_erased(storage: Storage, evaluation: Evaluation) -> frozenset[str]:
+    """The hashes of erased pictures, where the report lists pictures by their own values."""
+    listed = "pictures" in (evaluation.get("evidence") or {})
+    return frozenset(list_erased(storage)) if listed else frozenset()
 
 
 def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,

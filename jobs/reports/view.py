@@ -16,6 +16,7 @@ from contract.texts.words import name_top_k
 from jobs.evidence.sections import SECTIONS
 from jobs.reports import charts
 from jobs.reports.heatmap import heat_map
+from jobs.reports.picture_drift import show_pictures
 from metrics.figure import ratio
 
 MOST_CLASSES, MOST_CHECKED, MOST_ROWS, MOST_PAIRS, NAMED = 1000, 200, 200, 10, 3
@@ -69,7 +70,8 @@ FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": f
            "price": figure_text.write_price,
            "chance": figure_text.write_chance,
            "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
-NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": []}
+NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [],
+                           "unusual": {}, "erased": frozenset()}
 
 
 def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
@@ -102,6 +104,8 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},
         "evidence_short": {name: s.short or s.title for name, s in SECTIONS.items()}, "noise_checks": NOISE_CHECKS,
         "combined": _find_combined(evaluation, decision),
+        "picture_drift": show_pictures((evaluation.get("evidence") or {}).get("pictures"), beside["unusual"], beside["erased"]),
+        "pictures_of_id": lambda prediction_id: link_to_pictures(evaluation["model"], {"prediction_id": prediction_id}),
         "gate_windows": any("days" in gate for gate in (decision or {}).get("gates", ())),
         "pictures": partial(_find_pictures, evaluation["model"], evaluation["window"]),
     }

@@ -152,7 +152,7 @@ def _request(basis: Basis, names: Sequence[str]) -> Request:
             table.setdefault(entry["label"], {})[entry["predicted"]] = entry["cost"]
         costs = Costs(table, told["cost"]["default"], told["cost"]["review"])
     return Request(replace(basis.question, slices=()), engine=basis.told["engine"], rules=basis.rules, evidence=tuple(names),
-                   windows=windows, costs=costs)
+                   windows=windows, costs=costs, embeddings=told.get("pictures", {}).get("embeddings", {}).get("most"))
 
 
 def _list_items(basis: Basis, engine: str) -> dict[str, pa.Table]:

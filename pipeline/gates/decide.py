@@ -20,6 +20,7 @@ from pipeline.gates.conditions import judge_completeness, judge_freshness, judge
 from pipeline.gates.fragile import Without, mark_fragile
 from pipeline.gates.optional import judge_optional
 from pipeline.gates.overrides import apply_override, tell_overrides
+from pipeline.gates.pictures import judge_pictures
 from pipeline.gates.tally import Tally
 from pipeline.gates.verdicts import (
     BUDGET,
@@ -36,7 +37,7 @@ from pipeline.gates.verdicts import (
 
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
-         "drift", "cost", "coverage", "audit_labels")
+         "drift", "picture_drift", "cost", "coverage", "audit_labels")
 
 
 def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str, live: str, tally: Tally,
@@ -75,7 +76,7 @@ def judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: T
     accuracy = (combined_gates(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
                 accuracy_gates(policy, tally, arriving))
     judged = [*accuracy, *family_gates(policy, tally),
-              *judge_optional(policy, tally)]
+              *judge_optional(policy, tally), *judge_pictures(policy, evaluation, live)]
     gates = [apply_override(mark_fragile(policy, gate, tally, without), overrides, as_of) for gate in judged]
     return [*gates, judge_freshness(policy, tally, as_of),
             *([judge_completeness(evaluation["partial"])] if evaluation["partial"] else [])]

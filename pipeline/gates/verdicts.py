@@ -8,6 +8,7 @@ from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 PASS, FAIL, UNDECIDED, NOT_JUDGED = "pass", "fail", "cannot tell", "not judged"
 EXIT_CODES = {PASS: DONE, FAIL: GATE_SAYS_NO, UNDECIDED: CANNOT_TELL}
 NO_DATA, NO_GATE, ARRIVING, TOO_FEW = "no data", "no gate", "labels still arriving", "too few labels"
+TOO_FEW_PICTURES = "too few pictures"
 NO_BASELINE, PARTIAL, BUDGET = "no baseline", "partial evaluation", "retraining budget spent"
 NO_CLASS = "not one label names a class that it knows"  # why it does not retrain either: labels written otherwise teach nothing
 COOLING = "no further labels since the last attempt"  # why a failing gate does not retrain, beside the budget

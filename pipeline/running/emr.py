@@ -1,8 +1,8 @@
 """Starts stages on EMR: the same interface as pipeline/running/local.py, behind `trueup cycle --runner emr`.
 
 The gate runs here, since it reads counts only; so does an evaluation that has little to count, so that a schedule that
-finds nothing new ends in seconds. Everything else gets a transient cluster of its own, or a job on EMR Serverless
-(emr/dispatch.py).
+finds nothing new ends in seconds, unless it measures pictures. Everything else gets a transient cluster of its own, or a
+job on EMR Serverless (emr/dispatch.py).
 """
 
 import json
@@ -48,7 +48,8 @@ class EmrRunner:
         root, rest, model = _split(argv)
         storage = open_root(root)
         limit = read_emr_settings(settings).here_bytes
-        if stage.name not in NEEDS or (stage.name == "evaluate" and _is_little(storage, rest, model, limit)):
+        little = stage.name == "evaluate" and not measures_pictures(settings) and _is_little(storage, rest, model, limit)
+        if stage.name not in NEEDS or little:
             return self.here.run(stage, argv, settings)
         request = make_request(stage.name, rest, settings, self.key, stage.module)
         try:
@@ -81,6 +82,12 @@ def _split(argv: Sequence[str]) -> tuple[str, list[str], str]:
     if "--model" not in rest:
         raise UsageError("expected --model among the stage's arguments.")
     return root, rest, rest[rest.index("--model") + 1]
+
+
+def measures_pictures(settings: Mapping[str, Any]) -> bool:
+    """Tells whether an evaluation under these settings looks at pictures, for which only its own role has the right."""
+    return ("pictures" in (settings.get("evaluate", {}).get("evidence") or ())
+            or settings.get("gates", {}).get("max_picture_drift") is not None)
 
 
 def _is_little(storage: Storage, argv: Sequence[str], model: str, limit: int) -> bool:

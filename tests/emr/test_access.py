@@ -27,6 +27,7 @@ from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.fakes.s3 import make_bucket
 from tests.inference.made_pictures import picture
+from tests.jobs.pictures import pictures_root
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
 
@@ -107,6 +108,13 @@ def put_what_evidence_reads(root):
     run.finish("refused", 3, "It is not better.")
 
 
+def put_pictures(root):
+    """A stored picture that was answered, and the dataset of the live version with another one."""
+    storage = open_root(root)
+    pictures_root.put_dataset(storage, [pictures_root.draw(1)], "d1")
+    pictures_root.put_day(storage, DAY, [pictures_root.draw(2)], "w8")
+
+
 def check(of, root, requests):
     """Every request is allowed, every resource of every statement is used."""
     statements = access.make_statements(of, root)
@@ -125,7 +133,8 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
     first, _ = recorded(server, root, "evaluate", argv, "jobs.evaluate")
     again, _ = recorded(server, root, "evaluate", [*argv, "--quarantine"], "jobs.evaluate")  # reads stored counts
     put_what_evidence_reads(root)
-    asked = [word for name in ("combined", "noise", "anchoring") for word in ("--evidence", name)]
+    put_pictures(root)
+    asked = [word for name in ("combined", "noise", "anchoring", "pictures") for word in ("--evidence", name)]
     evidence, _ = recorded(server, root, "evaluate", [*argv, *asked], "jobs.evaluate")
     check("evaluate", root, first | again | evidence)
 

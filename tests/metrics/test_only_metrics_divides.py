@@ -90,13 +90,21 @@ ELSEWHERE = {
         jobs/datasets/images.py look_at
         jobs/datasets/petastorm_writer.py _write_file
         jobs/engines/spark/tasks.py count_days
+        jobs/pictures/look.py measure_on_spark
         training/feed/world.py World.span
         training/feed/world.py World.step
         training/fit/loop.py Loop._updates
         training/train.py job_of
         """,
     "pixels, of pictures and of charts": """
+        contract/measured/embedded.py <module>
+        contract/measured/measures.py _octaves
+        contract/measured/measures.py _steps
+        inference/model/embedding.py Embedder.embed
         inference/model/perceptual_hash.py <module>
+        inference/model/picture_measures.py measure_picture
+        inference/model/picture_measures.py measure_sharpness
+        inference/model/picture_measures.py shrink
         inference/model/preprocess.py _resize
         jobs/datasets/near_duplicates.py _parts
         jobs/datasets/petastorm_writer.py shrink
@@ -104,6 +112,7 @@ ELSEWHERE = {
         inference/overview/chart.py draw
         inference/overview/chart.py draw.x
         inference/overview/chart.py draw.y
+        jobs/pictures/look.py _measure_size
         jobs/reports/charts.py _grid
         jobs/reports/charts.py _line
         jobs/reports/charts.py reliability
@@ -111,6 +120,8 @@ ELSEWHERE = {
         jobs/reports/charts.py trend
         jobs/reports/charts.py trend.x
         jobs/reports/charts.py trend.y
+        jobs/reports/picture_drift.py _draw
+        jobs/reports/picture_drift.py _scale.y
         training/feed/augment.py _change
         training/feed/augment.py apply
         training/look.py _advise

@@ -1,0 +1,1 @@
+"""Measuring the stored pictures of days and datasets."""

@@ -1,0 +1,1 @@
+"""From histograms of pictures to distances, shares and what is unusual."""
