@@ -5,7 +5,7 @@
 
 import ipaddress
 import os
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,9 @@ class EvaluateSettings(Section):
 
     roles: dict[str, str] = Field({}, description="another word for a role -> live, shadow, canary, batch or replay, "
                                   "e.g. {production: live}")
+    accept_targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.95, 0.98, 0.99], max_length=20, description="accuracies of which an evaluation says what share of the answers they "
+        "would automate (docs/accept.md)")
     evidence: list[str] = Field([], description="sections that need the labelled rows and are worked out beside the figures "
                                 "(`evaluate --evidence`)")
 

@@ -33,7 +33,8 @@ class Request:
     `first` and `last` are prediction days, both included: without `last` up to the day of the question's `as_of`, without
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
     without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS; `windows`: newest
-    days that gates judge beside the whole window; `costs`: what mistakes cost, for the section of that name.
+    days that gates judge beside the whole window; `costs`: what mistakes cost, for the section of that name;
+    `targets`: accuracies, for the section `automatic`.
     `rests_on`: key -> sha256 of what the question was made from, which the evaluation names.
     """
 
@@ -49,6 +50,7 @@ class Request:
     evidence: tuple[str, ...] = ()
     windows: tuple[int, ...] = ()
     costs: Costs = Costs()
+    targets: tuple[float, ...] = ()
     rests_on: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,12 +80,13 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
                    evidence=check_names([*chosen.evidence, *_need_evidence(gates)]), windows=tuple(gates.window_days),
-                   costs=Costs(gates.costs, gates.default_cost, gates.review_cost))
+                   costs=Costs(gates.costs, gates.default_cost, gates.review_cost), targets=tuple(chosen.accept_targets))
 
 
 def _need_evidence(gates: GatePolicy) -> list[str]:
     """What the gates rest on beside the counts."""
-    needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs}
+    needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs,
+             "automatic": gates.min_accepted_accuracy is not None}
     return [name for name, needed in needs.items() if needed]
 
 

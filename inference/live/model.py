@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contract import clock
+from contract.accepting.thresholds import Thresholds, read_state
 from contract.documents.history import HistoryEntry
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
@@ -38,6 +39,7 @@ class LiveModel:
         self.unreachable: str | None = None
         self.damaged: str | None = None
         self.published: bool | None = None  # None: nobody has looked yet
+        self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
         self.beside = VersionsBeside(self._registry, device, max_batch)
@@ -60,12 +62,22 @@ class LiveModel:
             return
         finally:
             self._asked_at = None
+        if newest is not None:
+            self._take_thresholds(newest)
         if newest is not None and newest.state.live is not None and self._is_wanted(newest):
             failure = self._take_over(newest.state.live, newest.seq)
             if failure is not None and self.predictor is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
         if newest is not None:  # after the live one: it waits for none of them
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
+
+    def _take_thresholds(self, newest: HistoryEntry) -> None:
+        """Takes over what the newest record accepts. Each answer is decided by its own version, so this waits for none."""
+        found = read_state(newest.state)
+        if found != self.thresholds:
+            self.thresholds = found
+            log_event("thresholds taken over", model=self.model, version=found and found.version,
+                      classes=len(found.at) if found else 0, history=newest.seq)
 
     def _find_newest(self) -> HistoryEntry | None:
         """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
