@@ -172,6 +172,9 @@ class ReportSettings(Section):
     examples: int = Field(4, ge=0, le=12, description="stored pictures (thumbnails) of each of the worst cells; 0: none")
     cells: int = Field(4, ge=1, le=20, description="how many of the most frequent mistakes get pictures")
     days: int = Field(7, ge=1, description="newest prediction days that are searched for them")
+    buckets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.5, 0.8, 0.9, 0.95], description="edges between the confidence buckets of the table by class, multiples of 0.05")
+    split_wrong: bool = Field(False, description="count predictions whose deciding labels differ as incorrect in that table")
     automatic: bool = Field(True, description="`evaluate` and `gate` write the report; false: only `trueup report` and "
                             "the service, when somebody opens one, do")
 

@@ -32,8 +32,8 @@ def list_thresholds(evaluation: Evaluation, evaluation_id: str, version: str) ->
     found = {row["predicted"]: at for row in rows if (at := row["threshold"]) is not None}
     if not found:
         raise UsageError(f"the evaluation {evaluation_id} accepts no answer of any class of version {version}: expected "
-                         f"thresholds. It needs labels at every confidence (trueup review sample --kind review --strategy by-class), or a "
-                         f"better model.")
+                         f"thresholds. It needs labels at every confidence (trueup review sample --kind review --strategy "
+                         f"by-class), or a better model.")
     return found
 
 

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from 
 
 from contract.documents.evaluation import TrendPoint, Window, parse_as
 from contract.documents.version_figures import Count, Estimate, Reasoned
+from contract.evidence.automatic import Automatic
 
 
 class VersionSummary(TypedDict):
@@ -20,6 +21,12 @@ class VersionSummary(TypedDict):
     predictions: Count
     labelled: Count
     estimate: Reasoned[Estimate]
+
+
+class EvidenceSummary(TypedDict, total=False):
+    """Of the sections of evidence, what pages show of many evaluations."""
+
+    automatic: Automatic
 
 
 class Summary(TypedDict):
@@ -33,6 +40,7 @@ class Summary(TypedDict):
     rules: str
     versions: dict[str, VersionSummary]
     newest_day: NotRequired[str | None]
+    evidence: NotRequired[EvidenceSummary]
     trend: Annotated[list[TrendPoint], Field(default=[])]
 
 

@@ -11,7 +11,8 @@ from contract.documents.document import Document, Moment
 class ThresholdsOf(Document):
     """What the thresholds of a state are of: a version, and the evaluation that chose them, by labels of `first` to `last`.
 
-    `first`, `last`: prediction days, YYYY-MM-DD, both included. `target`: the accuracy that was asked for; None: the evaluation's own rule (`evaluate.accepted_ratio`).
+    `first`, `last`: prediction days, YYYY-MM-DD, both included. `target`: the accuracy that was asked for; None: the rule of the
+    evaluation itself (`evaluate.accepted_ratio`).
     """
 
     version: str

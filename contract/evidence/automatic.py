@@ -95,3 +95,9 @@ class Automatic(TypedDict):
     wanted: list[float]
     versions: dict[str, VersionAutomatic]
     sentence: str
+
+
+def choose_accepted(version: VersionAutomatic) -> Accepted:
+    """What is to be shown as one figure: over days that did not choose the thresholds, where these have labels; else over all."""
+    later = version["afterwards"]
+    return later if later is not None and later["labelled"] else version["all"]

@@ -15,6 +15,7 @@ from contract.evaluations import find_evaluation, read_decision
 from contract.registry import Registry
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
+from jobs.reports.checking import find_checking
 from jobs.reports.examples import examples
 from jobs.reports.view import newest_first
 from metrics.decomposition import change
@@ -26,11 +27,11 @@ LOOK_BACK = 50
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days` and `examples` of an evaluation; each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `examples` and `checking` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
-            "class_days": _days(storage, evaluation),
+            "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
             "examples": examples(storage, evaluation, order[0], settings) if order else []}
 
 

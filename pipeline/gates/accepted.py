@@ -37,10 +37,10 @@ def judge_accepted(policy: GatePolicy, tally: Tally, arriving: bool = False) -> 
 def _say_too_few(policy: GatePolicy, found: AcceptedTally, n: int) -> str:
     need, trusted = need_labels(policy), " or ".join(policy.trusted_origins)
     if not found.days:
-        return (f"All days of the window chose the thresholds ({found.evaluation}), so their labels would flatter what these accept. "
-                f"Expected {need} labels of one trusted origin ({trusted}) of other days.")
-    return (f"Expected {need} labels or more of one trusted origin ({trusted}) of accepted answers, over days that did not choose the "
-            f"thresholds; there are {n}.")
+        return (f"All days of the window chose the thresholds ({found.evaluation}), so their labels would flatter what these "
+                f"accept. Expected {need} labels of one trusted origin ({trusted}) of other days.")
+    return (f"Expected {need} labels or more of one trusted origin ({trusted}) of accepted answers, over days that did not "
+            f"choose the thresholds; there are {n}.")
 
 
 def _say(row: dict[str, Any], found: AcceptedTally) -> str:
@@ -49,5 +49,6 @@ def _say(row: dict[str, Any], found: AcceptedTally) -> str:
     share = write_percent(ratio(found.tally.predictions, found.predictions), 1)
     weighted = f", weighted, as {row['size']:.0f} drawn alike" if row["weighted"] and row["size"] != row["n"] else ""
     bound = SAID[row["verdict"]].format(bound=write_bound(row["bound"]))
-    return (f"Of the answers that are accepted unseen, {share} of all over {write_count(found.days, 'day')} that did not choose the "
-            f"thresholds, {write_figure(row)} are right ({row['n']:,} trusted labels, {row['origin']}{weighted}), {bound}.")
+    days = write_count(found.days, "day")
+    return (f"Of the answers that are accepted unseen, {share} of all over {days} that did not choose the thresholds, "
+            f"{write_figure(row)} are right ({row['n']:,} trusted labels, {row['origin']}{weighted}), {bound}.")

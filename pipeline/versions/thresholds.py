@@ -91,11 +91,10 @@ def describe(model: str, live: str, found: Thresholds | None) -> str:
     how = f"for {write_bound(found.target)} right" if found.target else "by its accepted ratio"
     head = (f"thresholds of version {found.version}, chosen by {found.evaluation} {how}, from labels of {found.first} to "
             f"{found.last}")
-    stale = "" if found.version == live else (f"\nversion {live} is live, so they are stale: every answer is for review until its "
-                                              f"own are accepted")
+    stale = f"\nversion {live} is live, so they are stale: every answer is for review until its own are accepted"
     rows = [f"  {name}: from {write_number(at, 2)}" for name, at in sorted(found.at.items())[:SHOWN]]
     more = [f"  and {write_count(len(found.at) - SHOWN, 'more class')}"] * (len(found.at) > SHOWN)
-    return "\n".join([head + stale, *rows, *more, "  every other class: review"])
+    return "\n".join([head + (stale if found.version != live else ""), *rows, *more, "  every other class: review"])
 
 
 @stage_command("clear")
