@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from contract.counts import ROLES
+from contract.counts import BINS, ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.demands import DemandSettings
@@ -177,6 +177,14 @@ class ReportSettings(Section):
     split_wrong: bool = Field(False, description="count predictions whose deciding labels differ as incorrect in that table")
     automatic: bool = Field(True, description="`evaluate` and `gate` write the report; false: only `trueup report` and "
                             "the service, when somebody opens one, do")
+
+    @model_validator(mode="after")
+    def _buckets_are_edges_of_bins(self) -> Self:
+        places = [edge * BINS for edge in self.buckets]
+        if any(abs(place - round(place)) > 1e-6 for place in places) or places != sorted(set(places)):
+            raise ValueError(f"buckets: {self.buckets}: expected rising multiples of 0.05; counts know no finer "
+                             "ones")
+        return self
 
 
 class PromotionSettings(Section):

@@ -110,8 +110,8 @@ def _draw_review_first(storage: Storage, model: str, days: list[str], design: sa
         raise UsageError(f"--review-first asks about what the thresholds in force do not accept, and {why}. Accept those of an "
                          f"evaluation: trueup model thresholds accept EVALUATION --model {model}.")
     if design.items is not None or design.role != "live":
-        raise UsageError("--review-first asks about live answers that are not accepted, all or a share: expected --p at the most, "
-                         "and neither --items nor another --role.")
+        raise UsageError("--review-first asks about live answers that are not accepted, all or a share: expected --p at the "
+                         "most, and neither --items nor another --role.")
     there = set(count_window(storage, model, days, design.role)) or set(days)
     return [samples.draw_rest(model, day, design, dict(held.at), held.evaluation) for day in sorted(there)]
 

@@ -55,8 +55,8 @@ def find_checking(storage: Storage, evaluation: Evaluation, settings: ReportSett
     except Mismatch as error:
         pass_over(error)
         return {}
-    return {version: {"edges": (0.0, *settings.buckets, 1.0), "split_wrong": settings.split_wrong, "classes": group_by_class(rows)}
-            for version, rows in found.items()}
+    shown = {"edges": (0.0, *settings.buckets, 1.0), "split_wrong": settings.split_wrong}
+    return {version: {**shown, "classes": group_by_class(rows)} for version, rows in found.items()}
 
 
 def write_table(storage: Storage, evaluation: Evaluation, settings: ReportSettings, file: Path) -> str:

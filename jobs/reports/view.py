@@ -193,7 +193,8 @@ def _quality(figures: Version, labels: Sequence[str], checking: Mapping[str, Any
     whole = (sum(total for total, _, _ in found.values()), sum(wrong for _, wrong, _ in found.values()),
              sum(split for _, _, split in found.values()))
     columns = [[sum(r["buckets"][i][j] for r in rows.values()) for j in (0, 1)] for i in range(len(buckets))]
-    return {"buckets": buckets, "edges": edges, "split_wrong": bool(checking and checking["split_wrong"]), "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
+    return {"buckets": buckets, "edges": edges, "split_wrong": bool(checking and checking["split_wrong"]),
+            "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
             "total": _quality_row("All", *whole, columns), "average": _average(list(rows.values()), len(buckets))}
 
 
