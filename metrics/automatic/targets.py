@@ -36,11 +36,13 @@ class Chosen(TypedDict):
 
 def choose_threshold(graded: Graded, target: float, confidence: float) -> Chosen:
     """The lowest common threshold of all classes whose accepted answers are right in `target` of cases, with `confidence`."""
-    level, found, reason = 1 - confidence, None, ""
+    level, found, reason, above = 1 - confidence, None, "", Sums()
     for k in range(BINS - 1, -1, -1):
         sums = graded.from_bin[k].sums
-        if found is None and not _can_tell(graded, sums, target, level):
+        if not sums.n or sums == above or (found is None and not _can_tell(graded, sums, target, level)):
+            above = sums  # without labels of its own a bin is not reached: nothing tells of what lies there
             continue
+        above = sums
         if p_below(graded, sums, target) > level:
             reason = reason or (f"from {EDGES[k]:g} on it is not known with {write_bound(confidence)} confidence" if found is None
                                 else "")
@@ -57,17 +59,19 @@ def choose_threshold(graded: Graded, target: float, confidence: float) -> Chosen
 
 def p_below(graded: Graded, sums: Sums, target: float) -> float:
     """One-sided p of "the accuracy is at most `target`": the exact binomial tail, or where rows have unequal weights the beta
-    tail at the size of the linearised variance. 1 without a row."""
+    tail at the rows drawn alike that they stand for. 1 without a row."""
     value, size = _size_up(graded, sums)
     return float(p_of_share(1 - value, size, 1 - target)) if size else 1.0
 
 
 def _size_up(graded: Graded, sums: Sums) -> tuple[float, float]:
-    """(share right, rows drawn alike that it stands for)."""
+    """(share right, rows drawn alike that it stands for: the smaller of the linearised size and Kish's)."""
     if not graded.weighted:
         return (sums.right / sums.n, float(sums.n)) if sums.n else (0.0, 0.0)
     value = hajek(sums, 0.95)["value"]
-    return (0.0, 0.0) if value is None else (value, estimate_linearised_size(sums))
+    if value is None:
+        return 0.0, 0.0
+    return value, min(estimate_linearised_size(sums), effective_size(sums.weight, sums.weight_squared))
 
 
 def _can_tell(graded: Graded, sums: Sums, target: float, level: float) -> bool:

@@ -32,7 +32,10 @@ def walk(counts, target, level=0.05):
     right = wrong = 0
     found = None
     for k in range(19, -1, -1):
-        right, wrong = right + counts.get(k, (0, 0, 0))[1], wrong + counts.get(k, (0, 0, 0))[2]
+        more = counts.get(k, (0, 0, 0))
+        right, wrong = right + more[1], wrong + more[2]
+        if more[1] + more[2] == 0:
+            continue
         if found is None and (right + wrong == 0 or target ** (right + wrong) > level):
             continue
         # the chance of so few mistakes or fewer, were the accuracy no better than the target
@@ -47,7 +50,7 @@ def test_it_is_the_lowest_of_a_walk_with_scipy(seed):
     rng = np.random.default_rng(seed)
     counts = {NO_BIN: (7, 3, 3)}
     for k in range(20):
-        n = int(rng.integers(0, 400))
+        n = int(rng.integers(0, 400)) if rng.random() < 0.8 else 0
         labelled = int(rng.integers(0, n + 1))
         wrong = int(rng.binomial(labelled, min(1, 0.35 * (1 - k / 20) ** 2)))
         counts[k] = (n, labelled - wrong, wrong)
@@ -63,7 +66,13 @@ def test_it_is_the_lowest_of_a_walk_with_scipy(seed):
 def test_too_few_labels_promise_nothing_and_say_how_many_would():
     found = choose_threshold(graded({19: (500, 58, 0)}), 0.95, 0.95)
     assert found["threshold"] is None and "59 accepted answers with a label, all right, would tell" in found["reason"]
-    assert choose_threshold(graded({19: (500, 59, 0)}), 0.95, 0.95)["threshold"] == 0  # empty bins below are no other set
+    assert choose_threshold(graded({19: (500, 59, 0)}), 0.95, 0.95)["threshold"] == 0.95
+
+
+def test_a_bin_that_nobody_labelled_is_not_accepted_on_the_word_of_others():
+    counts = {19: (500, 400, 0), 18: (300, 0, 0), 17: (200, 100, 0), 16: (900, 0, 0)}
+    found = choose_threshold(graded(counts), 0.95, 0.95)
+    assert (found["threshold"], found["accepted"]) == (0.85, 1000)  # down to a bin with labels, and no further
 
 
 def test_no_labels_at_all():
@@ -85,12 +94,13 @@ def test_equal_weights_choose_what_counts_do_and_uneven_ones_are_more_careful():
 
 
 @pytest.mark.parametrize(("right", "wrong", "target"), [(400, 1, 0.95), (400, 4, 0.95), (900, 6, 0.98), (390, 0, 0.99)])
-def test_the_tail_of_weighted_rows_is_the_beta_at_their_linearised_size(right, wrong, target):
+def test_the_tail_of_weighted_rows_is_the_beta_at_the_smaller_of_two_sizes(right, wrong, target):
     weights = np.array([1.0] * right + [3.0] * wrong)
     values = np.array([1.0] * right + [0.0] * wrong)
     share = np.average(values, weights=weights)
     variance = np.sum(weights**2 * (values - share) ** 2) / weights.sum() ** 2
-    size = share * (1 - share) / variance if wrong else float(right)
+    kish = weights.sum() ** 2 / np.sum(weights**2)
+    size = min(share * (1 - share) / variance, kish) if wrong else kish
     tail = stats.beta.cdf(target, size * share, size * (1 - share) + 1)
     made = graded({19: (2000, right, wrong)}, (1, 3))
     assert p_below(made, made.from_bin[19].sums, target) == pytest.approx(tail)
