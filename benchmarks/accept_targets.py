@@ -25,6 +25,7 @@ from metrics.intervals import wilson
 from metrics.selection.origin_sums import Sums
 
 LABELS, TARGETS = (300, 1000, 4000), (0.95, 0.98, 0.99)
+MODELS = ("modest", "honest", "too sure", "edge")
 RULES = ("sequence", "interval", "share")
 MIDDLES = (np.arange(BINS) + 0.5) / BINS
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=1000, help="labellings a case")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
-    found = [measure(model, labels, target, uneven, given.runs) for model in ("modest", "honest", "too sure", "edge") for labels in LABELS
+    found = [measure(model, labels, target, uneven, given.runs) for model in MODELS for labels in LABELS
              for target in TARGETS for uneven in (False, True)]
     print(json.dumps(found) if given.json else text(found))
     return 0

@@ -75,7 +75,7 @@ report
     trueup report --model digits --csv tables
     # two of them side by side
     trueup report 20261101T080000Z-0a1b2c3d 20261108T080000Z-4e5f6a7b --model digits
-    # the table by class and confidence by buckets of one's own, split labels as incorrect
+    # by class and confidence, in buckets of one's own, split labels as incorrect
     trueup report --model digits --buckets 80-85-90-95-100 --split-wrong --by-class table.csv
 verify
     # a decision, its evaluation and counts, from the raw files
