@@ -127,12 +127,12 @@ model show
     # of version 2
     trueup model show 2 --model digits
 model thresholds
-    # from which confidence on answers are accepted unseen, and whether that holds for what is live
+    # from which confidence on answers are accepted unseen
     trueup model thresholds show --model digits
 model thresholds accept
     # the thresholds of an evaluation, per class
     trueup model thresholds accept 20261120T080000Z-0a1b2c3d --model digits
-    # the lowest common one whose answers are known to be right in 98% of cases
+    # the lowest common one whose answers are known to be 98% right
     trueup model thresholds accept 20261120T080000Z-0a1b2c3d --model digits --target 0.98
 model thresholds clear
     # answers carry no decision then

@@ -35,7 +35,7 @@ from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
-from pipeline.versions.thresholds import thresholds_group
+from pipeline.versions.thresholds import say_of_version, thresholds_group
 
 
 @click.group("model", cls=Group)
@@ -62,7 +62,8 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     state, _ = registry.newest_known()
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    return Outcome(document=document, text=write_card(card, state.state.live if state else None))
+    text = write_card(card, state.state.live if state else None)
+    return Outcome(document=document, text="\n\n".join([text, *(say_of_version(state.state, card.version) if state else [])]))
 
 
 @stage_command("history")

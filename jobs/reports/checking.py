@@ -29,8 +29,8 @@ def parse_buckets(text: str) -> list[float]:
         numbers = [float(part) for part in parts]
     except ValueError:
         raise UsageError(f"--buckets {text}: expected edges such as 80-85-90-95-100, or 0.8,0.85,0.9,0.95.") from None
-    scale = 100 if any(number > 1 for number in numbers) else 1
-    return [round(number / scale, 6) for number in numbers if 0 < number < scale]
+    unit = 0.01 if any(number > 1 for number in numbers) else 1
+    return [edge for number in numbers if 0 < (edge := round(number * unit, 6)) < 1]
 
 
 def check_versions(storage: Storage, evaluation: Evaluation, settings: ReportSettings) -> dict[str, list[Checked]]:

@@ -14,7 +14,7 @@ from command.options import FiniteRange
 from contract.accepting.thresholds import Thresholds, read_state
 from contract.deciding import thresholds as deciding
 from contract.documents.evaluation import Evaluation
-from contract.documents.history import ThresholdsOf
+from contract.documents.history import State, ThresholdsOf
 from contract.errors import UsageError
 from contract.evaluations import read_evaluation
 from contract.registry import Registry
@@ -81,6 +81,15 @@ def show_command(settings: Settings, model: str | None) -> Outcome:
                                 "of": newest.state.thresholds_of.to_dict() if newest and newest.state.thresholds_of else None,
                                 "hold": found is not None and found.version == live}
     return Outcome(document=document, text=describe(registry.model, live, found))
+
+
+def say_of_version(state: State, version: str) -> list[str]:
+    """Says of a version that thresholds are of it; nothing of another one."""
+    found = read_state(state)
+    if found is None or found.version != version:
+        return []
+    classes = write_count(len(found.at), "class")
+    return [f"its answers are accepted unseen by thresholds of {classes}, chosen by {found.evaluation}"]
 
 
 def describe(model: str, live: str, found: Thresholds | None) -> str:

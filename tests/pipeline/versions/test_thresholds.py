@@ -150,6 +150,8 @@ def test_a_target_gives_every_class_one_threshold(capsys, root):
     asked = run(capsys, evaluate.main, root, "--evidence", "automatic", "--set", "evaluate.accept_targets=[0.9, 0.95]")
     [ninety, _] = asked["evidence"]["automatic"]["versions"]["1"]["targets"]
     made = run(capsys, model.main, root, "thresholds", "accept", asked["id"], "--by", "ana", "--target", "0.9")
+    model.main(["show", "--root", root, "--model", MODEL])
+    assert "accepted unseen by thresholds of 2 classes" in capsys.readouterr().out
     assert made["state"]["thresholds"] == {"a": ninety["threshold"], "b": ninety["threshold"]}
     assert made["state"]["thresholds_of"]["target"] == 0.9
 
