@@ -10,8 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.deciding", "contract.documents", "contract.evidence", "contract.measured", "contract.rows"),
-    *("contract.sections", "contract.stores", "contract.texts"),
+    *("contract", "contract.accepting", "contract.deciding", "contract.documents", "contract.evidence", "contract.measured"),
+    *("contract.rows", "contract.sections", "contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.labelling", "inference.live", "inference.model", "inference.monitoring", "inference.outbox"),
     *("inference.overview", "inference.pages", "inference.pictures", "inference.planning", "inference.versions"),
@@ -20,8 +20,8 @@ PACKAGES = [
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.pictures", "jobs.reports"),
     *("jobs.scoring", "jobs.verifying"),
     "jvm",
-    *("metrics", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.pictures", "metrics.planning"),
-    *("metrics.selection", "metrics.significance", "metrics.strata"),
+    *("metrics", "metrics.automatic", "metrics.costs", "metrics.labelers", "metrics.noise", "metrics.pictures"),
+    *("metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying", "pipeline.running"),
     *("pipeline.verifying", "pipeline.versions", "pipeline.whatif"),
     *("training", "training.feed", "training.fit"),

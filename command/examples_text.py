@@ -77,6 +77,8 @@ report
     trueup report --model digits --csv tables
     # two of them side by side
     trueup report 20261101T080000Z-0a1b2c3d 20261108T080000Z-4e5f6a7b --model digits
+    # by class and confidence, in buckets of one's own, split labels as incorrect
+    trueup report --model digits --buckets 80-85-90-95-100 --split-wrong --by-class table.csv
 verify
     # a decision, its evaluation and counts, from the raw files
     trueup verify 20261120T080000Z-0a1b2c3d --model digits
@@ -130,6 +132,20 @@ model show
     trueup model show --model digits
     # of version 2
     trueup model show 2 --model digits
+model thresholds
+    # from which confidence on answers are accepted unseen
+    trueup model thresholds show --model digits
+model thresholds accept
+    # the thresholds of an evaluation, per class
+    trueup model thresholds accept 20261120T080000Z-0a1b2c3d --model digits
+    # the lowest common one whose answers are known to be 98% right
+    trueup model thresholds accept 20261120T080000Z-0a1b2c3d --model digits --target 0.98
+model thresholds clear
+    # answers carry no decision then
+    trueup model thresholds clear --model digits --reason 'new camera'
+model thresholds show
+    # what is in force
+    trueup model thresholds show --model digits
 lineage
     # what became of an answer
     trueup lineage 0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --day 2026-11-20
@@ -170,6 +186,8 @@ review sample
     trueup review sample --model digits --day 2026-11-20 --kind audit --p 0.1
     # the 200 that the model was least sure of
     trueup review sample --model digits --kind review --items 200 --strategy uncertain-first
+    # what the thresholds in force leave to people, before anything else
+    trueup review sample --model digits --review-first
 review plan
     # the 200 answers of yesterday that decide most of what the gate cannot tell
     trueup review plan --model digits --budget 200

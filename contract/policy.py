@@ -65,6 +65,8 @@ class GatePolicy(Limited):
                                        "below it nothing can be told")
     min_audit_labels: int | None = Field(None, ge=1, description="predictions that must have an audit label; below it "
                                          "nothing can be told")
+    min_accepted_accuracy: float | None = Field(None, gt=0, lt=1, description="accuracy of the answers that thresholds accept "
+                                                "unseen (`trueup model thresholds`), over days that did not choose them")
     max_cost_per_1000: float | None = Field(None, gt=0, description="what mistakes cost per 1,000 predictions may be this at the "
                                             "most, in the unit of the costs below")
     costs: dict[str, dict[str, Cost]] = Field({}, description="label: {predicted: what that mistake costs}, or a file "

@@ -90,6 +90,7 @@ PREDICTION = TableSchema("predictions", (
     Field("client", "string", "id of the key, never an address"),
     Field("request_id", "string", "the caller's"),
     Field("source_uri", "string", "where the caller says the picture came from"),
+    Field("decision", "string", "accept or review, where thresholds were in force; null: nobody decided"),
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
 ))
 

@@ -5,11 +5,11 @@
 
 import ipaddress
 import os
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from contract.counts import ROLES
+from contract.counts import BINS, ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.demands import DemandSettings
@@ -37,6 +37,9 @@ class EvaluateSettings(Section):
                                   "e.g. {production: live}")
     picture_embeddings: int | None = Field(None, ge=30, description="so many pictures of each day that the section pictures has "
                                            "the live version's network look at, too (docs/picture-drift.md); empty: none")
+    accept_targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.95, 0.98, 0.99], max_length=20, description="accuracies of which an evaluation says what share of the answers they "
+        "would automate (docs/accept.md)")
     evidence: list[str] = Field([], description="sections that need the labelled rows and are worked out beside the figures "
                                 "(`evaluate --evidence`)")
 
@@ -178,8 +181,19 @@ class ReportSettings(Section):
     examples: int = Field(4, ge=0, le=12, description="stored pictures (thumbnails) of each of the worst cells; 0: none")
     cells: int = Field(4, ge=1, le=20, description="how many of the most frequent mistakes get pictures")
     days: int = Field(7, ge=1, description="newest prediction days that are searched for them")
+    buckets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.5, 0.8, 0.9, 0.95], description="edges between the confidence buckets of the table by class, multiples of 0.05")
+    split_wrong: bool = Field(False, description="count predictions whose deciding labels differ as incorrect in that table")
     automatic: bool = Field(True, description="`evaluate` and `gate` write the report; false: only `trueup report` and "
                             "the service, when somebody opens one, do")
+
+    @model_validator(mode="after")
+    def _buckets_are_edges_of_bins(self) -> Self:
+        places = [edge * BINS for edge in self.buckets]
+        if any(abs(place - round(place)) > 1e-6 for place in places) or places != sorted(set(places)):
+            raise ValueError(f"buckets: {self.buckets}: expected rising multiples of 0.05; counts know no finer "
+                             "ones")
+        return self
 
 
 class PromotionSettings(Section):

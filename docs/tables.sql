@@ -26,6 +26,7 @@ CREATE EXTERNAL TABLE trueup_predictions (
   `client` string COMMENT 'id of the key, never an address',
   `request_id` string COMMENT 'the caller''s',
   `source_uri` string COMMENT 'where the caller says the picture came from',
+  `decision` string COMMENT 'accept or review, where thresholds were in force; null: nobody decided',
   `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices'
 )
 PARTITIONED BY (`dt` string)

@@ -18,7 +18,8 @@ from inference.service import Service
 
 ID = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
-              "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}]}
+              "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}],
+              "decision": "accept"}
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
 MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "loaded": True,
                       "network": "resnet18", "classes": ["0", "1"],

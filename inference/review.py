@@ -15,9 +15,10 @@ from command.groups import Group
 from command.options import MOST, FiniteRange
 from command.process import end_with
 from contract import layout, samples
+from contract.accepting.thresholds import read_state
 from contract.errors import NotFound, UsageError
 from contract.evaluations import read_decision, read_thresholds
-from contract.registry import models
+from contract.registry import Registry, models
 from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
@@ -45,6 +46,8 @@ def group() -> None:
 @click.option("--items", type=click.IntRange(1, MOST), help="Expected number of items, instead of --p.")
 @click.option("--wishes", metavar="EVALUATION", help="As many items as the gates' decision on that evaluation asks for.")
 @click.option("--below-thresholds", "below", metavar="EVALUATION", help="Review what that evaluation's thresholds do not accept.")
+@click.option("--review-first", is_flag=True, help="Review what the thresholds in force do not accept, before any other sample "
+              "(`trueup model thresholds`).")
 @click.option("--floor", type=FiniteRange(0, 1, min_open=True),
               help="Least probability of any cell. [default: a fifth of the mean]")
 @click.option("--salt", help="Text that fixes the draw. [default: random]")
@@ -54,20 +57,24 @@ def group() -> None:
               help="Share of the items that --judges people judge.")
 def sample_command(settings: Settings, model: str | None, day: str | None, first: str | None, last: str | None, role: str,
                    kind: str, strategy: str, p: float | None, items: int | None, wishes: str | None, below: str | None,
-                   floor: float | None, salt: str | None, judges: int, second_share: float) -> Outcome:
+                   review_first: bool, floor: float | None, salt: str | None, judges: int, second_share: float) -> Outcome:
     """Writes the sample of one model, day, kind and role. It is drawn once: a second draw is an error."""
     storage = open_root(settings.need_root())
     name = model or settings.need_model()
     require_model(storage, name)
     if wishes:
-        if p is not None or items is not None or below:
-            raise UsageError("--wishes says how many items to draw: expected none of --p, --items and --below-thresholds "
-                             "beside it.")
+        if p is not None or items is not None or below or review_first:
+            raise UsageError("--wishes says how many items to draw: expected none of --p, --items, --below-thresholds and "
+                             "--review-first beside it.")
         kind, strategy, items = read_labels_needed(storage, name, wishes)
     days = choose_window(storage, name, day, first, last)
     chosen_role = find_role(storage, name, role, days)
     design = samples.Design(strategy, salt or secrets.token_hex(16), p, items, floor, judges, second_share, chosen_role)
-    if below:
+    if below and review_first:
+        raise UsageError("--below-thresholds names an evaluation, --review-first takes what is in force: expected one of them.")
+    if review_first:
+        made = _draw_review_first(storage, name, days, design)
+    elif below:
         made = _draw_rest(storage, name, days, design, below)
     else:
         made = _draw(storage, name, days, kind, design)
@@ -89,6 +96,24 @@ def _draw(storage: Storage, model: str, days: list[str], kind: str, design: samp
                          f"another --day or --role.")
     drawn = samples.draw(model, max(by_day), kind, design, add_up(by_day))
     return [drawn.model_copy(update={"day": day}) for day in sorted(by_day)]
+
+
+def _draw_review_first(storage: Storage, model: str, days: list[str], design: samples.Design) -> list[samples.Sample]:
+    """Draws what the thresholds in force leave over of each day, of one that is not over yet, too.
+
+    UsageError: none are, they are of another version than the live one, or the role is not live.
+    """
+    newest = Registry(storage, model).newest()
+    held = read_state(newest.state) if newest else None
+    if held is None or newest is None or held.version != newest.state.live:
+        why = "there are none" if held is None else f"they are of version {held.version}, and another one is live"
+        raise UsageError(f"--review-first asks about what the thresholds in force do not accept, and {why}. Accept those of an "
+                         f"evaluation: trueup model thresholds accept EVALUATION --model {model}.")
+    if design.items is not None or design.role != "live":
+        raise UsageError("--review-first asks about live answers that are not accepted, all or a share: expected --p at the "
+                         "most, and neither --items nor another --role.")
+    there = set(count_window(storage, model, days, design.role)) or set(days)
+    return [samples.draw_rest(model, day, design, dict(held.at), held.evaluation) for day in sorted(there)]
 
 
 def _draw_rest(storage: Storage, model: str, days: list[str], design: samples.Design, evaluation_id: str) -> list[samples.Sample]:

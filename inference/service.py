@@ -30,6 +30,7 @@ from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
+from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.loading import describe_error
 from inference.live.model import LiveModel
@@ -187,6 +188,7 @@ class Service:
                       "attributes": attributes}
         predictor, picture, row = await self._classify(data, live)
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
+        decide(live.thresholds, answer, prediction_row)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
         answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
         self._count_answer(answer, began, predictor.card.classes)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from command.progress import progress
 from contract import clock, counts_store, jsonio, layout, samples
+from contract.accepting.thresholds import find_thresholds
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
@@ -84,15 +85,24 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
     document = build(storage, request, window, counted)
     tell(document["doubts"])
     more: Mapping[str, pa.Table] = {}
-    if request.evidence:
+    if names := choose_sections(storage, request):
         from jobs.evidence.collect import Material, collect, name_grounds
 
         seen = RecordedReads(storage, passing=[layout.live(question.model)])
         material = Material(seen, request, document, counted.window)
-        document["evidence"] = collect(request.evidence, material)
+        document["evidence"] = collect(names, material)
         document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
         more = material.tables
     return document, counted.window, more
+
+
+def choose_sections(storage: Storage, request: Request) -> tuple[str, ...]:
+    """The sections that were asked for; where thresholds decide on live answers, what they accept is one of them."""
+    question, name = request.question, "automatic"
+    if name in request.evidence or question.role != "live":
+        return request.evidence
+    held = find_thresholds(Registry(storage, question.model), clock.iso(clock.from_us(question.as_of)))
+    return (*request.evidence, name) if held else request.evidence
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:

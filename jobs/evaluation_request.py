@@ -34,7 +34,8 @@ class Request:
     `first` the newest `days` ones. `options` are those of the engine. `full`: count every day again. `quarantine`: go on
     without files that cannot be read. `evidence`: names of jobs.evidence.sections.SECTIONS; `windows`: newest
     days that gates judge beside the whole window; `costs`: what mistakes cost, for the section of that name.
-    `embeddings`: so many pictures of each day that the section `pictures` has the live network look at.
+    `embeddings`: so many pictures of each day that the section `pictures` has the live network look at; `targets`:
+    accuracies, for the section `automatic`.
     `rests_on`: key -> sha256 of what the question was made from, which the evaluation names.
     """
 
@@ -51,6 +52,7 @@ class Request:
     windows: tuple[int, ...] = ()
     costs: Costs = Costs()
     embeddings: int | None = None
+    targets: tuple[float, ...] = ()
     rests_on: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,13 +82,14 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,
                    evidence=check_names([*chosen.evidence, *_need_evidence(gates)]), windows=tuple(gates.window_days),
-                   embeddings=chosen.picture_embeddings, costs=Costs(gates.costs, gates.default_cost, gates.review_cost))
+                   embeddings=chosen.picture_embeddings, costs=Costs(gates.costs, gates.default_cost, gates.review_cost),
+                   targets=tuple(chosen.accept_targets))
 
 
 def _need_evidence(gates: GatePolicy) -> list[str]:
     """What the gates rest on beside the counts."""
     needs = {"combined": gates.estimate == "combined", "cost": gates.has_costs,
-             "pictures": gates.max_picture_drift is not None}
+             "pictures": gates.max_picture_drift is not None, "automatic": gates.min_accepted_accuracy is not None}
     return [name for name, needed in needs.items() if needed]
 
 

@@ -1,6 +1,7 @@
 """Renders an evaluation as one page: a single HTML file that needs no network and is good on paper.
 
     trueup report [EVALUATION] --model digits [--open] [--csv FOLDER] [--json]      (python -m jobs.report)
+    trueup report --buckets 80-85-90-95-100 --split-wrong --by-class table.csv      the table by class and confidence
     trueup report A B --model digits           two evaluations, or two versions of the newest one, side by side
 
 Writes `report.html` beside `evaluation.json`, with the verdict when `decision.json` is there, the list of all reports
@@ -19,11 +20,12 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from contract.errors import NotFound, UsageError
-from contract.evaluations import find_newest_readable
+from contract.evaluations import find_newest_readable, read_evaluation
 from contract.rows.models import require_model
 from contract.settings import ReportSettings, Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from jobs.reports.checking import parse_buckets, write_table
 from jobs.reports.compare import write_comparison
 from jobs.reports.written import write_report
 
@@ -34,15 +36,24 @@ from jobs.reports.written import write_report
 @click.option("--open", "open_it", is_flag=True, help="Show the page in the browser.")
 @click.option("--csv", "csv_folder", type=click.Path(file_okay=False), metavar="FOLDER",
               help="Write the tables there as CSV, too.")
+@click.option("--buckets", metavar="EDGES", help="Confidence buckets of the table by class, such as 80-85-90-95-100. "
+              "[setting: report.buckets]")
+@click.option("--split-wrong", is_flag=True, help="Count predictions whose labels differ as incorrect there. "
+              "[setting: report.split_wrong]")
+@click.option("--by-class", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write that table there, too: a .csv or .json file.")
 def command(settings: Settings, names: tuple[str, ...], model: str | None, open_it: bool,
-            csv_folder: str | None) -> Outcome:
+            csv_folder: str | None, buckets: str | None, split_wrong: bool, by_class: Path | None) -> Outcome:
     """Render an evaluation (its folder's name; default: the newest) as one HTML page, or compare two."""
-    settings = with_options(settings, model=model)
+    settings = with_options(settings, model=model, report__buckets=parse_buckets(buckets) if buckets is not None else None,
+                            report__split_wrong=split_wrong or None)
     storage, name = open_root(settings.need_root()), settings.need_model()
     if len(names) > 2:
         raise UsageError(f"expected one evaluation, or two to compare, got {len(names)}.")
     try:
         where, document = make(storage, name, names, settings.report, csv_folder)
+        if by_class is not None:
+            document["by_class"] = _write_by_class(storage, name, names, settings.report, by_class)
     except NotFound:
         require_model(storage, name)
         raise
@@ -62,6 +73,13 @@ def make(storage: Storage, model: str, names: Sequence[str], settings: ReportSet
     evaluation_id = names[0] if names else find_newest_readable(storage, model)
     where = storage.uri(write_report(storage, model, evaluation_id, settings))
     return where, {"report": where, **publish(storage, model, evaluation_id, csv_folder)}
+
+
+def _write_by_class(storage: Storage, model: str, names: Sequence[str], settings: ReportSettings, file: Path) -> str:
+    if len(names) == 2:
+        raise UsageError("--by-class is of one evaluation: expected one, got two to compare.")
+    evaluation_id = names[0] if names else find_newest_readable(storage, model)
+    return write_table(storage, read_evaluation(storage, model, evaluation_id), settings, file)
 
 
 def show(storage: Storage, where: str) -> None:

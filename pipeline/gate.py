@@ -17,6 +17,7 @@ from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, colour_verdict, escape
 from contract import clock, jsonio, layout
+from contract.accepting.thresholds import find_thresholds
 from contract.counts_store import load_all
 from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
@@ -97,7 +98,8 @@ def judge(storage: Storage, settings: Settings, model: str, evaluation_id: str, 
     days = load_all(storage, evaluation)
     classes = registry.card(judged).classes if judged in registry.versions() else ()
     newest = registry.newest()
-    counted = tally_of(settings.gates, days, evaluation["window"], judged, classes)
+    held = find_thresholds(registry, evaluation["as_of"])
+    counted = tally_of(settings.gates, days, evaluation["window"], judged, classes, held)
     find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
     further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
     return decide(settings.gates, evaluation, evaluation_id, judged, counted, newest.state.overrides if newest else (),

@@ -3,6 +3,7 @@
     trueup model list|show|history [--model digits]
     trueup model alias NAME VERSION|--remove --by NAME      `shadow`: computes beside the live version
     trueup model retire --by NAME --reason WHY              no version is live: services let the model go
+    trueup model thresholds accept EVALUATION|show|clear    from which confidence on answers are accepted unseen
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -36,6 +37,7 @@ from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
 from pipeline.versions.retire import retire_command
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
+from pipeline.versions.thresholds import say_of_version, thresholds_group
 
 
 @click.group("model", cls=Group)
@@ -62,7 +64,8 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     state, _ = registry.newest_known()
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    return Outcome(document=document, text=write_card(card, state.state.live if state else None))
+    text = write_card(card, state.state.live if state else None)
+    return Outcome(document=document, text="\n\n".join([text, *(say_of_version(state.state, card.version) if state else [])]))
 
 
 @stage_command("history")
@@ -195,8 +198,7 @@ def _summarise(registry: Registry) -> dict[str, Any]:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command,
-                 retire_command):
+                 delete_command, reserve_command, sign_command, alias_command, retire_command, thresholds_group):
     group.add_command(_command)
 
 

@@ -98,7 +98,8 @@ class Pool:
             "client": rng.choice([None, "", "k1", "k2", "other", "é"]),
             "attributes": rng.choice([None, [], [("camera", "x")], [("camera", "y"), ("site", "s")], [("site", "")]]),
         }
-        return made | {"image_uri": f"images/{made['bytes']}" if made["bytes"] else None}
+        decision = None if made["width"] is None else "accept" if made["width"] > 100 else "review"
+        return made | {"image_uri": f"images/{made['bytes']}" if made["bytes"] else None, "decision": decision}
 
     def label(self):
         rng = self.rng

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 PREDICTION = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence",
               "role", "top_labels", "top_probabilities", "image_sha256", "image_uri", "width", "height", "bytes",
-              "weights_sha256", "preprocess_hash", "latency_ms", "client", "request_id", "source_uri", "attributes")
+              "weights_sha256", "preprocess_hash", "latency_ms", "client", "request_id", "source_uri", "decision", "attributes")
 LABEL = ("label_id", "prediction_id", "label", "labeler", "labeled_at", "recorded_at", "origin", "saw_prediction",
          "shown_label", "withdraws", "selection_probability", "strategy", "actor")
 IDS = ("prediction_id", "label_id")

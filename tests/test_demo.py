@@ -49,6 +49,11 @@ def check(root: Path, document: dict) -> None:
     assert document["swap"]["failed"] == 0 and set(document["swap"]["by_version"]) == {"1", "2"}
     assert len(set(document["days"].values())) == 4
     assert document["second_cycle"]["status"] == "healthy"
+    automatic = document["automatic"]
+    assert automatic["share"] > 0.3 and automatic["truth"] >= automatic["target"] - 0.01
+    assert automatic["accuracy"]["low"] <= automatic["truth"] <= automatic["accuracy"]["high"]
+    held = Registry(open_root(str(root)), MODEL).newest().state
+    assert held.thresholds_of.version == held.live == "2" and set(held.thresholds.values()) == {automatic["threshold"]}
 
 
 def predictor(root: Path, version: str) -> Predictor:

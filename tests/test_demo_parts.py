@@ -1,8 +1,10 @@
 """The demo's parts: pictures that never repeat across parts, a root that is not trampled on, errors that end it."""
 
 import hashlib
+import time
 from collections import Counter
 
+import httpx
 import numpy as np
 import pytest
 
@@ -10,9 +12,11 @@ from contract.clock import CLOCK_FILE
 from contract.errors import UsageError
 from contract.settings import Settings
 from metrics.intervals import wilson
-from pipeline.demo import digits, people, run, story
-from pipeline.demo.world import DAYS, open_world
+from pipeline.demo import accepting, digits, people, run, story, traffic
+from pipeline.demo.service import run_service
+from pipeline.demo.world import DAYS, MODEL, open_world
 from pipeline.running.local import StageFailed
+from tests.inference.published import publish_tiny
 
 
 def hashes(part, seed=1):
@@ -86,3 +90,32 @@ def test_an_s3_root_is_refused():
 def test_the_budget_keeps_the_promise():
     assert sum(step.budget for step in story.STEPS) <= 180
     assert Settings().gates.min_accuracy == 0.9
+
+
+@pytest.mark.slow("demo")
+def test_what_the_demo_accepts_is_taken_over_by_its_service_and_said_with_the_truth(tmp_path):
+    """The step alone, with a network that guesses and people who call every answer right."""
+    world = open_world(str(tmp_path / "root"), 1, 1.0, fresh=True)
+    publish_tiny(str(world.root), model=MODEL, classes=tuple("0123456789"))
+    world.facts |= {"second": "1", "keys": {who: world.run("inference.keys", "add", who, "--role", role)[1]["token"]
+                                            for who, role in (("camera", "predict"), ("website", "label"))}}
+    world.go_to("recovered")
+    pictures = list(digits.make_part("recovered", 1))[:150]
+    with run_service(str(world.root), MODEL, world.work) as url:
+        world.url = url
+        answers = traffic.send(url, world.facts["keys"]["camera"], pictures, 50, "traffic", world.moment("recovered"))
+        said = [{"prediction_id": a.prediction_id, "label": a.label} for a in answers]
+        made = httpx.post(f"{url}/v1/labels", json={"labels": said}, headers=traffic.make_authorization(
+            world.facts["keys"]["website"]), timeout=60)
+        assert made.status_code == 201
+        truths = {a.prediction_id: a.label if n % 3 else "other" for n, a in enumerate(answers)}
+        world.facts["sent_recovered"] = {"truths": truths, "said": {a.prediction_id: (a.label, a.top[0]["probability"])
+                                                                    for a in answers}}
+        story.wait_for_rows(world, world.day("recovered"), len(answers))
+        time.sleep(3)
+        story.check_recovery(world)
+        accepting.accept_answers(world)
+    automatic = world.facts["automatic"]
+    assert (automatic["target"], automatic["labelled"], automatic["accuracy"]["value"]) == (0.98, 150, 1.0)
+    assert automatic["truth"] == pytest.approx(2 / 3) and automatic["share"] == 1
+    assert "100.0% of version 1's answers" in accepting.write_automatic(automatic)

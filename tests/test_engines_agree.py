@@ -14,7 +14,8 @@ from tests.engines import counted, differences, embedded, mapreduce
 
 DAY = "2026-11-20"
 SLICES = (Slice("client", "client"), Slice("camera", "attributes.camera"), Slice("hour", "hour"),
-          Slice("size", "image_size"), Slice("latency", "latency"))
+          Slice("size", "image_size"), Slice("latency", "latency"),
+          Slice("decision", "decision"))
 WEIGHTS = {"ann": 3 * 2**15, "bob": 2**14, "nobody": 1}
 AS_OF = generate.start_of(DAY) + 2 * generate.DAY_US
 

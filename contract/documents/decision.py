@@ -67,7 +67,8 @@ class Gate(Document):
     """
 
     gate: Literal["accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial",
-                  "calibration", "drift", "picture_drift", "cost", "coverage", "audit_labels", "freshness", "scope", "complete"]
+                  "calibration", "drift", "picture_drift", "cost", "accepted_accuracy", "coverage", "audit_labels", "freshness",
+                  "scope", "complete"]
     verdict: Verdict
     sentence: str
     reason: str | None = None  # why it cannot tell

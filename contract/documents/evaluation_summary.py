@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic reads typing.TypedDict from 
 
 from contract.documents.evaluation import TrendPoint, Window, parse_as
 from contract.documents.version_figures import Count, Estimate, Reasoned
+from contract.evidence.automatic import Automatic
 
 
 class VersionSummary(TypedDict):
@@ -28,10 +29,11 @@ class PicturesSummary(TypedDict):
     sentence: str
 
 
-class EvidenceSummary(TypedDict):
-    """The sections of evidence that pages show of many evaluations."""
+class EvidenceSummary(TypedDict, total=False):
+    """Of the sections of evidence, what pages show of many evaluations."""
 
-    pictures: NotRequired[PicturesSummary]
+    automatic: Automatic
+    pictures: PicturesSummary
 
 
 class Summary(TypedDict):

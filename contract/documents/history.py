@@ -8,6 +8,20 @@ from contract import jsonio
 from contract.documents.document import Document, Moment
 
 
+class ThresholdsOf(Document):
+    """What the thresholds of a state are of: a version, and the evaluation that chose them, by labels of `first` to `last`.
+
+    `first`, `last`: prediction days, YYYY-MM-DD, both included. `target`: the accuracy that was asked for; None: the rule of the
+    evaluation itself (`evaluate.accepted_ratio`).
+    """
+
+    version: str
+    evaluation: str
+    first: str
+    last: str
+    target: float | None = None
+
+
 class State(Document):
     """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights.
 
@@ -18,7 +32,8 @@ class State(Document):
 
     live: str | None = None
     aliases: dict[str, str] = {}
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = {}  # predicted label -> confidence from which on it is accepted unseen
+    thresholds_of: ThresholdsOf | None = None  # None: there are none
     overrides: list[dict[str, Any]] = []
     deleted: list[str] = []
     cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live since this is kept

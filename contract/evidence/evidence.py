@@ -7,6 +7,7 @@ names, and has a `sentence` that a person can read.
 from typing_extensions import TypedDict
 
 from contract.evidence.anchoring import Anchoring
+from contract.evidence.automatic import Automatic
 from contract.evidence.combined_estimate import Combined
 from contract.evidence.label_noise import Noise
 from contract.evidence.mistake_cost import Cost
@@ -23,3 +24,4 @@ class Evidence(TypedDict, total=False):
     recounts: Recounts
     anchoring: Anchoring
     pictures: Pictures
+    automatic: Automatic

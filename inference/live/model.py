@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contract import clock
+from contract.accepting.thresholds import Thresholds, read_state
 from contract.documents.card import Card
 from contract.documents.history import HistoryEntry
 from contract.errors import NoSuchModel
@@ -43,6 +44,7 @@ class LiveModel:
         self.damaged: str | None = None
         self.published: bool | None = None  # None: nobody has looked yet
         self.retired = False  # something was live once, and nothing is
+        self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
         self._waking = threading.Lock()
@@ -72,6 +74,8 @@ class LiveModel:
             return
         finally:
             self._asked_at = None
+        if newest is not None:
+            self._take_thresholds(newest)
         self.retired = newest is not None and newest.state.live is None
         if self.retired:
             self._let_go()
@@ -105,6 +109,13 @@ class LiveModel:
         if before is not None:
             self.metrics.version.remove(self.model)
             log_event("retired", model=self.model, version=before)
+    def _take_thresholds(self, newest: HistoryEntry) -> None:
+        """Takes over what the newest record accepts. Each answer is decided by its own version, so this waits for none."""
+        found = read_state(newest.state)
+        if found != self.thresholds:
+            self.thresholds = found
+            log_event("thresholds taken over", model=self.model, version=found and found.version,
+                      classes=len(found.at) if found else 0, history=newest.seq)
 
     def _find_newest(self) -> HistoryEntry | None:
         """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by

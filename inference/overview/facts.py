@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from contract.documents.evaluation import TrendPoint
+from contract.documents.evaluation_summary import Summary
 from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
@@ -17,6 +18,7 @@ from contract.evaluations import STALE, find_other_rules, find_verdict, is_stale
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
+from inference.overview.automatic import describe_automatic
 from inference.overview.chart import PHONE_WIDTH, draw
 from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, list_names, sum_days
@@ -24,7 +26,8 @@ from inference.overview.trend import Trends, list_names, sum_days
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 MEASURED_LOOK_BACK = 10  # evaluations that are read to find one that measured pictures
 TRAFFIC_DAYS = 7
-EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted"}
+EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted",
+          "thresholds": "thresholds were accepted"}
 
 
 class Facts:
@@ -46,7 +49,8 @@ class Facts:
         names = list_names(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
-        return {"model": model, "live": live, "verdict": self._describe_verdict(model, decision, names),
+        automatic = describe_automatic(newest.state if newest else None, self._find_newest(model, names))
+        return {"model": model, "live": live, "automatic": automatic, "verdict": self._describe_verdict(model, decision, names),
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
@@ -59,6 +63,11 @@ class Facts:
         except (Mismatch, NotFound, ValueError, KeyError) as error:
             damaged.append(str(error))
             return None
+
+    def _find_newest(self, model: str, names: list[str]) -> Summary | None:
+        """Finds the newest evaluation of live predictions that can be read."""
+        found = (self._summaries.find(model, name) for name in names[:LOOK_BACK])
+        return next((summary for summary in found if summary is not None and summary["role"] == "live"), None)
 
     def _describe_verdict(self, model: str, decision: dict[str, Any] | None, names: list[str]) -> dict[str, Any] | None:
         if decision is None:

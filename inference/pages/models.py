@@ -15,7 +15,7 @@ from contract.documents.history import HistoryEntry
 from contract.errors import Mismatch, NotFound
 from contract.evaluations import STALE, find_verdict, is_stale, say_stale
 from contract.registry import Registry
-from contract.texts.figures import write_figure, write_number, write_percent, write_points
+from contract.texts.figures import write_bound, write_figure, write_number, write_percent, write_points
 from inference.auth import Caller, Refused, require
 from inference.overview.summaries import Summaries
 from inference.pages.site import Site, run_in_thread
@@ -42,7 +42,8 @@ def make_router(site: Site) -> APIRouter:
                            differing=list_differing_settings(*pair) if pair else [], done=_find_done(request, said["records"]),
                            asked=request.query_params.get("asked", ""), may_decide=caller.may("admin") and not site.open_to_all,
                            four_eyes=site.service.settings.serve.second_approver, write_figure=write_figure,
-                           write_points=write_points, write_percent=write_percent, write_number=write_number, **said)
+                           write_points=write_points, write_percent=write_percent, write_bound=write_bound,
+                           write_number=write_number, **said)
 
     return router
 
@@ -68,7 +69,8 @@ def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
     versions = [v | {"facts": _describe_card(v["card"]) if v["card"] else {}, "metrics": sorted(_flatten(v["card"].metrics))
                      if v["card"] else []} for v in facts.describe(registry, records, live)]
     return {"live": live, "versions": versions, "history": [_describe_change(r) for r in reversed(records)], "records": records,
-            "thresholds": sorted(newest.state.thresholds.items()) if newest else [], "overrides": list_overrides(registry),
+            "thresholds": sorted(newest.state.thresholds.items()) if newest else [],
+            "thresholds_of": newest.state.thresholds_of if newest else None, "overrides": list_overrides(registry),
             "deleted": newest.state.deleted if newest else [], "back_to": _find_back(records, live),
             "proposals": [p for p in list_proposals(registry) if p.closed is None],
             "verdict": _describe_verdict(site, name, live), "damaged": [t.replace(f"{site.storage.root}/", "") for t in damaged]}

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from contract import clock, samples
 from contract.errors import TrueupError
 from contract.evaluations import list_known_models
+from contract.texts.figures import write_bound, write_figure, write_percent
 from inference.auth import Caller, require
 from inference.labelling.populations import list_populations
 from inference.labelling.queue import list_days_with_sample
@@ -33,7 +34,8 @@ def make_router(site: Site) -> APIRouter:
         models = [await run_in_thread(_describe, site, facts, name) for name in names]
         template = "_overview.html" if request.query_params.get("part") == "models" else "overview.html"
         return site.render(request, template, caller, models=models, service=_describe_service(site, rate),
-                           at=clock.iso(clock.now()), may_label=caller.may("label"))
+                           at=clock.iso(clock.now()), may_label=caller.may("label"), write_figure=write_figure,
+                           write_percent=write_percent, write_bound=write_bound)
 
     return router
 

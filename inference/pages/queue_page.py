@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from contract import clock
 from contract.errors import DamagedDocument, UsageError, shorten
 from contract.registry import models
-from contract.samples import REST
+from contract.samples import REST, name_rest
 from contract.texts.asked import explain_asking
 from inference import upload
 from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
@@ -65,7 +65,7 @@ async def choose(site: Site, request: Request, kind: str) -> Choice:
 def _choose(site: Site, model: str, day: str | None, kind: str, of: str | None) -> Choice:
     names = tuple(list_models_with_samples(site.storage))
     chosen = clock.parse_day(day) if day else None
-    populations = [check_population(of)] if of else list_populations(site.storage, model)
+    populations = [check_population(of)] if of else order_for(kind, list_populations(site.storage, model))
     first: Choice | None = None
     for population in populations:
         days = list_days_with_sample(site.storage, model, kind, population)[:DAYS_SHOWN]
@@ -78,6 +78,12 @@ def _choose(site: Site, model: str, day: str | None, kind: str, of: str | None) 
                 return choice
             first = first or choice
     return first or Choice(model, kind, [], chosen, None, of or _find_usual(site, model, populations), names)
+
+
+def order_for(kind: str, populations: list[str]) -> list[str]:
+    """Orders what samples are drawn from as pages look for work: what thresholds leave to people comes first on /review."""
+    rest = name_rest("live")
+    return sorted(populations, key=lambda name: name != rest) if kind == "review" else populations
 
 
 def _find_usual(site: Site, model: str, populations: list[str]) -> str:

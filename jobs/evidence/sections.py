@@ -23,6 +23,7 @@ SECTIONS: dict[str, Section] = {
     "recounts": Section("Without each person", "jobs.evidence.recounts"),
     "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring", "Seeing the answer"),
     "pictures": Section("Have the pictures changed?", "jobs.evidence.pictures", "Pictures"),
+    "automatic": Section("Accept or review", "jobs.evidence.automatic"),
 }
 
 

@@ -16,6 +16,7 @@ from contract.registry import Registry
 from contract.rows.items import list_erased
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
+from jobs.reports.checking import find_checking
 from jobs.reports.examples import examples, show_unusual
 from jobs.reports.view import newest_first
 from metrics.decomposition import change
@@ -27,11 +28,12 @@ LOOK_BACK = 50
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days`, `examples`, `unusual`, `erased` of an evaluation; each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased` of an evaluation; each empty where there is
+    nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
-            "class_days": _days(storage, evaluation),
+            "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
             "examples": examples(storage, evaluation, order[0], settings) if order else [],
             "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation)}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.documents.evaluation import Delay, Evaluation, SinceDataset, Window
 from contract.documents.version_figures import Figure, OfClass, Version
+from contract.evidence.automatic import choose_accepted
 from contract.texts import figures as figure_text
 from contract.texts.gates import say_test, write_gate
 from contract.texts.pictures_link import link_to_pictures
@@ -70,7 +71,7 @@ FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": f
            "price": figure_text.write_price,
            "chance": figure_text.write_chance,
            "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
-NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [],
+NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [], "checking": {},
                            "unusual": {}, "erased": frozenset()}
 
 
@@ -86,14 +87,14 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
     """Everything that the template places; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
     bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
-    versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}))
+    versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}),
+                         beside["checking"].get(name))
                 for name in newest_first(evaluation, decision)]
     return {
         "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]), "versions": versions,
         "trend": charts.trend(evaluation["trend"], bound), "narrow_trend": charts.trend(evaluation["trend"], bound, charts.PHONE),
         "trend_rows": evaluation["trend"][:-MOST_ROWS - 1:-1], "origin_text": ORIGIN_TEXT,
         "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0), "open": OPEN, "open_days": OPEN_DAYS,
-        "quality_edges": QUALITY_EDGES,
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
         "labelers": sorted(evaluation["labelers"], key=lambda r: -r["votes"])[:MOST_ROWS],
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
@@ -103,7 +104,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
         "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},
         "evidence_short": {name: s.short or s.title for name, s in SECTIONS.items()}, "noise_checks": NOISE_CHECKS,
-        "combined": _find_combined(evaluation, decision),
+        "combined": _find_combined(evaluation, decision), "accepted": _find_accepted(evaluation),
         "picture_drift": show_pictures((evaluation.get("evidence") or {}).get("pictures"), beside["unusual"], beside["erased"]),
         "pictures_of_id": lambda prediction_id: link_to_pictures(evaluation["model"], {"prediction_id": prediction_id}),
         "gate_windows": any("days" in gate for gate in (decision or {}).get("gates", ())),
@@ -116,6 +117,13 @@ def _find_combined(evaluation: Evaluation, decision: Mapping[str, Any] | None) -
     judged = any(gate.get("estimate") == "combined" for gate in (decision or {}).get("gates", ()))
     section = (evaluation.get("evidence") or {}).get("combined") if judged else None
     return {name: v for name, v in section["versions"].items() if v["value"] is not None} if section else {}
+
+
+def _find_accepted(evaluation: Evaluation) -> dict[str, Any]:
+    """Version -> what thresholds accept of it, of versions for which they hold: over days that did not choose, where these have
+    labels."""
+    section = (evaluation.get("evidence") or {}).get("automatic")
+    return {name: choose_accepted(v) for name, v in section["versions"].items() if v["hold"]} if section else {}
 
 
 def _find_pictures(model: str, window: Window, version: str, day: str | None = None,
@@ -152,13 +160,14 @@ def _rows(rows: Mapping[str, Any]) -> dict[str, Any]:
             "labels": [(text, rows[name]) for name, text in LABEL_ROWS.items()]}
 
 
-def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
+def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str, int, int]]],
+             checking: Mapping[str, Any] | None = None) -> dict[str, Any]:
     classes = sorted(figures["per_class"], key=lambda row: (-sum(_count_mistakes(row)), row["label"]))
     shown, checked = classes[:MOST_CLASSES], classes[:MOST_CHECKED]
     sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
     return {"name": name, **figures, "classes": [_class(row) for row in shown], "classes_omitted": len(classes) - len(shown),
             "checked_omitted": len(classes) - len(checked), "sparks": sparks, "map": heat_map(figures["confusion"]),
-            "quality": _quality(figures, [row["label"] for row in checked]),
+            "quality": _quality(figures, [row["label"] for row in checked], checking),
             "curve": charts.reliability(figures["calibration"]["reliability"])}
 
 
@@ -172,24 +181,45 @@ def _class(row: OfClass) -> dict[str, Any]:
     return {**row, "missed": missed, "false": false}
 
 
-def _quality(figures: Version, labels: Sequence[str]) -> dict[str, Any]:
-    """The table that checks labels: per predicted class how many were confirmed, in all and by confidence."""
-    buckets = list(zip(QUALITY_EDGES, QUALITY_EDGES[1:], strict=False))
+def _quality(figures: Version, labels: Sequence[str], checking: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The table that checks labels: per predicted class how many were confirmed, in all and by confidence.
+
+    `checking`: the counts by other buckets, or with split ones as incorrect (jobs/reports/checking.py).
+    """
+    edges = checking["edges"] if checking else QUALITY_EDGES
+    buckets = list(zip(edges, edges[1:], strict=False))
     found = {row["label"]: (row["predicted"], row["predicted"] - row["right"], row["split"])
              for row in figures["per_class"]}
-    by_bucket: dict[str, list[list[int]]] = {}
-    for row in figures["confidence_buckets"]:
-        place = max(i for i, (low, _) in enumerate(buckets) if low <= row["low"])
-        cell = by_bucket.setdefault(row["predicted"], [[0, 0] for _ in buckets])[place]
-        cell[0], cell[1] = cell[0] + row["count"], cell[1] + row["wrong"]
+    by_bucket = _read_checking(checking, found) if checking else _read_buckets(figures, buckets)
     thresholds = {row["predicted"]: row for row in figures["confidence_thresholds"]}
     empty = [[0, 0] for _ in buckets]
     rows = {name: _quality_row(name, *sums, by_bucket.get(name, empty)) for name, sums in found.items()}
     whole = (sum(total for total, _, _ in found.values()), sum(wrong for _, wrong, _ in found.values()),
              sum(split for _, _, split in found.values()))
     columns = [[sum(r["buckets"][i][j] for r in rows.values()) for j in (0, 1)] for i in range(len(buckets))]
-    return {"buckets": buckets, "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
-            "total": _quality_row("All", *whole, columns), "average": _average(list(rows.values()))}
+    return {"buckets": buckets, "edges": edges, "split_wrong": bool(checking and checking["split_wrong"]),
+            "rows": [rows[name] | {"threshold": thresholds[name]} for name in labels],
+            "total": _quality_row("All", *whole, columns), "average": _average(list(rows.values()), len(buckets))}
+
+
+def _read_buckets(figures: Version, buckets: Sequence[tuple[float, float]]) -> dict[str, list[list[int]]]:
+    """Class -> [count, wrong] of each bucket, from the document."""
+    by_bucket: dict[str, list[list[int]]] = {}
+    for row in figures["confidence_buckets"]:
+        place = max(i for i, (low, _) in enumerate(buckets) if low <= row["low"])
+        cell = by_bucket.setdefault(row["predicted"], [[0, 0] for _ in buckets])[place]
+        cell[0], cell[1] = cell[0] + row["count"], cell[1] + row["wrong"]
+    return by_bucket
+
+
+def _read_checking(checking: Mapping[str, Any], found: dict[str, tuple[int, int, int]]) -> dict[str, list[list[int]]]:
+    """The same from counts, and puts what they say of whole classes into `found`: split ones may be wrong there."""
+    by_bucket: dict[str, list[list[int]]] = {}
+    for name, rows in checking["classes"].items():
+        *of_bucket, whole = rows
+        found[name] = (whole["count"], whole["incorrect"], whole["split"])
+        by_bucket[name] = [[row["count"], row["incorrect"]] for row in of_bucket]
+    return by_bucket
 
 
 def _quality_row(name: str, total: int, wrong: int, split: int, buckets: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -198,15 +228,14 @@ def _quality_row(name: str, total: int, wrong: int, split: int, buckets: Sequenc
             "buckets": [(n, bad, ratio(n - bad, n, None)) for n, bad in buckets]}
 
 
-def _average(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _average(rows: Sequence[Mapping[str, Any]], buckets: int) -> dict[str, Any]:
     """The mean over classes of the share that is correct, in all and per bucket, where a class has rows."""
     def mean(values: list[float | None]) -> float | None:
         known = [v for v in values if v is not None]
         return ratio(sum(known), len(known), None)
 
-    places = range(len(QUALITY_EDGES) - 1)
     return {"share": mean([r["share"] for r in rows]), "buckets": [mean([r["buckets"][i][2] for r in rows])
-                                                                   for i in places]}
+                                                                   for i in range(buckets)]}
 
 
 def _delays(labels: Sequence[Delay]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from metrics.window import WindowCounts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OF_COUNTS = ("cost",)  # sections that need no rows
+OF_COUNTS = ("automatic", "cost")  # sections that need no rows
 
 
 @dataclass
@@ -151,8 +151,10 @@ def _request(basis: Basis, names: Sequence[str]) -> Request:
         for entry in told["cost"]["costs"]:
             table.setdefault(entry["label"], {})[entry["predicted"]] = entry["cost"]
         costs = Costs(table, told["cost"]["default"], told["cost"]["review"])
+    targets = tuple(told["automatic"]["wanted"]) if "automatic" in told else ()
     return Request(replace(basis.question, slices=()), engine=basis.told["engine"], rules=basis.rules, evidence=tuple(names),
-                   windows=windows, costs=costs, embeddings=told.get("pictures", {}).get("embeddings", {}).get("most"))
+                   windows=windows, costs=costs, targets=targets,
+                   embeddings=told.get("pictures", {}).get("embeddings", {}).get("most"))
 
 
 def _list_items(basis: Basis, engine: str) -> dict[str, pa.Table]:

@@ -17,6 +17,7 @@ from command.process import end_with
 from contract.settings import Settings
 from contract.texts.figures import write_figure, write_percent
 from pipeline.demo import story
+from pipeline.demo.accepting import write_automatic
 from pipeline.demo.world import World, open_world, say
 
 DEFAULT_ROOT = "demo-root"
@@ -53,6 +54,7 @@ def summarise(world: World) -> dict[str, Any]:
     facts = world.facts
     return {"root": str(world.root), "seed": world.seed, "table": make_rows(world), "swap": facts["swap"],
             "cycle": facts["cycle"], "second_cycle": facts["second_cycle"], "report": facts["report"],
+            "automatic": facts.get("automatic"),
             "seconds": facts["done"], "days": {n: world.day(n) for n in ("clean", "drifted", "late", "recovered")}}
 
 
@@ -86,6 +88,7 @@ def write_closing(world: World) -> str:
                      f"{judge_row(world, row)}")
     swap = world.facts["swap"]
     lines += ["", f"While version {world.facts['second']} went live, {swap['n']} requests were answered, none failed.",
+              *([write_automatic(automatic)] if (automatic := world.facts.get("automatic")) else []),
               f"Took {sum(world.facts['done'].values()):.0f} s.",
               f"Report: {world.facts['report']}",
               "Next:   open the pages, with real items waiting for review:",

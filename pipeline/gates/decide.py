@@ -13,6 +13,7 @@ from typing import Any
 from contract import clock
 from contract.policy import GatePolicy
 from pipeline.gates import labels_needed
+from pipeline.gates.accepted import judge_accepted
 from pipeline.gates.accuracy import accuracy_gate, accuracy_gates
 from pipeline.gates.classes import class_gate, family_gates
 from pipeline.gates.combined import combined_gates
@@ -37,7 +38,7 @@ from pipeline.gates.verdicts import (
 
 __all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
-         "drift", "picture_drift", "cost", "coverage", "audit_labels")
+         "drift", "picture_drift", "cost", "accepted_accuracy", "coverage", "audit_labels")
 
 
 def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str, live: str, tally: Tally,
@@ -76,7 +77,7 @@ def judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: T
     accuracy = (combined_gates(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
                 accuracy_gates(policy, tally, arriving))
     judged = [*accuracy, *family_gates(policy, tally),
-              *judge_optional(policy, tally), *judge_pictures(policy, evaluation, live)]
+              *judge_optional(policy, tally), *judge_pictures(policy, evaluation, live), *judge_accepted(policy, tally, arriving)]
     gates = [apply_override(mark_fragile(policy, gate, tally, without), overrides, as_of) for gate in judged]
     return [*gates, judge_freshness(policy, tally, as_of),
             *([judge_completeness(evaluation["partial"])] if evaluation["partial"] else [])]

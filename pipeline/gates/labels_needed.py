@@ -24,6 +24,7 @@ from pipeline.gates.verdicts import FRAGILE, UNDECIDED, UNEVEN
 
 MOST_ROWS = 200
 PLANNABLE = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial")
+ACCEPTED = "accepted_accuracy"
 ASK = {"kind": "audit", "strategy": "random-audit"}
 
 
@@ -48,7 +49,10 @@ def _of_gate(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[
     labels = NEEDED[gate["gate"]](policy, tally, gate)
     if labels is None and not gate.get("n"):
         return []  # how many shows once there are some
-    return [{"gate": gate["gate"], "label": None, "blocks": True, "labels": labels, "items": labels}]
+    items = labels
+    if gate["gate"] == ACCEPTED and labels and gate["n"]:  # a random audit asks about others, too
+        items = power.predictions_to_ask(labels, gate["n"], tally.of(policy.trusted_origins).n)
+    return [{"gate": gate["gate"], "label": None, "blocks": True, "labels": labels, "items": items}]
 
 
 def _of_classes(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -76,6 +80,11 @@ def _for_accuracy(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> 
     if gate.get("reason") == UNEVEN:
         least = max(least, ceil(ENOUGH_KISH - gate["n_effective"]))
     return power.labels_to_decide(min(right, size), size, gate["bound"], gate["level"], policy.confidence, least=least)
+
+
+def _for_accepted(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
+    """The same of accepted answers: None where none of them has a label yet."""
+    return _for_accuracy(policy, tally, gate) if gate["n"] else None
 
 
 def _for_baseline(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int | None:
@@ -116,7 +125,7 @@ def _for_audit(policy: GatePolicy, tally: Tally, gate: Mapping[str, Any]) -> int
 
 
 NEEDED: dict[str, Callable[[GatePolicy, Tally, Mapping[str, Any]], int | None]] = {
-    "accuracy": _for_accuracy, "drop_from_baseline": _for_baseline, "drop_from_trivial": _for_trivial,
+    "accuracy": _for_accuracy, ACCEPTED: _for_accepted, "drop_from_baseline": _for_baseline, "drop_from_trivial": _for_trivial,
     "calibration": _for_calibration, "cost": _for_cost, "coverage": _for_coverage, "audit_labels": _for_audit}
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contract.accepting.thresholds import Thresholds
 from contract.counts import ORIGINS, UNNAMED, DayCounts, add, sum_by
 from contract.documents.version_figures import Figure
 from contract.errors import UsageError
 from contract.policy import GatePolicy
+from metrics.accepted import find_accepted
 from metrics.calibration import NO_CONFIDENCE, error_and_margin
 from metrics.cells import by_version
 from metrics.drift import newest_day_of
@@ -47,7 +49,7 @@ class Tally:
     `weights` has the weighted sums of the origins, `newest_day` is the last day with a prediction (None: not known).
     `unnamed` counts, by predicted label, the rows that were called wrong without a class (rule 4a). `of_class` has the sums
     of each origin by kind (class_recall, class_precision, unnamed, slices) and class or slice. `costs`: origin -> what its
-    mistakes cost per 1,000 predictions.
+    mistakes cost per 1,000 predictions. `accepted`: what thresholds accept (None: none hold for the version).
     """
 
     predictions: int = 0
@@ -64,6 +66,7 @@ class Tally:
     unnamed: dict[str, int] = field(default_factory=dict)
     of_class: dict[str, dict[str, dict[Any, Sums]]] = field(default_factory=dict)
     costs: Mapping[str, Figure] = field(default_factory=dict)
+    accepted: "AcceptedTally | None" = None
 
     @property
     def labelled(self) -> int:
@@ -78,6 +81,16 @@ class Tally:
         """The sums that a share of one origin rests on; without known weights its plain counts."""
         plain = self.origins.get(origin, RightCount())
         return self.weights.get(origin) or Sums(plain.n, plain.right)
+
+
+@dataclass(frozen=True)
+class AcceptedTally:
+    """What thresholds accept unseen over the days whose labels did not choose them; `predictions` are all of these days."""
+
+    tally: Tally
+    predictions: int
+    days: int
+    evaluation: str
 
 
 def add_changes(whole: Tally, change: Tally) -> Tally:
@@ -160,8 +173,11 @@ def _put(shares: dict[str, RightCount], key: str, share: RightCount) -> None:
 
 
 def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str, Any], version: str,
-             classes: Sequence[str] = ()) -> Tally:
-    """All that the policy judges, from the counts of the evaluation's days. UsageError for a baseline that is neither."""
+             classes: Sequence[str] = (), thresholds: Thresholds | None = None) -> Tally:
+    """All that the policy judges, from the counts of the evaluation's days; `thresholds`: those in force, of whatever version.
+
+    UsageError for a baseline that is neither.
+    """
     tables, trusted = add(days)[0], policy.trusted_origins
     cells = tables["cells"]
     whole = tally(cells, version, trusted, classes)
@@ -177,7 +193,19 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
         calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
         drift=newest_day_of(days, version) if policy.max_drift is not None else {},
         weights=whole.weights, newest_day=find_newest_day(days, version), unnamed=whole.unnamed, of_class=whole.of_class,
-        costs=price_mistakes(policy, whole, cells, version, classes) if policy.max_cost_per_1000 is not None else {})
+        costs=price_mistakes(policy, whole, cells, version, classes) if policy.max_cost_per_1000 is not None else {},
+        accepted=tally_accepted(policy, days, version, thresholds) if policy.min_accepted_accuracy is not None else None)
+
+
+def tally_accepted(policy: GatePolicy, days: Sequence[DayCounts], version: str,
+                   thresholds: Thresholds | None) -> AcceptedTally | None:
+    """What the thresholds accept of the days that did not choose them; None when there are none of this version."""
+    if thresholds is None or thresholds.version != version:
+        return None
+    later = [day for day in days if not thresholds.chose_by(day.day)]
+    cells = add(later)[0]["cells"]
+    taken = tally(cells.filter(find_accepted(cells, thresholds.at)), version, policy.trusted_origins)
+    return AcceptedTally(taken, tally(cells, version, ()).predictions, len(later), thresholds.evaluation)
 
 
 def find_newest_day(days: Sequence[DayCounts], version: str) -> str | None:

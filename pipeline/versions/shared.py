@@ -14,6 +14,7 @@ from contract.storage import open_root
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 BY = click.option("--by", default=getpass.getuser, help="Who decides. [default: your login name]")
+MOVES = ("promote", "rollback")  # kinds of changes after which another version is live
 VERSION = click.argument("version")
 UNTRIED = click.option("--untried", is_flag=True, help="Do not ask the version first; for a machine that cannot run its "
                        "network. What does not answer is then live.")
@@ -30,7 +31,7 @@ def report_change(made: changes.Change) -> Outcome:
     record, change = made.record, made.record.change
     if not made.written:
         given = made.earlier
-        if change["kind"] == "alias":
+        if change["kind"] not in MOVES:
             return Outcome(document=record.to_dict() | {"changed": False}, text="it is so already: nothing was changed")
         before = f"version {given.state.live} was approved before (record {given.seq}); " if given else ""
         said = f"{before}version {record.state.live} is live (record {record.seq}): nothing was changed"
@@ -43,6 +44,9 @@ def _say_change(record: HistoryEntry) -> str:
     change = record.change
     said = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
             "override withdrawn": f"gate {change.get('gate')} decides again",
+            "thresholds": f"answers of version {change.get('version')} are accepted by the thresholds of "
+                          f"{change.get('evaluation')}, {change.get('classes')} classes",
+            "thresholds cleared": "there are no thresholds any more: answers carry no decision",
             "retire": f"version {change.get('replaces')} is live no longer, and no other one is",
             "alias": f"{change.get('alias')} is version {change['version']}" if change.get("version") else
             f"{change.get('alias')} is the name of no version any more"}

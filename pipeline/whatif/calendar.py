@@ -9,9 +9,11 @@ tables of every window, which is slower.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast
 
 from contract import clock, counts_store
+from contract.accepting.thresholds import Thresholds, find_thresholds
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.documents.evaluation import Evaluation
@@ -52,10 +54,11 @@ class Tallies:
         versions = self._slide(None, "", "").versions
         return versions[0] if len(versions) == 1 else ""
 
-    def count(self, policy: GatePolicy, window: Mapping[str, str], version: str, classes: Sequence[str]) -> Tally:
-        """All that a policy judges of a version."""
+    def count(self, policy: GatePolicy, window: Mapping[str, str], version: str, classes: Sequence[str],
+              thresholds: Thresholds | None = None) -> Tally:
+        """All that a policy judges of a version; `thresholds`: those in force then."""
         if _needs_tables(policy):
-            return tally_of(policy, self._load(), window, version, classes)
+            return tally_of(policy, self._load(), window, version, classes, thresholds)
         parts = {n: self._tally(policy, n, first_of_newest(window["to"], n), window["to"], version) for n in policy.window_days}
         whole = self._tally(policy, None, window["from"], window["to"], version, classes)
         return replace(whole, windows=parts, newest_day=self._sums[None].newest_day_of(version))
@@ -101,10 +104,15 @@ class Judge:
     overrides: Sequence[Mapping[str, Any]] = ()
     _classes: dict[str, Sequence[str]] = field(default_factory=dict)
 
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry(self.storage, self.model)
+
     def judge(self, past: Past) -> dict[str, Any]:
         """What the gates say: {"verdict", "reasons", "version", "gates"}."""
         version = past.version or self.tallies.find_version()
-        tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version))
+        held = find_thresholds(self._registry, past.as_of) if self.policy.min_accepted_accuracy is not None else None
+        tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version), held)
         evaluation = past.evaluation if past.decision else {
             **past.evaluation, "trend": [{"version": version, "provisional": self.tallies.is_arriving(version, _read_us(past))}]}
         without = list_without(self.storage, self.policy, cast(Evaluation, past.evaluation), past.evaluation_id, version) if (
@@ -117,7 +125,7 @@ class Judge:
 
     def _list_classes(self, version: str) -> Sequence[str]:
         if version not in self._classes:
-            registry = Registry(self.storage, self.model)
+            registry = self._registry
             self._classes[version] = registry.card(version).classes if version in registry.versions() else ()
         return self._classes[version]
 
@@ -129,7 +137,8 @@ def _read_us(past: Past) -> int:
 def _needs_tables(policy: GatePolicy) -> bool:
     """Whether a bound rests on more than the labels and answers of a window."""
     return any(bound is not None for bound in (policy.min_slice_accuracy, policy.max_calibration_error, policy.max_drift,
-                                               policy.max_drop_from_baseline, policy.max_cost_per_1000))
+                                               policy.max_drop_from_baseline, policy.max_cost_per_1000,
+                                               policy.min_accepted_accuracy))
 
 
 def choose_counts(stored: StoredCounts, pasts: Sequence[Past], predicted: Sequence[str], count: Count) -> tuple[

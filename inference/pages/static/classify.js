@@ -69,6 +69,12 @@ function bar(one) {
 function show(answer) {
   current = answer;
   byId("answers").replaceChildren(...answer.predictions.map(bar));
+  const decided = byId("decision");
+  decided.hidden = !answer.decision;
+  decided.textContent = answer.decision === "accept"
+    ? "Accepted: this answer is confident enough to be taken unseen."
+    : "For review: somebody should look at this answer.";
+  decided.dataset.decision = answer.decision || "";
   byId("facts").textContent = `${answer.model}, version ${answer.model_version} · ${answer.prediction_id}`;
   byId("result").hidden = false;
   if (page.dataset.mayLabel) {

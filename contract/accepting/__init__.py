@@ -1,0 +1,1 @@
+"""Which answers are accepted unseen, and which a person looks at: the thresholds that hold, and what they decide."""
