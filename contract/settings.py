@@ -14,6 +14,7 @@ from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.demands import DemandSettings
 from contract.sections.notify import NotifyFields
+from contract.sections.urls import UrlSettings
 
 
 class Section(Limited):
@@ -106,7 +107,7 @@ class TrainSettings(Section):
     patience: int | None = Field(None, ge=1, description="epochs without a better validation loss until training stops")
 
 
-class ServeSettings(Section):
+class ServeSettings(Section, UrlSettings):
     """The inference service."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all of this machine")

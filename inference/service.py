@@ -21,7 +21,7 @@ import numpy as np
 
 from contract import clock, ids
 from contract.errors import BadImage
-from contract.settings import Settings
+from contract.settings import ServeSettings, Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
@@ -29,6 +29,7 @@ from inference.clock_skew import ClockSkew
 from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
+from inference.fetching.errors import NotFetched, refuse_url
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live.follower import Follower
 from inference.live.model import LiveModel
@@ -40,11 +41,12 @@ from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
-from inference.places import Places
+from inference.places import Places, Taken
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 from inference.versions.known import require_known
 
 if TYPE_CHECKING:
+    from inference.fetching.fetcher import Fetcher
     from inference.model.predictor import Predictor, Prepared
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
@@ -76,6 +78,15 @@ def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepar
     return Picture(info, len(data), body, image, prepare(stripped))
 
 
+def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
+    """Makes what fetches pictures by URL; None where no place is listed. UsageError."""
+    if not serve.urls:
+        return None
+    from inference.fetching.fetcher import Fetcher  # an HTTP client and its authorities, which few services need
+
+    return Fetcher(serve, root)
+
+
 class Service:
     """Several models, one outbox, one queue."""
 
@@ -92,6 +103,7 @@ class Service:
         self.metrics.registry.register(self.watch)
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
+        self.fetcher = make_fetcher(serve, storage.root)
         self.stopping = False
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
@@ -148,7 +160,7 @@ class Service:
     # -- predictions ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def admit(self, size: int, caller: Caller) -> Iterator[None]:
+    def admit(self, size: int, caller: Caller) -> Iterator[Taken]:
         """Holds a place in the queue for a request that brings `size` bytes; enter it before they are read.
 
         Refused (503).
@@ -156,12 +168,32 @@ class Service:
         if self.outbox.room.is_full():
             raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
                           "come. Try again later.", RETRY_MUCH_LATER)
-        with self.places.take(caller.share_name, size):
+        with self.places.take(caller.share_name, size) as taken:
             self.metrics.active.set(self.places.taken)
             try:
-                yield
+                yield taken
             finally:
                 self.metrics.active.set(self.places.taken - 1)
+
+    async def predict_url(self, url: str, taken: Taken, **of_request: Any) -> dict[str, Any]:
+        """Fetches a picture and predicts; `taken`: what `admit` gave. Refused (422, the same for all that is wrong with it)."""
+        assert self.fetcher is not None
+        began = clock.monotonic()
+        try:
+            fetched = await self.fetcher.fetch(url, taken.grow)
+        except NotFetched as error:
+            self.metrics.fetches.labels("refused").inc()
+            raise refuse_url(str(error), error.source) from None
+        self.metrics.seconds.labels("fetch").observe(clock.monotonic() - began)
+        try:
+            answer = await self.predict(fetched.data, source_uri=fetched.source_uri, **of_request)
+        except Refused as refused:
+            if refused.code != "bad_image":
+                raise
+            self.metrics.fetches.labels("refused").inc()
+            raise refuse_url(refused.message, fetched.source_uri) from None
+        self.metrics.fetches.labels("taken").inc()
+        return answer
 
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
