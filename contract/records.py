@@ -91,6 +91,7 @@ PREDICTION = TableSchema("predictions", (
     Field("request_id", "string", "the caller's"),
     Field("source_uri", "string", "where the caller says the picture came from"),
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
+    Field("redacted_by", "string", "the hook that redacted the picture, and 12 digits of its source's sha256; null: none"),
 ))
 
 LABEL = TableSchema("labels", (

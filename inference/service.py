@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contract import clock, ids
-from contract.errors import BadImage
+from contract.errors import BadImage, RedactionFailed
 from contract.settings import ServeSettings, Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
@@ -33,8 +33,9 @@ from inference.fetching.errors import NotFetched, refuse_url
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live.follower import Follower
 from inference.live.model import LiveModel
-from inference.model import preprocess
+from inference.model import preprocess, redaction
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
+from inference.model.redaction import EXTENSION, Redactor
 from inference.model.strip_metadata import strip_metadata
 from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
@@ -66,16 +67,19 @@ class Picture:
     prepared: Prepared
 
 
-def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared]) -> Picture:
-    """Does all that is done with the bytes that came: judges the header, strips metadata, hashes, decodes.
+def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared],
+                 redactor: Redactor | None = None) -> Picture:
+    """Does all that is done with the bytes that came: judges the header, strips metadata, redacts, hashes, decodes.
 
-    BadImage.
+    BadImage, RedactionFailed.
     """
     info = preprocess.inspect(data, max_pixels)
-    stripped, extension, _ = strip_metadata(data, info)
-    image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
-    body = image.sha256 if stripped == data else hashlib.sha256(data).hexdigest()
-    return Picture(info, len(data), body, image, prepare(stripped))
+    kept, extension, _ = strip_metadata(data, info)
+    if redactor is not None:
+        kept, extension = redactor.redact(kept), EXTENSION
+    image = Image(hashlib.sha256(kept).hexdigest(), extension, kept)
+    body = image.sha256 if kept == data else hashlib.sha256(data).hexdigest()
+    return Picture(info, len(data), body, image, prepare(kept))
 
 
 def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
@@ -104,6 +108,7 @@ class Service:
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.fetcher = make_fetcher(serve, storage.root)
+        self.redactor = redaction.load(serve.redact) if serve.redact else None
         self.stopping = False
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
@@ -211,7 +216,7 @@ class Service:
         id_ = prediction_id or ids.uuid7(now)
         PREDICTION_ID.set(id_)
         of_request = {"client": caller.id, "request_id": request_id, "source_uri": source_uri,
-                      "attributes": attributes}
+                      "attributes": attributes, "redacted_by": self.redactor.name if self.redactor else None}
         predictor, picture, row = await self._classify(data, live)
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
@@ -222,9 +227,9 @@ class Service:
     async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
         """Returns predictor, picture and row of probabilities: the whole of one answer is one version's.
 
-        Refused (422, 504).
+        Refused (422, 503, 504).
         """
-        limit = self.settings.serve.deadline_seconds
+        limit, picture = self.settings.serve.deadline_seconds, None
         try:
             async with asyncio.timeout(limit):
                 predictor = live.predictor
@@ -234,6 +239,8 @@ class Service:
                     picture = await self._decode(data, predictor)
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
         except TimeoutError:
+            if picture is None and self.redactor is not None:
+                raise self._refuse_unredacted(f"no picture came back within {limit:g} s") from None
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
     def _find_model(self, name: str | None) -> LiveModel:
@@ -257,11 +264,21 @@ class Service:
         began = clock.monotonic()
         try:
             picture = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare)
+                self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare,
+                self.redactor)
         except BadImage as error:
             raise Refused(422, "bad_image", str(error)) from None
+        except RedactionFailed as error:
+            raise self._refuse_unredacted(str(error)) from None
         self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)
         return picture
+
+    def _refuse_unredacted(self, reason: str) -> Refused:
+        """Counts and logs that a picture could not be redacted; the answer is the same for all reasons."""
+        self.metrics.redactions.inc()
+        log_event("not redacted", logging.ERROR, reason=reason)
+        return Refused(503, "not_redacted", "the picture could not be redacted, so it was neither classified nor kept.",
+                       RETRY_MUCH_LATER)
 
     def _make_answer_and_row(self, predictor: Predictor, row: np.ndarray, picture: Picture, prediction_id: str,
                              now: datetime, top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:

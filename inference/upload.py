@@ -104,6 +104,7 @@ def _refuse_too_large(limit: int) -> Refused:
 async def _read_multipart(request: Request, max_bytes: int, by_url: bool) -> bytes | str:
     stream = _stream_limited(request, max_bytes + MULTIPART_ROOM)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=8)
+    parser.spool_max_size = max_bytes + MULTIPART_ROOM  # not on a disk, where what is to be redacted would lie
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:  # ValueError: a charset that is no encoding of texts

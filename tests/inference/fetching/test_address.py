@@ -73,14 +73,16 @@ def test_a_redirect_is_read_as_a_url_is(location, expected):
     ("https://b.a.example/", False), ("https://a.example.evil.example/", False), ("https://x.wild.example/", True),
     ("https://x.y.wild.example/", True), ("https://wild.example/", False), ("https://evilwild.example/", False),
     ("https://port.example:8443/", True), ("https://port.example/", False), ("http://port.example:8443/", True),
-    ("https://10.1.2.3/", True), ("https://10.1.2.4/", False), ("https://[2001:db8::5]/", True), ("https://[2001:db8:0::5]/", True)])
+    ("https://10.1.2.3/", True), ("https://10.1.2.4/", False), ("https://[2001:db8::5]/", True),
+    ("https://[2001:db8:0::5]/", True)])
 def test_hosts_are_listed_with_their_ports(url, listed):
     places = [parse_place(text) for text in ("a.example", "*.wild.example", "port.example:8443", "10.1.2.3", "[2001:db8::5]")]
     assert is_listed(parse_url(url), places) is listed
 
 
 @pytest.mark.parametrize(("key", "listed"), [
-    ("in/a.jpg", True), ("in/root/x.jpg", False), ("in/root-2/x.jpg", True), ("inside/a.jpg", False), ("a.jpg", False), ("in", False)])
+    ("in/a.jpg", True), ("in/root/x.jpg", False), ("in/root-2/x.jpg", True), ("inside/a.jpg", False), ("a.jpg", False),
+    ("in", False)])
 def test_objects_are_listed_by_the_beginning_of_their_keys_and_never_of_the_root(key, listed):
     assert is_listed_object(Object("bucket", key), [parse_place("s3://bucket/in")], "s3://bucket/in/root") is listed
     assert not is_listed_object(Object("bucket", key), [parse_place("s3://bucket")], "s3://bucket")
@@ -102,14 +104,19 @@ def test_entries_of_both_kinds():
 
 
 # The special ranges as their registries and the clouds' manuals name them; at least one address of each, and its neighbours.
-PRIVATE = """0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1 127.255.255.254 168.63.129.16
-169.254.0.1 169.254.169.254 169.254.170.2 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.88.99.1 192.168.0.1 198.18.0.1
-198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 :: ::1 ::127.0.0.1 ::ffff:127.0.0.1
-::ffff:10.0.0.1 ::ffff:169.254.169.254 64:ff9b::127.0.0.1 64:ff9b::a00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1 100::1 2001::1
-2001:0:1:2:3:4:5:6 2001:db8::1 2002:7f00:1:: 2002:a00:1:: 3fff::1 5f00::1 fc00::1 fd00:ec2::254 fd12::1 fe80::1 fec0::1 ff02::1""".split()
-PUBLIC = """1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.1 100.63.255.255 100.128.0.1 126.255.255.255 128.0.0.1 168.63.129.15 169.253.0.1
-172.15.255.255 172.32.0.1 192.167.0.1 192.169.0.1 198.17.0.1 198.20.0.1 223.255.255.255 2606:4700::1111 2a00:1450:4001::1
-2001:4860:4860::8888 ::ffff:8.8.8.8 64:ff9b::808:808""".split()
+PRIVATE = [
+    "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.255", "127.0.0.1",
+    "127.255.255.254", "168.63.129.16", "169.254.0.1", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255",
+    "192.0.0.1", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1",
+    "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::127.0.0.1",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::127.0.0.1", "64:ff9b::a00:1",
+    "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:0:1:2:3:4:5:6", "2001:db8::1", "2002:7f00:1::",
+    "2002:a00:1::", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd12::1", "fe80::1", "fec0::1", "ff02::1"]
+PUBLIC = [
+    "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.1", "100.63.255.255", "100.128.0.1", "126.255.255.255", "128.0.0.1",
+    "168.63.129.15", "169.253.0.1", "172.15.255.255", "172.32.0.1", "192.167.0.1", "192.169.0.1", "198.17.0.1",
+    "198.20.0.1", "223.255.255.255", "2606:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888", "::ffff:8.8.8.8",
+    "64:ff9b::808:808"]
 
 
 def test_which_addresses_are_public():

@@ -8,14 +8,15 @@ import pytest
 
 from contract import ids
 from inference.fetching.fetcher import Fetcher
+from inference.upload import FORM
 from tests.inference.fetching.web import DEFAULT_TLS, HOST, Names, answer, web
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
 
 SECRET = "hunter2"
-PAGES = {"/p.jpg": answer(picture(3)), "/big": answer(b"x" * 60_000), "/text": answer(b"SSH-2.0-OpenSSH_9.6"), "/empty": answer(b""),
-         "/404": answer(b"", status="404 Not Found"), "/cut": answer(picture(3)[:-300])}
+PAGES = {"/p.jpg": answer(picture(3)), "/big": answer(b"x" * 60_000), "/text": answer(b"SSH-2.0-OpenSSH_9.6"),
+         "/empty": answer(b""), "/404": answer(b"", status="404 Not Found"), "/cut": answer(picture(3)[:-300])}
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +25,12 @@ def made(tmp_path_factory):
     root = str(folder / "root")
     publish_tiny(root)
     with web(PAGES) as server:
-        sets = (f"serve.urls=['{HOST}:{server.port}', 's3://allowed/in']", "serve.url_http=true", "serve.url_networks=[127.0.0.1]",
-                "serve.max_bytes=50000", "serve.url_seconds=5")
+        sets = (f"serve.urls=['{HOST}:{server.port}', 's3://allowed/in']", "serve.url_http=true",
+                "serve.url_networks=[127.0.0.1]", "serve.max_bytes=50000", "serve.url_seconds=5")
         with serving(root, folder / "outbox", *sets) as client:
             client.names = Names(pictures_test=["127.0.0.1"])
-            client.service.fetcher = Fetcher(client.service.settings.serve, client.service.storage.root, client.names, DEFAULT_TLS)
+            service = client.service
+            service.fetcher = Fetcher(service.settings.serve, service.storage.root, client.names, DEFAULT_TLS)
             client.web, client.root = server, root
             yield client
 
@@ -71,18 +73,20 @@ def test_one_answer_to_all_that_is_wrong_and_the_reason_in_the_log(made, what, c
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     refused = made.post("/v1/predictions", json={"url": REFUSED[what].format(here=f"http://{HOST}:{made.web.port}")})
     assert refused.status_code == 422 and refused.json() == {"error": {"code": "bad_url", "message": (
-        "expected the URL of a picture at a place that this service may read. No picture could be taken from this one; the service's "
-        "log says why.")}}
+        "expected the URL of a picture at a place that this service may read. No picture could be taken from this one; the "
+        "service's log says why.")}}
     (event,) = [r for r in caplog.records if r.getMessage() == "url not taken"]
     assert event.fields["reason"] and SECRET not in json.dumps(event.fields)
 
 
 @pytest.mark.parametrize(("request_", "status", "code"), [
-    ({"json": {"URL": "x"}}, 422, "bad_request"), ({"json": {"url": "http://x/", "headers": {"Host": "y"}}}, 422, "bad_request"),
-    ({"json": {"url": 7}}, 422, "bad_request"), ({"json": ["http://x/"]}, 422, "bad_request"), ({"json": {"url": ""}}, 422, "bad_request"),
-    ({"json": {"url": "x" * 70_000}}, 413, "too_large"), ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "bad_json"),
-    ({"content": b"url=a&url=b", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 422, "bad_form"),
-    ({"content": b"url=%ff", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 422, "bad_form"),
+    ({"json": {"URL": "x"}}, 422, "bad_request"), ({"json": {"url": 7}}, 422, "bad_request"),
+    ({"json": {"url": "http://x/", "headers": {"Host": "y"}}}, 422, "bad_request"),
+    ({"json": ["http://x/"]}, 422, "bad_request"), ({"json": {"url": ""}}, 422, "bad_request"),
+    ({"json": {"url": "x" * 70_000}}, 413, "too_large"),
+    ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "bad_json"),
+    ({"content": b"url=a&url=b", "headers": {"Content-Type": FORM}}, 422, "bad_form"),
+    ({"content": b"url=%ff", "headers": {"Content-Type": FORM}}, 422, "bad_form"),
     ({"files": {"image": picture(1), "url": (None, "http://x/")}}, 200, None)])
 def test_what_is_wrong_with_the_request_itself_is_said(made, request_, status, code):
     answered = made.post("/v1/predictions", **request_)
@@ -117,8 +121,8 @@ def test_objects_of_listed_buckets_and_never_of_the_root(s3_root, tmp_path):
     root = f"s3://{bucket}/root"
     publish_tiny(root)
     s3 = boto3.client("s3")
-    for key, data in (("in/a.jpg", picture(5)), ("out/a.jpg", picture(5)), ("in/big", bytes(60_000)), ("root/images/a.jpg", picture(5))):
-        s3.put_object(Bucket=bucket, Key=key, Body=data)
+    for key in ("in/a.jpg", "out/a.jpg", "in/big", "root/images/a.jpg"):
+        s3.put_object(Bucket=bucket, Key=key, Body=bytes(60_000) if key == "in/big" else picture(5))
     sets = (f"serve.urls=['s3://{bucket}/in', 's3://{bucket}/root']", "serve.max_bytes=50000")
     with serving(root, tmp_path / "o", *sets) as client:
         found = client.post("/v1/predictions", json={"url": f"s3://{bucket}/in/a.jpg"})

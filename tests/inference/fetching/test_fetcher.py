@@ -53,9 +53,9 @@ PAGES = {
     "/404": answer(b"", status="404 Not Found"), "/206": answer(b"abc", status="206 Partial Content"),
     "/gzip": answer(gzip.compress(bytes(10 << 20)), "Content-Encoding: gzip"), "/br": answer(b"abc", "Content-Encoding: br"),
     "/long": answer(b"x" * 2001), "/lies": b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\nabc",
-    "/unlike": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "/garbage": b"\0\1\2 hello\r\n\r\n", "/empty": b"",
-    "/drip": drip, "/drip-head": drip_headers, "/endless": endless, "/endless-head": endless_head, "/endless-1xx": endless_informational,
-    "/most": answer(b"x" * 2000),
+    "/unlike": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "/garbage": b"\0\1\2 hello\r\n\r\n",
+    "/empty": b"", "/drip": drip, "/drip-head": drip_headers, "/endless": endless, "/endless-head": endless_head,
+    "/endless-1xx": endless_informational, "/most": answer(b"x" * 2000),
 }
 
 
@@ -79,8 +79,9 @@ def get(server):
     return run
 
 
-@pytest.mark.parametrize(("path", "expected"), [("/p", PICTURE), ("/p?secret=1", PICTURE), ("/chunked", b"abcd"), ("/identity", PICTURE),
-                                                ("/until-close", PICTURE), ("/r", PICTURE), ("/most", b"x" * 2000)])
+@pytest.mark.parametrize(("path", "expected"), [
+    ("/p", PICTURE), ("/p?secret=1", PICTURE), ("/chunked", b"abcd"), ("/identity", PICTURE), ("/until-close", PICTURE),
+    ("/r", PICTURE), ("/most", b"x" * 2000)])
 def test_a_picture_is_fetched(get, path, expected):
     fetched = get(path)
     assert fetched.data == expected and fetched.source_uri == f"http://{HOST}:{get.port}{path.partition('?')[0]}"
@@ -136,8 +137,8 @@ def test_no_redirects_and_many_by_setting(get):
 
 
 @pytest.mark.parametrize("addresses", [
-    ["10.0.0.5"], ["169.254.169.254"], ["::1"], ["::ffff:127.0.0.2"], ["64:ff9b::7f00:2"], ["fe80::1%eth0"], ["127.0.0.1", "10.0.0.5"],
-    ["8.8.8.8", "127.0.0.2"], ["0.0.0.0"], []])
+    ["10.0.0.5"], ["169.254.169.254"], ["::1"], ["::ffff:127.0.0.2"], ["64:ff9b::7f00:2"], ["fe80::1%eth0"],
+    ["127.0.0.1", "10.0.0.5"], ["8.8.8.8", "127.0.0.2"], ["0.0.0.0"], []])
 def test_a_name_of_which_one_address_is_not_public_is_not_asked(get, addresses):
     get.names.names[HOST] = addresses
     assert ("not public" in (reason := get("/p")) or "no address" in reason) and get.requests == []
@@ -172,7 +173,8 @@ def test_a_redirect_to_a_private_address_is_not_followed(get):
     ("http://other.test/p", "other.test, port 80, is not in"), ("http://127.0.0.1:{port}/p", "127.0.0.1, port"),
     ("http://pictures.test/p", "port 80, is not in"), ("http://pictures.test.evil.test:{port}/p", "is not in"),
     ("http://evil.test:{port}#pictures.test:{port}/p", "is not in"), ("http://[::1]:{port}/p", "is not in"),
-    ("http://2130706433:{port}/p", "four decimal"), ("s3://bucket/key", "is not in serve.urls"), ("http://pictures.test:{port}@evil/", "no user")])
+    ("http://2130706433:{port}/p", "four decimal"),
+    ("s3://bucket/key", "is not in serve.urls"), ("http://pictures.test:{port}@evil/", "no user")])
 def test_hosts_that_are_not_listed_are_not_even_resolved(get, url, reason):
     assert reason in fetch(url.format(port=get.port), get.names, urls=[f"{HOST}:{get.port}"], **HERE)
     assert get.names.asked == []
@@ -183,22 +185,23 @@ def test_http_is_taken_by_setting_alone(get):
 
 
 def test_memory_is_reserved_before_a_byte_is_read(get, server):
-    asked = []
+    asked, of = [], {"urls": [f"{HOST}:{get.port}"], "max_bytes": 2000} | HERE
     for path in ("/p", "/chunked"):
-        fetch(f"http://{HOST}:{get.port}{path}", get.names, reserve=asked.append, urls=[f"{HOST}:{get.port}"], max_bytes=2000, **HERE)
+        fetch(f"http://{HOST}:{get.port}{path}", get.names, reserve=asked.append, **of)
     assert asked == [len(PICTURE), 2000]
 
     def refuse(size):
         raise Refused(503, "queue_full", "no room")
 
     with pytest.raises(Refused, match="no room"):
-        fetch(f"http://{HOST}:{get.port}/endless", get.names, reserve=refuse, urls=[f"{HOST}:{get.port}"], **HERE)
+        fetch(f"http://{HOST}:{get.port}/endless", get.names, reserve=refuse, **of)
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    return {"right": make_certificate(folder, [HOST], "right"), "wrong": make_certificate(folder, ["other.test", "127.0.0.1"], "wrong"),
+    return {"right": make_certificate(folder, [HOST], "right"),
+            "wrong": make_certificate(folder, ["other.test", "127.0.0.1"], "wrong"),
             "old": make_certificate(folder, [HOST], "old", days=-1)}
 
 
