@@ -37,7 +37,8 @@ EXTRAS = {
     "spark": SPARK,
     "emr": ["duckdb", "packaging", "pip", "wheel", "setuptools"],  # the driver counts little days itself, and makes packages
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
-    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb"],
+    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb",
+                      "httpcore", "anyio", "idna", "certifi"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step

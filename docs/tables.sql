@@ -26,7 +26,8 @@ CREATE EXTERNAL TABLE trueup_predictions (
   `client` string COMMENT 'id of the key, never an address',
   `request_id` string COMMENT 'the caller''s',
   `source_uri` string COMMENT 'where the caller says the picture came from',
-  `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices'
+  `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices',
+  `redacted_by` string COMMENT 'the hook that redacted the picture, and 12 digits of its source''s sha256; null: none'
 )
 PARTITIONED BY (`dt` string)
 STORED AS PARQUET
