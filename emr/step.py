@@ -24,12 +24,11 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder's n
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 
 from command.process import end_with
-from contract.errors import UsageError
-from contract.sections.modules import LOCAL
+from contract.sections.modules import LOCAL, require_allowed
 from contract.storage import open_root
 from emr.requests import Attempt, Reply, Request
 
-OURS = ("jobs", "training", "pipeline")  # a request lies in the bucket, and names what is imported
+OURS = ("jobs", "training", "pipeline")  # a request lies in the bucket, and names what is imported: stages
 LAST_WORDS = 4000  # characters of a crash that travel back
 
 
@@ -49,7 +48,7 @@ def run_request(root: str, request: Request) -> Reply:
     output = io.StringIO()
     try:
         if request.module.partition(".")[0] not in OURS:
-            raise UsageError(f"request: expected a stage of {', '.join(OURS)}, got the module {request.module[:80]!r}.")
+            require_allowed(request.module, "the stage that was asked for")
         with _write_files(request) as config, contextlib.redirect_stdout(output):
             arguments = ["--root", root, *request.argv, "--config", config, "--json"]
             code = importlib.import_module(request.module).main(arguments)

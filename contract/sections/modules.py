@@ -34,10 +34,9 @@ def list_allowed() -> list[str]:
     import yaml
 
     try:
-        found = yaml.safe_load(text)  # as the setting is read
+        names = yaml.safe_load(text)  # as the setting is read
     except yaml.YAMLError:
-        found = None
-    names = [found] if isinstance(found, str) else found
+        names = None
     if not isinstance(names, list) or not all(isinstance(name, str) and NAME.fullmatch(name) for name in names):
         raise UsageError(f"{VARIABLE}: expected modules such as [my_networks], got {text[:80]!r}.")
     return names
@@ -50,5 +49,5 @@ def require_allowed(module: str, what: str) -> None:
         top = module.partition(".")[0]
         raise UsageError(f"{what}: expected the module {module} in the setting `allow_modules`, which lists whose code may run "
                          f"here, got {', '.join(allowed) or 'none'}. If you trust it, write `allow_modules: [{top}]` into "
-                         f"trueup.yaml, or set {VARIABLE}={top}, on each machine that serves, trains or scores with it. What a "
+                         f"trueup.yaml, or set {VARIABLE}=[{top}], on each machine that serves, trains or scores with it. What a "
                          f"bucket says does not count.")

@@ -76,7 +76,7 @@ def test_its_name_changes_with_its_source(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("allowed", "module", "runs"), [
-    ("", "planted", False), ("[other]", "planted", False), ("planted", "planted", True), ("[planted]", "planted", True),
+    ("", "planted", False), ("[other]", "planted", False), ("[planted]", "planted", True), ("[other, planted]", "planted", True),
     ("[plant]", "planted", False), ("[planted.deeper]", "planted", False)])
 def test_what_a_card_names_runs_only_where_it_is_listed_here(tmp_path, monkeypatch, allowed, module, runs):
     """A card lies in the bucket: whoever writes there must not choose what is imported."""
