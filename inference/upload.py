@@ -200,4 +200,4 @@ def _read_header(request: Request, name: str) -> str | None:
 
 def _is_writable(text: str) -> bool:
     """Says whether a text has no control characters and no lone surrogates, which UTF-8 cannot hold."""
-    return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
+    return not any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) <= 0xDFFF for c in text)

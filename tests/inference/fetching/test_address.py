@@ -1,10 +1,15 @@
 import ipaddress
+from contextlib import suppress
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contract.sections.urls import Bucket, Place, UrlSettings, parse_place
-from inference.fetching.address import Address, Object, follow, is_listed, is_listed_object, parse_url
+from inference.fetching.address import Address, Object, follow, is_listed, is_listed_object, parse_host, parse_url
 from inference.fetching.errors import NotFetched
 from inference.fetching.networks import is_public, may_be_asked
 
@@ -52,6 +57,34 @@ def test_what_could_be_read_in_two_ways_is_no_url(text):
 def test_what_is_kept_of_a_url_holds_no_credential():
     assert parse_url("https://A.example:8443/p.jpg?X-Amz-Signature=abc#f").source_uri == "https://a.example:8443/p.jpg"
     assert parse_url("https://[2001:db8::1]:444/p?x").source_uri == "https://[2001:db8::1]:444/p"
+
+
+PIECES = ["https", "http", "s3", "file", "://", ":/", "//", "/", "\\", "@", ":", "443", "80", "%40", "%2e", "%00", "[", "]",
+          "::1", "?", "#", ".", "..", "a.example", "evil.example", "127.0.0.1", "127.1", "0x7f", "2130706433", "user", "。", "\t",
+          "\n", " ", "é", "１", "-", "&"]
+TEXTS = st.one_of(st.text(max_size=60).map(lambda text: f"https://{text}"),
+                  st.lists(st.sampled_from(PIECES), max_size=9).map("".join),
+                  st.lists(st.sampled_from(PIECES), max_size=9).map(lambda pieces: "https://a.example" + "".join(pieces)))
+
+
+@given(TEXTS)
+@settings(max_examples=600)
+def test_what_is_taken_means_the_same_host_to_other_parsers(text):
+    """Two parsers that disagree are how a list of hosts is got around: urllib's and httpx's are asked about what ours takes."""
+    try:
+        found = parse_url(text)
+    except NotFetched:
+        return
+    if isinstance(found, Object):
+        assert text.lower().startswith(f"s3://{found.bucket}/")
+        return
+    assert found.host.isascii() and not set(found.host) & set("\r\n\t \0\\@#/?") and not set(found.target) & set("\r\n\t \0\\#")
+    assert parse_url(found.source_uri).host == found.host
+    plain = urlsplit(text)
+    assert parse_host(f"[{plain.hostname}]" if ":" in (plain.hostname or "") else plain.hostname or "") == found.host
+    assert (plain.port or {"http": 80, "https": 443}[found.scheme]) == found.port and plain.username is None
+    with suppress(httpx.InvalidURL):
+        assert parse_host(f"[{httpx.URL(text).host}]" if ":" in httpx.URL(text).host else httpx.URL(text).host) == found.host
 
 
 @pytest.mark.parametrize(("location", "expected"), [

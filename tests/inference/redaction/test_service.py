@@ -3,8 +3,10 @@
 import io
 import json
 import logging
+import signal
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,7 +22,7 @@ from tests.inference.fetching.web import DEFAULT_TLS, HOST, Names, answer, web
 from tests.inference.made_pictures import encode, picture
 from tests.inference.published import publish_tiny
 from tests.inference.redaction import hooks
-from tests.inference.serving import IMAGE, serving, table_rows, until
+from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
 
 HOOKS = "tests.inference.redaction.hooks"
 WINDOW = 24  # bytes of compressed pixels, which do not come again by chance
@@ -131,3 +133,30 @@ def test_rows_without_a_hook_say_so(published, tmp_path):
     (row,) = [r for r in table_rows(published, "predictions") if r["prediction_id"] == id_]
     assert row["redacted_by"] is None and row["image_uri"].endswith(".jpg")
     assert Image.open(io.BytesIO(open_root(published).read(row["image_uri"]))).format == "JPEG"
+
+
+def test_a_bucket_cannot_make_a_service_import_anything(tmp_root, tmp_path, monkeypatch):
+    """Somebody who may write to the bucket publishes a version whose card names a module: the live one goes on answering."""
+    (tmp_path / "planted.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    publish_tiny(tmp_root)
+    with serving(tmp_root, tmp_path / "o") as client:
+        publish_tiny(tmp_root, network="planted:build")
+        live = client.service.models["m"]
+        until(lambda: live.refused is not None)
+        assert live.refused.version == "2" and "`allow_modules: [planted]`" in live.refused.reason
+        answered = client.post("/v1/predictions", content=picture(5), headers=IMAGE)
+        assert answered.json()["model_version"] == "1" and not (tmp_path / "ran").exists()
+
+
+def test_a_process_reads_what_may_run_from_its_settings_file(published, tmp_path, monkeypatch):
+    monkeypatch.delenv("TRUEUP_ALLOW_MODULES")
+    (tmp_path / "trueup.yaml").write_text(f"allow_modules: [tests]\nserve: {{redact: '{HOOKS}:blank'}}\n")
+    service = ServiceProcess(published, tmp_path, "--no-auth", "--outbox", str(tmp_path / "o"))
+    try:
+        answered = httpx.post(f"{service.url()}/v1/predictions", content=picture(6), headers=IMAGE, timeout=60)
+        assert answered.status_code == 200
+    finally:
+        assert service.end(signal.SIGTERM) == 0
+    (row,) = [r for r in table_rows(published, "predictions") if r["prediction_id"] == answered.json()["prediction_id"]]
+    assert row["redacted_by"].startswith(f"{HOOKS}:blank@")
