@@ -57,6 +57,8 @@ class Metrics:
                                registry=registry)
         self.active = Gauge("trueup_predictions_active", "Predictions accepted and not yet answered.", registry=registry)
         self.fetches = Counter("trueup_fetches", "Pictures asked for by URL: taken or refused.", ["outcome"], registry=registry)
+        for outcome in ("taken", "refused"):
+            self.fetches.labels(outcome)  # 0 until the first
         self.redactions = Counter("trueup_redactions_failed", "Pictures refused because they could not be redacted.",
                                   registry=registry)
         self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
