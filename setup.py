@@ -13,8 +13,9 @@ PACKAGES = [
     *("contract", "contract.accepting", "contract.deciding", "contract.documents", "contract.evidence", "contract.measured"),
     *("contract.rows", "contract.sections", "contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
-    *("inference", "inference.labelling", "inference.live", "inference.model", "inference.monitoring", "inference.outbox"),
-    *("inference.overview", "inference.pages", "inference.pictures", "inference.planning", "inference.versions"),
+    *("inference", "inference.fetching", "inference.labelling", "inference.live", "inference.model", "inference.monitoring"),
+    *("inference.outbox", "inference.overview", "inference.pages", "inference.pictures", "inference.planning"),
+    "inference.versions",
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.pictures", "jobs.reports"),
@@ -36,7 +37,8 @@ EXTRAS = {
     "spark": SPARK,
     "emr": ["duckdb", "packaging", "pip", "wheel", "setuptools"],  # the driver counts little days itself, and makes packages
     "mapreduce": ["mrjob", "setuptools"],  # mrjob imports pkg_resources
-    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb"],
+    "serve": TORCH + ["fastapi", "uvicorn", "httptools", "uvloop", "python-multipart", "prometheus-client", "duckdb",
+                      "httpcore", "anyio", "idna", "certifi"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step

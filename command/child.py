@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from command.load_settings import ENV_PREFIX, NOT_SETTINGS
+from contract.sections.modules import LOCAL
 
 
 @contextlib.contextmanager
 def write_settings(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Writes settings for `--config`: a stage uses them, whatever the file or environment says today."""
+    """Writes settings for `--config`: a stage uses them, whatever the file or environment says today.
+
+    They may be a run's, from the bucket; so those that are this machine's own are left out.
+    """
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         path = Path(folder, "trueup.yaml")
-        path.write_text(json.dumps(settings))  # JSON is YAML
+        path.write_text(json.dumps({name: value for name, value in settings.items() if name not in LOCAL}))  # JSON is YAML
         yield str(path)
 
 

@@ -25,6 +25,7 @@ from command.options import check_arguments
 from command.process import has_lost_its_reader
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
+from contract.sections.modules import allow
 from contract.settings import is_submitted
 
 
@@ -48,7 +49,9 @@ def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome
         def wrapped(root: str | None, config: str | None, as_json: bool, overrides: tuple[str, ...], **options: Any) -> int:
             from command.load_settings import load
 
-            outcome = function(load(root=root, path=config, overrides=overrides), **options)
+            settings = load(root=root, path=config, overrides=overrides)
+            allow(settings.allow_modules)
+            outcome = function(settings, **options)
             emit(outcome, as_json)
             return outcome.code
 

@@ -15,12 +15,13 @@ from command.explain_settings import LISTS, check_variables, explain, show_input
 from command.settings_file import parse_settings
 from contract.errors import UsageError, shorten
 from contract.policy import GatePolicy
+from contract.sections.modules import VARIABLE
 from contract.settings import Section, Settings
 
 DEFAULT_FILE = "trueup.yaml"
 ENV_PREFIX = "TRUEUP_"
-# Variables that are no settings: the clock of demos and tests.
-NOT_SETTINGS = {"TRUEUP_CLOCK_FILE"}
+# Variables that processes which get their settings from elsewhere keep: the clock of demos and tests, whose code may run here.
+NOT_SETTINGS = {"TRUEUP_CLOCK_FILE", VARIABLE}
 
 
 def load(root: str | None = None, path: str | None = None, overrides: Sequence[str] = (), model: str | None = None,

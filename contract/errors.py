@@ -70,6 +70,10 @@ class BadLabel(TrueupError):
     """A label that cannot enter: empty, too long, or with control characters."""
 
 
+class RedactionFailed(TrueupError):
+    """The hook that redacts pictures failed, so the picture was neither classified nor kept."""
+
+
 class BadImage(TrueupError):
     """Bytes that are no image we decode: another format, damaged, truncated, too many pixels."""
 

@@ -92,6 +92,7 @@ PREDICTION = TableSchema("predictions", (
     Field("source_uri", "string", "where the caller says the picture came from"),
     Field("decision", "string", "accept or review, where thresholds were in force; null: nobody decided"),
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
+    Field("redacted_by", "string", "the hook that redacted the picture, and 12 digits of its source's sha256; null: none"),
 ))
 
 LABEL = TableSchema("labels", (

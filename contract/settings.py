@@ -7,13 +7,15 @@ import ipaddress
 import os
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contract.counts import BINS, ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.demands import DemandSettings
+from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
+from contract.sections.urls import UrlSettings
 
 
 class Section(Limited):
@@ -114,7 +116,7 @@ class TrainSettings(Section):
 ALL_MODELS = "all"
 
 
-class ServeSettings(Section):
+class ServeSettings(Section, UrlSettings):
     """The inference service."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all of this machine")
@@ -150,6 +152,8 @@ class ServeSettings(Section):
                                        "X-Forwarded-Proto and X-Forwarded-For are believed")
     stop_seconds: float = Field(60.0, ge=0, description="how long a stop ships what waits; the rest stays in the outbox")
     store_images: bool = Field(True, description="keep the pictures that are classified, without their metadata")
+    redact: str | None = Field(None, description="package.module:function that redacts each picture before it is hashed, kept "
+                               "and classified; its module must be in allow_modules (docs/redaction.md)")
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
@@ -354,6 +358,8 @@ class Settings(Section):
 
     root: str | None = Field(None, description="folder or s3://bucket/prefix that holds everything")
     model: str | None = Field(None, description="the model that commands are about when they name none")
+    allow_modules: list[str] = Field([], description="modules and packages of your own whose code may run when a version's "
+                                     "card (--network package.module:build) or serve.redact names it; never taken from a bucket")
     evaluate: EvaluateSettings = EvaluateSettings()
     gates: GatePolicy = GatePolicy()
     dataset: DatasetSettings = DatasetSettings()
@@ -370,6 +376,13 @@ class Settings(Section):
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)
 
+    @field_validator("allow_modules")
+    @classmethod
+    def _modules_are_names(cls, value: list[str]) -> list[str]:
+        if bad := [name for name in value if not NAME.fullmatch(name)]:
+            raise ValueError(f"{bad[0]!r}: expected the name of a module or package, such as my_networks")
+        return value
+
     @model_validator(mode="after")
     def _labels_come_before_rows_go(self) -> Self:
         rows = self.retention.rows_days
@@ -383,6 +396,12 @@ class Settings(Section):
         if not self.root:
             raise UsageError("expected a root, got none. Name one with --root or TRUEUP_ROOT (a folder or s3://…).")
         return self.root
+
+    def need_no_redaction(self) -> None:
+        """UsageError where pictures are redacted, for commands that keep pictures as they are."""
+        if self.serve.redact:
+            raise UsageError(f"serve.redact is {self.serve.redact}, but pictures that are imported are kept as they are: "
+                             f"expected no hook. Redact the files first, and import them with --set serve.redact=null.")
 
     def need_model(self) -> str:
         """The model's name, or a UsageError that says how to name it."""

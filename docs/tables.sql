@@ -27,7 +27,8 @@ CREATE EXTERNAL TABLE trueup_predictions (
   `request_id` string COMMENT 'the caller''s',
   `source_uri` string COMMENT 'where the caller says the picture came from',
   `decision` string COMMENT 'accept or review, where thresholds were in force; null: nobody decided',
-  `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices'
+  `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices',
+  `redacted_by` string COMMENT 'the hook that redacted the picture, and 12 digits of its source''s sha256; null: none'
 )
 PARTITIONED BY (`dt` string)
 STORED AS PARQUET

@@ -1,10 +1,12 @@
 """From a stage's request to the cluster that runs it: the one place that knows both."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import layout
 from contract.errors import RootError, UsageError
+from contract.sections.modules import VARIABLE, list_allowed
 from contract.settings import EmrSettings
 from contract.storage import find_region
 from contract.stores.aws_region import need_region
@@ -69,8 +71,11 @@ def find_regions(storage: Storage) -> Regions:
 
 
 def write_command(root: str, key: str, engine: str, region: str) -> list[str]:
-    """Writes the step's command line; only the request's key travels in it."""
+    """Writes the step's command line: the request's key, and whose code may run, which is nothing for the bucket to say."""
     arguments = [f"{HOME}/emr/step.py", "--root", root, "--request", key]
+    modules = [f"{VARIABLE}={json.dumps(allowed)}"] if (allowed := list_allowed()) else []
     if engine == MAPREDUCE:
-        return ["env", f"PYTHONPATH={HOME}", f"AWS_REGION={region}", PYTHON, *arguments]
-    return ["spark-submit", "--master", "yarn", "--deploy-mode", "client", *arguments]
+        return ["env", f"PYTHONPATH={HOME}", f"AWS_REGION={region}", *modules, PYTHON, *arguments]
+    of_executors = [word for pair in modules for word in ("--conf", f"spark.executorEnv.{pair}")]
+    submit = ["spark-submit", "--master", "yarn", "--deploy-mode", "client", *of_executors, *arguments]
+    return ["env", *modules, *submit] if modules else submit

@@ -24,9 +24,11 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder's n
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 
 from command.process import end_with
+from contract.sections.modules import LOCAL, require_allowed
 from contract.storage import open_root
 from emr.requests import Attempt, Reply, Request
 
+OURS = ("jobs", "training", "pipeline")  # a request lies in the bucket, and names what is imported: stages
 LAST_WORDS = 4000  # characters of a crash that travel back
 
 
@@ -45,6 +47,8 @@ def run_request(root: str, request: Request) -> Reply:
     """Runs the stage; a crash is an answer, too, with the traceback as its last words."""
     output = io.StringIO()
     try:
+        if request.module.partition(".")[0] not in OURS:
+            require_allowed(request.module, "the stage that was asked for")
         with _write_files(request) as config, contextlib.redirect_stdout(output):
             arguments = ["--root", root, *request.argv, "--config", config, "--json"]
             code = importlib.import_module(request.module).main(arguments)
@@ -68,7 +72,7 @@ def _write_files(request: Request) -> Iterator[str]:
     they have mrjob already."""
     with tempfile.TemporaryDirectory(prefix="trueup-step-") as folder:
         config, mrjob = Path(folder, "trueup.yaml"), Path(folder, "mrjob.conf")
-        config.write_text(json.dumps(request.settings))
+        config.write_text(json.dumps({name: value for name, value in request.settings.items() if name not in LOCAL}))
         if request.engine == "mapreduce":
             mrjob.write_text(json.dumps({"runners": {"hadoop": {"python_bin": sys.executable, "bootstrap_mrjob": False}}}))
             os.environ["MRJOB_CONF"] = str(mrjob)

@@ -46,7 +46,7 @@ def document_refusals(code: str, message: str) -> dict[int | str, dict[str, Any]
 NO_PICTURE = document_refusals("bad_image", "expected a JPEG, PNG or WebP image, got 3 bytes …")
 NO_LABELS = document_refusals("bad_labels", 'expected one label, or {"labels": [...]} with 1 to 10,000.')
 NO_KEY = document_refusals("unauthorized", "expected `Authorization: Bearer <key>`, with a key of any role.")
-PREDICT_DOC = {
+PREDICT_DOC: dict[str, Any] = {
     "parameters": [
         {"name": "X-Request-Id", "in": "header", "schema": {"type": "string", "maxLength": 200},
          "description": "Stored with the row."},
@@ -56,6 +56,9 @@ PREDICT_DOC = {
         "image/jpeg": BINARY, "image/png": BINARY, "image/webp": BINARY,
         "multipart/form-data": {"schema": {"type": "object", "required": ["image"],
                                            "properties": {"image": BINARY["schema"]}}}}}}
+BY_URL = {"schema": {"type": "object", "required": ["url"], "additionalProperties": False,
+                     "properties": {"url": {"type": "string", "description": "of a picture at a place that serve.urls lists"}}},
+          "example": {"url": "https://pictures.example.org/7.jpg"}}
 ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
     "prediction_id": {"type": "string", "format": "uuid"}, "label": {"type": "string", "maxLength": 200},
     "wrong": {"type": "boolean", "description": "instead of a label: the answer is wrong, its class is not named"},
@@ -74,11 +77,18 @@ def document_example(value: Any, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": value}}}
 
 
+def document_bodies(by_url: bool) -> dict[str, Any]:
+    """Documents what a prediction's request brings; with `by_url` also a picture's URL."""
+    body = PREDICT_DOC["requestBody"]
+    more = {upload.JSON: BY_URL, upload.FORM: BY_URL} if by_url else {}
+    return PREDICT_DOC | {"requestBody": body | {"content": body["content"] | more}}
+
+
 def make_router(service: Service, keyring: Keys) -> APIRouter:
     """Makes the API of one service."""
     router, gauges = APIRouter(), Gauges(service, keyring)
 
-    @router.post("/v1/predictions", summary="Classify an image", openapi_extra=PREDICT_DOC,
+    @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(service.fetcher is not None),
                  responses={200: document_example(PREDICTION, "Durable"), **NO_PICTURE})
     async def predict(
         request: Request,
@@ -89,10 +99,13 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
     ) -> dict[str, Any]:
         attributes, request_id = upload.read_attributes(request), upload.read_request_id(request)
         serve = service.settings.serve
-        with service.admit(upload.read_announced_size(request, serve.max_bytes), caller):
-            data = await upload.read_image(request, serve.max_bytes)
-            return await service.predict(data, caller=caller, model=model, prediction_id=x_prediction_id,
-                                         request_id=request_id, attributes=attributes, top_k=top_k)
+        with service.admit(upload.read_announced_size(request, serve.max_bytes), caller) as taken:
+            asked = await upload.read_image(request, serve.max_bytes, by_url=service.fetcher is not None)
+            of_request: dict[str, Any] = {"caller": caller, "model": model, "prediction_id": x_prediction_id,
+                                          "request_id": request_id, "attributes": attributes, "top_k": top_k}
+            if isinstance(asked, str):
+                return await service.predict_url(asked, taken, **of_request)
+            return await service.predict(asked, **of_request)
 
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
                  responses={201: document_example({"label_ids": [ID]}, "Durable"), **NO_LABELS})

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contract import clock, ids
-from contract.errors import BadImage
-from contract.settings import ALL_MODELS, Settings
+from contract.errors import BadImage, RedactionFailed
+from contract.settings import ALL_MODELS, ServeSettings, Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
@@ -29,24 +29,27 @@ from inference.clock_skew import ClockSkew
 from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
+from inference.fetching.errors import NotFetched, refuse_url
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.loading import describe_error
 from inference.live.model import LiveModel
-from inference.model import preprocess
+from inference.model import preprocess, redaction
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
+from inference.model.redaction import EXTENSION, Redactor
 from inference.model.strip_metadata import strip_metadata
 from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
-from inference.places import Places
+from inference.places import Places, Taken
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 from inference.versions.known import require_known
 
 if TYPE_CHECKING:
+    from inference.fetching.fetcher import Fetcher
     from inference.model.predictor import Predictor, Prepared
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
@@ -66,16 +69,28 @@ class Picture:
     prepared: Prepared
 
 
-def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared]) -> Picture:
-    """Does all that is done with the bytes that came: judges the header, strips metadata, hashes, decodes.
+def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared],
+                 redactor: Redactor | None = None) -> Picture:
+    """Does all that is done with the bytes that came: judges the header, strips metadata, redacts, hashes, decodes.
 
-    BadImage.
+    BadImage, RedactionFailed.
     """
     info = preprocess.inspect(data, max_pixels)
-    stripped, extension, _ = strip_metadata(data, info)
-    image = Image(hashlib.sha256(stripped).hexdigest(), extension, stripped)
-    body = image.sha256 if stripped == data else hashlib.sha256(data).hexdigest()
-    return Picture(info, len(data), body, image, prepare(stripped))
+    kept, extension, _ = strip_metadata(data, info)
+    if redactor is not None:
+        kept, extension = redactor.redact(kept), EXTENSION
+    image = Image(hashlib.sha256(kept).hexdigest(), extension, kept)
+    body = image.sha256 if kept == data else hashlib.sha256(data).hexdigest()
+    return Picture(info, len(data), body, image, prepare(kept))
+
+
+def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
+    """Makes what fetches pictures by URL; None where no place is listed. UsageError."""
+    if not serve.urls:
+        return None
+    from inference.fetching.fetcher import Fetcher  # an HTTP client and its authorities, which few services need
+
+    return Fetcher(serve, root)
 
 
 class Service:
@@ -95,6 +110,8 @@ class Service:
         self.metrics.registry.register(self.watch)
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
+        self.fetcher = make_fetcher(serve, storage.root)
+        self.redactor = redaction.load(serve.redact) if serve.redact else None
         self.stopping = False
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
@@ -154,7 +171,7 @@ class Service:
     # -- predictions ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def admit(self, size: int, caller: Caller) -> Iterator[None]:
+    def admit(self, size: int, caller: Caller) -> Iterator[Taken]:
         """Holds a place in the queue for a request that brings `size` bytes; enter it before they are read.
 
         Refused (503).
@@ -162,12 +179,32 @@ class Service:
         if self.outbox.room.is_full():
             raise Refused(503, "outbox_full", "the outbox is full: the bucket does not take rows as fast as they "
                           "come. Try again later.", RETRY_MUCH_LATER)
-        with self.places.take(caller.share_name, size):
+        with self.places.take(caller.share_name, size) as taken:
             self.metrics.active.set(self.places.taken)
             try:
-                yield
+                yield taken
             finally:
                 self.metrics.active.set(self.places.taken - 1)
+
+    async def predict_url(self, url: str, taken: Taken, **of_request: Any) -> dict[str, Any]:
+        """Fetches a picture and predicts; `taken`: what `admit` gave. Refused (422, the same for all that is wrong with it)."""
+        assert self.fetcher is not None
+        began = clock.monotonic()
+        try:
+            fetched = await self.fetcher.fetch(url, taken.grow)
+        except NotFetched as error:
+            self.metrics.fetches.labels("refused").inc()
+            raise refuse_url(str(error), error.source) from None
+        self.metrics.seconds.labels("fetch").observe(clock.monotonic() - began)
+        try:
+            answer = await self.predict(fetched.data, source_uri=fetched.source_uri, **of_request)
+        except Refused as refused:
+            if refused.code != "bad_image":
+                raise
+            self.metrics.fetches.labels("refused").inc()
+            raise refuse_url(refused.message, fetched.source_uri) from None
+        self.metrics.fetches.labels("taken").inc()
+        return answer
 
     async def predict(self, data: bytes, *, caller: Caller, model: str | None = None, prediction_id: str | None = None,
                       request_id: str | None = None, attributes: dict[str, str] | None = None,
@@ -185,7 +222,7 @@ class Service:
         id_ = prediction_id or ids.uuid7(now)
         PREDICTION_ID.set(id_)
         of_request = {"client": caller.id, "request_id": request_id, "source_uri": source_uri,
-                      "attributes": attributes}
+                      "attributes": attributes, "redacted_by": self.redactor.name if self.redactor else None}
         predictor, picture, row = await self._classify(data, live)
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
         decide(live.thresholds, answer, prediction_row)
@@ -197,9 +234,9 @@ class Service:
     async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
         """Returns predictor, picture and row of probabilities: the whole of one answer is one version's.
 
-        Refused (422, 504).
+        Refused (422, 503, 504).
         """
-        limit = self.settings.serve.deadline_seconds
+        limit, picture = self.settings.serve.deadline_seconds, None
         try:
             async with asyncio.timeout(limit):
                 predictor = live.predictor or await self._wake(live)
@@ -208,6 +245,8 @@ class Service:
                     picture = await self._decode(data, predictor)
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
         except TimeoutError:
+            if picture is None and self.redactor is not None:
+                raise self._refuse_unredacted(f"no picture came back within {limit:g} s") from None
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
     async def _wake(self, live: LiveModel) -> Predictor:
@@ -243,11 +282,21 @@ class Service:
         began = clock.monotonic()
         try:
             picture = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare)
+                self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare,
+                self.redactor)
         except BadImage as error:
             raise Refused(422, "bad_image", str(error)) from None
+        except RedactionFailed as error:
+            raise self._refuse_unredacted(str(error)) from None
         self.metrics.seconds.labels("decode").observe(clock.monotonic() - began)
         return picture
+
+    def _refuse_unredacted(self, reason: str) -> Refused:
+        """Counts and logs that a picture could not be redacted; the answer is the same for all reasons."""
+        self.metrics.redactions.inc()
+        log_event("not redacted", logging.ERROR, reason=reason)
+        return Refused(503, "not_redacted", "the picture could not be redacted, so it was neither classified nor kept.",
+                       RETRY_MUCH_LATER)
 
     def _make_answer_and_row(self, predictor: Predictor, row: np.ndarray, picture: Picture, prediction_id: str,
                              now: datetime, top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -51,11 +51,16 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("trueup_requests", "Answered requests.", ["path", "status"], registry=registry)
-        self.seconds = Histogram("trueup_stage_seconds", "Time by stage: decode, wait, compute, outbox, total.",
+        self.seconds = Histogram("trueup_stage_seconds", "Time by stage: fetch, decode, wait, compute, outbox, total.",
                                  ["stage"], buckets=STAGES, registry=registry)
         self.batch = Histogram("trueup_batch_size", "Images in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128),
                                registry=registry)
         self.active = Gauge("trueup_predictions_active", "Predictions accepted and not yet answered.", registry=registry)
+        self.fetches = Counter("trueup_fetches", "Pictures asked for by URL: taken or refused.", ["outcome"], registry=registry)
+        for outcome in ("taken", "refused"):
+            self.fetches.labels(outcome)  # 0 until the first
+        self.redactions = Counter("trueup_redactions_failed", "Pictures refused because they could not be redacted.",
+                                  registry=registry)
         self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
                                    registry=registry)
         self.predicted = PredictedMetrics(registry)

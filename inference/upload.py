@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -17,6 +18,8 @@ from inference.auth import Refused, parse_length
 # Room for the boundary and the headers of a multipart body beside the image itself.
 MULTIPART_ROOM = 1 << 16
 MOST_JSON = 16 << 20
+MOST_OF_A_URL = 64 << 10  # of the body that has one
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 # A larger body takes milliseconds to parse: not on the event loop, on which other requests wait.
 PARSED_ASIDE = 64 << 10
 # Arrays are made without a pause for other threads, each of three bytes takes sixty: more places for values than any labels have.
@@ -38,19 +41,46 @@ def read_announced_size(request: Request, max_bytes: int) -> int:
     return size
 
 
-async def read_image(request: Request, max_bytes: int) -> bytes:
-    """Reads the image: the body itself, or the multipart field "image". Refused (413, 415, 422)."""
+async def read_image(request: Request, max_bytes: int, by_url: bool = False) -> bytes | str:
+    """Reads the image: the body itself, or the multipart field "image". Refused (413, 415, 422).
+
+    `by_url`: also its URL, of JSON or a form; a text is returned then.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    data: bytes | str
     if kind == "multipart/form-data":
-        data = await _read_multipart(request, max_bytes)
+        data = await _read_multipart(request, max_bytes, by_url)
     elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
         data = await read_body(request, max_bytes)
+    elif by_url and kind == JSON:
+        data = _find_url(await read_json_body(request, MOST_OF_A_URL))
+    elif by_url and kind == FORM:
+        data = _find_url(_parse_form(await read_body(request, MOST_OF_A_URL)))
     else:
         raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
-                      f"multipart/form-data with the field image, got {shorten(kind)}.")
+                      f"multipart/form-data with the field image, got {shorten(kind)}."
+                      + (f' A picture\'s URL: {{"url": …}} as {JSON} or {FORM}.' if by_url else ""))
     if not data:
         raise Refused(422, "bad_image", "expected an image, got no bytes.")
     return data
+
+
+def _find_url(document: object) -> str:
+    if not isinstance(document, dict) or set(document) != {"url"} or not isinstance(document["url"], str):
+        raise Refused(422, "bad_request", f'expected {{"url": "https://…"}}, got {shorten(document)}.')
+    if not document["url"]:
+        raise Refused(422, "bad_request", "expected a URL, got an empty text.")
+    return document["url"]
+
+
+def _parse_form(body: bytes) -> dict[str, str]:
+    try:
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=8)
+    except ValueError:
+        raise Refused(422, "bad_form", "expected a form in ASCII with the field url.") from None
+    if len(fields) != len(dict(fields)):
+        raise Refused(422, "bad_form", "expected each field of the form once.")
+    return dict(fields)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -71,14 +101,17 @@ def _refuse_too_large(limit: int) -> Refused:
     return Refused(413, "too_large", f"expected at most {limit:,} bytes, got more. Send less.", {"Connection": "close"})
 
 
-async def _read_multipart(request: Request, max_bytes: int) -> bytes:
+async def _read_multipart(request: Request, max_bytes: int, by_url: bool) -> bytes | str:
     stream = _stream_limited(request, max_bytes + MULTIPART_ROOM)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=8)
+    parser.spool_max_size = max_bytes + MULTIPART_ROOM  # not on a disk, where what is to be redacted would lie
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:  # ValueError: a charset that is no encoding of texts
         raise Refused(422, "bad_multipart", f"expected multipart/form-data with one file: {shorten(str(error))}.") from None
     try:
+        if by_url and list(form.keys()) == ["url"]:
+            return _find_url(dict(form))
         image = form.get("image")
         if not isinstance(image, UploadFile):
             raise Refused(422, "bad_multipart", f"expected a file in the field image, got the fields: "
@@ -167,4 +200,4 @@ def _read_header(request: Request, name: str) -> str | None:
 
 def _is_writable(text: str) -> bool:
     """Says whether a text has no control characters and no lone surrogates, which UTF-8 cannot hold."""
-    return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
+    return not any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) <= 0xDFFF for c in text)

@@ -40,6 +40,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str, a
     from jvm import session
 
     settings = with_options(settings, model=model)
+    settings.need_no_redaction()
     as_of = clock.now()
     question = Question(settings.need_model(), clock.to_us(as_of), **convert_settings(settings.evaluate))
     root = settings.need_root()

@@ -150,6 +150,8 @@ def _import(settings: Settings, table: str, file: Path, form: str | None, skip_b
     fill = {column: value for column, value in named.items() if value is not None}
     reading = make_reading(**{name: options.pop(name) for name in READING if name in options})
     asked = Asked(fill=fill, model=model if table == "labels" else None, **options)
+    if images:
+        settings.need_no_redaction()
     root, pictures = settings.need_root(), RowPictures(images, allow_missing_images)
 
     def take(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from contract import clock, layout
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
 from contract.registry import Registry
+from contract.sections.modules import list_allowed
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
@@ -71,7 +72,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     add_plan(storage, registry.model, version, found, part)
     waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
-              settings.serve.store_images, settings.serve.log_all_classes)
+              settings.serve.store_images, settings.serve.log_all_classes, tuple(list_allowed()), settings.serve.redact)
     made = score_all(storage, job, waiting, spark_conf) if waiting else []
     errors = [e for m in made for e in m["errors"]]
     return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),

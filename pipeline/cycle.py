@@ -40,6 +40,7 @@ from contract.evidence.recounts import TABLE as RECOUNTS
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
+from contract.sections.modules import LOCAL
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -124,7 +125,7 @@ def make_plan(storage: Storage, settings: Settings, first: str | None, last: str
     days = default_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     return Plan(model=model, window={"from": days[0], "to": days[1]}, default_window=not (first or last),
                 as_of=clock.iso(as_of), live=live, live_seq=newest.seq if newest else 0,
-                settings=ask_for_recounts(settings.model_dump(mode="json", exclude={"root", "model"})))
+                settings=ask_for_recounts(settings.model_dump(mode="json", exclude={"root", "model", *LOCAL})))
 
 
 def ask_for_recounts(settings: dict[str, Any]) -> dict[str, Any]:

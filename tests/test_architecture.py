@@ -41,6 +41,7 @@ HOMES = {
     "petastorm": ("jobs/datasets/*", "training/feed/*", "contract/dataset_record.py"),
     "boto3": ("contract/stores/s3.py", "contract/stores/aws_region.py", "emr/*", "pipeline/notifying/references.py"),
     "fastapi": ("inference/*",),
+    "httpcore": ("inference/fetching/*",),
     "cryptography": ("pipeline/verifying/signature.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}

@@ -295,7 +295,7 @@ SERVES = {
     "spark": ("contract/*.py", "jvm/session.py", "jobs/evaluate.py", "jobs/engines/spark/engine.py"),
     "mapreduce": ("contract/*.py", "jobs/engines/mapreduce/engine.py"),
     "emr": ("contract/*.py", "emr/*.py", "emr/template/*.py", "pipeline/running/emr.py", "jobs/engines/embedded/engine.py"),
-    "serve": ("contract/*.py", "inference/*.py"),
+    "serve": ("contract/*.py", "inference/*.py", "inference/fetching/*.py"),
     "train": ("contract/*.py", "training/*.py", "jobs/dataset.py"),
 }
 

@@ -61,6 +61,11 @@ class S3Storage:
                 time.sleep(min(0.1 * 2**attempt, 2))
         raise RootError(f"{self.uri(key)}: gave up after {self._attempts} attempts: {last}. Check the endpoint and network.")
 
+    def open_object(self, key: str) -> tuple[int, Any]:
+        """Opens an object: its size in bytes, and a stream to read and close. NotFound, RootError; the stream, botocore's."""
+        answer = self._call("get_object", key)
+        return answer["ContentLength"], answer["Body"]
+
     def exists(self, key: str) -> bool:
         try:
             self._call("head_object", key)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from command.load_settings import ENV_PREFIX, NOT_SETTINGS
 from contract import clock
 from contract.errors import ERROR, TrueupError
+from contract.sections.modules import LOCAL
 from contract.settings import Settings
 
 LOOK_SECONDS = 1.0
@@ -45,7 +46,7 @@ def start_process(module: str, argv: Sequence[str], settings: Settings, until: d
 
 def write_config(settings: Settings) -> str:
     """Writes the settings as a settings file: JSON is YAML."""
-    return json.dumps(settings.model_dump(mode="json"))
+    return json.dumps(settings.model_dump(mode="json", exclude=set(LOCAL)))
 
 
 def make_environment() -> dict[str, str]:

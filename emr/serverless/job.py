@@ -5,12 +5,14 @@ Workers run our image (emr/serverless.Dockerfile), since EMR's own has no Python
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contract import layout
 from contract.errors import UsageError
+from contract.sections.modules import VARIABLE, list_allowed
 from contract.settings import EmrSettings
 from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, STACK_TAG, STAGE_TAG, Regions, name_regions
@@ -88,6 +90,8 @@ def _make_monitoring(storage: Storage, settings: EmrSettings) -> dict[str, Any]:
 def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any], regions: Regions) -> dict[str, str]:
     """Writes Spark's settings on EMR Serverless, then those of `spark.conf`; its master is its own."""
     variables = {"PYSPARK_PYTHON": PYTHON, "PYTHONPATH": HOME}
+    if allowed := list_allowed():
+        variables[VARIABLE] = json.dumps(allowed)
     defaults = {f"spark.emr-serverless.driverEnv.{name}": value
              for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
     defaults |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}

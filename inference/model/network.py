@@ -1,10 +1,10 @@
 """Networks by name: built, loaded from safetensors, and their classification head found.
 
 A name is a torchvision classification network (`resnet18`) or `package.module:build`, a callable that takes the number
-of classes. Auxiliary heads (googlenet, inception_v3) are left out: they have no say in an answer.
+of classes, from a module that the setting `allow_modules` lists. Auxiliary heads (googlenet, inception_v3) are left out: they
+have no say in an answer.
 """
 
-import importlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from contract.documents.card import Card
 from contract.errors import BadWeights, UsageError
 from inference.model import lazy_torchvision
+from inference.model.own_code import import_function
 
 DRAWS = (Tensor.normal_, Tensor.uniform_)  # what everything in torch.nn.init ends in
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -69,7 +70,7 @@ def _find_image_size(state: Mapping[str, Tensor]) -> dict[str, int]:
 
 def _build_own(name: str, classes: int) -> nn.Module:
     try:
-        network = _import_builder(name)(classes)
+        network = import_function(name, "network")(classes)
     except (SystemExit, GeneratorExit) as error:
         raise UsageError(f"network {name!r}: expected a network, but its code ended with {type(error).__name__}: {error}. "
                          f"A module that is imported must not read arguments or exit: do that under "
@@ -78,15 +79,6 @@ def _build_own(name: str, classes: int) -> nn.Module:
         raise UsageError(f"network {name!r}: expected {name.partition(':')[2]}({classes}) to return a torch.nn.Module, "
                          f"got {type(network).__name__}.")
     return network
-
-
-def _import_builder(name: str) -> Callable[[int], Any]:
-    module, _, function = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"network {name!r}: expected package.module:build to be importable, got {error}. "
-                         f"Install the package where the service and the training run.") from error
 
 
 def load(card: Card, weights: bytes) -> nn.Module:

@@ -22,6 +22,6 @@ def make_router(site: Site) -> APIRouter:
             name = read_name(request, caller)
         caller.name_labeler(name)  # refused here, not with the first label
         return site.render(request, "classify.html", caller, models=names, may_label=caller.may("label"),
-                           classes=classes, labeler=name or "")
+                           classes=classes, labeler=name or "", by_url=bool(site.service.settings.serve.urls))
 
     return router

@@ -10,15 +10,17 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from contract import clock, ids, layout
-from contract.errors import BadImage, NotFound, shorten
+from contract.errors import BadImage, NotFound, RedactionFailed, shorten
 from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.rows.listing import was_packed
+from contract.sections.modules import allow
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent, may_be_key
 from jvm import task_store
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from inference.model.predictor import Predictor
+    from inference.model.redaction import Redactor
 
 READERS = 4  # threads that fetch and decode while the network works
 _loaded: dict[tuple[str, str, str], Any] = {}
@@ -43,6 +46,8 @@ class Job:
     max_pixels: int
     store_images: bool
     log_all_classes: bool
+    modules: tuple[str, ...] = ()  # of the user's own, that the driver's machine lets run
+    redact: str | None = None
 
 
 class Part(NamedTuple):
@@ -85,8 +90,17 @@ def predictor(storage: Storage, job: Job) -> "Predictor":
     if _key(storage, job) not in _loaded:
         from inference.model.predictor import Predictor
 
+        allow(job.modules)
         _loaded[_key(storage, job)] = Predictor(*Registry(storage, job.model).load(job.version))
     return _loaded[_key(storage, job)]
+
+
+@cache
+def redactor(name: str) -> "Redactor":
+    """The hook that redacts pictures, loaded once in this process."""
+    from inference.model import redaction
+
+    return redaction.load(name)
 
 
 def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> dict[str, Any]:
@@ -113,8 +127,9 @@ def _writer(part: Part) -> str:
 
 
 def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
-    """Fetched, stripped of metadata and prepared as the service does, and stored under its hash if settings say so."""
+    """Fetched, stripped of metadata, redacted and prepared as the service does, and stored under its hash if settings say so."""
     from inference.model.preprocess import inspect
+    from inference.model.redaction import EXTENSION
     from inference.model.strip_metadata import strip_metadata
 
     try:
@@ -122,14 +137,16 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
         if max(size, len(data)) > job.max_bytes:
             raise BadImage(f"expected at most {job.max_bytes:,} bytes, got {max(size, len(data)):,}")
         info = inspect(data, job.max_pixels)
-        stripped, extension, _ = strip_metadata(data, info)
-        sha256, prepared = hashlib.sha256(stripped).hexdigest(), model.prepare(stripped)
+        kept, extension, _ = strip_metadata(data, info)
+        if job.redact is not None:
+            kept, extension = redactor(job.redact).redact(kept), EXTENSION
+        sha256, prepared = hashlib.sha256(kept).hexdigest(), model.prepare(kept)
         if storage.exists(layout.erasure(sha256)):
             raise BadImage("it was erased on request (trueup forget)")
-    except (BadImage, NotFound, IsADirectoryError) as error:
+    except (BadImage, RedactionFailed, NotFound, IsADirectoryError) as error:
         return Picture(uri, etag, reason=str(error))
     if job.store_images and not storage.exists(key := layout.image(sha256, extension)):
-        storage.put(key, stripped)
+        storage.put(key, kept)
     return Picture(uri, etag, prepared, info, len(data), sha256, extension)
 
 
@@ -157,7 +174,8 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
         extension = p.extension if job.store_images else None
         row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
                                   prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
-        yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri}
+        redacted_by = redactor(job.redact).name if job.redact is not None else None
+        yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri, "redacted_by": redacted_by}
 
 
 def prediction_id(job: Job, at: int, p: Picture) -> str:

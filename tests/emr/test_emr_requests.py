@@ -7,12 +7,19 @@ from botocore.validate import ParamValidator
 from contract.errors import UsageError
 from contract.settings import EmrSettings, TrainSettings
 from contract.storage import open_storage
-from emr.cluster import Package
-from emr.job import make_cluster, make_request
-from emr.requests import add_attempt
+from emr import step
+from emr.cluster import HOME, Package
+from emr.job import make_cluster, make_request, write_command
+from emr.requests import Request, add_attempt
 
 PACKAGE = Package("s3://b/packages/count-0.tar.gz", "0" * 64, "s3://b/packages/bootstrap-0.sh")
 SHAPE = botocore.session.get_session().get_service_model("emr").operation_model("RunJobFlow").input_shape
+
+
+@pytest.fixture(autouse=True)
+def _no_code_of_others(monkeypatch):
+    """Commands are compared word by word."""
+    monkeypatch.delenv("TRUEUP_ALLOW_MODULES")
 
 
 def made(tmp_path, stage, ranks=4, **chosen):
@@ -131,3 +138,25 @@ def test_a_node_of_unknown_memory_is_an_error_unless_it_is_said(tmp_path):
         made(tmp_path, "train", gpu_types=["g5.xlarge", "g5.2xlarge"])
     spark = properties(made(tmp_path, "train", gpu_types=["x9.xlarge"], executor_gib=10), "spark-defaults")
     assert (spark["spark.executor.memory"], spark["spark.executor.memoryOverhead"]) == ("2g", "8g")
+
+
+def test_whose_code_may_run_travels_with_the_command_and_never_in_the_bucket(s3_root, monkeypatch):
+    """A run's settings and a request lie in the bucket; what they say of modules does not reach the stage."""
+    assert write_command("s3://b/p", "k", "spark", "eu-west-1")[0] == "spark-submit"
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[mine]")
+    assert write_command("s3://b/p", "k", "spark", "eu-west-1") == [
+        "env", 'TRUEUP_ALLOW_MODULES=["mine"]', "spark-submit", "--master", "yarn", "--deploy-mode", "client",
+        "--conf", 'spark.executorEnv.TRUEUP_ALLOW_MODULES=["mine"]', f"{HOME}/emr/step.py", "--root", "s3://b/p",
+        "--request", "k"]
+    assert 'TRUEUP_ALLOW_MODULES=["mine"]' in write_command("s3://b/p", "k", "mapreduce", "eu-west-1")
+    asked = Request(stage="evaluate", module="pipeline.config", argv=[], settings={"allow_modules": ["planted"]})
+    monkeypatch.delenv("TRUEUP_ALLOW_MODULES")
+    listed = {row["setting"]: row["value"] for row in step.run_request(s3_root, asked).document["settings"]}
+    assert listed["allow_modules"] == []
+
+
+def test_a_request_cannot_name_any_module_to_be_run(s3_root, tmp_path, monkeypatch):
+    (tmp_path / "planted_stage.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    reply = step.run_request(s3_root, Request(stage="evaluate", module="planted_stage", argv=[], settings={}))
+    assert "expected the module planted_stage in the setting `allow_modules`" in reply.said and not (tmp_path / "ran").exists()

@@ -58,6 +58,7 @@ def test_a_version_may_raise_anything_and_the_next_good_one_is_taken(live, tmp_r
 def test_a_module_that_reads_arguments_when_imported_is_an_error_of_the_network(tmp_path, monkeypatch):
     (tmp_path / "reads_arguments.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--no-such'])\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[reads_arguments]")
     importlib.invalidate_caches()
     with pytest.raises(UsageError, match="its code ended with SystemExit: 2. A module that is imported must not read arguments"):
         network.build("reads_arguments:build", 3)

@@ -54,6 +54,17 @@ def test_an_answer_is_a_row_with_the_designs_columns(client):
     assert client.service.storage.exists(row["image_uri"]) and row["recorded_at"] >= row["predicted_at"]
 
 
+@pytest.mark.parametrize(("text", "status"), [
+    ("Bestellung № 7 / ß", 200), ("order:7,\"x\"", 200), ("x" * 200, 200), ("x" * 201, 422), ("a\tb", 422), ("a\x85b", 422)])
+def test_any_printable_text_may_be_a_request_id(client, text, status):
+    answer = predict(client, picture(31), **{"X-Request-Id": text.encode()})
+    assert answer.status_code == status
+    if status == 200:
+        assert row_of(answer.json()["prediction_id"])["request_id"] == text
+    else:
+        assert answer.json()["error"]["code"] == "bad_request_id"
+
+
 def test_multipart_raw_bytes_and_other_models(client):
     raw = predict(client, picture(4)).json()
     form = client.post("/v1/predictions", files={"image": ("x.jpg", picture(4), "image/jpeg")}).json()

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +17,7 @@ from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
 from contract.storage import open_root
 from inference.model.predictor import Predictor
+from inference.model.preprocess import decode
 from jobs.score_images import PART, Item, add_plan, in_table, main, parts_left, plans, score, under
 from jobs.scoring import part as score_part
 from tests.inference.made_pictures import picture
@@ -147,3 +150,24 @@ def test_from_s3_to_s3(spark, s3_root, folder):
         storage.put(f"incoming/{path.name}", path.read_bytes())
     document = score(storage, load(root=s3_root, model="m"), None, under(f"{s3_root}/incoming"))
     assert (document["scored"], document["errors"]) == (9, 1)
+
+
+def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, folder, monkeypatch):
+    """In the workers, as in the service; a picture that the hook fails for is an error with its reason, and not kept."""
+    hook = "tests.inference.redaction.hooks:inverted"
+    settings = load(root=root, model="m", overrides=[f"serve.redact={hook}"])
+    document = score(open_root(root), settings, None, under(str(folder)), batch=4)
+    assert (document["scored"], document["errors"]) == (9, 2)
+    storage, sent = open_root(root), {f"{n} x.jpg": np.asarray(decode(picture(seed=n))) for n in range(9)}
+    for row in rows_of(root):
+        kept, came = np.asarray(decode(storage.read(row["image_uri"]))), sent[unquote(row["source_uri"]).rpartition("/")[2]]
+        assert row["redacted_by"].startswith(f"{hook}@") and (kept == (255 - came)[:, ::-1]).all()
+
+
+def test_a_hook_that_is_not_listed_scores_nothing(spark, root, folder, monkeypatch):
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[elsewhere]")
+    settings = load(root=root, model="m", overrides=["serve.redact=tests.inference.redaction.hooks:blank"], env={})
+    score_part.redactor.cache_clear()
+    with pytest.raises(Exception, match="in the setting `allow_modules`"):
+        score(open_root(root), settings, None, under(str(folder)), batch=4)
+    assert rows_of(root) == [] and list(open_root(root).list("images/")) == []

@@ -133,8 +133,9 @@ def test_a_version_is_assessed_and_served_in_the_number_format_of_its_card(world
     assert assess(world.storage, world.registry, "2", "1")["trial"]["largest_difference"] < 1e-4
 
 
-def test_a_candidate_that_no_service_can_answer_with_is_not_assessed(world):
+def test_a_candidate_that_no_service_can_answer_with_is_not_assessed(world, monkeypatch):
     """Weights that fit the network here and not there: the service's process lacks the module that builds it."""
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[tests, nobody_has_this]")
     card = world.train(epochs=1)
     weights = world.registry.weights("1")
     absent = card.model_copy(update={"network": "nobody_has_this:build"})

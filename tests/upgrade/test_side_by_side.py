@@ -17,6 +17,7 @@ import pytest
 
 from contract import clock
 from contract.registry import Registry
+from contract.sections.modules import VARIABLE
 from contract.storage import open_root
 from pipeline import cli
 from tests.inference.serving import REPOSITORY, serving, until
@@ -70,12 +71,17 @@ class Traffic:
         self._thread.join(60)
 
 
+def make_environment(code):
+    """What a process of the release before gets: that one stops at settings that it does not know."""
+    return {name: value for name, value in os.environ.items() if name != VARIABLE} | {"PYTHONPATH": str(code)}
+
+
 def start_before(code, root, folder):
     ready = folder / "ready.json"
     command = [sys.executable, "-m", "inference.serve", "--root", root, "--model", MODEL, "--port", "0", "--no-auth",
                "--ready-file", str(ready), "--outbox", str(folder / "of-before"), *SOON]
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(command, stderr=log, cwd=folder, env=os.environ | {"PYTHONPATH": str(code)})
+        process = subprocess.Popen(command, stderr=log, cwd=folder, env=make_environment(code))
     until(lambda: ready.exists() or process.poll() is not None, 120)
     assert ready.exists(), (folder / "log").read_text()
     return process, json.loads(ready.read_text())["url"]
@@ -91,7 +97,7 @@ def test_replicas_of_two_releases_share_a_root(before, tmp_path, capsys):
             until(lambda: all(one.is_at("2") for one in both), 60)
             assert cli.main(["evaluate", "--root", root, "--model", MODEL]) == 0
             old = subprocess.run([sys.executable, "-m", "pipeline.cli", "evaluate", "--root", root, "--model", MODEL],
-                                 env=os.environ | {"PYTHONPATH": str(before)}, cwd=tmp_path, capture_output=True, check=False)
+                                 env=make_environment(before), cwd=tmp_path, capture_output=True, check=False)
             assert old.returncode == 0, old.stderr
             assert publish_again(open_root(root)) == "3"
             until(lambda: all(one.is_at("3") for one in both), 60)

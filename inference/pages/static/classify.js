@@ -29,11 +29,22 @@ async function classify(file) {
   preview.alt = `The chosen image, ${file.name || "pasted"}`;
   preview.hidden = false;
   byId("invitation").hidden = true;
+  await ask(mine, file, file.type || "application/octet-stream");
+}
+
+async function classifyUrl(url) { // its picture is not shown: this page asks no other host for anything
+  const mine = ++running;
+  byId("preview").hidden = true;
+  byId("invitation").hidden = false;
+  await ask(mine, JSON.stringify({ url }), "application/json");
+}
+
+async function ask(mine, body, type) {
   byId("result").hidden = true;
   say("Looking at it …");
   const model = byId("model") ? `&model=${encodeURIComponent(byId("model").value)}` : "";
   try {
-    const answer = await post(`/v1/predictions?top_k=5${model}`, file, file.type || "application/octet-stream");
+    const answer = await post(`/v1/predictions?top_k=5${model}`, body, type);
     if (mine !== running) return;
     show(answer);
     say("");
@@ -107,6 +118,13 @@ byId("file").addEventListener("change", (event) => {
   if (event.target.files.length) classify(event.target.files[0]);
   event.target.value = ""; // the same file can be chosen again
 });
+
+if (byId("by-url")) {
+  byId("by-url").addEventListener("submit", (event) => {
+    event.preventDefault();
+    classifyUrl(byId("url").value.trim());
+  });
+}
 
 const drop = byId("drop");
 for (const kind of ["dragenter", "dragover"]) {

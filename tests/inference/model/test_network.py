@@ -65,7 +65,9 @@ def test_regnet_and_networks_of_others():
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("resnet19", "expected a torchvision classification network"), ("no.such:build", "to be importable"),
+    ("resnet19", "expected a torchvision classification network"),
+    ("no.such:build", "expected the module no.such in the setting `allow_modules`"),
+    ("tests.no.such:build", "to be importable"), ("tests.inference:", "expected package.module:function"),
     ("tests.inference.own_network:nothing", "to be importable"),
     ("tests.inference.own_network:wrong", "to return a torch.nn.Module, got int")])
 def test_unknown_networks_are_named(name, message):

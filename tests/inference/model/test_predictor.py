@@ -95,6 +95,7 @@ def test_torchscript_refuses_what_tracing_would_change_or_cannot_know(tmp_path, 
         predictor(runtime="torchscript", number_format="bfloat16")
     (tmp_path / "moody.py").write_text(MOODY)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[moody]")
     moody = {"network": "moody:build", "weights": save({"scale.weight": torch.ones(3, 3), "scale.bias": torch.zeros(3)})}
     assert predictor(**moody).probabilities(torch.ones(1, 3, 32, 32)).shape == (1, 3)
     with pytest.raises(BadWeights, match="computes otherwise in torchscript"):
