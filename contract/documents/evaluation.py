@@ -196,6 +196,7 @@ class Evaluation(TypedDict):
     engine: str
     role: str
     roles: Annotated[dict[str, str], Field(default={})]  # other words for roles, and what they mean
+    model_version: Annotated[str | None, Field(default=None)]  # rows of this version alone were counted (role replay)
     rules: Annotated[str, Field(json_schema_extra={"const": RULES})]
     consensus: Annotated[Consensus | None, Field(default=None)]
     partial: list[LeftOut]
