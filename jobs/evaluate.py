@@ -61,9 +61,9 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, with_items: bool, evidence: tuple[str, ...],
-            spark_conf: tuple[str, ...], role: str, model_version: str | None, slices: tuple[str, ...], fit: str | None, quarantine: bool,
-            no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool, skip_bad: bool,
-            **reading: Any) -> Outcome:
+            spark_conf: tuple[str, ...], role: str, model_version: str | None, slices: tuple[str, ...], fit: str | None,
+            quarantine: bool, no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool,
+            skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json and its report."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.

@@ -77,8 +77,8 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, version=version,
                         **convert_settings(chosen))
     if version is not None and question.role != "replay":
-        raise UsageError(f"--model-version {version}: expected --role replay beside it, got {question.role}. Only replayed rows of "
-                         f"several versions share their ids; an evaluation of another role shows every version by itself.")
+        raise UsageError(f"--model-version {version}: expected --role replay beside it, got {question.role}. Only replayed "
+                         f"rows of several versions share their ids; an evaluation of another role shows each version by itself.")
     gates = settings.gates
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,

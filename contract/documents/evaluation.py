@@ -181,7 +181,8 @@ class LeftOut(TypedDict):
 class Doubt(TypedDict):
     """Why figures may say nothing: what was found in the rows, as a sentence; `version` where it is of one alone."""
 
-    kind: Literal["no class named", "missing values", "without prediction", "version lost", "impossible values"]
+    kind: Literal["no class named", "missing values", "without prediction", "version lost", "versions share ids",
+                  "impossible values"]
     version: str | None
     sentence: str
 

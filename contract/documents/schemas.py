@@ -27,6 +27,7 @@ from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
 from contract.rows.items import ItemsDocument
+from contract.rows.replay import Replay
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -53,6 +54,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "proposal": (Proposal, "models/<model>/proposals/<n>/proposal.json"),
     "proposal-answer": (Answer, "models/<model>/proposals/<n>/answer.json"),
     "repeat": (BlindRepeat, "samples/<model>/repeats/<person>/<prediction id>/<n>.json"),
+    "replay": (Replay, "replays/<model>/<replay>/replay.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),

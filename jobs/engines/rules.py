@@ -65,7 +65,8 @@ def is_misfiled(prediction_id: str, day_number: int) -> bool:
 def prediction_status(row: Row, day_number: int, question: Question) -> str | None:
     """Applies rule 2 to a prediction row by itself.
 
-    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role, or is not of the version that is asked for.
+    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role, or is not of the
+    version that is asked for.
     """
     role = question.resolve_role(row.get("role"))
     if role != question.role:

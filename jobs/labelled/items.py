@@ -46,7 +46,8 @@ from jobs.labelled.make import Listed, list_window
 @click.option("--model-version", metavar="V", help="With --role replay: the rows of this version alone.")
 @click.option("--quarantine", is_flag=True, help="Go on without files whose columns cannot be taken.")
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
-            runner: str | None, as_of: str | None, spark_conf: tuple[str, ...], role: str, model_version: str | None, quarantine: bool) -> Outcome:
+            runner: str | None, as_of: str | None, spark_conf: tuple[str, ...], role: str, model_version: str | None,
+            quarantine: bool) -> Outcome:
     """Write the labelled predictions of each day, with all votes, where they are not written yet."""
     settings = with_options(settings, model=model, evaluate__engine=engine)
     request = replace(request_of(settings, as_of, (), role, runner, spark_conf, model_version), first=first, last=last,

@@ -102,7 +102,7 @@ def prediction_state(question: Question, day: str) -> str:
 
 
 def _judge_role(question: Question) -> str:
-    """Returns the branches for rows whose word is not the role that is counted: another one's, or none's; or of another version."""
+    """Returns the branches for rows of another role than is counted, or of none, and for those of another version."""
     word = f"coalesce(translate(role, '{ascii_uppercase}', '{ascii_lowercase}'), 'live')"
     words = {role: role for role in ROLES} | {w: role for w, role in question.roles.items() if w not in ROLES}
     lists = [", ".join(literal(w) for w, role in words.items() if (role == question.role) == ours) for ours in (True, False)]
