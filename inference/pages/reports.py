@@ -54,7 +54,7 @@ def make_router(site: Site) -> APIRouter:
         return site.render(request, "reports.html", caller, names=names, name=name, evaluations=evaluations,
                            shown=SHOWN, now=verdict, replays=replays)
 
-    @router.get("/reports/{model}/replays/{replay}/{file}")
+    @router.get("/reports/replays/{model}/{replay}/{file}")
     async def replayed(model: str, replay: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
         extension = file.rpartition(".")[2]
         named = re.fullmatch(r"\w[\w-]*", replay) and re.fullmatch(r"\w[\w.-]*", file)

@@ -65,14 +65,11 @@ def is_misfiled(prediction_id: str, day_number: int) -> bool:
 def prediction_status(row: Row, day_number: int, question: Question) -> str | None:
     """Applies rule 2 to a prediction row by itself.
 
-    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role, or is not of the
-    version that is asked for.
+    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role or version.
     """
     role = question.resolve_role(row.get("role"))
-    if role != question.role:
+    if role != question.role or question.version not in (None, row["model_version"]):
         return None if role else "unknown_role"
-    if question.version is not None and row["model_version"] != question.version:
-        return None
     if row["predicted_at"] is None or row["predicted_label"] == UNNAMED or not all(
             row[c] for c in ("prediction_id", "model", "model_version", "predicted_label")):
         return "invalid_predictions"

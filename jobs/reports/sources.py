@@ -49,7 +49,7 @@ def find_replays(storage: Storage, model: str, window: Window) -> list[dict[str,
 
 def link_to_replay(model: str, replay_id: str) -> str:
     """Writes where the service shows the page of a replay."""
-    return f"/reports/{layout.encode_name(model)}/replays/{replay_id}/report.html"
+    return f"/reports/{layout.replay_page(model, replay_id)}"
 
 
 def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,

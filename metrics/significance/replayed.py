@@ -18,7 +18,7 @@ from metrics.figure import share
 from metrics.intervals import CONFIDENCE
 from metrics.significance.paired import NO_ROWS, Paired, estimate_weighted_difference
 
-MOST_FLIPS, MOST_STRONGEST = 10_000, 50
+MOST_FLIPS, MOST_STRONGEST = 1000, 50
 NO_PAIRS = Paired(0, 0, 0, 0)
 
 

@@ -3,11 +3,16 @@
 import hashlib
 from datetime import timedelta
 
+import pytest
+
+from command.load_settings import load
 from contract import clock, ids, layout
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.model.predictor import Predictor
+from jobs.evaluation_request import request_of
+from jobs.replaying import command, part
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.pipeline.roots import put_rows
@@ -45,6 +50,21 @@ def make(root, per_day=20, versions=3):
         put_rows(storage, LABEL, "labels", [label for i, row in enumerate(rows) for label in _make_labels(row, i)], day, "w1")
         made += rows
     return made
+
+
+def request(root):
+    """What the command makes of its options, all days as they were known at AS_OF."""
+    return request_of(load(root=root, model="m"), AS_OF, (), "live", None, ())
+
+
+def replay_here(root, version="2"):
+    """`trueup replay` with the parts in this process instead of Spark's tasks: (id, what --json prints)."""
+    def compute(storage, job, waiting, _):
+        return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "compute", compute)
+        return command.replay(open_root(root), load(root=root, model="m"), request(root), version, batch=8)
 
 
 def _make_row(storage, live, day, seed, i):

@@ -16,11 +16,11 @@ from contract.storage import open_root
 from jobs.evaluate import main as evaluate
 from jobs.evaluation_request import request_of
 from jobs.forget import forget
-from jobs.replaying import command, part
+from jobs.replaying import part
 from jobs.replaying.command import main, plan_window, replay
 from jobs.reports.replay import write_replay_page
 from jobs.scoring.part import Job
-from tests.jobs.replayed_root import AS_OF, DAYS, answer, make, predictor
+from tests.jobs.replayed_root import AS_OF, DAYS, answer, make, predictor, replay_here, request
 from tests.pipeline.roots import put_rows
 
 
@@ -37,26 +37,10 @@ def root(made, tmp_path):
     return str(tmp_path / "root")
 
 
-def request(root, **options):
-    return request_of(load(root=root, model="m", **options), AS_OF, (), "live", None, ())
-
-
-def replayed(root, version="2", **options):
-    return replay(open_root(root), load(root=root, model="m"), request(root), version, batch=8, **options)
-
-
 def here(root, version="2", rows=8):
     """The same without Spark: the parts in this process, in order."""
     storage, job = open_root(root), Job("m", version, 8, 1 << 20, 1 << 24, True, False)
     return storage, job, plan_window(storage, request(root), version, rows)
-
-
-@pytest.fixture
-def no_spark(monkeypatch):
-    def in_this_process(storage, job, waiting, _):
-        return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
-
-    monkeypatch.setattr(command, "compute", in_this_process)
 
 
 def rows_of(root, role="replay"):
@@ -65,16 +49,17 @@ def rows_of(root, role="replay"):
     return [r for r in found if r["role"] == role]
 
 
-def brute_force(root, live, version="2"):
-    """(id -> (live answer, the version's own answer one by one), for all pictures that are there)."""
-    storage, model = open_root(root), predictor(root, version)
+@pytest.fixture(scope="module")
+def truth(made):
+    """id -> (live answer, that of version 2, its confidence), picture by picture, of all pictures that are there."""
+    storage, model = open_root(made[0]), predictor(made[0], "2")
     return {r["prediction_id"]: (r["predicted_label"], *answer(model, storage.read(r["image_uri"])))
-            for r in live if r["image_uri"] and storage.exists(r["image_uri"])}
+            for r in made[1] if r["image_uri"] and storage.exists(r["image_uri"])}
 
 
-def test_figures_are_those_of_a_brute_force_count(spark, made, root):
-    truth = brute_force(root, made[1])
-    replay_id, document = replayed(root)
+def test_figures_are_those_of_a_brute_force_count(spark, truth, root):
+    replay_id, document = replay(open_root(root), load(root=root, model="m"), request(root), "2", batch=8, part=8)
+    assert len(document["now"]["files"]) == 4 and document["now"]["model_loads"] == document["now"]["workers"]
     assert (document["predictions"], document["replayed"]) == (40, len(truth)) == (40, 32)
     assert {r["prediction_id"]: r["predicted_label"] for r in rows_of(root)} == {k: v[1] for k, v in truth.items()}
     assert document["agreed"] == sum(a == b for a, b, _ in truth.values())
@@ -92,8 +77,8 @@ def labels_of(root):
     return [r for e in storage.list("labels/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]
 
 
-def test_accuracy_of_both_is_that_of_the_labels_by_origin(no_spark, made, root):
-    truth, (_, document) = brute_force(root, made[1]), replayed(root)
+def test_accuracy_of_both_is_that_of_the_labels_by_origin(truth, root):
+    _, document = replay_here(root)
     said = [(r["origin"], r["label"], *truth[r["prediction_id"]][:2]) for r in labels_of(root) if r["prediction_id"] in truth]
     named = [row for row in said if row[1] != "≠"]
     assert document["labels"]["labelled"] == len(said) and document["labels"]["unnamed"] == len(said) - len(named) == 2
@@ -107,18 +92,18 @@ def test_accuracy_of_both_is_that_of_the_labels_by_origin(no_spark, made, root):
         assert sum(c["n"] for c in of["per_class"]) == len(rows)
 
 
-def test_the_strongest_disagreements_come_in_the_stated_order(no_spark, made, root, monkeypatch):
+def test_the_strongest_disagreements_come_in_the_stated_order(truth, made, root, monkeypatch):
     monkeypatch.setattr("metrics.significance.replayed.MOST_STRONGEST", 5)
     live = {r["prediction_id"]: r["confidence"] for r in made[1]}
-    truth, (_, document) = brute_force(root, made[1]), replayed(root)
+    _, document = replay_here(root)
     apart = [(min(live[k], p), max(live[k], p), k) for k, (a, b, p) in truth.items() if a != b]
     expected = [k for _, _, k in sorted(apart, key=lambda x: (-x[0], -x[1], x[2]))][:5]
     assert [d["prediction_id"] for d in document["strongest"]] == expected
     assert all(d["image_uri"] and d["live"] != d["replay"] for d in document["strongest"])
 
 
-def test_rows_have_the_ids_and_the_days_of_the_live_ones(no_spark, made, root):
-    replayed(root)
+def test_rows_have_the_ids_and_the_days_of_the_live_ones(made, root):
+    replay_here(root)
     live = {r["prediction_id"]: r for r in made[1]}
     for row in rows_of(root):
         of = live[row["prediction_id"]]
@@ -131,9 +116,9 @@ def test_rows_have_the_ids_and_the_days_of_the_live_ones(no_spark, made, root):
     assert all(pq.read_schema(storage.path(key)).equals(PREDICTION.arrow()) for key in files)
 
 
-def test_a_repeat_computes_nothing_and_says_the_same(no_spark, root):
-    first_id, first = replayed(root)
-    second_id, second = replayed(root)
+def test_a_repeat_computes_nothing_and_says_the_same(root):
+    first_id, first = replay_here(root)
+    second_id, second = replay_here(root)
     assert (first["now"]["computed"], second["now"]["computed"]) == (32, 0) and second_id == first_id
     assert {**first, "now": 0} == {**second, "now": 0} and len(rows_of(root)) == 32
 
@@ -153,18 +138,18 @@ def test_a_run_that_died_is_finished_with_the_same_files(root):
     assert storage.read(whole[0]["file"]) == files[whole[0]["file"]]
 
 
-def test_live_rows_that_come_late_are_replayed_alone(no_spark, made, root):
-    replayed(root)
+def test_live_rows_that_come_late_are_replayed_alone(made, root):
+    replay_here(root)
     at = clock.parse_moment(f"{DAYS[0]}T23:00:00Z")
     late = made[1][0] | {"prediction_id": ids.uuid7(at, entropy=b"late______"), "predicted_at": at, "recorded_at": at}
     put_rows(open_root(root), PREDICTION, "predictions", [late], DAYS[0], "w2")
-    _, document = replayed(root)
+    _, document = replay_here(root)
     assert document["now"]["computed"] == 1 and (document["predictions"], document["replayed"]) == (41, 33)
 
 
 @pytest.mark.parametrize("engine", ["embedded", "mapreduce"])
-def test_two_versions_of_one_window_are_each_counted_by_themselves(no_spark, root, capsys, engine):
-    documents = {version: replayed(root, version)[1] for version in ("2", "3")}
+def test_two_versions_of_one_window_are_each_counted_by_themselves(root, capsys, engine):
+    documents = {version: replay_here(root, version)[1] for version in ("2", "3")}
     for version, document in documents.items():
         assert document["replayed"] == 32 and document["version"] == version
         asked = ["--root", root, "--model", "m", "--role", "replay", "--model-version", version, "--engine", engine, "--json",
@@ -183,28 +168,28 @@ def test_two_versions_of_one_window_are_each_counted_by_themselves(no_spark, roo
 
 
 
-def test_both_versions_together_are_doubted(no_spark, root, capsys):
+def test_both_versions_together_are_doubted(root, capsys):
     for version in ("2", "3"):
-        replayed(root, version)
+        replay_here(root, version)
     assert evaluate(["--root", root, "--model", "m", "--role", "replay", "--json", "--as-of", "2099-01-01", "--no-report"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rows"]["duplicate_predictions"] == 32
     assert any("--model-version" in doubt["sentence"] for doubt in found["doubts"])
 
 
-def test_live_figures_do_not_change(no_spark, root, capsys):
+def test_live_figures_do_not_change(root, capsys):
     asked = ["--root", root, "--model", "m", "--json", "--as-of", AS_OF, "--no-report"]
     evaluate(asked)
     before = json.loads(capsys.readouterr().out)
-    replayed(root)
+    replay_here(root)
     evaluate(asked)
     after = json.loads(capsys.readouterr().out)
     assert after["versions"] == before["versions"] and after["rows"] == before["rows"]
 
 
-def test_an_erased_picture_is_not_computed_and_leaves_the_page(no_spark, root):
+def test_an_erased_picture_is_not_computed_and_leaves_the_page(root):
     storage = open_root(root)
-    replay_id, document = replayed(root)
+    replay_id, document = replay_here(root)
     page = write_replay_page(storage, "m", replay_id)
     shown = document["strongest"][0]["image_sha256"]
     assert f'data-image="{shown}"' in storage.read(page).decode()
@@ -212,16 +197,16 @@ def test_an_erased_picture_is_not_computed_and_leaves_the_page(no_spark, root):
     assert page in done["reports"] and not storage.exists(page)
     again = storage.read(write_replay_page(storage, "m", replay_id)).decode()
     assert f'data-image="{shown}"' not in again and 'data-image="' in again
-    third = replayed(root, "3")[1]
+    third = replay_here(root, "3")[1]
     assert third["left_out"]["erased"] == 1 and third["replayed"] == 31
 
 
-def test_pictures_that_are_none_or_another_one_are_named(no_spark, made, root):
+def test_pictures_that_are_none_or_another_one_are_named(made, root):
     storage = open_root(root)
     rows = [r for r in made[1] if r["image_uri"] and storage.exists(r["image_uri"])]
     storage.put(rows[0]["image_uri"], storage.read(rows[1]["image_uri"]))
     storage.put(rows[2]["image_uri"], b"no picture")
-    _, document = replayed(root)
+    _, document = replay_here(root)
     assert document["left_out"]["bad"] == 2 and document["replayed"] == 30
     bad = [row for row in document["left_out_first"] if row["kind"] == "bad"]
     assert {row["prediction_id"] for row in bad} == {rows[0]["prediction_id"], rows[2]["prediction_id"]}
@@ -244,15 +229,15 @@ def test_wrong_usage_is_said(root, capsys):
     assert main(["--root", root, "--model", "m"]) == 2
     assert main(["--root", root, "--model", "n", "--version", "2"]) == 1
     with pytest.raises(UsageError):
-        replayed(root, "9")
+        replay_here(root, "9")
 
 
-def test_a_window_without_rows_has_no_figures(no_spark, root):
+def test_a_window_without_rows_has_no_figures(root):
     empty = request_of(load(root=root, model="m"), "2026-10-01", (), "live", None, ())
     _, document = replay(open_root(root), load(root=root, model="m"), empty, "2")
     assert (document["predictions"], document["replayed"]) == (0, 0) and document["agreement"]["value"] is None
 
 
-def test_the_live_version_itself_agrees_with_all_its_answers(no_spark, root):
-    _, document = replayed(root, "1")
+def test_the_live_version_itself_agrees_with_all_its_answers(root):
+    _, document = replay_here(root, "1")
     assert document["agreed"] == document["replayed"] == 32 and document["flips"] == document["strongest"] == []
