@@ -23,8 +23,8 @@ ANSWER = ("prediction_id", "predicted_at", "recorded_at", "model", "model_versio
           "image_sha256", "image_uri")
 KEPT = ("client", "request_id", "source_uri", "attributes", "width", "height", "bytes")  # of the request: replayed, too
 TEXTS = ("prediction_id", "model", "model_version", "predicted_label")
-ORDER = ("prediction_id", "predicted_at", "model_version", "predicted_label", "_confidence", "recorded_at", "role",
-         "image_sha256", "image_uri")  # of rows with one id the first counts: rule 2, ties in schema order
+ORDER = ("prediction_id", "predicted_at", "model_version", "predicted_label", "_confidence", "recorded_at", "model",
+         "role", "image_sha256", "image_uri")  # of rows with one id the first counts: rule 2, ties in schema order
 
 
 def read_answers(storage: Storage, question: Question, day: str, more: tuple[str, ...] = ()) -> pa.Table:
