@@ -18,7 +18,7 @@ MARKER = "trueup.json"  # says that a folder or a bucket's prefix is a root of o
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Every folder directly under a root.
 FOLDERS = ("counts/", "datasets/", "erasures/", "evaluations/", "fits/", "images/", "imports/", "items/", "keys/", "labels/",
-           "logs/", "measures/", "models/", "packages/", "predictions/", "runs/", "samples/", "scoring/", "tables/")
+           "logs/", "measures/", "models/", "packages/", "predictions/", "replays/", "runs/", "samples/", "scoring/", "tables/")
 GROUNDS = ("measures/", "models/", "runs/", "samples/")  # what figures rest on beside rows: documents that an evaluation names
 
 
@@ -211,6 +211,61 @@ def scoring_parts(model: str, version: str, plan: int) -> str:
 def scoring_done(model: str, version: str, plan: int, first: int) -> str:
     """The errors table of a part, named by its first item; the part is done when it exists."""
     return f"{scoring_parts(model, version, plan)}done-{first:09d}.parquet"
+
+
+def replayed(model: str, version: str, day: str) -> str:
+    """The folder of how a version replays a day: `items-<hash>.parquet` beside the plans (contract.sequence)."""
+    return f"{scoring(model, version)}replayed/dt={day}/"
+
+
+def replay_plans(model: str, version: str, day: str) -> str:
+    """The pattern of the plans by which a version replays a day (contract.sequence)."""
+    return f"{replayed(model, version, day)}plan-{{}}.json"
+
+
+def replay_items(model: str, version: str, day: str, digest: str) -> str:
+    """The table of the predictions that a plan is about, named by its content."""
+    return f"{replayed(model, version, day)}items-{digest}.parquet"
+
+
+def replay_parts(model: str, version: str, day: str, plan: int) -> str:
+    """The folder of a plan's parts that are done."""
+    return f"{replayed(model, version, day)}plan-{plan}/"
+
+
+def replay_done(model: str, version: str, day: str, plan: int, first: int) -> str:
+    """What a part could not compute, named by its first item; the part is done when it exists."""
+    return f"{replay_parts(model, version, day, plan)}done-{first:09d}.parquet"
+
+
+def all_replays() -> str:
+    """The folder of what all replays came to, with one folder for each model below it."""
+    return "replays/"
+
+
+def replays(model: str) -> str:
+    """The folder of all replays of a model."""
+    return f"{all_replays()}{encode_name(model)}/"
+
+
+def replay(model: str, replay_id: str) -> str:
+    """The folder of one replay, `<as_of>-<8 hex>`."""
+    return f"{replays(model)}{replay_id}/"
+
+
+def replay_document(model: str, replay_id: str) -> str:
+    """The document of one replay, written last."""
+    return f"{replay(model, replay_id)}replay.json"
+
+
+def replay_left_out(model: str, replay_id: str) -> str:
+    """The table of the predictions that a replay could not compute, beside its document."""
+    return f"{replay(model, replay_id)}left_out.parquet"
+
+
+def replay_page(model: str, replay_id: str) -> str:
+    """The page of one replay."""
+    return f"{replay(model, replay_id)}report.html"
 
 
 def counts(model: str, day: str, inputs: str = "") -> str:

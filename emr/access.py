@@ -66,7 +66,7 @@ ACCESS = {
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
-                     "datasets/*/manifest.json", ITEMS),
+                     "datasets/*/manifest.json", ITEMS, f"replays/{MODEL}/*"),
                     (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),

@@ -192,7 +192,7 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
                   counts={day: document.name for day, document in counted.documents.items()},
                   partial=[{"file": key, "reason": reason} for key, reason in sorted(counted.left_out.items())],
                   fit=question.fit, labeler_weights=question.labeler_weights or {}, roles=question.roles,
-                  rule="scores" if question.scores else "majority")
+                  rule="scores" if question.scores else "majority", version=question.version)
     background = find_background(seen, question, counted.window, window.days)
     document = evaluation.build(scope, counted.window, background, request.rules)
     if request.rules.bucket_edges is not None:

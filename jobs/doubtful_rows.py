@@ -57,6 +57,17 @@ def list_lost_versions(storage: Storage, question: Question,
                 yield version, sentence
 
 
+def describe_replayed(storage: Storage, question: Question, days: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence when several versions replayed one of the days: their rows share ids, and one row of an id counts."""
+    for day in days:
+        versions = sorted(set(_ours(_read(storage, PREDICTION, day, IDENTITY), question)["model_version"].unique().to_pylist())
+                          - {None, ""})
+        if len(versions) > 1:
+            yield (f"versions {', '.join(versions)} replayed {day}, each under the ids of the live answers, and one row of an id "
+                   f"counts: these figures are of no version as a whole. Count one alone: --model-version {versions[-1]}.")
+            return
+
+
 def _describe_lost(rows: "pa.Table", question: Question, day: str, version: str) -> str | None:
     import pyarrow.compute as pc
 

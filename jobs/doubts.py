@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from contract.documents.evaluation import Doubt
 from contract.stores.store import Storage
-from jobs.doubtful_rows import describe_impossible, describe_orphans, list_lost_versions
+from jobs.doubtful_rows import describe_impossible, describe_orphans, describe_replayed, list_lost_versions
 from jobs.engines.question import Question
 from metrics.label_names import Strangers, find_missing_words, find_strangers
 from metrics.window import WindowCounts
@@ -34,6 +34,10 @@ def find_doubts(storage: Storage, question: Question, counted: WindowCounts, cla
         found += [_doubt("without prediction", sentence) for sentence in _doubt_places(storage, counted, beyond)]
     crowded = {d.day: d.origins for d in counted.days
                if 0 < d.rows["predictions"] <= ONE_IN_LOST * d.rows["duplicate_predictions"]}
+    if question.role == "replay":
+        shared = [d.day for d in counted.days if d.rows["duplicate_predictions"]] if question.version is None else []
+        found += [_doubt("versions share ids", sentence) for sentence in describe_replayed(storage, question, shared)]
+        crowded = {}
     found += [_doubt("version lost", sentence, version) for version, sentence in list_lost_versions(storage, question, crowded)]
     if odd := [day for day in counted.days if day.rows["impossible_predictions"] or day.rows["impossible_labels"]]:
         rows = {table: sum(day.rows[f"impossible_{table}"] for day in odd) for table in ("predictions", "labels")}

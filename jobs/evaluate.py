@@ -50,6 +50,7 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
               "repeatable. [setting: evaluate.evidence]")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
+@click.option("--model-version", metavar="V", help="With --role replay: the rows of this version alone.")
 @click.option("--slice", "slices", multiple=True, metavar="NAME=EXPRESSION", help="A slice, e.g. camera=attributes.camera.")
 @click.option("--fit", metavar="NAME", help="Weigh votes by this fit of labelers, or by the newest. [setting: labeler_fit]")
 @click.option("--quarantine", is_flag=True, help="Go on without files that cannot be read; the result is partial.")
@@ -60,9 +61,9 @@ OBJECTS_BEFORE_A_SEARCH = 200_000
 @with_reading_options
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
             runner: str | None, as_of: str | None, full: bool, with_items: bool, evidence: tuple[str, ...],
-            spark_conf: tuple[str, ...], role: str, slices: tuple[str, ...], fit: str | None, quarantine: bool,
-            no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool, skip_bad: bool,
-            **reading: Any) -> Outcome:
+            spark_conf: tuple[str, ...], role: str, model_version: str | None, slices: tuple[str, ...], fit: str | None,
+            quarantine: bool, no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool,
+            skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json and its report."""
     # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
     # ones takes a tenth of the time of a report.
@@ -81,8 +82,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
                               per_version)
     if of_files := named_options({**reading, "skip_bad": skip_bad, "id_per_version": per_version}):
         raise UsageError(f"{of_files[0]} is for --predictions and --labels, got neither.")
-    request = replace(request_of(settings, as_of, slices, role, runner, spark_conf), first=first, last=last, full=full,
-                      quarantine=quarantine)
+    request = replace(request_of(settings, as_of, slices, role, runner, spark_conf, model_version), first=first, last=last,
+                      full=full, quarantine=quarantine)
     storage = open_root(settings.need_root())
     question, fit_reads = apply_and_note(storage, request.question)
     request = replace(request, question=question, rests_on=fit_reads)

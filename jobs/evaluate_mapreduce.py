@@ -56,6 +56,7 @@ class MREvaluate(MRJob):
         self.add_passthru_arg("--role", default="live", help="role of the predictions to count. [default: live]")
         self.add_passthru_arg("--role-word", action="append", default=[], metavar="WORD=ROLE", dest="role_words",
                               help="another word for a role, e.g. production=live; repeatable")
+        self.add_passthru_arg("--model-version", help="count the rows of this version alone")
         self.add_passthru_arg("--slice", action="append", default=[], metavar="NAME=EXPRESSION", dest="slices",
                               help="a declared slice, e.g. camera=attributes.camera; repeatable")
         self.add_passthru_arg("--items", action="store_true", help="list the labelled predictions instead of counting them")
@@ -72,7 +73,8 @@ class MREvaluate(MRJob):
             self._question = Question(self.options.model, clock.to_us(clock.parse_moment(self.options.as_of)),
                                       self.options.role, slices=slices, labeler_weights=weights,
                                       scores=LabelerScores.from_json(scores) if scores else None,
-                                      roles=dict(text.rsplit("=", 1) for text in self.options.role_words))
+                                      roles=dict(text.rsplit("=", 1) for text in self.options.role_words),
+                                      version=self.options.model_version)
         return self._question
 
     def steps(self) -> list[MRStep]:

@@ -57,10 +57,11 @@ class Request:
 
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
-               spark_conf: Sequence[str]) -> Request:
+               spark_conf: Sequence[str], version: str | None = None) -> Request:
     """Makes the request of settings and options; UsageError for options that do not go together.
 
-    `slices` are texts NAME=EXPRESSION, `spark_conf` KEY=VALUE; both go before what the settings say.
+    `slices` are texts NAME=EXPRESSION, `spark_conf` KEY=VALUE; both go before what the settings say. `version`: of the
+    replayed rows those of this version alone.
     """
     chosen = settings.evaluate
     engine = "spark" if is_submitted() and "evaluate.engine" not in settings.origins else chosen.engine
@@ -77,7 +78,11 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     options: dict[str, Any] = {"runner": runner} if runner else {}
     if engine == "spark":
         options = spark_options(settings, spark_conf)
-    question = Question(settings.need_model(), moment, parse_role(role), slices=declared, **convert_settings(chosen))
+    question = Question(settings.need_model(), moment, parse_role(role), slices=declared, version=version,
+                        **convert_settings(chosen))
+    if version is not None and question.role != "replay":
+        raise UsageError(f"--model-version {version}: expected --role replay beside it, got {question.role}. Only replayed "
+                         f"rows of several versions share their ids; an evaluation of another role shows each version by itself.")
     gates = settings.gates
     rules = Rules(chosen.accepted_ratio, tuple(chosen.bucket_edges) or None)
     return Request(question, engine=engine, options=options, days=chosen.days, rules=rules,

@@ -110,7 +110,8 @@ def _mark(storage: Storage, sha256: str, attempt: Attempt) -> None:
 def _erase_reports(storage: Storage, sha256: str, rows: Rows) -> list[str]:
     """Pages that show a picture name its hash or its prediction. `trueup report` renders them again, without it."""
     names = [text.encode() for text in (sha256, *rows.prediction_ids)]
-    pages = [e.key for e in storage.list(layout.all_evaluations()) if e.key.endswith(".html")]
+    pages = [e.key for folder in (layout.all_evaluations(), layout.all_replays()) for e in storage.list(folder)
+             if e.key.endswith(".html")]
     shown = [key for key in pages if any(name in data for data in [storage.read(key)] for name in names)]
     for key in shown:
         storage.erase(key)

@@ -38,7 +38,7 @@ class Scope:
     `window` is its first and last day, `as_of` in microseconds since 1970 UTC. `counts` says where each day's counts lie
     ("<inputs>/<known_through>"), `partial` which files were left out (an empty list: none was). `labeler_weights` are
     whole numbers, WEIGHT_SCALE is 1; `fit` names where they, or the scores of rule `scores`, are from; `roles` says what
-    other words for roles mean.
+    other words for roles mean. `version`: rows of this version alone were counted (rule 2, role replay).
     """
 
     model: str
@@ -52,6 +52,7 @@ class Scope:
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     rule: Literal["majority", "scores"] = "majority"
+    version: str | None = None
 
     def consensus(self) -> Consensus:
         """Returns how several votes became one label."""
@@ -86,7 +87,7 @@ def build(scope: Scope, counted: WindowCounts, background: Background, rules: Ru
     document: Evaluation = {
         "schema": "1", "model": scope.model, "window": {"from": scope.window[0], "to": scope.window[1]},
         "as_of": clock.iso(clock.from_us(scope.as_of)), "engine": scope.engine,
-        "role": scope.role, "roles": dict(scope.roles), "rules": RULES,
+        "role": scope.role, "roles": dict(scope.roles), "model_version": scope.version, "rules": RULES,
         "consensus": scope.consensus(), "partial": list(scope.partial), "counts": dict(sorted(scope.counts.items())),
         "rows": cast(Rows, counted.rows), "doubts": [], "versions": versions,  # the names of contract.counts.ROWS
         "confidence": rules.confidence, "accepted_ratio": rules.accepted_ratio,

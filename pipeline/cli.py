@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "publish": Verb("training.publish", "bring a network trained elsewhere and make it live"),
         "cycle": Verb("pipeline.cycle", "evaluate, gate, dataset, train, assess, publish"),
         "score": Verb("jobs.score_images", "classify the new images under a prefix, in batches on Spark"),
+        "replay": Verb("jobs.replaying.command", "let a version answer logged pictures again, and compare both answers"),
         "report": Verb("jobs.report", "show an evaluation as a page"),
         "verify": Verb("pipeline.verifying.command", "compute a decision or a version again from the files that it names"),
     },

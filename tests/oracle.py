@@ -302,21 +302,23 @@ def find_shown_values(predictions, expression):
     return set(sorted(found, key=lambda value: (-found[value], value.encode()))[:200])
 
 
-def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=None):
+def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=None, version=None):
     """{"cells", "slices", "people", "coincidences", "delays": {key: values}, "rows", "known_through", "next_future"}.
 
     Keys and values are tuples in the order of docs/design.md#counts; `slices` are (name, expression), `weights` are votes of a
-    labeler in 65,536ths, `roles` maps other words to known roles.
+    labeler in 65,536ths, `roles` maps other words to known roles; with a `version` rows of others are
+    as those of another role.
     """
-    predictions, unknown, labels, items = judge(root, day, model, as_of, role, weights, roles)
+    predictions, unknown, labels, items = judge(root, day, model, as_of, role, weights, roles, version)
     return {**count_tables(items, slices), "rows": count_rows(predictions, unknown, labels, model),
             **known_times(predictions, labels, as_of)}
 
 
-def judge(root, day, model, as_of, role="live", weights=None, roles=None):
+def judge(root, day, model, as_of, role="live", weights=None, roles=None, version=None):
     """(prediction rows of the role, those of none, label rows, what `make_item` makes of each distinct prediction of ours)."""
     known, unknown = split_by_role(read(root, "predictions", day), roles or {})
     predictions, labels = known[role.lower()], read(root, "labels", day)
+    predictions = [p for p in predictions if version is None or p["model_version"] == version]
     distinct = judge_predictions(predictions, day, as_of)
     judge_labels(labels, distinct, model, role.lower(), day, as_of)
     ours = [p for p in distinct.values() if p["model"] == model]
@@ -325,9 +327,9 @@ def judge(root, day, model, as_of, role="live", weights=None, roles=None):
     return predictions, unknown, labels, items
 
 
-def list_items(root, day, model, as_of, role="live", weights=None, roles=None):
+def list_items(root, day, model, as_of, role="live", weights=None, roles=None, version=None):
     """(the labelled rows of docs/design.md#items as dicts, by the bytes of their ids, `known_times`)."""
-    predictions, _, labels, items = judge(root, day, model, as_of, role, weights, roles)
+    predictions, _, labels, items = judge(root, day, model, as_of, role, weights, roles, version)
     found = [show_item(item) for item in items if item["votes"]]
     return sorted(found, key=lambda row: row["prediction_id"].encode()), known_times(predictions, labels, as_of)
 

@@ -53,7 +53,7 @@ MOST_IN_A_FOLDER = 22
 FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400
-LONGER = {"contract/layout.py": 570}  # a list of every key of the bucket, one small function each
+LONGER = {"contract/layout.py": 630}  # a list of every key of the bucket, one small function each
 
 
 def files():

@@ -181,7 +181,8 @@ class LeftOut(TypedDict):
 class Doubt(TypedDict):
     """Why figures may say nothing: what was found in the rows, as a sentence; `version` where it is of one alone."""
 
-    kind: Literal["no class named", "missing values", "without prediction", "version lost", "impossible values"]
+    kind: Literal["no class named", "missing values", "without prediction", "version lost", "versions share ids",
+                  "impossible values"]
     version: str | None
     sentence: str
 
@@ -196,6 +197,7 @@ class Evaluation(TypedDict):
     engine: str
     role: str
     roles: Annotated[dict[str, str], Field(default={})]  # other words for roles, and what they mean
+    model_version: Annotated[str | None, Field(default=None)]  # rows of this version alone were counted (role replay)
     rules: Annotated[str, Field(json_schema_extra={"const": RULES})]
     consensus: Annotated[Consensus | None, Field(default=None)]
     partial: list[LeftOut]

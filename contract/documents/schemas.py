@@ -29,6 +29,7 @@ from contract.documents.repeat import BlindRepeat
 from contract.measured.document import Measured
 from contract.measured.embedded import EmbeddedDay, Space
 from contract.rows.items import ItemsDocument
+from contract.rows.replay import Replay
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
@@ -58,6 +59,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "proposal": (Proposal, "models/<model>/proposals/<n>/proposal.json"),
     "proposal-answer": (Answer, "models/<model>/proposals/<n>/answer.json"),
     "repeat": (BlindRepeat, "samples/<model>/repeats/<person>/<prediction id>/<n>.json"),
+    "replay": (Replay, "replays/<model>/<replay>/replay.json"),
     "rehearsal": (Rehearsal, "the file of `trueup emr rehearse --report`"),
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),

@@ -23,9 +23,10 @@ from contract.evaluations import (
 )
 from contract.registry import Registry
 from contract.report_script import csp_source
+from contract.rows.replay import list_replays
 from contract.storage import read_json
 from contract.stores.store import Storage
-from contract.texts.figures import write_interval, write_moment, write_share
+from contract.texts.figures import write_figure, write_interval, write_moment, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -48,9 +49,19 @@ def make_router(site: Site) -> APIRouter:
         names = await run_in_thread(_list_names, site)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
+        replays = await run_in_thread(_list_replays, site.storage, name)
         verdict = await run_in_thread(_describe_verdict, site.storage, name, site.service.settings.gates.max_age_days)
         return site.render(request, "reports.html", caller, names=names, name=name, evaluations=evaluations,
-                           shown=SHOWN, now=verdict)
+                           shown=SHOWN, now=verdict, replays=replays)
+
+    @router.get("/reports/replays/{model}/{replay}/{file}")
+    async def replayed(model: str, replay: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
+        extension = file.rpartition(".")[2]
+        named = re.fullmatch(r"\w[\w-]*", replay) and re.fullmatch(r"\w[\w.-]*", file)
+        data = await run_in_thread(_read_replay, site, model, replay, file) if named and extension in FILES else None
+        if data is None:
+            raise Refused(404, "no_report", "there is no such replay. Those that there are stand at /reports.")
+        return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     @router.get("/reports/{model}/{evaluation}/{file}")
     async def report(model: str, evaluation: str, file: str, caller: Caller = Depends(require("read"))) -> Response:
@@ -86,6 +97,28 @@ def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes | No
         return give_report(site.storage, model, evaluation, site.service.settings.report).encode()
     except NotFound:
         return None
+
+
+def _read_replay(site: Site, model: str, replay: str, file: str) -> bytes | None:
+    """Reads a file of a replay; a page that was never written, or that went with an erased picture, is rendered now."""
+    try:
+        return site.storage.read(layout.replay(model, replay) + file)
+    except NotFound:
+        if layout.replay(model, replay) + file != layout.replay_page(model, replay):
+            return None
+    from jobs.reports.replay import give_replay_page
+
+    try:
+        return give_replay_page(site.storage, model, replay).encode()
+    except NotFound:
+        return None
+
+
+def _list_replays(storage: Storage, model: str) -> list[dict[str, Any]]:
+    """Lists what the page says of the newest replays of a model, newest first."""
+    return [{"id": name, "version": found.version, "window": found.window, "as_of": found.as_of, "replayed": found.replayed,
+             "predictions": found.predictions, "agreement": write_figure(found.agreement)}
+            for name, found in list_replays(storage, model, SHOWN)]
 
 
 def _list_comparisons(storage: Storage, model: str, name: str) -> list[dict[str, str]]:

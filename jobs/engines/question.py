@@ -92,6 +92,7 @@ class Question:
     roles: Mapping[str, str] = field(default_factory=dict)  # another word, in small letters -> the role that it means
     fit: str | None = None  # where weights or scores are from; what is counted does not depend on the name
     scores: LabelerScores | None = None  # of a fit in the full form; then `consensus` is "scores"
+    version: str | None = None  # then rows of other versions are left aside, like those of another role (rule 2, role replay)
 
     def resolve_role(self, word: str | None) -> str | None:
         """Returns the role that a row's word means (rule 2), in any case; None for a word that means none."""
@@ -105,6 +106,7 @@ class Question:
         made_from = {"rules": RULES, "consensus": self.consensus, "weights": dict(self.labeler_weights),
                      "role": self.role, "roles": dict(self.roles), "slices": [[s.name, s.expression] for s in self.slices],
                      "files": files.fingerprint()} | ({"scores": self.scores.digest} if self.scores else {})
+        made_from |= {"version": self.version} if self.version else {}
         return jsonio.digest(made_from)[:16]
 
 

@@ -65,10 +65,10 @@ def is_misfiled(prediction_id: str, day_number: int) -> bool:
 def prediction_status(row: Row, day_number: int, question: Question) -> str | None:
     """Applies rule 2 to a prediction row by itself.
 
-    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role.
+    Returns 'ok' (it is distinct, or a duplicate), a name in ROWS, or None when the row has another role or version.
     """
     role = question.resolve_role(row.get("role"))
-    if role != question.role:
+    if role != question.role or question.version not in (None, row["model_version"]):
         return None if role else "unknown_role"
     if row["predicted_at"] is None or row["predicted_label"] == UNNAMED or not all(
             row[c] for c in ("prediction_id", "model", "model_version", "predicted_label")):

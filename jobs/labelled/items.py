@@ -43,12 +43,15 @@ from jobs.labelled.make import Listed, list_window
               "end). [default: now]")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="spark: a setting of the session; repeatable.")
 @click.option("--role", default="live", show_default=True, help="Live, shadow, canary, batch or replay.")
+@click.option("--model-version", metavar="V", help="With --role replay: the rows of this version alone.")
 @click.option("--quarantine", is_flag=True, help="Go on without files whose columns cannot be taken.")
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, engine: str | None,
-            runner: str | None, as_of: str | None, spark_conf: tuple[str, ...], role: str, quarantine: bool) -> Outcome:
+            runner: str | None, as_of: str | None, spark_conf: tuple[str, ...], role: str, model_version: str | None,
+            quarantine: bool) -> Outcome:
     """Write the labelled predictions of each day, with all votes, where they are not written yet."""
     settings = with_options(settings, model=model, evaluate__engine=engine)
-    request = replace(request_of(settings, as_of, (), role, runner, spark_conf), first=first, last=last, quarantine=quarantine)
+    request = replace(request_of(settings, as_of, (), role, runner, spark_conf, model_version), first=first, last=last,
+                      quarantine=quarantine)
     storage = open_root(settings.need_root())
     request = replace(request, question=apply_fit(storage, request.question))
     listed = list_window(storage, request)

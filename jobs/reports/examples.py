@@ -62,7 +62,7 @@ def _fill(storage: Storage, found: dict[tuple[str, str], dict[str, dict[str, str
     for row in rows:
         images = found.get((row["label"], row["predicted"]))
         if images is not None and len(images) < most and row["image_sha256"] not in images:
-            data = _picture(storage, row)
+            data = make_thumbnail(storage, row)
             images |= {row["image_sha256"]: {"sha256": row["image_sha256"], "data": data, "day": row["day"],
                                              "prediction_id": row["prediction_id"]}} if data else {}
         if all(len(images) >= most for images in found.values()):
@@ -121,7 +121,7 @@ def _read_day(storage: Storage, day: DayFiles, question: Question) -> list[dict[
         return list(find_labelled_here(storage, day_files.leave_out(day, bad), question))
 
 
-def _picture(storage: Storage, row: Mapping[str, Any]) -> str | None:
+def make_thumbnail(storage: Storage, row: Mapping[str, Any]) -> str | None:
     """A small JPEG as a data URI; None for a picture that was erased or is gone, and for one that cannot be read, which is
     named."""
     from inference.model import preprocess

@@ -9,11 +9,12 @@ from typing import Any
 from contract import layout
 from contract.counts_store import load_all
 from contract.documents import manifest
-from contract.documents.evaluation import Evaluation
+from contract.documents.evaluation import Evaluation, Window
 from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
 from contract.evaluations import find_evaluation, read_decision
 from contract.registry import Registry
 from contract.rows.items import list_erased
+from contract.rows.replay import list_replays
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.reports.checking import find_checking
@@ -24,24 +25,41 @@ from metrics.tables import class_days
 from metrics.window import by_class
 
 LOOK_BACK = 50
+MOST_REPLAYS = 30
 
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased` of an evaluation; each empty where there is
-    nothing."""
+    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `replays` of an evaluation; each empty where
+    there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
             "examples": examples(storage, evaluation, order[0], settings) if order else [],
-            "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation)}
+            "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation),
+            "replays": find_replays(storage, model, evaluation["window"]) if evaluation["role"] == "live" else []}
 
 
 def _list_erased(storage: Storage, evaluation: Evaluation) -> frozenset[str]:
     """The hashes of erased pictures, where the report lists pictures by their own values."""
     listed = "pictures" in (evaluation.get("evidence") or {})
     return frozenset(list_erased(storage)) if listed else frozenset()
+
+
+def find_replays(storage: Storage, model: str, window: Window) -> list[dict[str, Any]]:
+    """Lists the newest replay of each version whose window meets this one: the document, `id`, and the address of its `page`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, document in list_replays(storage, model, MOST_REPLAYS):
+        meets = document.window["from"] <= window["to"] and document.window["to"] >= window["from"]
+        if meets and document.version not in found:
+            found[document.version] = {"id": name, "page": link_to_replay(model, name), **document.to_dict()}
+    return [found[version] for version in sorted(found)]
+
+
+def link_to_replay(model: str, replay_id: str) -> str:
+    """Writes where the service shows the page of a replay."""
+    return f"/reports/{layout.replay_page(model, replay_id)}"
 
 
 def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,

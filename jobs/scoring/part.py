@@ -77,8 +77,13 @@ def score_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Iterat
     """Carries out the parts of one task, one after another."""
     storage = task_store.open_there(at)
     for part in parts:
-        loaded = _key(storage, job) not in _loaded
+        loaded = not is_loaded(storage, job)
         yield score_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
+
+
+def is_loaded(storage: Storage, job: Job) -> bool:
+    """Whether this process has the version already."""
+    return _key(storage, job) in _loaded
 
 
 def _key(storage: Storage, job: Job) -> tuple[str, str, str]:

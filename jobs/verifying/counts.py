@@ -126,7 +126,7 @@ def question_of(evaluation: Evaluation, document: CountsDocument, scores: Labele
     weights = {who: floor(weight * WEIGHT_SCALE) for who, weight in consensus["labeler_weights"].items()}
     return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                     document.consensus, tuple(Slice(name, expression) for name, expression in document.slices), weights,
-                    evaluation["roles"], consensus["fit"], scores)
+                    evaluation["roles"], consensus["fit"], scores, evaluation["model_version"])
 
 
 def _recount(storage: Storage, days: Sequence[CheckedDay], engine: str, options: Mapping[str, Any]) -> None:

@@ -141,7 +141,7 @@ def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, ques
     days_of = (evaluation["window"]["from"], evaluation["window"]["to"])
     scope = Scope(question.model, days_of, question.as_of, evaluation["engine"], question.role, evaluation["counts"],
                   evaluation["partial"], question.fit, question.labeler_weights, question.roles,
-                  "scores" if question.scores else "majority")
+                  "scores" if question.scores else "majority", question.version)
     made = figures.build(scope, window, background, rules)
     made["doubts"] = find_doubts(storage, question, window, background.classes)
     return cast(Evaluation, jsonio.loads(jsonio.dumps(made)))  # as it is read
@@ -160,7 +160,7 @@ def _question(evaluation: Evaluation, days: list[CheckedDay], scores: LabelerSco
     weights = {who: floor(w * WEIGHT_SCALE) for who, w in consensus["labeler_weights"].items()}
     return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
                     "scores" if scores else "majority", labeler_weights=weights, roles=evaluation["roles"],
-                    fit=consensus["fit"], scores=scores)
+                    fit=consensus["fit"], scores=scores, version=evaluation["model_version"])
 
 
 def _pick_doubts(document: Evaluation) -> list[Any]:

@@ -54,6 +54,7 @@ def test_the_service_asks_what_its_role_allows(server, root, tmp_path, monkeypat
         until(is_picked, 60)
         for page in ("/models", "/reports", "/reports/m/20261120T000000Z-00000000/report.html"):
             assert client.get(page, headers={"Accept": "text/html"}).is_success, page
+        assert client.get("/reports/replays/m/20261120T000000Z-00000000/report.html").status_code == 404
         client.headers.pop("Authorization")
         login = client.post("/login", data={"key": tokens["ada"]}, headers={"Accept": "text/html"}, follow_redirects=True)
         assert login.is_success, login.text

@@ -95,18 +95,20 @@ def prediction_state(question: Question, day: str) -> str:
     texts = ("model", "version", "predicted")
     missing = " OR ".join([*(f"coalesce({c}, '') = ''" for c in ("id", *texts)), f"predicted = '{UNNAMED}'"])
     surely_ok = _make_surely_ok(day, question.as_of, "p_t", "p_recorded", texts)
-    return (f"CASE WHEN ({role}) AND predicted <> '{UNNAMED}' AND {surely_ok} THEN {OK} {_judge_role(question)} "
+    role = f"({role})" + (f" AND version = {literal(question.version)}" if question.version is not None else "")
+    return (f"CASE WHEN {role} AND predicted <> '{UNNAMED}' AND {surely_ok} THEN {OK} {_judge_role(question)} "
             f"WHEN p_t IS NULL OR {missing} THEN {INVALID} WHEN {is_misfiled('id', day)} THEN {MISFILED} "
             f"WHEN greatest(p_t, p_recorded) > {question.as_of} THEN {FUTURE} ELSE {OK} END")
 
 
 def _judge_role(question: Question) -> str:
-    """Returns the branches for rows whose word is not the role that is counted: another one's, or none's."""
+    """Returns the branches for rows of another role than is counted, or of none, and for those of another version."""
     word = f"coalesce(translate(role, '{ascii_uppercase}', '{ascii_lowercase}'), 'live')"
     words = {role: role for role in ROLES} | {w: role for w, role in question.roles.items() if w not in ROLES}
     lists = [", ".join(literal(w) for w, role in words.items() if (role == question.role) == ours) for ours in (True, False)]
     ours, others = (f"{word} IN ({some})" for some in lists)
-    return f"WHEN {others} THEN {OTHER_ROLE} WHEN NOT {ours} THEN {UNKNOWN_ROLE}"
+    other_version = f"WHEN version IS DISTINCT FROM {literal(question.version)} THEN {OTHER_ROLE} " if question.version else ""
+    return f"WHEN {others} THEN {OTHER_ROLE} WHEN NOT {ours} THEN {UNKNOWN_ROLE} {other_version}"
 
 
 def label_state(question: Question, day: str) -> str:

@@ -96,6 +96,7 @@ def _question_arguments(question: Question, folder: Path) -> list[str]:
     arguments = [f"--model={question.model}", f"--role={question.role}",
                  f"--as-of={clock.iso(clock.from_us(question.as_of))}"]
     arguments += [f"--role-word={word}={role}" for word, role in question.roles.items()]
+    arguments += [f"--model-version={question.version}"] if question.version else []
     for declared in question.slices:
         arguments.append(f"--slice={declared.name}={declared.expression}")
     if question.labeler_weights:

@@ -88,6 +88,8 @@ def prediction_rows(given: Rows, ids: pa.StringArray, number: np.ndarray, day: s
     status[(number == NULL) | ~present(t) | empty | _is_text(classes, predicted, UNNAMED)] = INVALID
     role = _judge_roles(given.column("role"), question)
     status = np.where(role == OK, status, role)
+    if question.version is not None:
+        status[(role == OK) & ~_is_text(versions, version, question.version)] = OTHER_ROLE
     ours = _is_text(models, model, question.model)
     first, has_first = first_codes(given.column("top_labels"), classes)
     impossible = _is_impossible(numbers(t, 0), given.column("confidence")) | (has_first & (first != predicted))
