@@ -49,7 +49,7 @@ def show_unusual(storage: Storage, evaluation: Evaluation, wanted: ReportSetting
     shown: dict[str, str] = {}
     try:
         for one in section["unusual"]:
-            if one["day"] == newest and one["image_uri"] and (data := _picture(storage, one)):
+            if one["day"] == newest and one["image_uri"] and (data := make_thumbnail(storage, one)):
                 shown[one["image_sha256"]] = data
     except RootError as error:
         log.warning("pictures are left out: %s", error)
