@@ -7,9 +7,9 @@ program of DuckDB alone, written by hand, that applies the rules of counting to 
 cells; `report` goes on to the plain program's report, made of these cells by its own functions (common.py of TRUEUP_PEERS).
 `engine` imports the embedded engine and lets it count the days; nothing is added up, divided or written.
 
-By hand it is as short as the workload allows. It trusts a hash of 64 bits to be the id, knows that the files lack the columns
-that may be missing (so: one origin class, no roles, no lists, no weights, nothing withdrawn), looks for repeated predictions
-and stops at a label that is `≠`. It makes cells, and none of the other tables. With --out it writes them as Parquet:
+By hand it is as short as the workload allows. It trusts a hash of 64 bits to be the id; it knows that ids are UUIDv7 and that
+the files lack the columns that may be missing (so: one origin class, no roles, no lists, no weights, nothing withdrawn); it
+stops at a label that is `≠`. It makes cells, and none of the other tables. With --out it writes them as Parquet:
 benchmarks/limits.py compares them with the counts of the engine.
 """
 
@@ -29,37 +29,40 @@ MODEL = "bench"
 KEY = "hash(prediction_id)"
 UUID7 = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
 CORES, MOST_ROWS = 2, 1_000_000
-OK, INVALID, MISFILED, FUTURE = range(4)
+OK, INVALID, MISFILED, FUTURE, REPEATS = range(5)
 
 # Rule 3: the label rows with what is wrong with each, and how many rows a prediction has.
-LABELS = """CREATE TEMP TABLE l AS SELECT {key} AS k, hash(label_id) AS mark, label, labeler, epoch_us(labeled_at) AS t,
+LABELS = """CREATE TEMP TABLE l AS SELECT {key} AS k, label_id, label, labeler, epoch_us(labeled_at) AS t,
     (CASE WHEN prediction_id <> '' AND labeled_at IS NOT NULL AND label <> '' THEN {timely_label} ELSE {INVALID} END)::TINYINT
     AS state FROM {labels}"""
 ONE = "CREATE TEMP TABLE one AS SELECT k, count(*) AS votes, any_value(label) AS label FROM l WHERE state = {OK} GROUP BY k"
 # Those of a prediction that has several: the first of each label_id, of these each person's last, and which label they name.
 SEVERAL = """CREATE TEMP TABLE several AS SELECT l.* FROM l SEMI JOIN (SELECT k FROM one WHERE votes > 1) USING (k)
     WHERE state = {OK}"""
-ANSWERS = """CREATE TEMP TABLE answers AS SELECT k, mark, label, labeler, t FROM several
-    QUALIFY row_number() OVER (PARTITION BY k, mark ORDER BY t, label) = 1"""
+ANSWERS = """CREATE TEMP TABLE answers AS SELECT k, label_id, label, labeler, t FROM several
+    QUALIFY row_number() OVER (PARTITION BY k, label_id ORDER BY t, label, labeler) = 1"""
 VOTES = """CREATE TEMP TABLE votes AS SELECT k, label, labeler, t FROM answers
-    QUALIFY row_number() OVER (PARTITION BY k, labeler ORDER BY t DESC, mark DESC, label DESC) = 1"""
+    QUALIFY row_number() OVER (PARTITION BY k, labeler ORDER BY t DESC, label_id DESC, label DESC) = 1"""
 CONSENSUS = """CREATE TEMP TABLE consensus AS SELECT k, votes, label, false AS split FROM one WHERE votes = 1 UNION ALL
     SELECT k, sum(n), arg_min(label, (-n, -newest, label)), count(*) > 1
     FROM (SELECT k, label, count(*) AS n, max(t) AS newest FROM votes GROUP BY k, label) GROUP BY k"""
-# Rule 2, and rule 5: floor(20 x) is one off just below some edges. Rows of all states and models, so that all are told of.
+# Rule 2, of all models.
+ROWS = """SELECT {key} AS k, dt, model = '{MODEL}' AS ours, predicted_at, model_version, predicted_label AS predicted, confidence,
+    (CASE WHEN prediction_id <> '' AND predicted_at IS NOT NULL AND model <> '' AND model_version <> '' AND
+        predicted_label <> '' AND predicted_label <> '≠' THEN {timely_prediction} ELSE {INVALID} END)::TINYINT AS state
+    FROM {predictions}"""
+REPEATED = "SELECT count(*) FROM (SELECT {key} AS k FROM {predictions} GROUP BY k HAVING count(*) > 1)"
+FIRST_OF_EACH = """SELECT * REPLACE ((CASE WHEN state = {OK} AND row_number() OVER (PARTITION BY k, state
+    ORDER BY predicted_at, model_version, predicted, confidence NULLS FIRST) > 1 THEN {REPEATS} ELSE state END)::TINYINT AS state)
+    FROM ({rows})"""
+# Rule 5: floor(20 x) is one off just below some edges. Rows of all states and models, so that all are told of.
 CELLS = """CREATE TEMP TABLE cells AS SELECT dt, ours, state, model_version, predicted, label, split,
     place - (place / 2e1 > confidence)::TINYINT + (place < 19 AND (place + 1) / 2e1 <= confidence)::TINYINT AS confidence_bin,
     count(*) AS n, sum(floor(confidence * 1073741824)::BIGINT) AS sum_confidence, sum(votes)::BIGINT AS votes
-    FROM (SELECT {key} AS k, dt, model = '{MODEL}' AS ours, model_version, predicted_label AS predicted, confidence,
-        least(floor(confidence * 20), 19)::TINYINT AS place,
-        (CASE WHEN prediction_id <> '' AND predicted_at IS NOT NULL AND model <> '' AND model_version <> '' AND
-            predicted_label <> '' AND predicted_label <> '≠' THEN {timely_prediction} ELSE {INVALID} END)::TINYINT AS state
-        FROM {predictions}) LEFT JOIN consensus USING (k) GROUP BY ALL"""
+    FROM (SELECT *, least(floor(confidence * 20), 19)::TINYINT AS place FROM ({rows})) LEFT JOIN consensus USING (k)
+    GROUP BY ALL"""
 STEPS = (LABELS, ONE, SEVERAL, ANSWERS, VOTES, CONSENSUS, CELLS)
-REPEATED = "SELECT count(*) FROM (SELECT {key} AS k FROM {predictions} GROUP BY k HAVING count(*) > 1)"
-FIRST_OF_EACH = """(SELECT * FROM {predictions} QUALIFY row_number() OVER (PARTITION BY prediction_id
-    ORDER BY predicted_at, model_version, predicted_label, confidence) = 1)"""
-PREDICTION_ENDINGS = f"""SELECT {", ".join(f"sum(n) FILTER (ours AND state = {s})" for s in range(4))},
+PREDICTION_ENDINGS = f"""SELECT {", ".join(f"sum(n) FILTER (ours AND state = {s})" for s in range(5))},
     sum(votes) FILTER (ours AND state = 0), sum(votes) FILTER (NOT ours AND state = 0) FROM cells"""
 # What the plain program groups by: labelled rows, and buckets that begin at .5, .8, .85, .9 and .95.
 REPORTED = """SELECT model_version, dt, predicted, label,
@@ -149,10 +152,11 @@ def count_days(db: Any, root: Path, days: Sequence[str], out: Path | None) -> tu
     """Counts some days over a connection of their own."""
     db.execute("SET TimeZone = 'UTC'")
     names = {"predictions": scan(root, "predictions", days), "labels": scan(root, "labels", days), "key": KEY, "MODEL": MODEL,
-             "OK": OK, "INVALID": INVALID, "timely_label": judge_time(days, "labeled_at"),
+             "OK": OK, "INVALID": INVALID, "REPEATS": REPEATS, "timely_label": judge_time(days, "labeled_at"),
              "timely_prediction": judge_time(days, "predicted_at")}
+    names["rows"] = ROWS.format(**names)
     if db.execute(REPEATED.format(**names)).fetchall()[0][0]:
-        names["predictions"] = FIRST_OF_EACH.format(**names)
+        names["rows"] = FIRST_OF_EACH.format(**names)
     for step in STEPS:
         db.execute(step.format(**names))
     if out:
@@ -177,12 +181,12 @@ def describe_rows(predictions: Sequence[int], labels: Sequence[int]) -> dict[str
     """The rows of rules 2 and 3 by name; ValueError where the workload holds what this program does not know."""
     (*read, votes, others), (*rows, unnamed, duplicate, superseded) = predictions, labels
     orphan = rows[OK] - duplicate - superseded - votes - others
-    if unnamed or (orphan and superseded):
-        raise ValueError(f"expected no ≠ and no superseded votes beside orphans, got {unnamed} and {superseded}")
-    states = ("invalid", "misfiled", "future")
+    if unnamed or (orphan and superseded) or (others and sum(rows) != rows[OK]):
+        raise ValueError("expected no ≠, no orphans beside superseded votes, no labels of other models beside bad ones")
+    states = ("invalid", "misfiled", "future", "duplicate")
     return {"predictions": sum(read), **{f"{name}_predictions": n for name, n in zip(states, read[1:], strict=True)},
-            "labels": sum(rows) - others, **dict(zip(states, rows[1:], strict=True)), "other_model": others,
-            "duplicate": duplicate, "orphan": orphan, "superseded": superseded, "vote": votes}
+            "labels": sum(rows) - others, **dict(zip(states, [*rows[1:], duplicate], strict=True)), "other_model": others,
+            "orphan": orphan, "superseded": superseded, "vote": votes}
 
 
 def run_engine(root: Path, out: Path | None) -> str:

@@ -29,8 +29,6 @@ def end_with(main: Callable[[], int]) -> NoReturn:
 
     atexit.register(end)  # before everybody else, so that it is run last
     do_without_pandas()
-    # Nothing of ours is one, and pydantic asks every installed package for plugins: 20 ms.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = main()
     except SystemExit as error:
