@@ -84,7 +84,8 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device) for name in models}
+        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes)
+                       for name in models}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -298,13 +299,14 @@ class Service:
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(), "format": live.describe_format()}
             for name, live in self.models.items()}
         reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
-        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
+        slow = [said for live in self.models.values() if (said := live.explain_slowness())]
+        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models, "slow": slow,
                              "shipping_failures": self.shipper.failures,
                              "clock_ahead_seconds": self.clock_skew.seconds_ahead}
 

@@ -2,6 +2,7 @@
 
     trueup model list|show|history [--model digits]
     trueup model alias NAME VERSION|--remove --by NAME      `shadow`: computes beside the live version
+    trueup model convert VERSION --number-format int8       the same weights, computed otherwise (docs/runtimes.md)
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -33,6 +34,7 @@ from pipeline import answering
 from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
+from pipeline.versions.convert import convert_command
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
 
 
@@ -193,7 +195,7 @@ def _summarise(registry: Registry) -> dict[str, Any]:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command):
+                 delete_command, reserve_command, sign_command, alias_command, convert_command):
     group.add_command(_command)
 
 

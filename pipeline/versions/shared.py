@@ -37,6 +37,7 @@ def report_change(made: changes.Change) -> Outcome:
     result = {"override": f"gate {change.get('gate')} passes until {change.get('until')}",
               "override withdrawn": f"gate {change.get('gate')} decides again",
               "alias": f"{change.get('alias')} is version {change.get('version')}" if change.get("version") else
-              f"{change.get('alias')} is no version any more"}.get(
+              f"{change.get('alias')} is no version any more",
+              "format": f"version {change.get('version')} is a format of version {change.get('of')}"}.get(
                   change["kind"], f"version {record.state.live} is live")
     return Outcome(document=record.to_dict(), text=f"{result} (record {record.seq}, by {change['by']}: {change['reason']})")
