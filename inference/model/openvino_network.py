@@ -6,6 +6,7 @@ is data: a graph can name operations of OpenVINO, and nothing that would be load
 
 import io
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from contract.errors import BadWeights, UsageError
 
 GRAPH, NUMBERS = "network.xml", "network.bin"
-STAMP = (1980, 1, 1, 0, 0, 0)  # the same network, the same bytes
+STAMP = (1980, 1, 1, 0, 0, 0)
 # What its sums are made in. What int8 does not cover stays float32.
 SUMS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 HOW_TO_INSTALL = "Install it: pip install 'trueup[openvino]'"
@@ -40,7 +41,8 @@ def import_openvino() -> Any:
 def convert(network: nn.Module, shape: Sequence[int]) -> Any:
     """Makes OpenVINO's model of a network in eval mode, for inputs [n, *shape] of any n. RuntimeError: it cannot be converted."""
     library = import_openvino()
-    with torch.inference_mode():
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # announcements of torch.export
         # Batches of two: a size of one can be taken for a constant.
         return library.convert_model(network, example_input=torch.zeros(2, *shape), input=[-1, *shape])
 
