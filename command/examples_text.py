@@ -96,6 +96,11 @@ model alias
 model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits
+model convert
+    # eight bits instead of 32, measured on the version's training pictures, compared on its held-out ones
+    trueup model convert 3 --model digits --number-format int8
+    # the same numbers by another library, of a version that names no dataset
+    trueup model convert 1 --model digits --number-format float32 --unassessed
 model delete
     # remove the weights of a version that failed
     trueup model delete 3 --model digits --reason 'trained on wrong labels'

@@ -42,10 +42,12 @@ HOMES = {
     "boto3": ("contract/stores/s3.py", "contract/stores/aws_region.py", "emr/*", "pipeline/notifying/references.py"),
     "fastapi": ("inference/*",),
     "cryptography": ("pipeline/verifying/signature.py",),
+    "openvino": ("inference/model/openvino_network.py",),
+    "nncf": ("training/quantise.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib",
-                 "cryptography"}
+                 "cryptography", "openvino", "nncf"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
 MOST_IN_A_FOLDER = 22

@@ -8,7 +8,6 @@ never on held-out ones. The same conversion again finds the version that there i
 """
 
 import hashlib
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
@@ -20,6 +19,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract import clock
 from contract.documents import manifest
 from contract.documents.card import Card, Converted
@@ -188,4 +188,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)
