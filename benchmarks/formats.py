@@ -90,7 +90,8 @@ def take_turns(asked: argparse.Namespace, folder: str) -> Iterator[dict[str, Any
                 got = serving.run_load(url, asked.clients, asked.seconds if n else 2)
                 if n:
                     found[name].append(got)
-                print(n, name, {k: round(v, 1) for k, v in got.items()}, f"load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+                print(n, name, {k: round(v, 1) for k, v in got.items()}, f"load {os.getloadavg()[0]:.1f}", file=sys.stderr,
+                      flush=True)
     for name, of in found.items():
         rate = statistics.median(one["per_second"] for one in of)
         yield {"network": asked.network, "program": name, "clients": asked.clients, "per_second": round(rate, 1),
@@ -132,8 +133,8 @@ def measure_accuracy(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     right = {}
     for name, (of, data) in {"torch float32": (card, None), **{f"openvino {k}": v for k, v in made.items()}}.items():
         predictor = Predictor(of, weights, "cpu", data)
-        said = [int(k) for n in range(TRAIN, len(pixels), 64)
-                for k in predictor.probabilities(predictor.stack([predictor.prepare(png(p)) for p in pixels[n:n + 64]])).argmax(1)]
+        parts = [[predictor.prepare(png(p)) for p in pixels[n:n + 64]] for n in range(TRAIN, len(pixels), 64)]
+        said = [int(k) for part in parts for k in predictor.probabilities(predictor.stack(part)).argmax(1)]
         right[name] = [a == b for a, b in zip(said, truth, strict=True)]
     import numpy as np
 

@@ -177,7 +177,8 @@ def _predictor():  # noqa: ANN202
     return load_predictor(Registry(open_root(os.environ["ROOT"]), "m"), "1")
 
 
-PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged": ("ours", "/v1/predictions", {"FORGET": "1"}),
+PROGRAMS = {"trueup": ("serve_ours", "/v1/predictions", {}),
+            "trueup, nothing logged": ("serve_ours", "/v1/predictions", {"FORGET": "1"}),
             "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {}),
             "torchserve": ("torchserve", "/predictions/m", {})}
 HEALTH = {"litserve": "health", "torchserve": "ping"}  # elsewhere health/live
@@ -197,11 +198,11 @@ def start_program(program: str, root: str, peers: str | None = None):
     if program in HEALTH and not peers:
         raise RuntimeError(f"{program} needs --peers")
     port = free_port()
-    environment = os.environ | more | {"ROOT": root, "PORT": str(port),
-                                      "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE.parents[1]), os.environ.get("PYTHONPATH"))))}
+    places = [str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": os.pathsep.join(places)}
     command = ([peers, "-m", f"benchmarks.peer_{function}"] if program in HEALTH else
                [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
-    process = subprocess.Popen(command, env=environment, stderr=(log := open(f"/tmp/runtimes/prog{port}.log","wb")), stdout=log,
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                start_new_session=True)
     try:
         until, live = time.monotonic() + START_S, f"http://127.0.0.1:{port}"

@@ -162,8 +162,8 @@ class Registry:
         found = hashlib.sha256(data).hexdigest()
         if found != card.converted.sha256:
             raise BadWeights(f"{self.model} version {card.version}: the card says sha256 {card.converted.sha256} of its network "
-                             f"for {card.runtime}, {self.storage.uri(key)} has {found}. The file was damaged or replaced; convert "
-                             f"the version again.")
+                             f"for {card.runtime}, {self.storage.uri(key)} has {found}. The file was damaged or replaced; "
+                             f"convert the version again.")
         return data
 
     def hash_card(self, version: str) -> str:

@@ -298,8 +298,8 @@ class Service:
 
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
-        models = {name: {"version": live.version, "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(), "format": live.describe_format()}
+        models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
             for name, live in self.models.items()}
         reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping

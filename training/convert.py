@@ -75,8 +75,8 @@ def convert(registry: Registry, version: str, number_format: str, dataset: str |
 
 def _find_dataset(parent: Card, dataset: str | None) -> str:
     if (of := dataset or parent.dataset) is None:
-        raise EmptyData(f"{parent.model} version {parent.version} names no dataset, and int8 is measured on training pictures: name "
-                        f"one with --dataset (trueup dataset makes one), or convert to float32 or bfloat16.")
+        raise EmptyData(f"{parent.model} version {parent.version} names no dataset, and int8 is measured on training pictures: "
+                        f"name one with --dataset (trueup dataset makes one), or convert to float32 or bfloat16.")
     return of
 
 
@@ -113,8 +113,8 @@ def _make(storage: Storage, parent: Card, weights: bytes, number_format: str, da
 
     who, side = f"{parent.model} version {parent.version}", find_input_size(parent.preprocess)
     if side is None:
-        raise UsageError(f"{who}: the runtime openvino needs pictures of one size, and its card names no crop and no size. Publish "
-                         f"the weights with --crop or --size first.")
+        raise UsageError(f"{who}: the runtime openvino needs pictures of one size, and its card names no crop and no size. "
+                         f"Publish the weights with --crop or --size first.")
     openvino_network.import_openvino()
     torchs = network.load(parent, weights).requires_grad_(False)
     try:
@@ -156,7 +156,7 @@ def _read_pictures(storage: Storage, parent: Card, dataset: str, pictures: int) 
 
 
 def _describe(parent: Card, number_format: str, converted: Converted, pictures: int) -> Card:
-    measured = (f", measured on {converted.pictures} training pictures of dataset {converted.dataset}" if converted.dataset else "")
+    measured = f", measured on {converted.pictures} training pictures of dataset {converted.dataset}" if converted.dataset else ""
     return parent.model_copy(update={
         "created_at": clock.iso(clock.now()), "runtime": OPENVINO, "number_format": number_format, "converted": converted,
         "parent": parent.version, "made_from": f"version {parent.version} converted to OpenVINO in {number_format}{measured}",

@@ -176,7 +176,7 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
 
 
 def find_own_form(registry: Registry, version: str) -> Card:
-    """The card of a version or, of one that was converted, of the one that it was made of: new weights are to be converted anew."""
+    """The card of a version or, of one that was converted, of the one that it was made of: new weights are converted anew."""
     return next(card for card in registry.ancestors(version) if card.converted is None)
 
 

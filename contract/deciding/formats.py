@@ -1,4 +1,4 @@
-"""The formats of a live version: versions of the same weights that are computed otherwise and were assessed (`trueup model convert`).
+"""The formats of a live version: versions of its weights that are computed otherwise and held (`trueup model convert`).
 
 A history record names each, with the sha256 of its card, so that no service answers with what nobody let in.
 """

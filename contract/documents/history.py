@@ -22,7 +22,7 @@ class State(Document):
     overrides: list[dict[str, Any]] = []
     deleted: list[str] = []
     formats: dict[str, str] = {}  # version -> the version of the same weights that it answers as well as, assessed
-    cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live or assessed as a format since this is kept
+    cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live or a format, since it is kept
 
     @model_validator(mode="after")
     def _overrides_say_of_what_and_until_when(self) -> Self:

@@ -1,4 +1,4 @@
-"""A version is loaded aside, tried and timed before anything is asked of it; what cannot be loaded is refused, with the reason."""
+"""A version is loaded aside, tried and timed before anything is asked of it; what cannot be is refused, with the reason."""
 
 from __future__ import annotations
 

@@ -108,9 +108,9 @@ class LiveModel:
         if predictor is None or speed is None or not speed.is_slower:
             return None
         card = predictor.card
-        return (f"version {card.version} of {self.model!r} ({card.number_format}, {card.runtime}) answers {speed.batch} pictures in "
-                f"{speed.milliseconds:.0f} ms on this machine, its network in float32 in {speed.float32_milliseconds:.0f} ms: make "
-                f"a version of it live that is faster here, or set serve.formats: fastest")
+        return (f"version {card.version} of {self.model!r} ({card.number_format}, {card.runtime}) answers {speed.batch} pictures "
+                f"in {speed.milliseconds:.0f} ms on this machine, its network in float32 in {speed.float32_milliseconds:.0f} ms: "
+                f"make a version of it live that is faster here, or set serve.formats: fastest")
 
     def explain_silence(self) -> str | None:
         """Says that the live version cannot be looked up, without the store's names; None while it can."""
@@ -157,7 +157,7 @@ class LiveModel:
             log_event("history cannot be read", logging.WARNING, model=self.model, error=describe_error(error))
 
     def _take_over(self, version: str, seq: int, others: Sequence[str] = ()) -> BaseException | None:
-        """Loads a version, tries it and puts it, or the fastest of it and `others`, in place; returns what it raised instead."""
+        """Loads a version, tries it and puts it, or the fastest of it and `others`, in place; returns what it raised."""
         before = self.version
         try:
             predictor = load_version(self._registry, version, self.device, self.max_batch, self._lanes)
@@ -173,8 +173,9 @@ class LiveModel:
         self.predictor, self.refused, self._answers_for = predictor, None, [version, *others]
         self.metrics.version.labels(self.model).set(int(predictor.card.version))
         self.metrics.swaps.labels(self.model, "taken").inc()
-        log_event("now serving", model=self.model, version=predictor.card.version, replaces=before, network=predictor.card.network,
-                  weights_sha256=predictor.card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+        log_event("now serving", model=self.model, version=predictor.card.version, replaces=before,
+                  network=predictor.card.network, weights_sha256=predictor.card.weights_sha256,
+                  preprocess_hash=predictor.preprocess_hash, history=seq)
         return None
 
 

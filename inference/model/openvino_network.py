@@ -31,8 +31,8 @@ def import_openvino() -> Any:
     """The library; UsageError says how to install it. It sends nothing to its maker, as it would where nobody declined."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     if find_spec("openvino") is None:
-        raise UsageError(f"the runtime openvino: expected the package openvino, it is not installed. {HOW_TO_INSTALL}, or compute "
-                         f"with another runtime.")
+        raise UsageError(f"the runtime openvino: expected the package openvino, it is not installed. {HOW_TO_INSTALL}, or "
+                         f"compute with another runtime.")
     import openvino
 
     return openvino

@@ -52,7 +52,7 @@ class Predictor:
             raise UsageError(f"{card.model} version {card.version}: its card names the runtime {card.runtime!r}; "
                              f"expected {', '.join(RUNTIMES)}. Update Trueup, or publish the weights for torch.")
         self.card = card
-        self.speed: "Speed | None" = None  # as inference.live measures it
+        self.speed: Speed | None = None  # as inference.live measures it
         self.preprocess_hash = card.preprocess.hash()
         if card.runtime == OPENVINO:
             self._take_openvino(converted, device or devices.AUTO)
@@ -66,14 +66,16 @@ class Predictor:
         self._turn: AbstractContextManager[Any] = Lock() if network.is_own(card.network) else nullcontext()
         # Kernels of bfloat16 are made for channels innermost: twice as fast, the same sums.
         self.layout = torch.channels_last if self.number_format == torch.bfloat16 else torch.contiguous_format
-        self.network = self.network.to(memory_format=self.layout)
+        # torch's own annotation leaves the layout out.
+        self.network = self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
         if card.runtime == TORCHSCRIPT:
             self.network = self._compile_torchscript()
 
     def _take_openvino(self, converted: bytes | None, device: str) -> None:
         who = f"{self.card.model} version {self.card.version}"
         if device == devices.CUDA:
-            raise GpuUnusable(f"{who}: the runtime openvino computes on the processor; expected serve.device: cpu or auto, got cuda.")
+            raise GpuUnusable(f"{who}: the runtime openvino computes on the processor; expected serve.device: cpu or auto, got "
+                              f"cuda.")
         if converted is None:
             raise BadWeights(f"{who}: its card names the runtime openvino, and no converted network. Convert its parent: trueup "
                              f"model convert.")

@@ -13,7 +13,8 @@ from contract.documents.card import Card
 from inference.model.predictor import TORCH, Predictor
 from inference.model.trial_picture import make_trial_picture
 
-ROUNDS, ENOUGH_S = 3, 2.0  # after so long no further round is begun; the fastest of each counts: what else runs on the machine only ever slows
+# After so long no further round is begun. The fastest of each counts: what else runs on the machine only ever slows.
+ROUNDS, ENOUGH_S = 3, 2.0
 SLOWER = 1.05  # more than so many times float32's time is slower; less is chance
 FLOAT32 = "float32"
 

@@ -54,5 +54,5 @@ def _time(settings: Settings, root: str, model: str, versions: list[str]) -> lis
 
 def _write(row: dict) -> str:
     slower = ", slower than float32: " if row["slower_than_float32"] else ": "
-    return (f"{row['model']} version {row['version']} ({row['number_format']}, {row['runtime']}){slower}{row['batch']} pictures in "
-            f"{row['ms']} ms, in float32 {row['float32_ms']} ms")
+    return (f"{row['model']} version {row['version']} ({row['number_format']}, {row['runtime']}){slower}{row['batch']} pictures "
+            f"in {row['ms']} ms, in float32 {row['float32_ms']} ms")

@@ -34,9 +34,10 @@ CODES = {PASS: DONE, FAIL: GATE_SAYS_NO}
 @click.option("--number-format", type=click.Choice(["float32", "bfloat16", "int8"]), required=True,
               help="int8 is measured on training pictures of the version's dataset.")
 @click.option("--dataset", help="Its training pictures measure int8, its held-out ones compare. [default: the version's]")
-@click.option("--margin", type=click.FloatRange(0, 1, max_open=True), help="How much less accurate it may be, e.g. 0.005. [default: "
-              "convert.margin]")
-@click.option("--unassessed", is_flag=True, help="Do not compare; for versions without a dataset. `serve.formats: fastest` takes none.")
+@click.option("--margin", type=click.FloatRange(0, 1, max_open=True), help="How much less accurate it may be, e.g. 0.005. "
+              "[default: convert.margin]")
+@click.option("--unassessed", is_flag=True, help="Do not compare; for versions without a dataset. `serve.formats: fastest` "
+              "takes none.")
 def convert_command(settings: Settings, model: str | None, version: str, by: str, runtime: str, number_format: str,
                     dataset: str | None, margin: float | None, unassessed: bool) -> Outcome:
     """Make a version of the same weights that is computed otherwise, and compare it with this one."""
@@ -65,8 +66,8 @@ def make(runner: Runner, settings: Settings, registry: Registry, version: str, n
 
 def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[str, Any], dataset: str | None,
            margin: float) -> dict[str, Any]:
-    """Compares the version with its parent on held-out rows, by the promotion gate with `margin` for its largest drop; returns the
-    decision, which stands beside the card with what it was made from. `rests_on`: key of that document -> its sha256."""
+    """Compares the version with its parent on held-out rows, by the promotion gate with `margin` for its largest drop; returns
+    the decision, which stands beside the card with what it was made from. `rests_on`: key of that document -> its sha256."""
     argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
             *(["--dataset", dataset] if dataset else [])]
     assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
@@ -95,11 +96,12 @@ def _say(made: dict[str, Any]) -> str:
 def _write_text(made: dict[str, Any], decision: dict[str, Any], margin: float) -> str:
     """What came out. In the gate's sentence the candidate is the converted version, the live one its parent."""
     parent, latency = made["parent"], decision["latency_ms"]
-    verdict = {PASS: f"as good as version {parent} within {100 * margin:g} points: services with serve.formats: fastest may answer "
-                     f"with it", FAIL: f"not as good as version {parent}: no service takes it by itself"}.get(
-                         decision["verdict"], f"it cannot be told whether it is as good as version {parent}: widen the dataset, or "
-                         f"allow a larger --margin")
+    held = (f"as good as version {parent} within {100 * margin:g} points: services with serve.formats: fastest may answer with "
+            f"it. To make it live: trueup model promote {made['version']} --model {made['model']} --reason WHY")
+    verdict = {PASS: held, FAIL: f"not as good as version {parent}: no service takes it by itself"}.get(
+        decision["verdict"], f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a "
+        f"larger --margin")
     sentence = decision["sentence"].replace("the candidate has", f"version {made['version']} has").replace(
         "the live version", f"version {parent}")
     return (f"{_say(made)}\n{sentence}\none picture: {latency['candidate']} ms, version {parent} {latency['live']} ms\n"
-            f"{verdict}. To make it live: trueup model promote {made['version']} --model {made['model']} --reason WHY")
+            f"{verdict}")

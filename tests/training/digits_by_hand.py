@@ -38,8 +38,9 @@ def make_root(root: str, held_out: int | None = None, **card: object) -> Registr
     with TemporaryDirectory() as folder:
         file = Path(folder, "weights")
         file.write_bytes(weights)
-        registry.write_version(Card(model=MODEL, version=registry.claim(by="test"), created_at="t", classes=classes,
-                                    weights_sha256=hashlib.sha256(weights).hexdigest(), weights_bytes=len(weights), **fields), file)
+        digest, number = hashlib.sha256(weights).hexdigest(), registry.claim(by="test")
+        registry.write_version(Card(model=MODEL, version=number, created_at="t", classes=classes, weights_sha256=digest,
+                                    weights_bytes=len(weights), **fields), file)
     registry.promote("1", by="test", reason="first", expected_live=None)
     return registry
 

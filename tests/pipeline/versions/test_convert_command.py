@@ -11,7 +11,6 @@ from pipeline import doctor, model
 from pipeline.checks import machine
 from tests.training.digits_by_hand import MODEL, make_root
 
-
 pytestmark = pytest.mark.slow("convert")  # each starts three processes that load torch
 
 
