@@ -54,7 +54,7 @@ MOST_IN_A_FOLDER = 22
 FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400
-LONGER = {"contract/layout.py": 540}  # a list of every key of the bucket, one small function each
+LONGER = {"contract/layout.py": 560}  # a list of every key of the bucket, one small function each
 
 
 def files():

@@ -44,7 +44,7 @@ def convert_command(settings: Settings, model: str | None, version: str, by: str
     registry = open_registry(settings, model)
     card = registry.card(check_version(version))
     if not (dataset or card.dataset or unassessed):
-        raise UsageError(f"{registry.model} version {version} names no dataset on whose held-out pictures both could be compared: "
+        raise UsageError(f"{registry.model} version {version} names no dataset whose held-out pictures both could be asked: "
                          f"name one with --dataset, or convert without comparing: --unassessed.")
     made = make(ProcessRunner(), settings, registry, version, number_format, dataset, by)
     if unassessed:

@@ -6,9 +6,12 @@ import json
 import pytest
 
 from contract import layout
+from contract.documents.verification import DIFFERS, EQUAL
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO
 from pipeline import doctor, model
 from pipeline.checks import machine
+from pipeline.verifying.history import verify_history
+from pipeline.verifying.version import verify_version
 from tests.training.digits_by_hand import MODEL, make_root
 
 pytestmark = pytest.mark.slow("convert")  # each starts three processes that load torch
@@ -37,6 +40,12 @@ def test_a_version_is_converted_compared_let_in_and_promoted(registry, capfd, mo
     [(key, digest)] = record.change["rests_on"].items()
     kept = registry.storage.read(key)
     assert hashlib.sha256(kept).hexdigest() == digest and json.loads(kept)["trial"]["images"] == 5
+    verified = verify_version(registry.storage, MODEL, version, verify_history(registry.storage, MODEL))
+    equal = {f["of"] for f in verified if f["state"] == EQUAL}
+    assert {key, layout.network(MODEL, version, "openvino"), layout.card(MODEL, version)} <= equal
+    registry.storage.put(key, kept + b" ")
+    assert [f["of"] for f in verify_version(registry.storage, MODEL, version, verify_history(registry.storage, MODEL))
+            if f["state"] == DIFFERS] == [key]
     run(registry, capfd, "promote", version, "--reason", "faster")
     assert registry.live() == version
     monkeypatch.setattr(machine, "CHECKS", {})
@@ -66,6 +75,6 @@ def test_a_version_without_a_dataset_is_converted_only_unassessed(registry, capf
     number = registry.claim(by="test")
     registry.write_version(registry.card("1").model_copy(update={"version": number, "dataset": None}), file)
     said = run(registry, capfd, "convert", number, "--number-format", "float32", code=2)
-    assert "names no dataset on whose held-out pictures both could be compared" in said["error"]["message"]
+    assert "names no dataset whose held-out pictures both could be asked" in said["error"]["message"]
     made = run(registry, capfd, "convert", number, "--number-format", "float32", "--unassessed")
     assert made["assessed"] is None and made["version"] not in registry.newest().state.formats
