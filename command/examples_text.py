@@ -97,9 +97,9 @@ model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits
 model convert
-    # eight bits instead of 32, measured on the version's training pictures, compared on its held-out ones
+    # in 8 bits, compared on the pictures that version 3 was not trained on
     trueup model convert 3 --model digits --number-format int8
-    # the same numbers by another library, of a version that names no dataset
+    # by another library, of a version that names no dataset
     trueup model convert 1 --model digits --number-format float32 --unassessed
 model delete
     # remove the weights of a version that failed

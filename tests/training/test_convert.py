@@ -64,14 +64,15 @@ def test_converted_versions_answer_as_torch_does(registry):
     unseen, truth = pixels[TRAIN:], np.array(labels[TRAIN:])
     expected = ask(registry, "1", unseen)
     right = {}
-    for number_format, tolerance in (("float32", 1e-4), ("bfloat16", 0.05), ("int8", 0.3)):
+    for number_format, most, mean in (("float32", 1e-4, 1e-5), ("bfloat16", 0.1, 1e-2), ("int8", 1.0, 2e-2)):
         card, _ = make(registry, number_format)
         got = ask(registry, card.version, unseen)
-        assert np.abs(got - expected).max() < tolerance, number_format
+        differs = np.abs(got - expected)
+        assert differs.max() < most and differs.mean() < mean, number_format
         right[number_format] = (np.array(card.classes)[got.argmax(1)] == truth).mean()
     right["torch"] = (np.array(registry.card("1").classes)[expected.argmax(1)] == truth).mean()
     assert right["torch"] > 0.8  # it learnt something, so that there is something to lose
-    assert right["float32"] == right["torch"] and abs(right["int8"] - right["torch"]) < 0.02
+    assert right["float32"] == right["torch"] and abs(right["int8"] - right["torch"]) < 0.03
 
 
 def test_answers_do_not_depend_on_batch_or_threads(registry):
