@@ -1,12 +1,15 @@
 """Requests a second by runtime and number format, against LitServe with the same network in float32, all by turns.
 
     python -m benchmarks.formats [--network resnet18] [--clients 16] [--rounds 5] [--seconds 6] [--hour 0.096] [--peers PYTHON]
+    python -m benchmarks.formats --bare [--network resnet152] [--rounds 5]
     python -m benchmarks.formats --accuracy [--network resnet18] [--side 64] [--steps 120]
 
 All services run at once and are asked one after another, round by round, so that what else runs on the machine hurts them alike;
 a ratio is of one round, and its median and range over the rounds are printed, with the load and the processor. Weights are
 random, 1,000 classes at 224 pixels; int8 is measured on 100 made pictures. `--peers`: a Python that has litserve and sees our
-environment. `--hour`: dollars of an hour of a machine like this one (m5.large, 2 vCPUs). `--accuracy` trains the network on
+environment. `--hour`: dollars of an hour of a machine like this one (m5.large, 2 vCPUs). `--bare` has the
+networks alone answer batches of 8 by turns, in one process, and counts processor time, too: on a machine that others use that is
+what tells formats apart. `--accuracy` trains the network on
 scikit-learn's digits at `--side` pixels instead and has each format compared with torch on those that it was not trained on, as
 `trueup model convert` does: paired difference with its interval.
 """
@@ -20,6 +23,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,6 +104,35 @@ def take_turns(asked: argparse.Namespace, folder: str) -> Iterator[dict[str, Any
                **{f"of {other}": compare(of, found[other]) for other in (PEER, OURS) if other in found}}
 
 
+def measure_bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Images a second of ready batches of 8, by the clock and by processor time (times the cores), in one process."""
+    import torch
+
+    from inference.model.predictor import Predictor
+
+    card, weights = serving.card(argparse.Namespace(network=asked.network, runtime="torch", number_format="float32"))
+    made = convert(card, weights, {"float32", "bfloat16", "int8"}, (serving.pictures() * 2)[:MEASURED_ON])
+    predictors = {"torch float32": Predictor(card, weights, "cpu"), "torchscript": Predictor(card.model_copy(update={
+        "runtime": "torchscript"}), weights, "cpu"), "torch bfloat16": Predictor(card.model_copy(update={
+            "number_format": "bfloat16"}), weights, "cpu")}
+    predictors |= {f"openvino {name}": Predictor(of, weights, "cpu", data) for name, (of, data) in made.items()}
+    batch, found = torch.randn(8, 3, 224, 224), {name: [] for name in predictors}
+    for n in range(asked.rounds + 1):  # the first warms up
+        for name, predictor in predictors.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(asked.calls):
+                predictor.probabilities(batch)
+            if n:
+                images = 8 * asked.calls
+                found[name].append({"wall": images / (time.perf_counter() - wall),
+                                    "per_second": images * (os.cpu_count() or 1) / (time.process_time() - cpu)})
+    for name, of in found.items():
+        yield {"network": asked.network, "format": name, "images_per_second": round(statistics.median(o["wall"] for o in of), 1),
+               "per_cpu_second_x_cores": round(statistics.median(o["per_second"] for o in of), 1),
+               "load": round(os.getloadavg()[0], 1),
+               **{f"of {other}, by processor time": compare(of, found[other]) for other in ("torch float32", "torchscript")}}
+
+
 def compare(of: list[dict[str, float]], other: list[dict[str, float]]) -> dict[str, float]:
     """The ratio of requests a second, round by round: its median, least and most."""
     ratios = [a["per_second"] / b["per_second"] for a, b in zip(of, other, strict=True)]
@@ -174,17 +207,19 @@ def main(argv: list[str] | None = None) -> int:
     """Prints the processor, then one JSON line a program."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", default="resnet18")
-    for name, default in (("clients", 16), ("rounds", 5), ("side", 64), ("steps", 120)):
+    for name, default in (("clients", 16), ("rounds", 5), ("side", 64), ("steps", 120), ("calls", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--hour", type=float, default=0.096, help="dollars of an hour of a machine like this one")
     parser.add_argument("--peers", help="a Python with litserve")
     parser.add_argument("--without", default="", help="programs to leave out, separated by commas")
     parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--bare", action="store_true")
     asked = parser.parse_args(argv)
     print(f"{name_processor()}; load before: {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="trueup-formats-") as folder:
-        for row in measure_accuracy(asked) if asked.accuracy else take_turns(asked, folder):
+        rows = measure_accuracy(asked) if asked.accuracy else measure_bare(asked) if asked.bare else take_turns(asked, folder)
+        for row in rows:
             print(json.dumps(row), flush=True)
     return 0
 
