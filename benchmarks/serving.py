@@ -33,6 +33,7 @@ import httpx
 HERE = Path(__file__).resolve()
 PICTURES = 50
 BOUNDARY = "0123456789abcdef"
+START_S = 400
 PRE = {"resize": 256, "crop": 224}
 
 
@@ -171,13 +172,13 @@ def serve_ours() -> None:
 def _predictor():  # noqa: ANN202
     from contract.registry import Registry
     from contract.storage import open_root
-    from inference.model.predictor import Predictor
+    from inference.model.predictor import load_predictor
 
-    registry = Registry(open_root(os.environ["ROOT"]), "m")
-    return Predictor(registry.card("1"), registry.weights("1"))
+    return load_predictor(Registry(open_root(os.environ["ROOT"]), "m"), "1")
 
 
-PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged": ("ours", "/v1/predictions", {"FORGET": "1"}),
+PROGRAMS = {"trueup": ("serve_ours", "/v1/predictions", {}),
+            "trueup, nothing logged": ("serve_ours", "/v1/predictions", {"FORGET": "1"}),
             "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {}),
             "torchserve": ("torchserve", "/predictions/m", {})}
 HEALTH = {"litserve": "health", "torchserve": "ping"}  # elsewhere health/live
@@ -197,13 +198,14 @@ def start_program(program: str, root: str, peers: str | None = None):
     if program in HEALTH and not peers:
         raise RuntimeError(f"{program} needs --peers")
     port = free_port()
-    environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": str(HERE.parents[1])}
+    places = [str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": os.pathsep.join(places)}
     command = ([peers, "-m", f"benchmarks.peer_{function}"] if program in HEALTH else
                [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                start_new_session=True)
     try:
-        until, live = time.monotonic() + 180, f"http://127.0.0.1:{port}"
+        until, live = time.monotonic() + START_S, f"http://127.0.0.1:{port}"
         while True:
             try:
                 if httpx.get(f"{live}/{HEALTH.get(program, 'health/live')}", timeout=5).status_code == 200:

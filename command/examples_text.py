@@ -103,6 +103,11 @@ model alias
 model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits
+model convert
+    # in 8 bits, compared on the pictures that version 3 was not trained on
+    trueup model convert 3 --model digits --number-format int8
+    # by another library, of a version that names no dataset
+    trueup model convert 1 --model digits --number-format float32 --unassessed
 model delete
     # remove the weights of a version that failed
     trueup model delete 3 --model digits --reason 'trained on wrong labels'

@@ -479,6 +479,16 @@ def weights(model: str, number: str) -> str:
     return f"{version(model, number)}weights.safetensors"
 
 
+def network(model: str, number: str, runtime: str) -> str:
+    """The network of a version in the form of another runtime, beside the weights that it was made of."""
+    return f"{version(model, number)}network.{runtime}"
+
+
+def assessments(model: str, number: str) -> str:
+    """The pattern of the comparisons of a converted version with the one that it was made of (contract.sequence)."""
+    return f"{version(model, number)}assessment-{{}}.json"
+
+
 def claim(model: str, number: str = "{}") -> str:
     """The claim of a version; without a number the pattern of all claims (contract.sequence)."""
     return f"{versions(model)}{number}/claim.json"

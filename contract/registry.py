@@ -74,14 +74,19 @@ class Registry:
         self._claims.forget()
         return taken
 
-    def write_version(self, card: Card, weights: Path) -> None:
-        """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists."""
+    def write_version(self, card: Card, weights: Path, network: Path | None = None) -> None:
+        """Weights first, card last. Written again with the same card, nothing changes; with another, AlreadyExists.
+
+        `network`: what the card's `converted` names.
+        """
         key = layout.card(self.model, card.version)
         found = file_sha256(weights)
         if found != card.weights_sha256:
             raise BadWeights(f"{weights}: its card says sha256 {card.weights_sha256}, the file has {found}. Make it again.")
         if not self.storage.exists(key):
             self.storage.put_file(layout.weights(self.model, card.version), weights)
+            if network is not None:
+                self.storage.put_file(layout.network(self.model, card.version, card.runtime), network)
         try:
             self.storage.create(key, card.to_bytes())
         except AlreadyExists:
@@ -147,6 +152,23 @@ class Registry:
             raise BadWeights(f"{self.model} version {version}: the card says sha256 {card.weights_sha256}, the weights "
                              f"have {found}. The file was damaged or replaced; publish the version again.")
         return card, data
+
+    def load_converted(self, card: Card) -> bytes | None:
+        """The network that a card names as converted, None where it names none. BadWeights: it has another sha256."""
+        if card.converted is None:
+            return None
+        key = layout.network(self.model, card.version, card.runtime)
+        data = self.storage.read(key)
+        found = hashlib.sha256(data).hexdigest()
+        if found != card.converted.sha256:
+            raise BadWeights(f"{self.model} version {card.version}: the card says sha256 {card.converted.sha256} of its network "
+                             f"for {card.runtime}, {self.storage.uri(key)} has {found}. The file was damaged or replaced; "
+                             f"convert the version again.")
+        return data
+
+    def hash_card(self, version: str) -> str:
+        """The sha256 of a card's bytes; NoSuchVersion."""
+        return self._read_card(version)[1]
 
     def _check_card(self, version: str, digest: str, cards: Mapping[str, str]) -> None:
         """A card that was changed after its version was live would vouch for any weights."""
@@ -314,7 +336,7 @@ class Registry:
 
         The record comes first: no promotion can come between it and the removal.
         """
-        self.card(version)
+        card = self.card(version)
         newest = self.newest()
         state = newest.state if newest else State()
         if state.live == version:
@@ -323,6 +345,8 @@ class Registry:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
                                  {"deleted": sorted([*state.deleted, version], key=lambda v: (len(v), v))}, state.live)
         self.storage.delete(layout.weights(self.model, version))
+        if card.converted is not None:
+            self.storage.delete(layout.network(self.model, version, card.runtime))
         return newest
 
     def publish_copy(self) -> None:

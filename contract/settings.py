@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from contract.counts import BINS, ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
+from contract.sections.convert import ConvertSettings
 from contract.sections.demands import DemandSettings
 from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
@@ -132,6 +133,8 @@ class ServeSettings(Section, UrlSettings):
     outbox_bytes: int = Field(2 << 30, ge=1 << 20, description="outbox size at which requests are refused")
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto (a GPU where torch can use one), cpu, or cuda: an "
                         "error where no GPU can be used")
+    formats: str = Field("own", pattern="^(own|fastest)$", description="own: the live version as its card says; fastest: of it "
+                         "and of the formats of its weights that held (`trueup model convert`) the fastest on this machine")
     max_batch: int = Field(7, ge=1, description="images that are computed together at the most; on a GPU more pay")
     max_delay_ms: float = Field(20.0, ge=0, description="how long a batch waits for images that are being decoded")
     lanes: int = Field(2, ge=1, description="batches side by side on a CPU when more wait, each on its part of the cores")
@@ -372,6 +375,7 @@ class Settings(Section):
     compact: CompactSettings = CompactSettings()
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
+    convert: ConvertSettings = ConvertSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     origins: dict[str, str] = Field({}, exclude=True)

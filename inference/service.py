@@ -101,7 +101,8 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.fleet = Fleet(storage, models, lambda name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device),
+        self.fleet = Fleet(storage, models, lambda name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device,
+                                                                   serve.formats, serve.lanes),
                            serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes)
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
@@ -364,7 +365,7 @@ class Service:
 
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
-        models = {name: {"version": live.version, "refused": live.refused and {
+        models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
             for name, live in self.models.items()}
         answers = any(live.card is not None for live in self.models.values())
@@ -373,7 +374,8 @@ class Service:
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
-        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models,
+        slow = [said for live in self.models.values() if (said := live.explain_slowness())]
+        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models, "slow": slow,
                              "shipping_failures": self.shipper.failures,
                              "clock_ahead_seconds": self.clock_skew.seconds_ahead}
 

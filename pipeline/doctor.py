@@ -5,6 +5,7 @@
 `--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages, and
 what must be there beside them: region, release, service-linked roles, subnets, quotas, images. What the caller may not ask is
 `not asked`. `--contents` looks whether what the root's documents name is there (docs/restore.md).
+A version that answers slower here than float32 would is `slow`.
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
 """
 
@@ -18,7 +19,8 @@ from command.process import end_with
 from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
-from pipeline.checks import machine
+from pipeline.checks import formats, machine
+from pipeline.checks.formats import SLOW
 from pipeline.checks.machine import BAD, OK, Check
 
 
@@ -29,6 +31,8 @@ from pipeline.checks.machine import BAD, OK, Check
 def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     """Check Java, Spark, the root, the clock, the disk and the GPU."""
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
+    rows.append(run_check("formats", machine.Check(formats.check_formats, "make a version live that is faster here (trueup model "
+                                                   "convert), or set serve.formats: fastest"), settings))
     if account:
         from pipeline.checks import account as doctor_account
 
@@ -58,7 +62,7 @@ def _make_row(name: str, state: str, found: str, do: str) -> dict[str, Any]:
 def write_text(rows: Sequence[dict[str, Any]]) -> str:
     """Writes the table; below it, what to do about what is wrong."""
     table = align(("check", "state", "found"), [(row["check"], row["state"], row["found"]) for row in rows])
-    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] == BAD and row["do"]]
+    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] in (BAD, SLOW) and row["do"]]
     return "\n".join([table, *(["", "To do:", *(f"  {cure}" for cure in cures)] if cures else [])])
 
 

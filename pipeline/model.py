@@ -4,6 +4,7 @@
     trueup model alias NAME VERSION|--remove --by NAME      `shadow`: computes beside the live version
     trueup model retire --by NAME --reason WHY              no version is live: services let the model go
     trueup model thresholds accept EVALUATION|show|clear    from which confidence on answers are accepted unseen
+    trueup model convert VERSION --number-format int8       the same weights, computed otherwise (docs/runtimes.md)
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -35,6 +36,7 @@ from pipeline import answering
 from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
+from pipeline.versions.convert import convert_command
 from pipeline.versions.retire import retire_command
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
 from pipeline.versions.thresholds import say_of_version, thresholds_group
@@ -198,7 +200,8 @@ def _summarise(registry: Registry) -> dict[str, Any]:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command, retire_command, thresholds_group):
+                 delete_command, reserve_command, sign_command, alias_command, retire_command, thresholds_group,
+                 convert_command):
     group.add_command(_command)
 
 

@@ -1,7 +1,7 @@
 """The card of a version as text that a person reads, at most 80 columns wide."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from command.terminal import align, escape
@@ -27,6 +27,8 @@ def write_card(card: Card, live: str | None) -> str:
 def _list_facts(card: Card) -> Iterator[tuple[str, str]]:
     yield "made", f"{write_moment(card.created_at)}{f', {card.made_from}' if card.made_from else ''}"
     yield "network", f"{card.network}, {card.number_format}, {card.runtime}"
+    if (made := card.converted) is not None:
+        yield "converted", f"{write_number(made.bytes)} bytes, sha256 {made.sha256}, with {_write_libraries(made.made_with)}"
     yield "classes", f"{write_number(len(card.classes))}: {', '.join(card.classes)}"
     yield "input", _write_input(card.preprocess)
     yield "parent", f"version {card.parent}" if card.parent else "none: it was not fine-tuned from a version of this model"
@@ -36,6 +38,10 @@ def _list_facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "settings", ", ".join(f"{name} {value}" for name, value in sorted(card.settings.items()) if value is not None)
     if card.code_version:
         yield "release", card.code_version
+
+
+def _write_libraries(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
 
 
 def _write_input(made: Preprocess) -> str:

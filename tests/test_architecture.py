@@ -43,17 +43,19 @@ HOMES = {
     "fastapi": ("inference/*",),
     "httpcore": ("inference/fetching/*",),
     "cryptography": ("pipeline/verifying/signature.py",),
+    "openvino": ("inference/model/openvino_network.py",),
+    "nncf": ("training/quantise.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib",
-                 "cryptography"}
+                 "cryptography", "openvino", "nncf"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
 MOST_IN_A_FOLDER = 22
 FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400
-LONGER = {"contract/layout.py": 630}  # a list of every key of the bucket, one small function each
+LONGER = {"contract/layout.py": 640}  # a list of every key of the bucket, one small function each
 
 
 def files():

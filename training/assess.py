@@ -71,8 +71,10 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
     loaded = {side: registry.load(card.version) for side, card in cards.items()}
     cards = {side: card for side, (card, _) in loaded.items()}
     weights = {side: data for side, (_, data) in loaded.items()}
-    with Trial(cards["candidate"], weights["candidate"]) as trial:  # it starts while the rows are asked
-        sides = {side: Side(card, weights[side], made.classes) for side, card in cards.items()}
+    converted = {side: registry.load_converted(card) for side, card in cards.items()}
+    # It starts while the rows are asked.
+    with Trial(cards["candidate"], weights["candidate"], converted["candidate"]) as trial:
+        sides = {side: Side(card, weights[side], made.classes, converted[side]) for side, card in cards.items()}
         rows = _ask(storage, made, sides.values())
         tried = trial.check(rows.samples[:TRIED], sides["candidate"].first[:TRIED])
     for side in sides.values():
@@ -109,10 +111,10 @@ def hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
 class Side:
     """One version being asked, through the class that serves; its answers are collected."""
 
-    def __init__(self, card: Card, weights: bytes, classes: Sequence[str]) -> None:
+    def __init__(self, card: Card, weights: bytes, classes: Sequence[str], converted: bytes | None = None) -> None:
         from inference.model.predictor import Predictor
 
-        self.card, self.predictor = card, Predictor(card, weights)
+        self.card, self.predictor = card, Predictor(card, weights, converted=converted)
         place = {label: n for n, label in enumerate(classes)}
         self.place = np.array([place.get(label, -1) for label in card.classes])
         self.bytes = len(weights)

@@ -159,7 +159,7 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
                              f"Started again with the same run, training resumes from its checkpoint.")
     weights, facts = found
     # A candidate is assessed, and served, as its parent is.
-    computed = registry.card(job.parent).model_dump(include={"runtime", "number_format"}) if job.parent else {}
+    computed = find_own_form(registry, job.parent).model_dump(include={"runtime", "number_format"}) if job.parent else {}
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
                 classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
@@ -173,6 +173,11 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
         registry.write_version(card, Path(file.name))
     assert hashlib.sha256(weights).hexdigest() == card.weights_sha256
     return registry.card(number)
+
+
+def find_own_form(registry: Registry, version: str) -> Card:
+    """The card of a version or, of one that was converted, of the one that it was made of: new weights are converted anew."""
+    return next(card for card in registry.ancestors(version) if card.converted is None)
 
 
 def _json_line(entry: dict[str, Any]) -> str:

@@ -37,8 +37,8 @@ AGREE = 0.01  # of a probability; batches of another size differ in the last dig
 class Trial:
     """A service that answers with one version; ends with the `with` block."""
 
-    def __init__(self, card: Card, weights: bytes) -> None:
-        self.card, self.weights = card, weights
+    def __init__(self, card: Card, weights: bytes, converted: bytes | None = None) -> None:
+        self.card, self.weights, self.converted = card, weights, converted
         self.began = time.monotonic()
 
     def __enter__(self) -> "Trial":
@@ -57,7 +57,10 @@ class Trial:
         registry = Registry(open_root(str(self.folder / "root"), create=True), self.card.model)
         file = self.folder / "weights"
         file.write_bytes(self.weights)
-        registry.write_version(self.card, file)
+        network = self.folder / "network" if self.converted is not None else None
+        if network is not None and self.converted is not None:
+            network.write_bytes(self.converted)
+        registry.write_version(self.card, file, network)
         registry.promote(self.card.version, by="trial", reason="asked before it is promoted", expected_live=None)
 
     def _start(self) -> subprocess.Popen:
@@ -148,7 +151,7 @@ def command(settings: Settings, model: str | None, version: str) -> Outcome:
     settings = with_options(settings, model=model)
     registry = Registry(open_root(settings.need_root()), settings.need_model())
     card = registry.card(check_version(version))
-    with Trial(card, registry.weights(version)) as trial:
+    with Trial(card, registry.weights(version), registry.load_converted(card)) as trial:
         made = trial.ask([make_trial_picture()])
     return Outcome(document={"model": card.model, "version": version} | made,
                    text=f"version {version} of {card.model} answers in a service process of its own")

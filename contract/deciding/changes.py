@@ -118,6 +118,21 @@ def retire(registry: Registry, *, by: str, reason: str, further: Further = NOTHI
     return Change(registry.change({**made, **further}, {"live": None}, newest.state.live))
 
 
+def accept_format(registry: Registry, version: str, of: str, *, by: str, reason: str, further: Further = NOTHING) -> Change:
+    """Says that a version answers as well as `of`, whose weights it has: services may answer with it in its place.
+
+    NoSuchVersion: one of them has no card, or the version's weights were deleted.
+    """
+    newest = registry.newest()
+    state = newest.state if newest else State()
+    if newest and state.formats.get(version) == of:
+        return Change(newest, written=False)
+    require_weights(registry.model, state, version)
+    vouched = {name: registry.hash_card(name) for name in (version, of) if name not in state.cards}
+    made = {"kind": "format", "version": version, "of": of, "by": by, "reason": reason}
+    return Change(registry.change({**made, **further}, {"formats": state.formats | {version: of}}, state.live, vouched))
+
+
 def require_same_live(registry: Registry, seq: int, live: str | None) -> None:
     """PointerMoved when anything was made live after history record `seq`, even if it is the same version again by now.
 

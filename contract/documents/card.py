@@ -1,8 +1,8 @@
 """The card of a model version: all that is needed to serve it, and what it was made from."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contract import jsonio
 from contract.documents.document import Document
@@ -28,6 +28,19 @@ class Preprocess(Document):
         return jsonio.digest(self.to_dict())[:16]
 
 
+class Converted(Document):
+    """A version's network in the form of its runtime, stored beside the weights that it was made of.
+
+    int8: its ranges were measured on so many training pictures of a dataset.
+    """
+
+    sha256: str
+    bytes: int
+    made_with: dict[str, str]  # library -> version
+    dataset: str | None = None
+    pictures: int | None = None
+
+
 class Card(Document):
     """`models/<model>/versions/<version>/card.json`; the version exists when its card does."""
 
@@ -38,13 +51,20 @@ class Card(Document):
     network: str  # a torchvision classification network by name, or package.module:build
     classes: list[str] = Field(min_length=1)
     preprocess: Preprocess
-    runtime: str = "torch"  # or torchscript (inference/model/predictor.py)
-    number_format: Literal["float32", "bfloat16"] = "float32"
+    runtime: str = "torch"  # or torchscript, openvino (inference/model/predictor.py)
+    number_format: Literal["float32", "bfloat16", "int8"] = "float32"
+    converted: Converted | None = None  # where the runtime computes another form of the network
     weights_sha256: str
     weights_bytes: int
-    parent: str | None = None  # the version whose weights training started from
+    parent: str | None = None  # the version whose weights training started from, or that was converted
     dataset: str | None = None  # None: the training set is unknown (brought from outside)
     made_from: str = ""  # one sentence for a person
     settings: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     code_version: str = ""
+
+    @model_validator(mode="after")
+    def _int8_was_converted(self) -> Self:
+        if self.number_format == "int8" and self.converted is None:
+            raise ValueError("number_format: int8: expected the converted network, whose ranges were measured on pictures")
+        return self

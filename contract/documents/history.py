@@ -36,7 +36,8 @@ class State(Document):
     thresholds_of: ThresholdsOf | None = None  # None: there are none
     overrides: list[dict[str, Any]] = []
     deleted: list[str] = []
-    cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live since this is kept
+    formats: dict[str, str] = {}  # version -> the version of the same weights that it answers as well as, assessed
+    cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live or a format, since it is kept
 
     @model_validator(mode="after")
     def _overrides_say_of_what_and_until_when(self) -> Self:

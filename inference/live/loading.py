@@ -1,12 +1,14 @@
-"""A version is loaded aside and tried before anything is asked of it; what cannot be loaded is refused, with the reason."""
+"""A version is loaded aside, tried and timed before anything is asked of it; what cannot be is refused, with the reason."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.errors import BadWeights, Mismatch, NoSuchVersion, NotFinite, RootError, UsageError
 from contract.registry import Registry
+from inference.telemetry import log_event
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 # What no second attempt cures. Anything else (network, rights) is tried again.
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
 OUT_OF_REACH = (RootError, OSError)
-
 
 @dataclass(frozen=True)
 class RefusedVersion:
@@ -30,16 +31,35 @@ def refuse_version(version: str, seq: int, error: BaseException) -> RefusedVersi
     """What is remembered of a version that raised `error` while it was loaded or tried, under history record `seq`."""
     for_good = isinstance(error, BAD_VERSION) or not isinstance(error, Exception)
     return RefusedVersion(version, seq, describe_error(error), for_good)
+def load_version(registry: Registry, version: str, device: str, max_batch: int, lanes: int = 1) -> Predictor:
+    """Loads a version, runs trial batches of up to `max_batch` images and times it. Raises whatever its code raises.
 
-
-def load_version(registry: Registry, version: str, device: str, max_batch: int) -> Predictor:
-    """Loads a version and runs trial batches of one and of `max_batch` images. Raises whatever its code raises."""
+    `lanes`: how many batches will be computed side by side at most.
+    """
     from inference.model.predictor import Predictor
 
-    predictor = Predictor(*registry.load(version), device)
-    for batch in sorted({1, max_batch}):
-        predictor.run_trial(batch)
+    card, weights = registry.load(version)
+    predictor = Predictor(card, weights, device, registry.load_converted(card))
+    predictor.warm_up(max_batch, lanes)
+    _time(predictor, weights, device, max_batch)
     return predictor
+
+
+def _time(predictor: Predictor, weights: bytes, device: str, batch: int) -> None:
+    """Notes how fast the version is here, and says so where float32 is faster. It answers in any case."""
+    from inference.model.speed import is_plain, measure_speed
+
+    card = predictor.card
+    if is_plain(card):
+        return
+    try:
+        predictor.speed = measure_speed(predictor, weights, batch, device)
+    except Exception as error:  # float32 may fail where the version's own format does not
+        log_event("speed unknown", logging.WARNING, model=card.model, version=card.version, error=describe_error(error))
+        return
+    level = logging.WARNING if predictor.speed.is_slower else logging.INFO
+    log_event("slower than float32" if predictor.speed.is_slower else "speed", level, model=card.model, version=card.version,
+              runtime=card.runtime, number_format=card.number_format, **predictor.speed.to_dict())
 
 
 def describe_error(error: BaseException) -> str:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from contract import clock
 from contract.accepting.thresholds import Thresholds, read_state
+from contract.deciding.formats import list_formats
 from contract.documents.card import Card
-from contract.documents.history import HistoryEntry
+from contract.documents.history import HistoryEntry, State
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
 from inference.live.beside import VersionsBeside, find_versions_beside
+from inference.live.formats import FASTEST, OWN, choose_fastest
 from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
 from inference.telemetry import Metrics, log_event
 
@@ -34,7 +36,9 @@ SILENT_S = 5.0
 class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
-    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto") -> None:
+    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto",
+                 formats: str = OWN, lanes: int = 1) -> None:
+        """`formats`: own, or fastest: of the live version and of its formats that which is fastest here."""
         self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
         self.asleep: Card | None = None  # of the version that answers, while its network is not in memory
@@ -46,6 +50,8 @@ class LiveModel:
         self.retired = False  # something was live once, and nothing is
         self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
         self._asked_at: float | None = None
+        self._formats, self._lanes = formats, lanes
+        self._answers_for: list[str] = []  # what was live, and its formats, when `predictor` was chosen
         self._registry = Registry(storage, model)
         self._waking = threading.Lock()
         self.beside = VersionsBeside(self._registry, device, max_batch)
@@ -80,7 +86,7 @@ class LiveModel:
         if self.retired:
             self._let_go()
         elif newest is not None and newest.state.live is not None and self._is_wanted(newest):
-            failure = self._take_over(newest.state.live, newest.seq)
+            failure = self._take_over(newest.state.live, newest.seq, self._list_others(newest.state))
             if failure is not None and self.card is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
         if newest is not None:  # after the live one: it waits for none of them
@@ -97,7 +103,7 @@ class LiveModel:
         """Returns the predictor, loaded again where it slept; None where nothing answers. Blocks; raises what loading raises."""
         with self._waking:
             if self.predictor is None and (card := self.asleep) is not None:
-                self.predictor = load_version(self._registry, card.version, self.device, self.max_batch)
+                self.predictor = load_version(self._registry, card.version, self.device, self.max_batch, self._lanes)
                 self.asleep = None
                 log_event("loaded again", model=self.model, version=card.version)
             return self.predictor
@@ -106,6 +112,7 @@ class LiveModel:
         """Nothing is live any more: the model was retired."""
         with self._waking:
             before, self.predictor, self.asleep, self.refused = self.version, None, None, None
+            self._answers_for = []
         if before is not None:
             self.metrics.version.remove(self.model)
             log_event("retired", model=self.model, version=before)
@@ -145,6 +152,24 @@ class LiveModel:
         return (f"the newest record of the history of {self.model!r} cannot be read: version {self.version} may not be the live "
                 f"one (the log names the file)") if self.damaged else None
 
+    def describe_format(self) -> dict[str, Any] | None:
+        """Runtime and number format of what answers, and how fast they are here (null: plain float32, or nobody measured)."""
+        if (predictor := self.predictor) is None:
+            return None
+        return {"runtime": predictor.card.runtime, "number_format": predictor.card.number_format,
+                "speed": predictor.speed and predictor.speed.to_dict()}
+
+    def explain_slowness(self) -> str | None:
+        """Says that float32 would be faster on this machine; None where it is not, or nobody measured."""
+        predictor = self.predictor
+        speed = predictor.speed if predictor else None
+        if predictor is None or speed is None or not speed.is_slower:
+            return None
+        card = predictor.card
+        return (f"version {card.version} of {self.model!r} ({card.number_format}, {card.runtime}) answers {speed.batch} pictures "
+                f"in {speed.milliseconds:.0f} ms on this machine, its network in float32 in {speed.float32_milliseconds:.0f} ms: "
+                f"make a version of it live that is faster here, or set serve.formats: fastest")
+
     def explain_silence(self) -> str | None:
         """Says that the live version cannot be looked up, without the store's names; None while it can."""
         asked_at = self._asked_at
@@ -155,10 +180,14 @@ class LiveModel:
         return f"which version of {self.model!r} is live cannot be looked up ({kind})" if kind else None
 
     def _is_wanted(self, newest: HistoryEntry) -> bool:
-        if newest.state.live == self.version:
+        if self._answers_for == [newest.state.live, *self._list_others(newest.state)]:
             self.refused = None
             return False
         return not (self.refused and self.refused.for_good and self.refused.seq == newest.seq)
+
+    def _list_others(self, state: State) -> list[str]:
+        """The versions beside the live one that may answer in its place."""
+        return list_formats(state) if self._formats == FASTEST else []
 
     def _fall_back(self, newest: HistoryEntry) -> None:
         """Takes over the newest version that was live before and works; what was refused stays named."""
@@ -185,11 +214,12 @@ class LiveModel:
         except Exception as error:  # the store is away: what was found before is all there is
             log_event("history cannot be read", logging.WARNING, model=self.model, error=describe_error(error))
 
-    def _take_over(self, version: str, seq: int) -> BaseException | None:
-        """Loads a version, tries it and puts it in place; returns what it raised instead."""
+    def _take_over(self, version: str, seq: int, others: Sequence[str] = ()) -> BaseException | None:
+        """Loads a version, tries it and puts it, or the fastest of it and `others`, in place; returns what it raised."""
         before = self.version
         try:
-            predictor = load_version(self._registry, version, self.device, self.max_batch)
+            predictor = load_version(self._registry, version, self.device, self.max_batch, self._lanes)
+            predictor = choose_fastest(self._registry, predictor, others, self.device, self.max_batch, self._lanes)
         # A version brought from outside may raise anything, SystemExit while it is imported included; the old one stays.
         # Signals reach the main thread only, so no KeyboardInterrupt here is a person's.
         except BaseException as error:
@@ -199,11 +229,12 @@ class LiveModel:
                       reason=self.refused.reason)
             return error
         with self._waking:
-            self.predictor, self.asleep, self.refused = predictor, None, None
-        self.metrics.version.labels(self.model).set(int(version))
+            self.predictor, self.asleep, self.refused, self._answers_for = predictor, None, None, [version, *others]
+        self.metrics.version.labels(self.model).set(int(predictor.card.version))
         self.metrics.swaps.labels(self.model, "taken").inc()
-        log_event("now serving", model=self.model, version=version, replaces=before, network=predictor.card.network,
-                  weights_sha256=predictor.card.weights_sha256, preprocess_hash=predictor.preprocess_hash, history=seq)
+        log_event("now serving", model=self.model, version=predictor.card.version, replaces=before,
+                  network=predictor.card.network, weights_sha256=predictor.card.weights_sha256,
+                  preprocess_hash=predictor.preprocess_hash, history=seq)
         return None
 
 

@@ -5,27 +5,36 @@ what is served.
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from contract.documents.card import Card, Preprocess
-from contract.errors import BadWeights, NotFinite, UsageError
-from inference.model import devices, network, preprocess
+from contract.errors import BadWeights, GpuUnusable, NotFinite, UsageError
+from contract.registry import Registry
+from inference.model import devices, network, openvino_network, preprocess
 from inference.model.trial_picture import make_trial_picture
 
+if TYPE_CHECKING:
+    from inference.model.speed import Speed
+
+Network: TypeAlias = Callable[[Tensor], Tensor]
 Prepared: TypeAlias = Tensor  # an image as a network gets it: float32 [3, H, W]; stacked, [n, 3, H, W]
-FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # of torch's own kernels
 # torch: as PyTorch runs it. torchscript: traced, weights folded, laid out for the processor; 1.5 times as fast on a CPU
 # (benchmarks/runtimes.py), for networks whose computation does not depend on what they see.
-TORCH, TORCHSCRIPT = "torch", "torchscript"
+# openvino: another form of the network, converted beforehand and stored (training/convert.py); for processors.
+TORCH, TORCHSCRIPT, OPENVINO = "torch", "torchscript", "openvino"
+RUNTIMES = (TORCH, TORCHSCRIPT, OPENVINO)
 # Kernels add in another order; a traced network that is wrong is wrong by far more. Share of the largest logit.
 AGREE = 1e-3
 TRIED_BATCHES = (1, 2, 5)
+MOST_PLANNED = 16
 
 
 class Predictor:
@@ -34,24 +43,46 @@ class Predictor:
     A network of the user's own, which may keep something from call to call, computes for one thread at a time.
     """
 
-    def __init__(self, card: Card, weights: bytes, device: str | None = None) -> None:
-        """`device`: auto (the default), cpu or cuda. Raises BadWeights when the weights do not fit, UsageError for a runtime
-        that this Trueup does not have, GpuUnusable."""
-        if card.runtime not in (TORCH, TORCHSCRIPT):
+    def __init__(self, card: Card, weights: bytes, device: str | None = None, converted: bytes | None = None) -> None:
+        """`device`: auto (the default), cpu or cuda. `converted`: the network that the card names beside the weights.
+
+        Raises BadWeights when the weights do not fit, UsageError for a runtime that this Trueup does not have, GpuUnusable.
+        """
+        if card.runtime not in RUNTIMES:
             raise UsageError(f"{card.model} version {card.version}: its card names the runtime {card.runtime!r}; "
-                             f"expected {TORCH} or {TORCHSCRIPT}. Update Trueup, or publish the weights for torch.")
+                             f"expected {', '.join(RUNTIMES)}. Update Trueup, or publish the weights for torch.")
         self.card = card
-        self.device = devices.choose(device or devices.AUTO)
-        self.number_format = FORMATS[card.number_format]
-        self.network = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
-        self._turn: AbstractContextManager[Any] = Lock() if network.is_own(card.network) else nullcontext()
+        self.speed: Speed | None = None  # as inference.live measures it
         self.preprocess_hash = card.preprocess.hash()
+        if card.runtime == OPENVINO:
+            self._take_openvino(converted, device or devices.AUTO)
+            return
+        self.device = devices.choose(device or devices.AUTO)
+        if card.number_format not in FORMATS:
+            raise UsageError(f"{card.model} version {card.version}: the runtime {card.runtime} computes in "
+                             f"{' or '.join(FORMATS)}, its card names {card.number_format}. Convert it: trueup model convert.")
+        self.number_format = FORMATS[card.number_format]
+        self.network: Any = network.load(card, weights).to(self.device, self.number_format).requires_grad_(False)
+        self._turn: AbstractContextManager[Any] = Lock() if network.is_own(card.network) else nullcontext()
         # Kernels of bfloat16 are made for channels innermost: twice as fast, the same sums.
         self.layout = torch.channels_last if self.number_format == torch.bfloat16 else torch.contiguous_format
         # torch's own annotation leaves the layout out.
         self.network = self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
         if card.runtime == TORCHSCRIPT:
             self.network = self._compile_torchscript()
+
+    def _take_openvino(self, converted: bytes | None, device: str) -> None:
+        who = f"{self.card.model} version {self.card.version}"
+        if device == devices.CUDA:
+            raise GpuUnusable(f"{who}: the runtime openvino computes on the processor; expected serve.device: cpu or auto, got "
+                              f"cuda.")
+        if converted is None:
+            raise BadWeights(f"{who}: its card names the runtime openvino, and no converted network. Convert its parent: trueup "
+                             f"model convert.")
+        self.device, self.number_format, self.layout = torch.device(devices.CPU), torch.float32, torch.contiguous_format
+        self._turn = nullcontext()
+        model = openvino_network.read(converted, who)
+        self.network = openvino_network.OpenvinoNetwork(model, self.card.number_format)
 
     def _compile_torchscript(self) -> torch.jit.ScriptModule:
         """Makes torchscript of the network, and tries that it gives what the network itself gives, in batches of several sizes.
@@ -67,13 +98,10 @@ class Predictor:
             raise UsageError(f"{who}: the runtime torchscript computes in float32. Publish with --runtime torch.")
         try:
             compiled = trace_and_freeze(self.network, (3, *side))
-            for n in TRIED_BATCHES:
-                x = torch.randn(n, 3, *side, generator=torch.Generator().manual_seed(n)).to(self.device)
-                with torch.inference_mode():
-                    expected, traced = self.network(x), compiled(x)
-                if (expected - traced).abs().max() > AGREE * expected.abs().max():
-                    raise BadWeights(f"{who}: {self.card.network} computes otherwise in torchscript than in torch, for a batch "
-                                     f"of {n}. Publish with --runtime torch.")
+            n = find_other_answer(self.network, compiled, side, self.device)
+            if n is not None:
+                raise BadWeights(f"{who}: {self.card.network} computes otherwise in torchscript than in torch, for a batch "
+                                 f"of {n}. Publish with --runtime torch.")
         except RuntimeError as error:  # what torch raises for whatever cannot be traced
             raise UsageError(f"{who}: {self.card.network} cannot be traced: {' '.join(str(error).split())[:300]} Publish "
                              f"with --runtime torch.") from error
@@ -100,6 +128,24 @@ class Predictor:
             raise BadWeights(f"{self.card.model} version {self.card.version}: expected {len(self.card.classes)} "
                              f"probabilities for {batch} images, got the shape {rows.shape}.")
 
+    def warm_up(self, max_batch: int, lanes: int = 1) -> None:
+        """Runs trial batches of one and of `max_batch` images; raises what a request would raise.
+
+        OpenVINO plans each size of batch when it comes first, for all cores and for a part of them: `lanes` batches side by side.
+        """
+        for batch in sorted({1, max_batch}):
+            self.run_trial(batch)
+        if self.card.runtime != OPENVINO:
+            return
+        cores = count_threads()
+        try:
+            for threads in {cores, max(cores // lanes, 1)}:
+                set_threads(threads)
+                for batch in range(1, min(max_batch, MOST_PLANNED) + 1):
+                    self.run_trial(batch)
+        finally:
+            set_threads(cores)
+
     def probabilities(self, batch: Prepared) -> np.ndarray:
         """Computes float32 [n, classes], rows sum to 1, of [n, 3, H, W]; NotFinite when the network gives NaN or infinity.
 
@@ -124,6 +170,24 @@ class Predictor:
         """
         order = np.argsort(-row, kind="stable")[:k]
         return [(self.card.classes[i], float(row[i])) for i in order]
+
+
+def load_predictor(registry: Registry, version: str, device: str | None = None) -> Predictor:
+    """Loads a version of a registry; raises what reading it raises, and what Predictor does."""
+    card, weights = registry.load(version)
+    return Predictor(card, weights, device, registry.load_converted(card))
+
+
+def find_other_answer(network: Network, traced: Network, side: tuple[int, int], device: torch.device) -> int | None:
+    """Compares a network with what was made of it by tracing, in batches of several sizes; returns the first size whose logits
+    differ by more than AGREE, None when all agree."""
+    for n in TRIED_BATCHES:
+        x = torch.randn(n, 3, *side, generator=torch.Generator().manual_seed(n)).to(device)
+        with torch.inference_mode():
+            expected, got = network(x), traced(x)
+        if (expected - got).abs().max() > AGREE * expected.abs().max():
+            return n
+    return None
 
 
 def count_threads() -> int:

@@ -27,7 +27,7 @@ LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 MEASURED_LOOK_BACK = 10  # evaluations that are read to find one that measured pictures
 TRAFFIC_DAYS = 7
 EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted",
-          "thresholds": "thresholds were accepted"}
+          "thresholds": "thresholds were accepted", "format": "a format was let in"}
 
 
 class Facts:

@@ -93,10 +93,10 @@ def _key(storage: Storage, job: Job) -> tuple[str, str, str]:
 def predictor(storage: Storage, job: Job) -> "Predictor":
     """The version, loaded once in this process."""
     if _key(storage, job) not in _loaded:
-        from inference.model.predictor import Predictor
+        from inference.model.predictor import load_predictor
 
         allow(job.modules)
-        _loaded[_key(storage, job)] = Predictor(*Registry(storage, job.model).load(job.version))
+        _loaded[_key(storage, job)] = load_predictor(Registry(storage, job.model), job.version)
     return _loaded[_key(storage, job)]
 
 

@@ -61,6 +61,9 @@ def check_versions(storage: Storage, model: str) -> Row:
     gone = state.deleted if state else []
     there = registry.versions()
     lacking = [f"version {v} has no weights" for v in there if v not in gone and not storage.exists(layout.weights(model, v))]
+    lacking += [f"version {v} has no network for {card.runtime}" for v in there if v not in gone
+                and (card := registry.card(v)).converted is not None
+                and not storage.exists(layout.network(model, v, card.runtime))]
     lacking += [f"version {v} has no claim" for v in there if not storage.exists(layout.claim(model, v))]
     if state and state.live and state.live not in there:
         lacking.append(f"version {state.live}, which is live, has no card")

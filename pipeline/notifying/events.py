@@ -15,7 +15,8 @@ from typing import Any
 
 from contract import clock, layout
 from contract.days import prediction_days
-from contract.documents.history import HistoryEntry
+from contract.deciding.formats import list_formats
+from contract.documents.history import HistoryEntry, State
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import (
     find_verdict,
@@ -101,11 +102,13 @@ def _was_live(records: list[HistoryEntry], decision: dict[str, Any]) -> bool:
     if not records:
         return True
     moments = (decision["as_of"], decision.get("decided_at") or decision["as_of"])
-    return any(_find_live(records, moment) in (None, decision["version"]) for moment in moments)
+    return any(not (live := _list_live(records, moment)) or decision["version"] in live for moment in moments)
 
 
-def _find_live(records: list[HistoryEntry], moment: str) -> str | None:
-    return next((r.state.live for r in reversed(records) if r.at <= moment), None)
+def _list_live(records: list[HistoryEntry], moment: str) -> list[str]:
+    """The live version at a moment, and its formats that may have answered in its place."""
+    state = next((r.state for r in reversed(records) if r.at <= moment), State())
+    return [state.live, *list_formats(state)] if state.live else []
 
 
 def _make_verdict(model: str, decision: dict[str, Any], before: str | None) -> Event:

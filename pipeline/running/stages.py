@@ -58,6 +58,11 @@ ASSESS = Stage("assess", "training.assess",
 
 TRIAL = Stage("trial", "training.trial", ("--model", "{model}", "--version", "{version}"))  # by people's hand, not in the cycle
 
+# `trueup model convert`, and what `trueup doctor` asks of versions that are not plain float32.
+CONVERT = Stage("convert", "training.convert", ("--model", "{model}", "--version", "{version}", "--number-format",
+                                                "{number_format}", "--by", "{by}"))
+SPEED = Stage("speed", "training.speed", ("--model", "{model}"))
+
 COUNT_THEN = Stage("count-then", "jobs.count_then", ("--model", "{model}", "--wanted", "{wanted}"))  # for `gate --what-if`
 
 # The half of `trueup verify` that counts; not in the cycle.

@@ -55,7 +55,7 @@ def verify_version(storage: Storage, model: str, version: str, chain: Chain) -> 
         if ancestor.version == version:
             findings += _check_weights(place, ancestor)
             findings += verify_dataset(storage, ancestor)
-    findings += _check_run(place, version)
+    findings += [*_check_format(place, version), *_check_run(place, version)]
     return findings
 
 
@@ -102,15 +102,28 @@ def _check_card(place: Place, version: str) -> tuple[list[Finding], Card | None]
 
 
 def _check_weights(place: Place, card: Card) -> Iterator[Finding]:
-    key, newest = layout.weights(place.model, card.version), place.chain.newest
+    yield from _check_file(place, card, layout.weights(place.model, card.version), card.weights_sha256)
+    if card.converted is not None:
+        yield from _check_file(place, card, layout.network(place.model, card.version, card.runtime), card.converted.sha256)
+
+
+def _check_file(place: Place, card: Card, key: str, expected: str) -> Iterator[Finding]:
+    newest = place.chain.newest
     try:
         got = hash_object(place.storage, key)
     except (NotFound, OSError) as error:
         deleted = newest is not None and card.version in newest.state.deleted
         yield say(key, TOLD if deleted else MISSING, "deleted, as the history says; the card stays" if deleted else str(error))
         return
-    yield say(key, EQUAL, f"the card says its sha256, {got}") if got == card.weights_sha256 else say(
-        key, DIFFERS, f"the card says the sha256 {card.weights_sha256}, got {got}")
+    yield say(key, EQUAL, f"the card says its sha256, {got}") if got == expected else say(
+        key, DIFFERS, f"the card says the sha256 {expected}, got {got}")
+
+
+def _check_format(place: Place, version: str) -> Iterator[Finding]:
+    """The comparison by which a version was let in as a format of another one (`trueup model convert`)."""
+    for record in place.chain.records.values():
+        if record.change["kind"] == "format" and record.change.get("version") == version:
+            yield from check_hashes(place.storage, record.change.get("rests_on") or {}, set())
 
 
 def _check_run(place: Place, version: str) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ def _say_change(record: HistoryEntry) -> str:
             "thresholds": f"answers of version {change.get('version')} are accepted by the thresholds of "
                           f"{change.get('evaluation')}, {change.get('classes')} classes",
             "thresholds cleared": "there are no thresholds any more: answers carry no decision",
+            "format": f"version {change.get('version')} is a format of version {change.get('of')}",
             "retire": f"version {change.get('replaces')} is live no longer, and no other one is",
             "alias": f"{change.get('alias')} is version {change['version']}" if change.get("version") else
             f"{change.get('alias')} is the name of no version any more"}

@@ -1,0 +1,107 @@
+"""`trueup model convert`: the same weights in another runtime and number format, assessed against what they were made of.
+
+The version is made, both answer the dataset's held-out rows, a service process is asked with it, and the promotion gate's own
+paired test says whether it is as good within `convert.margin`. If so, a history record names it as a format of its parent: then
+services with `serve.formats: fastest` may answer with it. It is promoted like any other version.
+"""
+
+import hashlib
+from typing import Any
+
+import click
+
+from command.command import Outcome, stage_command
+from contract import layout
+from contract.deciding import changes
+from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
+from contract.registry import Registry, check_version
+from contract.sequence import NumberedDocuments
+from contract.settings import Settings
+from pipeline.gates.decide import FAIL, PASS
+from pipeline.gates.promotion import of_assessment
+from pipeline.running import stages
+from pipeline.running.local import ProcessRunner, Runner
+from pipeline.versions.shared import BY, MODEL, VERSION, open_registry
+
+CODES = {PASS: DONE, FAIL: GATE_SAYS_NO}
+
+
+@stage_command("convert")
+@MODEL
+@VERSION
+@BY
+@click.option("--runtime", type=click.Choice(["openvino"]), default="openvino", show_default=True, help="What computes it.")
+@click.option("--number-format", type=click.Choice(["float32", "bfloat16", "int8"]), required=True,
+              help="int8 is measured on training pictures of the version's dataset.")
+@click.option("--dataset", help="Its training pictures measure int8, its held-out ones compare. [default: the version's]")
+@click.option("--margin", type=click.FloatRange(0, 1, max_open=True), help="How much less accurate it may be, e.g. 0.005. "
+              "[default: convert.margin]")
+@click.option("--unassessed", is_flag=True, help="Do not compare; for versions without a dataset. `serve.formats: fastest` "
+              "takes none.")
+def convert_command(settings: Settings, model: str | None, version: str, by: str, runtime: str, number_format: str,
+                    dataset: str | None, margin: float | None, unassessed: bool) -> Outcome:
+    """Make a version of the same weights that is computed otherwise, and compare it with this one."""
+    registry = open_registry(settings, model)
+    card = registry.card(check_version(version))
+    if not (dataset or card.dataset or unassessed):
+        raise UsageError(f"{registry.model} version {version} names no dataset whose held-out pictures both could be asked: "
+                         f"name one with --dataset, or convert without comparing: --unassessed.")
+    made = make(ProcessRunner(), settings, registry, version, number_format, dataset, by)
+    if unassessed:
+        return Outcome(document=made | {"assessed": None}, text=f"{_say(made)}; it was not compared with version {version}")
+    bound = settings.convert.margin if margin is None else margin
+    decision = assess(ProcessRunner(), settings, registry, made, dataset or card.dataset, bound)
+    if decision["verdict"] == PASS:
+        let_in(registry, made["version"], version, by, decision)
+    return Outcome(CODES.get(decision["verdict"], CANNOT_TELL), made | {"assessed": decision}, _write_text(made, decision, bound))
+
+
+def make(runner: Runner, settings: Settings, registry: Registry, version: str, number_format: str, dataset: str | None,
+         by: str) -> dict[str, Any]:
+    """Makes the version, or finds it made before; returns the stage's document."""
+    values = {"model": registry.model, "version": version, "number_format": number_format, "by": by}
+    argv = ["--root", registry.storage.root, *stages.CONVERT.fill_arguments(values), *(["--dataset", dataset] if dataset else [])]
+    return runner.run(stages.CONVERT, argv, _settings(settings)).document
+
+
+def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[str, Any], dataset: str | None,
+           margin: float) -> dict[str, Any]:
+    """Compares the version with its parent on held-out rows, by the promotion gate with `margin` for its largest drop; returns
+    the decision, which stands beside the card with what it was made from. `rests_on`: key of that document -> its sha256."""
+    argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
+            *(["--dataset", dataset] if dataset else [])]
+    assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
+    decision = of_assessment(settings.gates.model_copy(update={"max_drop": margin}), assessment)
+    kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, made["version"]))
+    key = kept.key(kept.add(assessment | {"margin": margin, "decision": decision}))
+    latency = {side: of["latency_ms"] for side, of in assessment["versions"].items()}
+    return decision | {"margin": margin, "latency_ms": latency,
+                       "rests_on": {key: hashlib.sha256(registry.storage.read(key)).hexdigest()}}
+
+
+def let_in(registry: Registry, version: str, of: str, by: str, decision: dict[str, Any]) -> None:
+    """Writes the record by which services may answer with the version in its parent's place."""
+    changes.accept_format(registry, version, of, by=by, reason=decision["sentence"],
+                          further={"margin": decision["margin"], "rests_on": decision["rests_on"]})
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude={"root", "model"})
+
+
+def _say(made: dict[str, Any]) -> str:
+    return f"version {made['version']} of {made['model']}: {made['card']['made_from']}"
+
+
+def _write_text(made: dict[str, Any], decision: dict[str, Any], margin: float) -> str:
+    """What came out. In the gate's sentence the candidate is the converted version, the live one its parent."""
+    parent, latency = made["parent"], decision["latency_ms"]
+    held = (f"as good as version {parent} within {100 * margin:g} points: services with serve.formats: fastest may answer with "
+            f"it. To make it live: trueup model promote {made['version']} --model {made['model']} --reason WHY")
+    verdict = {PASS: held, FAIL: f"not as good as version {parent}: no service takes it by itself"}.get(
+        decision["verdict"], f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a "
+        f"larger --margin")
+    sentence = decision["sentence"].replace("the candidate has", f"version {made['version']} has").replace(
+        "the live version", f"version {parent}")
+    return (f"{_say(made)}\n{sentence}\none picture: {latency['candidate']} ms, version {parent} {latency['live']} ms\n"
+            f"{verdict}")
