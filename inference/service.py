@@ -41,6 +41,7 @@ from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
 from inference.places import Places
+from inference.shadow.shadow import Shadow
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 from inference.versions.known import require_known
 
@@ -96,6 +97,8 @@ class Service:
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
+        self.shadows = {name: Shadow(live, outbox, storage.root, serve, self.metrics, self._has_waiting)
+                        for name, live in self.models.items()}
         for name in self.models:
             require_known(storage, name)
 
@@ -113,6 +116,8 @@ class Service:
         self.clock_skew.start()
         self.watch.start()
         self.shipper.start()
+        for shadow in self.shadows.values():
+            shadow.start()
 
     async def stop(self) -> None:
         """Answers, after the last request, what waits; ships the outbox, for `serve.stop_seconds` at the most."""
@@ -124,6 +129,8 @@ class Service:
         self.clock_skew.stop()
         self.watch.stop()
         await asyncio.to_thread(self._follower.stop)
+        for shadow in self.shadows.values():
+            await asyncio.to_thread(shadow.stop)
         shipped = asyncio.wrap_future(DaemonPool(1, "last shipping").submit(self._ship_the_rest))
         done, _ = await asyncio.wait([shipped], timeout=self.settings.serve.stop_seconds)
         depth = await asyncio.to_thread(self.outbox.measure_depth)
@@ -132,6 +139,9 @@ class Service:
         log_event("stopped", level, rows_left=depth.rows, shipped=all_shipped, gave_up=not done)
         if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
             await asyncio.to_thread(self.outbox.close)
+
+    def _has_waiting(self) -> bool:
+        return self._batcher is not None and self._batcher.has_waiting
 
     def _ship_the_rest(self) -> bool:
         self.shipper.stop()
@@ -183,7 +193,10 @@ class Service:
         predictor, picture, row = await self._classify(data, live)
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
-        answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
+        stands = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
+        if stands is answer:  # else it was answered before, and offered then
+            self.shadows[live.model].offer(prediction_row, picture.image.data)
+        answer = stands
         self._count_answer(answer, began, predictor.card.classes)
         return answer
 
@@ -298,8 +311,8 @@ class Service:
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
-            for name, live in self.models.items()}
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
+            "shadow": self.shadows[name].describe()} for name, live in self.models.items()}
         reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
