@@ -84,15 +84,25 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
     document = build(storage, request, window, counted)
     tell(document["doubts"])
     more: Mapping[str, pa.Table] = {}
-    if request.evidence:
+    if request.evidence or names_shadow(storage, question):
         from jobs.evidence.collect import Material, collect, name_grounds
 
         seen = RecordedReads(storage, passing=[layout.live(question.model)])
         material = Material(seen, request, document, counted.window)
-        document["evidence"] = collect(request.evidence, material)
+        made = collect(request.evidence, material)
+        if "shadow" not in made and names_shadow(storage, question) and (of := collect(["shadow"], material))["shadow"]["rows"]:
+            made |= of
+        if made:
+            document["evidence"] = made
         document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
         more = material.tables
     return document, counted.window, more
+
+
+def names_shadow(storage: Storage, question: Question) -> bool:
+    """Whether the history names a shadow of the model, whose rows an evaluation of live traffic then looks for unasked."""
+    newest, _ = Registry(storage, question.model).newest_known()
+    return question.role == "live" and newest is not None and "shadow" in newest.state.aliases
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:

@@ -10,6 +10,7 @@ from contract.evidence.anchoring import Anchoring
 from contract.evidence.combined_estimate import Combined
 from contract.evidence.label_noise import Noise
 from contract.evidence.mistake_cost import Cost
+from contract.evidence.paired_shadow import Shadow
 from contract.evidence.recounts import Recounts
 
 
@@ -21,3 +22,4 @@ class Evidence(TypedDict, total=False):
     cost: Cost
     recounts: Recounts
     anchoring: Anchoring
+    shadow: Shadow

@@ -22,6 +22,7 @@ SECTIONS: dict[str, Section] = {
     "cost": Section("What mistakes cost", "jobs.evidence.cost", "Cost of mistakes"),
     "recounts": Section("Without each person", "jobs.evidence.recounts"),
     "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring", "Seeing the answer"),
+    "shadow": Section("The shadow against the live version", "jobs.evidence.shadow", "Shadow"),
 }
 
 
