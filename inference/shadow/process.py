@@ -49,7 +49,8 @@ class ShadowProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "inference.shadow.worker", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.DEVNULL)
         self._connection = Connection(ours.detach())
         try:
             self._send(asdict(to_load))

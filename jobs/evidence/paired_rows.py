@@ -107,7 +107,8 @@ def _may_lie_in(ids: pa.ChunkedArray, day: str) -> pa.ChunkedArray:
     """Whether rows with these ids may lie in a day's partition (contract.ids.may_lie_in), of all at once."""
     first = clock.to_us(clock.parse_moment(day + "T00:00:00Z")) // 1000
     low, high = (f"{ms:012x}" for ms in (first, first + clock.US_PER_DAY // 1000))
-    moment = pc.utf8_lower(pc.binary_join_element_wise(pc.utf8_slice_codeunits(ids, 0, 8), pc.utf8_slice_codeunits(ids, 9, 13), ""))
+    parts = (pc.utf8_slice_codeunits(ids, *ends) for ends in ((0, 8), (9, 13)))
+    moment = pc.utf8_lower(pc.binary_join_element_wise(*parts, ""))
     inside = pc.and_(pc.greater_equal(moment, low), pc.less(moment, high))
     return pc.or_(inside, pc.invert(pc.match_substring_regex(ids, f"^{UUID7.pattern}$")))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from contract.counts import ORIGINS, UNNAMED
+from contract.counts import ORIGINS, UNNAMED, Origin
 from contract.evidence.paired_shadow import PairedCounts, Shadow, VersionPair, WithoutLabeler
 from contract.rows.items import VOTES
 from contract.texts.figures import write_count, write_figure, write_points
@@ -108,10 +108,10 @@ def _find_alone(row: Mapping[str, Any]) -> str | None:
     return people.pop() if len(people) == 1 else None
 
 
-def _say(live: str, shadow: str, rows: int, agreement: str, by_origin: Mapping[str, Mapping[str, Any]]) -> str:
+def _say(live: str, shadow: str, rows: int, agreement: str, by_origin: Mapping[Origin, Mapping[str, Any]]) -> str:
     said = (f"Of {write_count(rows, 'prediction')} that live version {live} and its shadow, version {shadow}, both answered, "
             f"they agree on {agreement}.")
     for origin, found in by_origin.items():
-        return (f"{said} On {write_count(found['n'], 'label')} of origin {origin} the shadow has {write_figure(found['candidate'])}, "
-                f"the live version {write_figure(found['live'])}: a difference of {write_points(found['difference'])}.")
+        return (f"{said} On {write_count(found['n'], 'label')} of origin {origin} the shadow has "
+                f"{write_figure(found['candidate'])}, the live version {write_figure(found['live'])}: a difference of {write_points(found['difference'])}.")
     return f"{said} None of them has a label yet."

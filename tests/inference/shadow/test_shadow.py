@@ -146,7 +146,7 @@ def test_a_service_that_is_killed_goes_on_with_its_shadow_and_counts_each_row_on
             before = len(answered)
             until(lambda c=client: metric(c, "trueup_live_version") == 1)
             answered += [post(client, before + n)["prediction_id"] for n in range(5)]
-            until(lambda b=before: set(answered[b:]) <= rows_of(tmp_root, "shadow").keys(), 60)
+            until(lambda some=set(answered[before:]): some <= rows_of(tmp_root, "shadow").keys(), 60)
             answered += [post(client, before + n)["prediction_id"] for n in range(5, 10)]
         process.end(how)
     pids = [json.loads(line)["pid"] for line in process.log.read_text().splitlines() if '"shadow computes"' in line]

@@ -26,7 +26,7 @@ def write_log(root, seed):
     for day, tables in found.items():
         mine = tables["predictions"]
         tables["predictions"] = [row | {"role": r.choice((None, "live", "Live"))} for row in mine] + [
-            other | {"prediction_id": row["prediction_id"], "role": r.choice(("shadow", "SHADOW", "schatten")), "model": row["model"]}
+            other | {name: row[name] for name in ("prediction_id", "model")} | {"role": r.choice(("shadow", "SHADOW", "schatten"))}
             for row, other in zip(mine, others[day]["predictions"], strict=False) if r.random() < 0.8]
         r.shuffle(tables["predictions"])
     awkward.write(root, found, seed)
@@ -41,8 +41,8 @@ def count_by_hand(root, roles):
     """(live version, shadow version) -> Counter of rows, agree, unnamed and (origin, who is right)."""
     found = {}
     for day in awkward.DAYS:
-        live, shadow = ({item["prediction"]["prediction_id"]: item for item in oracle.judge(root, day, "m", awkward.AS_OF, role, None, roles)[3]}
-                        for role in ("live", "shadow"))
+        judged = [oracle.judge(root, day, "m", awkward.AS_OF, role, None, roles)[3] for role in ("live", "shadow")]
+        live, shadow = ({item["prediction"]["prediction_id"]: item for item in items} for items in judged)
         for id_ in live.keys() & shadow.keys():
             mine, other = live[id_]["prediction"], shadow[id_]["prediction"]
             of = found.setdefault((mine["model_version"], other["model_version"]), Counter())
