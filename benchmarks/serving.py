@@ -177,7 +177,8 @@ def _predictor():  # noqa: ANN202
     return Predictor(registry.card("1"), registry.weights("1"))
 
 
-PROGRAMS = {"trueup": ("ours", "/v1/predictions", {}), "trueup, nothing logged": ("ours", "/v1/predictions", {"FORGET": "1"}),
+PROGRAMS = {"trueup": ("serve_ours", "/v1/predictions", {}),
+            "trueup, nothing logged": ("serve_ours", "/v1/predictions", {"FORGET": "1"}),
             "fastapi": ("plain", "/predict", {}), "litserve": ("litserve", "/predict", {}),
             "torchserve": ("torchserve", "/predictions/m", {})}
 HEALTH = {"litserve": "health", "torchserve": "ping"}  # elsewhere health/live

@@ -5,7 +5,9 @@ then looks at the candidate of the run before: published, refused, or waiting st
 waiting.
 """
 
+from contract import layout
 from contract.deciding import changes
+from contract.documents.history import Claim
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
 from contract.policy import GatePolicy
@@ -51,7 +53,8 @@ def find_candidate(run: Run) -> str | None:
 def look_at(run: Run, candidate: str, evaluation_id: str, policy: GatePolicy) -> dict[str, object]:
     """Decides on the candidate by the run's evaluation; returns the record of the stage."""
     evaluation = read_evaluation(run.storage, run.plan.model, evaluation_id)
-    return of_shadow(policy, evaluation, run.plan.live, candidate) | {"evaluation": evaluation_id}
+    made_by = Claim.load(run.storage, layout.claim(run.plan.model, candidate)).run
+    return of_shadow(policy, evaluation, run.plan.live, candidate) | {"evaluation": evaluation_id, "made_by": made_by}
 
 
 def end_shadow(run: Run, candidate: str) -> None:

@@ -22,6 +22,18 @@ class VersionSummary(TypedDict):
     estimate: Reasoned[Estimate]
 
 
+class ShadowSummary(TypedDict):
+    """What it says of the live version and its shadow (contract/evidence/paired_shadow.py), in words."""
+
+    sentence: str
+
+
+class EvidenceSummary(TypedDict, total=False):
+    """Of its sections of evidence, those that pages show."""
+
+    shadow: ShadowSummary
+
+
 class Summary(TypedDict):
     """What an evaluation says, in short."""
 
@@ -33,6 +45,7 @@ class Summary(TypedDict):
     rules: str
     versions: dict[str, VersionSummary]
     newest_day: NotRequired[str | None]
+    evidence: NotRequired[EvidenceSummary]
     trend: Annotated[list[TrendPoint], Field(default=[])]
 
 

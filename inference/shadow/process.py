@@ -18,6 +18,7 @@ from contract.errors import VersionFailed
 LOOK_S = 0.2  # so often whoever waits for a reply asks whether it is still wanted
 HUNG_S = 600.0  # without a reply: it computes only when nobody else does, so a busy machine makes it wait for minutes
 END_S = 5.0
+WORKER = "inference.shadow.worker"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ShadowProcess:
         self.to_load, self._is_wanted = to_load, is_wanted
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "inference.shadow.worker", str(theirs.fileno())]
+            command = [sys.executable, "-m", WORKER, str(theirs.fileno())]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                                              stdout=subprocess.DEVNULL)
         self._connection = Connection(ours.detach())

@@ -90,7 +90,7 @@ class Shadow:
             return None
         failed = self.failures.reason if self.failures.version == version and self._process is None else None
         return {"version": version, "refused": refused and {"version": refused.version, "reason": refused.reason},
-                "failed": failed, "waiting": len(self.waiting), "shed": self.shed}
+                "computes": self._process is not None, "failed": failed, "waiting": len(self.waiting), "shed": self.shed}
 
     # -- the thread -------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from command.without_pandas import do_without_pandas
@@ -46,7 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def step_back() -> None:
-    """Lets this process compute only while nothing else wants to; where that cannot be said, with the lowest priority."""
+    """Lets this process compute only while nothing else wants to; where that cannot be said, with the lowest priority.
+
+    Linux may share time among sessions first (autogroup), and its classes count within one alone: so a session of its own.
+    """
+    with suppress(OSError):
+        os.setsid()
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError):

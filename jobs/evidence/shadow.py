@@ -113,5 +113,6 @@ def _say(live: str, shadow: str, rows: int, agreement: str, by_origin: Mapping[O
             f"they agree on {agreement}.")
     for origin, found in by_origin.items():
         return (f"{said} On {write_count(found['n'], 'label')} of origin {origin} the shadow has "
-                f"{write_figure(found['candidate'])}, the live version {write_figure(found['live'])}: a difference of {write_points(found['difference'])}.")
+                f"{write_figure(found['candidate'])}, the live version {write_figure(found['live'])}: a "
+                f"difference of {write_points(found['difference'])}.")
     return f"{said} None of them has a label yet."

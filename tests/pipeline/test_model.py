@@ -120,7 +120,8 @@ def test_a_promotion_can_name_what_it_expects(trueup, root):
 
 def test_what_there_is_can_be_looked_at(trueup):
     trueup("promote", "2", "--by", "ana", "--reason", "better")
-    assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0}
+    assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0,
+                                                          "aliases": {}}
     assert trueup("show")["card"]["version"] == "2" and trueup("show", "3")["card"]["version"] == "3"
     assert [r["change"]["by"] for r in trueup("history")["history"]] == ["test", "ana"]
 

@@ -1,5 +1,7 @@
 """A candidate that has to hold as a shadow: it waits, is published, refused or approved by a later run, whatever is killed."""
 
+import json
+
 import pytest
 
 from contract.deciding import changes
@@ -8,6 +10,7 @@ from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
 from pipeline import cycle, model, shadowing
+from pipeline.verifying import command as verify
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.pipeline.test_cycle import turn
 
@@ -50,7 +53,15 @@ def test_a_candidate_waits_then_holds_and_is_published(capsys, root):
     found = done["stages"]["shadow"]
     assert (found["overall"]["n"], found["verdict"], found["rows"]) == (200, "pass", 200)
     assert found["overall"]["candidate"] == 0.95 and found["overall"]["live"] == 0.6
-    assert Registry(open_storage(root), MODEL).history()[-1].change["run"] == "digits/3"
+    record = Registry(open_storage(root), MODEL).history()[-1]
+    assert record.change["run"] == "digits/3"
+    assert {f"runs/{MODEL}/3/shadow.json", f"runs/{MODEL}/1/promotion.json"} <= record.change["rests_on"].keys()
+    verify.main(["2", "--root", root, "--model", MODEL, "--in-process", "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert not [f for f in found if f["state"] in ("differs", "missing") and f["of"].startswith("runs/")]
+    of = [f"runs/{MODEL}/3/shadow.json", f"runs/{MODEL}/1/promotion.json"]
+    again = {f["of"]: f["state"] for f in found if f["of"] in of and "sha256" not in f["said"]}
+    assert again == dict.fromkeys(of, "equal")
 
 
 def test_a_candidate_that_does_not_hold_is_refused(capsys, root):

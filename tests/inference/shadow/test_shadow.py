@@ -100,7 +100,9 @@ def test_a_retry_gets_the_live_answer_and_no_second_shadow(tmp_root, tmp_path):
     assert len(table_rows(tmp_root, "predictions")) == 4
 
 
-@pytest.mark.parametrize(("how", "shed"), [("build_slow", "queue"), ("build_failing", "failed"), ("build_deadly", "failed")])
+@pytest.mark.parametrize(("how", "shed"), [
+    ("build_slow", "queue"), pytest.param("build_failing", "failed", marks=pytest.mark.slow("process")),
+    pytest.param("build_deadly", "failed", marks=pytest.mark.slow("process"))])
 def test_a_shadow_that_misbehaves_delays_no_answer(tmp_root, tmp_path, how, shed):
     publish_own(tmp_root, how)
     with serving(tmp_root, tmp_path / "outbox", "serve.max_batch=2") as client:
@@ -126,6 +128,7 @@ def test_a_shadow_that_cannot_be_loaded_is_named(tmp_root, tmp_path):
         assert post(client, 1)["model_version"] == "1"
 
 
+@pytest.mark.slow("process")
 def test_an_outbox_that_is_half_full_takes_answers_and_no_shadow(tmp_root, tmp_path):
     publish(tmp_root)
     with serving(tmp_root, tmp_path / "outbox") as client:
@@ -134,6 +137,11 @@ def test_an_outbox_that_is_half_full_takes_answers_and_no_shadow(tmp_root, tmp_p
             post(client, n)
         until(lambda: metric(client, 'trueup_shadow_shed_total{model="m",why="outbox"}') == 3, 60)
     assert (len(rows_of(tmp_root, "live")), len(rows_of(tmp_root, "shadow"))) == (3, 0)
+
+
+def read_pids(process):
+    """The processes that computed for the shadow, by the service's log."""
+    return [json.loads(line)["pid"] for line in process.log.read_text().splitlines() if '"shadow computes"' in line]
 
 
 @pytest.mark.slow("process")
@@ -146,10 +154,12 @@ def test_a_service_that_is_killed_goes_on_with_its_shadow_and_counts_each_row_on
             before = len(answered)
             until(lambda c=client: metric(c, "trueup_live_version") == 1)
             answered += [post(client, before + n)["prediction_id"] for n in range(5)]
-            until(lambda some=set(answered[before:]): some <= rows_of(tmp_root, "shadow").keys(), 60)
+            until(lambda some=set(answered[before:]): some <= rows_of(tmp_root, "shadow").keys(), 300)
+            tasks = os.listdir(f"/proc/{read_pids(process)[-1]}/task")
+            assert {os.sched_getscheduler(int(task)) for task in tasks} == {os.SCHED_IDLE}
             answered += [post(client, before + n)["prediction_id"] for n in range(5, 10)]
         process.end(how)
-    pids = [json.loads(line)["pid"] for line in process.log.read_text().splitlines() if '"shadow computes"' in line]
+    pids = read_pids(process)
     until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))  # each ends with its service
     rows = [row["prediction_id"] for row in table_rows(tmp_root, "predictions") if row["role"] == "shadow"]
     assert len(pids) == 2 and len(rows) == len(set(rows)) and set(rows) <= set(answered)

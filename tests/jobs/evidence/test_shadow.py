@@ -26,7 +26,7 @@ def write_log(root, seed):
     for day, tables in found.items():
         mine = tables["predictions"]
         tables["predictions"] = [row | {"role": r.choice((None, "live", "Live"))} for row in mine] + [
-            other | {name: row[name] for name in ("prediction_id", "model")} | {"role": r.choice(("shadow", "SHADOW", "schatten"))}
+            other | {n: row[n] for n in ("prediction_id", "model")} | {"role": r.choice(("shadow", "SHADOW", "schatten"))}
             for row, other in zip(mine, others[day]["predictions"], strict=False) if r.random() < 0.8]
         r.shuffle(tables["predictions"])
     awkward.write(root, found, seed)
