@@ -6,7 +6,7 @@ sorted, so a day without a shadow costs the reading of one column.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,6 @@ from contract import clock
 from contract.counts import UNNAMED
 from contract.ids import UUID7
 from contract.records import PREDICTION, arrow_type
-from contract.rows.listing import list_day
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
 from jobs.engines.arrays import join_chunks
@@ -39,11 +38,9 @@ class DayPairs:
     rows: int
 
 
-def read_pairs(storage: Storage, day: str, question: Question, left_out: Collection[str] = ()) -> DayPairs:
-    """Reads a day as it was known at the question's `as_of`, without the files `left_out`. ForeignSchema."""
-    listing = list_day(storage, day)
-    keys = [file.key for file in listing.predictions if file.key not in left_out]
-    if listing.expired or not any(_has_shadow(storage, key, question) for key in keys):
+def read_pairs(storage: Storage, day: str, keys: Sequence[str], question: Question) -> DayPairs:
+    """Reads the files of predictions of a day as they were known at the question's `as_of`. ForeignSchema."""
+    if not any(_has_shadow(storage, key, question) for key in keys):
         return DayPairs(PAIRS.empty_table(), 0)
     rows = pa.concat_tables([_read_file(storage, key, question) for key in keys])
     found = {role: _list_distinct(rows.filter(pc.equal(rows["role"], role)), day, question) for role in (SHADOW, LIVE)}

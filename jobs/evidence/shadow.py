@@ -31,7 +31,8 @@ def make(material: Material) -> Shadow:
     """Makes the section of an evaluation: of the days of its window whose rows are still there."""
     document, question = material.document, material.request.question
     left_out = {row["file"] for row in document["partial"]}
-    days = {day: read_pairs(material.storage, day, question, left_out) for day in sorted(document["counts"])}
+    days = {day: read_pairs(material.storage, day, [key for key in keys if key not in left_out], question)
+            for day, keys in sorted(material.predictions.items())}
     paired = [day for day, found in days.items() if found.pairs.num_rows]
     labelled = [select(days[day].pairs, material.items[day], OF_ITEM) for day in paired if day in material.items]
     gone = sorted({*document.get("expired", []), *(day for day in paired if day not in material.items)})

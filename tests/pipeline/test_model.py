@@ -238,3 +238,11 @@ def test_a_name_that_means_nothing_is_refused(trueup, arguments, code, said):
 def test_deleted_weights_get_no_name(trueup):
     trueup("delete", "2", "--by", "ana", "--reason", "old")
     assert "weights were deleted" in trueup("alias", "shadow", "2", code=1)["error"]["message"]
+
+
+def test_a_version_that_is_named_is_not_deleted(trueup, capsys):
+    trueup("alias", "shadow", "2", "--by", "ana")
+    assert "is named shadow" in trueup("delete", "2", "--by", "ana", "--reason", "old", code=2)["error"]["message"]
+    assert trueup("list")["models"][0]["aliases"] == {"shadow": "2"} and trueup("show", "2")["aliases"] == ["shadow"]
+    trueup("alias", "shadow", "--remove")
+    assert trueup("delete", "2", "--by", "ana", "--reason", "old")["state"]["deleted"] == ["2"]

@@ -13,6 +13,7 @@ from contract.records import PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
 from jobs import evaluate
+from pipeline.verifying import command as verify
 from tests import oracle
 from tests.jobs import awkward
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows, write_version
@@ -56,7 +57,7 @@ def count_by_hand(root, roles):
     return found
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow("seeds"))])
 def test_pairs_equal_a_count_by_hand(tmp_path, capsys, seed):
     root = str(tmp_path)
     write_log(root, seed)
@@ -106,3 +107,12 @@ def test_an_evaluation_looks_for_the_shadow_that_the_history_names(tmp_path, cap
     assert (pair["rows"], pair["agree"], pair["by_origin"]["audit"]["only_live"]) == (40, 30, 10)
     assert [row["labeler"] for row in pair["without"]] == ["ana"] and pair["without"][0]["by_origin"] == {}
     assert "evidence" not in run_evaluate(root, MODEL, capsys, "--role", "shadow")
+
+
+def test_the_section_is_equal_when_it_is_computed_again(tmp_path, capsys):
+    root = make_root(str(tmp_path / "root"), right=40, n=40)
+    registry = Registry(open_storage(root), MODEL)
+    put_shadow(registry.storage, registry, tmp_path, right=30)
+    made = run_evaluate(root, MODEL, capsys)["id"]
+    assert verify.main([made, "--root", root, "--model", MODEL, "--in-process"]) == 0
+    assert "everything is equal" in capsys.readouterr().out
