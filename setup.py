@@ -15,7 +15,7 @@ PACKAGES = [
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.fetching", "inference.labelling", "inference.live", "inference.model", "inference.monitoring"),
     *("inference.outbox", "inference.overview", "inference.pages", "inference.pictures", "inference.planning"),
-    "inference.versions",
+    *("inference.shadow", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.pictures", "jobs.replaying"),

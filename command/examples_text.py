@@ -99,7 +99,9 @@ model alias
     # version 3 computes beside the live one
     trueup model alias shadow 3 --model digits
     trueup model alias shadow --remove --model digits
-
+model shadow
+    # would version 3, which computes beside the live one, hold in its place? 0 yes, 3 no, 4 cannot tell
+    trueup model shadow --model digits
 model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits

@@ -81,6 +81,8 @@ class GatePolicy(Limited):
     allow_fragile: bool = Field(False, description="whether a verdict counts that one labeler or client alone decides; no: "
                                 "it is `cannot tell`, fragile, and publishes nothing")
     min_held_out: int = Field(100, ge=1, description="promotion: held-out rows of one trusted origin that a comparison needs")
+    shadow_labels: int = Field(0, ge=0, description="promotion: labelled predictions of one trusted origin that a candidate must "
+                               "have answered as a shadow, and hold on, before it goes live; 0: not asked (docs/shadow.md)")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of intervals and of the per-class family")
     retrainings: int = Field(4, ge=1, description="most retrainings in the period below")
     retraining_days: int = Field(30, ge=1, description="days of that period")

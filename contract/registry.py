@@ -341,6 +341,9 @@ class Registry:
         state = newest.state if newest else State()
         if state.live == version:
             raise UsageError(f"{self.model} version {version} is live. Make another version live first: trueup model promote.")
+        if names := list_aliases(state, version):
+            raise UsageError(f"{self.model} version {version} is named {', '.join(names)}. Take the name away, or give it to "
+                             f"another version, first: trueup model alias {names[0]} --remove.")
         if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
                                  {"deleted": sorted([*state.deleted, version], key=lambda v: (len(v), v))}, state.live)
@@ -370,6 +373,11 @@ def require_weights(model: str, state: State, version: str) -> None:
     if version in state.deleted:
         raise NoSuchVersion(f"{model} version {version}: its weights were deleted, only its card is left. Name another version, "
                             f"or train it again.")
+
+
+def list_aliases(state: State, version: str | None) -> list[str]:
+    """Lists the names of a version, in their order."""
+    return sorted(name for name, named in state.aliases.items() if named == version)
 
 
 def models(storage: Storage) -> list[str]:

@@ -26,6 +26,7 @@ from contract.storage import read_json
 from contract.stores.store import Storage, create_if_absent
 
 AWAITING = "awaiting approval"  # the status of a run whose candidate passed, where people are to promote it
+AWAITING_SHADOW = "awaiting shadow"  # its candidate computes beside the live version until labels tell whether it holds
 # A window that nobody named means "now": an open run older than this is another one.
 DEFAULT_WINDOW_HOLDS = 24 * 3600
 

@@ -23,7 +23,7 @@ PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
 MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "loaded": True,
                       "network": "resnet18", "classes": ["0", "1"],
-                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…",
+                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {"shadow": "3"},
                       "refused": {"version": "2", "reason": "its weights do not match its card"}}]}
 FIGURES = """trueup_predictions_total{model="digits",version="1"} 1280.0
 trueup_live_version{model="digits"} 1.0
@@ -158,4 +158,5 @@ def _describe_model(live: LiveModel, default: bool) -> dict[str, Any]:
     return {"model": live.model, "default": default, "model_version": card and card.version,
             "loaded": live.predictor is not None, "network": card and card.network, "classes": card.classes if card else [],
             "number_format": card and card.number_format, "weights_sha256": card and card.weights_sha256,
+            "aliases": dict(sorted(live.aliases.items())),
             "refused": refused and {"version": refused.version, "reason": refused.reason}}

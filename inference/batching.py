@@ -73,6 +73,11 @@ class Batcher:
         """Begins to compute."""
         self._task = asyncio.create_task(self._run())
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether images wait for a batch. Any thread may ask."""
+        return bool(self._waiting)
+
     @contextmanager
     def announce(self) -> Iterator[None]:
         """Says that an image is being prepared, so that a batch that is collected waits for it."""

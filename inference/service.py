@@ -45,6 +45,7 @@ from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
 from inference.places import Places, Taken
+from inference.shadow.shadow import Shadow
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 from inference.versions.known import require_known
 
@@ -101,9 +102,7 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.fleet = Fleet(storage, models, lambda name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device,
-                                                                   serve.formats, serve.lanes),
-                           serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes)
+        self.shadows: dict[str, Shadow] = {}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -116,8 +115,22 @@ class Service:
         self.stopping = False
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
+        self.fleet = Fleet(storage, models, self._make_model, serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes,
+                           self._begin_model, self._end_model)
         for name in self.models:
             require_known(storage, name)
+
+    def _make_model(self, name: str) -> LiveModel:
+        serve = self.settings.serve
+        live = LiveModel(self.storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes)
+        self.shadows[name] = Shadow(live, self.outbox, self.storage.root, serve, self.metrics, self._has_waiting)
+        return live
+
+    def _begin_model(self, live: LiveModel) -> None:
+        self.shadows[live.model].start()
+
+    def _end_model(self, live: LiveModel) -> None:
+        self.shadows[live.model].stop()
 
     @property
     def models(self) -> Mapping[str, LiveModel]:
@@ -156,6 +169,9 @@ class Service:
         log_event("stopped", level, rows_left=depth.rows, shipped=all_shipped, gave_up=not done)
         if done:  # otherwise the store hangs, and the process ends with the rows safe in the outbox
             await asyncio.to_thread(self.outbox.close)
+
+    def _has_waiting(self) -> bool:
+        return self._batcher is not None and self._batcher.has_waiting
 
     def _ship_the_rest(self) -> bool:
         self.shipper.stop()
@@ -228,7 +244,10 @@ class Service:
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
         decide(live.thresholds, answer, prediction_row)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
-        answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
+        stands = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
+        if stands is answer:  # else it was answered before, and offered then
+            self.shadows[live.model].offer(prediction_row, picture.image.data)
+        answer = stands
         self._count_answer(answer, began, predictor.card.classes)
         return answer
 
@@ -366,8 +385,8 @@ class Service:
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
-            for name, live in self.models.items()}
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
+            "shadow": self.shadows[name].describe()} for name, live in self.models.items()}
         answers = any(live.card is not None for live in self.models.values())
         reasons = [live.explain_absence() for live in self.models.values()
                    if live.card is None and not (live.retired and answers)]

@@ -64,6 +64,11 @@ class Metrics:
         self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
                                    registry=registry)
         self.predicted = PredictedMetrics(registry)
+        self.beside = Counter("trueup_beside_rows", "Rows of other roles made durable, beside or instead of a live one.",
+                              ["model", "version", "role"], registry=registry)
+        self.shadow_shed = Counter("trueup_shadow_shed", "Answers without a row of the shadow: too many waited (queue), the "
+                                   "outbox had no room (outbox), it could not be computed (failed).", ["model", "why"],
+                                   registry=registry)
         self.labels = Counter("trueup_labels", "Labels made durable.", ["origin"], registry=registry)
         self.version = Gauge("trueup_live_version", "The version that answers.", ["model"], registry=registry)
         self.swaps = Counter("trueup_swaps", "Versions taken over or refused.", ["model", "outcome"], registry=registry)

@@ -90,19 +90,27 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
 
         seen = RecordedReads(storage, passing=[layout.live(question.model)])
         material = Material(seen, request, document, counted.window)
-        document["evidence"] = collect(names, material)
+        made = collect([name for name in names if name != "shadow" or name in request.evidence], material)
+        if "shadow" in names and "shadow" not in made and (of := collect(["shadow"], material))["shadow"]["rows"]:
+            made |= of
+        if made:
+            document["evidence"] = made
         document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
         more = material.tables
     return document, counted.window, more
 
 
 def choose_sections(storage: Storage, request: Request) -> tuple[str, ...]:
-    """The sections that were asked for; where thresholds decide on live answers, what they accept is one of them."""
-    question, name = request.question, "automatic"
-    if name in request.evidence or question.role != "live":
-        return request.evidence
-    held = find_thresholds(Registry(storage, question.model), clock.iso(clock.from_us(question.as_of)))
-    return (*request.evidence, name) if held else request.evidence
+    """The sections that were asked for, and of live answers those that the history calls for: what thresholds accept, and how
+    a shadow does, whose rows are looked for unasked."""
+    question, names = request.question, request.evidence
+    if question.role != "live":
+        return names
+    registry = Registry(storage, question.model)
+    newest, _ = registry.newest_known()
+    called = {"automatic": bool(find_thresholds(registry, clock.iso(clock.from_us(question.as_of)))),
+              "shadow": newest is not None and "shadow" in newest.state.aliases}
+    return (*names, *(name for name, is_called in called.items() if is_called and name not in names))
 
 
 def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:

@@ -3,7 +3,8 @@
     trueup cycle --model digits [--from 2026-11-01 --to 2026-11-20] [--wait] [--json]      (python -m pipeline.cycle)
 
 Killed and started again, it continues with the first stage that is not finished. Exit codes: 0 nothing to do, or a new
-version is live (or awaits a person's approval); 3 the candidate was refused; 4 cannot tell, nothing trained; 1 an error,
+version is live (or awaits a person's approval); 3 the candidate was refused; 4 cannot tell: nothing trained, or the candidate
+waits as a shadow (`gates.shadow_labels`); 1 an error,
 among them a run that somebody else holds (0 with --unless-held, as a schedule wants it).
 """
 
@@ -39,12 +40,13 @@ from contract.evaluations import read_evaluation
 from contract.evidence.recounts import TABLE as RECOUNTS
 from contract.policy import GatePolicy
 from contract.registry import Registry
-from contract.runs import AWAITING, End, Plan, Run, Runs, Timing
+from contract.runs import AWAITING, AWAITING_SHADOW, End, Plan, Run, Runs, Timing
 from contract.sections.modules import LOCAL
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from pipeline import retention
+from pipeline import retention, shadowing
+from pipeline.gates.decide import FAIL
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
 from pipeline.notifying.owed import sending_afterwards
 from pipeline.running import stages
@@ -165,6 +167,8 @@ class Turn:
             decision = self._stage(stage)
             if stage is stages.EVALUATE and self.run.stage(stages.GATE.name) is None and self._is_by_other_rules(decision["id"]):
                 self.values |= stage.pick_values(self._run_stage(stage))
+        if (candidate := shadowing.find_candidate(self.run)) is not None:
+            return self._look_at_shadow(candidate, decision["evaluation"])
         fires = decision["retrain"]["fires"]
         if fires or decision["retrain"].get("wanted"):
             waiting = self._find_waiting()
@@ -201,6 +205,22 @@ class Turn:
         candidate = self.values["candidate"]
         if not decision["promote"]:
             return self.run.finish("refused", GATE_SAYS_NO, f"Version {candidate} is not published. {decision['sentence']}")
+        if self._policy().shadow_labels:
+            waiting = self._step(shadowing.STAGE, lambda: shadowing.name_candidate(self.run, candidate, self._policy()))
+            return self.run.finish(AWAITING_SHADOW, CANNOT_TELL, f"{waiting['sentence']} {decision['sentence']}")
+        return self._bring_in(candidate, decision)
+
+    def _look_at_shadow(self, candidate: str, evaluation_id: str) -> End:
+        """Decides on a candidate that an earlier run made, by what it answered beside the live version since."""
+        decision = self._step(shadowing.STAGE, lambda: shadowing.look_at(self.run, candidate, evaluation_id, self._policy()))
+        if decision["promote"]:
+            return self._bring_in(candidate, decision)
+        if decision["verdict"] == FAIL:
+            shadowing.end_shadow(self.run, candidate)
+            return self.run.finish("refused", GATE_SAYS_NO, f"Version {candidate} is not published. {decision['sentence']}")
+        return self.run.finish(AWAITING_SHADOW, CANNOT_TELL, f"Version {candidate} waits as a shadow. {decision['sentence']}")
+
+    def _bring_in(self, candidate: str, decision: dict[str, Any]) -> End:
         if self.run.plan.settings["cycle"]["approval"] == "manual":
             how = f"`trueup model approve {candidate}` makes version {candidate} live."
             return self.run.finish(AWAITING, DONE, f"{how} {decision['sentence']}")
@@ -261,7 +281,8 @@ class Turn:
 def _make_document(run_: Run, end: End | None) -> dict[str, Any]:
     if end is None:
         raise RunLost(f"run {run_.key}: its end.json is missing. Start `trueup cycle` again.")
-    done = {name: run_.stage(name) for name in ("evaluate", "gate", "dataset", "train", "assess", "promotion", "publish")}
+    names = ("evaluate", "gate", "dataset", "train", "assess", "promotion", "shadow", "publish")
+    done = {name: run_.stage(name) for name in names}
     return {"run": run_.key, "window": run_.plan.window, "as_of": run_.plan.as_of, "live_at_start": run_.plan.live,
             "stages": {name: document for name, document in done.items() if document is not None},
             "candidate": (done["train"] or {}).get("version"), "published": (done["publish"] or {}).get("version"),

@@ -5,6 +5,7 @@
     trueup model retire --by NAME --reason WHY              no version is live: services let the model go
     trueup model thresholds accept EVALUATION|show|clear    from which confidence on answers are accepted unseen
     trueup model convert VERSION --number-format int8       the same weights, computed otherwise (docs/runtimes.md)
+    trueup model shadow [VERSION]                           whether it would hold as the live version: 0, 3 or 4
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -29,7 +30,7 @@ from command.process import end_with
 from command.terminal import align, escape
 from contract.deciding import changes
 from contract.errors import DamagedDocument, UsageError, pass_over
-from contract.registry import Registry, check_version, models
+from contract.registry import Registry, check_version, list_aliases, models
 from contract.settings import Settings
 from contract.storage import open_root
 from pipeline import answering
@@ -38,6 +39,7 @@ from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
 from pipeline.versions.convert import convert_command
 from pipeline.versions.retire import retire_command
+from pipeline.versions.shadow import shadow_command
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
 from pipeline.versions.thresholds import say_of_version, thresholds_group
 
@@ -52,7 +54,8 @@ def list_command(settings: Settings) -> Outcome:
     """List the models under the root."""
     storage = open_root(settings.need_root())
     rows = [_summarise(Registry(storage, name)) for name in models(storage)]
-    table = align(("model", "live", "versions", "since"), [tuple(map(str, row.values())) for row in rows])
+    table = align(("model", "live", "versions", "since", "aliases"), [
+        (*(str(row[name]) for name in ("model", "live", "versions", "since")), _write_aliases(row["aliases"])) for row in rows])
     return Outcome(document={"models": rows}, text=table)
 
 
@@ -66,8 +69,10 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     state, _ = registry.newest_known()
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
-    text = write_card(card, state.state.live if state else None)
-    return Outcome(document=document, text="\n\n".join([text, *(say_of_version(state.state, card.version) if state else [])]))
+    names = list_aliases(state.state, card.version) if state else []
+    text = write_card(card, state.state.live if state else None, names)
+    return Outcome(document=document | {"aliases": names},
+                   text="\n\n".join([text, *(say_of_version(state.state, card.version) if state else [])]))
 
 
 @stage_command("history")
@@ -196,12 +201,17 @@ def _summarise(registry: Registry) -> dict[str, Any]:
         pass_over(DamagedDocument(wrong))
     moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback", "retire")]
     return {"model": registry.model, "live": newest.state.live if newest else None,
-            "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
+            "versions": len(registry.versions()), "since": moves[-1].at if moves else None,
+            "aliases": dict(sorted(newest.state.aliases.items())) if newest else {}}
+
+
+def _write_aliases(aliases: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {version}" for name, version in aliases.items()) or "-"
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command, retire_command, thresholds_group,
-                 convert_command):
+                 delete_command, reserve_command, sign_command, alias_command, shadow_command, retire_command,
+                 thresholds_group, convert_command):
     group.add_command(_command)
 
 

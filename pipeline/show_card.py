@@ -1,7 +1,7 @@
 """The card of a version as text that a person reads, at most 80 columns wide."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from command.terminal import align, escape
@@ -12,9 +12,9 @@ WIDTH, NAMES = 80, 14  # columns, and those of the names at the left
 EPOCHS = ("epoch", "loss", "accuracy", "validation")
 
 
-def write_card(card: Card, live: str | None) -> str:
-    """Writes what a version is, what it was made from and how its training went."""
-    head = f"{card.model} version {card.version}{', live' if card.version == live else ''}"
+def write_card(card: Card, live: str | None, aliases: Sequence[str] = ()) -> str:
+    """Writes what a version is, what it was made from and how its training went; `aliases`: its names."""
+    head = f"{card.model} version {card.version}{', live' if card.version == live else ''}{''.join(f', {a}' for a in aliases)}"
     parts = ["\n".join(_write_pair(name, text) for name, text in _list_facts(card))]
     epochs, others = card.metrics.get("epochs"), {k: v for k, v in card.metrics.items() if k != "epochs"}
     if others:

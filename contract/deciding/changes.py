@@ -49,7 +49,7 @@ def approve(registry: Registry, version: str, *, by: str, ask: Ask, further: Fur
     """Makes live what a run with `cycle.approval: manual` ended with. UsageError when it awaits no approval."""
     waiting = find_awaiting(registry.storage, registry.model, check_version(version))
     require_answer(registry, version, waiting.plan.live, ask)
-    decision = waiting.stage("promotion")
+    decision = waiting.stage("shadow") or waiting.stage("promotion")
     reason = f"Approved. {decision.get('sentence', '')}" if decision else "Approved."
     before = registry.newest()
     record = registry.promote(version, by=by, reason=reason, expected_live=waiting.plan.live, run=waiting.key, further=further)

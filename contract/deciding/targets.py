@@ -6,7 +6,7 @@ from contract import clock, layout
 from contract.documents.history import Claim
 from contract.errors import NoSuchVersion, NotFound, UsageError
 from contract.registry import Registry
-from contract.runs import AWAITING, Run, Runs, parse_number
+from contract.runs import AWAITING, AWAITING_SHADOW, End, Run, Runs, parse_number
 from contract.stores.store import Storage
 
 
@@ -31,19 +31,35 @@ def list_previous(registry: Registry, live: str) -> list[str]:
 
 
 def find_awaiting(storage: Storage, model: str, version: str) -> Run:
-    """Finds the run that ended with this version awaiting approval; UsageError when it did not."""
+    """Finds the run that ended with this version awaiting approval; UsageError when none did."""
     try:
         key = Claim.load(storage, layout.claim(model, version)).run
     except NotFound:
         Registry(storage, model).card(version)
         key = None
-    run = Runs(storage, model).get(parse_number(key)) if key else None
+    run = find_last_run(storage, model, version, key) if key else None
     end = run.end() if run else None
     if run is None or end is None or end.status != AWAITING:
-        raise UsageError(f"version {version} of model {model!r} awaits no approval "
-                         f"({f'its run ended as {end.status!r}' if end else 'no finished run made it'}). "
-                         f"To make it live all the same: trueup model promote {version} --reason WHY.")
+        raise UsageError(f"version {version} of model {model!r} awaits no approval ({_say_end(end)}). To make it live all the "
+                         f"same: trueup model promote {version} --reason WHY.")
     return run
+
+
+def find_last_run(storage: Storage, model: str, version: str, key: str) -> Run:
+    """Finds the last run that was about a version: the one of that key, which made it, or a later one that looked at it."""
+    runs = Runs(storage, model)
+    run, newest = runs.get(parse_number(key)), runs.newest()
+    while newest is not None and run.n < newest.n and (end := run.end()) is not None and end.status == AWAITING_SHADOW:
+        following = runs.get(run.n + 1)
+        looked = following.stage("shadow")
+        if looked is None or looked["candidate"] != version:
+            break
+        run = following
+    return run
+
+
+def _say_end(end: End | None) -> str:
+    return f"its run ended as {end.status!r}" if end else "no finished run made it"
 
 
 def list_overrides(registry: Registry) -> list[dict[str, Any]]:

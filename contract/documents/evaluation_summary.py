@@ -29,11 +29,18 @@ class PicturesSummary(TypedDict):
     sentence: str
 
 
+class ShadowSummary(TypedDict):
+    """What it says of the live version and its shadow (contract/evidence/paired_shadow.py), in words."""
+
+    sentence: str
+
+
 class EvidenceSummary(TypedDict, total=False):
     """Of the sections of evidence, what pages show of many evaluations."""
 
     automatic: Automatic
     pictures: PicturesSummary
+    shadow: ShadowSummary
 
 
 class Summary(TypedDict):

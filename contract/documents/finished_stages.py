@@ -51,6 +51,14 @@ class Compared(Document):
     sentence: str
 
 
+class Shadowed(Document):
+    """`shadow.json`: whether the candidate holds on real traffic; of the run that made it, and of later ones that look again."""
+
+    candidate: str
+    promote: bool
+    sentence: str
+
+
 class Published(Document):
     """`publish.json`."""
 
@@ -60,4 +68,4 @@ class Published(Document):
 
 # What an assessment needs is checked where it is read (pipeline/gates/promotion.py).
 STAGES: dict[str, type[Document]] = {"evaluate": Evaluated, "gate": Judged, "dataset": Built, "train": Trained,
-                                     "promotion": Compared, "publish": Published}
+                                     "promotion": Compared, "shadow": Shadowed, "publish": Published}

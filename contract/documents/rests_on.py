@@ -21,6 +21,7 @@ def hash_grounds(storage: Storage, model: str, run: str | None, dataset: str | N
     """
     n = run.rpartition("/")[2] if run else ""
     keys = list_run_documents(model, int(n)) if n.isascii() and n.isdecimal() else []
+    keys += _list_documents_of_the_maker(storage, model, int(n)) if keys else []
     seen = RecordedReads(storage)
     for key in keys + ([layout.manifest(dataset)] if dataset else []):
         try:
@@ -30,6 +31,15 @@ def hash_grounds(storage: Storage, model: str, run: str | None, dataset: str | N
         if keys and key == layout.stage(model, int(n), "evaluate"):
             _read_decision(seen, model, data)
     return dict(sorted(seen.seen.items()))
+
+
+def _list_documents_of_the_maker(storage: Storage, model: str, n: int) -> list[str]:
+    """Of a run that only looked at a shadow: the documents of the one that made the version."""
+    try:
+        made_by = str(jsonio.loads(storage.read(layout.stage(model, n, "shadow")))["made_by"]).rpartition("/")[2]
+    except (NotFound, ValueError, KeyError, TypeError):
+        return []
+    return list_run_documents(model, int(made_by)) if made_by.isascii() and made_by.isdecimal() else []
 
 
 def list_run_documents(model: str, n: int) -> list[str]:

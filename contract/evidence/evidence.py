@@ -11,6 +11,7 @@ from contract.evidence.automatic import Automatic
 from contract.evidence.combined_estimate import Combined
 from contract.evidence.label_noise import Noise
 from contract.evidence.mistake_cost import Cost
+from contract.evidence.paired_shadow import Shadow
 from contract.evidence.pictures import Pictures
 from contract.evidence.recounts import Recounts
 
@@ -25,3 +26,4 @@ class Evidence(TypedDict, total=False):
     anchoring: Anchoring
     pictures: Pictures
     automatic: Automatic
+    shadow: Shadow

@@ -12,7 +12,7 @@ OUTBOX_SECONDS = 3600
 # The last line of a cycle is `<status>: <sentence>` (pipeline/cycle.py).
 PATTERNS = {
     "GateFailed": '?"refused: " ?"published: " ?"awaiting approval: " ?"No retraining: "',
-    "Verdict": '?"healthy: " ?"refused: " ?"published: " ?"awaiting approval: "',
+    "Verdict": '?"healthy: " ?"refused: " ?"published: " ?"awaiting approval: " ?"awaiting shadow: "',
 }
 
 

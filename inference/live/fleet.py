@@ -26,11 +26,16 @@ class Fleet:
     """`models`: name -> model, the default one first. Replaced as a whole, so that a reader on another thread sees one state."""
 
     def __init__(self, storage: Storage, names: Sequence[str], make: Callable[[str], LiveModel], poll_seconds: float,
-                 every: bool = False, most_bytes: int | None = None) -> None:
-        """`names`: those that are served in any case; `every`: and all others that have a live version."""
+                 every: bool = False, most_bytes: int | None = None, begin: Callable[[LiveModel], None] = lambda live: None,
+                 end: Callable[[LiveModel], None] = lambda live: None) -> None:
+        """`names`: those that are served in any case; `every`: and all others that have a live version.
+
+        `begin` is called when a model begins to be followed, `end` when it is let go and when the service stops.
+        """
         self.models: Mapping[str, LiveModel] = {name: make(name) for name in names}
         self._storage, self._make, self._every, self._most_bytes = storage, make, every, most_bytes
         self._fixed = frozenset(names)
+        self._begin, self._end = begin, end
         self._room = threading.Lock()
         self._follower = Follower(poll_seconds, self.make_room)
 
@@ -46,12 +51,15 @@ class Fleet:
         """Begins to follow."""
         for live in self.models.values():
             self._follower.add(live)
+            self._begin(live)
         if self._every:
             self._follower.watch("models", self.look)
 
     def stop(self) -> None:
         """Follows no longer."""
         self._follower.stop()
+        for live in self.models.values():
+            self._end(live)
 
     def look(self) -> None:
         """Takes up models that were published since, and lets those go that were retired. Blocks."""
@@ -59,10 +67,12 @@ class Fleet:
             live.follow()
             self.make_room()
             self._follower.add(live)
-        gone = {name for name, live in self.models.items() if live.retired and name not in self._fixed}
+            self._begin(live)
+        gone = {name: live for name, live in self.models.items() if live.retired and name not in self._fixed}
         self.models = {name: live for name, live in self.models.items() if name not in gone}
-        for name in gone:
+        for name, live in gone.items():
             self._follower.remove(name)
+            self._end(live)
             log_event("no longer served", model=name)
 
     def _take_up(self) -> list[LiveModel]:

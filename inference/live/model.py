@@ -46,6 +46,7 @@ class LiveModel:
         self.refused: RefusedVersion | None = None
         self.unreachable: str | None = None
         self.damaged: str | None = None
+        self.aliases: dict[str, str] = {}  # as the newest record has them
         self.published: bool | None = None  # None: nobody has looked yet
         self.retired = False  # something was live once, and nothing is
         self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
@@ -90,6 +91,7 @@ class LiveModel:
             if failure is not None and self.card is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
         if newest is not None:  # after the live one: it waits for none of them
+            self.aliases = newest.state.aliases
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
 
     def sleep(self) -> None:

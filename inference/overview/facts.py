@@ -50,12 +50,23 @@ class Facts:
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
         automatic = describe_automatic(newest.state if newest else None, self._find_newest(model, names))
-        return {"model": model, "live": live, "automatic": automatic, "verdict": self._describe_verdict(model, decision, names),
+        shadow = newest.state.aliases.get("shadow") if newest else None
+        return {"model": model, "live": live, "automatic": automatic,
+                "shadow": self._describe_shadow(model, live, shadow, names),
+                "verdict": self._describe_verdict(model, decision, names),
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
                 "pictures": self._find_pictures(model, names),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
+
+    def _describe_shadow(self, model: str, live: str | None, shadow: str | None, names: list[str]) -> str | None:
+        """Says what the newest evaluation of live traffic found of the version that computes beside the live one."""
+        if shadow is None or shadow == live:
+            return None
+        newest = next((s for name in names[:LOOK_BACK] if (s := self._summaries.find(model, name)) and s["role"] == "live"), None)
+        found = newest.get("evidence", {}).get("shadow") if newest else None
+        return found["sentence"] if found else f"Version {shadow} computes beside the live one; no evaluation has rows of it yet."
 
     def _find_decision(self, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
         try:
@@ -114,6 +125,7 @@ class Facts:
 def _describe_run(run: Run) -> dict[str, Any]:
     end = run.end()
     stages = [(name, run.stage(name) is not None) for name in STAGES]
+    stages = [(name, done) for name, done in stages if done or name != "shadow"]  # few runs have it
     return {"run": run.key, "days": run.plan.days, "status": end.status if end else "open", "at": end.at if end else None,
             "stages": stages, "sentence": end.sentence if end else "",
             "awaits_approval": bool(end and end.status == AWAITING)}

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
+from contract.counts import ROLES
 from contract.documents import manifest
 from contract.errors import DamagedDocument, Mismatch, NoSuchModel, NoSuchVersion, NotFound, pass_over
 from contract.records import LABEL, PREDICTION
@@ -27,7 +28,10 @@ class Details:
         self._indexes: OrderedDict[str, pa.Table] = OrderedDict()
 
     def read_row(self, model: str, day: str, prediction_id: str) -> dict[str, Any] | None:
-        """Reads the row that counts (rule 2): of several with one id the first; None when the model has none."""
+        """Reads the row that counts (rule 2): of several with one id the first; None when the model has none.
+
+        What other versions said of the same picture, such as a shadow, comes after what was answered.
+        """
         rows = [row for _, row in rows_where(self.storage, layout.PREDICTIONS, day, "prediction_id", [prediction_id],
                                              PREDICTION.names, unreadable=[])]
         whole = [row for row in rows if row["predicted_at"] and row["model_version"] and row["predicted_label"]]
@@ -106,5 +110,5 @@ def _say(label: dict[str, Any]) -> str:
 
 def _order(row: dict[str, Any]) -> tuple[Any, ...]:
     confidence = row["confidence"]
-    return (row["predicted_at"], row["model_version"], row["predicted_label"], confidence is not None,
-            confidence if confidence is not None and confidence == confidence else float("inf"))
+    return (str(row["role"]).lower() in ROLES[1:], row["predicted_at"], row["model_version"], row["predicted_label"],
+            confidence is not None, confidence if confidence is not None and confidence == confidence else float("inf"))

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from contract import layout
+from contract.deciding.targets import find_last_run
 from contract.documents import manifest
 from contract.documents.card import Card
-from contract.documents.history import Claim, HistoryEntry
+from contract.documents.history import Claim, HistoryEntry, State
 from contract.errors import DamagedDocument, Mismatch, NotFound, TrueupError
-from contract.registry import Registry
+from contract.registry import Registry, list_aliases
 from contract.runs import AWAITING, Runs, parse_number
 from contract.stores.store import Storage
 from inference.overview.summaries import Summaries
@@ -34,7 +35,9 @@ class VersionFacts:
         """Describes every version, the newest first."""
         versions = list(reversed(registry.versions()))
         figures = self._find_figures(registry.model, versions)
-        return [self._describe_version(registry, v, records, figures.get(v)) | {"live": v == live} for v in versions]
+        state = records[-1].state if records else State()
+        return [self._describe_version(registry, v, records, figures.get(v)) | {
+            "live": v == live, "aliases": list_aliases(state, v)} for v in versions]
 
     def _find_figures(self, model: str, versions: list[str]) -> dict[str, dict[str, Any]]:
         """Finds, for each version, the newest evaluation of live traffic that has predictions of it."""
@@ -73,7 +76,8 @@ class VersionFacts:
         try:
             claim = Claim.load(self._storage, layout.claim(model, version))
             run = Runs(self._storage, model).get(parse_number(claim.run)) if claim.run else None
-            promotion, end = (run.stage("promotion"), run.end()) if run else (None, None)
+            promotion = run.stage("promotion") if run else None
+            end = find_last_run(self._storage, model, version, run.key).end() if run else None
         except (NotFound, DamagedDocument, ValueError):
             return None, False
         if promotion is None:

@@ -47,6 +47,13 @@ class Material:
         listed, erased = list_window(self.storage, self.request), list_erased(self.storage)
         return {day: read_items(self.storage, found, erased=erased) for day, found in sorted(listed.documents.items())}
 
+    @cached_property
+    def predictions(self) -> dict[str, list[str]]:
+        """Day -> keys of its files of predictions, for the days of the window; of one whose rows expired there are none."""
+        from contract.rows.listing import list_day
+
+        return {day: [file.key for file in list_day(self.storage, day).predictions] for day in sorted(self.document["counts"])}
+
 
 def name_grounds(seen: Mapping[str, str]) -> dict[str, str]:
     """Of key -> sha256 of what sections read those that an evaluation must name: cards, gold items, repeats, samples, runs.

@@ -24,6 +24,7 @@ SECTIONS: dict[str, Section] = {
     "anchoring": Section("What seeing the answer does to labels", "jobs.evidence.anchoring", "Seeing the answer"),
     "pictures": Section("Have the pictures changed?", "jobs.evidence.pictures", "Pictures"),
     "automatic": Section("Accept or review", "jobs.evidence.automatic"),
+    "shadow": Section("The shadow against the live version", "jobs.evidence.shadow", "Shadow"),
 }
 
 

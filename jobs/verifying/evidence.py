@@ -68,6 +68,8 @@ def remake(basis: Basis) -> Remade:
         return found
     engine = choose_engine(basis.engine, basis.told["engine"])
     material = Material(_pin(basis), _request(basis, names), basis.recomputed, basis.window)
+    raw = {one.day: one.raw.files.predictions if one.raw.files else () for one in basis.days}
+    material.predictions = {day: [file.key for file in files] for day, files in raw.items()}
     reason = None
     if any(name not in OF_COUNTS for name in names):
         try:

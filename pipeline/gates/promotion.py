@@ -24,21 +24,26 @@ from pipeline.gates.verdicts import FRAGILE, TOO_FEW, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
 NEWEST, WHOLE = "newest", "all"
+HELD_OUT = "held-out rows"
 
 
-def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None) -> dict[str, Any]:
-    """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate."""
+def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None,
+                  rows: str = HELD_OUT) -> dict[str, Any]:
+    """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate.
+
+    `rows`: what its rows are, in words.
+    """
     part, origin, counts = choose_rows(policy, assessment)
-    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin)
+    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows)
     window = assessment.get("window") or {}
-    decision |= find_fragile(policy, assessment, decision, part, origin)
+    decision |= find_fragile(policy, assessment, decision, part, origin, rows)
     return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
                                     "window": {k: window.get(k) for k in ("from", "to")} if part == NEWEST else None,
                                     "held_out": {o: Paired.of(row).n for o, row in sorted(_by_origin(assessment).items())}}}
 
 
 def find_fragile(policy: GatePolicy, assessment: Mapping[str, Any], decision: Mapping[str, Any], part: str,
-                 origin: str | None) -> dict[str, Any]:
+                 origin: str | None, rows: str = HELD_OUT) -> dict[str, Any]:
     """Who alone labelled the held-out rows on which a pass rests: without theirs the difference lies below its bound.
 
     Such a decision cannot tell, unless the policy allows it. Too few rows without them flip nothing. Of labels that several
@@ -57,7 +62,7 @@ def find_fragile(policy: GatePolicy, assessment: Mapping[str, Any], decision: Ma
         return {}
     first = min(flips, key=lambda flip: flip["value"])
     who = f"labeler {first['name']}" if first["name"] is not None else "labels that name nobody"
-    said = (f"Fragile: this pass rests on {who}: without the {first['rows']} held-out rows that they alone labelled, the "
+    said = (f"Fragile: this pass rests on {who}: without the {first['rows']} {rows} that they alone labelled, the "
             f"difference is {write_change(first['value'])} points.")
     marked = {"fragile": flips, "sentence": f"{decision['sentence']} {said}"}
     return marked if policy.allow_fragile else marked | {"verdict": UNDECIDED, "promote": False, "reason": FRAGILE}
@@ -104,16 +109,16 @@ def _by_origin(assessment: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired], floor: float | None = None,
-              origin: str | None = None) -> dict[str, Any]:
+              origin: str | None = None, rows: str = HELD_OUT) -> dict[str, Any]:
     """The decision: `verdict` for the whole, the overall comparison, one row per class, the floor, and a sentence."""
-    whole, rows = judge_overall(policy, overall), class_rows(policy, classes)
-    by = {v: [row["label"] for row in rows if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
+    whole, of_classes = judge_overall(policy, overall), class_rows(policy, classes)
+    by = {v: [row["label"] for row in of_classes if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
     least = judge_floor(policy, overall, floor)
     verdicts = [whole["verdict"], *([FAIL] if by[FAIL] else []), *([least["verdict"]] if least else [])]
     verdict = next(v for v in (FAIL, UNDECIDED, PASS) if v in verdicts)
-    return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": rows, "failed": by[FAIL],
+    return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": of_classes, "failed": by[FAIL],
             "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "floor": least,
-            "sentence": _sentence(whole, by, policy, least, origin)}
+            "sentence": _sentence(whole, by, policy, least, origin, rows)}
 
 
 def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict[str, Any] | None:
@@ -158,12 +163,12 @@ def _difference(counts: Paired, bound: float, confidence: float) -> dict[str, An
 
 
 def _sentence(whole: Mapping[str, Any], by: Mapping[str, Sequence[str]], policy: GatePolicy,
-              least: Mapping[str, Any] | None, origin: str | None) -> str:
+              least: Mapping[str, Any] | None, origin: str | None, rows: str) -> str:
     trusted = " or ".join(policy.trusted_origins)
     if not whole["n"]:
         return (f"The dataset holds out no row of a trusted origin ({trusted}), so the candidate cannot be compared. Audit "
                 f"more of what is predicted, or trust another origin (gates.trusted_origins).")
-    said = (f"On {whole['n']} held-out rows{f' of origin {origin}' if origin else ''} the candidate has "
+    said = (f"On {whole['n']} {rows}{f' of origin {origin}' if origin else ''} the candidate has "
             f"{write_percent(whole['candidate'], 1)}, the live version {write_percent(whole['live'], 1)}: a difference of "
             f"{write_points(whole)}")
     few = f"; expected {policy.min_held_out} of one trusted origin ({trusted})" if whole.get("reason") == TOO_FEW else ""

@@ -24,6 +24,7 @@ from metrics.significance.paired import Paired
 from pipeline.gates.promotion import of_assessment
 from pipeline.verifying.dataset import verify_dataset
 from pipeline.verifying.history import Chain
+from pipeline.verifying.shadow import verify_shadow
 
 COUNTS = ("both", "only_live", "only_candidate", "neither")
 OF_PAIRS = ("n", *COUNTS, "live", "candidate", "difference", "mcnemar")
@@ -140,6 +141,8 @@ def _check_run(place: Place, version: str) -> Iterator[Finding]:
         return
     if not rests_on:
         yield say(layout.run(place.model, n), TOLD, "no history record vouches for the documents of this run: an earlier release")
+    found, n = verify_shadow(place.storage, place.model, n)
+    yield from found
     try:
         plan, *_ = (Plan.load(place.storage, key) for key in list_run_documents(place.model, n)[:1])
         assessment, promotion = (jsonio.parse_object(place.storage.read(key), place.storage.uri(key)) for key in (

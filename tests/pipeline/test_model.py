@@ -120,7 +120,8 @@ def test_a_promotion_can_name_what_it_expects(trueup, root):
 
 def test_what_there_is_can_be_looked_at(trueup):
     trueup("promote", "2", "--by", "ana", "--reason", "better")
-    assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0}
+    assert trueup("list")["models"][0] | {"since": 0} == {"model": MODEL, "live": "2", "versions": 3, "since": 0,
+                                                          "aliases": {}}
     assert trueup("show")["card"]["version"] == "2" and trueup("show", "3")["card"]["version"] == "3"
     assert [r["change"]["by"] for r in trueup("history")["history"]] == ["test", "ana"]
 
@@ -245,3 +246,11 @@ def test_a_retired_model_has_no_live_version_until_one_is_promoted(trueup, root)
     assert "nothing to retire" in trueup("retire", "--reason", "again", code=2)["error"]["message"]
     assert "was retired" in trueup("rollback", code=1)["error"]["message"]
     assert trueup("promote", "2", "--reason", "back", "--by", "ana")["state"]["live"] == live(root) == "2"
+
+
+def test_a_version_that_is_named_is_not_deleted(trueup, capsys):
+    trueup("alias", "shadow", "2", "--by", "ana")
+    assert "is named shadow" in trueup("delete", "2", "--by", "ana", "--reason", "old", code=2)["error"]["message"]
+    assert trueup("list")["models"][0]["aliases"] == {"shadow": "2"} and trueup("show", "2")["aliases"] == ["shadow"]
+    trueup("alias", "shadow", "--remove")
+    assert trueup("delete", "2", "--by", "ana", "--reason", "old")["state"]["deleted"] == ["2"]

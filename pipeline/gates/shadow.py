@@ -1,0 +1,37 @@
+"""Whether a candidate holds on real traffic: the promotion gate's own test, on the labelled predictions of a shadow.
+
+`gates.shadow_labels` says how many of one trusted origin it takes; with fewer nothing can be told, and the candidate waits.
+The counts are those of an evaluation's section `shadow` (contract/evidence/paired_shadow.py).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from contract.policy import GatePolicy
+from contract.texts.figures import write_count
+from pipeline.gates.decide import UNDECIDED
+from pipeline.gates.promotion import of_assessment
+from pipeline.gates.verdicts import TOO_FEW
+
+SHADOW_ROWS = "labelled predictions of the shadow"
+
+
+def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, candidate: str) -> dict[str, Any]:
+    """The decision on a candidate from an evaluation: as `of_assessment`, with `agreement` and the predictions both answered."""
+    asked = policy.shadow_labels or policy.min_held_out  # who asks for none may look all the same
+    section = (evaluation.get("evidence") or {}).get("shadow") or {"pairs": []}
+    pair = next((p for p in section["pairs"] if (p["live"], p["shadow"]) == (live, candidate)), None)
+    if pair is None or not any(origin in policy.trusted_origins for origin in pair["by_origin"]):
+        return {"verdict": UNDECIDED, "promote": False, "reason": TOO_FEW, "candidate": candidate,
+                "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
+                "sentence": _say_missing(policy, asked, live, candidate, pair)}
+    decision = of_assessment(policy.model_copy(update={"min_held_out": asked}), pair, rows=SHADOW_ROWS)
+    return decision | {"candidate": candidate, "rows": pair["rows"], "agreement": pair["agreement"]}
+
+
+def _say_missing(policy: GatePolicy, asked: int, live: str, candidate: str, pair: Mapping[str, Any] | None) -> str:
+    setting = "shadow_labels" if policy.shadow_labels else "min_held_out"
+    seen = write_count(pair["rows"] if pair else 0, "prediction")
+    return (f"Version {candidate} answered {seen} beside live version {live}, and none of them has a trusted label "
+            f"({' or '.join(policy.trusted_origins)}); expected {asked} (gates.{setting}). Let services run "
+            f"with the shadow, and audit what is predicted.")
