@@ -43,7 +43,8 @@ from jobs.reports.written import write_report
 @click.option("--by-class", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write that table there, too: a .csv or .json file.")
 def command(settings: Settings, names: tuple[str, ...], model: str | None, open_it: bool,
-            csv_folder: str | None, buckets: str | None, split_wrong: bool, by_class: Path | None) -> Outcome:
+            csv_folder: str | None, buckets: str | None = None, split_wrong: bool = False,
+            by_class: Path | None = None) -> Outcome:
     """Render an evaluation (its folder's name; default: the newest) as one HTML page, or compare two."""
     settings = with_options(settings, model=model, report__buckets=parse_buckets(buckets) if buckets is not None else None,
                             report__split_wrong=split_wrong or None)

@@ -92,7 +92,7 @@ def test_the_budget_keeps_the_promise():
     assert Settings().gates.min_accuracy == 0.9
 
 
-@pytest.mark.slow("demo")
+@pytest.mark.slow("accept")
 def test_what_the_demo_accepts_is_taken_over_by_its_service_and_said_with_the_truth(tmp_path):
     """The step alone, with a network that guesses and people who call every answer right."""
     world = open_world(str(tmp_path / "root"), 1, 1.0, fresh=True)

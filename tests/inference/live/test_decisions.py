@@ -77,6 +77,7 @@ def test_answers_say_accept_or_review_and_rows_keep_it(registry, tmp_root, tmp_p
     assert [row["decision"] for row in rows if row["prediction_id"] == mine] == [None]
 
 
+@pytest.mark.slow("accept")
 def test_a_real_process_takes_over_what_the_command_accepts(registry, tmp_root, tmp_path, capsys):
     """`trueup model thresholds accept` of an evaluation that lies in the root; the process is asked by HTTP."""
     name = write_evaluation(registry.storage)

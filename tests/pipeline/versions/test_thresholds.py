@@ -101,6 +101,7 @@ def test_from_acceptance_to_gate_verification_and_pages(capsys, root):
     assert "version 2 is live, so they are stale" in capsys.readouterr().out
 
 
+@pytest.mark.slow("accept")
 def test_what_if_judges_each_day_by_the_thresholds_of_then(capsys, root, tmp_path):
     storage, (chose,) = open_storage(root), (run(capsys, evaluate.main, root)["id"],)
     run(capsys, model.main, root, "thresholds", "accept", chose, "--by", "ana")
