@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +26,13 @@ from contract.settings import Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
+from inference.canary.answering import CanaryAnswers, Lane
 from inference.clock_skew import ClockSkew
 from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.labelling.judgements import check_id, make_label_row
+from inference.live.beside import CANARY
 from inference.live.follower import Follower
 from inference.live.model import LiveModel
 from inference.model import preprocess
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
+LIVE = "live"
+CANARYS_PART = 0.5  # of the deadline of a prediction: the live version has the rest
 RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 
@@ -84,7 +89,8 @@ class Service:
         self.storage, self.settings, self.outbox = storage, settings, outbox
         self.metrics = Metrics()
         serve = settings.serve
-        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device) for name in models}
+        self.models = {name: LiveModel(storage, name, serve.max_batch, self.metrics, serve.device, outbox.writer)
+                       for name in models}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -96,6 +102,7 @@ class Service:
         self._follower = Follower(list(self.models.values()), serve.poll_seconds)
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
+        self._canaries: dict[str, CanaryAnswers] = {}
         for name in self.models:
             require_known(storage, name)
 
@@ -107,6 +114,9 @@ class Service:
         self._decoders = cores.start_decoders()
         self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()
+        make_lane = partial(Lane, max_batch=serve.max_batch, metrics=self.metrics, set_share=cores.set_share)
+        self._canaries = {name: CanaryAnswers(live.canary, self._batcher, serve.deadline_seconds * CANARYS_PART, make_lane)
+                          for name, live in self.models.items()}
         for live in self.models.values():
             await asyncio.to_thread(live.follow)
         self._follower.start()
@@ -117,6 +127,8 @@ class Service:
     async def stop(self) -> None:
         """Answers, after the last request, what waits; ships the outbox, for `serve.stop_seconds` at the most."""
         self.stopping = True
+        for answers in self._canaries.values():
+            answers.stop()
         if self._batcher:
             await self._batcher.close()
         if self._decoders:
@@ -135,6 +147,8 @@ class Service:
 
     def _ship_the_rest(self) -> bool:
         self.shipper.stop()
+        for live in self.models.values():
+            live.write_canary_counts()
         return self.shipper.ship(everything=True)
 
     def _report_shipping(self, name: str, **fields: Any) -> None:
@@ -180,15 +194,15 @@ class Service:
         PREDICTION_ID.set(id_)
         of_request = {"client": caller.id, "request_id": request_id, "source_uri": source_uri,
                       "attributes": attributes}
-        predictor, picture, row = await self._classify(data, live)
-        answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
+        predictor, picture, row, role = await self._classify(data, live, id_)
+        answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k, role)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
         answer = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
         self._count_answer(answer, began, predictor.card.classes)
         return answer
 
-    async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
-        """Returns predictor, picture and row of probabilities: the whole of one answer is one version's.
+    async def _classify(self, data: bytes, live: LiveModel, id_: str) -> tuple[Predictor, Picture, np.ndarray, str]:
+        """Returns predictor, picture, row of probabilities and role: the whole of one answer is one version's.
 
         Refused (422, 504).
         """
@@ -200,7 +214,11 @@ class Service:
                 assert predictor is not None and self._batcher is not None
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
-                return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
+                chosen = live.canary.choose(id_, predictor.card.version)
+                if chosen and (row := await self._canaries[live.model].answer(
+                        chosen, predictor, picture.prepared, picture.image.data)) is not None:
+                    return chosen.predictor, picture, row, CANARY
+                return predictor, picture, await self._batcher.submit(predictor, picture.prepared), LIVE
         except TimeoutError:
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
@@ -232,7 +250,7 @@ class Service:
         return picture
 
     def _make_answer_and_row(self, predictor: Predictor, row: np.ndarray, picture: Picture, prediction_id: str,
-                             now: datetime, top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
+                             now: datetime, top_k: int, role: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Makes the answer and the row to be logged from a row of probabilities, both of one version."""
         card, image = predictor.card, picture.image
         top = predictor.top(row, count_logged_classes(predictor, self.settings.serve.log_all_classes, top_k))
@@ -240,7 +258,7 @@ class Service:
                   "predictions": [{"label": label, "probability": p} for label, p in top[:top_k]]}
         extension = image.extension if self.settings.serve.store_images else None
         return answer, make_prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
-                                           prediction_id=prediction_id, at=clock.to_us(now), role="live")
+                                           prediction_id=prediction_id, at=clock.to_us(now), role=role)
 
     async def _make_durable(self, prediction_row: dict[str, Any], picture: Picture, answer: dict[str, Any],
                             brought: bool) -> dict[str, Any]:
@@ -298,7 +316,8 @@ class Service:
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence()}
+            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
+            "canary": live.canary.describe()}
             for name, live in self.models.items()}
         reasons = [live.explain_absence() for live in self.models.values() if live.predictor is None]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping

@@ -5,11 +5,12 @@ from typing import Any, Self
 from pydantic import ConfigDict, model_validator
 
 from contract import jsonio
+from contract.canary.documents import Canary
 from contract.documents.document import Document, Moment
 
 
 class State(Document):
-    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights.
+    """All that can change about a model: what is live, aliases, a canary, thresholds, gate overrides, versions without weights.
 
     A field that a newer release added goes on into the next record: whoever writes that one only changes what it knows.
     """
@@ -21,6 +22,7 @@ class State(Document):
     thresholds: dict[str, float] = {}
     overrides: list[dict[str, Any]] = []
     deleted: list[str] = []
+    canary: Canary | None = None  # that runs now; whoever makes a version live ends it
     cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live since this is kept
 
     @model_validator(mode="after")

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contract import clock
+from contract.canary.changes import get_running
 from contract.documents.history import HistoryEntry
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
-from inference.live.beside import VersionsBeside, find_versions_beside
+from inference.canary.route import CanaryRoute
+from inference.live.beside import CANARY, VersionsBeside, find_versions_beside
 from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
 from inference.telemetry import Metrics, log_event
 
@@ -31,7 +33,9 @@ SILENT_S = 5.0
 class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
-    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto") -> None:
+    def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto",
+                 replica: str = "here") -> None:
+        """`replica`: what names this replica among those of the model (contract.canary.documents.ReplicaCounts)."""
         self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
         self.refused: RefusedVersion | None = None
@@ -41,6 +45,7 @@ class LiveModel:
         self._asked_at: float | None = None
         self._registry = Registry(storage, model)
         self.beside = VersionsBeside(self._registry, device, max_batch)
+        self.canary = CanaryRoute(self._registry, replica, metrics)
 
     @property
     def version(self) -> str | None:
@@ -66,6 +71,20 @@ class LiveModel:
                 self._fall_back(newest)
         if newest is not None:  # after the live one: it waits for none of them
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
+            self._follow_canary(newest)
+
+    def _follow_canary(self, newest: HistoryEntry) -> None:
+        try:
+            self.canary.follow(get_running(newest.state), self.beside.predictors.get(CANARY), self.beside.refused.get(CANARY))
+        except Exception as error:  # it is followed at the next look; answers go on as they were
+            log_event("canary not followed", logging.WARNING, model=self.model, error=describe_error(error))
+
+    def write_canary_counts(self) -> None:
+        """Writes, at the end, what was counted of a canary since the last look."""
+        try:
+            self.canary.write()
+        except Exception as error:
+            log_event("canary's counts are not written", logging.WARNING, model=self.model, error=describe_error(error))
 
     def _find_newest(self) -> HistoryEntry | None:
         """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
