@@ -271,7 +271,7 @@ class Registry:
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history_known()[0]):
-            if record.change.get("run") == run and record.change.get("version") == version:
+            if record.change.get("run") == run and record.change.get("version") == version == record.state.live:
                 return record
         return None
 

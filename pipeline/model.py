@@ -2,6 +2,7 @@
 
     trueup model list|show|history [--model digits]
     trueup model alias NAME VERSION|--remove --by NAME      `shadow`: computes beside the live version
+    trueup model canary start VERSION      answers a share of the predictions; status, step, withdraw, promote, run
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -24,6 +25,7 @@ from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.process import end_with
 from command.terminal import align, escape
+from contract.canary.changes import PROMOTED
 from contract.deciding import changes
 from contract.errors import DamagedDocument, UsageError, pass_over
 from contract.registry import Registry, check_version, models
@@ -33,6 +35,7 @@ from pipeline import answering
 from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
+from pipeline.versions.canary import canary_group
 from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
 
 
@@ -187,13 +190,13 @@ def _summarise(registry: Registry) -> dict[str, Any]:
     newest, wrong = registry.newest_known()
     if wrong:
         pass_over(DamagedDocument(wrong))
-    moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback")]
+    moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback", PROMOTED)]
     return {"model": registry.model, "live": newest.state.live if newest else None,
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None}
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command):
+                 delete_command, reserve_command, sign_command, alias_command, canary_group):
     group.add_command(_command)
 
 

@@ -23,7 +23,8 @@ from inference.overview.trend import Trends, list_names, sum_days
 
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 TRAFFIC_DAYS = 7
-EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted"}
+EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted",
+          "canary promoted": "version {live} went live"}
 
 
 class Facts:
