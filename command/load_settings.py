@@ -19,6 +19,7 @@ from contract.settings import Section, Settings
 
 DEFAULT_FILE = "trueup.yaml"
 ENV_PREFIX = "TRUEUP_"
+IN_A_WORD = {"promotion": "how"}  # section -> its setting that stands for it: `promotion: canary`
 # Variables that are no settings: the clock of demos and tests.
 NOT_SETTINGS = {"TRUEUP_CLOCK_FILE"}
 
@@ -31,7 +32,8 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
     origins: dict[str, str] = {}
     for source, pairs in (_read_file(path), ("environment", _read_environment(env)),
                           ("option", _read_options(root, model, overrides))):
-        for key, value in pairs:
+        for short, value in pairs:
+            key = f"{short}.{IN_A_WORD[short]}" if short in IN_A_WORD and isinstance(value, str) else short
             _put(merged, key, value)
             origins[key] = source
     _read_tables(merged)

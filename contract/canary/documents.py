@@ -61,7 +61,7 @@ class Canary(Document):
 
     def describe(self) -> str:
         """Says which version answers which share, and at which step that is."""
-        return (f"version {self.version} answers {self.share:.4g} of the predictions in place of version {self.live} "
+        return (f"version {self.version} answers {100 * self.share:.4g}% of the predictions in place of version {self.live} "
                 f"(step {self.step + 1} of {len(self.steps)})")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.canary.changes import get_running
 from contract.documents.evaluation import TrendPoint
 from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
@@ -45,7 +46,9 @@ class Facts:
         names = list_names(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
-        return {"model": model, "live": live, "verdict": self._describe_verdict(model, decision, names),
+        canary = get_running(newest.state) if newest else None
+        return {"model": model, "live": live, "canary": canary and canary.describe(),
+                "verdict": self._describe_verdict(model, decision, names),
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from contract.canary.documents import NOTHING, Bounds, Canary, Expected, StepCounts
-from metrics.canary.sequential import find_lower, find_upper, is_above
+from metrics.canary.sequential import find_lower, is_above
 
 What = Literal["go on", "step", "withdraw", "promote"]
 GO_ON: What = "go on"
@@ -71,7 +71,7 @@ def decide(canary: Canary, seen: Observed) -> Decision:
         return Decision(GO_ON, waits)
     last = canary.step + 1 == len(canary.steps)
     done = seen.counts.get(canary.step, NOTHING)
-    return Decision(PROMOTE if last else STEP, [f"{done.answers} answers at {canary.share:.4g} with {done.errors} errors"
+    return Decision(PROMOTE if last else STEP, [f"{done.answers} answers at {100 * canary.share:.4g}% with {done.errors} errors"
                                                 + _say_disagreement(canary.expected, seen.whole)])
 
 
@@ -110,9 +110,10 @@ def judge_labels(bounds: Bounds, seen: Observed, level: float = LEVEL) -> list[s
         return []
     if seen.canary.right / seen.canary.n >= seen.live.right / seen.live.n - bounds.max_drop:
         return []
-    high, low = find_upper(*seen.canary, level / 2), find_lower(*seen.live, level / 2)
+    floor = find_lower(*seen.live, level / 2) - bounds.max_drop
+    wrong = seen.canary.n - seen.canary.right
     return [f"labels: {seen.canary.right} of {seen.canary.n} right, of the live version's {seen.live.right} of {seen.live.n}"
-            ] if high < low - bounds.max_drop else []
+            ] if is_above(wrong, seen.canary.n, 1 - floor, level / 2) else []
 
 
 def _list_missing(canary: Canary, seen: Observed) -> list[str]:

@@ -10,7 +10,7 @@ import math
 
 # Alternatives: bound + (1 - bound) * u. Close ones for small excesses, far ones so that a broken version is seen at once.
 EXCESSES = tuple(0.005 * 190 ** (k / 23) for k in range(24))  # 0.005 … 0.95
-HALVINGS = 40
+HALVINGS = 24
 
 
 def measure_evidence(hits: int, n: int, bound: float) -> float:

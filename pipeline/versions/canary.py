@@ -169,8 +169,9 @@ def _describe(canary: Canary, seen: Observed, decision: Decision) -> dict[str, A
 
 
 def _write_status(canary: Canary, seen: Observed) -> str:
-    rows = [(str(step + 1), f"{canary.steps[step]:.4g}", *(str(v) for v in (c.answers, c.errors, c.compared, c.differ, c.slower)))
-            for step, c in sorted(seen.counts.items()) if step < len(canary.steps)]
+    counted = [(step, c) for step, c in sorted(seen.counts.items()) if step < len(canary.steps)]
+    rows = [(str(step + 1), f"{100 * canary.steps[step]:.4g}%",
+             *(str(n) for n in (c.answers, c.errors, c.compared, c.differ, c.slower))) for step, c in counted]
     decision = decide(canary, seen)
     watched = (f"may differ: {find_bound(canary.bounds, canary.expected):.4g} of the answers" if canary.expected
                else "disagreement is not watched: there is no assessment against the live version")

@@ -1,15 +1,18 @@
 """A canary at two replicas of a real service, over HTTP: its share, the same everywhere, and no answer that fails by it."""
 
 import hashlib
+import json
 from contextlib import ExitStack
 
 import pytest
 
-from contract import ids
+from contract import clock, ids
 from contract.canary import changes
 from contract.canary.documents import Bounds, load_counts, sum_counts
 from contract.registry import Registry
 from contract.storage import open_root
+from inference import review
+from jobs import evaluate
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
@@ -76,6 +79,8 @@ def test_a_share_is_answered_by_the_canary_the_same_at_both_replicas_and_logged_
     assert set(counted()) == {0, 1} and sum(c.errors for c in counted().values()) == 0
     until(lambda: sum(c.compared for c in counted().values()) > mine // 2)
     assert 'trueup_canary_share{model="m"} 0.5' in replicas[0].get("/metrics").text
+    assert "Version 2 answers 50% of the predictions in place of version 1" in replicas[0].get("/overview").text
+    assert "Version 2 answers 50% of the predictions in place of version 1" in replicas[0].get("/models").text
     changes.withdraw(registry, canary, by="ana", reason="enough")
     until(lambda: all(described(r) is None for r in replicas))
     assert {ask(replicas[0], ids.uuid7()) for _ in range(10)} == {"1"}
@@ -101,3 +106,35 @@ def own_weights():
     from safetensors.torch import save
 
     return save({"0.weight": torch.zeros(3, 3), "0.bias": torch.zeros(3)})
+
+
+def audit(client, label):
+    """Answers one batch of whatever is asked; returns the prediction ids."""
+    batch = client.get("/audit", params={"format": "json", "size": 10}).json()
+    answers = [{"prediction_id": i["prediction_id"], "label": label} for i in batch["items"]]
+    if answers:
+        body = {k: batch[k] for k in ("model", "day", "of", "batch") if k in batch}
+        assert client.post("/audit", json=body | {"answers": answers}).is_success
+    return {a["prediction_id"] for a in answers}
+
+
+def test_its_rows_have_an_audit_and_figures_of_their_own(registry, replicas, tmp_root, capsys):
+    begin(registry)
+    until(lambda: all((described(r) or {}).get("loaded") for r in replicas))
+    made = [replicas[n % 2].post("/v1/predictions", content=picture(n), headers=IMAGE).json() for n in range(60)]
+    until(lambda: len(table_rows(tmp_root, "predictions")) == 60)
+    mine = {a["prediction_id"] for a in made if a["model_version"] == "2"}
+    day = clock.day_of(clock.now())
+    assert review.main(["sample", "--root", tmp_root, "--model", "m", "--day", day, "--p", "1", "--role", "canary"]) == 0
+    asked = {i for batch in iter(lambda: audit(replicas[0], "a"), set()) for i in batch}
+    assert asked == mine and 5 < len(mine) < 30
+    until(lambda: len(table_rows(tmp_root, "labels")) == len(mine))
+    capsys.readouterr()
+    figures = {}
+    for role in ("canary", "live"):
+        assert evaluate.main(["--root", tmp_root, "--model", "m", "--role", role, "--no-report", "--json"]) == 0
+        figures[role] = json.loads(capsys.readouterr().out)["versions"]
+    assert (figures["canary"]["2"]["predictions"], figures["canary"]["2"]["labelled"]) == (len(mine), len(mine))
+    assert (figures["live"]["1"]["predictions"], figures["live"]["1"]["labelled"]) == (60 - len(mine), 0)
+    assert figures["canary"].keys() == {"2"} and figures["live"].keys() == {"1"}
+    assert figures["canary"]["2"]["estimate"]["origin"] == "audit"

@@ -16,7 +16,7 @@ from contract.canary.documents import ReplicaCounts, StepCounts
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
-from pipeline import answering, model
+from pipeline import answering, model, status
 from pipeline.running.local import InProcessRunner
 from pipeline.versions import canary as verbs
 from tests.inference.serving import REPOSITORY, until
@@ -70,13 +70,17 @@ def kinds(registry):
     return [r.change["kind"] for r in registry.history()][1:]
 
 
-def test_start_status_step_withdraw(canary, registry):
+def test_start_status_step_withdraw(canary, registry, capsys):
     assert canary("status") == {"canary": None}
     assert canary("start", "2", "--by", "ana")["state"]["canary"]["expected"] is None
     count(registry, _0={"answers": 20, "errors": 1})
     said = canary("status")
     assert (said["share"], said["counts"]["0"]["answers"], said["decision"]) == (0.1, 20, "go on")
     assert "20 of 50 answers" in said["reasons"]
+    assert model.main(["canary", "status", "--root", registry.storage.root, "--model", MODEL]) == 0
+    assert "disagreement is not watched" in capsys.readouterr().out
+    assert status.main(["--root", registry.storage.root]) == 0
+    assert "digits: canary: version 2 answers 10% of the predictions in place of version 1" in capsys.readouterr().out
     assert canary("step", "--reason", "enough")["state"]["canary"]["step"] == 1
     assert "last step" in canary("step", "--reason", "enough", code=2)["error"]["message"]
     canary("withdraw", "--reason", "enough")
