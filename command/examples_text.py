@@ -92,6 +92,10 @@ model alias
     # version 3 computes beside the live one
     trueup model alias shadow 3 --model digits
     trueup model alias shadow --remove --model digits
+model canary
+    # version 3 answers a share, and goes on by itself until it is live or withdrawn
+    trueup model canary start 3 --model digits
+    trueup model canary run --model digits
 model canary run
     # until version 3 is live or withdrawn
     trueup model canary run --model digits

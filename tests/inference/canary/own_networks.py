@@ -42,3 +42,17 @@ def build_gives_nan(classes: int) -> nn.Module:
 
 def build_gives_another_shape(classes: int) -> nn.Module:
     return Failing(classes, lambda good: good[:, :1])
+
+
+class NowAndThen(Failing):
+    """Fails for one batch in five."""
+
+    def forward(self, batch):
+        good = super().forward(batch)
+        if self.asked > TRIALS and self.asked % 5 == 0:
+            raise RuntimeError("now and then")
+        return good
+
+
+def build_fails_now_and_then(classes: int) -> nn.Module:
+    return NowAndThen(classes, lambda good: good)
