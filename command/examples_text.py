@@ -93,7 +93,7 @@ model alias
     trueup model alias shadow 3 --model digits
     trueup model alias shadow --remove --model digits
 model canary
-    # version 3 answers a share, and goes on by itself until it is live or withdrawn
+    # version 3 answers a share, until it is live or withdrawn
     trueup model canary start 3 --model digits
     trueup model canary run --model digits
 model canary run
