@@ -99,9 +99,39 @@ model alias
     # version 3 computes beside the live one
     trueup model alias shadow 3 --model digits
     trueup model alias shadow --remove --model digits
+model canary
+    # version 3 answers a share, until it is live or withdrawn
+    trueup model canary start 3 --model digits
+    trueup model canary run --model digits
+
+model canary run
+    # until version 3 is live or withdrawn
+    trueup model canary run --model digits
+
+model canary start
+    # version 3 answers 1% of the predictions
+    trueup model canary start 3 --model digits
+
+model canary status
+    # its share, what was counted, what it waits for
+    trueup model canary status --model digits
+
+model canary step
+    # the next share, whatever was counted
+    trueup model canary step --model digits --reason 'we know enough of it'
+
+model canary promote
+    # live for everybody
+    trueup model canary promote --model digits --reason 'approved by the lab'
+
+model canary withdraw
+    # the live version answers everything again
+    trueup model canary withdraw --model digits --reason 'complaints from gate 3'
+
 model shadow
     # would version 3, which computes beside the live one, hold in its place? 0 yes, 3 no, 4 cannot tell
     trueup model shadow --model digits
+
 model approve
     # make live what a cycle waits with
     trueup model approve 3 --model digits

@@ -20,6 +20,7 @@ from contract.settings import Section, Settings
 
 DEFAULT_FILE = "trueup.yaml"
 ENV_PREFIX = "TRUEUP_"
+IN_A_WORD = {"promotion": "how"}  # section -> its setting that stands for it: `promotion: canary`
 # Variables that processes which get their settings from elsewhere keep: the clock of demos and tests, whose code may run here.
 NOT_SETTINGS = {"TRUEUP_CLOCK_FILE", VARIABLE}
 
@@ -32,7 +33,8 @@ def load(root: str | None = None, path: str | None = None, overrides: Sequence[s
     origins: dict[str, str] = {}
     for source, pairs in (_read_file(path), ("environment", _read_environment(env)),
                           ("option", _read_options(root, model, overrides))):
-        for key, value in pairs:
+        for short, value in pairs:
+            key = f"{short}.{IN_A_WORD[short]}" if short in IN_A_WORD and isinstance(value, str) else short
             _put(merged, key, value)
             origins[key] = source
     _read_tables(merged)

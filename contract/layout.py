@@ -505,6 +505,11 @@ def history_signatures(model: str, seq: int | None = None, signer: str = "") -> 
     return folder if seq is None else f"{folder}{seq:08d}-{signer}.json"
 
 
+def canary_counts(model: str, salt: str, replica: str = "") -> str:
+    """`models/<model>/canaries/<salt>/<replica>.json`: what a replica counted of a canary; without a replica the folder."""
+    return f"{models()}{encode_name(model)}/canaries/{salt}/" + (f"{replica}.json" if replica else "")
+
+
 def live(model: str) -> str:
     """A copy of the newest history record's state, for people and other programs."""
     return f"{models()}{encode_name(model)}/live.json"

@@ -6,7 +6,7 @@ win: a record is created under the next number, exclusively (contract.sequence).
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -273,11 +273,12 @@ class Registry:
         return newest.state.live
 
     def promote(self, version: str, by: str, reason: str, expected_live: str | None, run: str | None = None,
-                kind: str = "promote", further: Mapping[str, Any] | None = None) -> HistoryEntry:
-        """Makes a version live, if `expected_live` still is. PointerMoved otherwise.
+                kind: str = "promote", further: Mapping[str, Any] | None = None,
+                require: Callable[[State], None] | None = None) -> HistoryEntry:
+        """Makes a version live, if `expected_live` still is, and ends a canary. PointerMoved otherwise.
 
         A run that asks again finds its own record and changes nothing. Rollback is a promotion of an older version.
-        `further`: what else its record says.
+        `further`: what else its record says; `require`: see `change`.
         """
         card, digest = self._read_card(version)
         done = self._record_of(run, version) if run else None
@@ -291,24 +292,27 @@ class Registry:
         self.check_conditional_writes()
         return self.change({"kind": kind, "version": version, "by": by, "reason": reason, "run": run,
                             "replaces": expected_live, "rests_on": hash_grounds(self.storage, self.model, run, card.dataset),
-                            **(further or {})}, {"live": version}, expected_live, {version: digest})
+                            **(further or {})}, {"live": version, "canary": None}, expected_live, {version: digest}, require)
 
     def _record_of(self, run: str, version: str) -> HistoryEntry | None:
         for record in reversed(self.history_known()[0]):
-            if record.change.get("run") == run and record.change.get("version") == version:
+            if record.change.get("run") == run and record.change.get("version") == version == record.state.live:
                 return record
         return None
 
     def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None,
-               cards: dict[str, str] | None = None) -> HistoryEntry:
+               cards: dict[str, str] | None = None, require: Callable[[State], None] | None = None) -> HistoryEntry:
         """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected.
 
-        `cards`: version -> sha256 of the card's bytes, kept beside those of the versions that were live before.
+        `cards`: version -> sha256 of the card's bytes, kept beside those of the versions that were live before. `require`
+        raises when the state that would be changed is not the one that this was decided for.
         """
         while True:
             newest = self.newest()
             state = newest.state if newest else State()
             self._require(state, expected_live, update.get("live"))
+            if require:
+                require(state)
             seq = newest.seq if newest else 0
             kept = self._find_cards(newest) | (cards or {})
             record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change, previous=self._hash_record(seq),
@@ -344,6 +348,8 @@ class Registry:
         if names := list_aliases(state, version):
             raise UsageError(f"{self.model} version {version} is named {', '.join(names)}. Take the name away, or give it to "
                              f"another version, first: trueup model alias {names[0]} --remove.")
+        if state.canary is not None and state.canary.version == version:
+            raise UsageError(f"{self.model} version {version} is a canary. Withdraw it first: trueup model canary withdraw.")
         if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
                                  {"deleted": sorted([*state.deleted, version], key=lambda v: (len(v), v))}, state.live)

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from contract.counts import BINS, ROLES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
+from contract.sections.canary import CanaryFields
 from contract.sections.convert import ConvertSettings
 from contract.sections.demands import DemandSettings
 from contract.sections.modules import NAME
@@ -208,6 +209,12 @@ class PromotionSettings(Section):
 
     min_accuracy: float | None = Field(None, gt=0, lt=1, description="accuracy of the candidate on the held-out rows that "
                                        "decide must be at least this; null: no floor")
+    how: str = Field("at-once", pattern="^(at-once|canary)$", description="at-once, or canary: a candidate that the promotion "
+                     "gate passes first answers a share of the predictions (docs/canary.md)")
+
+
+class CanarySettings(Section, CanaryFields):
+    """How a version comes to be live step by step."""
 
 
 class CycleSettings(Section):
@@ -371,6 +378,7 @@ class Settings(Section):
     review: ReviewSettings = ReviewSettings()
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()
+    canary: CanarySettings = CanarySettings()
     cycle: CycleSettings = CycleSettings()
     compact: CompactSettings = CompactSettings()
     retention: RetentionSettings = RetentionSettings()

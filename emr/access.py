@@ -21,6 +21,7 @@ STEPS = f"runs/{MODEL}/steps/*"
 VERSIONS = f"models/{MODEL}/versions/*"
 HISTORY = f"models/{MODEL}/history/*"
 LIVE = f"models/{MODEL}/live.json"  # where a reader of the history begins to look
+CANARIES = f"models/{MODEL}/canaries/*"  # what replicas count; the driver decides by it, and writes the history
 SCORING = f"scoring/{MODEL}/*"
 PREDICTIONS, LABELS = f"{layout.PREDICTIONS}/*", f"{layout.LABELS}/*"
 
@@ -66,12 +67,13 @@ ACCESS = {
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
-                     "datasets/*/manifest.json", ITEMS, f"replays/{MODEL}/*"),
-                    (PREDICTIONS, LABELS, "images/*", f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
+                     "datasets/*/manifest.json", ITEMS, f"replays/{MODEL}/*", CANARIES),
+                    (PREDICTIONS, LABELS, "images/*", CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
-                      f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*"),
+                      f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*",
+                      CANARIES),
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess", "score")

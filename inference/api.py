@@ -24,7 +24,9 @@ JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_predicti
 MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "loaded": True,
                       "network": "resnet18", "classes": ["0", "1"],
                       "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {"shadow": "3"},
-                      "refused": {"version": "2", "reason": "its weights do not match its card"}}]}
+                      "refused": {"version": "2", "reason": "its weights do not match its card"},
+                      "canary": {"version": "3", "share": 0.05, "step": 2, "steps": 4, "loaded": True, "stopped": None,
+                                 "answers": 412, "errors": 0}}]}
 FIGURES = """trueup_predictions_total{model="digits",version="1"} 1280.0
 trueup_live_version{model="digits"} 1.0
 trueup_outbox_rows 12.0"""
@@ -159,4 +161,4 @@ def _describe_model(live: LiveModel, default: bool) -> dict[str, Any]:
             "loaded": live.predictor is not None, "network": card and card.network, "classes": card.classes if card else [],
             "number_format": card and card.number_format, "weights_sha256": card and card.weights_sha256,
             "aliases": dict(sorted(live.aliases.items())),
-            "refused": refused and {"version": refused.version, "reason": refused.reason}}
+            "refused": refused and {"version": refused.version, "reason": refused.reason}, "canary": live.canary.describe()}

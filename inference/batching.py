@@ -18,6 +18,7 @@ import numpy as np
 
 from contract import clock
 from contract.errors import VersionFailed
+from inference.daemon_pool import DaemonPool
 from inference.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -53,17 +54,17 @@ class Batcher:
     """Computes images that wait together as one batch. Lives on one event loop."""
 
     def __init__(self, max_batch: int, max_delay: float, metrics: Metrics, lanes: int = 1,
-                 set_share: Callable[[bool], None] = lambda alone: None) -> None:
+                 set_share: Callable[[bool], None] = lambda alone: None, threads: DaemonPool | None = None) -> None:
         """A batch has at most `max_batch` images, and waits at most `max_delay` seconds for images that were announced.
 
         `lanes` batches are computed side by side, each in a thread. `set_share(alone)` is called in that thread before
-        each; `alone`: nothing else is computed or prepared.
+        each; `alone`: nothing else is computed or prepared. `threads`: instead of threads of its own.
         """
         self.max_batch, self.max_delay, self.metrics, self.lanes = max_batch, max_delay, metrics, lanes
         self._set_share = set_share
         self._waiting: deque[PendingImage] = deque()
         self._arrived = asyncio.Event()  # or a lane is free
-        self._compute = ThreadPoolExecutor(lanes, "compute")
+        self._threads = threads or ThreadPoolExecutor(lanes, "compute")
         self._computing: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._announced = 0
@@ -104,7 +105,18 @@ class Batcher:
         self._arrived.set()
         if self._task:
             await self._task
-        self._compute.shutdown()
+        if isinstance(self._threads, ThreadPoolExecutor):
+            self._threads.shutdown()
+
+    def abandon(self) -> None:
+        """Ends at once; what waits or is computed gets no row."""
+        self._closing = True
+        if self._task:
+            self._task.cancel()
+
+    def is_full(self) -> bool:
+        """Says whether images wait, or all lanes compute: whatever is not urgent would hold something up."""
+        return bool(self._waiting) or len(self._computing) >= self.lanes
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
@@ -147,8 +159,8 @@ class Batcher:
         started = clock.monotonic()
         predictor = batch[0].predictor
         try:
-            rows = await asyncio.get_running_loop().run_in_executor(
-                self._compute, self._compute_rows, predictor, [item.prepared for item in batch], alone)
+            rows = await asyncio.wrap_future(self._threads.submit(
+                self._compute_rows, predictor, [item.prepared for item in batch], alone))
         except Exception as error:  # every waiting request must hear of it, and the next batch be tried
             for item in batch:
                 if not item.row.done():

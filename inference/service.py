@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,12 +26,14 @@ from contract.settings import ALL_MODELS, ServeSettings, Settings
 from contract.stores.store import Storage
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
+from inference.canary.answering import CanaryAnswers, Lane
 from inference.clock_skew import ClockSkew
 from inference.cores import Cores
 from inference.daemon_pool import DaemonPool
 from inference.decoders import Decoders
 from inference.fetching.errors import NotFetched, refuse_url
 from inference.labelling.judgements import check_id, make_label_row
+from inference.live.beside import CANARY
 from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.loading import describe_error
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
+LIVE = "live"
+CANARYS_PART = 0.5  # of the deadline of a prediction: the live version has the rest
 RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 
@@ -103,6 +108,7 @@ class Service:
         self.metrics = Metrics()
         serve = settings.serve
         self.shadows: dict[str, Shadow] = {}
+        self._canaries: dict[str, CanaryAnswers] = {}
         self.default_model = models[0]
         self.shipper = Shipper(outbox, storage, serve.ship_seconds, serve.ship_bytes, self._report_shipping)
         self.clock_skew = ClockSkew(storage)
@@ -115,6 +121,7 @@ class Service:
         self.stopping = False
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
+        self._make_lane: Callable[[str], Lane] | None = None
         self.fleet = Fleet(storage, models, self._make_model, serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes,
                            self._begin_model, self._end_model)
         for name in self.models:
@@ -122,11 +129,15 @@ class Service:
 
     def _make_model(self, name: str) -> LiveModel:
         serve = self.settings.serve
-        live = LiveModel(self.storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes)
+        live = LiveModel(self.storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes,
+                         self.outbox.writer)
         self.shadows[name] = Shadow(live, self.outbox, self.storage.root, serve, self.metrics, self._has_waiting)
         return live
 
     def _begin_model(self, live: LiveModel) -> None:
+        assert self._batcher is not None and self._make_lane is not None  # start made both
+        longest = self.settings.serve.deadline_seconds * CANARYS_PART
+        self._canaries[live.model] = CanaryAnswers(live.canary, self._batcher, longest, self._make_lane)
         self.shadows[live.model].start()
 
     def _end_model(self, live: LiveModel) -> None:
@@ -145,6 +156,7 @@ class Service:
         self._decoders = cores.start_decoders()
         self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()
+        self._make_lane = partial(Lane, max_batch=serve.max_batch, metrics=self.metrics, set_share=cores.set_share)
         await asyncio.to_thread(self.fleet.load)
         self.fleet.start()
         self.clock_skew.start()
@@ -154,6 +166,8 @@ class Service:
     async def stop(self) -> None:
         """Answers, after the last request, what waits; ships the outbox, for `serve.stop_seconds` at the most."""
         self.stopping = True
+        for answers in self._canaries.values():
+            answers.stop()
         if self._batcher:
             await self._batcher.close()
         if self._decoders:
@@ -175,6 +189,8 @@ class Service:
 
     def _ship_the_rest(self) -> bool:
         self.shipper.stop()
+        for live in self.models.values():
+            live.write_canary_counts()
         return self.shipper.ship(everything=True)
 
     def _report_shipping(self, name: str, **fields: Any) -> None:
@@ -240,19 +256,19 @@ class Service:
         PREDICTION_ID.set(id_)
         of_request = {"client": caller.id, "request_id": request_id, "source_uri": source_uri,
                       "attributes": attributes, "redacted_by": self.redactor.name if self.redactor else None}
-        predictor, picture, row = await self._classify(data, live)
-        answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k)
+        predictor, picture, row, role = await self._classify(data, live, id_)
+        answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k, role)
         decide(live.thresholds, answer, prediction_row)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
         stands = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
-        if stands is answer:  # else it was answered before, and offered then
+        if stands is answer and role == LIVE:  # else it was answered before, and offered then
             self.shadows[live.model].offer(prediction_row, picture.image.data)
         answer = stands
         self._count_answer(answer, began, predictor.card.classes)
         return answer
 
-    async def _classify(self, data: bytes, live: LiveModel) -> tuple[Predictor, Picture, np.ndarray]:
-        """Returns predictor, picture and row of probabilities: the whole of one answer is one version's.
+    async def _classify(self, data: bytes, live: LiveModel, id_: str) -> tuple[Predictor, Picture, np.ndarray, str]:
+        """Returns predictor, picture, row of probabilities and role: the whole of one answer is one version's.
 
         Refused (422, 503, 504).
         """
@@ -263,7 +279,11 @@ class Service:
                 assert self._batcher is not None  # start made it
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
-                return predictor, picture, await self._batcher.submit(predictor, picture.prepared)
+                chosen, canary = live.canary.choose(id_, predictor.card.version), self._canaries.get(live.model)
+                if chosen and canary and (row := await canary.answer(
+                        chosen, predictor, picture.prepared, picture.image.data)) is not None:
+                    return chosen.predictor, picture, row, CANARY
+                return predictor, picture, await self._batcher.submit(predictor, picture.prepared), LIVE
         except TimeoutError:
             if picture is None and self.redactor is not None:
                 raise self._refuse_unredacted(f"no picture came back within {limit:g} s") from None
@@ -319,7 +339,7 @@ class Service:
                        RETRY_MUCH_LATER)
 
     def _make_answer_and_row(self, predictor: Predictor, row: np.ndarray, picture: Picture, prediction_id: str,
-                             now: datetime, top_k: int) -> tuple[dict[str, Any], dict[str, Any]]:
+                             now: datetime, top_k: int, role: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Makes the answer and the row to be logged from a row of probabilities, both of one version."""
         card, image = predictor.card, picture.image
         top = predictor.top(row, count_logged_classes(predictor, self.settings.serve.log_all_classes, top_k))
@@ -327,7 +347,7 @@ class Service:
                   "predictions": [{"label": label, "probability": p} for label, p in top[:top_k]]}
         extension = image.extension if self.settings.serve.store_images else None
         return answer, make_prediction_row(predictor, top, picture.info, picture.bytes, image.sha256, extension,
-                                           prediction_id=prediction_id, at=clock.to_us(now), role="live")
+                                           prediction_id=prediction_id, at=clock.to_us(now), role=role)
 
     async def _make_durable(self, prediction_row: dict[str, Any], picture: Picture, answer: dict[str, Any],
                             brought: bool) -> dict[str, Any]:
@@ -386,7 +406,7 @@ class Service:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
-            "shadow": self.shadows[name].describe()} for name, live in self.models.items()}
+            "shadow": self.shadows[name].describe(), "canary": live.canary.describe()} for name, live in self.models.items()}
         answers = any(live.card is not None for live in self.models.values())
         reasons = [live.explain_absence() for live in self.models.values()
                    if live.card is None and not (live.retired and answers)]

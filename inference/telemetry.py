@@ -72,6 +72,10 @@ class Metrics:
         self.labels = Counter("trueup_labels", "Labels made durable.", ["origin"], registry=registry)
         self.version = Gauge("trueup_live_version", "The version that answers.", ["model"], registry=registry)
         self.swaps = Counter("trueup_swaps", "Versions taken over or refused.", ["model", "outcome"], registry=registry)
+        self.canary_answers = Counter("trueup_canary_answers", "Predictions that were a canary's: answered, or error where the "
+                                      "live version answered instead.", ["model", "version", "outcome"], registry=registry)
+        self.canary_share = Gauge("trueup_canary_share", "Share of the predictions that a canary answers.", ["model"],
+                                  registry=registry)
         self.outbox_rows = Gauge("trueup_outbox_rows", "Rows not yet in the bucket.", registry=registry)
         self.outbox_bytes = Gauge("trueup_outbox_bytes", "Bytes not yet in the bucket, with images.", registry=registry)
         self.outbox_age = Gauge("trueup_outbox_age_seconds", "Age of the oldest row not yet in the bucket.",

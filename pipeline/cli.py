@@ -36,7 +36,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "verify": Verb("pipeline.verifying.command", "compute a decision or a version again from the files that it names"),
     },
     "Models": {
-        "model": Verb("pipeline.model", "list, show, history, promote, approve, alias, shadow, thresholds, …", "group"),
+        "model": Verb("pipeline.model", "list, show, history, promote, approve, alias, shadow, canary, thresholds, …", "group"),
         "lineage": Verb("jobs.lineage", "from a prediction to version, dataset, labels and people, and back"),
         "rollback": Verb("pipeline.model", "make the previous version live again", "rollback_command"),
     },

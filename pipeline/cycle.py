@@ -46,12 +46,16 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from pipeline import retention, shadowing
+from pipeline.canary import in_cycle as canaries
 from pipeline.gates.decide import FAIL
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
 from pipeline.notifying.owed import sending_afterwards
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
 
+CANARY = "canary"  # a stage, and the status of a run that ends while one runs
+RECORDED = ("evaluate", "gate", "dataset", "train", "assess", "promotion", "shadow", "canary-start", CANARY,
+            "publish")
 # Errors of a stage that trying again may cure: the run stays open, and what is done stays done.
 PASSING = {"RootError", "Interrupted"}
 
@@ -167,6 +171,8 @@ class Turn:
             decision = self._stage(stage)
             if stage is stages.EVALUATE and self.run.stage(stages.GATE.name) is None and self._is_by_other_rules(decision["id"]):
                 self.values |= stage.pick_values(self._run_stage(stage))
+        if (end := self._continue_canary()) is not None:
+            return end
         if (candidate := shadowing.find_candidate(self.run)) is not None:
             return self._look_at_shadow(candidate, decision["evaluation"])
         fires = decision["retrain"]["fires"]
@@ -180,6 +186,18 @@ class Turn:
             return self.run.finish("healthy", DONE, decision["sentence"])
         why = f" No retraining: {decision['retrain']['reason']}." if decision["exit_code"] == GATE_SAYS_NO else ""
         return self.run.finish("cannot tell", CANNOT_TELL, decision["sentence"] + why)
+
+    def _continue_canary(self) -> End | None:
+        """Looks at the canary that an earlier run, or a person, started; while one runs nothing is trained."""
+        if self.run.stage(CANARY) is None and not canaries.is_to_be_continued(self.run):
+            return None
+        looked = self._step(CANARY, lambda: canaries.carry_on(self.run, self.runner))
+        if looked["ended"] == canaries.PROMOTED:
+            self._step("publish", lambda: {"version": looked["version"], "seq": looked["seq"]})
+            return self.run.finish("published", DONE, looked["sentence"])
+        if looked["ended"] is not None:
+            return self.run.finish("refused", GATE_SAYS_NO, looked["sentence"])
+        return self.run.finish(CANARY, DONE, looked["sentence"])
 
     def _find_waiting(self) -> str | None:
         """Finds why to wait: the run before made a candidate that a person may still approve, and no better can come."""
@@ -224,6 +242,9 @@ class Turn:
         if self.run.plan.settings["cycle"]["approval"] == "manual":
             how = f"`trueup model approve {candidate}` makes version {candidate} live."
             return self.run.finish(AWAITING, DONE, f"{how} {decision['sentence']}")
+        if self.run.plan.settings.get("promotion", {}).get("how") == CANARY:
+            begun = self._step("canary-start", lambda: canaries.begin(self.run, candidate, decision["sentence"]))
+            return self.run.finish(CANARY, DONE, f"{begun['sentence']} {decision['sentence']}")
         self._step("publish", lambda: self._publish(candidate, decision["sentence"]))
         return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
 
@@ -281,8 +302,7 @@ class Turn:
 def _make_document(run_: Run, end: End | None) -> dict[str, Any]:
     if end is None:
         raise RunLost(f"run {run_.key}: its end.json is missing. Start `trueup cycle` again.")
-    names = ("evaluate", "gate", "dataset", "train", "assess", "promotion", "shadow", "publish")
-    done = {name: run_.stage(name) for name in names}
+    done = {name: run_.stage(name) for name in RECORDED}
     return {"run": run_.key, "window": run_.plan.window, "as_of": run_.plan.as_of, "live_at_start": run_.plan.live,
             "stages": {name: document for name, document in done.items() if document is not None},
             "candidate": (done["train"] or {}).get("version"), "published": (done["publish"] or {}).get("version"),

@@ -6,6 +6,7 @@
     trueup model thresholds accept EVALUATION|show|clear    from which confidence on answers are accepted unseen
     trueup model convert VERSION --number-format int8       the same weights, computed otherwise (docs/runtimes.md)
     trueup model shadow [VERSION]                           whether it would hold as the live version: 0, 3 or 4
+    trueup model canary start VERSION      answers a share of the predictions; status, step, withdraw, promote, run
     trueup model delete VERSION --by NAME --reason WHY      removes the weights, keeps the card
     trueup model promote|approve VERSION --by NAME
     trueup model sign --key FILE           the newest record, and with it all before (docs/verify.md)
@@ -28,6 +29,7 @@ from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.process import end_with
 from command.terminal import align, escape
+from contract.canary.changes import PROMOTED
 from contract.deciding import changes
 from contract.errors import DamagedDocument, UsageError, pass_over
 from contract.registry import Registry, check_version, list_aliases, models
@@ -37,6 +39,7 @@ from pipeline import answering
 from pipeline.gates.decide import GATES
 from pipeline.show_card import write_card
 from pipeline.versions.alias import alias_command
+from pipeline.versions.canary import canary_group
 from pipeline.versions.convert import convert_command
 from pipeline.versions.retire import retire_command
 from pipeline.versions.shadow import shadow_command
@@ -199,7 +202,7 @@ def _summarise(registry: Registry) -> dict[str, Any]:
     newest, wrong = registry.newest_known()
     if wrong:
         pass_over(DamagedDocument(wrong))
-    moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback", "retire")]
+    moves = [r for r in registry.history_known()[0] if r.change["kind"] in ("promote", "rollback", "retire", PROMOTED)]
     return {"model": registry.model, "live": newest.state.live if newest else None,
             "versions": len(registry.versions()), "since": moves[-1].at if moves else None,
             "aliases": dict(sorted(newest.state.aliases.items())) if newest else {}}
@@ -210,7 +213,7 @@ def _write_aliases(aliases: dict[str, str]) -> str:
 
 
 for _command in (list_command, show_command, history_command, promote_command, approve_command, override_command,
-                 delete_command, reserve_command, sign_command, alias_command, shadow_command, retire_command,
+                 delete_command, reserve_command, sign_command, alias_command, shadow_command, canary_group, retire_command,
                  thresholds_group, convert_command):
     group.add_command(_command)
 

@@ -12,6 +12,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from command.terminal import align, escape
+from contract.canary.changes import get_running
 from contract.days import prediction_days
 from contract.errors import DamagedDocument
 from contract.evaluations import find_other_rules, find_verdict, is_stale, list_known_models, say_stale
@@ -55,7 +56,10 @@ def describe_model(storage: Storage, model: str, max_age_days: float | None = No
     except DamagedDocument as error:
         run_ = None
         damaged.append(str(error))
+    canary = get_running(newest.state) if newest else None
     return {"model": model, "live": live, "changed": newest.at if newest else None,
+            "canary": canary and {"version": canary.version, "share": canary.share, "since": canary.started_at,
+                                  "sentence": f"{canary.describe()}, since {canary.started_at[:19]}Z"},
             "decision": decision and describe_verdict(decision, max_age_days), "run": run_, "damaged": damaged,
             "other_rules": None if decision else find_other_rules(storage, model)}
 
@@ -85,6 +89,7 @@ def write_text(document: dict[str, Any]) -> str:
              f"{m['run']['run']} {m['run']['status']}" if m["run"] else "-", _describe_holder(m["run"]))
             for m in document["models"]]
     sentences = [f"{m['model']}: {m['decision']['sentence']}" for m in document["models"] if m["decision"]]
+    sentences += [f"{m['model']}: canary: {m['canary']['sentence']}" for m in document["models"] if m["canary"]]
     sentences += [f"{m['model']}: no verdict by today's rules: {m['other_rules']}" for m in document["models"]
                   if m["other_rules"]]
     damaged = [f"{m['model']}: cannot be read: {text}" for m in document["models"] for text in m["damaged"]]

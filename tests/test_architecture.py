@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "command": ("contract",),
     "jvm": ("contract",),
     "emr": ("command", "contract", "jvm"),
-    "inference": ("command", "contract", "jobs.reports", "metrics.planning"),
+    "inference": ("command", "contract", "jobs.reports", "metrics.canary", "metrics.planning"),
     "jobs": ("command", "contract", "inference.model", "jvm", "metrics"),
     "notebooks": ("contract", "metrics"),
     "pipeline": ("command", "contract", "emr", "jobs.reports", "jvm", "metrics"),
@@ -55,7 +55,7 @@ MOST_IN_A_FOLDER = 22
 FULLER = {}
 
 # file -> most lines, with the reason beside it; every other file has at most 400
-LONGER = {"contract/layout.py": 640}  # a list of every key of the bucket, one small function each
+LONGER = {"contract/layout.py": 650}  # a list of every key of the bucket, one small function each
 
 
 def files():

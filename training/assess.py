@@ -209,6 +209,7 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
         "versions": {name: _side(side, figures[name]) for name, side in sides.items()},
         "overall": compare.compare_paired(rows.truth, live, candidate),
+        "disagreement": compare.count_differing(live, candidate),
         "weighted_difference": compare.compare_weighted(rows.truth, live, candidate, rows.p),
         "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
         "by_origin": by_origin,

@@ -38,6 +38,12 @@ def compare_paired(truth: np.ndarray, live: Answers, candidate: Answers, rows: n
     return Paired.count((live.index == truth)[rows], (candidate.index == truth)[rows]).to_dict()
 
 
+def count_differing(live: Answers, candidate: Answers) -> dict[str, int]:
+    """Returns {n, differ}: on how many of the n rows the two name different labels, right or wrong."""
+    names = [np.asarray(side.classes, object)[side.named] for side in (live, candidate)]
+    return {"n": len(names[0]), "differ": int((names[0] != names[1]).sum())}
+
+
 def compare_weighted(truth: np.ndarray, live: Answers, candidate: Answers, p: np.ndarray) -> dict[str, Any]:
     """Returns candidate - live weighted by 1/p, over the rows whose selection probability `p` is known (not NaN)."""
     return estimate_weighted_difference(live.index == truth, candidate.index == truth, p)

@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, model_validator
 
 from contract import jsonio
+from contract.canary.documents import Canary
 from contract.documents.document import Document, Moment
 
 
@@ -23,7 +24,7 @@ class ThresholdsOf(Document):
 
 
 class State(Document):
-    """All that can change about a model: what is live, aliases, thresholds, gate overrides, versions without weights.
+    """All that can change about a model: what is live, aliases, a canary, thresholds, gate overrides, versions without weights.
 
     A field that a newer release added goes on into the next record: whoever writes that one only changes what it knows.
     """
@@ -37,6 +38,7 @@ class State(Document):
     overrides: list[dict[str, Any]] = []
     deleted: list[str] = []
     formats: dict[str, str] = {}  # version -> the version of the same weights that it answers as well as, assessed
+    canary: Canary | None = None  # that runs now; whoever makes a version live ends it
     cards: dict[str, str] = {}  # version -> sha256 of its card's bytes, of all that were made live or a format, since it is kept
 
     @model_validator(mode="after")

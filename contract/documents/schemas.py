@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from contract import jsonio
+from contract.canary.documents import ReplicaCounts
 from contract.counts_store import CountsDocument
 from contract.deciding.proposals import Answer, Proposal
 from contract.documents.card import Card
@@ -36,6 +37,7 @@ from contract.samples import Sample
 
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {
+    "canary-counts": (ReplicaCounts, "models/<model>/canaries/<salt>/<replica>.json"),
     "card": (Card, "models/<model>/versions/<version>/card.json"),
     "compaction": (Compaction, "<predictions or labels>/dt=<day>/_compacted/<n>.json"),
     "counts": (CountsDocument, "counts/<model>/dt=<day>/<inputs>/<known_through>.json"),

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from contract.canary.changes import get_running
 from contract.documents.history import State
 from contract.registry import Registry
 from inference.live.loading import RefusedVersion, load_version, refuse_version
@@ -18,12 +19,14 @@ from inference.telemetry import log_event
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
 
+CANARY = "canary"
 SHADOW = "shadow"  # the role, and the alias by which the history names its version
 
 
 def find_versions_beside(state: State) -> dict[str, str]:
     """Returns role -> version of what computes beside the live version; a version that is live itself computes once."""
-    named = {SHADOW: state.aliases.get(SHADOW)}
+    canary = get_running(state)
+    named = {SHADOW: state.aliases.get(SHADOW), CANARY: canary.version if canary else None}
     return {role: version for role, version in named.items() if version is not None and version != state.live}
 
 

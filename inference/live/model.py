@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from contract import clock
 from contract.accepting.thresholds import Thresholds, read_state
+from contract.canary.changes import get_running
 from contract.deciding.formats import list_formats
 from contract.documents.card import Card
 from contract.documents.history import HistoryEntry, State
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
-from inference.live.beside import VersionsBeside, find_versions_beside
+from inference.canary.route import CanaryRoute
+from inference.live.beside import CANARY, VersionsBeside, find_versions_beside
 from inference.live.formats import FASTEST, OWN, choose_fastest
 from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
 from inference.telemetry import Metrics, log_event
@@ -37,8 +39,9 @@ class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
     def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto",
-                 formats: str = OWN, lanes: int = 1) -> None:
-        """`formats`: own, or fastest: of the live version and of its formats that which is fastest here."""
+                 formats: str = OWN, lanes: int = 1, replica: str = "here") -> None:
+        """`formats`: own, or fastest: of the live version and of its formats that which is fastest here; `replica`: what names
+        this replica among those of the model (contract.canary.documents.ReplicaCounts)."""
         self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
         self.asleep: Card | None = None  # of the version that answers, while its network is not in memory
@@ -56,6 +59,7 @@ class LiveModel:
         self._registry = Registry(storage, model)
         self._waking = threading.Lock()
         self.beside = VersionsBeside(self._registry, device, max_batch)
+        self.canary = CanaryRoute(self._registry, replica, metrics)
 
     @property
     def version(self) -> str | None:
@@ -93,6 +97,20 @@ class LiveModel:
         if newest is not None:  # after the live one: it waits for none of them
             self.aliases = newest.state.aliases
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
+            self._follow_canary(newest)
+
+    def _follow_canary(self, newest: HistoryEntry) -> None:
+        try:
+            self.canary.follow(get_running(newest.state), self.beside.predictors.get(CANARY), self.beside.refused.get(CANARY))
+        except Exception as error:  # it is followed at the next look; answers go on as they were
+            log_event("canary not followed", logging.WARNING, model=self.model, error=describe_error(error))
+
+    def write_canary_counts(self) -> None:
+        """Writes, at the end, what was counted of a canary since the last look."""
+        try:
+            self.canary.write()
+        except Exception as error:
+            log_event("canary's counts are not written", logging.WARNING, model=self.model, error=describe_error(error))
 
     def sleep(self) -> None:
         """Takes the network out of memory; the next one who asks wakes it. What is being computed goes on to its end."""
@@ -118,6 +136,7 @@ class LiveModel:
         if before is not None:
             self.metrics.version.remove(self.model)
             log_event("retired", model=self.model, version=before)
+
     def _take_thresholds(self, newest: HistoryEntry) -> None:
         """Takes over what the newest record accepts. Each answer is decided by its own version, so this waits for none."""
         found = read_state(newest.state)

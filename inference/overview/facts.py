@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.canary.changes import get_running
 from contract.documents.evaluation import TrendPoint
 from contract.documents.evaluation_summary import Summary
 from contract.documents.finished_stages import STAGES
@@ -27,7 +28,8 @@ LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 MEASURED_LOOK_BACK = 10  # evaluations that are read to find one that measured pictures
 TRAFFIC_DAYS = 7
 EVENTS = {"promote": "version {live} went live", "override": "a gate was overridden", "delete": "weights were deleted",
-          "thresholds": "thresholds were accepted", "format": "a format was let in"}
+          "thresholds": "thresholds were accepted", "format": "a format was let in",
+          "canary promoted": "version {live} went live"}
 
 
 class Facts:
@@ -51,8 +53,9 @@ class Facts:
         records, _ = registry.history_known()
         automatic = describe_automatic(newest.state if newest else None, self._find_newest(model, names))
         shadow = newest.state.aliases.get("shadow") if newest else None
+        canary = get_running(newest.state) if newest else None
         return {"model": model, "live": live, "automatic": automatic,
-                "shadow": self._describe_shadow(model, live, shadow, names),
+                "shadow": self._describe_shadow(model, live, shadow, names), "canary": canary and canary.describe(),
                 "verdict": self._describe_verdict(model, decision, names),
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from contract.canary.changes import get_running
 from contract.deciding.proposals import list_proposals
 from contract.deciding.targets import list_overrides
 from contract.deciding.wanted import GATES
@@ -68,7 +69,8 @@ def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
     live = newest.state.live if newest else None
     versions = [v | {"facts": _describe_card(v["card"]) if v["card"] else {}, "metrics": sorted(_flatten(v["card"].metrics))
                      if v["card"] else []} for v in facts.describe(registry, records, live)]
-    return {"live": live, "versions": versions, "history": [_describe_change(r) for r in reversed(records)], "records": records,
+    return {"live": live, "canary": get_running(newest.state) if newest else None, "versions": versions,
+            "history": [_describe_change(r) for r in reversed(records)], "records": records,
             "thresholds": sorted(newest.state.thresholds.items()) if newest else [],
             "thresholds_of": newest.state.thresholds_of if newest else None, "overrides": list_overrides(registry),
             "deleted": newest.state.deleted if newest else [], "back_to": _find_back(records, live),

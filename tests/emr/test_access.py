@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from contract import clock, ids, layout, samples
+from contract.canary import changes
+from contract.canary.documents import Bounds, ReplicaCounts, StepCounts
 from contract.documents.gold import GoldAnswer
 from contract.documents.labeler_fit import LABELERS, LabelerFit, write_fit
 from contract.documents.repeat import BlindRepeat
@@ -139,6 +141,15 @@ def test_an_evaluation_asks_what_its_role_allows(server, root):
     check("evaluate", root, first | again | evidence)
 
 
+def run_a_canary(root):
+    """Version 1 answers a share again, and one replica counted."""
+    registry = Registry(open_root(root), MODEL)
+    canary = changes.start(registry, "1", [0.5], Bounds(seconds=0), by="test", reason="test").record.state.canary
+    document = ReplicaCounts(model=MODEL, salt=canary.salt, version="1", replica="a", at=canary.started_at,
+                             steps={0: StepCounts(answers=5)})
+    registry.storage.put(layout.canary_counts(MODEL, canary.salt, "a"), document.to_bytes())
+
+
 @pytest.mark.usefixtures("fake_stages")
 def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
     put_packages(trained_and_sampled(root))
@@ -159,6 +170,10 @@ def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
                f"evaluate.labeler_fit={FIT}", "--set", "evaluate.evidence=[noise, anchoring]"]
     assert cycle.main(["--root", root, "--model", MODEL, *options]) == DONE
     assert others
+    asked = set(server.asked)
+    run_a_canary(root)
+    server.asked = asked
+    assert cycle.main(["--root", root, "--model", MODEL, *options]) == DONE  # looks at it
     # A cluster that failed leaves a log, which the driver shows.
     log = Asked("s3:GetObject", f"arn:aws:s3:::{root.removeprefix('s3://')}/{layout.logs()}j-1/steps/s-1/stderr.gz")
     check("driver", root, set(server.asked) | {log})

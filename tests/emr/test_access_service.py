@@ -3,7 +3,10 @@
 import re
 
 from contract import clock, ids, layout, samples
+from contract.canary import changes
+from contract.canary.documents import Bounds
 from contract.documents.gold import GoldAnswer, add_gold
+from contract.registry import Registry
 from contract.storage import open_root
 from emr.access import SERVICE
 from inference.keys import KeyRing
@@ -17,7 +20,9 @@ from tests.inference.serving import IMAGE, serving, until
 
 def test_the_service_asks_what_its_role_allows(server, root, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(BlindRepeats, "_is_chosen", lambda *_: True)  # whatever the name of the key
-    publish_tiny(root, dataset="0" * 16)
+    for _ in range(2):
+        publish_tiny(root, dataset="0" * 16)
+    changes.start(Registry(open_root(root), "m"), "1", [1e-9], Bounds(), by="test", reason="test")  # counts, and has no answers
     storage, day = open_root(root), clock.day_of(clock.now())
     for kind in samples.KINDS:
         samples.write(storage, samples.draw("m", day, kind, samples.Design("random-audit", "salt", p=0.9)))

@@ -21,7 +21,9 @@ def command(settings, **_):
     if os.environ.get("FAKE_ASSESS") == "fails":
         raise TrialFailed("the candidate does not answer.")
     counts = dict(zip(NAMES, map(int, os.environ.get("FAKE_ASSESS", "100 2 60 5").split()), strict=True))
-    return Outcome(document={"overall": counts, "by_origin": {"audit": counts}, "per_class": [{"label": "a", **counts}],
+    differ = {"n": sum(counts.values()), "differ": counts["only_live"] + counts["only_candidate"]}
+    return Outcome(document={"overall": counts, "by_origin": {"audit": counts}, "disagreement": differ,
+                             "per_class": [{"label": "a", **counts}],
                              "per_class_by_origin": [{"label": "a", "origin": "audit", **counts}]})
 
 

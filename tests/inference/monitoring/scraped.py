@@ -31,6 +31,9 @@ def make_app(folder, **history):
         metrics.seconds.labels(stage).observe(0.01)
     for outcome in ("taken", "refused"):
         metrics.swaps.labels(MODEL, outcome)
+    metrics.canary_share.labels(MODEL).set(0.05)
+    for outcome in ("answered", "error"):
+        metrics.canary_answers.labels(MODEL, "2", outcome).inc()
     metrics.labels.labels("audit").inc()
     metrics.shipped.labels("predictions").inc()
     metrics.version.labels(MODEL).set(1)
