@@ -90,6 +90,7 @@ def test_the_shadow_answers_by_its_own_preprocessing_and_classes(tmp_root, tmp_p
     assert dict(shadow[asked]["attributes"]) == {"camera": "west"} and shadow[asked]["latency_ms"] is None
 
 
+@pytest.mark.slow("process")
 def test_a_retry_gets_the_live_answer_and_no_second_shadow(tmp_root, tmp_path):
     publish(tmp_root)
     id_ = ids.uuid7()
