@@ -37,6 +37,8 @@ def make_app(folder, **history):
     metrics.labels.labels("audit").inc()
     metrics.shipped.labels("predictions").inc()
     metrics.version.labels(MODEL).set(1)
+    metrics.beside.labels(MODEL, "2", "shadow").inc()
+    metrics.shadow_shed.labels(MODEL, "queue").inc()
     metrics.batch.observe(1)
     service.watch.look()
     return create_app(service, NoAuth())
