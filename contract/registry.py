@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import clock, jsonio, layout
+from contract.deciding.names import list_aliases, require_weights
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
 from contract.documents.rests_on import hash_grounds
@@ -30,7 +31,6 @@ from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage, create_if_absent
 
 VERSION = re.compile("[1-9][0-9]{0,18}")
-ALIAS = re.compile("[a-z][a-z0-9_-]{0,39}")
 
 
 class Registry:
@@ -374,18 +374,6 @@ class Registry:
                                       f"(If-None-Match: *), it did not. Publishing is refused there; use another store.")
 
 
-def require_weights(model: str, state: State, version: str) -> None:
-    """NoSuchVersion when the weights of a version were deleted."""
-    if version in state.deleted:
-        raise NoSuchVersion(f"{model} version {version}: its weights were deleted, only its card is left. Name another version, "
-                            f"or train it again.")
-
-
-def list_aliases(state: State, version: str | None) -> list[str]:
-    """Lists the names of a version, in their order."""
-    return sorted(name for name, named in state.aliases.items() if named == version)
-
-
 def models(storage: Storage) -> list[str]:
     """Names of the models under a root; a folder of somebody else's, such as a hidden one, is none."""
     names = ((folder, layout.decode_name(folder)) for folder in storage.folders(layout.models()))
@@ -402,13 +390,4 @@ def check_version(text: str) -> str:
     """A version number as it is written: '1', '2', …"""
     if not VERSION.fullmatch(text):
         raise NoSuchVersion(f"expected a version such as 3, got {text!r}.")
-    return text
-
-
-def check_alias(text: str) -> str:
-    """A name for a version: 'shadow', 'before-the-move', …; UsageError for another one, and for `live`, which is promoted."""
-    if not ALIAS.fullmatch(text):
-        raise UsageError(f"expected a name of a-z, 0-9, - and _ that begins with a letter, such as shadow, got {text!r}.")
-    if text == "live":
-        raise UsageError("live is no alias: make a version live with `trueup model promote`.")
     return text

@@ -27,7 +27,8 @@ from command.process import end_with
 from contract import jsonio, layout
 from contract.errors import UsageError
 from contract.registry import models as list_models
-from contract.settings import ALL_MODELS, ServeSettings, Settings
+from contract.sections.serving import ALL_MODELS
+from contract.settings import ServeSettings, Settings
 from contract.storage import find_root_id, local_path, make_private, open_root, open_storage
 from contract.stores.store import Storage
 from inference.auth import LOOPBACK, Keys, NoAuth

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,10 @@ import numpy as np
 
 from contract import clock, ids
 from contract.errors import BadImage, RedactionFailed
-from contract.settings import ALL_MODELS, ServeSettings, Settings
+from contract.sections.serving import ALL_MODELS
+from contract.settings import ServeSettings, Settings
 from contract.stores.store import Storage
+from inference.answering.picture import Picture, read_picture
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
 from inference.canary.answering import CanaryAnswers, Lane
@@ -38,15 +39,12 @@ from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.loading import describe_error
 from inference.live.model import LiveModel
-from inference.model import preprocess, redaction
+from inference.model import redaction
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
-from inference.model.redaction import EXTENSION, Redactor
-from inference.model.strip_metadata import strip_metadata
 from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
-from inference.outbox.tables import Image
 from inference.places import Places, Taken
 from inference.shadow.shadow import Shadow
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
@@ -54,7 +52,7 @@ from inference.versions.known import require_known
 
 if TYPE_CHECKING:
     from inference.fetching.fetcher import Fetcher
-    from inference.model.predictor import Predictor, Prepared
+    from inference.model.predictor import Predictor
 
 # A retry comes within seconds, a queue of pictures from a camera that was off line within hours. The outbox keeps
 # answers for longer than this, so no id that is accepted can be answered twice.
@@ -62,32 +60,6 @@ OLDEST_BROUGHT_ID = timedelta(days=1)
 LIVE = "live"
 CANARYS_PART = 0.5  # of the deadline of a prediction: the live version has the rest
 RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image as it came (info, how many bytes, the body's sha256), as it is kept, and as the network gets it."""
-
-    info: preprocess.ImageInfo
-    bytes: int
-    body_sha256: str
-    image: Image
-    prepared: Prepared
-
-
-def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared],
-                 redactor: Redactor | None = None) -> Picture:
-    """Does all that is done with the bytes that came: judges the header, strips metadata, redacts, hashes, decodes.
-
-    BadImage, RedactionFailed.
-    """
-    info = preprocess.inspect(data, max_pixels)
-    kept, extension, _ = strip_metadata(data, info)
-    if redactor is not None:
-        kept, extension = redactor.redact(kept), EXTENSION
-    image = Image(hashlib.sha256(kept).hexdigest(), extension, kept)
-    body = image.sha256 if kept == data else hashlib.sha256(data).hexdigest()
-    return Picture(info, len(data), body, image, prepare(kept))
 
 
 def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:

@@ -31,8 +31,9 @@ from command.process import end_with
 from command.terminal import align, escape
 from contract.canary.changes import PROMOTED
 from contract.deciding import changes
+from contract.deciding.names import list_aliases
 from contract.errors import DamagedDocument, UsageError, pass_over
-from contract.registry import Registry, check_version, list_aliases, models
+from contract.registry import Registry, check_version, models
 from contract.settings import Settings
 from contract.storage import open_root
 from pipeline import answering

@@ -13,9 +13,10 @@ from typing import Any
 from contract import clock
 from contract.canary.documents import Bounds, Canary, Expected
 from contract.deciding.changes import Change
+from contract.deciding.names import require_weights
 from contract.documents.history import HistoryEntry, State
 from contract.errors import NoSuchModel, PointerMoved, UsageError
-from contract.registry import Registry, check_version, require_weights
+from contract.registry import Registry, check_version
 
 STARTED, STEP, WITHDRAWN, PROMOTED = "canary started", "canary step", "canary withdrawn", "canary promoted"
 KINDS = (STARTED, STEP, WITHDRAWN, PROMOTED)

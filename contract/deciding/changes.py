@@ -12,10 +12,11 @@ from typing import Any
 
 from contract import clock
 from contract.deciding.asking import Ask, choose, require_answer
+from contract.deciding.names import check_alias, require_weights
 from contract.deciding.targets import find_awaiting, list_overrides, list_previous
 from contract.documents.history import HistoryEntry, State
 from contract.errors import PointerMoved, UsageError
-from contract.registry import Registry, check_alias, check_version, require_weights
+from contract.registry import Registry, check_version
 
 Further = Mapping[str, Any]
 NOTHING: Further = {}

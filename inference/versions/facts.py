@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from contract import layout
+from contract.deciding.names import list_aliases
 from contract.deciding.targets import find_last_run
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
 from contract.errors import DamagedDocument, Mismatch, NotFound, TrueupError
-from contract.registry import Registry, list_aliases
+from contract.registry import Registry
 from contract.runs import AWAITING, Runs, parse_number
 from contract.stores.store import Storage
 from inference.overview.summaries import Summaries
