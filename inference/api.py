@@ -21,7 +21,7 @@ PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
               "predictions": [{"label": "7", "probability": 0.97}, {"label": "1", "probability": 0.02}]}
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
 MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "network": "resnet18", "classes": ["0", "1"],
-                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {"shadow": "3"},
+                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {},
                       "refused": {"version": "2", "reason": "its weights do not match its card"}}]}
 FIGURES = """trueup_predictions_total{model="digits",version="1"} 1280.0
 trueup_live_version{model="digits"} 1.0
