@@ -71,7 +71,7 @@ score
     # those that a file lists, by version 2
     trueup score --model digits --uris uris.txt --version 2
 replay
-    # what version 3 would have answered in a week, and who is right where labels are there
+    # what version 3 would have answered in a week, beside what was
     trueup replay --root demo-root --model digits --version 3 --from 2026-11-13 --to 2026-11-19
 report
     # show the newest evaluation in the browser

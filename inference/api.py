@@ -23,7 +23,7 @@ PREDICTION = {"prediction_id": ID, "model": "digits", "model_version": "1",
 JUDGEMENT = {"prediction_id": ID, "label": "1", "labeler": "anna", "saw_prediction": True}
 MODELS = {"models": [{"model": "digits", "default": True, "model_version": "1", "loaded": True,
                       "network": "resnet18", "classes": ["0", "1"],
-                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {"shadow": "3"},
+                      "number_format": "float32", "weights_sha256": "9f86d081884c7d65…", "aliases": {},
                       "refused": {"version": "2", "reason": "its weights do not match its card"},
                       "canary": {"version": "3", "share": 0.05, "step": 2, "steps": 4, "loaded": True, "stopped": None,
                                  "answers": 412, "errors": 0}}]}

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from contract import layout
 from contract.documents.document import Document, Moment
 from contract.stores.store import Storage
+from contract.texts.figures import write_bound
 
 
 class Bounds(Document):
@@ -61,7 +62,7 @@ class Canary(Document):
 
     def describe(self) -> str:
         """Says which version answers which share, and at which step that is."""
-        return (f"version {self.version} answers {100 * self.share:.4g}% of the predictions in place of version {self.live} "
+        return (f"version {self.version} answers {write_bound(self.share)} of the predictions in place of version {self.live} "
                 f"(step {self.step + 1} of {len(self.steps)})")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from contract.canary.documents import NOTHING, Bounds, Canary, Expected, StepCounts
+from contract.texts.figures import write_bound
 from metrics.canary.sequential import find_lower, is_above
 
 What = Literal["go on", "step", "withdraw", "promote"]
@@ -71,7 +72,7 @@ def decide(canary: Canary, seen: Observed) -> Decision:
         return Decision(GO_ON, waits)
     last = canary.step + 1 == len(canary.steps)
     done = seen.counts.get(canary.step, NOTHING)
-    return Decision(PROMOTE if last else STEP, [f"{done.answers} answers at {100 * canary.share:.4g}% with {done.errors} errors"
+    return Decision(PROMOTE if last else STEP, [f"{done.answers} answers at {write_bound(canary.share)} with {done.errors} errors"
                                                 + _say_disagreement(canary.expected, seen.whole)])
 
 

@@ -20,6 +20,7 @@ from contract.documents.history import HistoryEntry
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
 from contract.registry import Registry, check_version
 from contract.settings import Settings
+from contract.texts.figures import write_bound
 from metrics.canary.decide import Decision, Observed, decide, find_bound
 from pipeline import answering
 from pipeline.canary.drive import Looked, describe_end, look, observe
@@ -170,7 +171,7 @@ def _describe(canary: Canary, seen: Observed, decision: Decision) -> dict[str, A
 
 def _write_status(canary: Canary, seen: Observed) -> str:
     counted = [(step, c) for step, c in sorted(seen.counts.items()) if step < len(canary.steps)]
-    rows = [(str(step + 1), f"{100 * canary.steps[step]:.4g}%",
+    rows = [(str(step + 1), write_bound(canary.steps[step]),
              *(str(n) for n in (c.answers, c.errors, c.compared, c.differ, c.slower))) for step, c in counted]
     decision = decide(canary, seen)
     watched = (f"may differ: {find_bound(canary.bounds, canary.expected):.4g} of the answers" if canary.expected

@@ -53,6 +53,7 @@ ELSEWHERE = {
         jobs/engines/spark/slices.py slice_values
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number
+        jobs/evidence/paired_rows.py _may_lie_in
         pipeline/demo/traffic.py _send.send_one
         """,
     "bytes, in units or for each part": """
@@ -87,6 +88,9 @@ ELSEWHERE = {
     "work shared among tasks, cores, ranks or steps": """
         emr/costs/stages.py _estimate_serverless
         inference/cores.py Cores.set_share
+        inference/model/openvino_network.py OpenvinoNetwork._compile
+        inference/model/predictor.py Predictor.warm_up
+        inference/shadow/shadow.py Shadow._start
         jobs/datasets/images.py look_at
         jobs/datasets/petastorm_writer.py _write_file
         jobs/engines/spark/tasks.py count_days
