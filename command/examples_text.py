@@ -129,7 +129,7 @@ model canary withdraw
     trueup model canary withdraw --model digits --reason 'complaints from gate 3'
 
 model shadow
-    # would version 3, which computes beside the live one, hold in its place? 0 yes, 3 no, 4 cannot tell
+    # would the version that computes beside the live one hold in its place?
     trueup model shadow --model digits
 
 model approve

@@ -17,7 +17,7 @@ from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
 from contract.registry import Registry, check_version
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
-from contract.texts.figures import write_bound
+from contract.texts.figures import write_size
 from pipeline.gates.decide import FAIL, PASS
 from pipeline.gates.promotion import of_assessment
 from pipeline.running import stages
@@ -97,7 +97,7 @@ def _say(made: dict[str, Any]) -> str:
 def _write_text(made: dict[str, Any], decision: dict[str, Any], margin: float) -> str:
     """What came out. In the gate's sentence the candidate is the converted version, the live one its parent."""
     parent, latency = made["parent"], decision["latency_ms"]
-    held = (f"as good as version {parent} within {write_bound(margin).rstrip("%")} points: services with serve.formats: fastest may answer with "
+    held = (f"as good as version {parent} within {write_size(margin)}: services with serve.formats: fastest may answer with "
             f"it. To make it live: trueup model promote {made['version']} --model {made['model']} --reason WHY")
     verdict = {PASS: held, FAIL: f"not as good as version {parent}: no service takes it by itself"}.get(
         decision["verdict"], f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a "
