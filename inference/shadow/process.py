@@ -79,6 +79,10 @@ class ShadowProcess:
         tops = [[(label, p) for label, p in top] for top in reply["tops"]]
         return list(zip(tops, reply["errors"], strict=True))
 
+    def kill(self) -> None:
+        """Ends the process, so that whoever talks to it hears that it ended. Any thread may call it."""
+        self._process.kill()
+
     def close(self) -> None:
         """Ends the process at once, whatever it does."""
         self._connection.close()

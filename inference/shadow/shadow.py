@@ -30,6 +30,7 @@ FLUSH_S, FLUSH_ROWS = 1.0, 256  # one commit a second: each commit may delay an 
 LOOK_S = 0.2
 YIELD_S = 0.005
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a process that ended, until the next is started
+STOP_S = 5.0  # for the process, at the end
 TELL_S = 60.0  # so often the log says what was shed
 QUEUE, OUTBOX, FAILED = "queue", "outbox", "failed"  # why there is no row
 
@@ -75,8 +76,12 @@ class Shadow:
     def stop(self) -> None:
         """Ends the process; what it computed is made durable, what waits is dropped."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        if not self._thread.is_alive():
+            return
+        self._thread.join(STOP_S)
+        if self._thread.is_alive() and (process := self._process) is not None:
+            process.kill()  # it does not read what is being sent to it
+            self._thread.join(STOP_S)
 
     def offer(self, row: dict[str, Any], picture: bytes) -> None:
         """Hears of an answer that is durable: its row, and its picture as it is kept. Never waits, never raises."""
