@@ -28,7 +28,12 @@ def choose_fastest(registry: Registry, live: Predictor, others: Sequence[str], d
     found = [live, *(p for version in others if (p := _try(registry, live, version, device, max_batch, lanes)) is not None)]
     if len(found) == 1:
         return live
-    times = measure_milliseconds(found, max_batch)
+    try:
+        times = measure_milliseconds(found, max_batch)
+    except Exception as error:  # each has answered by itself, and the live version was tried
+        log_event("formats not timed", logging.WARNING, model=registry.model, live=live.card.version,
+                  reason=describe_error(error))
+        return live
     best = min(range(len(found)), key=times.__getitem__)
     chosen = found[best] if times[best] < CLEARLY * times[0] else live
     log_event("fastest format", model=registry.model, live=live.card.version, chosen=chosen.card.version, batch=max_batch,
