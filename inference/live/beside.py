@@ -24,7 +24,12 @@ SHADOW = "shadow"  # the role, and the alias by which the history names its vers
 
 
 def find_versions_beside(state: State) -> dict[str, str]:
-    """Returns role -> version of what computes beside the live version; a version that is live itself computes once."""
+    """Returns role -> version of what computes beside the live version; a version that is live itself computes once.
+
+    Beside none, nothing computes.
+    """
+    if state.live is None:
+        return {}
     canary = get_running(state)
     named = {SHADOW: state.aliases.get(SHADOW), CANARY: canary.version if canary else None}
     return {role: version for role, version in named.items() if version is not None and version != state.live}
@@ -33,10 +38,11 @@ def find_versions_beside(state: State) -> dict[str, str]:
 class VersionsBeside:
     """`predictors`: role -> predictor that was tried. Replaced as a whole, so that a reader on another thread sees one state."""
 
-    def __init__(self, registry: Registry, device: str, max_batch: int) -> None:
+    def __init__(self, registry: Registry, device: str, max_batch: int, lanes: int = 1) -> None:
+        """`lanes`: how many batches the service computes side by side."""
         self.predictors: Mapping[str, Predictor] = {}
         self.refused: Mapping[str, RefusedVersion] = {}
-        self._registry, self._device, self._max_batch = registry, device, max_batch
+        self._registry, self._device, self._max_batch, self._lanes = registry, device, max_batch, lanes
 
     def follow(self, wanted: Mapping[str, str], seq: int) -> None:
         """Takes over what history record `seq` wants, role -> version. Blocks; never raises for a bad version."""
@@ -58,8 +64,9 @@ class VersionsBeside:
         return refused is not None and refused.for_good and refused.seq == seq
 
     def _take_over(self, role: str, version: str, seq: int) -> None:
+        lanes = self._lanes if role == CANARY else 1  # a shadow computes in its own process
         try:
-            predictor = load_version(self._registry, version, self._device, self._max_batch)
+            predictor = load_version(self._registry, version, self._device, self._max_batch, lanes)
         except BaseException as error:  # a version brought from outside may raise anything, SystemExit included
             refused = refuse_version(version, seq, error)
             self.refused = {**self.refused, role: refused}
