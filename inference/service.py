@@ -39,6 +39,7 @@ from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.loading import describe_error
 from inference.live.model import LiveModel
+from inference.live.waking import Waking
 from inference.model import redaction
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.monitoring.watch import Watch
@@ -94,8 +95,10 @@ class Service:
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
         self._make_lane: Callable[[str], Lane] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.fleet = Fleet(storage, models, self._make_model, serve.poll_seconds, serve.models == ALL_MODELS, serve.loaded_bytes,
                            self._begin_model, self._end_model)
+        self._waking = Waking(self.fleet.wake)
         for name in self.models:
             require_known(storage, name)
 
@@ -113,7 +116,11 @@ class Service:
         self.shadows[live.model].start()
 
     def _end_model(self, live: LiveModel) -> None:
-        self.shadows[live.model].stop()
+        """Called in a thread that follows; what was made of the model for its requests is let go."""
+        if (answers := self._canaries.pop(live.model, None)) and self._loop:
+            self._loop.call_soon_threadsafe(answers.stop)
+        if shadow := self.shadows.pop(live.model, None):
+            shadow.stop()
 
     @property
     def models(self) -> Mapping[str, LiveModel]:
@@ -125,6 +132,7 @@ class Service:
     async def start(self) -> None:
         """Loads what is live, then begins to follow it and to ship."""
         serve, cores = self.settings.serve, Cores(self.settings.serve.lanes, self.settings.serve.device)
+        self._loop = asyncio.get_running_loop()
         self._decoders = cores.start_decoders()
         self._batcher = Batcher(serve.max_batch, serve.max_delay_ms / 1000, self.metrics, cores.lanes, cores.set_share)
         self._batcher.start()
@@ -138,7 +146,7 @@ class Service:
     async def stop(self) -> None:
         """Answers, after the last request, what waits; ships the outbox, for `serve.stop_seconds` at the most."""
         self.stopping = True
-        for answers in self._canaries.values():
+        for answers in list(self._canaries.values()):
             answers.stop()
         if self._batcher:
             await self._batcher.close()
@@ -233,9 +241,10 @@ class Service:
         decide(live.thresholds, answer, prediction_row)
         prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
         stands = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
-        if stands is answer and role == LIVE:  # else it was answered before, and offered then
-            self.shadows[live.model].offer(prediction_row, picture.image.data)
-        answer = stands
+        if stands is not answer:  # it was answered before, counted and offered then
+            return stands
+        if role == LIVE and (shadow := self.shadows.get(live.model)):
+            shadow.offer(prediction_row, picture.image.data)
         self._count_answer(answer, began, predictor.card.classes)
         return answer
 
@@ -244,20 +253,21 @@ class Service:
 
         Refused (422, 503, 504).
         """
-        limit, picture = self.settings.serve.deadline_seconds, None
+        limit = self.settings.serve.deadline_seconds
+        predictor, picture = live.predictor, None
         try:
             async with asyncio.timeout(limit):
-                predictor = live.predictor or await self._wake(live)
+                predictor = predictor or await self._wake(live)
                 assert self._batcher is not None  # start made it
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
-                chosen, canary = live.canary.choose(id_, predictor.card.version), self._canaries.get(live.model)
+                chosen, canary = live.canary.choose(id_, live.find_live(predictor)), self._canaries.get(live.model)
                 if chosen and canary and (row := await canary.answer(
                         chosen, predictor, picture.prepared, picture.image.data)) is not None:
                     return chosen.predictor, picture, row, CANARY
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared), LIVE
         except TimeoutError:
-            if picture is None and self.redactor is not None:
+            if predictor is not None and picture is None and self.redactor is not None:
                 raise self._refuse_unredacted(f"no picture came back within {limit:g} s") from None
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
 
@@ -265,7 +275,7 @@ class Service:
         """Returns the predictor of a model that sleeps. Refused (503) when it cannot be loaded."""
         predictor = None
         try:
-            predictor = await asyncio.to_thread(self.fleet.wake, live)
+            predictor = await self._waking.wake(live)
         except Exception as error:
             log_event("not loaded again", logging.ERROR, model=live.model, error=describe_error(error))
         if predictor is None:
@@ -378,10 +388,10 @@ class Service:
         """Says whether requests can be answered, with a document that says why not."""
         models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
             "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
-            "shadow": self.shadows[name].describe(), "canary": live.canary.describe()} for name, live in self.models.items()}
+            "shadow": self._describe_shadow(name), "canary": live.canary.describe()} for name, live in self.models.items()}
         answers = any(live.card is not None for live in self.models.values())
-        reasons = [live.explain_absence() for live in self.models.values()
-                   if live.card is None and not (live.retired and answers)]
+        reasons = [live.explain_absence() for name, live in self.models.items()
+                   if live.card is None and not (answers and (live.retired or not self.fleet.is_named(name)))]
         reasons += ["the outbox is full"] * self.outbox.room.is_short() + ["the service is stopping"] * self.stopping
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
@@ -389,6 +399,10 @@ class Service:
         return not reasons, {"ready": not reasons, "reasons": reasons, "models": models, "slow": slow,
                              "shipping_failures": self.shipper.failures,
                              "clock_ahead_seconds": self.clock_skew.seconds_ahead}
+
+    def _describe_shadow(self, model: str) -> dict[str, Any] | None:
+        shadow = self.shadows.get(model)  # a model that was let go a moment ago has none
+        return shadow.describe() if shadow else None
 
     def list_troubles(self) -> list[str]:
         """Lists what the store fails in while requests are answered all the same."""

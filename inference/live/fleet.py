@@ -42,7 +42,7 @@ class Fleet:
     def load(self) -> None:
         """Loads what is live. Blocks; never raises for a bad version."""
         if self._every:
-            self._take_up()
+            self.models = {**self.models, **{live.model: live for live in self._find_new()}}
         for live in self.models.values():
             live.follow()
             self.make_room()
@@ -55,6 +55,10 @@ class Fleet:
         if self._every:
             self._follower.watch("models", self.look)
 
+    def is_named(self, name: str) -> bool:
+        """Says whether the service was started for a model, and not taken up because it was published."""
+        return name in self._fixed
+
     def stop(self) -> None:
         """Follows no longer."""
         self._follower.stop()
@@ -63,8 +67,9 @@ class Fleet:
 
     def look(self) -> None:
         """Takes up models that were published since, and lets those go that were retired. Blocks."""
-        for live in self._take_up():
-            live.follow()
+        for live in self._find_new():
+            live.follow()  # first: a service is as ready as the models that it has
+            self.models = {**self.models, live.model: live}
             self.make_room()
             self._follower.add(live)
             self._begin(live)
@@ -75,10 +80,8 @@ class Fleet:
             self._end(live)
             log_event("no longer served", model=name)
 
-    def _take_up(self) -> list[LiveModel]:
-        new = [self._make(name) for name in models(self._storage) if name not in self.models and self._is_published(name)]
-        self.models = {**self.models, **{live.model: live for live in new}}
-        return new
+    def _find_new(self) -> list[LiveModel]:
+        return [self._make(name) for name in models(self._storage) if name not in self.models and self._is_published(name)]
 
     def _is_published(self, name: str) -> bool:
         newest, _ = Registry(self._storage, name).newest_known()
@@ -97,9 +100,8 @@ class Fleet:
             return
         with self._room:
             awake = sorted((live for live in self.models.values() if live.predictor is not None), key=lambda live: live.used_at)
-            held = sum(live.count_bytes() for live in awake)
+            held = sum(live.count_bytes() for live in self.models.values())
             for live in awake[:-1]:
                 if held <= self._most_bytes:
                     return
-                held -= live.count_bytes()
-                live.sleep()
+                held -= live.sleep()

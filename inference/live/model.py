@@ -58,7 +58,7 @@ class LiveModel:
         self._answers_for: list[str] = []  # what was live, and its formats, when `predictor` was chosen
         self._registry = Registry(storage, model)
         self._waking = threading.Lock()
-        self.beside = VersionsBeside(self._registry, device, max_batch)
+        self.beside = VersionsBeside(self._registry, device, max_batch, lanes)
         self.canary = CanaryRoute(self._registry, replica, metrics)
 
     @property
@@ -71,6 +71,11 @@ class LiveModel:
         """The card of the version that answers, in memory or not."""
         predictor = self.predictor  # it may be let go between two looks
         return predictor.card if predictor else self.asleep
+
+    def find_live(self, predictor: Predictor) -> str:
+        """The live version that a predictor answers for: its own, or that of which it is a format."""
+        answers_for, version = self._answers_for, predictor.card.version
+        return answers_for[0] if version in answers_for else version
 
     def follow(self) -> None:
         """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
@@ -104,6 +109,8 @@ class LiveModel:
             self.canary.follow(get_running(newest.state), self.beside.predictors.get(CANARY), self.beside.refused.get(CANARY))
         except Exception as error:  # it is followed at the next look; answers go on as they were
             log_event("canary not followed", logging.WARNING, model=self.model, error=describe_error(error))
+        if self.retired:
+            self.metrics.canary_share.remove(self.model)
 
     def write_canary_counts(self) -> None:
         """Writes, at the end, what was counted of a canary since the last look."""
@@ -112,12 +119,17 @@ class LiveModel:
         except Exception as error:
             log_event("canary's counts are not written", logging.WARNING, model=self.model, error=describe_error(error))
 
-    def sleep(self) -> None:
-        """Takes the network out of memory; the next one who asks wakes it. What is being computed goes on to its end."""
+    def sleep(self) -> int:
+        """Takes the network out of memory, and returns how many bytes of weights; the next one who asks wakes it.
+
+        What is being computed goes on to its end.
+        """
         with self._waking:
-            if (predictor := self.predictor) is not None:
-                self.asleep, self.predictor = predictor.card, None
-                log_event("unloaded until it is asked", model=self.model, version=predictor.card.version)
+            if (predictor := self.predictor) is None:
+                return 0
+            self.asleep, self.predictor = predictor.card, None
+        log_event("unloaded until it is asked", model=self.model, version=predictor.card.version)
+        return predictor.card.weights_bytes
 
     def wake(self) -> Predictor | None:
         """Returns the predictor, loaded again where it slept; None where nothing answers. Blocks; raises what loading raises."""
@@ -164,7 +176,7 @@ class LiveModel:
             f"is taken over within seconds")
 
     def count_bytes(self) -> int:
-        """How many bytes of weights are in memory."""
+        """How many bytes of weights are in memory, those beside the live version included; a shadow's process has its own."""
         predictors = [self.predictor, *self.beside.predictors.values()]
         return sum(predictor.card.weights_bytes for predictor in predictors if predictor is not None)
 
