@@ -37,7 +37,6 @@ from inference.labelling.judgements import check_id, make_label_row
 from inference.live.beside import CANARY
 from inference.live.deciding import decide
 from inference.live.fleet import Fleet
-from inference.live.loading import describe_error
 from inference.live.model import LiveModel
 from inference.live.waking import Waking
 from inference.model import redaction
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
 LIVE = "live"
-CANARYS_PART = 0.5  # of the deadline of a prediction: the live version has the rest
 RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
 
 
@@ -111,8 +109,8 @@ class Service:
 
     def _begin_model(self, live: LiveModel) -> None:
         assert self._batcher is not None and self._make_lane is not None  # start made both
-        longest = self.settings.serve.deadline_seconds * CANARYS_PART
-        self._canaries[live.model] = CanaryAnswers(live.canary, self._batcher, longest, self._make_lane)
+        self._canaries[live.model] = CanaryAnswers(live.canary, self._batcher, self.settings.serve.deadline_seconds,
+                                                   self._make_lane)
         self.shadows[live.model].start()
 
     def _end_model(self, live: LiveModel) -> None:
@@ -257,30 +255,20 @@ class Service:
         predictor, picture = live.predictor, None
         try:
             async with asyncio.timeout(limit):
-                predictor = predictor or await self._wake(live)
+                until = clock.monotonic() + limit
+                predictor = predictor or await self._waking.wake(live)
                 assert self._batcher is not None  # start made it
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
                 chosen, canary = live.canary.choose(id_, live.find_live(predictor)), self._canaries.get(live.model)
                 if chosen and canary and (row := await canary.answer(
-                        chosen, predictor, picture.prepared, picture.image.data)) is not None:
+                        chosen, predictor, picture.prepared, picture.image.data, until - clock.monotonic())) is not None:
                     return chosen.predictor, picture, row, CANARY
                 return predictor, picture, await self._batcher.submit(predictor, picture.prepared), LIVE
         except TimeoutError:
             if predictor is not None and picture is None and self.redactor is not None:
                 raise self._refuse_unredacted(f"no picture came back within {limit:g} s") from None
             raise Refused(504, "deadline", f"no answer within {limit:g} s.") from None
-
-    async def _wake(self, live: LiveModel) -> Predictor:
-        """Returns the predictor of a model that sleeps. Refused (503) when it cannot be loaded."""
-        predictor = None
-        try:
-            predictor = await self._waking.wake(live)
-        except Exception as error:
-            log_event("not loaded again", logging.ERROR, model=live.model, error=describe_error(error))
-        if predictor is None:
-            raise Refused(503, "not_ready", f"no version of {live.model!r} could be loaded now.", RETRY_AFTER)
-        return predictor
 
     def _find_model(self, name: str | None) -> LiveModel:
         live = self.models.get(name or self.default_model)

@@ -6,6 +6,7 @@ import signal
 import threading
 import weakref
 from contextlib import suppress
+from time import sleep
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,7 @@ from contract.canary import changes as canaries
 from contract.canary.documents import Bounds
 from contract.deciding import changes
 from contract.registry import Registry
+from contract.samples import is_asked
 from contract.storage import open_root
 from inference.live import beside
 from inference.live.fleet import Fleet
@@ -22,6 +24,7 @@ from inference.live.model import LiveModel
 from inference.model import speed
 from inference.model.predictor import Predictor
 from inference.telemetry import Metrics
+from tests.inference.canary.test_canary_over_http import own_weights
 from tests.inference.made_pictures import encode, picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
@@ -208,3 +211,36 @@ def test_a_bad_model_published_late_takes_no_service_out_that_answers_for_others
         assert ready.status_code == 200, ready.json()["reasons"]
         assert ready.json()["models"]["late"]["refused"]["version"] == "1"
         assert ask(client, "late").status_code == 503 and ask(client, "m").status_code == 200
+
+
+def test_a_canary_that_hangs_after_a_slow_wake_leaves_the_live_version_time_and_is_not_blamed(tmp_root, tmp_path, monkeypatch):
+    made = publish(tmp_root, versions=1)
+    hangs = publish_tiny(tmp_root, network="tests.inference.canary.own_networks:build_hangs", weights=own_weights())
+    made.promote("1", by="test", reason="test", expected_live=hangs)
+    canary = begin_canary(made, hangs, deadline_seconds=2.5)
+    mine = (i for i in iter(ids.uuid7, None) if is_asked(canary.salt, i, canary.share))
+    with serving(tmp_root, tmp_path / "o", "serve.deadline_seconds=5") as client:
+        live = client.service.models["m"]
+        until(lambda: (live.canary.describe() or {}).get("loaded"))
+        predictor = live.predictor
+        monkeypatch.setattr(LiveModel, "wake", lambda live: sleep(3.5) or predictor)
+        live.sleep()
+        for errors in (0, 1):  # the second time the whole deadline is there
+            answer = ask(client, **{"X-Prediction-Id": next(mine)})
+            assert (answer.status_code, answer.json().get("model_version")) == (200, "1"), answer.text
+            assert live.canary.describe()["errors"] == errors
+            live.predictor = predictor
+
+
+def test_a_network_whose_code_ends_the_process_when_it_wakes_refuses_its_request_alone(tmp_root, tmp_path, monkeypatch):
+    for model in "mb":
+        publish_tiny(tmp_root, model)
+
+    def leave(live):
+        raise SystemExit(3)
+
+    with serving(tmp_root, tmp_path / "o", models=("m", "b")) as client:
+        monkeypatch.setattr(LiveModel, "wake", leave)
+        client.service.models["m"].sleep()
+        assert [ask(client, "m").json()["error"]["code"] for _ in range(2)] == ["not_ready"] * 2
+        assert ask(client, "b").status_code == 200
