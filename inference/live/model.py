@@ -22,7 +22,7 @@ from contract.documents.history import HistoryEntry, State
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
-from inference.canary.route import CanaryRoute
+from inference.canary.route import CanaryRoute, Chosen
 from inference.live.beside import CANARY, VersionsBeside, find_versions_beside
 from inference.live.formats import FASTEST, OWN, choose_fastest
 from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
@@ -104,6 +104,11 @@ class LiveModel:
             self.canary.follow(get_running(newest.state), self.beside.predictors.get(CANARY), self.beside.refused.get(CANARY))
         except Exception as error:  # it is followed at the next look; answers go on as they were
             log_event("canary not followed", logging.WARNING, model=self.model, error=describe_error(error))
+
+    def choose_canary(self, prediction_id: str) -> Chosen | None:
+        """Says whether a prediction is the canary's; None: it is the live version's, whichever of its formats answers here."""
+        answers_for = self._answers_for
+        return self.canary.choose(prediction_id, answers_for[0]) if answers_for else None
 
     def write_canary_counts(self) -> None:
         """Writes, at the end, what was counted of a canary since the last look."""
