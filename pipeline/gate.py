@@ -119,7 +119,7 @@ def choose_version(registry: Registry, evaluation: Evaluation) -> str:
     except NoSuchModel:
         versions = list(evaluation["versions"])
         if len(versions) != 1:
-            raise UsageError(f"model {registry.model!r} is in no registry, and the evaluation has "
+            raise UsageError(f"no version of model {registry.model!r} is live, and the evaluation has "
                              f"{len(versions)} versions of it ({', '.join(versions) or 'none'}). Name one: --version.") from None
         return versions[0]
 
