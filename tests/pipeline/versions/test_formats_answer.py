@@ -123,3 +123,10 @@ def test_of_a_retired_model_no_old_verdict_is_told(run, root, monkeypatch):
     assert {e.kind for e in find_events(storage, MODEL, since, 30.0)} >= {"stale"}
     changes.retire(Registry(storage, MODEL), by="ana", reason="over")
     assert "stale" not in {e.kind for e in find_events(storage, MODEL, since, 30.0)}
+
+
+def test_of_a_day_that_nobody_judged_another_policy_judges_what_answered(run, root, tmp_path):
+    (tmp_path / "policy.yaml").write_text("min_accuracy: 0.5")
+    today = clock.day_of(clock.now())  # the format was let in a moment ago
+    (row,) = run(gate.main, "--what-if", str(tmp_path / "policy.yaml"), "--from", today, "--to", today)["days"]
+    assert (row["judged"], row["version"], row["said"]["verdict"]) == (False, FORMAT, "fail")
