@@ -8,6 +8,7 @@ from contract import clock
 from contract.canary.documents import Canary
 from contract.counts import ORIGINS
 from contract.counts_store import load_cells
+from contract.deciding.formats import list_answering
 from contract.evaluations import read_evaluation
 from contract.registry import Registry
 from metrics.canary.decide import Labelled
@@ -19,7 +20,8 @@ ROLES = ("canary", "live")
 
 
 def count_labels(registry: Registry, canary: Canary, runner: Runner, settings: Mapping[str, Any]) -> dict[str, Labelled | None]:
-    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began: rows of one trusted origin,
+    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began: rows of one trusted origin (of
+    role live those of all formats of the live version),
     the first in the order of rule 4 that has labels of both; None where none has. StageFailed, StageKilled."""
     trusted = settings["gates"]["trusted_origins"]
     counted = {role: _count(registry, canary, runner, settings, role, trusted) for role in ROLES}
@@ -31,7 +33,8 @@ def count_labels(registry: Registry, canary: Canary, runner: Runner, settings: M
 
 def _count(registry: Registry, canary: Canary, runner: Runner, settings: Mapping[str, Any], role: str,
            trusted: list[str]) -> dict[str, RightCount]:
-    version = canary.version if role == "canary" else canary.live
+    newest, _ = registry.newest_known()
+    versions = [canary.version] if role == "canary" else list_answering(newest.state if newest else None)
     stage = replace(stages.EVALUATE, arguments=("--model", "{model}", "--role", role, "--no-report"))
     argv = ["--root", registry.storage.root, *stage.fill_arguments({"model": registry.model})]
     made = runner.run(stage, argv, settings).document
@@ -39,6 +42,6 @@ def _count(registry: Registry, canary: Canary, runner: Runner, settings: Mapping
     first, found = clock.day_of(clock.parse_moment(canary.started_at)), dict[str, RightCount]()
     for day, table in cells.items():
         if day >= first:
-            for origin, count in tally(table, version, trusted).origins.items():
+            for origin, count in (row for v in versions for row in tally(table, v, trusted).origins.items()):
                 found[origin] = found.get(origin, RightCount()) + count
     return found
