@@ -180,11 +180,11 @@ def test_a_record_of_the_release_before_loses_no_hash_of_a_card(root):
 def test_what_a_newer_release_added_to_the_state_goes_on(root):
     storage = open_root(root)
     record = jsonio.loads(storage.read(layout.history(MODEL).format(2)))
-    record["state"]["canary"] = {"version": "1", "share": 0.1}
+    record["state"]["weather"] = {"version": "1", "share": 0.1}
     storage.create(layout.history(MODEL).format(3), jsonio.dumps(record | {"seq": 3}))
     Registry(storage, MODEL).promote("1", by="me", reason="r", expected_live="2")
     after = jsonio.loads(storage.read(layout.history(MODEL).format(4)))["state"]
-    assert after["canary"] == {"version": "1", "share": 0.1} and after["live"] == "1"
+    assert after["weather"] == {"version": "1", "share": 0.1} and after["live"] == "1"
 
 
 def test_rules_of_a_newer_release_are_not_said_to_be_old(root):
