@@ -7,6 +7,7 @@ waiting.
 
 from contract import layout
 from contract.deciding import changes
+from contract.deciding.formats import list_formats
 from contract.documents.history import Claim
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
@@ -54,7 +55,9 @@ def look_at(run: Run, candidate: str, evaluation_id: str, policy: GatePolicy) ->
     """Decides on the candidate by the run's evaluation; returns the record of the stage."""
     evaluation = read_evaluation(run.storage, run.plan.model, evaluation_id)
     made_by = Claim.load(run.storage, layout.claim(run.plan.model, candidate)).run
-    return of_shadow(policy, evaluation, run.plan.live, candidate) | {"evaluation": evaluation_id, "made_by": made_by}
+    newest = Registry(run.storage, run.plan.model).newest()
+    formats = list_formats(newest.state) if newest is not None and newest.state.live == run.plan.live else []
+    return of_shadow(policy, evaluation, run.plan.live, candidate, formats) | {"evaluation": evaluation_id, "made_by": made_by}
 
 
 def end_shadow(run: Run, candidate: str) -> None:

@@ -4,7 +4,7 @@
 The counts are those of an evaluation's section `shadow` (contract/evidence/paired_shadow.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.policy import GatePolicy
@@ -16,17 +16,24 @@ from pipeline.gates.verdicts import TOO_FEW
 SHADOW_ROWS = "labelled predictions of the shadow"
 
 
-def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, candidate: str) -> dict[str, Any]:
-    """The decision on a candidate from an evaluation: as `of_assessment`, with `agreement` and the predictions both answered."""
+def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, candidate: str,
+              formats: Sequence[str] = ()) -> dict[str, Any]:
+    """The decision on a candidate from an evaluation: as `of_assessment`, with `agreement` and the predictions both answered.
+
+    `formats`: of the live version, which may have answered in its place; the one that answered most counts, and is named
+    (`beside`) where it is a format.
+    """
     asked = policy.shadow_labels or policy.min_held_out  # who asks for none may look all the same
     section = (evaluation.get("evidence") or {}).get("shadow") or {"pairs": []}
-    pair = next((p for p in section["pairs"] if (p["live"], p["shadow"]) == (live, candidate)), None)
+    of_these = [p for p in section["pairs"] if p["live"] in (live, *formats) and p["shadow"] == candidate]
+    pair = max(of_these, key=lambda p: p["rows"], default=None)
+    beside = {"beside": pair["live"]} if pair and pair["live"] != live else {}
     if pair is None or not any(origin in policy.trusted_origins for origin in pair["by_origin"]):
         return {"verdict": UNDECIDED, "promote": False, "reason": TOO_FEW, "candidate": candidate,
                 "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
-                "sentence": _say_missing(policy, asked, live, candidate, pair)}
+                "sentence": _say_missing(policy, asked, live, candidate, pair)} | beside
     decision = of_assessment(policy.model_copy(update={"min_held_out": asked}), pair, rows=SHADOW_ROWS)
-    return decision | {"candidate": candidate, "rows": pair["rows"], "agreement": pair["agreement"]}
+    return decision | {"candidate": candidate, "rows": pair["rows"], "agreement": pair["agreement"]} | beside
 
 
 def _say_missing(policy: GatePolicy, asked: int, live: str, candidate: str, pair: Mapping[str, Any] | None) -> str:

@@ -30,7 +30,8 @@ def verify_shadow(storage: Storage, model: str, n: int) -> tuple[list[Finding], 
     try:
         plan = Plan.load(storage, layout.runs(model).format(n))
         evaluation = read_evaluation(storage, model, str(told["evaluation"]))
-        again = of_shadow(GatePolicy(**plan.settings["gates"]), evaluation, plan.live, str(told["candidate"]))
+        formats = [str(told["beside"])] if "beside" in told else []
+        again = of_shadow(GatePolicy(**plan.settings["gates"]), evaluation, plan.live, str(told["candidate"]), formats)
     except (TrueupError, ValueError, KeyError, TypeError) as error:
         return [say(key, UNKNOWN, f"not decided again: {type(error).__name__}: {error}")], maker
     kept = {name: told[name] for name in OF_THE_STAGE}

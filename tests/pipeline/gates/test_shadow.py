@@ -51,3 +51,13 @@ def test_a_class_that_is_worse_fails_and_one_person_decides_nothing():
 def test_who_asks_for_no_labels_may_look_all_the_same():
     assert of_shadow(GatePolicy(), section((60, 0, 20, 5)), "1", "2")["verdict"] == "cannot tell"
     assert of_shadow(GatePolicy(), section((150, 2, 30, 18)), "1", "2")["verdict"] == "pass"
+
+
+def test_where_formats_of_the_live_version_answer_the_one_with_most_rows_counts_and_is_named():
+    evaluation = section((150, 2, 30, 18), live="3")
+    few = section((100, 60, 5, 35))["evidence"]["shadow"]["pairs"][0] | {"rows": 20}
+    evaluation["evidence"]["shadow"]["pairs"].append(few)
+    found = of_shadow(POLICY, evaluation, "1", "2", ["3"])
+    assert (found["verdict"], found["beside"], found["rows"]) == ("pass", "3", 500)
+    assert of_shadow(POLICY, evaluation, "1", "2", [found["beside"]]) == found  # as it is verified
+    assert "beside" not in of_shadow(POLICY, evaluation, "1", "2")
