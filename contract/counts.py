@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RULES = "2"
 UNNAMED = "≠"  # a label: the answer is wrong, its class is not named (rule 4a)
 ROLES = ("live", "shadow", "canary", "batch", "replay")
+BESIDE = ("shadow", "replay")  # roles of rows beside an answer of the same id, by another version
 CONFIDENCE_SCALE, WEIGHT_SCALE = 2**30, 2**16
 SMALLEST_P = 2.0**-20
 # What cannot be: a time before 2000-01-01 (us since 1970), and a probability further outside [0, 1] than rounding takes it.
@@ -99,6 +100,12 @@ class DayCounts:
     known_through: int = 0
     next_future: int | None = None
     partial: list[str] = field(default_factory=list)
+
+
+def rank_role(word: object) -> int:
+    """Ranks the role of a row (null: live) among rows of one id: 0 the live answer, 1 another answer, 2 one beside it."""
+    role = str(word).lower()
+    return 2 if role in BESIDE else int(role in ROLES[1:])
 
 
 def keys_of(table: str) -> list[str]:

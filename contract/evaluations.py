@@ -4,7 +4,7 @@ A verdict is of an evaluation of the live version, role live, that ends with the
 evaluation is a report.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -68,8 +68,10 @@ def is_verdict(evaluation: Evaluation) -> bool:
     return evaluation["role"] == "live" and evaluation["window"]["to"] >= (evaluation.get("newest_day") or "")
 
 
-def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
-    """The newest decision on the live version (None: on any) that is a verdict; None while there is none.
+def find_verdict(storage: Storage, model: str, live: Collection[str], damaged: list[str]) -> dict[str, Any] | None:
+    """The newest decision on one of the versions that answer (empty: on any) that is a verdict; None while there is none.
+
+    `live`: the live version and its formats (contract.deciding.formats.list_answering).
 
     A decision on another version, role or window is passed over, so that neither a rollback nor a report changes what is
     said of the live version. So is one that cannot be read, or whose evaluation cannot; `damaged` is told each.
@@ -77,7 +79,7 @@ def find_verdict(storage: Storage, model: str, live: str | None, damaged: list[s
     for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):
         try:
             decision = read_decision(storage, model, name)
-            if decision is None or live not in (None, decision["version"]):
+            if decision is None or (live and decision["version"] not in live):
                 continue
             if is_verdict(read_evaluation(storage, model, name)):
                 return decision

@@ -348,7 +348,7 @@ class Registry:
         if names := list_aliases(state, version):
             raise UsageError(f"{self.model} version {version} is named {', '.join(names)}. Take the name away, or give it to "
                              f"another version, first: trueup model alias {names[0]} --remove.")
-        if state.canary is not None and state.canary.version == version:
+        if state.canary is not None and (state.canary.version, state.canary.live) == (version, state.live):
             raise UsageError(f"{self.model} version {version} is a canary. Withdraw it first: trueup model canary withdraw.")
         if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},

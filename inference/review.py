@@ -16,6 +16,7 @@ from command.options import MOST, FiniteRange
 from command.process import end_with
 from contract import layout, samples
 from contract.accepting.thresholds import read_state
+from contract.deciding.formats import list_answering
 from contract.errors import NotFound, UsageError
 from contract.evaluations import read_decision, read_thresholds
 from contract.registry import Registry, models
@@ -105,7 +106,7 @@ def _draw_review_first(storage: Storage, model: str, days: list[str], design: sa
     """
     newest = Registry(storage, model).newest()
     held = read_state(newest.state) if newest else None
-    if held is None or newest is None or held.version != newest.state.live:
+    if held is None or newest is None or held.version not in list_answering(newest.state):
         why = "there are none" if held is None else f"they are of version {held.version}, and another one is live"
         raise UsageError(f"--review-first asks about what the thresholds in force do not accept, and {why}. Accept those of an "
                          f"evaluation: trueup model thresholds accept EVALUATION --model {model}.")

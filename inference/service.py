@@ -260,7 +260,7 @@ class Service:
                 assert self._batcher is not None  # start made it
                 with self._batcher.announce():
                     picture = await self._decode(data, predictor)
-                chosen, canary = live.canary.choose(id_, live.find_live(predictor)), self._canaries.get(live.model)
+                chosen, canary = live.choose_canary(id_, predictor), self._canaries.get(live.model)
                 if chosen and canary and (row := await canary.answer(
                         chosen, predictor, picture.prepared, picture.image.data, until - clock.monotonic())) is not None:
                     return chosen.predictor, picture, row, CANARY

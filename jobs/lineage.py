@@ -16,7 +16,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from contract import clock, ids, layout
-from contract.counts import ROLES
+from contract.counts import rank_role
 from contract.documents import expiry, manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
@@ -71,7 +71,7 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
                 "went_into": list(_find_holders(storage, prediction_id, None))}
     if not rows:
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
-    first = min(rows, key=lambda row: str(row["role"]).lower() in ROLES[1:])  # what was answered, not a shadow beside it
+    first = min(rows, key=lambda row: rank_role(row["role"]))  # what was answered, not a shadow beside it
     labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
     made = []
     if first["model"]:

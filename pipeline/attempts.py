@@ -3,7 +3,7 @@
 A try is a run of the cycle that claimed a version, whether that was published, refused or never finished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from contract import clock, layout
 from contract.counts import DayCounts
@@ -32,8 +32,8 @@ def list_attempts(storage: Storage, model: str) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def find_newest_attempt(storage: Storage, model: str, live: str, as_of: str) -> Run | None:
-    """Finds the newest run before `as_of` that made a candidate for the place of `live`."""
+def find_newest_attempt(storage: Storage, model: str, live: Collection[str], as_of: str) -> Run | None:
+    """Finds the newest run before `as_of` that made a candidate for the place of one of `live`."""
     runs, moment = Runs(storage, model), clock.parse_moment(as_of)
     for at, key in reversed(list_attempts(storage, model)):
         try:
@@ -43,18 +43,20 @@ def find_newest_attempt(storage: Storage, model: str, live: str, as_of: str) -> 
         except DamagedDocument as error:
             pass_over(error)
             continue
-        if clock.parse_moment(at) <= moment and run.plan.live == live:
+        if clock.parse_moment(at) <= moment and run.plan.live in live:
             return run
     return None
 
 
 def count_further_labels(storage: Storage, model: str, live: str, as_of: str, days: Sequence[DayCounts],
-                         trusted: Sequence[str]) -> int | None:
-    """Counts the trusted labels among `days` that the newest attempt did not have; None when there was none.
+                         trusted: Sequence[str], same: Collection[str] = ()) -> int | None:
+    """Counts the trusted labels of `live` among `days` that the newest attempt did not have; None when there was none.
+
+    `same`: versions of its weights, in whose place a candidate was tried, too.
 
     Day by day: the window moves, so its total says nothing of what came.
     """
-    run = find_newest_attempt(storage, model, live, as_of)
+    run = find_newest_attempt(storage, model, {live, *same}, as_of)
     try:
         judged = run.stage("gate") if run else None
         if judged is None:

@@ -196,6 +196,8 @@ class Turn:
             self._step("publish", lambda: {"version": looked["version"], "seq": looked["seq"]})
             return self.run.finish("published", DONE, looked["sentence"])
         if looked["ended"] is not None:
+            if looked["ended"] == canaries.WITHDRAWN and self._policy().shadow_labels:
+                shadowing.end_shadow(self.run, looked["version"])
             return self.run.finish("refused", GATE_SAYS_NO, looked["sentence"])
         return self.run.finish(CANARY, DONE, looked["sentence"])
 

@@ -19,7 +19,7 @@ from command.terminal import align, colour_verdict, escape
 from contract import clock, jsonio, layout
 from contract.accepting.thresholds import find_thresholds
 from contract.counts_store import load_all
-from contract.deciding.formats import list_formats
+from contract.deciding.formats import choose_answering, list_answering
 from contract.documents.decision import Decision
 from contract.documents.evaluation import Evaluation
 from contract.errors import AlreadyExists, NoSuchModel, NotFound, UsageError
@@ -102,32 +102,26 @@ def judge(storage: Storage, settings: Settings, model: str, evaluation_id: str, 
     held = find_thresholds(registry, evaluation["as_of"])
     counted = tally_of(settings.gates, days, evaluation["window"], judged, classes, held)
     find_unknown(storage, model, settings.gates.costs, {*counted.recall, *counted.precision})
-    further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins)
+    answering = list_answering(newest.state if newest else None)
+    same = answering if judged in answering else [judged]
+    further = count_further_labels(storage, model, judged, evaluation["as_of"], days, settings.gates.trusted_origins, same)
     return decide(settings.gates, evaluation, evaluation_id, judged, counted, newest.state.overrides if newest else (),
                   [at for at, _ in list_attempts(storage, model)], further,
-                  list_without(storage, settings.gates, evaluation, evaluation_id, judged))
+                  list_without(storage, settings.gates, evaluation, evaluation_id, judged), same)
 
 
 def choose_version(registry: Registry, evaluation: Evaluation) -> str:
     """Returns the live version, or, where services answer with its formats, that of them which answered most; for a model that
     is in no registry the only one of the evaluation."""
     try:
-        live = registry.live()
-        newest = registry.newest()
-        answered = [live, *(list_formats(newest.state) if newest else [])]
-        return max(answered, key=lambda version: count_answers(evaluation, version))
+        live, newest = registry.live(), registry.newest()
+        return choose_answering(newest.state if newest else None, evaluation) or live
     except NoSuchModel:
         versions = list(evaluation["versions"])
         if len(versions) != 1:
-            raise UsageError(f"model {registry.model!r} is in no registry, and the evaluation has "
+            raise UsageError(f"no version of model {registry.model!r} is live, and the evaluation has "
                              f"{len(versions)} versions of it ({', '.join(versions) or 'none'}). Name one: --version.") from None
         return versions[0]
-
-
-def count_answers(evaluation: Evaluation, version: str) -> int:
-    """Counts the predictions of a version that an evaluation is about."""
-    figures: Mapping[str, Any] = evaluation["versions"].get(version, {})
-    return int(figures.get("predictions", 0))
 
 
 def write_decision(storage: Storage, key: str, decision: dict[str, Any]) -> dict[str, Any]:

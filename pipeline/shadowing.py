@@ -56,8 +56,8 @@ def look_at(run: Run, candidate: str, evaluation_id: str, policy: GatePolicy) ->
     evaluation = read_evaluation(run.storage, run.plan.model, evaluation_id)
     made_by = Claim.load(run.storage, layout.claim(run.plan.model, candidate)).run
     newest = Registry(run.storage, run.plan.model).newest()
-    formats = list_formats(newest.state) if newest is not None and newest.state.live == run.plan.live else []
-    return of_shadow(policy, evaluation, run.plan.live, candidate, formats) | {"evaluation": evaluation_id, "made_by": made_by}
+    formats = list_formats(newest.state) if newest and newest.state.live == run.plan.live else []
+    return of_shadow(policy, evaluation, [run.plan.live, *formats], candidate) | {"evaluation": evaluation_id, "made_by": made_by}
 
 
 def end_shadow(run: Run, candidate: str) -> None:

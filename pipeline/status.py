@@ -14,6 +14,7 @@ from command.process import end_with
 from command.terminal import align, escape
 from contract.canary.changes import get_running
 from contract.days import prediction_days
+from contract.deciding.formats import list_answering
 from contract.errors import DamagedDocument
 from contract.evaluations import find_other_rules, find_verdict, is_stale, list_known_models, say_stale
 from contract.registry import Registry
@@ -50,7 +51,7 @@ def describe_model(storage: Storage, model: str, max_age_days: float | None = No
     newest, wrong = Registry(storage, model).newest_known()
     damaged = [wrong] if wrong else []
     live = newest.state.live if newest else None
-    decision = find_verdict(storage, model, live, damaged)
+    decision = find_verdict(storage, model, list_answering(newest.state if newest else None), damaged)
     try:
         run_ = _describe_run(Runs(storage, model).newest())
     except DamagedDocument as error:

@@ -111,12 +111,15 @@ def set_alias(registry: Registry, alias: str, version: str | None, *, by: str, r
 
 
 def retire(registry: Registry, *, by: str, reason: str, further: Further = NOTHING) -> Change:
-    """Makes no version live: services let the model go. Its versions, logs and history stay. UsageError when none is live."""
+    """Makes no version live, which ends a canary: services let the model go. Its versions, logs and history stay.
+
+    UsageError when none is live.
+    """
     newest = registry.newest()
     if newest is None or newest.state.live is None:
         raise UsageError(f"no version of {registry.model!r} is live, so there is nothing to retire.")
     made = {"kind": "retire", "replaces": newest.state.live, "by": by, "reason": reason}
-    return Change(registry.change({**made, **further}, {"live": None}, newest.state.live))
+    return Change(registry.change({**made, **further}, {"live": None, "canary": None}, newest.state.live))
 
 
 def accept_format(registry: Registry, version: str, of: str, *, by: str, reason: str, further: Further = NOTHING) -> Change:
@@ -149,5 +152,5 @@ def require_same_live(registry: Registry, seq: int, live: str | None) -> None:
 
 
 def _say_moves(records: list[HistoryEntry]) -> str:
-    return ", ".join(f"version {r.state.live} was made live by {r.change.get('by')} ({r.at[:16].replace('T', ' ')} UTC)"
-                     for r in records)
+    return ", ".join(f"{f'version {r.state.live} was made live' if r.state.live else 'the model was retired'} by "
+                     f"{r.change.get('by')} ({r.at[:16].replace('T', ' ')} UTC)" for r in records)

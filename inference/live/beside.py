@@ -24,10 +24,8 @@ SHADOW = "shadow"  # the role, and the alias by which the history names its vers
 
 
 def find_versions_beside(state: State) -> dict[str, str]:
-    """Returns role -> version of what computes beside the live version; a version that is live itself computes once.
-
-    Beside none, nothing computes.
-    """
+    """Returns role -> version of what computes beside the live version: nothing where none is live, and one that is live itself
+    computes once."""
     if state.live is None:
         return {}
     canary = get_running(state)

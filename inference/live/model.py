@@ -22,7 +22,7 @@ from contract.documents.history import HistoryEntry, State
 from contract.errors import NoSuchModel
 from contract.registry import Registry, models
 from contract.stores.store import Storage
-from inference.canary.route import CanaryRoute
+from inference.canary.route import CanaryRoute, Chosen
 from inference.live.beside import CANARY, VersionsBeside, find_versions_beside
 from inference.live.formats import FASTEST, OWN, choose_fastest
 from inference.live.loading import OUT_OF_REACH, RefusedVersion, describe_error, load_version, refuse_version
@@ -111,6 +111,10 @@ class LiveModel:
             log_event("canary not followed", logging.WARNING, model=self.model, error=describe_error(error))
         if self.retired:
             self.metrics.canary_share.remove(self.model)
+
+    def choose_canary(self, prediction_id: str, predictor: Predictor) -> Chosen | None:
+        """Says whether a prediction is the canary's; None: it is the live version's, whichever of its formats answers here."""
+        return self.canary.choose(prediction_id, self.find_live(predictor))
 
     def write_canary_counts(self) -> None:
         """Writes, at the end, what was counted of a canary since the last look."""

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from contract import clock, layout
+from contract.deciding.formats import list_answering
 from contract.documents.evaluation import Evaluation
 from contract.documents.version_figures import Figure, Version
 from contract.errors import DamagedDocument, Mismatch, NotFound
@@ -53,7 +54,7 @@ class ModelFigures:
     """One model; `evaluated` is None while there is no evaluation."""
 
     model: str
-    judged: str | None  # the live version; of a model that is in no registry the version that was judged
+    judged: str | None  # the version that was judged: the live one, one of its formats, or of a model that is in no registry
     verdict: str
     bound: float | None
     evaluated: Evaluated | None
@@ -77,23 +78,23 @@ class Documents:
 
     def _read_model(self, model: str) -> ModelFigures:
         newest, _ = Registry(self._storage, model).newest_known()
-        live = newest.state.live if newest else None
+        live = list_answering(newest.state if newest else None)
         decision, evaluated = self._find(model, live)
-        return ModelFigures(model, live or (decision["version"] if decision else None), _name_verdict(decision, self._max_age),
-                            _find_bound(decision), evaluated)
+        judged = decision["version"] if decision else next(iter(live), None)
+        return ModelFigures(model, judged, _name_verdict(decision, self._max_age), _find_bound(decision), evaluated)
 
-    def _find(self, model: str, live: str | None) -> tuple[dict[str, Any] | None, Evaluated | None]:
+    def _find(self, model: str, live: list[str]) -> tuple[dict[str, Any] | None, Evaluated | None]:
         names = sorted(self._storage.folders(layout.evaluations(model)), reverse=True)
         decided = [self._storage.exists(layout.decision(model, name)) for name in names[:MAY_BE_DECIDED]]
         finished = [self._storage.exists(layout.evaluation_document(model, name)) for name in names[:1]]
-        seen = (tuple(names), live, tuple(decided), tuple(finished))
+        seen = (tuple(names), tuple(live), tuple(decided), tuple(finished))
         if model not in self._kept or self._kept[model][0] != seen:
             found = _find_evaluation(self._storage, model)
             self._kept[model] = seen, _find_decision(self._storage, model, live), _describe(found) if found else None
         return self._kept[model][1:]
 
 
-def _find_decision(storage: Storage, model: str, live: str | None) -> dict[str, Any] | None:
+def _find_decision(storage: Storage, model: str, live: list[str]) -> dict[str, Any] | None:
     try:
         return find_verdict(storage, model, live, [])
     except UNREADABLE:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from contract.canary.changes import get_running
+from contract.deciding.formats import list_answering
 from contract.documents.evaluation import TrendPoint
 from contract.documents.evaluation_summary import Summary
 from contract.documents.finished_stages import STAGES
@@ -47,7 +48,7 @@ class Facts:
         newest, wrong = registry.newest_known()
         damaged = [wrong] if wrong else []
         live = newest.state.live if newest else None
-        decision = self._find_decision(model, live, damaged)
+        decision = self._find_decision(model, list_answering(newest.state if newest else None), damaged)
         names = list_names(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
@@ -71,7 +72,7 @@ class Facts:
         found = newest.get("evidence", {}).get("shadow") if newest else None
         return found["sentence"] if found else f"Version {shadow} computes beside the live one; no evaluation has rows of it yet."
 
-    def _find_decision(self, model: str, live: str | None, damaged: list[str]) -> dict[str, Any] | None:
+    def _find_decision(self, model: str, live: list[str], damaged: list[str]) -> dict[str, Any] | None:
         try:
             return find_verdict(self._storage, model, live, damaged)
         except (Mismatch, NotFound, ValueError, KeyError) as error:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract.canary.changes import get_running
+from contract.deciding.formats import list_answering
 from contract.deciding.proposals import list_proposals
 from contract.deciding.targets import list_overrides
 from contract.deciding.wanted import GATES
@@ -75,7 +76,8 @@ def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
             "thresholds_of": newest.state.thresholds_of if newest else None, "overrides": list_overrides(registry),
             "deleted": newest.state.deleted if newest else [], "back_to": _find_back(records, live),
             "proposals": [p for p in list_proposals(registry) if p.closed is None],
-            "verdict": _describe_verdict(site, name, live), "damaged": [t.replace(f"{site.storage.root}/", "") for t in damaged]}
+            "verdict": _describe_verdict(site, name, list_answering(newest.state if newest else None)),
+            "damaged": [t.replace(f"{site.storage.root}/", "") for t in damaged]}
 
 
 def _find_back(records: list[HistoryEntry], live: str | None) -> str | None:
@@ -84,9 +86,9 @@ def _find_back(records: list[HistoryEntry], live: str | None) -> str | None:
     return before[-1] if before else None
 
 
-def _describe_verdict(site: Site, model: str, live: str | None) -> dict[str, str] | None:
+def _describe_verdict(site: Site, model: str, live: list[str]) -> dict[str, str] | None:
     """The verdict on what is live, as the overview and /reports have it."""
-    if live is None:
+    if not live:
         return None
     try:
         found = find_verdict(site.storage, model, live, [])

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from contract import layout
+from contract.deciding.formats import list_answering
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound, shorten
 from contract.evaluations import (
@@ -135,7 +136,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
     live = newest.state.live if newest else None
     damaged = [wrong] if wrong else []  # a damaged evaluation or decision is named in the list, too
     try:
-        found = find_verdict(storage, model, live, damaged)
+        found = find_verdict(storage, model, list_answering(newest.state if newest else None), damaged)
     except (Mismatch, NotFound, ValueError, KeyError) as error:
         return {"verdict": "", "sentence": f"No verdict can be read: {error}"}
     what = f"version {live}" if live else "any version"

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
-from contract.counts import ROLES
+from contract.counts import rank_role
 from contract.documents import manifest
 from contract.errors import DamagedDocument, Mismatch, NoSuchModel, NoSuchVersion, NotFound, pass_over
 from contract.records import LABEL, PREDICTION
@@ -110,5 +110,5 @@ def _say(label: dict[str, Any]) -> str:
 
 def _order(row: dict[str, Any]) -> tuple[Any, ...]:
     confidence = row["confidence"]
-    return (str(row["role"]).lower() in ROLES[1:], row["predicted_at"], row["model_version"], row["predicted_label"],
+    return (rank_role(row["role"]), row["predicted_at"], row["model_version"], row["predicted_label"],
             confidence is not None, confidence if confidence is not None and confidence == confidence else float("inf"))

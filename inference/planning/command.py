@@ -15,6 +15,7 @@ from command.terminal import align
 from contract import samples
 from contract.confidence import EDGES
 from contract.days import prediction_days
+from contract.deciding.formats import list_answering
 from contract.errors import UsageError, log
 from contract.evaluations import find_verdict
 from contract.registry import Registry
@@ -83,10 +84,10 @@ def _plan(storage: Storage, settings: Settings, model: str, by_day: dict[str, di
     newest = Registry(storage, model).newest()
     live = newest.state.live if newest else None
     damaged: list[str] = []
-    decision = find_verdict(storage, model, live, damaged)
+    decision = find_verdict(storage, model, list_answering(newest.state if newest else None), damaged)
     for text in damaged:
         log.warning("passed over: %s", text)
-    version = live or (decision["version"] if decision else None)
+    version = decision["version"] if decision else live
     history = read_history(storage, model, design.role)
     return make_plan(by_day, history, version, asked or choose_question(decision), settings.gates, design, model)
 

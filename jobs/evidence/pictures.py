@@ -83,7 +83,10 @@ def _list_days(material: Material) -> tuple[list[Measured], list[str]]:
 
 
 def _find_basis(material: Material) -> Basis:
-    """The measures of the live version's dataset, or why there are none."""
+    """The measures of the live version's dataset, or why there are none.
+
+    LookupError when an evaluation is verified that does not name them.
+    """
     since, asked = material.document["since_dataset"], _ask(material)
     if since is None or since["dataset"] is None:
         return Basis(None, NO_DATASET)
@@ -98,7 +101,7 @@ def _find_basis(material: Material) -> Basis:
     elif named := list_measured(material.storage, folder):
         measured = named[0]
     else:
-        return Basis(None, NO_DATASET)
+        raise LookupError(f"it names no measures of dataset {since['dataset']}")
     known = any(sum(histogram.counts) for histogram in measured.histograms.values())
     return Basis(measured, None) if known else Basis(None, NO_PICTURES)
 

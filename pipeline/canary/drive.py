@@ -81,4 +81,6 @@ def describe_end(canary: Canary, record: HistoryEntry) -> str:
         return f"Version {canary.version} was withdrawn by {record.change.get('by')}: {reason}."
     if kind == changes.STEP and record.state.canary:
         return f"{record.state.canary.describe()}: {reason}."
+    if record.state.live is None:
+        return f"The model was retired by {record.change.get('by')}, which ended the canary: {reason}."
     return f"Version {record.state.live} was made live by {record.change.get('by')}, which ended the canary: {reason}."

@@ -7,7 +7,7 @@ a run that is carried on finds it and does nothing twice.
 from typing import Any
 
 from contract.canary import changes
-from contract.canary.changes import PROMOTED, STARTED
+from contract.canary.changes import PROMOTED, STARTED, WITHDRAWN
 from contract.canary.documents import Canary
 from contract.documents.history import HistoryEntry
 from contract.registry import Registry
@@ -18,7 +18,7 @@ from pipeline.canary.expected import find_expected
 from pipeline.canary.labels import count_labels
 from pipeline.running.local import Runner
 
-__all__ = ["PROMOTED", "begin", "carry_on", "is_to_be_continued"]
+__all__ = ["PROMOTED", "WITHDRAWN", "begin", "carry_on", "is_to_be_continued"]
 
 
 def begin(run: Run, candidate: str, reason: str) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """Labelled rows of a canary and of the live version since it began, counted by the engines as any evaluation is."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract import clock
 from contract.canary.documents import Canary
 from contract.counts import ORIGINS
 from contract.counts_store import load_cells
-from contract.deciding.formats import list_formats
+from contract.deciding.formats import list_answering
 from contract.evaluations import read_evaluation
 from contract.registry import Registry
 from metrics.canary.decide import Labelled
@@ -18,14 +16,12 @@ from pipeline.gates.tally import RightCount, tally
 from pipeline.running import stages
 from pipeline.running.local import Runner
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 ROLES = ("canary", "live")
 
 
 def count_labels(registry: Registry, canary: Canary, runner: Runner, settings: Mapping[str, Any]) -> dict[str, Labelled | None]:
-    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began: rows of one trusted origin,
+    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began: rows of one trusted origin (of
+    role live those of all formats of the live version),
     the first in the order of rule 4 that has labels of both; None where none has. StageFailed, StageKilled."""
     trusted = settings["gates"]["trusted_origins"]
     counted = {role: _count(registry, canary, runner, settings, role, trusted) for role in ROLES}
@@ -37,29 +33,15 @@ def count_labels(registry: Registry, canary: Canary, runner: Runner, settings: M
 
 def _count(registry: Registry, canary: Canary, runner: Runner, settings: Mapping[str, Any], role: str,
            trusted: list[str]) -> dict[str, RightCount]:
+    newest, _ = registry.newest_known()
+    versions = [canary.version] if role == "canary" else list_answering(newest.state if newest else None)
     stage = replace(stages.EVALUATE, arguments=("--model", "{model}", "--role", role, "--no-report"))
     argv = ["--root", registry.storage.root, *stage.fill_arguments({"model": registry.model})]
     made = runner.run(stage, argv, settings).document
     cells = load_cells(registry.storage, read_evaluation(registry.storage, registry.model, made["id"]))
-    first = clock.day_of(clock.parse_moment(canary.started_at))
-    tables = [table for day, table in cells.items() if day >= first]
-    versions = [canary.version] if role == "canary" else _list_live(registry, canary)
-    return max((_add(tables, version, trusted) for version in versions), key=lambda found: found[0])[1]
-
-
-def _list_live(registry: Registry, canary: Canary) -> list[str]:
-    """The version that was live when the canary began, and its formats, which may answer in its place; as with the gate, those
-    rows count of which there are most."""
-    newest = registry.newest()
-    same = newest is not None and newest.state.live == canary.live
-    return [canary.live, *(list_formats(newest.state) if newest is not None and same else [])]
-
-
-def _add(tables: Iterable[pa.Table], version: str, trusted: list[str]) -> tuple[int, dict[str, RightCount]]:
-    """How many rows there are of a version, and origin -> the right ones of those with a label."""
-    rows, found = 0, dict[str, RightCount]()
-    for counted in (tally(table, version, trusted) for table in tables):
-        rows += counted.predictions
-        for origin, count in counted.origins.items():
-            found[origin] = found.get(origin, RightCount()) + count
-    return rows, found
+    first, found = clock.day_of(clock.parse_moment(canary.started_at)), dict[str, RightCount]()
+    for day, table in cells.items():
+        if day >= first:
+            for origin, count in (row for v in versions for row in tally(table, v, trusted).origins.items()):
+                found[origin] = found.get(origin, RightCount()) + count
+    return found

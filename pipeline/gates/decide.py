@@ -43,17 +43,18 @@ GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_bas
 
 def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str, live: str, tally: Tally,
            overrides: Sequence[Mapping[str, Any]] = (), retrainings: Sequence[str] = (),
-           further: int | None = None, without: Sequence[Without] = ()) -> dict[str, Any]:
+           further: int | None = None, without: Sequence[Without] = (), same: Sequence[str] = ()) -> dict[str, Any]:
     """The decision document, all but the moment at which it was made.
 
     `overrides` are those of the newest history state, `retrainings` the moments (ISO 8601) at which earlier ones began,
     `further` the trusted labels that came since the newest of them that tried to replace `live` (None: none did),
-    `without` what the counts would be without each person (empty: they were not recounted). Judged are the rows of `live`
+    `without` what the counts would be without each person (empty: they were not recounted), `same` other versions of the same
+    weights. Judged are the rows of `live`
     alone: what older versions did says nothing about it.
     """
     as_of = evaluation["as_of"]
     refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope
-    gates = [refused] if refused else judge(policy, evaluation, live, tally, overrides, without)
+    gates = [refused] if refused else judge(policy, evaluation, live, tally, overrides, without, same)
     verdict, reasons = combine(gates)
     wanted = labels_needed.wishes(policy, tally, gates)
     strange = next((d["sentence"] for d in evaluation.get("doubts", ())
@@ -70,14 +71,16 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
 
 
 def judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: Tally,
-          overrides: Sequence[Mapping[str, Any]], without: Sequence[Without] = ()) -> list[dict[str, Any]]:
+          overrides: Sequence[Mapping[str, Any]], without: Sequence[Without] = (),
+          same: Sequence[str] = ()) -> list[dict[str, Any]]:
     """All gates, each with a person's word where there is one, and the conditions behind them."""
     as_of = evaluation["as_of"]
     arriving = _is_arriving(evaluation, live)
     accuracy = (combined_gates(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
                 accuracy_gates(policy, tally, arriving))
     judged = [*accuracy, *family_gates(policy, tally),
-              *judge_optional(policy, tally), *judge_pictures(policy, evaluation, live), *judge_accepted(policy, tally, arriving)]
+              *judge_optional(policy, tally), *judge_pictures(policy, evaluation, [live, *same]),
+              *judge_accepted(policy, tally, arriving)]
     gates = [apply_override(mark_fragile(policy, gate, tally, without), overrides, as_of) for gate in judged]
     return [*gates, judge_freshness(policy, tally, as_of),
             *([judge_completeness(evaluation["partial"])] if evaluation["partial"] else [])]

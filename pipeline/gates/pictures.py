@@ -4,7 +4,7 @@ It reads the section `pictures` of the evaluation (docs/picture-drift.md), which
 the bound. A measure fails where its distance is beyond the bound by more than chance; each measure has its share of the error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.evidence.pictures import OfMeasure, PictureDay
@@ -16,8 +16,8 @@ from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW_PICTURES, U
 WORDS = {PASS: "they hold the bound", FAIL: "they are beyond the bound", UNDECIDED: "more pictures would decide"}
 
 
-def judge_pictures(policy: GatePolicy, evaluation: Mapping[str, Any], live: str) -> list[dict[str, Any]]:
-    """The gate, where the policy has a bound for it."""
+def judge_pictures(policy: GatePolicy, evaluation: Mapping[str, Any], same: Sequence[str]) -> list[dict[str, Any]]:
+    """The gate, where the policy has a bound for it; `same`: the judged version, then others of its weights."""
     if policy.max_picture_drift is None:
         return []
     row = {"gate": "picture_drift", "bound": policy.max_picture_drift}
@@ -25,9 +25,9 @@ def judge_pictures(policy: GatePolicy, evaluation: Mapping[str, Any], live: str)
     if section is None:
         return [row | _make_unknown(NO_BASELINE, "The evaluation did not measure pictures. Evaluate again: trueup evaluate "
                                                  "--evidence pictures.")]
-    if section["reference"]["kind"] != "dataset" or section["version"] != live:
+    if section["reference"]["kind"] != "dataset" or section["version"] not in same:
         why = section["reference"]["reason"] or f"it has those of version {section['version']}"
-        return [row | _make_unknown(NO_BASELINE, f"The training pictures of version {live} are not known: {why}.")]
+        return [row | _make_unknown(NO_BASELINE, f"The training pictures of version {same[0]} are not known: {why}.")]
     newest = _find_newest(section["days"])
     if newest is None:
         return [row | _make_unknown(TOO_FEW_PICTURES, "No day has 30 pictures or more that could be measured.")]

@@ -16,24 +16,23 @@ from pipeline.gates.verdicts import TOO_FEW
 SHADOW_ROWS = "labelled predictions of the shadow"
 
 
-def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, candidate: str,
-              formats: Sequence[str] = ()) -> dict[str, Any]:
+def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: Sequence[str], candidate: str) -> dict[str, Any]:
     """The decision on a candidate from an evaluation: as `of_assessment`, with `agreement` and the predictions both answered.
 
-    `formats`: of the live version, which may have answered in its place; the one that answered most counts, and is named
-    (`beside`) where it is a format.
+    `live`: the live version, then its formats. It is compared with the one of these that answered most predictions beside
+    the candidate, which `answered` names.
     """
     asked = policy.shadow_labels or policy.min_held_out  # who asks for none may look all the same
     section = (evaluation.get("evidence") or {}).get("shadow") or {"pairs": []}
-    of_these = [p for p in section["pairs"] if p["live"] in (live, *formats) and p["shadow"] == candidate]
-    pair = max(of_these, key=lambda p: p["rows"], default=None)
-    beside = {"beside": pair["live"]} if pair and pair["live"] != live else {}
+    pairs = [p for version in live for p in section["pairs"] if (p["live"], p["shadow"]) == (version, candidate)]
+    pair = max(pairs, key=lambda p: p["rows"], default=None)
+    answered = pair["live"] if pair else live[0]
     if pair is None or not any(origin in policy.trusted_origins for origin in pair["by_origin"]):
         return {"verdict": UNDECIDED, "promote": False, "reason": TOO_FEW, "candidate": candidate,
-                "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
-                "sentence": _say_missing(policy, asked, live, candidate, pair)} | beside
+                "answered": answered, "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
+                "sentence": _say_missing(policy, asked, answered, candidate, pair)}
     decision = of_assessment(policy.model_copy(update={"min_held_out": asked}), pair, rows=SHADOW_ROWS)
-    return decision | {"candidate": candidate, "rows": pair["rows"], "agreement": pair["agreement"]} | beside
+    return decision | {"candidate": candidate, "answered": answered, "rows": pair["rows"], "agreement": pair["agreement"]}
 
 
 def _say_missing(policy: GatePolicy, asked: int, live: str, candidate: str, pair: Mapping[str, Any] | None) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from contract import clock, layout
 from contract.days import prediction_days
-from contract.deciding.formats import list_formats
+from contract.deciding.formats import list_answering
 from contract.documents.history import HistoryEntry, State
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import (
@@ -64,7 +64,9 @@ def find_events(storage: Storage, model: str, since: datetime, max_age_days: flo
               *_find_ends(storage, model, since)]
     begin = clock.iso(since)
     found = [event for event in recent if event.at >= begin]
-    live = records[-1].state.live if records else None
+    if records and not records[-1].state.live:  # retired: nobody answers, and nobody looks at the old verdict
+        max_age_days = None
+    live = list_answering(records[-1].state) if records else []
     return sorted([*found, *_find_stale(storage, model, live, max_age_days)], key=lambda event: (event.at, event.kind))
 
 
@@ -108,7 +110,7 @@ def _was_live(records: list[HistoryEntry], decision: dict[str, Any]) -> bool:
 def _list_live(records: list[HistoryEntry], moment: str) -> list[str]:
     """The live version at a moment, and its formats that may have answered in its place."""
     state = next((r.state for r in reversed(records) if r.at <= moment), State())
-    return [state.live, *list_formats(state)] if state.live else []
+    return list_answering(state)
 
 
 def _make_verdict(model: str, decision: dict[str, Any], before: str | None) -> Event:
@@ -148,7 +150,7 @@ def _find_ends(storage: Storage, model: str, since: datetime) -> Iterator[Event]
                         {"run": run.key, "status": end.status, "exit_code": end.exit_code, "window": run.plan.window})
 
 
-def _find_stale(storage: Storage, model: str, live: str | None, max_age_days: float | None) -> Iterator[Event]:
+def _find_stale(storage: Storage, model: str, live: list[str], max_age_days: float | None) -> Iterator[Event]:
     """Yields what is too old now: the log (once for each newest day of it), and the verdict (once for each)."""
     if max_age_days is None:
         return

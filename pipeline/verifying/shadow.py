@@ -30,11 +30,12 @@ def verify_shadow(storage: Storage, model: str, n: int) -> tuple[list[Finding], 
     try:
         plan = Plan.load(storage, layout.runs(model).format(n))
         evaluation = read_evaluation(storage, model, str(told["evaluation"]))
-        formats = [str(told["beside"])] if "beside" in told else []
-        again = of_shadow(GatePolicy(**plan.settings["gates"]), evaluation, plan.live, str(told["candidate"]), formats)
+        answered = str(told.get("answered") or plan.live)  # an earlier release compared with the live version alone
+        again = of_shadow(GatePolicy(**plan.settings["gates"]), evaluation, [answered], str(told["candidate"]))
     except (TrueupError, ValueError, KeyError, TypeError) as error:
         return [say(key, UNKNOWN, f"not decided again: {type(error).__name__}: {error}")], maker
     kept = {name: told[name] for name in OF_THE_STAGE}
+    again = {name: value for name, value in again.items() if name != "answered" or name in told}
     of = compare(key, told, jsonio.loads(jsonio.dumps(again | kept)))
     of["said"] = f"{of['said']}; check its evaluation too: trueup verify {told['evaluation']}"
     return [of], maker

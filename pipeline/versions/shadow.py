@@ -7,7 +7,7 @@ import click
 from command.command import Outcome, stage_command
 from command.load_settings import with_options
 from command.terminal import colour_verdict, escape
-from contract.deciding.formats import list_formats
+from contract.deciding.formats import list_answering
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import check_version
@@ -36,9 +36,8 @@ def shadow_command(settings: Settings, model: str | None, version: str | None, e
                          f"model alias shadow VERSION.")
     evaluation_id = evaluation_id or find_newest_to_judge(registry.storage, registry.model)
     evaluation = read_evaluation(registry.storage, registry.model, evaluation_id)
-    live = registry.live()
-    formats = list_formats(newest.state) if newest and newest.state.live == live else []
-    decision = of_shadow(settings.gates, evaluation, live, check_version(named), formats)
+    live, newest = registry.live(), registry.newest()
+    decision = of_shadow(settings.gates, evaluation, list_answering(newest.state if newest else None), check_version(named))
     code = CODES.get(decision["verdict"], CANNOT_TELL)
     document = {"model": registry.model, "live": live, "evaluation": evaluation_id, **decision, "exit_code": code}
     return Outcome(code, document, write_text(decision))

@@ -4,6 +4,7 @@
     trueup model thresholds accept EVALUATION --model digits --target 0.98      the lowest common one that is right that often
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from command.groups import Group
 from command.options import FiniteRange
 from contract.accepting.thresholds import Thresholds, read_state
 from contract.deciding import thresholds as deciding
+from contract.deciding.formats import choose_answering, list_answering
 from contract.documents.evaluation import Evaluation
 from contract.documents.history import State, ThresholdsOf
 from contract.errors import UsageError
@@ -46,7 +48,8 @@ def accept_command(settings: Settings, model: str | None, by: str, evaluation_id
     registry = open_registry(settings, model)
     evaluation = read_evaluation(registry.storage, registry.model, evaluation_id)
     newest = registry.newest()
-    chosen = deciding.choose_version(evaluation, evaluation_id, newest.state.live if newest else None, version)
+    answering = choose_answering(newest.state if newest else None, evaluation)
+    chosen = deciding.choose_version(evaluation, evaluation_id, answering, version)
     at = (deciding.list_thresholds(evaluation, evaluation_id, chosen) if target is None else
           _choose_for(registry, evaluation, evaluation_id, chosen, target))
     of = ThresholdsOf(version=chosen, evaluation=evaluation_id, first=evaluation["window"]["from"],
@@ -76,11 +79,11 @@ def show_command(settings: Settings, model: str | None) -> Outcome:
     registry = open_registry(settings, model)
     live = registry.live()
     newest, _ = registry.newest_known()
-    found = read_state(newest.state) if newest else None
+    found, answering = read_state(newest.state) if newest else None, list_answering(newest.state if newest else None)
     document: dict[str, Any] = {"model": registry.model, "live": live, "thresholds": dict(found.at) if found else {},
                                 "of": newest.state.thresholds_of.to_dict() if newest and newest.state.thresholds_of else None,
-                                "hold": found is not None and found.version == live}
-    return Outcome(document=document, text=describe(registry.model, live, found))
+                                "hold": found is not None and found.version in answering}
+    return Outcome(document=document, text=describe(registry.model, live, found, answering))
 
 
 def say_of_version(state: State, version: str) -> list[str]:
@@ -92,8 +95,8 @@ def say_of_version(state: State, version: str) -> list[str]:
     return [f"its answers are accepted unseen by thresholds of {classes}, chosen by {found.evaluation}"]
 
 
-def describe(model: str, live: str, found: Thresholds | None) -> str:
-    """Says which thresholds there are, and what they decide now."""
+def describe(model: str, live: str, found: Thresholds | None, answering: Sequence[str]) -> str:
+    """Says which thresholds there are, and what they decide now; `answering`: the live version and its formats."""
     if found is None:
         return (f"{model} has no thresholds, so its answers carry no decision. Accept those of an evaluation: trueup model "
                 f"thresholds accept EVALUATION --model {model}")
@@ -103,7 +106,7 @@ def describe(model: str, live: str, found: Thresholds | None) -> str:
     stale = f"\nversion {live} is live, so they are stale: every answer is for review until its own are accepted"
     rows = [f"  {name}: from {write_number(at, 2)}" for name, at in sorted(found.at.items())[:SHOWN]]
     more = [f"  and {write_count(len(found.at) - SHOWN, 'more class')}"] * (len(found.at) > SHOWN)
-    return "\n".join([head + (stale if found.version != live else ""), *rows, *more, "  every other class: review"])
+    return "\n".join([head + (stale if found.version not in answering else ""), *rows, *more, "  every other class: review"])
 
 
 @stage_command("clear")

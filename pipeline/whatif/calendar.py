@@ -49,10 +49,12 @@ class Tallies:
         self.chosen = chosen
         self._made.clear()
 
-    def find_version(self) -> str:
-        """The only version with counts; empty when there are none, or several."""
-        versions = self._slide(None, "", "").versions
-        return versions[0] if len(versions) == 1 else ""
+    def find_version(self, answering: Sequence[str]) -> str:
+        """The version of these that answered most, of equals the first; of no version the only one with counts; else empty."""
+        sums = self._slide(None, "", "")
+        if answering:
+            return max(answering, key=lambda version: sum(row["n"] for row in sums.rows_of(version)))
+        return sums.versions[0] if len(sums.versions) == 1 else ""
 
     def count(self, policy: GatePolicy, window: Mapping[str, str], version: str, classes: Sequence[str],
               thresholds: Thresholds | None = None) -> Tally:
@@ -110,14 +112,15 @@ class Judge:
 
     def judge(self, past: Past) -> dict[str, Any]:
         """What the gates say: {"verdict", "reasons", "version", "gates"}."""
-        version = past.version or self.tallies.find_version()
+        version = past.version if past.decision and past.version else self.tallies.find_version(past.answering)
         held = find_thresholds(self._registry, past.as_of) if self.policy.min_accepted_accuracy is not None else None
         tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version), held)
         evaluation = past.evaluation if past.decision else {
             **past.evaluation, "trend": [{"version": version, "provisional": self.tallies.is_arriving(version, _read_us(past))}]}
         without = list_without(self.storage, self.policy, cast(Evaluation, past.evaluation), past.evaluation_id, version) if (
             past.evaluation_id) else []
-        gates = judge(self.policy, evaluation, version, tally, self.overrides, without)
+        same = past.answering if version in past.answering else [version]
+        gates = judge(self.policy, evaluation, version, tally, self.overrides, without, same)
         verdict, reasons = combine(gates)
         return {"verdict": verdict, "reasons": reasons, "version": version or None,
                 "gates": [{name: gate[name] for name in ("gate", "days", "verdict", "value", "n", "reason") if name in gate}

@@ -1,12 +1,14 @@
 """What was said of a model on each day, and what an evaluation of that day rested on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from contract import clock
+from contract.deciding.formats import list_answering
 from contract.documents.evaluation import Evaluation
+from contract.documents.history import HistoryEntry, State
 from contract.errors import DamagedDocument, UsageError, pass_over
 from contract.evaluations import is_verdict, read_decision, read_evaluation
 from contract.layout import evaluations
@@ -16,7 +18,7 @@ from contract.stores.store import Storage
 
 @dataclass
 class Past:
-    """One day: the moment at which it is judged, the version that was live, and what the gate said then (None: nothing).
+    """One day: the moment at which it is judged, the version that was judged, else live, and what the gate said (None: nothing).
 
     `evaluation` is what the decision was made of; of a day without one it has the window that there would have been.
     """
@@ -28,6 +30,7 @@ class Past:
     evaluation_id: str | None = None
     decision: Mapping[str, Any] | None = None
     counts: Mapping[str, str] = field(default_factory=dict)  # of the decision: day -> name of its counts
+    answering: Sequence[str] = ()  # the version that was live, then its formats
 
 
 def list_days(first: str, last: str) -> list[str]:
@@ -41,8 +44,14 @@ def list_days(first: str, last: str) -> list[str]:
 def look_back(storage: Storage, model: str, days: list[str], predicted: list[str], window: int) -> list[Past]:
     """Looks up each of the days. `predicted` are all prediction days, `window` how many of them an evaluation takes."""
     decided = _find_decisions(storage, model, days)
-    history = [(entry.at, entry.state.live) for entry in Registry(storage, model).history()]
-    return [decided.get(day) or _imagine(model, day, history, predicted, window) for day in days]
+    history = Registry(storage, model).history()
+    found = (decided.get(day) or _imagine(model, day, history, predicted, window) for day in days)
+    return [replace(past, answering=list_answering(_find_state(history, past.as_of))) for past in found]
+
+
+def _find_state(history: Sequence[HistoryEntry], as_of: str) -> State | None:
+    """The state at a moment; of logs that were brought, before the first record, what was live first."""
+    return next((entry.state for entry in reversed(history) if entry.at <= as_of), history[0].state if history else None)
 
 
 def _find_decisions(storage: Storage, model: str, days: list[str]) -> dict[str, Past]:
@@ -68,11 +77,11 @@ def _of_decision(day: str, decision: Mapping[str, Any], evaluation: Evaluation, 
     return Past(day, evaluation["as_of"], decision["version"], evaluation, name, decision, evaluation["counts"])
 
 
-def _imagine(model: str, day: str, history: list[tuple[str, str | None]], predicted: list[str], window: int) -> Past:
+def _imagine(model: str, day: str, history: Sequence[HistoryEntry], predicted: list[str], window: int) -> Past:
     """A day that nobody judged: at its last moment, over the newest prediction days there were."""
     as_of = clock.iso(clock.parse_moment(day))
-    before_all = history[0][1] if history else None  # of logs that were brought: what was live first
-    live = next((version for at, version in reversed(history) if at <= as_of), before_all)
+    state = _find_state(history, as_of)
+    live = state.live if state else None
     there = [d for d in predicted if d <= day][-window:]
     span = {"from": there[0], "to": there[-1]} if there else {"from": day, "to": day}
     return Past(day, as_of, live, {"model": model, "role": "live", "as_of": as_of, "window": span, "partial": [], "trend": [],

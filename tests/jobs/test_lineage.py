@@ -6,9 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract.documents.card import Card, Preprocess
+from contract.records import PREDICTION
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
+from inference.pictures.detail import Details
 from jobs import lineage
+from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.training.loop_root import LoopRoot, digits, png
 
 TRAINED = {"2": None, "3": "2"}  # version -> parent
@@ -64,6 +67,17 @@ def test_back_from_a_dataset_to_days_people_and_versions(root, capsys):
     given = pq.read_table(next((open_root(folder).path("labels/dt=2026-11-20")).glob("*.parquet")), columns=["labeler"])
     assert set(found["labelers"]) == set(given.column(0).to_pylist())
     assert found["days"] == {"2026-11-20": sum(made.rows.values())} and found["trained"] == ["digits/2", "digits/3"]
+
+
+@pytest.mark.parametrize("roles", [("shadow", "canary"), ("replay", "canary"), ("replay", "batch"), ("shadow", "live")])
+def test_of_rows_with_one_id_it_is_what_was_answered(tmp_root, capsys, roles):
+    make_root(tmp_root, right=1, n=1)
+    storage = open_root(tmp_root)
+    (row,), _ = rows(1, 0, 0, version="7")
+    answers = [row | {"role": role, "model_version": str(10 + k)} for k, role in enumerate(roles)]
+    put_rows(storage, PREDICTION, "predictions", answers, writer="two")
+    assert ask(capsys, tmp_root, row["prediction_id"])["prediction"]["model_version"] == "11"
+    assert Details(storage).read_row(MODEL, DAY, row["prediction_id"])["model_version"] == "11"
 
 
 def test_what_cannot_be_answered_says_what_is_missing(root, capsys):

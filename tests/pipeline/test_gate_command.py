@@ -5,6 +5,7 @@ import json
 import pytest
 
 from contract import layout
+from contract.deciding.changes import retire
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from jobs import evaluate
@@ -93,6 +94,14 @@ def test_a_model_of_no_registry_is_judged_when_it_has_one_version(tmp_root, true
         open_storage(tmp_root).delete(key)
     assert "2 versions of it (1, 2). Name one: --version" in trueup(code=2)["error"]["message"]
     assert trueup("--version", "2", code=0, again=True)["version"] == "2"
+
+
+def test_of_a_retired_model_a_version_is_to_be_named(tmp_root, trueup):
+    make_root(tmp_root, right=199, n=200)
+    make_root(tmp_root, right=199, n=200, version="2")
+    retire(Registry(open_storage(tmp_root), MODEL), by="ana", reason="over")
+    said = trueup(code=2)["error"]["message"]
+    assert "no version of model 'digits' is live" in said and "2 versions of it (1, 2). Name one: --version" in said
 
 
 def test_what_is_not_there_is_named(tmp_root, trueup):

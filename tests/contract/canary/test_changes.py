@@ -7,9 +7,11 @@ import pytest
 
 from contract.canary import changes
 from contract.canary.documents import Bounds, Canary, ReplicaCounts, StepCounts, sum_counts
+from contract.deciding import changes as deciding
 from contract.errors import PointerMoved, UsageError
 from contract.registry import Registry
 from contract.storage import open_storage
+from pipeline.canary.drive import describe_end
 from tests.pipeline.roots import MODEL, make_root, write_version
 
 STEPS = [0.1, 0.5]
@@ -90,6 +92,15 @@ def test_whoever_makes_a_version_live_ends_it(registry):
     canary = start(registry)
     registry.promote("3", by="ana", reason="by hand", expected_live="1")
     assert last(registry).state.canary is None and changes.find_end(registry, canary.salt).state.live == "3"
+
+
+def test_who_retires_the_model_ends_it_and_its_weights_may_go(registry):
+    canary = start(registry)
+    deciding.retire(registry, by="ana", reason="over")
+    assert last(registry).state.canary is None and changes.find_end(registry, canary.salt).seq == last(registry).seq
+    assert "The model was retired by ana" in describe_end(canary, last(registry))
+    registry.delete("2", by="ana", reason="over")
+    assert last(registry).state.deleted == ["2"]
 
 
 def test_a_release_that_did_not_know_of_it_ends_it_too(registry):

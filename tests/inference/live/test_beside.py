@@ -42,6 +42,16 @@ def test_a_shadow_is_taken_changed_and_let_go(registry):
     assert (live.version, versions(live)) == ("2", {})  # it is the live one now, and computes once
 
 
+def test_a_retired_model_keeps_no_weights_in_memory(registry):
+    name(registry, "2")
+    live = LiveModel(registry.storage, "m", 4, Metrics())
+    live.follow()
+    assert versions(live) == {"shadow": "2"}
+    changes.retire(registry, by="ana", reason="over")
+    live.follow()
+    assert (live.version, versions(live), live.count_bytes()) == (None, {}, 0)
+
+
 def test_a_shadow_that_cannot_be_loaded_is_named_and_the_live_version_answers(registry, tmp_root):
     publish_ending(tmp_root, "build_exit")
     registry.promote("1", by="test", reason="test", expected_live="4")

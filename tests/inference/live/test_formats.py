@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from contract.canary import changes as canaries
+from contract.canary.documents import Bounds
 from contract.deciding import changes
 from contract.deciding.formats import list_formats
 from contract.documents.history import State
@@ -70,6 +72,21 @@ def test_the_fastest_assessed_format_answers_as_the_live_version_would(registry,
     registry.delete("2", by="ana", reason="no more")
     live.follow()
     assert live.version == "1"
+
+
+def test_a_canary_gets_its_share_of_what_a_format_answers(registry, monkeypatch):
+    let_in(registry)
+    convert(registry, "1", "bfloat16", None, 1, "test")
+    canaries.start(registry, "3", [0.5], Bounds(), by="ana", reason="try")
+    takes(monkeypatch, v1=10.0, v2=5.0, v3=5.0, plain=10.0)
+    live = follow(registry)
+    assert live.version == "2" and live.beside.predictors["canary"].card.version == "3"
+    chosen = [live.choose_canary(f"{n}", live.predictor) for n in range(200)]
+    assert 60 < sum(one is not None for one in chosen) < 140
+    registry.promote("3", by="ana", reason="better", expected_live="1")
+    monkeypatch.setattr(live, "_take_over", lambda *arguments: RuntimeError("refused"))
+    live.follow()
+    assert live.version == "2" and not any(live.choose_canary(f"{n}", live.predictor) for n in range(200))
 
 
 def test_a_format_that_gains_nothing_is_not_taken(registry, monkeypatch):

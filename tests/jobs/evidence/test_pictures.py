@@ -152,3 +152,17 @@ def test_a_forgotten_picture_is_not_in_the_next_report(tmp_root, tmp_path, capsy
     assert gone["image_sha256"] not in {one["image_sha256"] for one in again["unusual"]}
     assert again["days"][0]["missing"] == {"image erased": 1}
     assert not storage.exists(layout.image(gone["image_sha256"], "png"))
+
+
+def test_what_cannot_be_measured_then_is_not_said_to_differ_when_it_is_verified(tmp_path, capsys):
+    storage = pictures_root.make(str(tmp_path / "root"), trained=40, tmp=tmp_path)
+    put_day(storage, DAYS[0], [draw(i) for i in range(40)], labelled=10)
+    (dataset,) = storage.folders(layout.datasets())
+    storage.put(layout.manifest(dataset), b"{")
+    _, section, name = ask(storage)
+    assert section["reference"]["kind"] == "days before" and "manifest" in section["reference"]["reason"]
+    capsys.readouterr()
+    assert verify.main([name, "--root", storage.root, "--model", MODEL, "--in-process", "--json"]) == 4
+    found = {f["said"]: f["state"] for f in json.loads(capsys.readouterr().out)["findings"]}
+    (said,) = (said for said in found if said.startswith("evidence.pictures"))
+    assert found[said] == "cannot tell" and f"names no measures of dataset {dataset}" in said

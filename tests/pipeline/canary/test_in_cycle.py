@@ -7,6 +7,7 @@ import pytest
 from contract import clock, layout
 from contract.canary import changes
 from contract.canary.documents import ReplicaCounts, StepCounts
+from contract.deciding.changes import set_alias
 from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
@@ -71,6 +72,16 @@ def test_a_bad_canary_is_refused_by_the_cycle_and_nothing_retrains_before_new_la
     assert made["status"] == "refused" and "errors: 25 of 50 answers" in made["sentence"] and registry.live() == "1"
     assert turn(code=4)["candidate"] is None
     assert kinds(registry) == ["canary started", "canary withdrawn"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_name_of_a_shadow_goes_with_a_candidate_that_had_to_hold_as_one(registry, turn, monkeypatch, asked):
+    turn()
+    set_alias(registry, "shadow", "2", by="cycle", reason="run digits/1")
+    monkeypatch.setitem(globals(), "SETTINGS", (*SETTINGS, "--set", f"gates.shadow_labels={100 if asked else 0}"))
+    count(registry, _0={"answers": 50, "errors": 25})
+    assert turn(code=3)["status"] == "refused"
+    assert registry.newest().state.aliases == ({} if asked else {"shadow": "2"})
 
 
 def test_one_that_a_replica_withdrew_between_two_cycles_is_not_trained_again(registry, turn):

@@ -22,7 +22,7 @@ def section(counts, origin="audit", live="1", shadow="2", classes=(), without=()
     ((60, 0, 20, 10), "cannot tell"),
 ])
 def test_it_is_the_promotion_gate(counts, verdict):
-    found = of_shadow(POLICY, section(counts), "1", "2")
+    found = of_shadow(POLICY, section(counts), ["1"], "2")
     assert (found["verdict"], found["promote"]) == (verdict, verdict == "pass")
     assert found["overall"] == judge_overall(POLICY.model_copy(update={"min_held_out": 100}), Paired(*counts))
     assert "labelled predictions of the shadow of origin audit" in found["sentence"] and "held-out" not in found["sentence"]
@@ -33,31 +33,21 @@ def test_it_is_the_promotion_gate(counts, verdict):
     section((150, 2, 30, 18), origin="feedback"),
 ])
 def test_without_trusted_labels_of_these_two_nothing_is_told(evaluation):
-    found = of_shadow(POLICY, evaluation, "1", "2")
+    found = of_shadow(POLICY, evaluation, ["1"], "2")
     assert (found["verdict"], found["promote"], found["reason"]) == ("cannot tell", False, "too few labels")
     assert "expected 100 (gates.shadow_labels)" in found["sentence"]
 
 
 def test_a_class_that_is_worse_fails_and_one_person_decides_nothing():
     worse = {"label": "b", "origin": "audit", "n": 40, "both": 10, "only_live": 25, "only_candidate": 0, "neither": 5}
-    assert of_shadow(POLICY, section((150, 25, 60, 18), classes=[worse]), "1", "2")["verdict"] == "fail"
+    assert of_shadow(POLICY, section((150, 25, 60, 18), classes=[worse]), ["1"], "2")["verdict"] == "fail"
     left = {"both": 130, "only_live": 20, "only_candidate": 5, "neither": 9}
     alone = {"labeler": "ana", "rows": 60, "by_origin": {"audit": left}}
-    found = of_shadow(POLICY, section((150, 2, 60, 18), without=[alone]), "1", "2")
+    found = of_shadow(POLICY, section((150, 2, 60, 18), without=[alone]), ["1"], "2")
     assert (found["verdict"], found["reason"]) == ("cannot tell", "fragile")
     assert "without the 60 labelled predictions of the shadow that they alone labelled" in found["sentence"]
 
 
 def test_who_asks_for_no_labels_may_look_all_the_same():
-    assert of_shadow(GatePolicy(), section((60, 0, 20, 5)), "1", "2")["verdict"] == "cannot tell"
-    assert of_shadow(GatePolicy(), section((150, 2, 30, 18)), "1", "2")["verdict"] == "pass"
-
-
-def test_where_formats_of_the_live_version_answer_the_one_with_most_rows_counts_and_is_named():
-    evaluation = section((150, 2, 30, 18), live="3")
-    few = section((100, 60, 5, 35))["evidence"]["shadow"]["pairs"][0] | {"rows": 20}
-    evaluation["evidence"]["shadow"]["pairs"].append(few)
-    found = of_shadow(POLICY, evaluation, "1", "2", ["3"])
-    assert (found["verdict"], found["beside"], found["rows"]) == ("pass", "3", 500)
-    assert of_shadow(POLICY, evaluation, "1", "2", [found["beside"]]) == found  # as it is verified
-    assert "beside" not in of_shadow(POLICY, evaluation, "1", "2")
+    assert of_shadow(GatePolicy(), section((60, 0, 20, 5)), ["1"], "2")["verdict"] == "cannot tell"
+    assert of_shadow(GatePolicy(), section((150, 2, 30, 18)), ["1"], "2")["verdict"] == "pass"
