@@ -13,6 +13,7 @@ import pytest
 from contract import clock, layout
 from contract.canary import changes
 from contract.canary.documents import ReplicaCounts, StepCounts
+from contract.deciding.changes import accept_format
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
@@ -132,15 +133,17 @@ def test_a_driver_withdraws_and_says_why(canary, registry, bad):
     assert canary("run", code=3) == ended
 
 
-def label_canary(registry, right, n):
+def label_canary(registry, right, n, live="1"):
     """Rows of role canary of today, all labelled by an audit; and live ones, nine of ten right."""
     today = clock.day_of(clock.now())
-    for role, version, good, many in (("canary", "2", right, n), ("live", "1", 90, 100)):
+    for role, version, good, many in (("canary", "2", right, n), ("live", live, 90, 100)):
         predictions, labels = rows(many, good, many, day=today, version=version)
-        put_rows(registry.storage, PREDICTION, "predictions", [p | {"role": role, "prediction_id": f"{role}{p['prediction_id']}"}
-                                                              for p in predictions], today, writer=role)
+        there = [p | {"role": role, "prediction_id": f"{role}{p['prediction_id']}", "predicted_at": clock.now()}
+                 for p in predictions]
+        put_rows(registry.storage, PREDICTION, "predictions", there, today, writer=role)
         put_rows(registry.storage, LABEL, "labels", [row | {"prediction_id": f"{role}{row['prediction_id']}",
-                                                            "label_id": f"{role}{row['label_id']}"} for row in labels],
+                                                            "label_id": f"{role}{row['label_id']}",
+                                                            "labeled_at": clock.now()} for row in labels],
                  today, writer=role)
 
 
@@ -157,6 +160,15 @@ def test_labels_of_its_own_rows_decide(canary, registry, monkeypatch, right, cod
         assert "70 of 200 right, of the live version's 90 of 100" in ended["sentence"]
     else:
         assert changes.find_canary(registry).step == 1
+
+
+def test_the_live_versions_labels_are_those_of_its_format_where_that_answers(canary, registry, tmp_root):
+    write_version(registry, registry.claim(by="test"), Path(tmp_root))
+    accept_format(registry, "3", "1", by="test", reason="as good")
+    canary("start", "2", "--set", "canary.labels=30")
+    label_canary(registry, 70, 200, live="3")
+    count(registry, _0={"answers": 200})
+    assert "70 of 200 right, of the live version's 90 of 100" in canary("run", "--once", code=3)["sentence"]
 
 
 def test_a_damaged_count_stops_the_driver_and_is_named(canary, registry):
