@@ -111,7 +111,7 @@ def test_a_report_shows_the_same_pictures_from_items_and_without_them(storage, s
         storage.put(layout.image(f"{n}" * 64, "png"), b"no picture: what is looked at is which one is asked for")
     document, settings = say(evaluate, *WINDOW), ReportSettings()
     asked = []
-    monkeypatch.setattr(examples, "_picture", lambda _, row: asked.append((row["day"], row["prediction_id"])))
+    monkeypatch.setattr(examples, "make_thumbnail", lambda _, row: asked.append((row["day"], row["prediction_id"])))
     examples.examples(storage, document, "1", settings)
     joined, asked[:] = list(asked), []
     say(items, *WINDOW, "--as-of", document["as_of"])

@@ -22,7 +22,7 @@ def shown(row):
             "NaN" if confidence is not None and math.isnan(confidence) else confidence)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 5, 6])  # of each some rows are answers of the model
 @pytest.mark.parametrize("role, version", [("live", None), ("replay", "2")])
 def test_answers_are_the_distinct_predictions_of_the_oracle(tmp_path, seed, role, version):
     rng = random.Random(seed)

@@ -147,6 +147,7 @@ def test_a_network_that_depends_on_what_it_sees_is_not_converted(registry, tmp_p
     from tests.inference.model.test_predictor import MOODY
     from tests.inference.published import publish_tiny
 
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[moody]")
     (tmp_path / "moody.py").write_text(MOODY)
     monkeypatch.syspath_prepend(tmp_path)
     weights = save({"scale.weight": torch.ones(3, 3), "scale.bias": torch.zeros(3)})

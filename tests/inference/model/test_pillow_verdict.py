@@ -143,7 +143,7 @@ def test_a_dataset_lists_it_and_batch_scoring_has_a_reason(tmp_root):
 
     from contract.storage import open_root
     from jobs.datasets.images import look
-    from jobs.reports.examples import _picture
+    from jobs.reports.examples import make_thumbnail
     from jobs.scoring.part import Job
     from jobs.scoring.part import picture as fetch
 
@@ -153,7 +153,7 @@ def test_a_dataset_lists_it_and_batch_scoring_has_a_reason(tmp_root):
     assert look(storage, hashlib.sha256(data).hexdigest(), "images/x.png").reason == "image undecodable"
     job = Job("m", "1", 8, 20 << 20, 25_000_000, True, False)
     assert "damaged or truncated" in fetch(storage, job, None, "images/x.png", "e", len(data)).reason
-    assert _picture(storage, {"prediction_id": "p", "image_sha256": "0" * 64, "image_uri": "images/x.png"}) is None
+    assert make_thumbnail(storage, {"prediction_id": "p", "image_sha256": "0" * 64, "image_uri": "images/x.png"}) is None
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "GIF", "PPM"])

@@ -71,7 +71,7 @@ def test_a_folder_of_pictures_is_imported_without_the_bombs(tmp_path):
 
 def test_a_bomb_is_listed_by_batch_scoring_and_left_out_of_a_report(tmp_root):
     from contract.storage import open_root
-    from jobs.reports.examples import _picture
+    from jobs.reports.examples import make_thumbnail
     from jobs.scoring.part import Job
     from jobs.scoring.part import picture as fetch
 
@@ -81,8 +81,8 @@ def test_a_bomb_is_listed_by_batch_scoring_and_left_out_of_a_report(tmp_root):
     assert "at most 100 scans" in fetch(storage, job, None, "images/x.jpg", "e", len(SCANS)).reason
     storage.put("images/y.jpg", JPEG)
     row = {"prediction_id": "p", "image_sha256": "0" * 64}
-    assert _picture(storage, row | {"image_uri": "images/x.jpg"}) is None
-    assert _picture(storage, row | {"image_uri": "images/y.jpg"}).startswith("data:image/jpeg;base64,")
+    assert make_thumbnail(storage, row | {"image_uri": "images/x.jpg"}) is None
+    assert make_thumbnail(storage, row | {"image_uri": "images/y.jpg"}).startswith("data:image/jpeg;base64,")
 
 
 def noise(kind: str, side: int, **options) -> bytes:
