@@ -34,8 +34,7 @@ def wilson(right: Any, n: Any, confidence: float = CONFIDENCE) -> tuple[Any, Any
     """Wilson's score interval for `right` of `n` > 0 (scalars or arrays; n may be an effective size, not whole)."""
     right, n = np.asarray(right, float), np.asarray(n, float)
     z = z_of(confidence)
-    with np.errstate(invalid="ignore"):  # sums of a damaged table may be beyond all numbers: their interval is none, and differs
-        share = right / n
+    share = right / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(np.maximum(share * (1 - share), 0) / n + (z / (2 * n)) ** 2)
     # At the ends the formula gives 0 and 1 but for rounding; a bound of 1 must be reachable.
