@@ -44,7 +44,7 @@ class Fleet:
         if self._every:
             self.models = {**self.models, **{live.model: live for live in self._find_new()}}
         for live in self.models.values():
-            live.follow()
+            live.follow_live()
             self.make_room()
 
     def start(self) -> None:
@@ -68,7 +68,7 @@ class Fleet:
     def look(self) -> None:
         """Takes up models that were published since, and lets those go that were retired. Blocks."""
         for live in self._find_new():
-            live.follow()  # first: a service is as ready as the models that it has
+            live.follow_live()  # first: a service is as ready as the models that it has
             self.models = {**self.models, live.model: live}
             self.make_room()
             self._follower.add(live)

@@ -1,4 +1,5 @@
-"""Follows the live versions of all models, each in a thread of its own: one that hangs or fails holds up no other."""
+"""Follows the live versions of all models, and what computes beside them, each in a thread of its own: one that hangs or fails
+holds up no other."""
 
 import logging
 import threading
@@ -44,28 +45,33 @@ class Follower:
     def __init__(self, poll_seconds: float, followed: Callable[[], None] = lambda: None) -> None:
         """`followed` is called after each look at a model, in its thread."""
         self._poll_seconds, self._followed = poll_seconds, followed
-        self._watchers: dict[str, Watcher] = {}
+        self._watchers: dict[str, list[Watcher]] = {}
 
     def add(self, live: LiveModel) -> None:
         """Begins to follow a model."""
 
-        def look() -> None:
-            live.follow()
-            self._followed()
+        def follow(look: Callable[[], None]) -> Callable[[], None]:
+            def work() -> None:
+                look()
+                self._followed()
 
-        self._watchers[live.model] = Watcher(f"live {live.model}", self._poll_seconds, look)
+            return work
+
+        self._watchers[live.model] = [Watcher(f"live {live.model}", self._poll_seconds, follow(live.follow_live)),
+                                      Watcher(f"beside {live.model}", self._poll_seconds, follow(live.follow_beside))]
 
     def watch(self, name: str, work: Callable[[], None]) -> None:
         """Does something else as often, in a thread of its own."""
-        self._watchers[f" {name}"] = Watcher(name, self._poll_seconds, work)
+        self._watchers[f" {name}"] = [Watcher(name, self._poll_seconds, work)]
 
     def remove(self, model: str) -> None:
         """Follows a model no longer."""
-        self._watchers.pop(model).end()
+        for watcher in self._watchers.pop(model):
+            watcher.end()
 
     def stop(self) -> None:
         """Ends the threads; a version that is being loaded is waited for, for STOP_S at most."""
-        watchers, until = list(self._watchers.values()), clock.monotonic() + STOP_S
+        watchers, until = [one for of in list(self._watchers.values()) for one in of], clock.monotonic() + STOP_S
         for watcher in watchers:
             watcher.end()
         for watcher in watchers:

@@ -54,6 +54,7 @@ class LiveModel:
         self.retired = False  # something was live once, and nothing is
         self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
         self._asked_at: float | None = None
+        self._newest: HistoryEntry | None = None  # as the last look found it
         self._formats, self._lanes = formats, lanes
         self._answers_for: list[str] = []  # what was live, and its formats, when `predictor` was chosen
         self._registry = Registry(storage, model)
@@ -78,7 +79,14 @@ class LiveModel:
         return answers_for[0] if version in answers_for else version
 
     def follow(self) -> None:
-        """Looks the live version up and takes it over if it is another one. Blocks; never raises for a bad version."""
+        """Looks the history up and takes over what it says, beside the live version, too. Blocks; never raises for a version."""
+        self.follow_live()
+        self.follow_beside()
+        if (newest := self._newest) is not None:
+            self._follow_canary(newest)
+
+    def follow_live(self) -> None:
+        """Looks the live version up and takes it over if it is another one, and lets a canary that ended go."""
         self._asked_at = clock.monotonic()
         try:
             newest = self._find_newest()
@@ -99,10 +107,15 @@ class LiveModel:
             failure = self._take_over(newest.state.live, newest.seq, self._list_others(newest.state))
             if failure is not None and self.card is None and not isinstance(failure, OUT_OF_REACH):
                 self._fall_back(newest)
-        if newest is not None:  # after the live one: it waits for none of them
-            self.aliases = newest.state.aliases
-            self.beside.follow(find_versions_beside(newest.state), newest.seq)
+        if newest is not None:
+            self._newest, self.aliases = newest, newest.state.aliases
             self._follow_canary(newest)
+
+    def follow_beside(self) -> None:
+        """Loads what computes beside the live version, as `follow_live` last saw it: in a thread of its own, since what hangs
+        while it is tried must not keep the next live version away."""
+        if (newest := self._newest) is not None:
+            self.beside.follow(find_versions_beside(newest.state), newest.seq)
 
     def _follow_canary(self, newest: HistoryEntry) -> None:
         try:

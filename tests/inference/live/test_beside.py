@@ -5,9 +5,12 @@ import pytest
 from contract.deciding import changes
 from contract.registry import Registry
 from contract.storage import open_root
+from inference.live.follower import Follower
 from inference.live.model import LiveModel
 from inference.telemetry import Metrics
+from tests.inference import exits
 from tests.inference.published import publish_tiny
+from tests.inference.serving import until
 from tests.inference.test_bad_versions import publish_ending
 
 
@@ -71,3 +74,19 @@ def test_another_alias_computes_nothing(registry):
     live = LiveModel(registry.storage, "m", 4, Metrics())
     live.follow()
     assert versions(live) == {}
+
+
+def test_a_shadow_that_hangs_while_it_is_tried_keeps_no_live_version_away(registry, tmp_root):
+    publish_ending(tmp_root, "build_hanging")
+    registry.promote("1", by="test", reason="test", expected_live="4")
+    exits.HANGS.clear()
+    live, follower = LiveModel(registry.storage, "m", 4, Metrics()), Follower(0.05)
+    live.follow_live()
+    follower.add(live)
+    name(registry, "4")
+    until(lambda: live.aliases == {"shadow": "4"})
+    registry.promote("2", by="test", reason="test", expected_live="1")
+    until(lambda: live.version == "2")
+    exits.HANGS.set()
+    follower.stop()
+    assert versions(live).get("shadow") in (None, "4")

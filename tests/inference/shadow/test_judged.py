@@ -13,7 +13,7 @@ from jobs import evaluate, lineage
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
-from tests.inference.shadow.test_shadow import rows_of
+from tests.inference.shadow.test_shadow import rows_of, wait_for_shadow
 
 
 def answer_and_judge(first, second):
@@ -38,6 +38,8 @@ def test_labels_judge_both_and_the_answer_stays_the_answer(tmp_root, tmp_path, c
     registry = Registry(open_root(tmp_root), "m")
     changes.set_alias(registry, "shadow", "1", by="ana", reason="to compare")  # version 1 sorts before 2, which is live
     with serving(tmp_root, tmp_path / "one") as first, serving(tmp_root, tmp_path / "two") as second:
+        for client in (first, second):
+            wait_for_shadow(client)
         told, same = answer_and_judge(first, second)
         until(lambda: sum(row["role"] == "shadow" for row in table_rows(tmp_root, "predictions")) == 25, 90)
         until(lambda: len(table_rows(tmp_root, "labels")) == sum(map(bool, told.values())))

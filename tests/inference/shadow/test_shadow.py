@@ -66,10 +66,16 @@ def metric(client, name):
     return sum(float(line.rsplit(" ", 1)[1]) for line in client.get("/metrics").text.splitlines() if line.startswith(name))
 
 
+def wait_for_shadow(client):
+    """Until it is loaded: what is answered before has no row of it."""
+    until(lambda: client.service.shadows["m"].version is not None, 60)
+
+
 def test_the_shadow_answers_by_its_own_preprocessing_and_classes(tmp_root, tmp_path):
     registry = publish(tmp_root, classes=("a", "b", "c", "d"), preprocess=Preprocess(resize=40, crop=38))
     with serving(tmp_root, tmp_path / "outbox") as client:
-        until(lambda: client.get("/health/ready").json()["models"]["m"]["shadow"]["version"] == "2")
+        wait_for_shadow(client)
+        assert client.get("/health/ready").json()["models"]["m"]["shadow"]["version"] == "2"
         answers = {post(client, n)["prediction_id"]: n for n in range(9)}
         post(client, 3, **{"X-Attributes": json.dumps({"camera": "west"}), "X-Request-Id": "r"})
         until(lambda: len(rows_of(tmp_root, "shadow")) == 10, 60)
@@ -95,6 +101,7 @@ def test_a_retry_gets_the_live_answer_and_no_second_shadow(tmp_root, tmp_path):
     publish(tmp_root)
     id_ = ids.uuid7()
     with serving(tmp_root, tmp_path / "outbox") as client:
+        wait_for_shadow(client)
         answers = [post(client, 1, **{"X-Prediction-Id": id_}) for _ in range(3)]
         until(lambda: len(rows_of(tmp_root, "shadow")) == 1, 60)
         answers.append(post(client, 1, **{"X-Prediction-Id": id_}))
@@ -136,6 +143,7 @@ def test_a_shadow_that_cannot_be_loaded_is_named(tmp_root, tmp_path):
 def test_an_outbox_that_is_half_full_takes_answers_and_no_shadow(tmp_root, tmp_path):
     publish(tmp_root)
     with serving(tmp_root, tmp_path / "outbox") as client:
+        wait_for_shadow(client)
         client.service.outbox.room._used = int(client.service.outbox.room.limit_bytes * 0.6)
         for n in range(3):
             post(client, n)
@@ -167,7 +175,7 @@ def test_a_service_that_is_killed_goes_on_with_its_shadow_and_counts_each_row_on
         process = ServiceProcess(tmp_root, tmp_path, "--no-auth", before=PROMPT)
         with httpx.Client(base_url=process.url(), timeout=30) as client:
             before = len(answered)
-            until(lambda c=client: metric(c, "trueup_live_version") == 1)
+            until(lambda c=client: (c.get("/health/ready").json()["models"]["m"]["shadow"] or {}).get("version") == "2", 60)
             answered += [post(client, before + n)["prediction_id"] for n in range(5)]
             until(lambda some=set(answered[before:]): some <= rows_of(tmp_root, "shadow").keys(), 120)
             answered += [post(client, before + n)["prediction_id"] for n in range(5, 10)]
