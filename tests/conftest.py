@@ -63,10 +63,12 @@ def _elsewhere(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _own_logging():
-    """A command that runs inside a test may log to the stderr of that test, which later ones find closed."""
+    """A command that runs inside a test may log to the stderr of that test, which later ones find closed, or be interrupted, which
+    silences all that comes after it."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
+    logging.disable(logging.NOTSET)
     for handler in [h for h in root.handlers if h not in before]:
         root.removeHandler(handler)
     root.setLevel(level)

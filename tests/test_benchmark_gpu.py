@@ -16,6 +16,7 @@ def read(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow("torchrun")
 def test_on_a_cpu_every_part_runs_and_says_what_it_could_not_show(tmp_path, capsys):
     out = tmp_path / "found.jsonl"
     assert gpu.main(["--device", "cpu", "--out", str(out)]) == 0, out.read_text()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import sleep
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from contract import clock, ids
@@ -144,6 +145,7 @@ def test_beside_a_model_that_is_retired_nothing_computes(tmp_root):
     assert live.beside.predictors.keys() == {beside.SHADOW}
 
 
+@pytest.mark.slow("process")
 def test_a_model_taken_up_late_has_shadow_and_canary_and_leaves_nothing_when_it_is_retired(tmp_root, tmp_path):
     publish_tiny(tmp_root, "m")
     with serving(tmp_root, tmp_path / "o", "serve.models=all") as client:
@@ -168,6 +170,7 @@ def test_a_model_taken_up_late_has_shadow_and_canary_and_leaves_nothing_when_it_
         until(lambda: client.service.shadows["late"]._process, 60)  # the alias still names it
 
 
+@pytest.mark.slow("process")
 def test_a_shadow_whose_process_stands_still_keeps_no_service_from_ending(tmp_root, tmp_path):
     """Its socket holds less than one large picture, and what is sent to it waits for its reader."""
     name_shadow(publish(tmp_root))
@@ -213,6 +216,7 @@ def test_a_bad_model_published_late_takes_no_service_out_that_answers_for_others
         assert ask(client, "late").status_code == 503 and ask(client, "m").status_code == 200
 
 
+@pytest.mark.slow("process")
 def test_a_canary_that_hangs_after_a_slow_wake_leaves_the_live_version_time_and_is_not_blamed(tmp_root, tmp_path, monkeypatch):
     made = publish(tmp_root, versions=1)
     hangs = publish_tiny(tmp_root, network="tests.inference.canary.own_networks:build_hangs", weights=own_weights())
