@@ -63,8 +63,8 @@ def _elsewhere(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _own_logging():
-    """A command that runs inside a test may log to the stderr of that test, which later ones find closed, or be interrupted, which
-    silences all that comes after it."""
+    """A command that runs inside a test may log to the stderr of that test, which later ones find closed, or be interrupted,
+    which silences all that comes after it."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
