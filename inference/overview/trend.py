@@ -7,10 +7,12 @@ never change, so what was read is kept.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from contract import layout
 from contract.documents.evaluation import TrendPoint
+from contract.evaluations import order_newest_first
 from contract.stores.store import Storage
 from inference.overview.summaries import Summaries
 
@@ -44,8 +46,10 @@ class Trends:
 
 
 def list_names(storage: Storage, model: str) -> list[str]:
-    """Lists a model's evaluations, newest first."""
-    return sorted(storage.folders(layout.evaluations(model)), reverse=True)
+    """Lists a model's evaluations, newest first. A name says the second: of several within one, the documents say the moment."""
+    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
+    seconds = (list(of) for _, of in groupby(names, key=lambda name: name.partition("-")[0]))
+    return [name for of in seconds for name in (of if len(of) == 1 else order_newest_first(storage, model, of))]
 
 
 def sum_days(points: list[TrendPoint], days: int) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
 """The overview: every model on one screen, from the documents that are there, damaged ones named."""
 
+import json
 import re
 
 import httpx
 import pytest
 
-from contract import clock, layout, samples
+from contract import clock, jsonio, layout, samples
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.auth import NoAuth
@@ -152,3 +153,18 @@ def test_the_version_that_is_live_is_the_one_that_is_judged(service, tmp_path):
     publish(service.storage, tmp_path)
     facts = Facts(service.storage, None).describe(MODEL)
     assert facts["live"] == Registry(service.storage, MODEL).live() == "2" and facts["verdict"] is None
+
+
+def test_of_two_evaluations_within_one_second_the_later_one_is_the_newest(tmp_root):
+    """Their names say the second and a hash, which says nothing of which came later."""
+    storage = open_root(tmp_root, create=True)
+    write_history(storage, 14)
+    name = list_names(storage, MODEL)[0]
+    document = json.loads(storage.read(layout.evaluation_document(MODEL, name)))
+    second = name.partition("-")[0]
+    for digest, fraction in (("ffffffff", ".100000"), ("11111111", ".900000")):
+        as_of = document["as_of"][:19] + fraction + "Z"
+        storage.put(layout.evaluation_document(MODEL, f"{second}-{digest}"),
+                    jsonio.dumps(document | {"as_of": as_of, "id": f"{second}-{digest}"}))
+    storage.delete(layout.evaluation_document(MODEL, name))
+    assert list_names(storage, MODEL)[0] == f"{second}-11111111"
