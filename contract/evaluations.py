@@ -128,10 +128,23 @@ def _newest_first(storage: Storage, model: str) -> Iterator[str]:
     return order_newest_first(storage, model, storage.folders(layout.evaluations(model)))
 
 
+def list_newest_first(storage: Storage, model: str) -> list[str]:
+    """Lists a model's evaluations, newest first, unfinished ones too: for lists of many, since only those that share a second
+    are read."""
+    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
+    seconds = (list(of) for _, of in groupby(names, key=read_second))
+    return [name for of in seconds for name in (of if len(of) == 1 else order_newest_first(storage, model, of))]
+
+
+def read_second(name: str) -> str:
+    """What the name of an evaluation says of its moment: YYYYMMDDTHHMMSSZ."""
+    return name.partition("-")[0]
+
+
 def order_newest_first(storage: Storage, model: str, names: Iterable[str]) -> Iterator[str]:
     """Yields those of these evaluations that are finished, newest first: a name says the second, the document the moment."""
     names = sorted(names, reverse=True)
-    for _, same_second in groupby(names, key=lambda name: name.partition("-")[0]):
+    for _, same_second in groupby(names, key=read_second):
         finished = [n for n in same_second if storage.exists(layout.evaluation_document(model, n))]
         if len(finished) > 1:
             finished.sort(key=lambda n: (_read_as_of(storage, model, n), n), reverse=True)

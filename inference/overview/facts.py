@@ -16,14 +16,22 @@ from contract.documents.evaluation_summary import Summary
 from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
-from contract.evaluations import STALE, find_other_rules, find_verdict, is_stale, read_decision, say_stale
+from contract.evaluations import (
+    STALE,
+    find_other_rules,
+    find_verdict,
+    is_stale,
+    list_newest_first,
+    read_decision,
+    say_stale,
+)
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
 from inference.overview.automatic import describe_automatic
 from inference.overview.chart import PHONE_WIDTH, draw
 from inference.overview.summaries import Summaries
-from inference.overview.trend import Trends, list_names, sum_days
+from inference.overview.trend import Trends, sum_days
 
 LOOK_BACK = 60  # decisions that are read to say since when a verdict holds
 MEASURED_LOOK_BACK = 10  # evaluations that are read to find one that measured pictures
@@ -49,7 +57,7 @@ class Facts:
         damaged = [wrong] if wrong else []
         live = newest.state.live if newest else None
         decision = self._find_decision(model, list_answering(newest.state if newest else None), damaged)
-        names = list_names(self._storage, model)
+        names = list_newest_first(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
         automatic = describe_automatic(newest.state if newest else None, self._find_newest(model, names))

@@ -7,13 +7,9 @@ never change, so what was read is kept.
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any
 
-from contract import layout
 from contract.documents.evaluation import TrendPoint
-from contract.evaluations import order_newest_first
-from contract.stores.store import Storage
 from inference.overview.summaries import Summaries
 
 MOST_READ = 60  # evaluations of one look; what is kept makes the next look go further back
@@ -43,13 +39,6 @@ class Trends:
         """Reads the days of an evaluation; none of another role, of one that is not finished, or that cannot be read."""
         found = self._summaries.find(model, name)
         return found["trend"] if found and found["role"] == "live" else []
-
-
-def list_names(storage: Storage, model: str) -> list[str]:
-    """Lists a model's evaluations, newest first. A name says the second: of several within one, the documents say the moment."""
-    names = sorted(storage.folders(layout.evaluations(model)), reverse=True)
-    seconds = (list(of) for _, of in groupby(names, key=lambda name: name.partition("-")[0]))
-    return [name for of in seconds for name in (of if len(of) == 1 else order_newest_first(storage, model, of))]
 
 
 def sum_days(points: list[TrendPoint], days: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from contract.evaluations import (
     find_verdict,
     is_stale,
     list_known_models,
+    list_newest_first,
     say_stale,
 )
 from contract.registry import Registry
@@ -151,7 +152,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
 
 
 def _list_evaluations(storage: Storage, model: str) -> list[dict[str, Any]]:
-    names: list[str] = sorted(storage.folders(layout.evaluations(model)), reverse=True)[:SHOWN]
+    names = list_newest_first(storage, model)[:SHOWN]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         found = pool.map(lambda name: _summarise(storage, model, name), names)
         return [summary for summary in found if summary is not None]

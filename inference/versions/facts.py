@@ -17,11 +17,11 @@ from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
 from contract.errors import DamagedDocument, Mismatch, NotFound, TrueupError
+from contract.evaluations import list_newest_first
 from contract.registry import Registry
 from contract.runs import AWAITING, Runs, parse_number
 from contract.stores.store import Storage
 from inference.overview.summaries import Summaries
-from inference.overview.trend import list_names
 
 MOST_READ = 60  # evaluations of one look for the figures of all versions; what is kept makes the next look go further back
 
@@ -44,7 +44,7 @@ class VersionFacts:
         """Finds, for each version, the newest evaluation of live traffic that has predictions of it."""
         found: dict[str, dict[str, Any]] = {}
         before = self._summaries.read
-        for name in list_names(self._storage, model):
+        for name in list_newest_first(self._storage, model):
             if len(found) == len(versions) or self._summaries.read - before >= MOST_READ:
                 break
             summary = self._summaries.find(model, name)

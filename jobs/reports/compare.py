@@ -13,6 +13,7 @@ from contract import layout
 from contract.documents.evaluation import Evaluation
 from contract.documents.version_figures import Estimate, Figure, OfOrigin, Version
 from contract.errors import NotFound
+from contract.evaluations import list_newest_first
 from contract.stores.store import Storage
 from contract.texts.words import name_top_k
 from jobs.reports import view
@@ -51,7 +52,7 @@ def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
 
 
 def _of_version(storage: Storage, model: str, version: str) -> dict[str, Any]:
-    for name in reversed(storage.folders(layout.evaluations(model))):
+    for name in list_newest_first(storage, model):
         evaluation = find_readable(storage, model, name)
         if evaluation and version in evaluation["versions"]:
             return _side(name, evaluation, version)

@@ -5,7 +5,7 @@ from typing import Any
 
 from contract import layout
 from contract.errors import DamagedDocument, pass_over
-from contract.evaluations import find_evaluation
+from contract.evaluations import find_evaluation, list_newest_first
 from contract.stores.store import Storage
 from jobs.reports.page import template
 from jobs.reports.sources import find_decision
@@ -17,7 +17,7 @@ AT_ONCE = 16
 
 def write(storage: Storage, model: str) -> str:
     """Renders the list again and returns where it lies."""
-    names = storage.folders(layout.evaluations(model))[::-1]
+    names = list_newest_first(storage, model)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = [row for row in pool.map(lambda name: _row(storage, model, name), names[:MOST]) if row]
     key = layout.report_index(model)

@@ -11,7 +11,7 @@ from contract.counts_store import load_all
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation, Window
 from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
-from contract.evaluations import find_evaluation, read_decision
+from contract.evaluations import find_evaluation, list_newest_first, read_decision, read_second
 from contract.registry import Registry
 from contract.rows.items import list_erased
 from contract.rows.replay import list_replays
@@ -66,7 +66,8 @@ def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
               order: Sequence[str]) -> dict[str, Any] | None:
     """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
     model = evaluation["model"]
-    names = [n for n in storage.folders(layout.evaluations(model)) if n < evaluation_id][:-LOOK_BACK - 1:-1]
+    names = [n for n in list_newest_first(storage, model)
+             if n != evaluation_id and read_second(n) <= read_second(evaluation_id)][:LOOK_BACK]
     judged = [n for n in names if storage.exists(layout.decision(model, n))]
     for name in [*judged, *(n for n in names if n not in judged)] if order else ():
         found = find_readable(storage, model, name)

@@ -1,12 +1,12 @@
 """The overview: every model on one screen, from the documents that are there, damaged ones named."""
 
-import json
 import re
 
 import httpx
 import pytest
 
-from contract import clock, jsonio, layout, samples
+from contract import clock, layout, samples
+from contract.evaluations import list_newest_first
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.auth import NoAuth
@@ -16,7 +16,7 @@ from inference.labelling.queue import Queue
 from inference.overview.chart import draw
 from inference.overview.facts import Facts
 from inference.overview.summaries import Summaries
-from inference.overview.trend import Trends, list_names
+from inference.overview.trend import Trends
 from tests import figures
 from tests.inference.overview.years import write_evaluation, write_history
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship
@@ -76,7 +76,7 @@ def test_models_that_were_only_evaluated_are_there_too(service):
 
 def test_what_cannot_be_read_is_named_and_stops_nothing(service):
     write_history(service.storage, 14)
-    newest = list_names(service.storage, MODEL)[0]
+    newest = list_newest_first(service.storage, MODEL)[0]
     service.storage.put(layout.evaluation_document(MODEL, newest), b'{"schema": "1"')
     said = words(read(service))
     assert f"Cannot be read: evaluations/digits/{newest}/evaluation.json" in said
@@ -98,19 +98,19 @@ def test_the_part_that_renews_itself_is_no_whole_page(service):
 def test_all_days_of_a_long_history_are_found_each_once(tmp_root):
     storage = open_root(tmp_root, create=True)
     days = write_history(storage, 100, window=14, every=7)
-    points = Trends(Summaries(storage)).find(MODEL, list_names(storage, MODEL))
+    points = Trends(Summaries(storage)).find(MODEL, list_newest_first(storage, MODEL))
     assert [p["day"] for p in points] == days
 
 
 def test_an_evaluation_that_is_finished_after_a_look_is_shown_at_the_next(tmp_root):
     storage = open_root(tmp_root, create=True)
     write_history(storage, 14)
-    name = list_names(storage, MODEL)[0]
+    name = list_newest_first(storage, MODEL)[0]
     data, trends = storage.read(layout.evaluation_document(MODEL, name)), Trends(Summaries(storage))
     storage.delete(layout.evaluation_document(MODEL, name))
-    assert len(trends.find(MODEL, list_names(storage, MODEL))) == 7
+    assert len(trends.find(MODEL, list_newest_first(storage, MODEL))) == 7
     storage.put(layout.evaluation_document(MODEL, name), data)
-    assert len(trends.find(MODEL, list_names(storage, MODEL))) == 14
+    assert len(trends.find(MODEL, list_newest_first(storage, MODEL))) == 14
 
 
 def test_all_days_are_shown_and_no_document_of_them_is_read_twice(tmp_root):
@@ -153,18 +153,3 @@ def test_the_version_that_is_live_is_the_one_that_is_judged(service, tmp_path):
     publish(service.storage, tmp_path)
     facts = Facts(service.storage, None).describe(MODEL)
     assert facts["live"] == Registry(service.storage, MODEL).live() == "2" and facts["verdict"] is None
-
-
-def test_of_two_evaluations_within_one_second_the_later_one_is_the_newest(tmp_root):
-    """Their names say the second and a hash, which says nothing of which came later."""
-    storage = open_root(tmp_root, create=True)
-    write_history(storage, 14)
-    name = list_names(storage, MODEL)[0]
-    document = json.loads(storage.read(layout.evaluation_document(MODEL, name)))
-    second = name.partition("-")[0]
-    for digest, fraction in (("ffffffff", ".100000"), ("11111111", ".900000")):
-        as_of = document["as_of"][:19] + fraction + "Z"
-        storage.put(layout.evaluation_document(MODEL, f"{second}-{digest}"),
-                    jsonio.dumps(document | {"as_of": as_of, "id": f"{second}-{digest}"}))
-    storage.delete(layout.evaluation_document(MODEL, name))
-    assert list_names(storage, MODEL)[0] == f"{second}-11111111"

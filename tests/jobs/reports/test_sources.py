@@ -1,5 +1,6 @@
 """What a report shows beside its own evaluation, from a real root: last time, lineage, pictures, index, tables, CSV."""
 
+import json
 import re
 import shutil
 from datetime import timedelta
@@ -10,14 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from contract import clock, ids, layout
+from contract import clock, ids, jsonio, layout
 from contract.documents import erasures
 from contract.errors import NotFound
+from contract.evaluations import list_newest_first, newest, read_evaluation, read_second
 from contract.records import LABEL, PREDICTION
 from contract.storage import open_root, open_storage
+from inference.pages.reports import _list_evaluations
 from jobs import evaluate, report
-from jobs.reports import page, tables
-from jobs.reports.compare import compare
+from jobs.reports import index, page, tables
+from jobs.reports.compare import compare, side
+from jobs.reports.sources import find_previous
 from metrics.tables import class_trend
 from metrics.window import by_class
 from tests.figures import cell, day, document
@@ -149,3 +153,31 @@ def test_days_of_a_class_as_a_table():
     assert class_trend({d.day: by_class(d.tables["cells"]) for d in days}).to_pylist() == [
         {"version": "1", "label": "a", "day": "2026-11-10", "right": 1, "labels": 1},
         {"version": "1", "label": "a", "day": "2026-11-11", "right": 2, "labels": 3}]
+
+
+@pytest.fixture
+def one_second(root):
+    """The newest evaluation three times within one second; the names' hashes are in another order than the moments."""
+    storage = open_root(root)
+    name = storage.folders(layout.evaluations(MODEL))[-1]
+    made = json.loads(storage.read(layout.evaluation_document(MODEL, name)))
+    later = {"11111111": ".100000", "ffffffff": ".300000", "88888888": ".900000"}
+    for digest, fraction in later.items():
+        storage.put(layout.evaluation_document(MODEL, f"{read_second(name)}-{digest}"),
+                    jsonio.dumps(made | {"as_of": made["as_of"][:19] + fraction + "Z"}))
+    return storage, [f"{read_second(name)}-{digest}" for digest in reversed(later)], name
+
+
+def test_of_evaluations_within_one_second_the_later_one_is_the_newer_one_for_every_reader(one_second, tmp_path):
+    storage, newest_first, before = one_second
+    assert list_newest_first(storage, MODEL)[:4] == [*newest_first, before]
+    assert newest(storage, MODEL) == newest_first[0]
+    assert [e["id"] for e in _list_evaluations(storage, MODEL)][:3] == newest_first
+    assert side(storage, MODEL, "1")["id"] == newest_first[0]
+    last = read_evaluation(storage, MODEL, newest_first[0])
+    assert find_previous(storage, last, newest_first[0], ["1"])["id"] == newest_first[1]
+    index.write(storage, MODEL)
+    page_ = storage.read(layout.report_index(MODEL)).decode()
+    places = [page_.index(name) for name in newest_first]
+    assert places == sorted(places)
+
