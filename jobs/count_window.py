@@ -90,9 +90,9 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
 
         seen = RecordedReads(storage, passing=[layout.live(question.model)])
         material = Material(seen, request, document, counted.window)
-        made = collect([name for name in names if name != "shadow" or name in request.evidence], material)
-        if "shadow" in names and "shadow" not in made and (of := collect(["shadow"], material))["shadow"]["rows"]:
-            made |= of
+        made = collect(names, material)
+        if "shadow" not in request.evidence and "shadow" in made and not made["shadow"]["rows"]:
+            del made["shadow"]  # nobody asked, and it has answered nothing yet
         if made:
             document["evidence"] = made
         document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
