@@ -1,6 +1,6 @@
 """The thresholds of a model, as its history has them, and what they decide of an answer (docs/design.md#accept-or-review)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,4 +60,9 @@ def find_record(registry: Registry, as_of: str) -> HistoryEntry | None:
     newest, _ = registry.newest_known()
     if newest is None or newest.at <= as_of:
         return newest
-    return next((r for r in reversed(registry.history_known()[0]) if r.at <= as_of), None)
+    return pick_record(registry.history_known()[0], as_of)
+
+
+def pick_record(records: Sequence[HistoryEntry], as_of: str) -> HistoryEntry | None:
+    """Picks, of records that lie there oldest first, the newest of a moment; None before the first."""
+    return next((r for r in reversed(records) if r.at <= as_of), None)

@@ -82,6 +82,12 @@ def find_record(registry: Registry, kind: str | None, run: str) -> HistoryEntry 
                  if r.change.get("run") == run and r.change.get("kind") in kinds), None)
 
 
+def find_last(registry: Registry, before: int | None = None) -> Canary | None:
+    """Finds the newest canary as the history last has it, whether it runs or is over; `before`: of the records below this one."""
+    return next((r.state.canary for r in reversed(registry.history_known()[0])
+                 if r.state.canary and (before is None or r.seq < before)), None)
+
+
 def find_end(registry: Registry, salt: str) -> HistoryEntry | None:
     """Finds the record that ended a canary: by its salt, or, where another version was made live, the first without it."""
     begun = False

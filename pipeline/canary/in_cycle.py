@@ -8,7 +8,6 @@ from typing import Any
 
 from contract.canary import changes
 from contract.canary.changes import PROMOTED, STARTED, WITHDRAWN
-from contract.canary.documents import Canary
 from contract.documents.history import HistoryEntry
 from contract.registry import Registry
 from contract.runs import Run
@@ -29,7 +28,7 @@ def begin(run: Run, candidate: str, reason: str) -> dict[str, Any]:
                          expected=find_expected(registry, candidate, run.plan.live), live=run.plan.live)
     canary = made.record.state.canary
     assert canary is not None  # a record of its kind has one
-    return {"version": candidate, "seq": made.record.seq, "salt": canary.salt, "sentence": f"{_begin(canary.describe())}."}
+    return {"version": candidate, "seq": made.record.seq, "salt": canary.salt, "sentence": f"{_capitalise(canary.describe())}."}
 
 
 def is_to_be_continued(run: Run) -> bool:
@@ -56,7 +55,7 @@ def carry_on(run: Run, runner: Runner) -> dict[str, Any]:
     if looked.moved and (end := changes.find_end(registry, canary.salt)) is not None:
         return _describe_record(registry, end)
     return {"version": canary.version, "ended": None, "seq": None,
-            "sentence": f"{_begin(canary.describe())}; it goes on: {looked.decision.sentence}."}
+            "sentence": f"{_capitalise(canary.describe())}; it goes on: {looked.decision.sentence}."}
 
 
 def open_registry(run: Run) -> Registry:
@@ -65,22 +64,18 @@ def open_registry(run: Run) -> Registry:
 
 
 def _describe_record(registry: Registry, record: HistoryEntry) -> dict[str, Any]:
-    before = _find_before(registry, record)
+    before = changes.find_last(registry, before=record.seq)  # as the record found it
+    assert before is not None  # it is a record of one
     ended = None if record.state.canary else str(record.change["kind"])
-    return {"version": before.version, "ended": ended, "seq": record.seq, "sentence": _begin(describe_end(before, record))}
+    return {"version": before.version, "ended": ended, "seq": record.seq, "sentence": _capitalise(describe_end(before, record))}
 
 
 def _find_last_end(registry: Registry) -> HistoryEntry:
-    last = next(r.state.canary for r in reversed(registry.history_known()[0]) if r.state.canary)
-    end = changes.find_end(registry, last.salt)
-    assert end is not None  # none runs
+    last = changes.find_last(registry)
+    end = changes.find_end(registry, last.salt) if last else None
+    assert end is not None  # there was one, and none runs
     return end
 
 
-def _find_before(registry: Registry, record: HistoryEntry) -> Canary:
-    """The canary as the record found it."""
-    return next(r.state.canary for r in reversed(registry.history_known()[0]) if r.seq < record.seq and r.state.canary)
-
-
-def _begin(sentence: str) -> str:
+def _capitalise(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]

@@ -20,9 +20,11 @@ ROLES = ("canary", "live")
 
 
 def count_labels(registry: Registry, canary: Canary, runner: Runner, settings: Mapping[str, Any]) -> dict[str, Labelled | None]:
-    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began: rows of one trusted origin (of
-    role live those of all formats of the live version),
-    the first in the order of rule 4 that has labels of both; None where none has. StageFailed, StageKilled."""
+    """Evaluates both roles, and returns {"canary", "live"} over the days since the canary began; StageFailed, StageKilled.
+
+    Both count rows of one trusted origin, the first in the order of rule 4 that has labels of both; None where none has. Of
+    role live they are those of the live version and of all its formats.
+    """
     trusted = settings["gates"]["trusted_origins"]
     counted = {role: _count(registry, canary, runner, settings, role, trusted) for role in ROLES}
     for origin in ORIGINS:

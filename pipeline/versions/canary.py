@@ -137,7 +137,7 @@ def _need(registry: Registry) -> Canary:
 
 def _tell_last(registry: Registry) -> Outcome:
     """How the newest canary ended; cannot tell where there never was one."""
-    last = next((r.state.canary for r in reversed(registry.history_known()[0]) if r.state.canary), None)
+    last = changes.find_last(registry)
     if last is None:
         registry.live()
         return Outcome(CANNOT_TELL, {"status": "none", "sentence": "no canary was ever started"}, "no canary was ever started")

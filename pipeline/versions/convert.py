@@ -13,18 +13,17 @@ import click
 from command.command import Outcome, stage_command
 from contract import layout
 from contract.deciding import changes
-from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
+from contract.errors import UsageError
 from contract.registry import Registry, check_version
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.texts.figures import write_size
 from pipeline.gates.decide import FAIL, PASS
 from pipeline.gates.promotion import of_assessment
+from pipeline.gates.verdicts import EXIT_CODES
 from pipeline.running import stages
 from pipeline.running.local import ProcessRunner, Runner
 from pipeline.versions.shared import BY, MODEL, VERSION, open_registry
-
-CODES = {PASS: DONE, FAIL: GATE_SAYS_NO}
 
 
 @stage_command("convert")
@@ -54,7 +53,7 @@ def convert_command(settings: Settings, model: str | None, version: str, by: str
     decision = assess(ProcessRunner(), settings, registry, made, dataset or card.dataset, bound)
     if decision["verdict"] == PASS:
         let_in(registry, made["version"], version, by, decision)
-    return Outcome(CODES.get(decision["verdict"], CANNOT_TELL), made | {"assessed": decision}, _write_text(made, decision, bound))
+    return Outcome(EXIT_CODES[decision["verdict"]], made | {"assessed": decision}, _write_text(made, decision, bound))
 
 
 def make(runner: Runner, settings: Settings, registry: Registry, version: str, number_format: str, dataset: str | None,

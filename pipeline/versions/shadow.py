@@ -8,16 +8,14 @@ from command.command import Outcome, stage_command
 from command.load_settings import with_options
 from command.terminal import colour_verdict, escape
 from contract.deciding.formats import list_answering
-from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, UsageError
+from contract.errors import UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import check_version
 from contract.settings import Settings
 from contract.texts.figures import write_count, write_figure
-from pipeline.gates.decide import FAIL, PASS
 from pipeline.gates.shadow import of_shadow
+from pipeline.gates.verdicts import EXIT_CODES
 from pipeline.versions.shared import MODEL, open_registry
-
-CODES = {PASS: DONE, FAIL: GATE_SAYS_NO}
 
 
 @stage_command("shadow")
@@ -38,7 +36,7 @@ def shadow_command(settings: Settings, model: str | None, version: str | None, e
     evaluation = read_evaluation(registry.storage, registry.model, evaluation_id)
     live, newest = registry.live(), registry.newest()
     decision = of_shadow(settings.gates, evaluation, list_answering(newest.state if newest else None), check_version(named))
-    code = CODES.get(decision["verdict"], CANNOT_TELL)
+    code = EXIT_CODES[decision["verdict"]]
     document = {"model": registry.model, "live": live, "evaluation": evaluation_id, **decision, "exit_code": code}
     return Outcome(code, document, write_text(decision))
 

@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Any, cast
 
 from contract import clock, counts_store
-from contract.accepting.thresholds import Thresholds, find_thresholds
+from contract.accepting.thresholds import Thresholds, pick_record, read_state
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.documents.evaluation import Evaluation
+from contract.documents.history import HistoryEntry
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.stores.store import Storage
@@ -110,10 +111,14 @@ class Judge:
     def _registry(self) -> Registry:
         return Registry(self.storage, self.model)
 
+    @cached_property
+    def _records(self) -> Sequence[HistoryEntry]:
+        return self._registry.history_known()[0]  # once for all days: each is read from the store
+
     def judge(self, past: Past) -> dict[str, Any]:
         """What the gates say: {"verdict", "reasons", "version", "gates"}."""
         version = past.version if past.decision and past.version else self.tallies.find_version(past.answering)
-        held = find_thresholds(self._registry, past.as_of) if self.policy.min_accepted_accuracy is not None else None
+        held = self._find_thresholds(past.as_of) if self.policy.min_accepted_accuracy is not None else None
         tally = self.tallies.count(self.policy, past.evaluation["window"], version, self._list_classes(version), held)
         evaluation = past.evaluation if past.decision else {
             **past.evaluation, "trend": [{"version": version, "provisional": self.tallies.is_arriving(version, _read_us(past))}]}
@@ -125,6 +130,10 @@ class Judge:
         return {"verdict": verdict, "reasons": reasons, "version": version or None,
                 "gates": [{name: gate[name] for name in ("gate", "days", "verdict", "value", "n", "reason") if name in gate}
                           for gate in gates]}
+
+    def _find_thresholds(self, as_of: str) -> Thresholds | None:
+        found = pick_record(self._records, as_of)
+        return read_state(found.state) if found else None
 
     def _list_classes(self, version: str) -> Sequence[str]:
         if version not in self._classes:
