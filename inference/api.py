@@ -155,10 +155,9 @@ def _read_judgements(document: object) -> list[Any]:
 
 
 def _describe_model(live: LiveModel, default: bool) -> dict[str, Any]:
-    card = live.card
-    refused = live.refused
+    card, refused = live.card, live.refused
     return {"model": live.model, "default": default, "model_version": card and card.version,
             "loaded": live.predictor is not None, "network": card and card.network, "classes": card.classes if card else [],
             "number_format": card and card.number_format, "weights_sha256": card and card.weights_sha256,
             "aliases": dict(sorted(live.aliases.items())),
-            "refused": refused and {"version": refused.version, "reason": refused.reason}, "canary": live.canary.describe()}
+            "refused": refused and refused.describe(), "canary": live.canary.describe()}

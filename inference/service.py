@@ -374,9 +374,9 @@ class Service:
 
     def check_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Says whether requests can be answered, with a document that says why not."""
-        models = {name: {"version": live.version, "format": live.describe_format(), "refused": live.refused and {
-            "version": live.refused.version, "reason": live.refused.reason}, "store": live.explain_silence(),
-            "shadow": self._describe_shadow(name), "canary": live.canary.describe()} for name, live in self.models.items()}
+        models = {name: {"version": live.version, "format": live.describe_format(), "store": live.explain_silence(),
+                         "refused": (refused := live.refused) and refused.describe(), "shadow": self._describe_shadow(name),
+                         "canary": live.canary.describe()} for name, live in self.models.items()}
         answers = any(live.card is not None for live in self.models.values())
         reasons = [live.explain_absence() for name, live in self.models.items()
                    if live.card is None and not (answers and (live.retired or not self.fleet.is_named(name)))]

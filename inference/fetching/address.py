@@ -114,10 +114,8 @@ def parse_host(text: str) -> str:
 
 def follow(base: Address, location: str) -> Address:
     """Returns where a redirect leads. NotFetched: to no URL, or out of HTTP."""
-    port = "" if base.port == PORTS[base.scheme] else f":{base.port}"
-    host = f"[{base.host}]" if ":" in base.host else base.host
     try:
-        there = parse_url(urljoin(f"{base.scheme}://{host}{port}{base.target}", location))
+        there = parse_url(urljoin(f"{base.scheme}://{base.host_header}{base.target}", location))
     except ValueError:  # urljoin, of brackets that hold no address
         raise NotFetched("a redirect to what is no URL") from None
     if isinstance(there, Object):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BAD_VERSION = (BadWeights, Mismatch, NoSuchVersion, NotFinite, UsageError, RuntimeError, ValueError)
 OUT_OF_REACH = (RootError, OSError)
 
+
 @dataclass(frozen=True)
 class RefusedVersion:
     """A version that was not taken over, and why."""
@@ -26,11 +27,17 @@ class RefusedVersion:
     reason: str
     for_good: bool
 
+    def describe(self) -> dict[str, str]:
+        """What readiness and /v1/models say of it."""
+        return {"version": self.version, "reason": self.reason}
+
 
 def refuse_version(version: str, seq: int, error: BaseException) -> RefusedVersion:
     """What is remembered of a version that raised `error` while it was loaded or tried, under history record `seq`."""
     for_good = isinstance(error, BAD_VERSION) or not isinstance(error, Exception)
     return RefusedVersion(version, seq, describe_error(error), for_good)
+
+
 def load_version(registry: Registry, version: str, device: str, max_batch: int, lanes: int = 1) -> Predictor:
     """Loads a version, runs trial batches of up to `max_batch` images and times it. Raises whatever its code raises.
 

@@ -28,6 +28,7 @@ from contract.evaluations import (
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
+from inference.live.beside import SHADOW, find_versions_beside
 from inference.overview.automatic import describe_automatic
 from inference.overview.chart import PHONE_WIDTH, draw
 from inference.overview.summaries import Summaries
@@ -60,25 +61,18 @@ class Facts:
         names = list_newest_first(self._storage, model)
         points = self._trends.find(model, names)
         records, _ = registry.history_known()
-        automatic = describe_automatic(newest.state if newest else None, self._find_newest(model, names))
-        shadow = newest.state.aliases.get("shadow") if newest else None
+        summary = self._find_newest(model, names)
+        automatic = describe_automatic(newest.state if newest else None, summary)
+        shadow = find_versions_beside(newest.state).get(SHADOW) if newest else None
         canary = get_running(newest.state) if newest else None
         return {"model": model, "live": live, "automatic": automatic,
-                "shadow": self._describe_shadow(model, live, shadow, names), "canary": canary and canary.describe(),
+                "shadow": _describe_shadow(shadow, summary) if shadow else None, "canary": canary and canary.describe(),
                 "verdict": self._describe_verdict(model, decision, names),
                 **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
                 "pictures": self._find_pictures(model, names),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
-
-    def _describe_shadow(self, model: str, live: str | None, shadow: str | None, names: list[str]) -> str | None:
-        """Says what the newest evaluation of live traffic found of the version that computes beside the live one."""
-        if shadow is None or shadow == live:
-            return None
-        newest = next((s for name in names[:LOOK_BACK] if (s := self._summaries.find(model, name)) and s["role"] == "live"), None)
-        found = newest.get("evidence", {}).get("shadow") if newest else None
-        return found["sentence"] if found else f"Version {shadow} computes beside the live one; no evaluation has rows of it yet."
 
     def _find_decision(self, model: str, live: list[str], damaged: list[str]) -> dict[str, Any] | None:
         try:
@@ -132,6 +126,12 @@ class Facts:
         except DamagedDocument as error:
             damaged.append(str(error))
             return None
+
+
+def _describe_shadow(shadow: str, newest: Summary | None) -> str:
+    """Says what the newest evaluation of live traffic found of the version that computes beside the live one."""
+    found = newest.get("evidence", {}).get("shadow") if newest else None
+    return found["sentence"] if found else f"Version {shadow} computes beside the live one; no evaluation has rows of it yet."
 
 
 def _describe_run(run: Run) -> dict[str, Any]:

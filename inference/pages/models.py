@@ -67,7 +67,7 @@ def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
     records, damaged = registry.history_known()
     if wrong:  # the same of the newest record, and how it is repaired
         damaged = [wrong, *(text for text in damaged if not wrong.startswith(text))]
-    live = newest.state.live if newest else None
+    live, answering = newest.state.live if newest else None, list_answering(newest.state if newest else None)
     versions = [v | {"facts": _describe_card(v["card"]) if v["card"] else {}, "metrics": sorted(_flatten(v["card"].metrics))
                      if v["card"] else []} for v in facts.describe(registry, records, live)]
     return {"live": live, "canary": get_running(newest.state) if newest else None, "versions": versions,
@@ -76,7 +76,7 @@ def _read_facts(site: Site, facts: VersionFacts, name: str) -> dict[str, Any]:
             "thresholds_of": newest.state.thresholds_of if newest else None, "overrides": list_overrides(registry),
             "deleted": newest.state.deleted if newest else [], "back_to": _find_back(records, live),
             "proposals": [p for p in list_proposals(registry) if p.closed is None],
-            "verdict": _describe_verdict(site, name, list_answering(newest.state if newest else None)),
+            "answering": answering, "verdict": _describe_verdict(site, name, answering),
             "damaged": [t.replace(f"{site.storage.root}/", "") for t in damaged]}
 
 

@@ -57,7 +57,7 @@ class ShadowProcess:
             self._send(asdict(to_load))
             loaded = self._receive()
             if "error" in loaded:
-                raise VersionFailed(f"{to_load.model} version {to_load.version}: {loaded['error']}")
+                raise VersionFailed(f"{self._name}: {loaded['error']}")
         except BaseException:
             self.close()
             raise

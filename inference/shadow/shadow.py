@@ -94,7 +94,7 @@ class Shadow:
         if version is None and refused is None:
             return None
         failed = self.failures.reason if self.failures.version == version and self._process is None else None
-        return {"version": version, "refused": refused and {"version": refused.version, "reason": refused.reason},
+        return {"version": version, "refused": refused and refused.describe(),
                 "computes": self._process is not None, "failed": failed, "waiting": len(self.waiting), "shed": self.shed}
 
     # -- the thread -------------------------------------------------------------------------------------------------

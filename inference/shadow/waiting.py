@@ -48,6 +48,6 @@ class WaitingPictures:
             self._bytes -= sum(len(one.picture) for one in taken)
         return taken
 
-    def clear(self) -> int:
-        """Drops all, and returns how many there were."""
-        return len(self.take(len(self._queue), 0))
+    def clear(self) -> None:
+        """Drops all."""
+        self.take(len(self._queue), 0)

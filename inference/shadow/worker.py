@@ -6,8 +6,8 @@ A process, because threads share Python's lock: one of low priority that holds i
 thread runs on time that nobody else wants (SCHED_IDLE), and a network that crashes takes no answer with it.
 
 First comes a request to load, JSON {root, model, version, device, max_batch, log_all_classes, threads}; the reply is
-{weights_sha256, preprocess_hash} or {error, for_good}. Then, again and again, JSON {pictures: n} and n messages with their
-bytes; the reply is {tops: [[[label, probability], …], …], errors: [null or text, …]}, one of each per picture.
+{weights_sha256, preprocess_hash} or {error}. Then, again and again, JSON {pictures: n} and n messages with their bytes; the
+reply is {tops: [[[label, probability], …], …], errors: [null or text, …]}, one of each per picture.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def load(asked: dict[str, Any]) -> tuple[Predictor | None, dict[str, Any]]:
     """Loads and tries the version that was asked for; returns it, or None, and the reply."""
     from contract.registry import Registry
     from contract.storage import open_root
-    from inference.live.loading import load_version, refuse_version
+    from inference.live.loading import describe_error, load_version
     from inference.model.predictor import set_threads
 
     set_threads(asked["threads"])
@@ -73,8 +73,7 @@ def load(asked: dict[str, Any]) -> tuple[Predictor | None, dict[str, Any]]:
         registry = Registry(open_root(asked["root"]), asked["model"])
         predictor = load_version(registry, asked["version"], asked["device"], asked["max_batch"])
     except BaseException as error:  # a version brought from outside may raise anything
-        refused = refuse_version(asked["version"], 0, error)
-        return None, {"error": refused.reason, "for_good": refused.for_good}
+        return None, {"error": describe_error(error)}
     return predictor, {"weights_sha256": predictor.card.weights_sha256, "preprocess_hash": predictor.preprocess_hash}
 
 

@@ -11,7 +11,8 @@ from contract.canary import changes as canaries
 from contract.canary.documents import Bounds
 from contract.deciding import changes
 from contract.deciding.formats import list_formats
-from contract.documents.history import State
+from contract.deciding.thresholds import accept_thresholds
+from contract.documents.history import State, ThresholdsOf
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.live.model import LiveModel
@@ -19,6 +20,7 @@ from inference.model import speed
 from inference.telemetry import Metrics
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
+from tests.inference.serving import serving
 from training.convert import convert
 
 
@@ -123,6 +125,18 @@ def test_a_version_slower_than_float32_is_said_in_log_and_readiness(registry, mo
         "batch": 4, "ms": 40.0, "float32_ms": 10.0, "slower_than_float32": True}}
     takes(monkeypatch, v2=10.3, plain=10.0)  # within chance
     assert follow(registry, "own").explain_slowness() is None
+
+
+def test_thresholds_of_a_format_are_stale_on_the_page_of_versions_only_while_it_may_not_answer(registry, tmp_path):
+    of = ThresholdsOf(version="2", evaluation="20261101T000000Z-1", first="2026-11-01", last="2026-11-02")
+    accept_thresholds(registry, {"0": 0.5}, of, by="ana", reason="test")
+    with serving(registry.storage.root, tmp_path / "outbox") as client:
+        assert "these thresholds are of version 2" in client.get("/models?model=m").text
+        let_in(registry)
+        page = client.get("/models?model=m").text
+        assert "Accepted unseen" in page and "Stale" not in page
+        changes.retire(registry, by="ana", reason="over")
+        assert "version None" not in client.get("/models?model=m").text
 
 
 def test_timing_is_of_real_batches(registry):
