@@ -3,14 +3,14 @@
     python -m contract.documents.schemas docs/schemas      writes its schema, and all others
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from contract.documents.document import Document, Moment
+from contract.documents.version_figures import Count
 
 Verdict = Literal["pass", "fail", "cannot tell", "not judged"]
-Count = Annotated[int, Field(ge=0)]
 
 
 class Override(Document):

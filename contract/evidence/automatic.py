@@ -48,7 +48,10 @@ class AcceptedOfClass(TypedDict):
 
 
 class Target(TypedDict):
-    """What a common threshold for all classes would accept whose answers are known to be right so often; null: none is known."""
+    """What a common threshold for all classes would accept whose answers are known to be right so often.
+
+    `threshold` null: `reason` says why. `labelled`: the accepted ones that `accuracy` rests on.
+    """
 
     target: float
     threshold: float | None

@@ -7,13 +7,12 @@ them as it judges the counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field as DocumentField
 from typing_extensions import TypedDict
 
 from contract import layout
-from contract.documents.version_figures import Figure
+from contract.documents.version_figures import Count, Figure
 from contract.errors import Mismatch, NotFound
 from contract.records import Field, TableSchema
 from contract.stores.store import Storage
@@ -27,7 +26,6 @@ TABLE = "recounts"  # the name of section and table
 Kind = Literal["labeler", "client"]
 LABELER: Kind = "labeler"
 CLIENT: Kind = "client"
-Count = Annotated[int, DocumentField(ge=0)]
 CHANGES = TableSchema(TABLE, (
     Field("kind", "string", "labeler or client"),
     Field("name", "string", "who is left out; null: votes that name nobody"),

@@ -11,13 +11,14 @@ import hashlib
 import io
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as DocumentField
 
 from contract import jsonio, layout
 from contract.documents.document import Document
+from contract.documents.version_figures import Count
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.measured.measures import BY_NAME, MEASURES, VERSION
 from contract.records import Field, TableSchema
@@ -26,6 +27,7 @@ from contract.stores.store import Storage, create_if_absent
 if TYPE_CHECKING:
     import pyarrow as pa
 
+D = TypeVar("D", bound=Document)
 PICTURE = TableSchema("pictures", (
     Field("image_sha256", "string", "content hash of the picture; ascending, each once"),
     Field("prediction_id", "string", "the first prediction of the day that was of it, by its bytes"),
@@ -33,7 +35,6 @@ PICTURE = TableSchema("pictures", (
     Field("reason", "string", "why its pixels were not measured; null: they were"),
     *(Field(measure.name, "double", f"{measure.unit}; null: it has none, or is not known") for measure in MEASURES),
 ))
-Count = Annotated[int, DocumentField(ge=0)]
 
 
 class Histogram(BaseModel):
@@ -80,8 +81,13 @@ def name_inputs(made_from: Mapping[str, Any]) -> str:
 
 def find_measured(storage: Storage, folder: str, inputs: str) -> Measured | None:
     """The document of exactly these inputs; None when there is none, or a damaged one, which is named."""
+    return find_made(storage, layout.measures_document(folder, inputs), Measured)
+
+
+def find_made(storage: Storage, key: str, kind: type[D]) -> D | None:
+    """The document of that kind; None when there is none, or a damaged one, which is named."""
     try:
-        return Measured.load(storage, layout.measures_document(folder, inputs))
+        return kind.load(storage, key)
     except NotFound:
         return None
     except DamagedDocument as error:
@@ -123,10 +129,14 @@ def write_measured(storage: Storage, document: Measured, rows: Sequence[Mapping[
         name = layout.measures_table(document.folder, hashlib.sha256(data).hexdigest()[:16])
         create_if_absent(storage, name, data)
         document = document.model_copy(update={"table": name.removeprefix(document.folder)})
-    key = layout.measures_document(document.folder, document.inputs)
+    return write_made(storage, layout.measures_document(document.folder, document.inputs), document)
+
+
+def write_made(storage: Storage, key: str, document: D) -> D:
+    """Writes a document, and returns what lies there: what was there before stays, but for a damaged one."""
     if create_if_absent(storage, key, document.to_bytes()):
         return document
-    if found := find_measured(storage, document.folder, document.inputs):
+    if found := find_made(storage, key, type(document)):
         return found
     storage.put(key, document.to_bytes())
     return document

@@ -5,14 +5,14 @@ the histograms of its held-out pictures. `measures/<model>/version=<v>/dt=<day>/
 Bins as in contract/measured/measures.py; no row is kept of a picture.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field as DocumentField
 
 from contract import layout
 from contract.documents.document import Document
+from contract.documents.version_figures import Count
 
-Count = Annotated[int, DocumentField(ge=0)]
 ALONG = tuple(k / 2 for k in range(-8, 9))  # standard deviations of the training pictures
 OFF = tuple(2.0 ** (k / 8) for k in range(-16, 17))  # of what no direction explains, by the training pictures' median
 DIRECTIONS = 8

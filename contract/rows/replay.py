@@ -14,6 +14,7 @@ from contract.documents.document import Document, Moment
 from contract.documents.evaluation import Window
 from contract.documents.version_figures import Figure
 from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.evidence.paired_shadow import PairedFigures
 from contract.stores.store import Storage
 
 # Why a prediction was not computed: its row names no picture, the picture was erased, it is no longer there, it cannot be used.
@@ -70,20 +71,6 @@ class LeftOut(TypedDict):
     day: str
     kind: Reason
     reason: str
-
-
-class PairedFigures(TypedDict):
-    """Labelled predictions that both answered, by who was right, and what follows (metrics/significance/paired.py)."""
-
-    n: int
-    both: int
-    only_live: int
-    only_candidate: int
-    neither: int
-    live: Figure
-    candidate: Figure
-    difference: Figure
-    mcnemar: dict[str, float] | None
 
 
 class LabelledClass(PairedFigures):

@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract import clock
-from contract.counts import UNNAMED
-from contract.ids import UUID7
 from contract.records import PREDICTION, arrow_type
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
 from jobs.engines.arrays import join_chunks
+from jobs.engines.distinct import list_distinct
 from jobs.engines.embedded.read import convert
 from jobs.engines.question import Question
 
 LIVE, SHADOW = "live", "shadow"
 COLUMNS = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence", "role")
-# Of rows of one id the first by these is distinct (rule 2). Those that are equal in all of them name the same class.
-ORDER = ("prediction_id", "predicted_at", "model_version", "predicted_label", "is_nan", "confidence", "recorded_at", "model")
 PAIRS = pa.schema([(name, pa.string()) for name in ("prediction_id", "live", "predicted", "shadow", "shadow_predicted")])
 
 
@@ -43,7 +38,7 @@ def read_pairs(storage: Storage, day: str, keys: Sequence[str], question: Questi
     if not any(_has_shadow(storage, key, question) for key in keys):
         return DayPairs(PAIRS.empty_table(), 0)
     rows = pa.concat_tables([_read_file(storage, key, question) for key in keys])
-    found = {role: _list_distinct(rows.filter(pc.equal(rows["role"], role)), day, question) for role in (SHADOW, LIVE)}
+    found = {role: list_distinct(rows.filter(pc.equal(rows["role"], role)), day, question) for role in (SHADOW, LIVE)}
     shadow, live = found[SHADOW], found[LIVE]
     place = pc.index_in(shadow["prediction_id"], join_chunks(live["prediction_id"]))
     paired = pc.is_valid(place)
@@ -69,45 +64,6 @@ def _read_file(storage: Storage, key: str, question: Question) -> pa.Table:
     roles = pa.array([question.resolve_role(word) for word in encoded.dictionary.to_pylist()], pa.string())
     resolved = pc.if_else(pc.is_null(made["role"]), pa.scalar(LIVE), roles.take(encoded.indices))
     return made.set_column(COLUMNS.index("role"), "role", resolved)
-
-
-def _list_distinct(rows: pa.Table, day: str, question: Question) -> pa.Table:
-    """The distinct predictions of rows of one role (rule 2), of the question's model."""
-    good = _is_named(rows["prediction_id"])
-    for name in ("model", "model_version", "predicted_label"):
-        good = pc.and_(good, _is_named(rows[name]))
-    good = pc.and_(good, pc.and_(pc.is_valid(rows["predicted_at"]), pc.not_equal(rows["predicted_label"], UNNAMED)))
-    rows = rows.filter(pc.fill_null(good, False))
-    known = pc.max_element_wise(*(rows[name].cast(pa.int64()) for name in ("predicted_at", "recorded_at")))
-    rows = rows.filter(pc.and_(pc.less_equal(known, question.as_of), _may_lie_in(rows["prediction_id"], day)))
-    order = pc.sort_indices(_split_nan(rows), [(name, "ascending") for name in ORDER], null_placement="at_start")
-    ids = join_chunks(rows["prediction_id"].take(order))
-    first = np.ones(len(ids), bool)
-    first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
-    rows = rows.take(order).filter(pa.array(first))
-    return rows.filter(pc.equal(rows["model"], question.model)).combine_chunks()
-
-
-def _split_nan(rows: pa.Table) -> pa.Table:
-    """The rows with a column that says where the confidence is NaN, which comes last and not with the nulls."""
-    confidence = rows["confidence"]
-    nan = pc.fill_null(pc.is_nan(confidence), False)
-    numbers = pc.if_else(nan, pa.scalar(None, pa.float64()), confidence)
-    return rows.set_column(rows.column_names.index("confidence"), "confidence", numbers).append_column("is_nan", nan)
-
-
-def _is_named(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.greater(pc.binary_length(column), 0)
-
-
-def _may_lie_in(ids: pa.ChunkedArray, day: str) -> pa.ChunkedArray:
-    """Whether rows with these ids may lie in a day's partition (contract.ids.may_lie_in), of all at once."""
-    first = clock.to_us(clock.parse_moment(day + "T00:00:00Z")) // 1000
-    low, high = (f"{ms:012x}" for ms in (first, first + clock.US_PER_DAY // 1000))
-    parts = (pc.utf8_slice_codeunits(ids, *ends) for ends in ((0, 8), (9, 13)))
-    moment = pc.utf8_lower(pc.binary_join_element_wise(*parts, ""))
-    inside = pc.and_(pc.greater_equal(moment, low), pc.less(moment, high))
-    return pc.or_(inside, pc.invert(pc.match_substring_regex(ids, f"^{UUID7.pattern}$")))
 
 
 def select(pairs: pa.Table, items: pa.Table, columns: Sequence[str]) -> pa.Table:

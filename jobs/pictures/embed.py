@@ -9,20 +9,19 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from command.progress import progress
 from contract import layout
-from contract.documents.document import Document
 from contract.documents.manifest import Manifest, read_index
-from contract.errors import BadImage, DamagedDocument, NotFound, TrueupError, pass_over
-from contract.measured.document import name_inputs
+from contract.errors import BadImage, NotFound, TrueupError
+from contract.measured.document import find_made, name_inputs, write_made
 from contract.measured.embedded import EmbeddedDay, Space
 from contract.registry import Registry
 from contract.rows.items import list_erased
-from contract.stores.store import Storage, create_if_absent, may_be_key
+from contract.stores.store import Storage, may_be_key
 from jobs.pictures.measure import Measuring, list_files
 from jobs.pictures.sources import list_of_day
 from metrics.pictures.embedding import Directions, count_embeddings, find_directions
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 MOST_OF_DATASET = 2000  # pictures of each side of a dataset
 LEAST = 30
 READERS = 4
-D = TypeVar("D", bound=Document)
 
 
 class Unknown(TrueupError):
@@ -56,8 +54,8 @@ def embed_dataset(storage: Storage, made: Manifest, model: str, version: str, em
     """The space of a version: directions of training pictures, histograms of held-out ones. Unknown: it cannot be made."""
     card = Registry(storage, model).card(version)
     inputs = name_inputs({"dataset": made.dataset, "index": made.index.sha256, "weights": card.weights_sha256})
-    folder = layout.measures(model, version=version)
-    if found := _find(storage, folder, inputs, Space):
+    key = layout.measures_document(layout.measures(model, version=version), inputs)
+    if found := find_made(storage, key, Space):
         return found
     network = embedder or open_embedder(storage, model, version)
     rows = read_index(storage, made, ("image_sha256", "image_uri", "split")).to_pylist()
@@ -69,7 +67,7 @@ def embed_dataset(storage: Storage, made: Manifest, model: str, version: str, em
     directions = find_directions(train)
     space = Space(model=model, version=version, weights_sha256=card.weights_sha256, dataset=made.dataset, inputs=inputs,
                   trained=len(train), held_out=len(held_out), **directions, histograms=count_embeddings(held_out, directions))
-    return _write(storage, folder, inputs, space)
+    return write_made(storage, key, space)
 
 
 def embed_day(storage: Storage, day: str, asked: Measuring, space: Space, most: int,
@@ -78,8 +76,8 @@ def embed_day(storage: Storage, day: str, asked: Measuring, space: Space, most: 
     question, files = asked.question, list_files(storage, day)
     inputs = name_inputs({"model": question.model, "role": question.role, "roles": dict(question.roles), "files": files[0],
                           "space": space.inputs, "most": most})
-    folder = layout.measures(question.model, day=day, version=space.version)
-    if (found := _find(storage, folder, inputs, EmbeddedDay)) or files[1]:
+    key = layout.measures_document(layout.measures(question.model, day=day, version=space.version), inputs)
+    if (found := find_made(storage, key, EmbeddedDay)) or files[1]:
         return found
     network = embedder or open_embedder(storage, question.model, space.version)
     named = [(p.sha256, p.uri) for p in list_of_day(storage, day, question).pictures if p.uri][:most]
@@ -87,7 +85,7 @@ def embed_day(storage: Storage, day: str, asked: Measuring, space: Space, most: 
     embeddings = _embed(storage, network, named, day)
     made = EmbeddedDay(model=question.model, version=space.version, day=day, role=question.role, space=space.inputs,
                        inputs=inputs, pictures=len(embeddings), histograms=count_embeddings(embeddings, directions))
-    return _write(storage, folder, inputs, made)
+    return write_made(storage, key, made)
 
 
 def _embed(storage: Storage, embedder: Embedder, named: Sequence[tuple[str, str]], what: str) -> np.ndarray:
@@ -114,24 +112,3 @@ def _prepare(storage: Storage, embedder: Embedder, sha256: str, key: str) -> Any
         return embedder.prepare(data) if hashlib.sha256(data).hexdigest() == sha256 else None
     except (NotFound, BadImage, IsADirectoryError):
         return None
-
-
-def _find(storage: Storage, folder: str, inputs: str, kind: type[D]) -> D | None:
-    try:
-        return kind.load(storage, layout.measures_document(folder, inputs))
-    except NotFound:
-        return None
-    except DamagedDocument as error:
-        pass_over(error)
-        return None
-
-
-def _write(storage: Storage, folder: str, inputs: str, made: D) -> D:
-    """Writes a document; what was there before stays, but for a damaged one."""
-    key = layout.measures_document(folder, inputs)
-    if create_if_absent(storage, key, made.to_bytes()):
-        return made
-    if found := _find(storage, folder, inputs, type(made)):
-        return found
-    storage.put(key, made.to_bytes())
-    return made

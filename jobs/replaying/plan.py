@@ -47,8 +47,8 @@ def add_plan(storage: Storage, model: str, version: str, day: str, live: pa.Tabl
     numbers = NumberedDocuments(storage, layout.replay_plans(model, version, day))
     while True:
         newest = numbers.newest_number()
-        known = [name for _, plan in list_plans(storage, model, version, day) for name in _read_ids(storage, plan)]
-        new = live.filter(pc.invert(pc.is_in(live["prediction_id"], pa.array(known, pa.string()))))
+        known = [chunk for _, plan in list_plans(storage, model, version, day) for chunk in _read_ids(storage, plan).chunks]
+        new = live.filter(pc.invert(pc.is_in(live["prediction_id"], pa.chunked_array(known, pa.string()))))
         if not new.num_rows:
             return
         plan = ReplayPlan(model=model, version=version, day=day, at=clock.now_us(), count=new.num_rows, part=part,
@@ -102,8 +102,7 @@ def _write_items(storage: Storage, model: str, version: str, day: str, table: pa
     return key
 
 
-def _read_ids(storage: Storage, plan: ReplayPlan) -> list[str]:
+def _read_ids(storage: Storage, plan: ReplayPlan) -> pa.ChunkedArray:
     import pyarrow.parquet as pq
 
-    ids: list[str] = pq.read_table(io.BytesIO(storage.read(plan.items)), columns=["prediction_id"])["prediction_id"].to_pylist()
-    return ids
+    return pq.read_table(io.BytesIO(storage.read(plan.items)), columns=["prediction_id"])["prediction_id"]

@@ -27,7 +27,7 @@ def describe(whole: Graded, afterwards: Graded | None, thresholds: Mapping[str, 
         "per_class": [_describe_class(whole, name, thresholds.get(name), level) for name in shown[:MOST_CLASSES]] if hold else [],
         "classes_omitted": max(len(shown) - MOST_CLASSES, 0) if hold else 0,
         "curve": [_describe_threshold(whole, k, level) for k in range(BINS - 1, -1, -1)],
-        "targets": [_describe_target(whole, target, level) for target in targets], "sentence": ""}
+        "targets": [choose_threshold(whole, target, level) for target in targets], "sentence": ""}
     told["sentence"] = say(told, chosen)
     return told
 
@@ -50,12 +50,6 @@ def _describe_threshold(graded: Graded, k: int, level: float) -> AtThreshold:
     accuracy, labelled = graded.judge(part.sums, level)
     return {"threshold": EDGES[k], "accepted": part.n, "share": find_share(part, graded.predictions), "labelled": labelled,
             "accuracy": accuracy}
-
-
-def _describe_target(graded: Graded, target: float, level: float) -> Target:
-    found = choose_threshold(graded, target, level)
-    return {"target": target, "threshold": found["threshold"], "accepted": found["accepted"], "share": found["share"],
-            "labelled": found["labelled"], "accuracy": found["accuracy"], "reason": found["reason"]}
 
 
 def say(told: VersionAutomatic, chosen: bool) -> str:

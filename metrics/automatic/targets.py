@@ -9,11 +9,10 @@ at all, which depends on how many there are, and not on what they say. Simulated
 """
 
 import math
-from typing import TypedDict
 
 from contract.confidence import EDGES
 from contract.counts import BINS
-from contract.documents.version_figures import Figure
+from contract.evidence.automatic import Target
 from contract.texts.figures import write_bound
 from metrics.automatic.graded import Graded, Part, find_share
 from metrics.intervals import effective_size
@@ -22,19 +21,7 @@ from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_origin import ENOUGH_KISH, p_of_share
 
 
-class Chosen(TypedDict):
-    """`threshold` None: `reason` says why. `accepted` of all predictions, `labelled` the rows that `accuracy` rests on."""
-
-    target: float
-    threshold: float | None
-    accepted: int
-    share: float | None
-    labelled: int
-    accuracy: Figure
-    reason: str | None
-
-
-def choose_threshold(graded: Graded, target: float, confidence: float) -> Chosen:
+def choose_threshold(graded: Graded, target: float, confidence: float) -> Target:
     """The lowest common threshold of all classes whose accepted answers are right in `target` of cases, with `confidence`."""
     level, found, reason, above = 1 - confidence, None, "", Sums()
     for k in range(BINS - 1, -1, -1):

@@ -67,10 +67,10 @@ class Paired:
         p = mcnemar(self.only_candidate, self.only_live)
         return {"two_sided": p["two_sided"], "candidate_worse": p["a_worse"], "live_worse": p["b_worse"]}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, confidence: float = CONFIDENCE) -> dict[str, Any]:
         """Returns `n`, the four counts and all figures of them, as an assessment has them."""
-        return {"n": self.n, **asdict(self), "live": self.live(), "candidate": self.candidate(),
-                "difference": self.difference(), "mcnemar": self.mcnemar() if self.n else None}
+        return {"n": self.n, **asdict(self), "live": self.live(confidence), "candidate": self.candidate(confidence),
+                "difference": self.difference(confidence), "mcnemar": self.mcnemar() if self.n else None}
 
 
 def estimate_weighted_difference(live_right: np.ndarray, candidate_right: np.ndarray, p: np.ndarray) -> dict[str, Any]:

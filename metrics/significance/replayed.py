@@ -19,7 +19,6 @@ from metrics.intervals import CONFIDENCE
 from metrics.significance.paired import NO_ROWS, Paired, estimate_weighted_difference
 
 MOST_FLIPS, MOST_STRONGEST = 1000, 50
-NO_PAIRS = Paired(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,10 @@ class OriginPairs:
         """Returns the paired counts and figures, weighted and by class, too."""
         label, p = np.asarray(self.label, object), np.asarray(self.p, float)
         live, replay = np.asarray(self.live_right, bool), np.asarray(self.replay_right, bool)
-        classes = [{"label": name, **_describe(Paired.count(live[label == name], replay[label == name]), confidence)}
+        classes = [{"label": name, **Paired.count(live[label == name], replay[label == name]).to_dict(confidence)}
                    for name in sorted(set(self.label))]
-        return {**_describe(Paired.count(live, replay), confidence), "per_class": classes,
+        return {**Paired.count(live, replay).to_dict(confidence), "per_class": classes,
                 "weighted": estimate_weighted_difference(live, replay, p)}
-
-
-def _describe(paired: Paired, confidence: float) -> dict[str, Any]:
-    return {**paired.to_dict(), "live": paired.live(confidence), "candidate": paired.candidate(confidence),
-            "difference": paired.difference(confidence)}
 
 
 class Comparison:

@@ -3,9 +3,14 @@
 import math
 import random
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from contract import layout
+from contract.records import PREDICTION
 from contract.storage import open_storage
 from jobs.engines.question import Question
 from jobs.replaying.answers import KEPT, read_answers
@@ -34,6 +39,18 @@ def test_answers_are_the_distinct_predictions_of_the_oracle(tmp_path, seed, role
     got = read_answers(open_storage(str(tmp_path)), Question("m", AS_OF, role, version=version), DAY, KEPT)
     expected = sorted((shown(item["prediction"]) for item in items), key=lambda row: row[0].encode())
     assert [shown(row) for row in got.to_pylist()] == expected and len(expected) > 3
+
+
+def test_of_the_rows_of_an_id_the_one_with_nan_comes_last(tmp_path):
+    at = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    row = {"prediction_id": "one", "predicted_at": at, "model": "m", "model_version": "1", "predicted_label": "a", "role": "live"}
+    rows = [row | {"recorded_at": at, "confidence": math.nan},
+            row | {"recorded_at": at + timedelta(hours=1), "confidence": math.inf}]
+    file = tmp_path / layout.row_file("predictions", DAY, "w", 1, 2)
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, PREDICTION.arrow()), file)
+    got = read_answers(open_storage(str(tmp_path)), Question("m", AS_OF, "live"), DAY)
+    assert got["confidence"].to_pylist() == [math.inf]
 
 
 def make_pairs(rng, n):

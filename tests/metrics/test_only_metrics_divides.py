@@ -50,10 +50,10 @@ ELSEWHERE = {
         jobs/engines/rules.py _count_prediction
         jobs/engines/rules.py is_misfiled
         jobs/engines/rules.py slice_value
+        jobs/engines/distinct.py _may_lie_in
         jobs/engines/spark/slices.py slice_values
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number
-        jobs/evidence/paired_rows.py _may_lie_in
         pipeline/demo/traffic.py _send.send_one
         """,
     "bytes, in units or for each part": """
