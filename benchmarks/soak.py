@@ -34,9 +34,9 @@ from benchmarks import soak_images
 from benchmarks.soak_load import Load, store
 from benchmarks.soak_memory import Memory
 from contract.deciding.changes import set_alias
+from contract.deciding.names import SHADOW
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.live.beside import SHADOW
 from tests.inference.published import publish_tiny
 from tests.inference.serving import ServiceProcess, until
 

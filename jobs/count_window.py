@@ -19,6 +19,7 @@ from contract.accepting.thresholds import find_thresholds
 from contract.counts import DayCounts
 from contract.counts_store import CountsDocument
 from contract.days import prediction_days
+from contract.deciding.names import SHADOW
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation
 from contract.documents.expiry import ExpiredRows
@@ -109,7 +110,7 @@ def choose_sections(storage: Storage, request: Request) -> tuple[str, ...]:
     registry = Registry(storage, question.model)
     newest, _ = registry.newest_known()
     called = {"automatic": bool(find_thresholds(registry, clock.iso(clock.from_us(question.as_of)))),
-              "shadow": newest is not None and "shadow" in newest.state.aliases}
+              "shadow": newest is not None and SHADOW in newest.state.aliases}
     return (*names, *(name for name, is_called in called.items() if is_called and name not in names))
 
 

@@ -8,6 +8,7 @@ waiting.
 from contract import layout
 from contract.deciding import changes
 from contract.deciding.formats import list_formats
+from contract.deciding.names import SHADOW
 from contract.documents.history import Claim
 from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.evaluations import read_evaluation
@@ -18,13 +19,13 @@ from pipeline.gates.decide import UNDECIDED
 from pipeline.gates.shadow import of_shadow
 from pipeline.gates.verdicts import TOO_FEW
 
-ALIAS, STAGE, BY = "shadow", "shadow", "cycle"
+STAGE, BY = "shadow", "cycle"
 
 
 def name_candidate(run: Run, candidate: str, policy: GatePolicy) -> dict[str, object]:
     """Lets services compute the candidate beside the live version; returns the record of the stage. May be repeated."""
     run.require()
-    changes.set_alias(Registry(run.storage, run.plan.model), ALIAS, candidate, by=BY,
+    changes.set_alias(Registry(run.storage, run.plan.model), SHADOW, candidate, by=BY,
                       reason=f"run {run.key}: before it goes live, {policy.shadow_labels} labels", further={"run": run.key})
     return {"candidate": candidate, "promote": False, "verdict": UNDECIDED, "reason": TOO_FEW,
             "sentence": f"Version {candidate} computes beside live version {run.plan.live} until {policy.shadow_labels} trusted "
@@ -48,7 +49,7 @@ def find_candidate(run: Run) -> str | None:
         return None
     newest = Registry(run.storage, run.plan.model).newest()
     candidate = str(waiting["candidate"])
-    return candidate if newest is not None and newest.state.aliases.get(ALIAS) == candidate else None
+    return candidate if newest is not None and newest.state.aliases.get(SHADOW) == candidate else None
 
 
 def look_at(run: Run, candidate: str, evaluation_id: str, policy: GatePolicy) -> dict[str, object]:
@@ -64,6 +65,6 @@ def end_shadow(run: Run, candidate: str) -> None:
     """Takes the name from a candidate that was refused, unless it is another's by now."""
     registry = Registry(run.storage, run.plan.model)
     newest = registry.newest()
-    if newest is not None and newest.state.aliases.get(ALIAS) == candidate:
-        changes.set_alias(registry, ALIAS, None, by=BY, reason=f"run {run.key}: version {candidate} does not hold",
+    if newest is not None and newest.state.aliases.get(SHADOW) == candidate:
+        changes.set_alias(registry, SHADOW, None, by=BY, reason=f"run {run.key}: version {candidate} does not hold",
                           further={"run": run.key})

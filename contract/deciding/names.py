@@ -6,6 +6,7 @@ from contract.documents.history import State
 from contract.errors import NoSuchVersion, UsageError
 
 ALIAS = re.compile("[a-z][a-z0-9_-]{0,39}")
+SHADOW = "shadow"  # the name by which services know what computes beside the live version, and the role of its rows
 
 
 def check_alias(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from contract.canary.changes import get_running
+from contract.deciding.names import SHADOW
 from contract.documents.history import State
 from contract.registry import Registry
 from inference.live.loading import RefusedVersion, load_version, refuse_version
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from inference.model.predictor import Predictor
 
 CANARY = "canary"
-SHADOW = "shadow"  # the role, and the alias by which the history names its version
 
 
 def find_versions_beside(state: State) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from contract.canary.changes import get_running
 from contract.deciding.formats import list_answering
+from contract.deciding.names import SHADOW
 from contract.documents.evaluation import TrendPoint
 from contract.documents.evaluation_summary import Summary
 from contract.documents.finished_stages import STAGES
@@ -28,7 +29,7 @@ from contract.evaluations import (
 from contract.registry import Registry
 from contract.runs import AWAITING, Run, Runs
 from contract.stores.store import Storage
-from inference.live.beside import SHADOW, find_versions_beside
+from inference.live.beside import find_versions_beside
 from inference.overview.automatic import describe_automatic
 from inference.overview.chart import PHONE_WIDTH, draw
 from inference.overview.summaries import Summaries

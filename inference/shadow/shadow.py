@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import clock
+from contract.deciding.names import SHADOW
 from contract.errors import TrueupError, VersionFailed
 from contract.settings import ServeSettings
-from inference.live.beside import SHADOW
 from inference.live.model import LiveModel
 from inference.model.prediction_row import make_row_beside
 from inference.outbox.outbox import Outbox

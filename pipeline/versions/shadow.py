@@ -8,6 +8,7 @@ from command.command import Outcome, stage_command
 from command.load_settings import with_options
 from command.terminal import colour_verdict, escape
 from contract.deciding.formats import list_answering
+from contract.deciding.names import SHADOW
 from contract.errors import UsageError
 from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import check_version
@@ -28,7 +29,7 @@ def shadow_command(settings: Settings, model: str | None, version: str | None, e
     settings = with_options(settings, model=model)
     registry = open_registry(settings, model)
     newest, _ = registry.newest_known()
-    named = version or (newest.state.aliases.get("shadow") if newest else None)
+    named = version or (newest.state.aliases.get(SHADOW) if newest else None)
     if named is None:
         raise UsageError(f"no version of {registry.model!r} is named shadow: expected a VERSION, or a name for one first: trueup "
                          f"model alias shadow VERSION.")
