@@ -44,6 +44,9 @@ EXTRAS = {
     "train": TORCH + SPARK + PETASTORM + ["tensorboard"],
     "openvino": TORCH + OPENVINO,  # beside "serve" or "train", to answer with versions that were converted
     "convert": TORCH + OPENVINO + ["nncf"],  # makes int8 of a version
+    "suspects": ["cleanlab", "scikit-learn"],  # finds labels that are likely wrong
+    "tune": ["optuna"],
+    "mlflow": ["mlflow-skinny"],
     "sign": ["cryptography"],  # histories: by people and auditors, by no service and no step
     "demo": ["scikit-learn", "httpx"],
     "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "duckdb"],

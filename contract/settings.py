@@ -14,10 +14,12 @@ from contract.errors import UsageError
 from contract.policy import GatePolicy, Limited
 from contract.sections.canary import CanaryFields
 from contract.sections.convert import ConvertSettings
+from contract.sections.dataset import DatasetFields
 from contract.sections.demands import DemandSettings
 from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
 from contract.sections.serving import ServeFields
+from contract.sections.training import TrainFields
 
 
 class Section(Limited):
@@ -63,56 +65,12 @@ class EvaluateSettings(Section):
         return self
 
 
-class DatasetSettings(Section):
+class DatasetSettings(Section, DatasetFields):
     """How a training set is made from labelled predictions."""
 
-    validation_share: float = Field(0.1, gt=0, lt=0.5, description="of the images, by hash")
-    holdout_share: float = Field(0.2, gt=0, lt=0.5, description="of the images, by hash; never trained on")
-    near_bits: int = Field(2, ge=0, le=16, description="perceptual hashes within so many bits are the same picture")
-    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of the deciding votes for the consensus")
-    new_class_images: int = Field(20, ge=1, description="images that a new class needs to enter")
-    new_class_labelers: int = Field(2, ge=1, description="labelers that a new class needs to enter")
-    class_cap: int | None = Field(None, ge=1, description="most training rows of one class")
-    class_floor: int | None = Field(None, ge=1, description="fewest training rows of one class; an error below")
-    replay: bool = Field(True, description="also train on the rows of the live version's dataset")
-    max_side: int | None = Field(None, ge=8, description="shrink training copies to this longer side, in pixels")
-    rows_per_group: int = Field(128, ge=1, description="rows of a Parquet row group")
-    files: int = Field(8, ge=1, description="training files, at least as many as ranks")
 
-
-class TrainSettings(Section):
+class TrainSettings(Section, TrainFields):
     """The fine-tuning loop."""
-
-    ranks: int = Field(2, ge=1, description="processes that train together")
-    launcher: str = Field("spark", description="spark (TorchDistributor), torchrun or process (one rank, in process)")
-    epochs: int = Field(8, ge=1, description="most passes over the training rows")
-    batch: int = Field(32, ge=1, description="rows of a step, per rank")
-    lr: float = Field(0.001, gt=0, description="largest; a lower one forgets less of what the live version knew")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW, decoupled")
-    warmup_share: float = Field(0.1, ge=0, lt=1, description="of the steps, linear from 0")
-    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of each target that all classes divide")
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    accumulate: int = Field(1, ge=1, description="steps whose gradients make one update: larger batches in the same memory")
-    class_weights: str = Field("none", pattern="^(none|balanced)$", description="balanced: every class weighs the same in "
-                               "the loss, however many rows it has")
-    sync_batchnorm: bool = Field(False, description="BatchNorm over the rows of all ranks (GPUs only)")
-    retries: int = Field(2, ge=0, description="times that training starts again from its checkpoint after a rank was lost")
-    log_dir: str | None = Field(None, description="folder for metrics.jsonl and TensorBoard events while training goes on")
-    freeze_backbone: bool = Field(False, description="train the last layer alone")
-    seed: int = Field(1, description="of the order of rows and of augmentation")
-    checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
-    threads: int | None = Field(None, ge=1, description="of torch, per rank; default: cores / ranks")
-    cache_mib: int = Field(1024, ge=0, le=1 << 20, description="most memory of a rank for decoded pictures, which later epochs "
-                           "do not decode again; 0: none")
-    augment: str = Field("light", description="none, crop (anywhere, mirrored), light (small "
-                         "turns, shifts, light) or photo (flips and zoom, too)")
-    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto (a GPU where torch can use one), cpu, or cuda: an "
-                        "error where no GPU can be used")
-    precision: str = Field("float32", description="float32 or bfloat16 (autocast)")
-    channels_last: bool = Field(False, description="memory format of the network; pays on GPUs and large images")
-    compile: bool = Field(False, description="torch.compile; pays after minutes of training")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights, which are then the result")
-    patience: int | None = Field(None, ge=1, description="epochs without a better validation loss until training stops")
 
 
 class ServeSettings(Section, ServeFields):

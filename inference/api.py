@@ -86,11 +86,11 @@ def document_bodies(by_url: bool) -> dict[str, Any]:
     return PREDICT_DOC | {"requestBody": body | {"content": body["content"] | more}}
 
 
-def make_router(service: Service, keyring: Keys) -> APIRouter:
-    """Makes the API of one service."""
+def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
+    """Makes the API of one service; with `by_url` its predictions may name a picture's URL."""
     router, gauges = APIRouter(), Gauges(service, keyring)
 
-    @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(service.fetcher is not None),
+    @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(by_url),
                  responses={200: document_example(PREDICTION, "Durable"), **NO_PICTURE})
     async def predict(
         request: Request,
@@ -102,7 +102,7 @@ def make_router(service: Service, keyring: Keys) -> APIRouter:
         attributes, request_id = upload.read_attributes(request), upload.read_request_id(request)
         serve = service.settings.serve
         with service.admit(upload.read_announced_size(request, serve.max_bytes), caller) as taken:
-            asked = await upload.read_image(request, serve.max_bytes, by_url=service.fetcher is not None)
+            asked = await upload.read_image(request, serve.max_bytes, by_url=by_url)
             of_request: dict[str, Any] = {"caller": caller, "model": model, "prediction_id": x_prediction_id,
                                           "request_id": request_id, "attributes": attributes, "top_k": top_k}
             if isinstance(asked, str):

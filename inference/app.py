@@ -47,7 +47,7 @@ def create_app(service: Service, keyring: Keys) -> FastAPI:
                   description="Predictions of a watched image classifier, and what people say of them.")
     app.state.cors_origins = tuple(service.settings.serve.cors_origins)
     install(app, keyring)
-    app.include_router(api.make_router(service, keyring))
+    app.include_router(api.make_router(service, keyring, by_url=service.fetcher is not None))
     add_pages(app, service, keyring, service.settings.serve.open_batches, PROBLEMS)
     app.add_middleware(BodyLimits, serve=service.settings.serve)
     app.add_middleware(RequestCounter, metrics=service.metrics)

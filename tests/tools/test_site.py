@@ -45,6 +45,12 @@ def test_tags_of_fences_and_links_out_of_the_documentation_are_for_the_repositor
     assert hooks.on_page_markdown(page) == "```sh\nls\n```\nrules, [why](decisions/README.md), [own](../decisions/0002.md)"
 
 
+def test_every_generated_page_can_be_written():
+    written = {name: write() for name, write in reference.PAGES.items()}
+    assert all(text.startswith("# ") for text in written.values())
+    assert "POST /v1/predictions" in written["reference/http.md"]
+
+
 @pytest.mark.slow("readme")
 def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]

@@ -13,5 +13,5 @@ from inference.service import Service
 def describe_api() -> list[dict[str, Any]]:
     """Describes each operation as the page `/docs` shows it."""
     app = FastAPI(title="Trueup", version="1")
-    app.include_router(api.make_router(cast(Service, None), NoAuth()))
+    app.include_router(api.make_router(cast(Service, None), NoAuth(), by_url=True))
     return list(list_operations(app.openapi(), "http://127.0.0.1:8080"))
