@@ -2,6 +2,7 @@
 
     python -m benchmarks.formats [--network resnet18] [--clients 16] [--rounds 5] [--seconds 6] [--hour 0.096] [--peers PYTHON]
     python -m benchmarks.formats --bare [--network resnet152] [--rounds 5]
+    python -m benchmarks.formats --limits [--network mobilenet_v3_small] [--rounds 5]
     python -m benchmarks.formats --accuracy [--network resnet18] [--side 64] [--steps 120]
 
 All services run at once and are asked one after another, round by round, so that what else runs on the machine hurts them alike;
@@ -9,7 +10,9 @@ a ratio is of one round, and its median and range over the rounds are printed, w
 random, 1,000 classes at 224 pixels; int8 is measured on 100 made pictures. `--peers`: a Python that has litserve and sees our
 environment. `--hour`: dollars of an hour of a machine like this one (m5.large, 2 vCPUs). `--bare` has the
 networks alone answer batches of 8 by turns, in one process, and counts processor time, too: on a machine that others use that is
-what tells formats apart. `--accuracy` trains the network on
+what tells formats apart. `--limits` prints, for each format, what no service of these cores can exceed: images a second of the
+bare network, of preparing the pictures alone (decode, resize, crop, normalise; a thread a core), and of both one after the other;
+and the last for a network that takes no time at all. `--accuracy` trains the network on
 scikit-learn's digits at `--side` pixels instead and has each format compared with torch on those that it was not trained on, as
 `trueup model convert` does: paired difference with its interval.
 """
@@ -108,14 +111,7 @@ def measure_bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Images a second of ready batches of 8, by the clock and by processor time (times the cores), in one process."""
     import torch
 
-    from inference.model.predictor import Predictor
-
-    card, weights = serving.card(argparse.Namespace(network=asked.network, runtime="torch", number_format="float32"))
-    made = convert(card, weights, {"float32", "bfloat16", "int8"}, (serving.pictures() * 2)[:MEASURED_ON])
-    predictors = {"torch float32": Predictor(card, weights, "cpu"), "torchscript": Predictor(card.model_copy(update={
-        "runtime": "torchscript"}), weights, "cpu"), "torch bfloat16": Predictor(card.model_copy(update={
-            "number_format": "bfloat16"}), weights, "cpu")}
-    predictors |= {f"openvino {name}": Predictor(of, weights, "cpu", data) for name, (of, data) in made.items()}
+    predictors = make_predictors(asked)
     batch, found = torch.randn(8, 3, 224, 224), {name: [] for name in predictors}
     for n in range(asked.rounds + 1):  # the first warms up
         for name, predictor in predictors.items():
@@ -131,6 +127,30 @@ def measure_bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
                "per_cpu_second_x_cores": round(statistics.median(o["per_second"] for o in of), 1),
                "load": round(os.getloadavg()[0], 1),
                **{f"of {other}, by processor time": compare(of, found[other]) for other in ("torch float32", "torchscript")}}
+
+
+def make_predictors(asked: argparse.Namespace) -> dict[str, Any]:
+    """Each format's predictor, by its name, of one network with the same random weights."""
+    from inference.model.predictor import Predictor
+
+    card, weights = serving.card(argparse.Namespace(network=asked.network, runtime="torch", number_format="float32"))
+    made = convert(card, weights, {"float32", "bfloat16", "int8"}, (serving.pictures() * 2)[:MEASURED_ON])
+    predictors = {"torch float32": Predictor(card, weights, "cpu"), "torchscript": Predictor(card.model_copy(update={
+        "runtime": "torchscript"}), weights, "cpu"), "torch bfloat16": Predictor(card.model_copy(update={
+            "number_format": "bfloat16"}), weights, "cpu")}
+    return predictors | {f"openvino {name}": Predictor(of, weights, "cpu", data) for name, (of, data) in made.items()}
+
+
+def measure_limits(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Medians over rounds of `serving.limit` of each format, by turns."""
+    predictors = make_predictors(asked)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in predictors}
+    for _ in range(asked.rounds):
+        for name, predictor in predictors.items():
+            found[name].append(serving.limit(predictor, 2.0))
+    for name, of in found.items():
+        yield {"network": asked.network, "format": name, "load": round(os.getloadavg()[0], 1),
+               **{kind: round(statistics.median(one[kind] for one in of), 1) for kind in of[0]}}
 
 
 def compare(of: list[dict[str, float]], other: list[dict[str, float]]) -> dict[str, float]:
@@ -214,11 +234,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--peers", help="a Python with litserve")
     parser.add_argument("--without", default="", help="programs to leave out, separated by commas")
     parser.add_argument("--accuracy", action="store_true")
-    parser.add_argument("--bare", action="store_true")
+    for name in ("bare", "limits"):
+        parser.add_argument(f"--{name}", action="store_true")
     asked = parser.parse_args(argv)
     print(f"{name_processor()}; load before: {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="trueup-formats-") as folder:
-        rows = measure_accuracy(asked) if asked.accuracy else measure_bare(asked) if asked.bare else take_turns(asked, folder)
+        rows = (measure_accuracy(asked) if asked.accuracy else measure_bare(asked) if asked.bare else measure_limits(asked)
+                if asked.limits else take_turns(asked, folder))
         for row in rows:
             print(json.dumps(row), flush=True)
     return 0
