@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class ShadowProcess:
         self.to_load, self._is_wanted = to_load, is_wanted
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", WORKER, str(theirs.fileno())]
+            command = [sys.executable, "-m", WORKER, str(theirs.fileno()), str(os.getpid())]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                                              stdout=subprocess.DEVNULL)
         self._connection = Connection(ours.detach())

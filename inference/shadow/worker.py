@@ -1,6 +1,6 @@
 """The process that computes for the shadow. Its parent talks to it over a socket; it ends when the parent does.
 
-    python -m inference.shadow.worker FD
+    python -m inference.shadow.worker FD PARENT
 
 A process, because threads share Python's lock: one of low priority that holds it would hold up the answers. Here every
 thread runs on time that nobody else wants (SCHED_IDLE), and a network that crashes takes no answer with it.
@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from command.parent import end_with_parent
 from command.without_pandas import do_without_pandas
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ Top = list[tuple[str, float]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answers until the other end of the socket is closed."""
-    (fd,) = argv if argv is not None else sys.argv[1:]
+    fd, parent_pid = argv if argv is not None else sys.argv[1:]
+    # Of low priority it may not come to hear for minutes that the socket is closed, and holds the version's memory until then.
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != int(parent_pid):
+        return 0
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends this one
     step_back()
     do_without_pandas()

@@ -1,9 +1,7 @@
 """The real inference service as a process of its own, started and stopped by the demo."""
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from command.parent import end_with_parent
 from contract.clock import CLOCK_FILE
 from contract.errors import TrueupError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class ServiceFailed(TrueupError):
@@ -43,12 +41,6 @@ def run_service(root: str, model: str, work: Path, port: int = 0, more: Sequence
         yield _wait_for_address(process, ready, log)
     finally:
         _stop(process, log)
-
-
-def end_with_parent() -> None:
-    """Asks in a child to be stopped (SIGTERM) when the demo dies, however it dies. Linux can do this, others cannot."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_for_address(process: subprocess.Popen, ready: Path, log: Path) -> str:

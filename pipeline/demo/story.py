@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from command.child import make_environment
+from command.parent import end_with_parent
 from contract import clock, layout
 from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
@@ -25,7 +26,7 @@ from contract.storage import open_storage, read_json
 from contract.texts.figures import write_figure
 from pipeline.demo import digits, people, traffic
 from pipeline.demo.accepting import TARGETS, accept_answers
-from pipeline.demo.service import end_with_parent, run_service
+from pipeline.demo.service import run_service
 from pipeline.demo.world import MODEL, World, say
 from pipeline.running.local import StageFailed
 

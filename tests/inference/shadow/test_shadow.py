@@ -162,6 +162,35 @@ def test_the_process_takes_only_time_that_nobody_wants():
         process.wait()
 
 
+STARTS_A_WORKER = """
+import os, socket, subprocess, sys, time
+ours, theirs = socket.socketpair()
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(theirs.fileno()), str(os.getpid())], pass_fds=[theirs.fileno()])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+STANDS_STILL = """
+import sys, time
+from inference.shadow import worker
+worker.step_back = lambda: (print("stands", flush=True), time.sleep(600))
+worker.main()
+"""
+
+
+def test_a_process_that_does_not_come_to_compute_ends_with_a_service_that_is_killed():
+    """It would hear of the closed socket only when it reads: on a busy machine after minutes, with all its memory."""
+    with subprocess.Popen([sys.executable, "-c", STARTS_A_WORKER, STANDS_STILL], stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == "stands\n"
+        parent.kill()
+    until(lambda: not os.path.exists(f"/proc/{pid}"), 30)
+
+
+def test_a_process_whose_service_ended_before_it_began_ends():
+    done = subprocess.run([sys.executable, "-m", "inference.shadow.worker", "0", "1"], timeout=120, check=False)
+    assert done.returncode == 0
+
+
 def read_pids(process):
     """The processes that computed for the shadow, by the service's log."""
     return [json.loads(line)["pid"] for line in process.log.read_text().splitlines() if '"shadow computes"' in line]
