@@ -113,6 +113,8 @@ class PromotionSettings(Section):
 
     min_accuracy: float | None = Field(None, gt=0, lt=1, description="accuracy of the candidate on the held-out rows that "
                                        "decide must be at least this; null: no floor")
+    max_ece: float | None = Field(None, gt=0, lt=1, description="expected calibration error of the candidate on all held-out rows "
+                                  "of the origin that decides may be this at most; null: not asked (docs/calibration.md)")
     how: str = Field("at-once", pattern="^(at-once|canary)$", description="at-once, or canary: a candidate that the promotion "
                      "gate passes first answers a share of the predictions (docs/canary.md)")
 

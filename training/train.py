@@ -31,6 +31,7 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from contract.texts.figures import write_count, write_percent
 from jvm.spark_conf import collect_conf
+from training.calibrate import calibrate_trained, describe
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
@@ -153,11 +154,11 @@ def _points(storage: Storage, job: Job) -> Checkpoints:
 
 
 def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, made: Manifest, number: str) -> Card:
-    found = points.read_final()
-    if found is None:
+    final = points.read_final()
+    if final is None:
         raise TrainingFailed(f"the ranks ended, but rank 0 wrote no final document under {storage.uri(points.folder)}. "
                              f"Started again with the same run, training resumes from its checkpoint.")
-    weights, facts = found
+    weights, facts = final
     # A candidate is assessed, and served, as its parent is.
     computed = find_own_form(registry, job.parent).model_dump(include={"runtime", "number_format"}) if job.parent else {}
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
@@ -165,6 +166,8 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
                 made_from=sentence(job, made, facts["history"]), settings=job.settings | {"ranks": facts["ranks"]},
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
+    found = calibrate_trained(storage, made, card, weights, job.train.calibrate)
+    card = card.model_copy(update={"calibration": found, "made_from": f"{card.made_from}, {describe(found)}"})
     lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
     storage.put(layout.version(registry.model, number) + METRICS, lines.encode())
     with tempfile.NamedTemporaryFile(prefix="trueup-", suffix=".safetensors") as file:
@@ -201,7 +204,8 @@ def document(card: Card) -> dict[str, Any]:
     return {"model": card.model, "version": card.version, "weights_sha256": card.weights_sha256,
             "weights_bytes": card.weights_bytes, "parent": card.parent, "dataset": card.dataset, "network": card.network,
             "classes": card.classes, "epochs": len(card.metrics["epochs"]), "loss": last["loss"],
-            "validation": last["validation"], "made_from": card.made_from}
+            "validation": last["validation"], "made_from": card.made_from,
+            "calibration": card.calibration.to_dict() if card.calibration else None}
 
 
 def text(card: Card) -> str:

@@ -1,11 +1,13 @@
 """The card of a model version: all that is needed to serve it, and what it was made from."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contract import jsonio
 from contract.documents.document import Document
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Preprocess(Document):
@@ -41,6 +43,30 @@ class Converted(Document):
     pictures: int | None = None
 
 
+class Calibration(Document):
+    """How a version's outputs become probabilities: softmax(logits / temperature), or softmax(logits * scale + bias).
+
+    Fitted on pictures that neither trained the weights nor judge them (training/fit/scaling.py). `rows`: how many; `loss_before`,
+    `loss_after`: their mean negative log likelihood, in nats, without and with it. A temperature changes no answer.
+    """
+
+    method: Literal["temperature", "vector"]
+    temperature: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    scale: list[Finite] | None = None  # one factor a class, in the order of the card's classes
+    bias: list[Finite] | None = None
+    rows: int = Field(ge=1)
+    fitted_on: str  # a sentence's end for a person: "validation rows of dataset …"
+    loss_before: Finite
+    loss_after: Finite
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> Self:
+        has = (self.temperature is not None, self.scale is not None, self.bias is not None)
+        if has != ((True, False, False) if self.method == "temperature" else (False, True, True)):
+            raise ValueError(f"calibration: {self.method}: expected a temperature alone, or scale and bias alone for vector")
+        return self
+
+
 class Card(Document):
     """`models/<model>/versions/<version>/card.json`; the version exists when its card does."""
 
@@ -54,6 +80,7 @@ class Card(Document):
     runtime: str = "torch"  # or torchscript, openvino (inference/model/predictor.py)
     number_format: Literal["float32", "bfloat16", "int8"] = "float32"
     converted: Converted | None = None  # where the runtime computes another form of the network
+    calibration: Calibration | None = None  # None: softmax of the network's outputs as they are
     weights_sha256: str
     weights_bytes: int
     parent: str | None = None  # the version whose weights training started from, or that was converted
@@ -67,4 +94,11 @@ class Card(Document):
     def _int8_was_converted(self) -> Self:
         if self.number_format == "int8" and self.converted is None:
             raise ValueError("number_format: int8: expected the converted network, whose ranges were measured on pictures")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_is_of_its_classes(self) -> Self:
+        of = self.calibration
+        if of is not None and any(part is not None and len(part) != len(self.classes) for part in (of.scale, of.bias)):
+            raise ValueError(f"calibration: vector: expected scale and bias of {len(self.classes)} classes")
         return self

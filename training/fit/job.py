@@ -8,7 +8,7 @@ from contract.documents.document import Document
 from contract.settings import TrainSettings
 
 # Settings that do not change the weights, so they are not in the digest (`ranks` is: as a field of the job).
-NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir", "device")
+NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate")
 
 
 class Job(Document):
