@@ -86,8 +86,8 @@ def describe(calibration: Calibration | None) -> str:
 
 def _are_enough(rows: int, noun: str) -> bool:
     if rows < LEAST_ROWS:
-        print(f"not calibrated: expected {LEAST_ROWS} or more, got {write_count(rows, noun)}; probabilities are the network's own",
-              file=sys.stderr)
+        print(f"not calibrated: expected {LEAST_ROWS} or more, got {write_count(rows, noun)}; probabilities are the network's "
+              f"own", file=sys.stderr)
     return rows >= LEAST_ROWS
 
 

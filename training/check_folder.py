@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from contract import layout
 from contract.documents.card import Calibration, Card
 from contract.errors import BadImage, EmptyData
+from contract.sections.pictures import list_own_endings
 from inference.model.class_folders import find_class_folders, show
 from training.calibrate import LEAST_ROWS, TEMPERATURE, Row, calibrate
 
@@ -40,7 +41,8 @@ def list_labelled(card: Card, folder: Path, option: str) -> list[tuple[Path, str
     from inference.model.foreign_picture import ENDINGS
 
     found = find_class_folders(folder)
-    files = [(file, label) for file, label in found.files if file.suffix.lower() in (*layout.PICTURES, *ENDINGS)]
+    endings = (*layout.PICTURES, *ENDINGS, *list_own_endings())
+    files = [(file, label) for file, label in found.files if file.name.lower().endswith(endings)]
     for file in sorted({file for file, _ in found.files} - {file for file, _ in files}):
         print(f"{show(file)}: left out, its ending is not that of a picture", file=sys.stderr)
     unknown = sorted({label for _, label in files} - set(card.classes))

@@ -53,6 +53,8 @@ SIDE = click.IntRange(1, 8192)
 @click.option("--std", help="Three numbers of 0 to 1, comma-separated.")
 @click.option("--interpolation", type=click.Choice(["nearest", "bilinear", "bicubic"]))
 @click.option("--grey", is_flag=True, help="Pictures are converted to grey first.")
+@click.option("--levels", metavar="BLACK,WHITE", help="Of grey pictures of 16 bits: the values that become black and white, e.g. "
+              "0,4095. [default: 0,65535 by their upper 8 bits]")
 @click.option("--transform-input/--no-transform-input", default=None, help="googlenet and inception_v3: whether the network was "
               "made with transform_input=True, as torchvision's weights are. A file of weights does not tell.")
 @click.option("--runtime", type=click.Choice(["auto", "torch", "torchscript"]), default="torch", show_default=True,
@@ -61,8 +63,8 @@ SIDE = click.IntRange(1, 8192)
               help="Numbers it is computed in; bfloat16 is faster on some processors. Assess it like any version.")
 @click.option("--check", type=click.Path(path_type=Path), help="Folder of class folders; its accuracy is printed first.")
 @click.option("--expect", type=float, help="Refuse (exit code 3) when the accuracy on --check is below.")
-@click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of class folders, of pictures that the network was not "
-              "trained on (30 at least): a temperature is fitted on them, which makes its probabilities come true.")
+@click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of class folders, of pictures that the network was "
+              "not trained on (30 at least): a temperature is fitted on them, which makes its probabilities come true.")
 @click.option("--by", default="trueup publish", show_default=True, help="Who publishes, for the history.")
 @click.option("--reason", default="brought from outside", show_default=True, help="Why, for the history.")
 def command(settings: Settings, model: str | None, network: str, weights: Path | None, weights_name: str | None,

@@ -36,7 +36,7 @@ from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
 from training.fit.pretrained import import_weights, start_key
-from training.look import TRANSFORMING, preprocess_of
+from training.look import TRANSFORMING, preprocess_of, read_levels
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
@@ -51,6 +51,8 @@ METRICS = "metrics.jsonl"
 @click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels. "
               "[default: 224]")
 @click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@click.option("--levels", metavar="BLACK,WHITE", help="First version: of grey pictures of 16 bits the values that become black "
+              "and white, e.g. 0,4095.")
 @click.option("--weights-name", help="First version: start from torchvision's weights of this name (IMAGENET1K_V1).")
 @click.option("--weights", type=click.Path(path_type=Path), help="First version: start from this file (safetensors or a "
               "state_dict); its head may have other classes.")
@@ -59,14 +61,14 @@ METRICS = "metrics.jsonl"
 @click.option("--epochs", type=int, help="Passes over the training rows.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, parent: str | None, run_key: str | None,
-            network: str | None, size: int | None, grey: bool, weights_name: str | None, weights: Path | None,
+            network: str | None, size: int | None, grey: bool, levels: str | None, weights_name: str | None, weights: Path | None,
             ranks: int | None, launcher: str | None, epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
     """Trains, and writes the candidate."""
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
-                 size=size, grey=grey, weights_name=weights_name, weights=weights,
+                 size=size, grey=grey, weights_name=weights_name, weights=weights, levels=levels,
                  spark_conf=collect_conf(settings, spark_conf))
     return Outcome(document=document(card), text=text(card))
 
@@ -85,7 +87,7 @@ def _parent(registry: Registry, parent: str | None) -> str | None:
 def train(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
           run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
           weights_name: str | None = None, weights: Path | None = None,
-          spark_conf: dict[str, str] | None = None) -> Card:
+          spark_conf: dict[str, str] | None = None, levels: str | None = None) -> Card:
     """The candidate's card. Raises UsageError before a number is claimed; NotFinite, Mismatch, TrainingFailed after that."""
     made = manifest.load(storage, dataset)
     if made.erased:
@@ -95,13 +97,14 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
-    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought)
+    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought, levels=levels)
     if parent is None:
         from inference.model.network import build_empty
 
         build_empty(tried.network, len(tried.classes))  # a name that is no network's takes no number either
     number = registry.claim("trueup train", run=run_key)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name,
+                 levels)
     points = _points(storage, job)
     if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
@@ -117,19 +120,20 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
            run_key: str | None, network: str | None, size: int | None, grey: bool,
-           brought: bool = False, weights_name: str | None = None) -> Job:
+           brought: bool = False, weights_name: str | None = None, levels: str | None = None) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
     ranks = launch.count_ranks(settings.train.launcher, settings.train.ranks)
     if parent is None:
         side = size or 224
         transforms = bool(weights_name) and network in TRANSFORMING  # torchvision's own weights of these networks do
         look = (preprocess_of(network or "resnet18", size=size, grey=grey, weights_name=weights_name,
-                              transform_input=transforms) if brought else Preprocess(resize=side, crop=side, grey=grey))
+                              transform_input=transforms, levels=levels) if brought else
+                Preprocess(resize=side, crop=side, grey=grey, levels=read_levels(levels)))
         facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
                                  "start": start_key(registry.model, number) if brought else None}
-    elif network or size or grey:
-        raise UsageError(f"--network, --size and --grey describe a first version; version {parent} has its own. Leave them "
-                         f"out, or train from nothing: --parent none.")
+    elif network or size or grey or levels:
+        raise UsageError(f"--network, --size, --grey and --levels describe a first version; version {parent} has its own. Leave "
+                         f"them out, or train from nothing: --parent none.")
     else:
         card = registry.card(parent)
         facts = {"network": card.network, "preprocess": card.preprocess}

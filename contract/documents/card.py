@@ -24,10 +24,22 @@ class Preprocess(Document):
     grey: bool = False  # converted to grey first; the network still gets three equal channels
     mean: list[float] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
     std: list[float] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
+    # Of grey pictures of 16 bits: the values that become black and white; None: 0 and 65,535, by the upper 8 bits.
+    levels: list[Annotated[int, Field(ge=0, le=65_535)]] | None = Field(default=None, min_length=2, max_length=2)
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Self:
+        if self.levels is not None and self.levels[0] >= self.levels[1]:
+            raise ValueError(f"levels: expected the value of black and a larger one of white, got {self.levels}")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """What the pixels depend on, as plain JSON: a field that a release added is left out where it changes nothing."""
+        return {name: value for name, value in self.to_dict().items() if (name, value) != ("levels", None)}
 
     def hash(self) -> str:
         """`preprocess_hash` of the prediction rows: 16 hex digits."""
-        return jsonio.digest(self.to_dict())[:16]
+        return jsonio.digest(self.facts())[:16]
 
 
 class Converted(Document):

@@ -13,7 +13,10 @@ from contract.documents.card import Calibration
 
 
 def make_scaling(calibration: Calibration | None) -> Callable[[Tensor], Tensor]:
-    """Returns the function of float32 logits [n, classes] whose softmax is what the version answers; None: the logits as they are."""
+    """Returns the function of float32 logits [n, classes] whose softmax is what the version answers.
+
+    None: the logits as they are.
+    """
     if calibration is None:
         return _leave
     if calibration.temperature is not None:

@@ -13,8 +13,7 @@ from training.fit.scaling import COOLEST, HOTTEST, fit_temperature, fit_vector, 
 def simulate(rng, n, classes, temperature, spread=2.0):
     """Logits that are `temperature` times too large for labels that are drawn from them."""
     z = rng.normal(0, spread, (n, classes))
-    truth = np.array([rng.choice(classes, p=p) for p in softmax(z, axis=1)])
-    return temperature * z, truth
+    return temperature * z, (z + rng.gumbel(size=z.shape)).argmax(1)  # drawn with probability softmax(z)
 
 
 def smoothed(z, truth):
@@ -37,14 +36,14 @@ def ece(z, truth):
                                                  ["audit"] * n, np.full(n, np.nan)))["ece"]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_temperature_is_that_of_a_grid_and_of_scipy(seed):
     rng = np.random.default_rng(seed)
     z, truth = simulate(rng, int(rng.integers(30, 400)), int(rng.integers(2, 12)), float(rng.uniform(0.3, 6)))
     found = fit_temperature(z, truth)
-    grid = np.geomspace(0.05, 20, 4000)
+    grid = np.geomspace(0.05, 20, 400)
     best = grid[np.argmin([loss_at(t, z, truth) for t in grid])]
-    assert found == pytest.approx(best, rel=2e-3)
+    assert found == pytest.approx(best, rel=1e-2)
     by_scipy = np.exp(minimize(lambda u: loss_at(np.exp(u[0]), z, truth), [0.0], method="Nelder-Mead",
                                options={"xatol": 1e-9, "fatol": 1e-14}).x[0])
     assert found == pytest.approx(by_scipy, abs=1e-4)
@@ -65,11 +64,12 @@ def test_answers_never_change_and_the_order_of_classes_does_not_either():
 
 
 def test_the_calibration_error_of_overconfident_outputs_falls_on_rows_that_were_not_fitted():
-    z, truth = simulate(np.random.default_rng(5), 4000, 10, 3.0)
-    fitted, unseen = slice(0, 1000), slice(1000, None)
+    z, truth = simulate(np.random.default_rng(5), 9000, 10, 3.0)
+    fitted, unseen = slice(0, 3000), slice(3000, None)
     temperature = fit_temperature(z[fitted], truth[fitted])
     before, after = ece(z[unseen], truth[unseen]), ece(z[unseen] / temperature, truth[unseen])
-    assert before > 0.15 and after < 0.03
+    of_the_truth = ece(z[unseen] / 3.0, truth[unseen])  # what chance alone leaves
+    assert before > 0.15 and after < of_the_truth + 0.015 < 0.05
     assert measure_loss(z[unseen] / temperature, truth[unseen]) < measure_loss(z[unseen], truth[unseen])
 
 
