@@ -274,8 +274,7 @@ class Service:
     def _find_model(self, name: str | None) -> LiveModel:
         live = self.models.get(name or self.default_model)
         if live is None:
-            raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
-                          f"{', '.join(self.models)}.")
+            raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: {', '.join(self.models)}.")
         live.used_at = clock.monotonic()
         if live.card is None and live.published is False:
             raise Refused(503, "not_published", f"{live.explain_absence()}.", RETRY_MUCH_LATER)

@@ -105,6 +105,7 @@ ELSEWHERE = {
         contract/measured/measures.py _octaves
         contract/measured/measures.py _steps
         inference/model/embedding.py Embedder.embed
+        inference/model/grey16.py to_eight_bits
         inference/model/perceptual_hash.py <module>
         inference/model/picture_measures.py measure_picture
         inference/model/picture_measures.py measure_sharpness
