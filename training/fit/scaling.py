@@ -32,6 +32,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     1 where no temperature changes anything (all outputs of each row are equal). EmptyData without rows, NotFinite.
     """
     z = _check(logits)
+    z -= z.max(1, keepdims=True)  # which softmax does not see
     wanted = _wanted(z, truth)
 
     def slope(b: float) -> float:
@@ -77,13 +78,13 @@ def measure_loss(logits: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _check(logits: np.ndarray) -> np.ndarray:
-    """Returns the logits as float64, each row less its largest: what softmax does not see."""
-    z = np.asarray(logits, np.float64)
+    """Returns the logits as float64, a copy."""
+    z = np.array(logits, np.float64)
     if not len(z):
         raise EmptyData("expected outputs of at least one row to calibrate on, got none.")
     if not np.isfinite(z).all():
         raise NotFinite("expected finite outputs to calibrate on, got NaN or infinity. The weights are damaged or overflow.")
-    return z - z.max(1, keepdims=True)
+    return z
 
 
 def _wanted(z: np.ndarray, truth: np.ndarray) -> np.ndarray:
