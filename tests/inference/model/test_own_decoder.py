@@ -101,6 +101,17 @@ def test_the_choice_reaches_other_processes_through_the_environment(monkeypatch)
     assert (find_decoder(), list_own_endings()) == (None, ())
 
 
+def test_what_a_run_saved_chooses_none():
+    """A run's settings lie in the bucket; a decoder is the machine's own choice."""
+    from command.child import write_settings
+    from command.load_settings import load
+
+    settings = load(overrides=["pictures.decoder=a.b:c", "train.epochs=3"], env={})
+    with write_settings(settings.model_dump(mode="json")) as path:
+        again = load(path=path, env={})
+    assert (again.pictures.decoder, again.train.epochs) == (None, 3)
+
+
 def test_settings_name_it_and_endings_are_endings():
     from command.load_settings import load
 
