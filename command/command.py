@@ -26,6 +26,7 @@ from command.process import has_lost_its_reader
 from contract import jsonio
 from contract.errors import DONE, ERROR, USAGE, TrueupError
 from contract.sections.modules import allow
+from contract.sections.pictures import choose_decoder
 from contract.settings import is_submitted
 
 
@@ -51,6 +52,7 @@ def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome
 
             settings = load(root=root, path=config, overrides=overrides)
             allow(settings.allow_modules)
+            choose_decoder(settings.pictures.decoder, settings.pictures.endings)
             outcome = function(settings, **options)
             emit(outcome, as_json)
             return outcome.code

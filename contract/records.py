@@ -93,6 +93,7 @@ PREDICTION = TableSchema("predictions", (
     Field("decision", "string", "accept or review, where thresholds were in force; null: nobody decided"),
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
     Field("redacted_by", "string", "the hook that redacted the picture, and 12 digits of its source's sha256; null: none"),
+    Field("decoded_by", "string", "the user's decoder that made pixels of it, and 12 digits of its source's sha256; null: none"),
 ))
 
 LABEL = TableSchema("labels", (

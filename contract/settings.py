@@ -18,6 +18,7 @@ from contract.sections.dataset import DatasetFields
 from contract.sections.demands import DemandSettings
 from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
+from contract.sections.pictures import PictureFields
 from contract.sections.serving import ServeFields
 from contract.sections.training import TrainFields
 
@@ -113,8 +114,14 @@ class PromotionSettings(Section):
 
     min_accuracy: float | None = Field(None, gt=0, lt=1, description="accuracy of the candidate on the held-out rows that "
                                        "decide must be at least this; null: no floor")
+    max_ece: float | None = Field(None, gt=0, lt=1, description="expected calibration error of the candidate on all held-out "
+                                  "rows of the origin that decides may be this at most; null: not asked (docs/calibration.md)")
     how: str = Field("at-once", pattern="^(at-once|canary)$", description="at-once, or canary: a candidate that the promotion "
                      "gate passes first answers a share of the predictions (docs/canary.md)")
+
+
+class PictureSettings(Section, PictureFields):
+    """Formats of the user's own."""
 
 
 class CanarySettings(Section, CanaryFields):
@@ -273,12 +280,14 @@ class Settings(Section):
     root: str | None = Field(None, description="folder or s3://bucket/prefix that holds everything")
     model: str | None = Field(None, description="the model that commands are about when they name none")
     allow_modules: list[str] = Field([], description="modules and packages of your own whose code may run when a version's "
-                                     "card (--network package.module:build) or serve.redact names it; never taken from a bucket")
+                                     "card (--network package.module:build), serve.redact or pictures.decoder names it; never "
+                                     "taken from a bucket")
     evaluate: EvaluateSettings = EvaluateSettings()
     gates: GatePolicy = GatePolicy()
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
+    pictures: PictureSettings = PictureSettings()
     review: ReviewSettings = ReviewSettings()
     report: ReportSettings = ReportSettings()
     promotion: PromotionSettings = PromotionSettings()

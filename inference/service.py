@@ -39,7 +39,7 @@ from inference.live.deciding import decide
 from inference.live.fleet import Fleet
 from inference.live.model import LiveModel
 from inference.live.waking import Waking
-from inference.model import redaction
+from inference.model import own_decoder, redaction
 from inference.model.prediction_row import count_logged_classes, make_prediction_row
 from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
@@ -89,6 +89,7 @@ class Service:
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.fetcher = make_fetcher(serve, storage.root)
         self.redactor = redaction.load(serve.redact) if serve.redact else None
+        self.decoder = own_decoder.load(settings.pictures.decoder) if settings.pictures.decoder else None
         self.stopping = False
         self._decoders: Decoders | None = None
         self._batcher: Batcher | None = None
@@ -237,7 +238,7 @@ class Service:
         predictor, picture, row, role = await self._classify(data, live, id_)
         answer, prediction_row = self._make_answer_and_row(predictor, row, picture, id_, now, top_k, role)
         decide(live.thresholds, answer, prediction_row)
-        prediction_row |= of_request | {"latency_ms": (clock.monotonic() - began) * 1000}
+        prediction_row |= of_request | {"decoded_by": picture.decoded_by, "latency_ms": (clock.monotonic() - began) * 1000}
         stands = await self._make_durable(prediction_row, picture, answer, prediction_id is not None)
         if stands is not answer:  # it was answered before, counted and offered then
             return stands
@@ -273,8 +274,7 @@ class Service:
     def _find_model(self, name: str | None) -> LiveModel:
         live = self.models.get(name or self.default_model)
         if live is None:
-            raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: "
-                          f"{', '.join(self.models)}.")
+            raise Refused(404, "no_such_model", f"model {name!r} is not served here; these are: {', '.join(self.models)}.")
         live.used_at = clock.monotonic()
         if live.card is None and live.published is False:
             raise Refused(503, "not_published", f"{live.explain_absence()}.", RETRY_MUCH_LATER)
@@ -293,7 +293,7 @@ class Service:
         try:
             picture = await asyncio.get_running_loop().run_in_executor(
                 self._decoders, copy_context().run, read_picture, data, self.settings.serve.max_pixels, predictor.prepare,
-                self.redactor)
+                self.redactor, self.decoder)
         except BadImage as error:
             raise Refused(422, "bad_image", str(error)) from None
         except RedactionFailed as error:

@@ -32,6 +32,7 @@ from contract.documents.document import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
 from contract.registry import Registry
 from contract.sections.modules import list_allowed
+from contract.sections.pictures import list_own_endings
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
@@ -72,7 +73,8 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     add_plan(storage, registry.model, version, found, part)
     waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
-              settings.serve.store_images, settings.serve.log_all_classes, tuple(list_allowed()), settings.serve.redact)
+              settings.serve.store_images, settings.serve.log_all_classes, tuple(list_allowed()), settings.serve.redact,
+              settings.pictures.decoder)
     made = score_all(storage, job, waiting, spark_conf) if waiting else []
     errors = [e for m in made for e in m["errors"]]
     return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),
@@ -150,8 +152,8 @@ def items_of(storage: Storage, plan: Plan) -> list[Item]:
 
 def under(prefix: str) -> list[Item]:
     """The pictures under a folder or an s3:// prefix, by their names' endings."""
-    storage = open_storage(prefix)
-    return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(layout.PICTURES)]
+    storage, endings = open_storage(prefix), (*layout.PICTURES, *list_own_endings())
+    return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(endings)]
 
 
 def in_table(path: Path) -> list[Item]:

@@ -21,6 +21,9 @@ from contract.counts import (
     canonical,
     empty_tables,
 )
+from metrics.calibration import error_and_margin
+from metrics.cells import by_version
+from metrics.intervals import CONFIDENCE
 from metrics.version import Rules, make_version_figures, margins_by_version
 from metrics.window import WindowCounts
 
@@ -83,3 +86,9 @@ def _weights(p: np.ndarray) -> np.ndarray:
     """Returns floor(2^16 / p) as int64; 0 (unknown) where p is NaN or outside [2^-20, 1]."""
     known = (p >= SMALLEST_P) & (p <= 1)
     return np.where(known, np.floor(WEIGHT_SCALE / np.where(known, p, 1.0)), 0).astype(np.int64)
+
+
+def measure_calibration_error(rows: HeldOutRows) -> dict[str, Any]:
+    """Returns {ece, margin, n} of one version's answers, at 95% (metrics.calibration.error_and_margin)."""
+    (of_all,) = by_version(cells(rows, "1")).values()
+    return error_and_margin(of_all, CONFIDENCE)

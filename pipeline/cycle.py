@@ -251,9 +251,9 @@ class Turn:
         return self.run.finish("published", DONE, f"Version {candidate} is live. {decision['sentence']}")
 
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
-        floor = self.run.plan.settings.get("promotion", {}).get("min_accuracy")
+        asked = self.run.plan.settings.get("promotion", {})
         try:
-            return of_assessment(self._policy(), assessment, floor)
+            return of_assessment(self._policy(), assessment, asked.get("min_accuracy"), max_ece=asked.get("max_ece"))
         except (KeyError, TypeError, AttributeError) as error:
             where = self.run.storage.uri(layout.stage(self.run.plan.model, self.run.n, "assess"))
             raise DamagedDocument(f"{where}: expected the document of an assessment, got one that cannot be compared by "

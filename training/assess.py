@@ -28,7 +28,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure, write_points
+from contract.texts.figures import write_figure, write_percent, write_points
 from training import compare
 from training.compare import Answers
 from training.feed import reader
@@ -118,8 +118,11 @@ class Side:
         place = {label: n for n, label in enumerate(classes)}
         self.place = np.array([place.get(label, -1) for label in card.classes])
         self.bytes = len(weights)
-        self.named: list[np.ndarray] = []  # of each batch: places in the version's own classes
+        # Of each batch: places in the version's own classes, and their probabilities; as calibrated, and without that.
+        self.named: list[np.ndarray] = []
         self.confidence: list[np.ndarray] = []
+        self.raw_named: list[np.ndarray] = []
+        self.raw_confidence: list[np.ndarray] = []
         self.milliseconds: list[float] = []
         self.first: list[tuple[str, float]] = []  # label and probability of the first batch's answers
 
@@ -127,12 +130,17 @@ class Side:
         """Answers a batch of encoded images."""
         import torch
 
-        rows = self.predictor.probabilities(torch.stack([self.predictor.prepare(data) for data in images]))
-        best = rows.argmax(1)
+        logits = self.predictor.logits(torch.stack([self.predictor.prepare(data) for data in images]))
+        rows = self.predictor.to_probabilities(logits)
+        best, confidence = _pick_best(rows)
         if not self.first:
             self.first = [(self.card.classes[n], float(row[n])) for n, row in zip(best, rows, strict=True)]
         self.named.append(best)
-        self.confidence.append(rows[np.arange(len(rows)), best].astype(float))
+        self.confidence.append(confidence)
+        if self.card.calibration is not None:
+            best, confidence = _pick_best(self.predictor.to_probabilities(logits, calibrated=False))
+            self.raw_named.append(best)
+            self.raw_confidence.append(confidence)
 
     def time(self, images: Sequence[bytes]) -> None:
         """Milliseconds from bytes to answer, one picture at a time; the first answer warms up and is not counted."""
@@ -146,8 +154,21 @@ class Side:
 
     def answers(self) -> Answers:
         """All answers so far."""
-        named = np.concatenate(self.named)
-        return Answers(self.place[named], np.concatenate(self.confidence), named, self.card.classes)
+        return self._collect(self.named, self.confidence)
+
+    def raw_answers(self) -> Answers | None:
+        """The same without the card's calibration; None without one."""
+        return self._collect(self.raw_named, self.raw_confidence) if self.raw_named else None
+
+    def _collect(self, parts: Sequence[np.ndarray], confidence: Sequence[np.ndarray]) -> Answers:
+        named = np.concatenate(parts)
+        return Answers(self.place[named], np.concatenate(confidence), named, self.card.classes)
+
+
+def _pick_best(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the place and the probability of each row's answer."""
+    best = rows.argmax(1)
+    return best, rows[np.arange(len(rows)), best].astype(float)
 
 
 @dataclass
@@ -207,7 +228,9 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
                for name, side in sides.items()}
     return {
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
-        "versions": {name: _side(side, figures[name]) for name, side in sides.items()},
+        "versions": {name: _side(side, figures[name])
+                     | compare.compare_calibrations(rows.truth, answers[name], side.raw_answers(), made.classes, rows.origin)
+                     for name, side in sides.items()},
         "overall": compare.compare_paired(rows.truth, live, candidate),
         "disagreement": compare.count_differing(live, candidate),
         "weighted_difference": compare.compare_weighted(rows.truth, live, candidate, rows.p),
@@ -237,7 +260,7 @@ def text(found: dict[str, Any]) -> str:
     for side in ("live", "candidate"):
         a, v = overall[side], versions[side]
         lines.append(f"  {side:<9} version {v['version']}: {write_figure(a)}, "
-                     f"{v['latency_ms']} ms, {v['weights_bytes'] / 2**20:.1f} MiB")
+                     f"{v['latency_ms']} ms, {v['weights_bytes'] / 2**20:.1f} MiB; {_say_calibration(v)}")
     d = overall["difference"]
     lines.append(f"  difference {write_points(d)}, McNemar p = "
                  f"{overall['mcnemar']['two_sided']:.3g}")
@@ -246,6 +269,12 @@ def text(found: dict[str, Any]) -> str:
     if unknown:
         lines.append(f"  the training set of version {', '.join(unknown)} is unknown: it may have seen these rows")
     return "\n".join(lines)
+
+
+def _say_calibration(v: dict[str, Any]) -> str:
+    raw = v["uncalibrated"]
+    before = f" (as the network says it: {write_percent(raw['ece'], 1)})" if raw else ""
+    return f"calibration error {write_percent(v['calibration_error'], 1)}{before}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

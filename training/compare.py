@@ -99,3 +99,24 @@ def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin:
                        label=[classes[k] for k in truth], origin=origin, p=p)
     found = held_out.figures(rows, version, list(answers.classes))
     return found | {"strata": list_rows(held_out.cells(rows, version))}
+
+
+def compare_calibrations(truth: np.ndarray, answers: Answers, raw: Answers | None, classes: Sequence[str],
+                         origin: Sequence[str]) -> dict[str, Any]:
+    """Returns {calibration_by_origin: {origin: {ece, margin, n}}, uncalibrated: {ece, margin, n}}: the calibration errors of a
+    version's answers to the rows of each origin, and of all rows as they would be without its calibration (null: it has none).
+
+    `margin`: of the sampling noise at 95% (metrics.calibration.error_and_margin).
+    """
+    origins = np.asarray(origin, object)
+    return {"calibration_by_origin": {name: _measure_error(truth, answers, classes, origins, origins == name)
+                                      for name in sorted(set(origin))},
+            "uncalibrated": None if raw is None else _measure_error(truth, raw, classes, origins, np.ones(len(truth), bool))}
+
+
+def _measure_error(truth: np.ndarray, answers: Answers, classes: Sequence[str], origins: np.ndarray,
+                   chosen: np.ndarray) -> dict[str, Any]:
+    rows = HeldOutRows(predicted=[answers.classes[n] for n in answers.named[chosen]], confidence=answers.confidence[chosen],
+                       label=[classes[k] for k in truth[chosen]], origin=origins[chosen].tolist(),
+                       p=np.full(int(chosen.sum()), np.nan))
+    return held_out.measure_calibration_error(rows)

@@ -16,18 +16,22 @@ TRANSFORMING = ("googlenet", "inception_v3")
 # What `transform_input` does to a channel that was normalised: x * scale + shift (torchvision's _transform_input).
 IMAGENET_MEAN, IMAGENET_STD, HALF = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.5
 OF_255 = 255
+WHITE = 65_535
 
 
 def preprocess_of(network: str, size: int | None = None, resize: int | None = None, crop: int | None = None,
                   mean: str | None = None, std: str | None = None, interpolation: str | None = None,
-                  grey: bool = False, weights_name: str | None = None, transform_input: bool = False) -> Preprocess:
+                  grey: bool = False, weights_name: str | None = None, transform_input: bool = False,
+                  levels: str | None = None) -> Preprocess:
     """The transform of torchvision's weights for the network (ImageNet's usual one for others), with options over it.
 
     `weights_name`: of these weights instead of torchvision's default ones. `transform_input`: the network scales its input
-    as torchvision's googlenet does; mean and std of the result hold that, too. UsageError: an impossible value.
+    as torchvision's googlenet does; mean and std of the result hold that, too. `levels`: "BLACK,WHITE" of grey pictures of 16
+    bits. UsageError: an impossible value.
     """
     options: dict[str, Any] = {"resize": resize or size, "crop": crop or size, "interpolation": interpolation,
-                               "mean": _three("--mean", mean), "std": _three("--std", std), "grey": grey or None}
+                               "mean": _three("--mean", mean), "std": _three("--std", std), "grey": grey or None,
+                               "levels": read_levels(levels)}
     made = Preprocess(**(_own_transform(network, weights_name) | {k: v for k, v in options.items() if v is not None}))
     _check_mean("--mean", made.mean)
     _check_std("--std", made.std)
@@ -71,6 +75,18 @@ def _own_transform(network: str, weights_name: str | None) -> dict[str, Any]:
     return {"resize": resize[0] if len(resize) == 1 else resize, "crop": crop, "mean": list(transform.mean),
             "std": list(transform.std), "interpolation": transform.interpolation.value,
             "antialias": bool(transform.antialias)}
+
+
+def read_levels(text: str | None) -> list[int] | None:
+    """The values of 16 bits that become black and white, of "BLACK,WHITE"; None of None. UsageError."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    found = [int(part) for part in parts if part.strip().isascii() and part.strip().isdecimal()]
+    if len(parts) != len(found) or len(found) != 2 or not found[0] < found[1] <= WHITE:
+        raise UsageError(f"--levels {text!r}: expected the values of black and of white, 0 to {WHITE}, for example 0,4095 for "
+                         f"pictures of 12 bits in 16.")
+    return found
 
 
 def _three(option: str, text: str | None) -> list[float] | None:

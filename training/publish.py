@@ -53,6 +53,8 @@ SIDE = click.IntRange(1, 8192)
 @click.option("--std", help="Three numbers of 0 to 1, comma-separated.")
 @click.option("--interpolation", type=click.Choice(["nearest", "bilinear", "bicubic"]))
 @click.option("--grey", is_flag=True, help="Pictures are converted to grey first.")
+@click.option("--levels", metavar="BLACK,WHITE", help="Of grey pictures of 16 bits: the values that become black and white, e.g. "
+              "0,4095. [default: 0,65535 by their upper 8 bits]")
 @click.option("--transform-input/--no-transform-input", default=None, help="googlenet and inception_v3: whether the network was "
               "made with transform_input=True, as torchvision's weights are. A file of weights does not tell.")
 @click.option("--runtime", type=click.Choice(["auto", "torch", "torchscript"]), default="torch", show_default=True,
@@ -61,11 +63,13 @@ SIDE = click.IntRange(1, 8192)
               help="Numbers it is computed in; bfloat16 is faster on some processors. Assess it like any version.")
 @click.option("--check", type=click.Path(path_type=Path), help="Folder of class folders; its accuracy is printed first.")
 @click.option("--expect", type=float, help="Refuse (exit code 3) when the accuracy on --check is below.")
+@click.option("--calibrate", type=click.Path(path_type=Path), help="Folder of class folders, of pictures that the network was "
+              "not trained on (30 at least): a temperature is fitted on them, which makes its probabilities come true.")
 @click.option("--by", default="trueup publish", show_default=True, help="Who publishes, for the history.")
 @click.option("--reason", default="brought from outside", show_default=True, help="Why, for the history.")
 def command(settings: Settings, model: str | None, network: str, weights: Path | None, weights_name: str | None,
             classes: Path | None, check: Path | None, expect: float | None, by: str, reason: str, runtime: str,
-            number_format: str, transform_input: bool | None, **look: Any) -> Outcome:
+            number_format: str, transform_input: bool | None, calibrate: Path | None, **look: Any) -> Outcome:
     """Checks, asks, writes the version, promotes it."""
     if expect is not None and check is None:
         raise UsageError("--expect needs --check FOLDER, a folder of class folders to be right on.")
@@ -82,6 +86,9 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
         card = _card(name, network, brought, preprocess, file)
         card, predictor = ask_first.load(card, file.read_bytes(), runtime, number_format)
         print(f"runtime: {card.runtime}, {card.number_format}", file=sys.stderr)
+        if calibrate is not None:
+            predictor.take_calibration(check_folder.calibrate_on(predictor, calibrate))
+            card = predictor.card
         found = check_folder.check_on(predictor, check) if check else None
         if found and expect is not None and found["accuracy"] < expect:
             return _refuse(found, expect)
@@ -94,7 +101,8 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
     document = {"model": registry.model, "version": number, "replaces": live, "network": network, "classes": card.classes,
                 "runtime": card.runtime, "number_format": card.number_format, "transform_input": transform_input,
                 "weights_name": brought.weights_name, "weights_sha256": card.weights_sha256,
-                "preprocess": preprocess.to_dict(), "check": found, "trial": trial}
+                "preprocess": preprocess.to_dict(), "check": found, "trial": trial,
+                "calibration": card.calibration.to_dict() if card.calibration else None}
     return Outcome(document=document, text=_text(document))
 
 
@@ -176,8 +184,10 @@ def _text(document: dict[str, Any]) -> str:
     found = document["check"]
     checked = (f"; {found['right']} of {found['images']} check pictures right ({write_percent(found['accuracy'], 1)})"
                if found else "")
+    calibrated = document["calibration"]
+    corrected = f"; temperature {calibrated['temperature']:g} from {calibrated['rows']} pictures" if calibrated else ""
     return (f"version {document['version']} of {document['model']} is live ({document['network']}, "
-            f"{len(document['classes'])} classes){checked}")
+            f"{len(document['classes'])} classes){checked}{corrected}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

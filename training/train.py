@@ -31,11 +31,12 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from contract.texts.figures import write_count, write_percent
 from jvm.spark_conf import collect_conf
+from training.calibrate import calibrate_trained, describe
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
 from training.fit.pretrained import import_weights, start_key
-from training.look import TRANSFORMING, preprocess_of
+from training.look import TRANSFORMING, preprocess_of, read_levels
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
@@ -50,6 +51,8 @@ METRICS = "metrics.jsonl"
 @click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels. "
               "[default: 224]")
 @click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@click.option("--levels", metavar="BLACK,WHITE", help="First version: of grey pictures of 16 bits the values that become black "
+              "and white, e.g. 0,4095.")
 @click.option("--weights-name", help="First version: start from torchvision's weights of this name (IMAGENET1K_V1).")
 @click.option("--weights", type=click.Path(path_type=Path), help="First version: start from this file (safetensors or a "
               "state_dict); its head may have other classes.")
@@ -58,14 +61,14 @@ METRICS = "metrics.jsonl"
 @click.option("--epochs", type=int, help="Passes over the training rows.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, parent: str | None, run_key: str | None,
-            network: str | None, size: int | None, grey: bool, weights_name: str | None, weights: Path | None,
+            network: str | None, size: int | None, grey: bool, levels: str | None, weights_name: str | None, weights: Path | None,
             ranks: int | None, launcher: str | None, epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
     """Trains, and writes the candidate."""
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
-                 size=size, grey=grey, weights_name=weights_name, weights=weights,
+                 size=size, grey=grey, weights_name=weights_name, weights=weights, levels=levels,
                  spark_conf=collect_conf(settings, spark_conf))
     return Outcome(document=document(card), text=text(card))
 
@@ -84,7 +87,7 @@ def _parent(registry: Registry, parent: str | None) -> str | None:
 def train(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
           run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
           weights_name: str | None = None, weights: Path | None = None,
-          spark_conf: dict[str, str] | None = None) -> Card:
+          spark_conf: dict[str, str] | None = None, levels: str | None = None) -> Card:
     """The candidate's card. Raises UsageError before a number is claimed; NotFinite, Mismatch, TrainingFailed after that."""
     made = manifest.load(storage, dataset)
     if made.erased:
@@ -94,13 +97,14 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
-    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought)
+    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought, levels=levels)
     if parent is None:
         from inference.model.network import build_empty
 
         build_empty(tried.network, len(tried.classes))  # a name that is no network's takes no number either
     number = registry.claim("trueup train", run=run_key)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name,
+                 levels)
     points = _points(storage, job)
     if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
@@ -116,19 +120,20 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
            run_key: str | None, network: str | None, size: int | None, grey: bool,
-           brought: bool = False, weights_name: str | None = None) -> Job:
+           brought: bool = False, weights_name: str | None = None, levels: str | None = None) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
     ranks = launch.count_ranks(settings.train.launcher, settings.train.ranks)
     if parent is None:
         side = size or 224
         transforms = bool(weights_name) and network in TRANSFORMING  # torchvision's own weights of these networks do
         look = (preprocess_of(network or "resnet18", size=size, grey=grey, weights_name=weights_name,
-                              transform_input=transforms) if brought else Preprocess(resize=side, crop=side, grey=grey))
+                              transform_input=transforms, levels=levels) if brought else
+                Preprocess(resize=side, crop=side, grey=grey, levels=read_levels(levels)))
         facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
                                  "start": start_key(registry.model, number) if brought else None}
-    elif network or size or grey:
-        raise UsageError(f"--network, --size and --grey describe a first version; version {parent} has its own. Leave them "
-                         f"out, or train from nothing: --parent none.")
+    elif network or size or grey or levels:
+        raise UsageError(f"--network, --size, --grey and --levels describe a first version; version {parent} has its own. Leave "
+                         f"them out, or train from nothing: --parent none.")
     else:
         card = registry.card(parent)
         facts = {"network": card.network, "preprocess": card.preprocess}
@@ -153,11 +158,11 @@ def _points(storage: Storage, job: Job) -> Checkpoints:
 
 
 def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, made: Manifest, number: str) -> Card:
-    found = points.read_final()
-    if found is None:
+    final = points.read_final()
+    if final is None:
         raise TrainingFailed(f"the ranks ended, but rank 0 wrote no final document under {storage.uri(points.folder)}. "
                              f"Started again with the same run, training resumes from its checkpoint.")
-    weights, facts = found
+    weights, facts = final
     # A candidate is assessed, and served, as its parent is.
     computed = find_own_form(registry, job.parent).model_dump(include={"runtime", "number_format"}) if job.parent else {}
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
@@ -165,6 +170,8 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
                 made_from=sentence(job, made, facts["history"]), settings=job.settings | {"ranks": facts["ranks"]},
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
+    found = calibrate_trained(storage, made, card, weights, job.train.calibrate)
+    card = card.model_copy(update={"calibration": found, "made_from": f"{card.made_from}, {describe(found)}"})
     lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
     storage.put(layout.version(registry.model, number) + METRICS, lines.encode())
     with tempfile.NamedTemporaryFile(prefix="trueup-", suffix=".safetensors") as file:
@@ -201,7 +208,8 @@ def document(card: Card) -> dict[str, Any]:
     return {"model": card.model, "version": card.version, "weights_sha256": card.weights_sha256,
             "weights_bytes": card.weights_bytes, "parent": card.parent, "dataset": card.dataset, "network": card.network,
             "classes": card.classes, "epochs": len(card.metrics["epochs"]), "loss": last["loss"],
-            "validation": last["validation"], "made_from": card.made_from}
+            "validation": last["validation"], "made_from": card.made_from,
+            "calibration": card.calibration.to_dict() if card.calibration else None}
 
 
 def text(card: Card) -> str:

@@ -1,11 +1,13 @@
 """The card of a model version: all that is needed to serve it, and what it was made from."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contract import jsonio
 from contract.documents.document import Document
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Preprocess(Document):
@@ -22,10 +24,22 @@ class Preprocess(Document):
     grey: bool = False  # converted to grey first; the network still gets three equal channels
     mean: list[float] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
     std: list[float] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
+    # Of grey pictures of 16 bits: the values that become black and white; None: 0 and 65,535, by the upper 8 bits.
+    levels: list[Annotated[int, Field(ge=0, le=65_535)]] | None = Field(default=None, min_length=2, max_length=2)
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Self:
+        if self.levels is not None and self.levels[0] >= self.levels[1]:
+            raise ValueError(f"levels: expected the value of black and a larger one of white, got {self.levels}")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """What the pixels depend on, as plain JSON: a field that a release added is left out where it changes nothing."""
+        return {name: value for name, value in self.to_dict().items() if (name, value) != ("levels", None)}
 
     def hash(self) -> str:
         """`preprocess_hash` of the prediction rows: 16 hex digits."""
-        return jsonio.digest(self.to_dict())[:16]
+        return jsonio.digest(self.facts())[:16]
 
 
 class Converted(Document):
@@ -41,6 +55,30 @@ class Converted(Document):
     pictures: int | None = None
 
 
+class Calibration(Document):
+    """How a version's outputs become probabilities: softmax(logits / temperature), or softmax(logits * scale + bias).
+
+    Fitted on pictures that neither trained the weights nor judge them (training/fit/scaling.py). `rows`: how many; `loss_before`,
+    `loss_after`: their mean negative log likelihood, in nats, without and with it. A temperature changes no answer.
+    """
+
+    method: Literal["temperature", "vector"]
+    temperature: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    scale: list[Finite] | None = None  # one factor a class, in the order of the card's classes
+    bias: list[Finite] | None = None
+    rows: int = Field(ge=1)
+    fitted_on: str  # a sentence's end for a person: "validation rows of dataset …"
+    loss_before: Finite
+    loss_after: Finite
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> Self:
+        has = (self.temperature is not None, self.scale is not None, self.bias is not None)
+        if has != ((True, False, False) if self.method == "temperature" else (False, True, True)):
+            raise ValueError(f"calibration: {self.method}: expected a temperature alone, or scale and bias alone for vector")
+        return self
+
+
 class Card(Document):
     """`models/<model>/versions/<version>/card.json`; the version exists when its card does."""
 
@@ -54,6 +92,7 @@ class Card(Document):
     runtime: str = "torch"  # or torchscript, openvino (inference/model/predictor.py)
     number_format: Literal["float32", "bfloat16", "int8"] = "float32"
     converted: Converted | None = None  # where the runtime computes another form of the network
+    calibration: Calibration | None = None  # None: softmax of the network's outputs as they are
     weights_sha256: str
     weights_bytes: int
     parent: str | None = None  # the version whose weights training started from, or that was converted
@@ -67,4 +106,11 @@ class Card(Document):
     def _int8_was_converted(self) -> Self:
         if self.number_format == "int8" and self.converted is None:
             raise ValueError("number_format: int8: expected the converted network, whose ranges were measured on pictures")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_is_of_its_classes(self) -> Self:
+        of = self.calibration
+        if of is not None and any(part is not None and len(part) != len(self.classes) for part in (of.scale, of.bias)):
+            raise ValueError(f"calibration: vector: expected scale and bias of {len(self.classes)} classes")
         return self

@@ -17,7 +17,7 @@ from contract.errors import UsageError
 VARIABLE = "TRUEUP_ALLOW_MODULES"
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 # Settings that are never saved with a run, nor taken from one.
-LOCAL = ("allow_modules",)
+LOCAL = ("allow_modules", "pictures")
 
 
 def allow(modules: Sequence[str]) -> None:

@@ -38,3 +38,6 @@ class TrainFields(Limited):
     compile: bool = Field(False, description="torch.compile; pays after minutes of training")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights, which are then the result")
     patience: int | None = Field(None, ge=1, description="epochs without a better validation loss until training stops")
+    calibrate: str = Field("temperature", pattern="^(none|temperature|vector)$", description="how probabilities are corrected "
+                           "on the validation rows once the weights are final: none, temperature (changes no answer) or vector "
+                           "(a factor and an offset for each class: may change answers; docs/calibration.md)")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.model import preprocess
+from inference.model.own_decoder import OwnDecoder, take_in
 from inference.model.redaction import EXTENSION, Redactor
 from inference.model.strip_metadata import strip_metadata
 from inference.outbox.tables import Image
@@ -25,18 +26,21 @@ class Picture:
     body_sha256: str
     image: Image
     prepared: Prepared
+    decoded_by: str | None = None
 
 
 def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepared],
-                 redactor: Redactor | None = None) -> Picture:
-    """Does all that is done with the bytes that came: judges the header, strips metadata, redacts, hashes, decodes.
+                 redactor: Redactor | None = None, decoder: OwnDecoder | None = None) -> Picture:
+    """Does all that is done with the bytes that came: makes a PNG of a format of the user's own, judges the header, strips
+    metadata, redacts, hashes, decodes.
 
     BadImage, RedactionFailed.
     """
-    info = preprocess.inspect(data, max_pixels)
-    kept, extension, _ = strip_metadata(data, info)
+    taken, decoded_by = take_in(data, decoder, max_pixels)
+    info = preprocess.inspect(taken, max_pixels)
+    kept, extension, _ = strip_metadata(taken, info)
     if redactor is not None:
         kept, extension = redactor.redact(kept), EXTENSION
     image = Image(hashlib.sha256(kept).hexdigest(), extension, kept)
     body = image.sha256 if kept == data else hashlib.sha256(data).hexdigest()
-    return Picture(info, len(data), body, image, prepare(kept))
+    return Picture(info, len(data), body, image, prepare(kept), decoded_by)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from contract.errors import BadImage
-from inference.model import preprocess
+from inference.model import grey16, preprocess
+from inference.model.own_decoder import load_chosen, take_in
 from inference.model.strip_metadata import strip_metadata
 
 CONVERTED = ("BMP", "TIFF", "GIF", "PPM")
@@ -47,12 +48,20 @@ def read_file(path: str | os.PathLike[str]) -> ForeignPicture:
 
 
 def take(data: bytes) -> ForeignPicture:
-    """Takes a picture's bytes: without metadata as the service does, or converted to PNG. BadImage; decoded to its end."""
+    """Takes a picture's bytes: without metadata as the service does, or converted to PNG, by the user's decoder where one was
+    chosen. BadImage; decoded to its end."""
+    data, decoded_by = take_in(data, load_chosen())
     converted = None if data.startswith(OWN) else _convert(data)
     stripped, extension, _ = strip_metadata(converted[0] if converted else data)
-    image = preprocess.decode(stripped)
-    pixels = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
-    return ForeignPicture(stripped, extension, converted[1] if converted else None, pixels)
+    return ForeignPicture(stripped, extension, converted[1] if converted else decoded_by, _hash_pixels(stripped))
+
+
+def _hash_pixels(data: bytes) -> str:
+    wide = preprocess.decode_wide(data)
+    if wide is not None:  # pictures that differ in the lower 8 bits alone are two
+        return hashlib.sha256(f"{wide.shape}".encode() + wide.tobytes()).hexdigest()
+    image = preprocess.decode(data)
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def _convert(data: bytes) -> tuple[bytes, str]:
@@ -71,6 +80,8 @@ def _convert(data: bytes) -> tuple[bytes, str]:
     try:
         upright = ImageOps.exif_transpose(image)
         profile = {"icc_profile": image.info["icc_profile"]} if image.mode == NATIVE and image.info.get("icc_profile") else {}
+        if grey16.is_wide(upright):
+            return grey16.write_png(grey16.read_values(upright)), (image.format or "").lower()
         out = io.BytesIO()
         preprocess.to_rgb(upright).save(out, "PNG", **profile)
     except preprocess.DECODING as error:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from contract.errors import UsageError, shorten
@@ -27,3 +31,25 @@ def import_function(name: str, what: str) -> Callable[..., Any]:
     if not callable(found):
         raise UsageError(f"{what} {name!r}: expected a function, got {type(found).__name__}.")
     return found
+
+
+def hash_source(name: str, function: Callable[..., Any]) -> str:
+    """Hashes the files of the module that was named and of the one in which the function stands: 12 hex digits."""
+    named = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+    stands = getattr(getattr(function, "__code__", None), "co_filename", None)
+    digest = hashlib.sha256()
+    for file in dict.fromkeys(filter(None, (named, stands))):
+        digest.update(Path(file).read_bytes() if Path(file).is_file() else b"")
+    return digest.hexdigest()[:12]
+
+
+def describe_error(error: BaseException) -> str:
+    """Names the kind of an error and where it was raised; not its text, which may hold pixels. Call it where it was caught."""
+    *_, last = traceback.extract_tb(error.__traceback__)  # that of the call, at the least
+    return f"{type(error).__name__} ({Path(last.filename).name}, line {last.lineno})"
+
+
+def describe_value(value: Any) -> str:
+    """Names the type of what a function returned, and of an array its numbers and shape."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    return f"{type(value).__name__}{f' of {dtype} {list(shape)}' if isinstance(shape, tuple) else ''}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LOGGED_CLASSES = 5
 # What a row says of the picture and of the request, whichever version computed it.
 OF_THE_REQUEST = ("prediction_id", "predicted_at", "model", "image_sha256", "image_uri", "width", "height", "bytes", "client",
-                  "request_id", "source_uri", "attributes", "redacted_by")
+                  "request_id", "source_uri", "attributes", "redacted_by", "decoded_by")
 
 
 def count_logged_classes(predictor: Predictor, log_all_classes: bool, asked: int = 0) -> int:

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contract.documents.card import Card, Preprocess
+from contract.documents.card import Calibration, Card, Preprocess
 from contract.errors import BadWeights, GpuUnusable, NotFinite, UsageError
 from contract.registry import Registry
-from inference.model import devices, network, openvino_network, preprocess
+from inference.model import devices, network, openvino_network, preprocess, scaling
 from inference.model.trial_picture import make_trial_picture
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Predictor:
         self.card = card
         self.speed: Speed | None = None  # as inference.live measures it
         self.preprocess_hash = card.preprocess.hash()
+        self._scale = scaling.make_scaling(card.calibration)
         if card.runtime == OPENVINO:
             self._take_openvino(converted, device or devices.AUTO)
             return
@@ -151,13 +152,26 @@ class Predictor:
 
         In float32 a row's result does not depend on the batch it is in, to 1e-6 (kernels may add in another order).
         """
+        return self.to_probabilities(self.logits(batch))
+
+    def logits(self, batch: Prepared) -> Tensor:
+        """Computes the network's outputs, float32 [n, classes] on its device, before any calibration."""
         with self._turn, torch.inference_mode(), self._without_tf32():
-            logits = self.network(batch.to(self.device, self.number_format, memory_format=self.layout)).to(torch.float32)
-            result = torch.softmax(logits, dim=1).cpu().numpy()
+            return self.network(batch.to(self.device, self.number_format, memory_format=self.layout)).to(torch.float32)
+
+    def to_probabilities(self, logits: Tensor, calibrated: bool = True) -> np.ndarray:
+        """Makes the probabilities of `logits`, by the card's calibration; NotFinite. `calibrated` False: as without one."""
+        with torch.inference_mode():
+            result = torch.softmax(self._scale(logits) if calibrated else logits, dim=1).cpu().numpy()
         if not np.isfinite(result).all():
             raise NotFinite(f"{self.card.model} version {self.card.version}: expected finite probabilities, got NaN or "
                             f"infinity. The weights are damaged or overflow in {self.card.number_format}.")
         return result
+
+    def take_calibration(self, calibration: Calibration) -> None:
+        """Answers by this calibration from now on, and has it in its card: for who fits one, before anybody is answered."""
+        self.card = self.card.model_copy(update={"calibration": calibration})
+        self._scale = scaling.make_scaling(calibration)
 
     def _without_tf32(self) -> AbstractContextManager:
         """Turns TF32 off, which would cost three digits on a GPU: float32 is to mean float32 wherever a version is assessed."""

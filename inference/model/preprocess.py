@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.documents.card import Preprocess
 from contract.errors import BadImage
-from inference.model import lazy_torchvision, work
+from inference.model import grey16, lazy_torchvision, work
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -112,8 +113,8 @@ def to_tensor(data: bytes, p: Preprocess) -> Tensor:
 def to_uint8(data: bytes, p: Preprocess) -> Tensor:
     """Makes uint8 [3, H, W]: decoded, oriented, as RGB, resized and cropped.
 
-    Transparency is dropped and 16 bits are cut to their upper 8, as torchvision's image folders do. BadImage when the
-    bytes cannot be decoded to the end.
+    Transparency is dropped; 16 bits are cut to their upper 8, as torchvision's image folders do, or to the card's levels.
+    BadImage when the bytes cannot be decoded to the end.
     """
     import torch
 
@@ -125,7 +126,7 @@ def decode_and_resize(data: bytes, p: Preprocess, scratch: ndarray | None = None
 
     `scratch`: uint8 memory of the caller that the result may use: it is good until the caller writes there again.
     """
-    image = _decode_upright(data, scratch)
+    image = _decode_upright(data, scratch, p.levels)
     if p.grey:
         image = _to_image(image).convert("L").convert("RGB")
     if p.resize is not None:
@@ -148,8 +149,29 @@ def decode(data: bytes) -> Image.Image:
     return _to_image(_decode_upright(data))
 
 
-def _decode_upright(data: bytes, scratch: ndarray | None = None) -> Image.Image | ndarray:
-    """Decodes as `decode` does, to an array [H, W, 3] where that saves a copy."""
+def decode_visible(data: bytes) -> Image.Image:
+    """Decodes as `decode` does, for people's eyes and for comparing looks: 16 bits from their darkest value to the brightest."""
+    wide = decode_wide(data)
+    return decode(data) if wide is None else grey16.make_visible(wide).convert("RGB")
+
+
+def decode_wide(data: bytes) -> ndarray | None:
+    """Decodes a grey picture of 16 bits to its values, upright, int64 [H, W]; None for any other picture. BadImage."""
+    if not data.startswith(b"\x89PNG"):
+        return None
+    image = _open(data)
+    if not grey16.is_wide(image):
+        return None
+    turns = FLIPS.get(read_orientation(image), ())
+    load_pixels(image)
+    for turn in turns:
+        image = image.transpose(turn)
+    return grey16.read_values(image)
+
+
+def _decode_upright(data: bytes, scratch: ndarray | None = None,
+                    levels: Sequence[int] | None = None) -> Image.Image | ndarray:
+    """Decodes as `decode` does, to an array [H, W, 3] where that saves a copy. `levels`: of 16 bits (inference.model.grey16)."""
     upright = _is_jpeg_without_orientation(data) and work.has_few_scans(data)
     if upright and (decoded := _decode_turbo(data, scratch)) is not None:
         return decoded
@@ -158,7 +180,7 @@ def _decode_upright(data: bytes, scratch: ndarray | None = None) -> Image.Image 
     decoded = None if upright or _format_of(image) != "jpeg" else _decode_turbo(data, scratch)
     if decoded is not None and not turns:
         return decoded
-    image = _load_rgb(image) if decoded is None else Image.fromarray(decoded)
+    image = _load_rgb(image, levels) if decoded is None else Image.fromarray(decoded)
     for turn in turns:
         image = image.transpose(turn)
     return image
@@ -217,10 +239,10 @@ def load_pixels(image: Image.Image) -> None:
         raise BadImage(f"the image is damaged or truncated: {error}. Send it again.") from error
 
 
-def _load_rgb(image: Image.Image) -> Image.Image:
+def _load_rgb(image: Image.Image, levels: Sequence[int] | None) -> Image.Image:
     load_pixels(image)
     try:
-        return to_rgb(image)
+        return to_rgb(image, levels)
     except DECODING as error:
         raise BadImage(f"the image's colours cannot be converted to RGB: {error}. Save it again as RGB.") from error
 
@@ -235,12 +257,10 @@ def _to_array(pixels: Image.Image | ndarray) -> ndarray:
     return np.array(pixels) if isinstance(pixels, Image.Image) else pixels
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Converts to RGB: transparency is dropped, 16 bits are cut to their upper 8."""
-    if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
-        import numpy as np
-
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+def to_rgb(image: Image.Image, levels: Sequence[int] | None = None) -> Image.Image:
+    """Converts to RGB: transparency is dropped, 16 bits are cut to their upper 8, or to `levels` (inference.model.grey16)."""
+    if grey16.is_wide(image):  # `convert` would clip it at 255
+        image = grey16.to_eight_bits(grey16.read_values(image), levels)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

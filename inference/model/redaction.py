@@ -7,17 +7,13 @@ from what is kept. It fails closed.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from contract.errors import RedactionFailed, UsageError
 from inference.model import preprocess
-from inference.model.own_code import import_function
+from inference.model.own_code import describe_error, describe_value, hash_source, import_function
 from inference.model.trial_picture import make_trial_picture
 
 # zlib's fastest: a photo's pixels gain little more, and cost seconds.
@@ -29,7 +25,7 @@ class Redactor:
     """A hook that was loaded; `name` says in each row which it was: `package.module:function@` and 12 digits of its source."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self.name = f"{name}@{_hash_source(name, function)}"
+        self.name = f"{name}@{hash_source(name, function)}"
         self._function = function
 
     def redact(self, data: bytes) -> bytes:
@@ -42,10 +38,10 @@ class Redactor:
         try:
             redacted = self._function(pixels)
         except BaseException as error:  # whatever code from outside raises, the picture does not go on
-            raise RedactionFailed(f"{self.name} raised {_describe(error)}") from None
+            raise RedactionFailed(f"{self.name} raised {describe_error(error)}") from None
         # Exactly an array: a masked one would be written without its mask.
         if type(redacted) is not np.ndarray or redacted.dtype != np.uint8 or redacted.shape != shape:
-            raise RedactionFailed(f"{self.name}: expected a numpy array of uint8 {list(shape)}, got {_show(redacted)}")
+            raise RedactionFailed(f"{self.name}: expected a numpy array of uint8 {list(shape)}, got {describe_value(redacted)}")
         out = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(redacted)).save(out, "PNG", compress_level=COMPRESSION)
         return out.getvalue()
@@ -60,24 +56,3 @@ def load(name: str) -> Redactor:
         raise UsageError(f"serve.redact: {error}, of a made-up picture. It takes uint8 RGB [height, width, 3] and returns the "
                          f"same.") from None
     return redactor
-
-
-def _hash_source(name: str, function: Callable[..., Any]) -> str:
-    """Hashes the files of the module that was named and of the one in which the function stands."""
-    named = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
-    stands = getattr(getattr(function, "__code__", None), "co_filename", None)
-    digest = hashlib.sha256()
-    for file in dict.fromkeys(filter(None, (named, stands))):
-        digest.update(Path(file).read_bytes() if Path(file).is_file() else b"")
-    return digest.hexdigest()[:12]
-
-
-def _describe(error: BaseException) -> str:
-    """Names the kind of an error and where it was raised; not its text, which may hold pixels."""
-    *_, last = traceback.extract_tb(error.__traceback__)  # that of the call in `redact`, at the least
-    return f"{type(error).__name__} ({Path(last.filename).name}, line {last.lineno})"
-
-
-def _show(value: Any) -> str:
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    return f"{type(value).__name__}{f' of {dtype} {list(shape)}' if isinstance(shape, tuple) else ''}"

@@ -30,10 +30,10 @@ def make_router(site: Site) -> APIRouter:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
         data = await run_in_thread(_find, site.storage, sha256)
-        media_type = await run_in_thread(_detect_type, data) if data else None
-        if media_type is None:
+        shown = await run_in_thread(_make_visible, data) if data else None
+        if shown is None:
             raise Refused(404, "no_image", "there is no such image; it was not stored, expired, or was erased.")
-        return Response(data, media_type=media_type, headers=HEADERS)
+        return Response(shown[0], media_type=shown[1], headers=HEADERS)
 
     return router
 
@@ -43,11 +43,18 @@ def _find(storage: Storage, sha256: str) -> bytes | None:
     return storage.read(entry.key) if entry else None
 
 
-def _detect_type(data: bytes) -> str | None:
-    from PIL import Image
+def _make_visible(data: bytes) -> tuple[bytes, str] | None:
+    """The bytes and their media type; of grey with 16 bits a PNG from its darkest value to the brightest, as the thumbnails."""
+    from PIL import Image, ImageOps
+
+    from inference.model import grey16
 
     try:
         with Image.open(io.BytesIO(data), formats=list(TYPES)) as image:
-            return TYPES.get(image.format or "")
+            if not grey16.is_wide(image):
+                return data, TYPES[image.format or ""]
+            out = io.BytesIO()
+            grey16.make_visible(grey16.read_values(ImageOps.exif_transpose(image))).save(out, "PNG")
+            return out.getvalue(), "image/png"
     except Exception:  # Pillow raises many kinds for bytes that are no image; none of them is shown
         return None

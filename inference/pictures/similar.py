@@ -81,6 +81,6 @@ class Similar:
             if data is None:
                 return None
             preprocess.inspect(data, self.max_pixels)
-            return phash(preprocess.decode(data))
+            return phash(preprocess.decode_visible(data))
         except (BadImage, TrueupError):
             return None

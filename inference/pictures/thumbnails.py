@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from contract import layout
 from contract.stores.store import Storage
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 192  # pixels, twice of what a phone shows
 SMALL = 24 << 10  # bytes: such a picture is shown as it is
@@ -54,6 +58,8 @@ def shrink(data: bytes, max_pixels: int) -> tuple[bytes, str] | None:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             if image.width * image.height > max_pixels:
                 return None
+            if image.mode.startswith("I"):
+                return _shrink_wide(image)
             if len(data) <= SMALL and image.format in TYPES and max(image.size) <= 2 * SIDE:
                 return data, TYPES[image.format]
             image.draft("RGB", (SIDE, SIDE))
@@ -64,6 +70,19 @@ def shrink(data: bytes, max_pixels: int) -> tuple[bytes, str] | None:
             return out.getvalue(), "image/jpeg"
     except Exception:  # Pillow raises many kinds for bytes that are no image; none of them is shown
         return None
+
+
+def _shrink_wide(image: Image.Image) -> tuple[bytes, str]:
+    """Browsers show the upper 8 bits of 16, which is black for 12 of them: shown from the darkest value to the brightest."""
+    from PIL import ImageOps
+
+    from inference.model import grey16
+
+    small = grey16.make_visible(grey16.read_values(ImageOps.exif_transpose(image)))
+    small.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=82)
+    return out.getvalue(), "image/jpeg"
 
 
 def draw_note(text: str) -> bytes:

@@ -64,7 +64,7 @@ def look(storage: Storage, sha256: str, uri: str) -> Look:
         if hashlib.sha256(data).hexdigest() != sha256:
             return Look(reason=DAMAGED, detail=uri)
         preprocess.inspect(data)
-        image = preprocess.decode(data)
+        image = preprocess.decode_visible(data)
     except NotFound:
         return Look(reason=MISSING, detail=uri)
     except BadImage as error:

@@ -115,11 +115,15 @@ def shrink(data: bytes, max_side: int) -> bytes:
     """A copy whose longer side is `max_side` pixels, upright, as PNG where it was PNG, else as JPEG of quality 92."""
     from PIL import Image
 
-    from inference.model import preprocess
+    from inference.model import grey16, preprocess
 
+    wide = preprocess.decode_wide(data)
     image = preprocess.decode(data)
     scale = max_side / max(image.size)
-    small = image.resize([max(round(side * scale), 1) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    if wide is not None:
+        return grey16.write_png(grey16.shrink(wide, size))
+    small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     out = io.BytesIO()
     png = preprocess.inspect(data).format == "png"
     small.save(out, "PNG") if png else small.save(out, "JPEG", quality=92)

@@ -46,5 +46,5 @@ def _look(picture: Taken) -> tuple[str, Any]:
     from jobs.datasets.images import Look
 
     data = foreign_picture.read_file(picture.file).data
-    image = preprocess.decode(data)
+    image = preprocess.decode_visible(data)
     return picture.sha256, Look(image.width, image.height, len(data), phash(image))

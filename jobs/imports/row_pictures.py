@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from command.progress import progress
 from contract import layout
 from contract.errors import BadImage, Mismatch, NotFound, RootError, UsageError, shorten
+from contract.sections.pictures import list_own_endings
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent, may_be_key
 from jobs.imports.foreign.pictures import list_forms
@@ -52,7 +53,7 @@ class Place:
         """Key -> bytes of every file that ends like a picture."""
         from inference.model import foreign_picture
 
-        endings = (*layout.PICTURES, *foreign_picture.ENDINGS)
+        endings = (*layout.PICTURES, *foreign_picture.ENDINGS, *list_own_endings())
         return {e.key: e.size for e in self.storage.list() if e.key.lower().endswith(endings)}
 
     @cached_property

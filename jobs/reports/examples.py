@@ -134,7 +134,7 @@ def make_thumbnail(storage: Storage, row: Mapping[str, Any]) -> str | None:
             return None
         data = storage.read(row["image_uri"])
         preprocess.inspect(data)
-        small = preprocess.decode(data)
+        small = preprocess.decode_visible(data)
     except NotFound:
         return None
     except RootError:

@@ -48,6 +48,7 @@ class Job:
     log_all_classes: bool
     modules: tuple[str, ...] = ()  # of the user's own, that the driver's machine lets run
     redact: str | None = None
+    decoder: str | None = None
 
 
 class Part(NamedTuple):
@@ -70,6 +71,7 @@ class Picture(NamedTuple):
     size: int = 0
     sha256: str = ""
     extension: str = ""
+    decoded_by: str | None = None
     reason: str | None = None
 
 
@@ -133,6 +135,7 @@ def _writer(part: Part) -> str:
 
 def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
     """Fetched, stripped of metadata, redacted and prepared as the service does, and stored under its hash if settings say so."""
+    from inference.model.own_decoder import load, take_in
     from inference.model.preprocess import inspect
     from inference.model.redaction import EXTENSION
     from inference.model.strip_metadata import strip_metadata
@@ -141,8 +144,9 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
         data = _read(storage, uri) if size <= job.max_bytes else b""
         if max(size, len(data)) > job.max_bytes:
             raise BadImage(f"expected at most {job.max_bytes:,} bytes, got {max(size, len(data)):,}")
-        info = inspect(data, job.max_pixels)
-        kept, extension, _ = strip_metadata(data, info)
+        taken, decoded_by = take_in(data, load(job.decoder) if job.decoder else None, job.max_pixels)
+        info = inspect(taken, job.max_pixels)
+        kept, extension, _ = strip_metadata(taken, info)
         if job.redact is not None:
             kept, extension = redactor(job.redact).redact(kept), EXTENSION
         sha256, prepared = hashlib.sha256(kept).hexdigest(), model.prepare(kept)
@@ -152,7 +156,7 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
         return Picture(uri, etag, reason=str(error))
     if job.store_images and not storage.exists(key := layout.image(sha256, extension)):
         storage.put(key, kept)
-    return Picture(uri, etag, prepared, info, len(data), sha256, extension)
+    return Picture(uri, etag, prepared, info, len(data), sha256, extension, decoded_by)
 
 
 def _read(storage: Storage, uri: str) -> bytes:
@@ -180,7 +184,8 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
         row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
                                   prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
         redacted_by = redactor(job.redact).name if job.redact is not None else None
-        yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri, "redacted_by": redacted_by}
+        yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri, "redacted_by": redacted_by,
+                     "decoded_by": p.decoded_by}
 
 
 def prediction_id(job: Job, at: int, p: Picture) -> str:

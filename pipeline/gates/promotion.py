@@ -7,7 +7,7 @@ candidate passes when it is clearly better (McNemar's exact test) or when the in
 a drop of more than `max_drop`; it fails when the interval excludes anything else. A class fails when the candidate is
 worse there (McNemar's exact one-sided test, Holm over the classes with enough support) by more than `max_class_drop`,
 over the trusted rows of the whole holdout. Promotion needs an overall pass, no class that fails, and the candidate's
-accuracy above the floor where there is one; undecided classes are listed.
+accuracy above the floor and its calibration error within the bound where there is one; undecided classes are listed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,8 @@ from typing import Any
 
 from contract.counts import ORIGINS
 from contract.policy import GatePolicy
-from contract.texts.figures import write_bound, write_change, write_percent, write_points
+from contract.texts.figures import write_bound, write_change, write_figure, write_percent, write_points
+from metrics.calibration import error_figure
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
@@ -28,13 +29,14 @@ HELD_OUT = "held-out rows"
 
 
 def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None,
-                  rows: str = HELD_OUT) -> dict[str, Any]:
+                  rows: str = HELD_OUT, max_ece: float | None = None) -> dict[str, Any]:
     """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate.
 
-    `rows`: what its rows are, in words.
+    `rows`: what its rows are, in words. `max_ece`: largest calibration error of the candidate (docs/calibration.md).
     """
     part, origin, counts = choose_rows(policy, assessment)
     decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows)
+    decision = add_calibration(decision, judge_calibration(policy, assessment, origin, max_ece))
     window = assessment.get("window") or {}
     decision |= find_fragile(policy, assessment, decision, part, origin, rows)
     return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
@@ -129,6 +131,32 @@ def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict
     if counts.n < policy.min_held_out:
         return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
     return row | {"verdict": by_interval(row["low"], row["high"], floor)}
+
+
+def judge_calibration(policy: GatePolicy, assessment: Mapping[str, Any], origin: str | None,
+                      max_ece: float | None) -> dict[str, Any] | None:
+    """The candidate's calibration error over all held-out rows of the origin that decides, with the margin of its sampling
+    noise, against the bound; None without one."""
+    if max_ece is None:
+        return None
+    candidate = (assessment.get("versions") or {}).get("candidate") or {}
+    found = (candidate.get("calibration_by_origin") or {}).get(origin) or {"ece": None, "margin": None, "n": 0}
+    row: dict[str, Any] = {"bound": max_ece, "n": found["n"]}
+    if found["ece"] is None or found["n"] < policy.min_held_out:
+        return row | {"value": found["ece"], "low": None, "high": None, "verdict": UNDECIDED, "reason": TOO_FEW}
+    figure = error_figure(found["ece"], found["margin"])
+    return row | figure | {"verdict": by_interval(-figure["high"], -figure["low"], -max_ece)}
+
+
+def add_calibration(decision: dict[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The decision with what `judge_calibration` found in it: fail before cannot tell before pass."""
+    if row is None:
+        return decision
+    verdict = next(v for v in (FAIL, UNDECIDED, PASS) if v in (decision["verdict"], row["verdict"]))
+    value = write_figure(row) if row["low"] is not None else f"not known, of {row['n']} {HELD_OUT} of the origin that decides"
+    said = f"Its calibration error is {value}, the bound is {write_bound(row['bound'])}: {row['verdict']}."
+    return decision | {"verdict": verdict, "promote": verdict == PASS, "calibration": dict(row),
+                       "sentence": f"{decision['sentence']} {said}"}
 
 
 def judge_overall(policy: GatePolicy, counts: Paired) -> dict[str, Any]:

@@ -190,9 +190,10 @@ def _find_pairs(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
 
 
 def _verify_promotion(key: str, plan: Plan, assessment: Mapping[str, Any], promotion: Mapping[str, Any]) -> Finding:
-    floor = (plan.settings.get("promotion") or {}).get("min_accuracy")
+    asked = plan.settings.get("promotion") or {}
     try:
-        again = of_assessment(GatePolicy(**plan.settings["gates"]), assessment, floor)
+        again = of_assessment(GatePolicy(**plan.settings["gates"]), assessment, asked.get("min_accuracy"),
+                              max_ece=asked.get("max_ece"))
     except (TrueupError, ValueError, KeyError, TypeError, AttributeError) as error:
         return say(key, UNKNOWN, f"not decided again: {type(error).__name__}: {error}")
     return compare(key, promotion, jsonio.loads(jsonio.dumps(again)))

@@ -22,7 +22,10 @@ def command(settings, **_):
         raise TrialFailed("the candidate does not answer.")
     counts = dict(zip(NAMES, map(int, os.environ.get("FAKE_ASSESS", "100 2 60 5").split()), strict=True))
     differ = {"n": sum(counts.values()), "differ": counts["only_live"] + counts["only_candidate"]}
-    return Outcome(document={"overall": counts, "by_origin": {"audit": counts}, "disagreement": differ,
+    error = {"ece": 0.2, "margin": 0.01, "n": sum(counts.values())}
+    return Outcome(document={"versions": {"candidate": {"calibration_by_origin": {"audit": error}}},
+                             "overall": counts, "by_origin": {"audit": counts},
+                             "disagreement": differ,
                              "per_class": [{"label": "a", **counts}],
                              "per_class_by_origin": [{"label": "a", "origin": "audit", **counts}]})
 

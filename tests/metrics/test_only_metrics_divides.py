@@ -105,6 +105,7 @@ ELSEWHERE = {
         contract/measured/measures.py _octaves
         contract/measured/measures.py _steps
         inference/model/embedding.py Embedder.embed
+        inference/model/grey16.py to_eight_bits
         inference/model/perceptual_hash.py <module>
         inference/model/picture_measures.py measure_picture
         inference/model/picture_measures.py measure_sharpness
@@ -159,13 +160,22 @@ ELSEWHERE = {
         jobs/engines/arrays.py uuid_words
         jobs/engines/spark/cells.py count_coincidences
         """,
-    "gradients, learning rates, weights and the running loss of training, which rest on no log": """
+    "gradients, learning rates, weights, temperatures and the loss of training, which rest on no log": """
+        inference/model/scaling.py make_scaling
+        training/calibrate.py calibrate
+        training/calibrate.py calibrate_trained
         training/fit/grow_head.py _grow_rows
         training/fit/loop.py Loop._apply
         training/fit/loop.py Loop._end_epoch
         training/fit/loop.py Loop._update
         training/fit/loop.py Loop._validate
         training/fit/loop.py _weigh_classes
+        training/fit/scaling.py _wanted
+        training/fit/scaling.py fit_temperature
+        training/fit/scaling.py fit_temperature.slope
+        training/fit/scaling.py fit_vector
+        training/fit/scaling.py fit_vector.loss
+        training/fit/scaling.py measure_loss
         training/fit/state.py State.take_buffers
         training/fit/state.py State.update
         training/fit/state.py lr_at

@@ -206,6 +206,13 @@ def test_a_candidate_below_its_floor_is_refused(capsys, tmp_root):
     assert made["stages"]["promotion"]["rests_on"]["origin"] == "audit"
 
 
+def test_a_candidate_that_is_too_sure_is_refused_where_somebody_asks(capsys, tmp_root):
+    make_root(tmp_root, right=120, n=200)
+    made = turn(capsys, tmp_root, "--set", "promotion.max_ece=0.05", code=3)
+    assert "Its calibration error is 20.0% (19.0 to 21.0%), the bound is 5%: fail." in made["sentence"]
+    assert made["stages"]["promotion"]["calibration"]["bound"] == 0.05
+
+
 def test_a_dead_log_is_not_healthy(capsys, tmp_root):
     make_root(tmp_root, right=197, n=200, day="2026-08-29")
     made = turn(capsys, tmp_root, code=4)

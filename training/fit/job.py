@@ -8,7 +8,7 @@ from contract.documents.document import Document
 from contract.settings import TrainSettings
 
 # Settings that do not change the weights, so they are not in the digest (`ranks` is: as a field of the job).
-NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir", "device")
+NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate")
 
 
 class Job(Document):
@@ -35,5 +35,6 @@ class Job(Document):
     def digest(self) -> str:
         """Returns 16 hex digits over everything but where it runs and how often it is saved; a resume needs the same."""
         facts = self.to_dict()
+        facts["preprocess"] = self.preprocess.facts()
         facts["settings"] = {k: v for k, v in self.settings.items() if k not in NOT_IN_DIGEST}
         return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]

@@ -132,3 +132,25 @@ def test_a_pass_that_rests_on_what_one_person_labelled_is_not_published():
     assert allowed["promote"] and "rests on labeler mallory" in allowed["sentence"]
     found["without"] = [without("nearly all", 200, {"audit": (40, 10, 0, 0)})]
     assert of_assessment(GatePolicy(), found)["promote"], "too few rows are left to tell"
+
+
+def with_error(ece, margin, n=300, origin="audit"):
+    found = assessed({"audit": (200, 5, 64, 31)})
+    return found | {"versions": {"candidate": {"calibration_by_origin": {origin: {"ece": ece, "margin": margin, "n": n}}}}}
+
+
+@pytest.mark.parametrize(("ece", "margin", "verdict"), [(0.02, 0.02, "pass"), (0.04, 0.02, "cannot tell"), (0.08, 0.02, "fail")])
+def test_a_candidate_may_have_a_largest_calibration_error(ece, margin, verdict):
+    made = of_assessment(GatePolicy(), with_error(ece, margin), max_ece=0.05)
+    assert (made["verdict"], made["calibration"]["verdict"], made["promote"]) == (verdict, verdict, verdict == "pass")
+    assert f"the bound is 5%: {verdict}." in made["sentence"]
+    assert "calibration" not in of_assessment(GatePolicy(), with_error(ece, margin))
+
+
+@pytest.mark.parametrize("found", [with_error(0.02, 0.01, n=99), with_error(0.02, 0.01, origin="feedback"),
+                                   with_error(None, None, n=0), assessed({"audit": (200, 5, 64, 31)})])
+def test_a_calibration_error_of_too_few_rows_cannot_tell(found):
+    """Also where an older release assessed, which did not measure it by origin."""
+    made = of_assessment(GatePolicy(), found, max_ece=0.05)
+    assert (made["verdict"], made["calibration"]["reason"]) == ("cannot tell", "too few labels")
+    assert "Its calibration error is not known" in made["sentence"]
