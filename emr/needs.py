@@ -40,8 +40,10 @@ NEEDS = {
     "train": Need("train", "training.train", TRAIN, sets=(("train", "launcher", "spark"),), barrier=True),
     "assess": Need("assess", "training.assess", TRAIN, workers=False),
     "score": Need("score", "jobs.score_images", TRAIN),
+    "replay": Need("replay", "jobs.replaying.command", TRAIN, arguments=("--engine", SPARK)),
 }
-TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle; `score` is asked for by hand
+TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle
+BY_HAND = ("score", "replay")
 ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
 
 

@@ -19,7 +19,7 @@ from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, allowing
 from tests.emr.test_key import KEY
 
-ROLES = ["evaluate", "dataset", "train", "assess", "score", "driver"]
+ROLES = ["evaluate", "dataset", "train", "assess", "score", "replay", "driver"]
 
 
 def checks(capsys, *arguments, code=0):
@@ -71,7 +71,7 @@ def test_an_account_is_looked_at_role_by_role(root, capsys, monkeypatch):
     options = ["--account", "--root", root, "--set", "emr.stack=doc"]
     found = checks(capsys, *options)
     assert found["stack"]["found"] == "doc: CREATE_COMPLETE" and found["account"]["found"].startswith("arn:aws:")
-    assert [found[f"role {name}"]["state"] for name in ROLES] == ["ok"] * 6
+    assert [found[f"role {name}"]["state"] for name in ROLES] == ["ok"] * len(ROLES)
     assert found["package train"]["state"] == "ok"
     iam = boto3.client("iam")
     iam.put_role_policy(RoleName="doc-train", PolicyName="access", PolicyDocument=json.dumps({
