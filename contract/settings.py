@@ -180,6 +180,7 @@ class EmrSettings(Section, DemandSettings):
     serverless_workers: int = Field(4, ge=1, description="most executors of a job on EMR Serverless, of 4 vCPUs and 16 GB")
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
     score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
+    replay: bool = Field(False, description="the stack makes the role of `trueup emr run --stage replay`")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
     security_groups: list[str] = Field([], description="of the driver's task; none: the default one of its network")
     create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, "

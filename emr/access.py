@@ -53,7 +53,7 @@ EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
 MEASURES = f"{layout.all_measures()}*"
 MEASURE_READS = (IMAGES, MEASURES, f"{layout.erasures()}*", "datasets/*/rows.parquet")
 
-SERVICE = "serve"
+SERVICE, REPLAY = "serve", "replay"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
@@ -67,7 +67,7 @@ ACCESS = {
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
     # It joins labels with predictions where nobody has, and its rows have names of their own.
-    "replay": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, *REPLAY_WRITES, PREDICTIONS, LABELS, IMAGES,
+    REPLAY: Access((*NODE_READS, VERSIONS, HISTORY, LIVE, *REPLAY_WRITES, PREDICTIONS, LABELS, IMAGES,
                       f"{layout.erasures()}*", FITS), (*NODE_WRITES, *REPLAY_WRITES)),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
@@ -81,7 +81,12 @@ ACCESS = {
                       CANARIES),
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
-STAGES = ("evaluate", "dataset", "train", "assess", "score", "replay")
+STAGES = ("evaluate", "dataset", "train", "assess", "score")
+
+
+def list_stages(settings: EmrSettings) -> tuple[str, ...]:
+    """Lists the stages whose nodes have a role of the stack; that of replays only where it is asked for."""
+    return (*STAGES, REPLAY) if settings.replay else STAGES
 
 
 def split_root(root: str) -> tuple[str, str]:

@@ -52,6 +52,9 @@ def find_need(stage: str, settings: EmrSettings) -> Need:
     if stage not in NEEDS:
         raise UsageError(f"stage {stage!r}: expected one that runs on a cluster: {', '.join(NEEDS)}.")
     need = NEEDS[stage]
+    if stage == "replay" and not settings.replay:
+        raise UsageError("stage replay: expected emr.replay: true, and a stack that was deployed with it, whose role its nodes "
+                         "have; got false. Set it and run `trueup emr deploy`, or replay on this machine: trueup replay.")
     if stage != "evaluate":
         return need
     return replace(need, arguments=ENGINES[settings.engine], engine=settings.engine)

@@ -21,7 +21,7 @@ from tests.prerequisites import need
 from tests.standalone import HOME, Standalone
 
 REPO = Path(__file__).resolve().parents[1]
-SAME = ("predictions", "replayed", "agreed", "agreement", "flips", "per_class", "labels", "left_out", "left_out_first", "strongest")
+SAME = ("predictions", "replayed", "agreed", "agreement", "flips", "per_class", "labels", "left_out", "left_out_first")
 
 
 @pytest.fixture
@@ -30,6 +30,11 @@ def cluster(tmp_path, s3_root):
     need("s3a")
     with Standalone(tmp_path / "spark") as found:
         yield found
+
+
+def name_strongest(row):
+    """A disagreement without the last digits of its confidences, which depend on the pictures that were computed together."""
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def submit(cluster, root, key):
@@ -49,7 +54,8 @@ def test_a_replay_on_s3_finds_what_one_process_finds_on_a_folder(s3_root, cluste
         replayed_root.make(place, per_day=6, versions=2)
     _, here = replayed_root.replay_here(tmp_root)
     storage = open_root(root)
-    request = make_request("replay", ["--model", "m", "--version", "2", "--as-of", replayed_root.AS_OF], {})
+    request = make_request("replay", ["--model", "m", "--version", "2", "--as-of", replayed_root.AS_OF],
+                           {"emr": {"replay": True}})
     assert request.argv[-2:] == ["--engine", "spark"]
     attempt = add_attempt(storage, "m", request)
     done = submit(cluster, root, attempt.key)
@@ -57,6 +63,7 @@ def test_a_replay_on_s3_finds_what_one_process_finds_on_a_folder(s3_root, cluste
     there = attempt.read_reply().document
     assert there["now"]["computed"] == 8 and there["now"]["workers"] == 2 and there["engine"] == "spark"
     assert {name: there[name] for name in SAME} == json.loads(json.dumps({name: here[name] for name in SAME}))
+    assert [name_strongest(row) for row in there["strongest"]] == [name_strongest(row) for row in here["strongest"]]
     assert Replay.load(storage, layout.replay_document("m", there["id"])).replayed == 8
     assert storage.exists(layout.replay_page("m", there["id"]))
     answers = [{r["prediction_id"]: (r["predicted_label"], r["image_uri"]) for r in table_rows(place, "predictions")

@@ -1,4 +1,4 @@
-"""What the service may read besides where `serve.urls` lists buckets: pictures that callers name as s3://bucket/key (docs/by-url.md).
+"""What the service may read besides where `serve.urls` lists buckets: pictures that callers name by s3:// (docs/by-url.md).
 
 Exactly what the service itself takes (inference/fetching/address.py), and never of the root's bucket: what lies there has pages
 and keys, and a right by this door would be one around them.

@@ -56,7 +56,8 @@ class Carrier(NamedTuple):
 class RequestNames:
     """Finds the predictions that labels name by request ids."""
 
-    def __init__(self, storage: Storage, outbox: Outbox, serve: ServeSettings, list_models: Callable[[], Collection[str]]) -> None:
+    def __init__(self, storage: Storage, outbox: Outbox, serve: ServeSettings,
+                 list_models: Callable[[], Collection[str]]) -> None:
         """`list_models`: the models that are served now."""
         self.storage, self.outbox, self.serve, self._list_models = storage, outbox, serve, list_models
         self._index = RequestIndex(storage)
@@ -68,15 +69,15 @@ class RequestNames:
         Refused: 422; 409 `not_known_yet`, which may be good later; 503.
         """
         now = clock.now()
-        asked = {n: found for n, judgement in enumerate(judgements, start=1)
-                 if (found := read_asked(judgement, f"label {n}", now, self.serve.label_days))}
+        asked = {n: one for n, judgement in enumerate(judgements, start=1)
+                 if (one := read_asked(judgement, f"label {n}", now, self.serve.label_days))}
         if not asked:
             return judgements
         found = await self._look(asked.values(), now)
         chosen, unknown = {}, None
-        for n, one in asked.items():
+        for n, named in asked.items():
             try:
-                chosen[n] = self._choose(one, found.get(one.request_id, []), f"label {n}", now)
+                chosen[n] = self._choose(named, found.get(named.request_id, []), f"label {n}", now)
             except Refused as refused:
                 if refused.status != 409:
                     raise
@@ -137,7 +138,8 @@ class RequestNames:
         if mine and mine[0].model in served:
             return _require_own_id(mine[0], where)
         if here:
-            expected = f"of model {shorten(asked.model)}" if asked.model else f"of a model that is served here ({', '.join(served)})"
+            expected = (f"of model {shorten(asked.model)}" if asked.model in served else
+                        f"of a model that is served here ({', '.join(served)})")
             raise Refused(422, "other_model", f"{where}: expected a prediction {expected}, found {_list_carriers(here)}. "
                           f"Name its prediction_id if it is meant.")
         raise self._refuse_unknown(where, asked, days, now)
@@ -190,7 +192,8 @@ def read_asked(judgement: Any, what: str, now: datetime, label_days: int) -> Ask
     model = judgement.get("model")
     if model is not None and not isinstance(model, str):
         raise Refused(422, "bad_label", f"{what}: expected model to be a name, got {shorten(model)}.")
-    return Asked(check_request_id(request_id, f"{what}: request_id"), _read_day(judgement.get("day"), what, now, label_days), model)
+    day = _read_day(judgement.get("day"), what, now, label_days)
+    return Asked(check_request_id(request_id, f"{what}: request_id"), day, model)
 
 
 def _read_day(day: object, what: str, now: datetime, label_days: int) -> str | None:

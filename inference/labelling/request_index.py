@@ -30,7 +30,7 @@ class RequestIndex:
         self._hashes: OrderedDict[Name, np.ndarray] = OrderedDict()
 
     def may_hold(self, entry: Entry, request_ids: Collection[str]) -> bool:
-        """Says whether a file may have a row with one of these request ids; False is certain. ForeignSchema: it cannot be read."""
+        """Says whether a file may have a row with one of these request ids; False is certain. ForeignSchema: no file to read."""
         known = self._find(entry)
         wanted = _hash(request_ids)
         at = np.searchsorted(known, wanted)

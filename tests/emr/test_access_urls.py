@@ -16,6 +16,7 @@ from tests.emr.everything import ROOT, resources_of, template_of
 from tests.emr.recorder import Asked, allowing
 from tests.emr.test_access import root, server  # noqa: F401
 from tests.emr.test_everything import resolve
+from tests.fakes.s3 import make_bucket
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import serving
@@ -67,8 +68,7 @@ def test_what_iam_reads_as_a_wildcard_stands_for_itself_in_both_forms():
 
 def test_the_service_asks_what_it_gets(server, root, tmp_path):  # noqa: F811
     publish_tiny(root)
-    camera, s3 = f"camera-{uuid.uuid4().hex[:12]}", boto3.client("s3")
-    s3.create_bucket(Bucket=camera)
+    camera, s3 = make_bucket(f"camera-{uuid.uuid4().hex[:12]}"), boto3.client("s3")
     for key in ("in/a.jpg", "out/a.jpg"):
         s3.put_object(Bucket=camera, Key=key, Body=picture(1))
     url = f"s3://{camera}/in"

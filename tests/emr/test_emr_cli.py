@@ -87,7 +87,7 @@ def test_a_replay_runs_on_a_cluster_once_and_again_under_another_name(account, s
     monkeypatch.setitem(needs.NEEDS, "replay", replace(needs.NEEDS["replay"], arguments=("--engine", "embedded")))
     monkeypatch.setattr(command, "compute", replayed_root.compute_here)
     replayed_root.make(s3_root, per_day=6, versions=2)
-    options = ["--stage", "replay", "--root", s3_root, "--model", "m", *EMR]
+    options = ["--stage", "replay", "--root", s3_root, "--model", "m", "--set", "emr.replay=true", *EMR]
     asked = ["--", "--version", "2", "--as-of", replayed_root.AS_OF]
     made = told(capsys, "run", *options, *asked)
     assert (made["version"], made["predictions"], made["replayed"], made["now"]["computed"]) == ("2", 12, 8, 8)
@@ -97,11 +97,15 @@ def test_a_replay_runs_on_a_cluster_once_and_again_under_another_name(account, s
     assert len(account.made) == 2 and account.alive == []
     (cluster, _) = account.made.values()
     step = cluster.request["Steps"][0]["HadoopJarStep"]["Args"]
-    assert step[:5] == ["spark-submit", "--master", "yarn", "--deploy-mode", "client"] and step[5].endswith("emr/step.py")
+    submitted = step[step.index("spark-submit"):]
+    assert submitted[1:5] == ["--master", "yarn", "--deploy-mode", "client"] and "--request" in submitted
     assert cluster.request["JobFlowRole"] == "trueup-replay"
     assert len([f for f in cluster.request["Instances"]["InstanceFleets"] if f["InstanceFleetType"] == "CORE"]) == 1
     wrong = told(capsys, "run", *options, "--", "--version", "9", code=2)["error"]["message"]
     assert "expected a version of model 'm'" in wrong and account.alive == []
+    without = [word for word in options if word != "emr.replay=true"]
+    without.remove("--set")
+    assert "emr.replay" in told(capsys, "run", *without, *asked, code=2)["error"]["message"] and len(account.made) == 3
 
 
 def test_a_stage_that_fails_exits_with_its_code(account, s3_root, capsys, monkeypatch):

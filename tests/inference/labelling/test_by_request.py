@@ -26,7 +26,7 @@ NOW = clock.now()
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """Two services on one root, whose rows stay in their outboxes until they are told; of two models and one that is not served."""
+    """Two services on one root, whose rows stay in their outboxes until told; of two models and one that is not served."""
     folder = tmp_path_factory.mktemp("by-request")
     root = str(folder / "root")
     for seed, model in enumerate(("m", "other", "elsewhere")):
@@ -156,7 +156,8 @@ def test_ids_of_imported_logs_are_named_by_no_request_id(two):
     ({"request_id": 7}, "bad_request_id", "got 7"), ({"request_id": ["x"]}, "bad_request_id", "X-Request-Id"),
     ({"request_id": "x" * 201}, "bad_request_id", "200 printable"), ({"request_id": "a\u0000"}, "bad_request_id", "printable"),
     ({"request_id": "x", "day": "20261120"}, "bad_day", "YYYY-MM-DD"), ({"request_id": "x", "day": 7}, "bad_day", "YYYY-MM-DD"),
-    ({"request_id": "x", "day": "2026-02-30"}, "bad_day", "no day"), ({"request_id": "x", "day": "9999-01-01"}, "bad_day", "today"),
+    ({"request_id": "x", "day": "2026-02-30"}, "bad_day", "no day"),
+    ({"request_id": "x", "day": "9999-01-01"}, "bad_day", "today"),
     ({"request_id": "x", "day": "2020-01-01"}, "id_too_old", "serve.label_days"),
     ({"request_id": "x", "model": 7}, "bad_label", "model")])
 def test_what_names_nothing_is_refused(two, named, code, said):
