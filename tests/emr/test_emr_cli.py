@@ -86,11 +86,11 @@ def test_a_stage_runs_on_a_cluster_and_answers(account, s3_root, capsys, monkeyp
 def test_a_replay_runs_on_a_cluster_once_and_again_under_another_name(account, s3_root, capsys, monkeypatch):
     monkeypatch.setitem(needs.NEEDS, "replay", replace(needs.NEEDS["replay"], arguments=("--engine", "embedded")))
     monkeypatch.setattr(command, "compute", replayed_root.compute_here)
-    replayed_root.make(s3_root, per_day=6, versions=2)
+    replayed_root.make(s3_root, per_day=2, versions=2)
     options = ["--stage", "replay", "--root", s3_root, "--model", "m", "--set", "emr.replay=true", *EMR]
     asked = ["--", "--version", "2", "--as-of", replayed_root.AS_OF]
     made = told(capsys, "run", *options, *asked)
-    assert (made["version"], made["predictions"], made["replayed"], made["now"]["computed"]) == ("2", 12, 8, 8)
+    assert (made["version"], made["predictions"], made["replayed"], made["now"]["computed"]) == ("2", 4, 4, 4)
     assert told(capsys, "run", *options, *asked) == made and len(account.made) == 1  # its answer is there
     again = told(capsys, "run", *options, "--run", "again", *asked)
     assert (again["id"], again["now"]["computed"]) == (made["id"], 0)

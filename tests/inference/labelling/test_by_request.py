@@ -195,49 +195,44 @@ def test_a_file_that_cannot_be_read_may_hold_another_one(tmp_root, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_label_reaches_another_prediction_than_the_one_it_names(tmp_root, tmp_path, seed):
+def test_no_label_reaches_another_prediction_than_the_one_it_names(two, seed):
     """Few request ids, many predictions at two replicas, some shipped: against a count of what the caller knows it asked."""
     draw, asked, named = random.Random(seed), defaultdict(set), {}
-    for model in ("m", "other"):
-        publish_tiny(tmp_root, model=model)
+    words = [f"{seed} of {n}" for n in range(12)]
     yesterday = NOW - timedelta(days=1)
     days = {clock.day_of(at): at for at in (NOW, yesterday, NOW - timedelta(days=4))}
-    with ExitStack() as stack:
-        clients = [stack.enter_context(serving(tmp_root, tmp_path / f"o{n}", WAITS, models=("m", "other"))) for n in (0, 1)]
-        clients[0].root = clients[1].root = tmp_root
-        for n, (day, at) in enumerate(days.items()):
-            rows = [row(f"r{draw.randrange(12)}", at, draw.choice(["m", "other"])) for _ in range(4)]
-            put(clients[0], rows, f"w{n}", at)
-            for one in rows:
-                asked[one["request_id"]].add((one["prediction_id"], one["model"], day))
-        for step in range(30):
-            client, name = draw.choice(clients), f"r{draw.randrange(12)}"
-            if step % 3 == 0:
-                model = draw.choice(["m", "other"])
-                made = predict(client, name, model, n=step)
-                asked[name].add((made, model, ids.day_of(made)))
-            elif step % 10 == 5:
-                ship(client)
-            else:
-                more = draw.choice([{}, {"model": draw.choice(["m", "other"])}, {"day": draw.choice(list(days))}])
-                answer = label(client, request_id=name, **more)
-                if answer.status_code == 201:
-                    named[answer.json()["label_ids"][0]] = (name, more, frozenset(asked[name]), client)
-                else:
-                    assert answer.status_code in (409, 422), answer.text
-        kept = labelled(*clients)
-        assert set(kept) == set(named) and named
-        for label_id, (name, more, known, _) in named.items():
-            mine = {p for p, model, day in known if more.get("model", model) == model and more.get("day", day) == day}
-            assert kept[label_id] in mine, (name, more)
-        for name, known in asked.items():  # once all is shipped, the answer follows from what was asked alone
-            for more in ({}, {"model": "m"}, *({"day": day} for day in days)):
-                near = {day for day in days if more.get("day", day) == day and ("day" in more or days[day] >= yesterday)}
-                mine = [p for p, model, day in known if day in near and more.get("model", model) == model]
-                answer = label(clients[0], request_id=name, **more)
-                assert (answer.status_code == 201) == (len(mine) == 1), (name, more, mine, answer.text)
-                if len(mine) == 1:
-                    assert labelled(clients[0])[answer.json()["label_ids"][0]] == mine[0]
+    for n, (day, at) in enumerate(days.items()):
+        rows = [row(draw.choice(words), at, draw.choice(["m", "other"])) for _ in range(4)]
+        put(two[0], rows, f"p{seed}{n}", at)
+        for one in rows:
+            asked[one["request_id"]].add((one["prediction_id"], one["model"], day))
+    for step in range(30):
+        client, word = draw.choice(two), draw.choice(words)
+        if step % 3 == 0:
+            model = draw.choice(["m", "other"])
+            made = predict(client, word, model, n=step)
+            asked[word].add((made, model, ids.day_of(made)))
+        elif step % 10 == 5:
+            ship(client)
+        else:
+            more = draw.choice([{}, {"model": draw.choice(["m", "other"])}, {"day": draw.choice(list(days))}])
+            answer = label(client, request_id=word, **more)
+            assert answer.status_code in (201, 409, 422), answer.text
+            if answer.status_code == 201:
+                named[answer.json()["label_ids"][0]] = {
+                    p for p, model, day in asked[word] if more.get("model", model) == model and more.get("day", day) == day}
+    labelled(*two)
+    only = {}  # once all is shipped, the answer follows from what was asked alone
+    for word in words:
+        for more in ({}, {"model": "m"}, *({"day": day} for day in days)):
+            near = {day for day in days if more.get("day", day) == day and ("day" in more or days[day] >= yesterday)}
+            mine = [p for p, model, day in asked[word] if day in near and more.get("model", model) == model]
+            answer = label(two[0], request_id=word, **more)
+            assert (answer.status_code == 201) == (len(mine) == 1), (word, more, mine, answer.text)
+            if len(mine) == 1:
+                only[answer.json()["label_ids"][0]] = set(mine)
+    kept = labelled(*two)
+    assert named and only and all(kept[label_id] in meant for label_id, meant in (named | only).items())
 
 
 def test_the_index_reads_a_file_once_bounds_its_memory_and_is_never_wrong(two, monkeypatch):
