@@ -62,7 +62,7 @@ PREDICT_DOC: dict[str, Any] = {
 BY_URL = {"schema": {"type": "object", "required": ["url"], "additionalProperties": False,
                      "properties": {"url": {"type": "string", "description": "of a picture at a place that serve.urls lists"}}},
           "example": {"url": "https://pictures.example.org/7.jpg"}}
-BY_REQUEST = {"request_id": "order-17", "day": "2026-11-20", "label": "1"}
+BY_REQUEST = {"request_id": "order-17", "label": "1"}
 ONE_LABEL = {"type": "object", "oneOf": [{"required": ["prediction_id"]}, {"required": ["request_id"]}], "properties": {
     "prediction_id": {"type": "string", "format": "uuid"},
     "request_id": {"type": "string", "maxLength": upload.LONGEST_REQUEST_ID, "description": "in place of prediction_id: the "

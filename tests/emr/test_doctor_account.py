@@ -19,7 +19,7 @@ from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, allowing
 from tests.emr.test_key import KEY
 
-ROLES = ["evaluate", "dataset", "train", "assess", "score", "replay", "driver"]
+ROLES = ["evaluate", "dataset", "train", "assess", "score", "driver"]
 
 
 def checks(capsys, *arguments, code=0):
@@ -41,7 +41,8 @@ class FakeIam:
             raise ClientError({"Error": {"Code": "NoSuchEntity", "Message": "no such role"}}, "Simulate") from None
         document = found["PolicyDocument"]  # what CloudFormation made is text in moto
         document = yaml.safe_load(document) if isinstance(document, str) else document
-        statements = [{"Sid": "", **s} for s in document["Statement"]]
+        statements = [{"Sid": "", **s} | {name: [s[name]] if isinstance(s[name], str) else s[name] for name in ("Action", "Resource")}
+                      for s in document["Statement"]]
         results = [{"EvalActionName": action, "EvalResourceName": arn, "EvalDecision":
                     "allowed" if allowing(statements, Asked(action, arn)) else "implicitDeny"}
                    for action in ActionNames for arn in ResourceArns[int(Marker):int(Marker) + 3]]
