@@ -173,7 +173,7 @@ class SparkSettings(Section):
                              "default: where `make jars` puts them")
 
 
-ON_EMR = ("evaluate", "dataset", "train", "assess", "score")  # stages that run on a cluster or on EMR Serverless
+ON_EMR = ("evaluate", "dataset", "train", "assess", "score", "replay")  # stages that run on a cluster or on EMR Serverless
 
 
 class EmrSettings(Section, DemandSettings):
@@ -182,11 +182,12 @@ class EmrSettings(Section, DemandSettings):
     stack: str = Field("trueup", pattern="^[a-z][a-z0-9-]{0,30}$", description="CloudFormation stack; roles are named by it")
     release: str = Field("emr-7.12.0", pattern=r"^emr-7\.", description="EMR release with Spark 3.5 and Python 3.11")
     compute: str = Field("clusters", pattern="^(clusters|serverless)$", description="clusters on EC2, or EMR Serverless for "
-                         "evaluation, dataset and scoring; training always gets a cluster")
+                         "evaluation, dataset, scoring and replay; training always gets a cluster")
     serverless_image: str | None = Field(None, description="image of EMR Serverless workers, made from emr/serverless.Dockerfile")
     serverless_workers: int = Field(4, ge=1, description="most executors of a job on EMR Serverless, of 4 vCPUs and 16 GB")
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")
     score_from: list[str] = Field([], description="s3://bucket/prefix outside the root whose pictures the scoring role reads")
+    replay: bool = Field(False, description="the stack makes the role of `trueup emr run --stage replay`")
     subnets: list[str] = Field([], description="subnets that clusters and the driver may start in")
     security_groups: list[str] = Field([], description="of the driver's task; none: the default one of its network")
     create_network: bool = Field(False, description="the stack makes a network: private subnets in two zones, an S3 endpoint, "

@@ -1,9 +1,9 @@
 """Who may read and write which keys under a root: the least that each role needs, as data.
 
 `*` stands for anything, slashes too, as in IAM. Only the driver publishes, so only it may write a model's history and its
-live.json; raw predictions and images are written by scoring and the service alone, labels by the service alone, keys and
-packages by none. tests/emr/test_access.py runs the stages, records their requests, and holds this table against them;
-tests/emr/test_access_service.py does so with the service.
+live.json; raw predictions and images are written by scoring and the service alone, rows of replays by replay, labels by the
+service alone, keys and packages by none. tests/emr/test_access.py runs the stages, records their requests, and holds this
+table against them; tests/emr/test_access_service.py does so with the service.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,8 @@ NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
 FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
+REPLAYS = f"{layout.all_replays()}{MODEL}/*"
+REPLAY_WRITES = (f"scoring/{MODEL}/replayed/*", f"{layout.PREDICTIONS}/dt=*/replay*", ITEMS, REPLAYS)
 REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
@@ -51,7 +53,7 @@ EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
 MEASURES = f"{layout.all_measures()}*"
 MEASURE_READS = (IMAGES, MEASURES, f"{layout.erasures()}*", "datasets/*/rows.parquet")
 
-SERVICE = "serve"
+SERVICE, REPLAY = "serve", "replay"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
@@ -64,10 +66,13 @@ ACCESS = {
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
+    # It joins labels with predictions where nobody has, and its rows have names of their own.
+    REPLAY: Access((*NODE_READS, VERSIONS, HISTORY, LIVE, *REPLAY_WRITES, PREDICTIONS, LABELS, IMAGES,
+                      f"{layout.erasures()}*", FITS), (*NODE_WRITES, *REPLAY_WRITES)),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
-                     "datasets/*/manifest.json", ITEMS, f"replays/{MODEL}/*", CANARIES),
+                     "datasets/*/manifest.json", ITEMS, REPLAYS, CANARIES),
                     (PREDICTIONS, LABELS, "images/*", CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
@@ -77,6 +82,11 @@ ACCESS = {
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess", "score")
+
+
+def list_stages(settings: EmrSettings) -> tuple[str, ...]:
+    """Lists the stages whose nodes have a role of the stack; that of replays only where it is asked for."""
+    return (*STAGES, REPLAY) if settings.replay else STAGES
 
 
 def split_root(root: str) -> tuple[str, str]:

@@ -40,8 +40,10 @@ NEEDS = {
     "train": Need("train", "training.train", TRAIN, sets=(("train", "launcher", "spark"),), barrier=True),
     "assess": Need("assess", "training.assess", TRAIN, workers=False),
     "score": Need("score", "jobs.score_images", TRAIN),
+    "replay": Need("replay", "jobs.replaying.command", TRAIN, arguments=("--engine", SPARK)),
 }
-TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle; `score` is asked for by hand
+TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle
+BY_HAND = ("score", "replay")
 ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
 
 
@@ -50,6 +52,9 @@ def find_need(stage: str, settings: EmrSettings) -> Need:
     if stage not in NEEDS:
         raise UsageError(f"stage {stage!r}: expected one that runs on a cluster: {', '.join(NEEDS)}.")
     need = NEEDS[stage]
+    if stage == "replay" and not settings.replay:
+        raise UsageError("stage replay: expected emr.replay: true, and a stack that was deployed with it, whose role its nodes "
+                         "have; got false. Set it and run `trueup emr deploy`, or replay on this machine: trueup replay.")
     if stage != "evaluate":
         return need
     return replace(need, arguments=ENGINES[settings.engine], engine=settings.engine)

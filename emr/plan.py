@@ -11,7 +11,7 @@ from emr.cluster import Package, locate_role
 from emr.costs.recount import write_recount
 from emr.costs.span import Span
 from emr.job import make_cluster, make_request
-from emr.needs import NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_need, runs_on_serverless
+from emr.needs import BY_HAND, NO_MAPREDUCE, NOT_ON_SERVERLESS, SERVERLESS, TURN, find_need, runs_on_serverless
 from emr.package import PackageError, compute_fingerprint, find_package
 from emr.quotas import list_quota_needs
 from emr.requests import Attempt
@@ -36,7 +36,7 @@ def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
             "packages": {k: {"archive": p.archive, "uploaded": why is None, "why_not": why}
                          for k, (p, why) in packages.items()},
             "not_on_serverless": {**NOT_ON_SERVERLESS, "mapreduce": NO_MAPREDUCE} if serverless else {},
-            "not_on_a_cluster": ["gate", "promotion", "publish"], "by_hand": ["score"],
+            "not_on_a_cluster": ["gate", "promotion", "publish"], "by_hand": list(BY_HAND),
             "quotas": [need.to_dict() for need in list_quota_needs(settings)]}
 
 

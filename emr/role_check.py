@@ -11,7 +11,7 @@ from typing import Any
 from contract import layout
 from contract.settings import EmrSettings
 from emr import account
-from emr.access import ACCESS, SERVICE, split_root
+from emr.access import ACCESS, REPLAY, SERVICE, split_root
 from emr.account import AccountError, Caller
 from emr.cluster import locate_role
 from emr.security.key import find_region, make_data_statements
@@ -47,7 +47,7 @@ class Finding:
 def check_roles(root: str, settings: EmrSettings) -> Iterator[Finding]:
     """Yields one finding for each role of the stack."""
     iam = Caller(account.connect("iam"), service="IAM")
-    for of in ACCESS:
+    for of in (name for name in ACCESS if name != REPLAY or settings.replay):
         try:
             yield _check_role(iam, of, root, settings)
         except AccountError as error:

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from contract import clock
 from inference import upload
 from inference.auth import Caller, Keys, Refused, identify, require
+from inference.labelling.by_request import RequestNames
 from inference.labelling.judgements import MOST_LABELS, explain_labelers
 from inference.live.model import LiveModel
 from inference.readiness import Gauges, describe_readiness
@@ -51,7 +52,7 @@ NO_KEY = document_refusals("unauthorized", "expected `Authorization: Bearer <key
 PREDICT_DOC: dict[str, Any] = {
     "parameters": [
         {"name": "X-Request-Id", "in": "header", "schema": {"type": "string", "maxLength": 200},
-         "description": "Stored with the row."},
+         "description": "Stored with the row. A label may name it in place of the prediction's id, so let it be one of its own."},
         {"name": "X-Attributes", "in": "header", "schema": {"type": "string"}, "example": '{"camera": "gate-3"}',
          "description": "JSON object: what is known of the picture, for slices."}],
     "requestBody": {"required": True, "description": "JPEG, PNG or WebP", "content": {
@@ -61,8 +62,15 @@ PREDICT_DOC: dict[str, Any] = {
 BY_URL = {"schema": {"type": "object", "required": ["url"], "additionalProperties": False,
                      "properties": {"url": {"type": "string", "description": "of a picture at a place that serve.urls lists"}}},
           "example": {"url": "https://pictures.example.org/7.jpg"}}
-ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
-    "prediction_id": {"type": "string", "format": "uuid"}, "label": {"type": "string", "maxLength": 200},
+BY_REQUEST = {"request_id": "order-17", "label": "1"}
+ONE_LABEL = {"type": "object", "oneOf": [{"required": ["prediction_id"]}, {"required": ["request_id"]}], "properties": {
+    "prediction_id": {"type": "string", "format": "uuid"},
+    "request_id": {"type": "string", "maxLength": upload.LONGEST_REQUEST_ID, "description": "in place of prediction_id: the "
+                   "X-Request-Id of the prediction. Taken only where exactly one prediction of the last days "
+                   "(serve.request_days), or of `day`, carries it; 409 `not_known_yet`: its row may still be under way"},
+    "day": {"type": "string", "format": "date", "description": "with request_id: the UTC day of the prediction"},
+    "model": {"type": "string", "description": "with request_id: the model of the prediction"},
+    "label": {"type": "string", "maxLength": 200},
     "wrong": {"type": "boolean", "description": "instead of a label: the answer is wrong, its class is not named"},
     "labeler": {"type": "string", "description": "who judged, where the key stands for several people (`trueup keys add "
                 "--may-name-labelers`) or is an admin's; 403 for another name than its own otherwise"},
@@ -71,7 +79,8 @@ ONE_LABEL = {"type": "object", "required": ["prediction_id"], "properties": {
 LABEL_DOC = {"requestBody": {"required": True, "content": {"application/json": {
     "schema": {"anyOf": [ONE_LABEL, {"type": "object", "required": ["labels"],
                                      "properties": {"labels": {"type": "array", "items": ONE_LABEL}}}]},
-    "examples": {"one": {"value": JUDGEMENT}, "several": {"value": {"labels": [JUDGEMENT]}}}}}}}
+    "examples": {"one": {"value": JUDGEMENT}, "by request id": {"value": BY_REQUEST},
+                 "several": {"value": {"labels": [JUDGEMENT]}}}}}}}
 
 
 def document_example(value: Any, description: str) -> dict[str, Any]:
@@ -89,6 +98,7 @@ def document_bodies(by_url: bool) -> dict[str, Any]:
 def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
     """Makes the API of one service; with `by_url` its predictions may name a picture's URL."""
     router, gauges = APIRouter(), Gauges(service, keyring)
+    names = RequestNames(service.storage, service.outbox, service.settings.serve, lambda: service.models)
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(by_url),
                  responses={200: document_example(PREDICTION, "Durable"), **NO_PICTURE})
@@ -112,7 +122,7 @@ def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
                  responses={201: document_example({"label_ids": [ID]}, "Durable"), **NO_LABELS})
     async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
-        judgements = _read_judgements(await upload.read_json_body(request))
+        judgements = await names.resolve(_read_judgements(await upload.read_json_body(request)))
         kept = {"label_ids": await service.label(judgements, caller=caller)}
         notice = explain_labelers(judgements, caller)
         return kept | {"notice": notice} if notice else kept

@@ -181,10 +181,14 @@ def _format_value(name: str, value: object) -> str:
 
 def read_request_id(request: Request) -> str | None:
     """Reads `X-Request-Id`, at most 200 characters; None without the header. Refused (422)."""
-    text = _read_header(request, "x-request-id")
-    if text is not None and (len(text) > LONGEST_REQUEST_ID or not _is_writable(text)):
-        raise Refused(422, "bad_request_id", f"X-Request-Id: expected at most {LONGEST_REQUEST_ID} printable characters.")
-    return text or None
+    return check_request_id(_read_header(request, "x-request-id") or "", "X-Request-Id") or None
+
+
+def check_request_id(text: str, what: str) -> str:
+    """Returns a request id, which may be any printable text of at most 200 characters. Refused (422), by the name `what`."""
+    if len(text) > LONGEST_REQUEST_ID or not _is_writable(text):
+        raise Refused(422, "bad_request_id", f"{what}: expected at most {LONGEST_REQUEST_ID} printable characters.")
+    return text
 
 
 def _read_header(request: Request, name: str) -> str | None:

@@ -6,12 +6,12 @@ Counting has readers of its own (jobs/engines), because it checks every column a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import ForeignSchema
-from contract.rows.listing import list_rows
+from contract.rows.listing import RowFile, list_rows
 from contract.stores.store import Storage
 
 if TYPE_CHECKING:
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 BATCH_ROWS = 1 << 17  # held in memory at once
+TEXTS_AT_ONCE = 1 << 13  # made into Python's texts without a pause for other threads
 
 
 def rows_where(storage: Storage, table: str, day: str, column: str, values: Collection[str], columns: Sequence[str], *,
-               unreadable: list[str] | None) -> Iterator[tuple[str, Row]]:
+               unreadable: list[str] | None, may_hold: Callable[[RowFile], bool] = lambda _: True) -> Iterator[tuple[str, Row]]:
     """Yields (key of the file, row) of the rows of a day whose `column`, as text, is one of `values`.
 
     A row has exactly `columns`. A file without `column` has no such row. `unreadable` says what becomes of a file that
-    cannot be read: None raises ForeignSchema, a list is told its key and the reason, and the other files go on.
+    cannot be read: None raises ForeignSchema, a list is told its key and the reason, and the other files go on. Files of which
+    `may_hold` says False are not read.
     """
     for entry in list_rows(storage, table, day):
         try:
+            if not may_hold(entry):
+                continue
             for row in _rows_of_file(storage, entry.key, column, values, columns):
                 yield entry.key, row
         except ForeignSchema as error:
@@ -48,6 +52,19 @@ def read_columns(storage: Storage, key: str, columns: Sequence[str], required: C
     if missing:
         raise ForeignSchema(f"{storage.uri(key)}: expected the columns {', '.join(required)}, {missing[0]} is missing.")
     return found
+
+
+def read_texts(storage: Storage, key: str, column: str) -> Iterator[list[str]]:
+    """Yields the texts of a column of a file, nulls left out, some thousands at a time; none where it has no such column.
+
+    ForeignSchema: it cannot be read.
+    """
+    import pyarrow as pa
+
+    with open_parquet(storage, key) as file:
+        if column in file.schema_arrow.names:
+            for batch in file.iter_batches(TEXTS_AT_ONCE, columns=[column]):
+                yield batch.column(0).cast(pa.string()).drop_null().to_pylist()
 
 
 def _rows_of_file(storage: Storage, key: str, column: str, values: Collection[str], columns: Sequence[str]) -> Iterator[Row]:

@@ -53,6 +53,8 @@ class ServeFields(UrlSettings):
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
+    request_days: int = Field(2, ge=1, le=31, description="days, today's included, among whose predictions a label's request_id "
+                              "is looked for where no day is named beside it")
 
     @model_validator(mode="after")
     def _proxies_are_networks(self) -> Self:

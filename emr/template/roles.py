@@ -3,8 +3,8 @@
 from contract.settings import EmrSettings
 from emr.access import (
     SERVICE,
-    STAGES,
     list_picture_places,
+    list_stages,
     make_emr_statements,
     make_picture_statements,
     make_serverless_statements,
@@ -25,7 +25,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
     stack, path = settings.stack, settings.role_path
     serverless = settings.compute == SERVERLESS
     made: dict[str, Resource] = {}
-    for stage in STAGES:
+    for stage in list_stages(settings):
         name = f"{stage.capitalize()}Role"
         more = make_picture_statements(list_picture_places(settings), PARTITION_TEXT) if stage == "score" else []
         more += [*key.make_node_statements(settings), *key.make_certificate_statements(settings, PARTITION_TEXT)]
@@ -33,7 +33,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
                           also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
-    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role{path}{stack}-{stage}") for stage in STAGES]
+    nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role{path}{stack}-{stage}") for stage in list_stages(settings)]
     made["ServiceRole"] = make_role(
         f"{stack}-service", "elasticmapreduce.amazonaws.com",
         [allow(["iam:PassRole"], nodes, {"StringLike": {"iam:PassedToService": "ec2.amazonaws.com*"}}),

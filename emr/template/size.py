@@ -20,7 +20,7 @@ from emr.template.whole import write_body
 MOST_BYTES = 51_200
 FEWEST = 3  # ARNs that are worth a beginning of their own
 BETWEEN = "|"
-PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 NOT_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")  # of YAML 1.1
 REFERENCE, DECLARATION = 7, 35  # bytes of `!Ref P12`, and of a parameter beside its value
 
@@ -85,7 +85,14 @@ def _shorten(value: Any, given: Mapping[str, str], name: str = "") -> Any:
     if "Fn::Sub" in value:
         return {"Fn::Sub": _name_places(value["Fn::Sub"], given)}
     # A statement's Sid is for people; IAM asks for none.
-    return {key: v if key == "Version" else _shorten(v, given, key) for key, v in value.items() if key != "Sid"}
+    short = {key: v if key == "Version" else _shorten(v, given, key) for key, v in value.items() if key != "Sid"}
+    return _unlist(short) if "Effect" in short else short
+
+
+def _unlist(statement: dict[str, Any]) -> dict[str, Any]:
+    """Writes a list of one action or resource as that one, which IAM takes for the same."""
+    return {key: v[0] if key in ("Action", "Resource") and isinstance(v, list) and len(v) == 1 else v
+            for key, v in statement.items()}
 
 
 def _name_places(text: str, given: Mapping[str, str]) -> str:

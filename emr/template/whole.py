@@ -20,6 +20,7 @@ from emr.template import (
     score_events,
     secrets,
     service,
+    urls,
 )
 from emr.template.parts import arn, ref
 
@@ -34,6 +35,7 @@ def make_template(root: str, settings: Settings) -> dict[str, Any]:
             **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
     resources["DriverRole"] = retention.extend(resources["DriverRole"], root, settings.retention)
     resources["DriverRole"] = secrets.extend(resources["DriverRole"], settings)
+    resources["ServeRole"] = urls.extend(resources["ServeRole"], root, settings.serve.urls)
     resources = rules.keep_rules(encryption.encrypt(resources, chosen), chosen)
     outputs = {"Topic": {"Value": ref("Topic")}, "DriverRole": {"Value": arn("DriverRole")}, **network.make_outputs(chosen),
                **service.make_outputs(settings)}

@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS answers (prediction_id TEXT PRIMARY KEY, body_hash TE
     until_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_until ON answers (until_us);
 """
+# A network that answers NaN leaves no JSON; its rows are found once they are in the bucket.
+_REQUEST = "CASE WHEN json_valid(body) THEN json_extract(body, '$.request_id') END"
+REQUEST_INDEX = f"CREATE INDEX IF NOT EXISTS rows_request ON rows ({_REQUEST}) WHERE tbl = 'predictions'"
+ROWS_OF_REQUESTS = f"SELECT body FROM rows WHERE tbl = 'predictions' AND {_REQUEST} IN (SELECT value FROM json_each(?))"
 INSERT_ROW = "INSERT INTO rows (tbl, day, recorded_us, body, size, image) VALUES (?, ?, ?, ?, ?, ?)"
 INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)"
 INSERT_CUT = "INSERT INTO cuts (tbl, day, first, last, count, rows_sha256) VALUES (?, ?, ?, ?, ?, '')"

@@ -24,6 +24,7 @@ EVERYTHING = [
     "emr.create_network=true", "emr.nat=true", "emr.service_public=true",
     f"emr.service_certificate=arn:aws:acm:{ACCOUNT}:certificate/12345678-1234-1234-1234-123456789012",
     f"emr.kms_key={KEY}", "emr.certificates=s3://certs/nodes.zip", "emr.versioning=true", "emr.access_log=logs-of-ours/trueup",
+    "serve.urls=['pictures.example.org', 's3://pictures/in', 's3://camera']",
     f"emr.permissions_boundary={BOUNDARY}", f"emr.role_path={PATH}", 'emr.tags={cost-center: "42", owner: ada@b.example}']
 # The other half of each choice: clusters and tasks by schedule, endpoints, a service inside, an alias.
 OTHERWISE = [*EVERYTHING, "emr.compute=clusters", "emr.start=task", "emr.start_on=schedule", "emr.nat=false", "notify.targets=[]",
@@ -32,10 +33,11 @@ OTHERWISE = [*EVERYTHING, "emr.compute=clusters", "emr.start=task", "emr.start_o
 # What an organisation brings instead of having it made.
 BROUGHT = [*IMAGES, "emr.create_bucket=false", "emr.subnets=[subnet-0123456789abcdef0]", f"emr.kms_key={KEY}",
            "emr.security_groups=[sg-0123456789abcdef0]", "emr.security_configuration=theirs", "emr.start=machine",
-           "emr.start_on=labels", "emr.service_vpc=vpc-0123456789abcdef0",
+           "emr.start_on=labels", "emr.replay=true", "emr.service_vpc=vpc-0123456789abcdef0",
            "emr.service_balancer_subnets=[subnet-0123456789abcdef1, subnet-0123456789abcdef2]"]
-# Everything with pictures that start a run as well is longer than CloudFormation takes; without a service it is not.
-TOO_MUCH = [*EVERYTHING, SCORE_ON]
+# Everything with pictures that start a run and a role of replays as well is longer than CloudFormation takes; without a service
+# it is not.
+TOO_MUCH = [*EVERYTHING, SCORE_ON, "emr.replay=true"]
 FITTING = [*TOO_MUCH, "emr.service_image=null", "emr.service_public=false", "emr.service_certificate=null"]
 VARIANTS = {"plain": (), "everything": tuple(EVERYTHING), "otherwise": tuple(OTHERWISE), "most": tuple(TOO_MUCH),
             "brought": tuple(BROUGHT)}

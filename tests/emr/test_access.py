@@ -23,12 +23,15 @@ from contract.storage import open_root
 from emr import access, step
 from emr.requests import Request, add_attempt
 from emr.security import key
+from jobs.forget import forget
+from jobs.replaying import command
 from pipeline import cycle
 from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.fakes.s3 import make_bucket
 from tests.inference.made_pictures import picture
+from tests.jobs import replayed_root
 from tests.jobs.pictures import pictures_root
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
@@ -208,6 +211,7 @@ def test_only_the_driver_moves_the_pointer():
 
 @pytest.mark.parametrize(("name", "who"), [
     ("predictions/dt=2026-11-10/w-1-1.parquet", ["score", "serve"]), ("images/ab/abc.jpg", ["score", "serve"]),
+    ("predictions/dt=2026-11-10/replay0-1-2.parquet", ["score", "replay", "serve"]),
     ("labels/dt=2026-11-10/w-1-1.parquet", ["serve"]), ("keys/x.json", []), ("packages/train-0.tar.gz", []),
     ("samples/m/gold/known/i/1.json", []), ("samples/m/gold/judged/who/i.json", ["serve"]),
     ("samples/m/repeats/who/i/1.json", ["serve"])])
@@ -246,6 +250,18 @@ def test_another_prefix_of_the_bucket_is_closed():
         found = access.make_statements(of, "s3://my-bucket/pre")
         assert not allowing(found, Asked("s3:GetObject", "arn:aws:s3:::my-bucket/other/runs/x"))
         assert not allowing(found, Asked("s3:ListBucket", "arn:aws:s3:::my-bucket", "other/"))
+
+
+def test_a_replay_asks_what_its_role_allows(server, root, monkeypatch):
+    monkeypatch.setattr(command, "compute", replayed_root.compute_here)
+    rows = replayed_root.make(root, per_day=5, versions=2)
+    put_fit(open_root(root), "m")
+    forget(open_root(root), rows[0]["image_sha256"], asked="test", by="test")
+    argv = ["--model", "m", "--version", "2", "--as-of", replayed_root.AS_OF, "--engine", "embedded"]
+    first, _ = recorded(server, root, "replay", argv, "jobs.replaying.command")
+    again, document = recorded(server, root, "replay", argv, "jobs.replaying.command")
+    assert (document["replayed"], document["now"]["computed"], document["left_out"]["erased"]) == (5, 0, 1)
+    check("replay", root, first | again)
 
 
 @pytest.mark.slow("spark")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from emr import cli, needs, package, requirements, stack
 from emr.package import write_archive
+from jobs.replaying import command
+from tests.jobs import replayed_root
 from tests.pipeline.roots import DAY, MODEL, make_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +81,31 @@ def test_a_stage_runs_on_a_cluster_and_answers(account, s3_root, capsys, monkeyp
     made = told(capsys, *options)
     assert made["versions"]["1"]["labelled"] == 200
     assert told(capsys, *options)["id"] == made["id"] and len(account.made) == 1 and account.alive == []
+
+
+def test_a_replay_runs_on_a_cluster_once_and_again_under_another_name(account, s3_root, capsys, monkeypatch):
+    monkeypatch.setitem(needs.NEEDS, "replay", replace(needs.NEEDS["replay"], arguments=("--engine", "embedded")))
+    monkeypatch.setattr(command, "compute", replayed_root.compute_here)
+    replayed_root.make(s3_root, per_day=2, versions=2)
+    options = ["--stage", "replay", "--root", s3_root, "--model", "m", "--set", "emr.replay=true", *EMR]
+    asked = ["--", "--version", "2", "--as-of", replayed_root.AS_OF]
+    made = told(capsys, "run", *options, *asked)
+    assert (made["version"], made["predictions"], made["replayed"], made["now"]["computed"]) == ("2", 4, 4, 4)
+    assert told(capsys, "run", *options, *asked) == made and len(account.made) == 1  # its answer is there
+    again = told(capsys, "run", *options, "--run", "again", *asked)
+    assert (again["id"], again["now"]["computed"]) == (made["id"], 0)
+    assert len(account.made) == 2 and account.alive == []
+    (cluster, _) = account.made.values()
+    step = cluster.request["Steps"][0]["HadoopJarStep"]["Args"]
+    submitted = step[step.index("spark-submit"):]
+    assert submitted[1:5] == ["--master", "yarn", "--deploy-mode", "client"] and "--request" in submitted
+    assert cluster.request["JobFlowRole"] == "trueup-replay"
+    assert len([f for f in cluster.request["Instances"]["InstanceFleets"] if f["InstanceFleetType"] == "CORE"]) == 1
+    wrong = told(capsys, "run", *options, "--", "--version", "9", code=2)["error"]["message"]
+    assert "expected a version of model 'm'" in wrong and account.alive == []
+    without = [word for word in options if word != "emr.replay=true"]
+    without.remove("--set")
+    assert "emr.replay" in told(capsys, "run", *without, *asked, code=2)["error"]["message"] and len(account.made) == 3
 
 
 def test_a_stage_that_fails_exits_with_its_code(account, s3_root, capsys, monkeypatch):

@@ -44,7 +44,8 @@ def test_what_fits_is_sent_as_it_is_printed():
 
 
 def resolve(value, given):
-    """What CloudFormation makes of a template's functions, pseudo parameters left as they are; statements without Sid."""
+    """What CloudFormation makes of a template's functions, pseudo parameters left as they are; statements without Sid, and
+    with lists of one action or resource, as IAM reads them."""
     if isinstance(value, list):
         return [resolve(v, given) for v in value]
     if not isinstance(value, dict):
@@ -62,7 +63,9 @@ def resolve(value, given):
     if set(value) == {"Fn::GetAtt"}:
         of = value["Fn::GetAtt"]
         return {"Fn::GetAtt": of if isinstance(of, list) else of.split(".", 1)}
-    return {name: resolve(v, given) for name, v in value.items() if name != "Sid"}
+    lists = ("Action", "Resource") if "Effect" in value else ()
+    return {name: [resolve(v, given)] if name in lists and not isinstance(v, list) and "Fn::Split" not in v
+            else resolve(v, given) for name, v in value.items() if name != "Sid"}
 
 
 @pytest.mark.parametrize("root", [ROOT, LONG])

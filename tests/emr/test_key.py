@@ -15,7 +15,7 @@ from contract.settings import EmrSettings
 from contract.storage import open_root
 from contract.stores.store import create_if_absent
 from emr import account, cli
-from emr.access import ACCESS, STAGES
+from emr.access import ACCESS, REPLAY, STAGES
 from emr.checks.key import check_bucket_key, check_key
 from emr.requests import add_attempt
 from emr.security import configuration, key, key_policy
@@ -32,7 +32,9 @@ KEY, ALIAS = f"{BASE}key/12345678-1234-1234-1234-123456789012", f"{BASE}alias/tr
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 SERVERLESS = ["emr.compute=serverless", f"emr.serverless_image={REGISTRY}/workers:1"]
 ALL = [*SERVERLESS, f"emr.driver_image={REGISTRY}/trueup:1", "emr.create_network=true", "emr.start=machine",
-       "emr.start_on=labels", f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip"]
+       "emr.start_on=labels", f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip",
+       "emr.replay=true"]
+NODES = (*STAGES, REPLAY)
 VIA = {"s3": "s3.eu-west-1.amazonaws.com", "serverless": "emr-serverless.eu-west-1.amazonaws.com"}
 
 
@@ -84,7 +86,7 @@ def test_who_reads_decrypts_who_writes_generates_and_nobody_else(of, context):
 
 def test_only_nodes_and_emr_use_the_key_without_a_service():
     found = roles(resources(*ALL))
-    nodes = {f"{stage.capitalize()}Role" for stage in STAGES}
+    nodes = {f"{stage.capitalize()}Role" for stage in NODES}
     assert {name for name, role in found.items() if may(role, key.READ)} == nodes | {"ServiceRole"}
     assert {name for name, role in found.items() if may(role, "kms:CreateGrant", grant="true")} == {"ServiceRole"}
     assert not [name for name, role in found.items() if may(role, "kms:CreateGrant", grant="false")]
@@ -96,7 +98,7 @@ def test_who_mails_and_who_queues_may_encrypt_there_and_nowhere_else():
     found = roles(resources(*ALL))
     for service, name in (("sns", "MachineRole"), ("sqs", "SchedulerRole")):
         able = {n for n, role in found.items() if may(role, key.WRITE, via=f"{service}.eu-west-1.amazonaws.com")}
-        assert able - {f"{stage.capitalize()}Role" for stage in STAGES} - {"ServiceRole"} == {name}
+        assert able - {f"{stage.capitalize()}Role" for stage in NODES} - {"ServiceRole"} == {name}
         assert not may(found[name], key.WRITE, via=VIA["s3"])
 
 
@@ -133,7 +135,7 @@ def test_clusters_ask_for_the_configuration_that_the_stack_makes(tmp_path):
 
 
 def test_nodes_read_the_certificates():
-    for stage in STAGES:
+    for stage in NODES:
         (policy,) = resources(*ALL)[f"{stage.capitalize()}Role"]["Policies"]
         (asked,) = [s for s in policy["PolicyDocument"]["Statement"] if s.get("Sid") == "Certificates"]
         assert asked["Action"] == ["s3:GetObject"] and asked["Resource"][0]["Fn::Sub"].endswith(":::certs/nodes.zip")

@@ -57,13 +57,15 @@ def request(root):
     return request_of(load(root=root, model="m"), AS_OF, (), "live", None, ())
 
 
+def compute_here(storage, job, waiting, _):
+    """The parts in this process, in order."""
+    return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
+
+
 def replay_here(root, version="2"):
     """`trueup replay` with the parts in this process instead of Spark's tasks: (id, what --json prints)."""
-    def compute(storage, job, waiting, _):
-        return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "compute", compute)
+        patch.setattr(command, "compute", compute_here)
         return command.replay(open_root(root), load(root=root, model="m"), request(root), version, batch=8)
 
 
