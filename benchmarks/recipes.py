@@ -2,7 +2,7 @@
 
     python -m benchmarks.recipes [--seeds 5] [--tasks digits,letters,textures] [--recipes mixup,rand] [--json]
 
-Of each task and seed a small network learns the pictures of a clean camera, by the default recipe; from it every recipe
+Of each task and seed a small network learns the pictures of a clean camera, by larger and more steps; from it every recipe
 fine-tunes on few pictures of another camera, and is judged on more of that one. Printed is the mean accuracy of the default,
 and of every other recipe the mean difference from it in points, with the 95% interval by Student's t over seeds; `all` is of
 the means over the tasks. One thread, one rank.
@@ -33,9 +33,9 @@ DEFAULT = "default"
 RECIPES: dict[str, dict[str, Any]] = {
     DEFAULT: {}, "mixup": {"mixup": 0.2}, "cutmix": {"cutmix": 1.0}, "mixup or cutmix": {"mixup": 0.2, "cutmix": 1.0},
     "rand": {"augment": "rand"}, "trivial": {"augment": "trivial"}, "no augmentation": {"augment": "none"},
-    "unfreeze over half": {"unfreeze_share": 0.5}, "balanced": {"class_weights": "balanced"},
-    "effective": {"class_weights": "effective"}, "no smoothing": {"label_smoothing": 0.0}, "smoothing 0.1": {"label_smoothing": 0.1},
-    "averaged weights": {"ema": 0.95}}
+    "unfreeze over half": {"unfreeze_share": 0.5}, "effective": {"class_weights": "effective"},
+    "balanced": {"class_weights": "balanced"}, "no smoothing": {"label_smoothing": 0.0}}
+FIRST = {"epochs": 12, "lr": 0.005}  # of the version that is live: it knows its pictures
 LEVEL = 0.95
 
 
@@ -56,8 +56,8 @@ class Block(nn.Module):
 
 def build(classes: int) -> nn.Module:
     """A residual network of 80,000 weights."""
-    return nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), Block(16, 16), Block(16, 32),
-                         Block(32, 64), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+    return nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), Block(16, 32), Block(32, 64),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +102,7 @@ def measure_task(folder: str, task: str, recipes: Sequence[str], seed: int) -> d
         written = jobs.write_manifest(storage, {key: len(of.hashes) for key, of in rows.items()}, list(classes))
         per_class = {"train": dict(zip(classes, labels, strict=True))}
         storage.put(layout.manifest(written.dataset), written.model_copy(update={"per_class": per_class}).to_bytes())
-        settings: Mapping[str, Any] = {"augment": "light", "seed": seed} | RECIPES.get(name, {})
+        settings: Mapping[str, Any] = {"augment": "light", "seed": seed} | (FIRST if name == "first" else RECIPES[name])
         job = jobs.make_job(storage.root, name.replace(" ", "-"), NETWORK, list(classes), SIDE, 1,
                             start=None if name == "first" else "first.safetensors", **settings)
         made.train(job, "cpu", made.MemoryFeed(rows))

@@ -67,7 +67,7 @@ class EpochPart:
         if ranks == self.ranks:
             return self, step
         world, left = self.make_world(), []
-        for rank in range(self.ranks):
+        for rank in range(self.ranks) if world.steps else ():
             left += self.locate(world.step(step, rank)[0], world.span(rank)[1])
         return EpochPart(ranks, _join(left), self.batch, self.group, self.steps + step), 0
 

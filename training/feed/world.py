@@ -5,10 +5,8 @@ a rank is rows [s*n//S, (s+1)*n//S) of its n. No padding, no row twice, the same
 belong together (`group`), the same is said of groups of rows instead of rows, and the last group may be smaller.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -38,8 +36,8 @@ class World:
     @property
     def steps(self) -> int:
         """Number of steps of an epoch, the same on every rank."""
-        of_a_rank = math.ceil(Fraction(self._count_groups(), self.size))
-        return math.ceil(Fraction(of_a_rank, self.batch // self.group))
+        of_a_rank = -(-self._count_groups() // self.size)
+        return -(-of_a_rank // (self.batch // self.group))
 
     def step(self, number: int, rank: int | None = None) -> tuple[int, int]:
         """Returns (first row, end row) of step `number` of `rank`; empty when the rank has fewer groups than steps."""
@@ -53,7 +51,7 @@ class World:
         return sum(high - low for low, high in spans)
 
     def _count_groups(self) -> int:
-        return math.ceil(Fraction(self.rows, self.group))
+        return -(-self.rows // self.group)
 
     def _groups(self, rank: int) -> tuple[int, int]:
         return rank * self._count_groups() // self.size, (rank + 1) * self._count_groups() // self.size

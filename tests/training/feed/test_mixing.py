@@ -89,8 +89,8 @@ def test_rectangles_are_torchvisions(monkeypatch):
         draws = iter([int(across * 40), int(down * 24)])
         with monkeypatch.context() as patch:
             patch.setattr(torch, "randint", lambda *_, d=draws, **__: torch.tensor([next(d)]))
-            found = cutmix.make_params([torch.zeros(2, 3, 24, 40), torch.zeros(2, dtype=torch.int64)])
+            found = cutmix.make_params([torch.zeros(2, 3, 24, 40)])
         left, top, right, bottom = (int(n) for n in found["box"])
         assert find_rectangle(kept, np.array([down, across]), 24, 40) == (top, bottom, left, right)
         own = 1 - (bottom - top) * (right - left) / (24 * 40)
-        assert found["lam"] == pytest.approx(own)
+        assert found["lam_adjusted"] == pytest.approx(own)
