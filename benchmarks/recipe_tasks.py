@@ -69,7 +69,8 @@ def _draw_letter(label: int, other: bool, rng: np.random.Generator) -> np.ndarra
     paper, ink = ((rng.integers(120, 220, 3), rng.integers(0, 100, 3)) if other else (np.full(3, 255), np.zeros(3, int)))
     image = Image.new("RGB", (SIDE, SIDE), tuple(int(v) for v in paper))
     at = SIDE / 2 + rng.uniform(-2, 2, 2)
-    ImageDraw.Draw(image).text((float(at[0]), float(at[1])), LETTERS[label], fill=tuple(int(v) for v in ink), font=font, anchor="mm")
+    ImageDraw.Draw(image).text((float(at[0]), float(at[1])), LETTERS[label], fill=tuple(int(v) for v in ink), font=font,
+                               anchor="mm")
     turned = image.rotate(float(rng.uniform(10, 30) if other else rng.uniform(-5, 5)), Image.Resampling.BILINEAR,
                           fillcolor=tuple(int(v) for v in paper))
     return np.asarray(turned, float) + rng.normal(0, 15 if other else 8, (SIDE, SIDE, 3))

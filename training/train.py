@@ -163,7 +163,8 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
                 classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
-                made_from=sentence(job, made, facts["history"], facts["all_ranks"]), settings=job.settings | {"ranks": facts["ranks"]},
+                made_from=sentence(job, made, facts["history"], facts["all_ranks"]),
+                settings=job.settings | {"ranks": facts["ranks"]},
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
     lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
     storage.put(layout.version(registry.model, number) + METRICS, lines.encode())

@@ -208,7 +208,7 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
     from training.train import train
 
     networks = {"live": "resnet18", "candidate": "mobilenet_v3_small"}
-    cards = {side: train(world.storage, world.registry, world.settings(epochs=4, lr=0.003), world.made.dataset, None,
+    cards = {side: train(world.storage, world.registry, world.settings(epochs=1, lr=0.003), world.made.dataset, None,
                          network=network, size=32) for side, network in networks.items()}
     found = assess(world.storage, world.registry, cards["candidate"].version, cards["live"].version)
     rows = list(read_rows(world.storage, world.made.split("holdout"), 0, world.made.rows["holdout"]))

@@ -21,7 +21,8 @@ def picture(seed=0, size=SIZE):
 @pytest.mark.parametrize("kind", KINDS)
 def test_operations_their_order_and_which_are_signed_are_torchvisions(kind):
     theirs, ours = KINDS[kind]
-    assert [(NAMES[o.name], o.signed) for o in ours] == [(name, signed) for name, (_, signed) in theirs._AUGMENTATION_SPACE.items()]
+    expected = [(name, signed) for name, (_, signed) in theirs._AUGMENTATION_SPACE.items()]
+    assert [(NAMES[o.name], o.signed) for o in ours] == expected
 
 
 @pytest.mark.parametrize("level", [0, 1, 9, 14, LEVELS])
@@ -65,5 +66,5 @@ def test_all_operations_signs_and_levels_are_drawn_equally_often(monkeypatch, ch
         change(picture(size=(2, 2)), u)
     assert {level for _, level, _ in seen} == drawn
     shares = {name: sum(n == name for n, _, _ in seen) * 14 / len(seen) for name in NAMES}
-    assert all(0.75 < share < 1.25 for share in shares.values()), shares
+    assert all(0.8 < share < 1.2 for share in shares.values()), shares
     assert 0.45 < sum(negative for *_, negative in seen) / len(seen) < 0.55

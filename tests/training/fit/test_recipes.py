@@ -53,7 +53,8 @@ def test_killed_and_started_again_a_recipe_ends_in_the_same_weights(tmp_path, re
 
 def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
     """Four layers with weights besides the head; over 0.8 of 5 epochs one of them thaws in each. What is frozen does not decay."""
-    state, changed = State(tiny.build(3), TrainSettings(unfreeze_share=0.8, epochs=5, weight_decay=0.5), torch.device("cpu")), []
+    settings = TrainSettings(unfreeze_share=0.8, epochs=5, weight_decay=0.5)
+    state, changed = State(tiny.build(3), settings, torch.device("cpu")), []
     assert [type(layer).__name__ for layer in state.body] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d"]
     for epoch in range(6):
         state.thaw(epoch)
@@ -62,7 +63,8 @@ def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
         state.set_modes(4)
         state.forward(torch.randn(4, 3, 16, 16)).square().sum().backward()
         state.update(4, 0.01)
-        changed.append({name.split(".")[0] for name, value in state.net.state_dict().items() if not torch.equal(value, before[name])})
+        after = state.net.state_dict()
+        changed.append({name.split(".")[0] for name in after if not torch.equal(after[name], before[name])})
     assert changed == [{"9"}, {"4", "9"}, {"3", "4", "9"}, {"1", "3", "4", "9"}, *[{"0", "1", "3", "4", "9"}] * 2]
 
 
