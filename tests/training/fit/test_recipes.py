@@ -52,7 +52,7 @@ def test_killed_and_started_again_a_recipe_ends_in_the_same_weights(tmp_path, re
 
 
 def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
-    """Four layers with weights besides the head; over 0.8 of 5 epochs one of them thaws in each. What is frozen does not decay."""
+    """Four layers with weights besides the head; over 0.8 of 5 epochs one thaws in each. What is frozen does not decay."""
     settings = TrainSettings(unfreeze_share=0.8, epochs=5, weight_decay=0.5)
     state, changed = State(tiny.build(3), settings, torch.device("cpu")), []
     assert [type(layer).__name__ for layer in state.body] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d"]
