@@ -34,7 +34,7 @@ class State:
         self.names = [name for name, p in self.net.named_parameters() if p.requires_grad]
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
         self.body = self._list_body()
-        self.frozen_norms: list[nn.Module] = []
+        self.frozen_norms = [m for m in self.body if isinstance(m, NORMS)] if settings.freeze_backbone else []
         self.forward = torch.compile(self.net) if settings.compile else self.net
         self.optimizer = AdamW(self.trained, settings.weight_decay)
         self.buffers = [b for b in self.net.buffers() if b.is_floating_point()]
@@ -87,9 +87,12 @@ class State:
             view.copy_(buffer.reshape(-1)).mul_(rows)
 
     def take_buffers(self, total: int) -> None:
-        """Reads the running statistics back, averaged over all ranks by their rows (`total` of all)."""
+        """Reads the running statistics back, averaged over all ranks by their rows (`total` of all). Those of frozen layers are
+        the same on every rank, and stay so bit by bit."""
+        frozen = {id(buffer) for norm in self.frozen_norms for buffer in norm.buffers()}
         for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
-            buffer.copy_((view / total).view_as(buffer))
+            if id(buffer) not in frozen:
+                buffer.copy_((view / total).view_as(buffer))
 
     def update(self, total: int, lr: float) -> float:
         """Takes one optimizer step from gradients summed over `total` rows; returns their mean's norm before clipping. When it

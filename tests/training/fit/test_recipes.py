@@ -68,6 +68,26 @@ def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
     assert changed == [{"9"}, {"4", "9"}, {"3", "4", "9"}, {"1", "3", "4", "9"}, *[{"0", "1", "3", "4", "9"}] * 2]
 
 
+def test_running_statistics_of_frozen_layers_are_not_averaged_over_ranks():
+    """x * 21 + x * 20 + x * 20, divided by 61, is x in arithmetic and not in floats."""
+    state = State(tiny.build(3), TrainSettings(unfreeze_share=1.0, epochs=4), torch.device("cpu"))
+    for epoch, same in ((0, [True, True]), (2, [True, False]), (4, [False, False])):
+        state.thaw(epoch)
+        for buffer in state.buffers:
+            buffer.uniform_()
+        before = [buffer.clone() for buffer in state.buffers]
+        state.flat.zero_()
+        parts = []
+        for rows in (21, 20, 20):
+            state.weigh_buffers(rows)
+            parts.append(state.flat.clone())
+        state.flat.copy_(sum(parts))
+        state.take_buffers(61)
+        equal = [torch.equal(a, b) for a, b in zip(before, state.buffers, strict=True)]
+        assert [all(equal[:2]), all(equal[2:])] == same
+        assert all(torch.allclose(a, b) for a, b in zip(before, state.buffers, strict=True))
+
+
 def test_freezing_in_two_ways_is_refused():
     with pytest.raises(ValidationError, match="unfreeze_share: expected 0 beside freeze_backbone"):
         TrainSettings(freeze_backbone=True, unfreeze_share=0.5)
