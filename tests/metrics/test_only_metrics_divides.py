@@ -75,7 +75,7 @@ ELSEWHERE = {
         tools/preflight.py main
         tools/preflight.py problems
         tools/trim_torch.py main
-        training/assess.py text
+        training/assess.py _row
         training/feed/cache.py PictureCache.__init__
         """,
     "progress and rates of a running command": """
@@ -95,9 +95,11 @@ ELSEWHERE = {
         jobs/datasets/petastorm_writer.py _write_file
         jobs/engines/spark/tasks.py count_days
         jobs/pictures/look.py measure_on_spark
-        training/feed/world.py World.span
+        training/feed/mixing.py Mixer.draw
+        training/feed/world.py World._count_groups
+        training/feed/world.py World._groups
         training/feed/world.py World.step
-        training/fit/loop.py Loop._updates
+        training/feed/world.py World.steps
         training/train.py job_of
         """,
     "pixels, of pictures and of charts": """
@@ -128,6 +130,9 @@ ELSEWHERE = {
         jobs/reports/picture_drift.py _scale.y
         training/feed/augment.py _change
         training/feed/augment.py apply
+        training/feed/mixing.py mix_pictures
+        training/feed/policies.py apply_operation
+        training/feed/policies.py list_rand
         training/look.py _advise
         training/look.py fold_transform_input
         """,
@@ -165,7 +170,8 @@ ELSEWHERE = {
         training/fit/loop.py Loop._end_epoch
         training/fit/loop.py Loop._update
         training/fit/loop.py Loop._validate
-        training/fit/loop.py _weigh_classes
+        training/fit/losses.py weigh_classes
+        training/fit/state.py State.thaw
         training/fit/state.py State.take_buffers
         training/fit/state.py State.update
         training/fit/state.py lr_at
