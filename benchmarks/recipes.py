@@ -5,7 +5,7 @@
 Of each task and seed a small network learns the pictures of a clean camera, by larger and more steps; from it every recipe
 fine-tunes on few pictures of another camera, and is judged on more of that one. Printed is the mean accuracy of the default,
 and of every other recipe the mean difference from it in points, with the 95% interval by Student's t over seeds; `all` is of
-the means over the tasks. One thread, one rank.
+the means over the tasks, `of many` the same with Bonferroni's allowance for that many recipes. One thread, one rank.
 """
 
 import argparse
@@ -72,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     load = os.getloadavg()[0]
     recipes = list(dict.fromkeys([DEFAULT, *given.recipes.split(",")]))
     accuracy = measure(given.tasks.split(","), recipes, given.seeds)
+    others = [recipe for recipe in recipes if recipe != DEFAULT]
     document = {"machine": machine(), "date": today(), "load_before": round(load, 1), "seeds": given.seeds, "accuracy": accuracy,
-                "against_default": {recipe: compare(accuracy, recipe) for recipe in recipes if recipe != DEFAULT}}
+                "against_default": {recipe: compare(accuracy, recipe, len(others)) for recipe in others}}
     print(json.dumps(document, indent=1) if given.json else text(document))
     return 0
 
@@ -116,19 +117,24 @@ def measure_task(folder: str, task: str, recipes: Sequence[str], seed: int) -> d
     return found
 
 
-def compare(accuracy: Mapping[str, Mapping[str, Sequence[float]]], recipe: str) -> dict[str, dict[str, float | None]]:
-    """Returns task, and `all`, -> value, low and high of the mean difference from the default; null bounds for one seed."""
+def compare(accuracy: Mapping[str, Mapping[str, Sequence[float]]], recipe: str, recipes: int
+            ) -> dict[str, dict[str, float | None]]:
+    """Returns task, `all` and `of many` -> value, low and high of the mean difference from the default; null bounds for one seed.
+
+    `recipes`: how many are compared with the default.
+    """
     differences = {task: [a - b for a, b in zip(of[recipe], of[DEFAULT], strict=True)] for task, of in accuracy.items()}
     differences["all"] = [statistics.fmean(row) for row in zip(*differences.values(), strict=True)]
-    return {task: estimate_mean(values) for task, values in differences.items()}
+    many = estimate_mean(differences["all"], 1 - (1 - LEVEL) / recipes)
+    return {task: estimate_mean(values) for task, values in differences.items()} | {"of many": many}
 
 
-def estimate_mean(values: Sequence[float]) -> dict[str, float | None]:
+def estimate_mean(values: Sequence[float], level: float = LEVEL) -> dict[str, float | None]:
     """Returns value, low and high of a mean, by Student's t."""
     value, n = statistics.fmean(values), len(values)
     if n < 2:
         return {"value": value, "low": None, "high": None}
-    half = t_of(LEVEL, n - 1) * statistics.stdev(values) / n**0.5
+    half = t_of(level, n - 1) * statistics.stdev(values) / n**0.5
     return {"value": value, "low": value - half, "high": value + half}
 
 
@@ -136,8 +142,8 @@ def text(document: Mapping[str, Any]) -> str:
     """The table for people."""
     accuracy, against = document["accuracy"], document["against_default"]
     means = {task: statistics.fmean(of[DEFAULT]) for task, of in accuracy.items()}
-    rows = [("recipe", *accuracy, "all"),
-            (DEFAULT, *(write_percent(mean, 1) for mean in (*means.values(), statistics.fmean(means.values()))))]
+    rows = [("recipe", *accuracy, "all", "of many"),
+            (DEFAULT, *(write_percent(mean, 1) for mean in (*means.values(), statistics.fmean(means.values()))), "")]
     rows += [(recipe, *(write_points(figure).replace(" points", "") for figure in of.values())) for recipe, of in against.items()]
     return (f"{document['machine']}, {document['date']}, load before: {document['load_before']}, {document['seeds']} seeds\n"
             f"{table(rows)}")

@@ -12,12 +12,16 @@ def test_a_means_interval_is_students():
     found = recipes.estimate_mean(values)
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found["value"], found["low"], found["high"]) == pytest.approx((np.mean(values), low, high))
+    low, high = stats.t.interval(1 - 0.05 / 10, 3, np.mean(values), stats.sem(values))
+    many = recipes.compare({"a": {"default": [0.0] * 4, "x": values}}, "x", 10)["of many"]
+    assert (many["low"], many["high"]) == pytest.approx((low, high))
     assert recipes.estimate_mean([0.5]) == {"value": 0.5, "low": None, "high": None}
 
 
 def test_differences_are_paired_by_seed_and_averaged_over_tasks():
     accuracy = {"a": {"default": [0.5, 0.6], "x": [0.6, 0.7]}, "b": {"default": [0.9, 0.8], "x": [0.8, 0.7]}}
-    found = recipes.compare(accuracy, "x")
+    found = recipes.compare(accuracy, "x", 1)
+    assert found["of many"] == found["all"]
     assert found["a"] == pytest.approx({"value": 0.1, "low": 0.1, "high": 0.1}, abs=1e-9)
     assert found["all"] == pytest.approx({"value": 0, "low": 0, "high": 0}, abs=1e-9)
 
