@@ -20,6 +20,7 @@ import numpy as np
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.terminal import align
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
@@ -28,13 +29,14 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure, write_percent, write_points
+from contract.texts.figures import write_figure, write_number, write_percent, write_points
 from training import compare
 from training.compare import Answers
 from training.feed import reader
 from training.trial import Trial
 
 BATCH = 64
+COLUMNS = ("", "version", "network", "accuracy", "macro F1", "weighted F1", "MiB", "ms")
 TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; that a service process is asked
 
 
@@ -247,7 +249,7 @@ def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[
 
 def _side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
     card = side.card
-    return {"version": card.version, "weights_sha256": card.weights_sha256, "weights_bytes": side.bytes,
+    return {"version": card.version, "network": card.network, "weights_sha256": card.weights_sha256, "weights_bytes": side.bytes,
             "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
             "calibration_error": figures["calibration"]["ece"],
             "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None, **figures}
@@ -257,10 +259,10 @@ def text(found: dict[str, Any]) -> str:
     """The comparison for people."""
     overall, versions = found["overall"], found["versions"]
     lines = [f"{found['rows']} held-out rows of dataset {found['dataset']}, none of them trained on"]
-    for side in ("live", "candidate"):
-        a, v = overall[side], versions[side]
-        lines.append(f"  {side:<9} version {v['version']}: {write_figure(a)}, "
-                     f"{v['latency_ms']} ms, {v['weights_bytes'] / 2**20:.1f} MiB; {_say_calibration(v)}")
+    rows = [_row(side, versions[side]) for side in ("live", "candidate")]
+    lines += [f"  {line}" for line in align(COLUMNS, rows).splitlines()]
+    said = ", ".join(f"{side} {_say_calibration(versions[side])}" for side in ("live", "candidate"))
+    lines.append(f"  calibration error: {said}")
     d = overall["difference"]
     lines.append(f"  difference {write_points(d)}, McNemar p = "
                  f"{overall['mcnemar']['two_sided']:.3g}")
@@ -271,10 +273,15 @@ def text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _row(side: str, v: dict[str, Any]) -> list[str]:
+    return [side, v["version"], v["network"], write_figure(v["accuracy"]), write_figure(v["macro"]["f1"]),
+            write_figure(v["weighted"]["f1"]), write_number(v["weights_bytes"] / 2**20, 1), write_number(v["latency_ms"], 1)]
+
+
 def _say_calibration(v: dict[str, Any]) -> str:
     raw = v["uncalibrated"]
     before = f" (as the network says it: {write_percent(raw['ece'], 1)})" if raw else ""
-    return f"calibration error {write_percent(v['calibration_error'], 1)}{before}"
+    return f"{write_percent(v['calibration_error'], 1)}{before}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

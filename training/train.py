@@ -168,7 +168,8 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
                 classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
-                made_from=sentence(job, made, facts["history"]), settings=job.settings | {"ranks": facts["ranks"]},
+                made_from=sentence(job, made, facts["history"], facts["all_ranks"]),
+                settings=job.settings | {"ranks": facts["ranks"]},
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
     found = calibrate_trained(storage, made, card, weights, job.train.calibrate)
     card = card.model_copy(update={"calibration": found, "made_from": f"{card.made_from}, {describe(found)}"})
@@ -193,13 +194,13 @@ def _json_line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, sort_keys=True)
 
 
-def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]]) -> str:
-    """What the version was made from, for a person."""
+def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]], all_ranks: Sequence[int]) -> str:
+    """What the version was made from, for a person; `all_ranks`: how many ranks trained, one number after the other."""
     begun = (f"fine-tuned from version {job.parent}" if job.parent else
              f"{job.network} fine-tuned from weights brought" if job.start else f"{job.network} trained from nothing")
     return (f"{begun} on dataset {made.dataset} ({write_count(made.rows['train'], 'training row')} of "
             f"{write_count(len(job.classes), 'class')}), {write_count(len(history), 'epoch')} on "
-            f"{write_count(job.ranks, 'rank')}")
+            f"{''.join(f'{n}, then ' for n in all_ranks[:-1])}{write_count(all_ranks[-1], 'rank')}")
 
 
 def document(card: Card) -> dict[str, Any]:

@@ -75,7 +75,7 @@ ELSEWHERE = {
         tools/preflight.py main
         tools/preflight.py problems
         tools/trim_torch.py main
-        training/assess.py text
+        training/assess.py _row
         training/feed/cache.py PictureCache.__init__
         """,
     "progress and rates of a running command": """
@@ -95,9 +95,11 @@ ELSEWHERE = {
         jobs/datasets/petastorm_writer.py _write_file
         jobs/engines/spark/tasks.py count_days
         jobs/pictures/look.py measure_on_spark
-        training/feed/world.py World.span
+        training/feed/mixing.py Mixer.draw
+        training/feed/world.py World._count_groups
+        training/feed/world.py World._groups
         training/feed/world.py World.step
-        training/fit/loop.py Loop._updates
+        training/feed/world.py World.steps
         training/train.py job_of
         """,
     "pixels, of pictures and of charts": """
@@ -129,6 +131,9 @@ ELSEWHERE = {
         jobs/reports/picture_drift.py _scale.y
         training/feed/augment.py _change
         training/feed/augment.py apply
+        training/feed/mixing.py mix_pictures
+        training/feed/policies.py apply_operation
+        training/feed/policies.py list_rand
         training/look.py _advise
         training/look.py fold_transform_input
         """,
@@ -169,13 +174,14 @@ ELSEWHERE = {
         training/fit/loop.py Loop._end_epoch
         training/fit/loop.py Loop._update
         training/fit/loop.py Loop._validate
-        training/fit/loop.py _weigh_classes
+        training/fit/losses.py weigh_classes
         training/fit/scaling.py _wanted
         training/fit/scaling.py fit_temperature
         training/fit/scaling.py fit_temperature.slope
         training/fit/scaling.py fit_vector
         training/fit/scaling.py fit_vector.loss
         training/fit/scaling.py measure_loss
+        training/fit/state.py State.thaw
         training/fit/state.py State.take_buffers
         training/fit/state.py State.update
         training/fit/state.py lr_at

@@ -197,3 +197,30 @@ def test_rows_that_somebody_alone_labelled_are_left_out_person_by_person():
     rest = [0, 1, 2, 4]
     by_hand = compare.compare_paired(truth[rest], answers([0, 1, 1, 0]), answers([0, 0, 0, 0]))
     assert found[1]["by_origin"]["audit"] == by_hand
+
+
+def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world):
+    from sklearn.metrics import f1_score
+
+    from inference.model.predictor import Predictor
+    from training.assess import text
+    from training.feed.reader import read_rows
+    from training.train import train
+
+    networks = {"live": "resnet18", "candidate": "mobilenet_v3_small"}
+    cards = {side: train(world.storage, world.registry, world.settings(epochs=1, lr=0.003), world.made.dataset, None,
+                         network=network, size=32) for side, network in networks.items()}
+    found = assess(world.storage, world.registry, cards["candidate"].version, cards["live"].version)
+    rows = list(read_rows(world.storage, world.made.split("holdout"), 0, world.made.rows["holdout"]))
+    truth, lines = [world.made.classes[row.label_index] for row in rows], text(found).splitlines()
+    for side, card in cards.items():
+        predictor = Predictor(card, world.registry.weights(card.version))
+        answered = predictor.probabilities(predictor.stack([predictor.prepare(bytes(row.image)) for row in rows])).argmax(1)
+        predicted, figures = [card.classes[k] for k in answered], found["versions"][side]
+        assert (figures["network"], figures["weights_bytes"]) == (networks[side], card.weights_bytes)
+        for average in ("macro", "weighted"):
+            assert figures[average]["f1"]["value"] == pytest.approx(f1_score(truth, predicted, average=average), abs=1e-9)
+        (line,) = (line for line in lines if networks[side] in line)
+        assert f"{100 * figures['macro']['f1']['value']:.0f}%" in line and f"{card.weights_bytes / 2**20:.1f}" in line
+    assert len({found["versions"][side]["macro"]["f1"]["value"] for side in networks}) == 2
+    assert found["overall"]["n"] == len(rows) and found["leakage"]["rows_in_training"] == 0

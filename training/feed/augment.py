@@ -18,6 +18,7 @@ from torch import Tensor
 
 from contract.errors import UsageError
 from inference.model import lazy_torchvision
+from training.feed import policies
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Strength:
     """Largest changes: turn in radians, shift as a share of the side, zoom and light as factors; whether to flip.
 
     `random_crop`: crop anywhere in the resized picture instead of in its middle, and mirror, while it is decoded.
+    `policy`: changes by training.feed.policies instead, by none of the above.
     """
 
     turn: float = 0.0
@@ -34,6 +36,7 @@ class Strength:
     contrast: float = 0.0
     flip: bool = False
     random_crop: bool = False
+    policy: str | None = None
 
 
 STRENGTHS = {
@@ -41,7 +44,10 @@ STRENGTHS = {
     "crop": Strength(random_crop=True),
     "light": Strength(turn=0.2, shift=0.08, zoom=0.12, light=0.2, contrast=0.3),
     "photo": Strength(turn=0.1, shift=0.1, zoom=0.3, light=0.25, contrast=0.3, flip=True),
+    "rand": Strength(policy="rand"),
+    "trivial": Strength(policy="trivial"),
 }
+POLICIES = {"rand": policies.change_rand, "trivial": policies.change_trivial}
 WORDS = 7  # random numbers of a row
 
 
@@ -70,10 +76,13 @@ def _draw_crop_windows(seed: int, epoch: int, hashes: Sequence[str]) -> NDArray[
 
 
 def apply(images: Tensor, strength: Strength, uniforms: NDArray[np.float64]) -> Tensor:
-    """Changes uint8 [n, 3, H, W] by the uniforms, [n, WORDS]: float32 of the same shape, 0 to 255, or the images as they came
-    where nothing changes."""
+    """Changes uint8 [n, 3, H, W] by the uniforms, [n, WORDS]: float32 of the same shape, 0 to 255 (uint8 with a policy), or the
+    images as they came where nothing changes."""
     if strength in (STRENGTHS["none"], STRENGTHS["crop"]) or not len(images):
         return images
+    if strength.policy is not None:
+        change = POLICIES[strength.policy]
+        return torch.stack([change(picture, r) for picture, r in zip(images, uniforms.tolist(), strict=True)])
     x = images.to(torch.float32) / 255
     signed = (2 * uniforms - 1).tolist()
     return torch.stack([_change(picture, strength, r) for picture, r in zip(x, signed, strict=True)]) * 255

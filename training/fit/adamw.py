@@ -26,11 +26,14 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
-        """Updates every parameter once, at learning rate `lr`."""
+        """Updates every parameter once, at learning rate `lr`; one that needs no gradient now stays as it is, with its
+        moments."""
         from torch.optim.adam import adam
 
         for decay in sorted(set(self.decays)):
-            mine = [n for n, d in enumerate(self.decays) if d == decay]
+            mine = [n for n, d in enumerate(self.decays) if d == decay and self.params[n].requires_grad]
+            if not mine:
+                continue
             grads = cast(list[Tensor], [self.params[n].grad for n in mine])  # none is None: backward has run
             first = [self.first[n] for n in mine]
             second = [self.second[n] for n in mine]

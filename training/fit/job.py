@@ -7,12 +7,13 @@ from contract.documents.card import Preprocess
 from contract.documents.document import Document
 from contract.settings import TrainSettings
 
-# Settings that do not change the weights, so they are not in the digest (`ranks` is: as a field of the job).
-NOT_IN_DIGEST = ("launcher", "ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate")
+# Settings that do not change what is trained, so they are not in the digest. Ranks change who reads which rows when, and a
+# checkpoint of other ranks is gone on from.
+NOT_IN_DIGEST = ("launcher", "ranks", "min_ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate")
 
 
 class Job(Document):
-    """A training job. Two jobs with the same digest make the same weights (on the same kind of machine)."""
+    """A training job. Two jobs with the same digest and ranks make the same weights (on the same kind of machine)."""
 
     root: str
     model: str
@@ -33,8 +34,9 @@ class Job(Document):
         return TrainSettings(**self.settings)
 
     def digest(self) -> str:
-        """Returns 16 hex digits over everything but where it runs and how often it is saved; a resume needs the same."""
+        """Returns 16 hex digits over everything but where it runs, on how many ranks, and how often it is saved; a resume needs
+        the same."""
         facts = self.to_dict()
         facts["preprocess"] = self.preprocess.facts()
         facts["settings"] = {k: v for k, v in self.settings.items() if k not in NOT_IN_DIGEST}
-        return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]
+        return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads", "ranks")})[:16]

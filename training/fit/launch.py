@@ -47,6 +47,8 @@ def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
                 raise
             print(f"{lost}\nA rank was lost; training starts again from its checkpoint ({left} more times at most).",
                   file=sys.stderr, flush=True)
+            if launcher == SPARK:
+                job = _fit_to_slots(job, spark_conf or {})
 
 
 def _start(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]) -> None:
@@ -99,6 +101,25 @@ def _fit_to_tasks(job: Job, given: Mapping[str, str]) -> Job:
     if elsewhere and "spark.task.cpus" in given and not job.train.threads:
         job = job.model_copy(update={"threads": int(given["spark.task.cpus"])})
     return job
+
+
+def _fit_to_slots(job: Job, conf: dict[str, str]) -> Job:
+    """Returns the job with as many ranks as Spark has slots for at the moment: no more than before, train.min_ranks at least;
+    with the same ones where that is not set, for which Spark waits."""
+    if job.train.min_ranks is None:
+        return job
+    ranks = min(job.ranks, max(job.train.min_ranks, _count_slots(_get_session(job.ranks, conf))))
+    if ranks < job.ranks:
+        print(f"It goes on with {ranks} of {job.ranks} ranks (train.min_ranks {job.train.min_ranks}).", file=sys.stderr,
+              flush=True)
+    return job.model_copy(update={"ranks": ranks})
+
+
+def _count_slots(spark: "SparkSession") -> int:
+    """Returns how many tasks can run at once on the executors that are there, by their cores and GPUs: the number that Spark
+    itself looks at before it starts a barrier stage."""
+    context = spark.sparkContext._jsc.sc()
+    return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
 
 
 def _make_rank_function() -> Callable[..., Any]:

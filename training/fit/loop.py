@@ -2,7 +2,8 @@
 
 Each step: forward and backward on this rank's rows, one sum over the ranks of gradients, running statistics and the
 loss, then the same update everywhere. Gradients are sums over rows divided by the step's rows over all ranks, so the
-split into ranks does not change what a row weighs.
+split into ranks does not change what a row weighs. A checkpoint of other ranks than these says which rows of its epoch were
+not read yet, and these ranks read them.
 """
 
 import hashlib
@@ -13,19 +14,19 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.nn import functional as f
 
 from contract.documents import manifest
-from contract.documents.manifest import Manifest
 from contract.errors import Mismatch, NotFinite
 from contract.storage import open_root
 from contract.stores.store import Storage
-from contract.texts.figures import write_percent
+from contract.texts.figures import write_count, write_percent
 from training.feed import augment
 from training.feed.batches import Batch, BatchSource
+from training.feed.mixing import Mixer, find_group, mix_pictures
 from training.feed.normalise import Normaliser
+from training.feed.part import EpochPart, list_places, read_steps
 from training.feed.world import World, shuffle_files
-from training.fit import initial_weights
+from training.fit import initial_weights, losses
 from training.fit.checkpoint import FINAL, Checkpoint, Checkpoints
 from training.fit.job import Job
 from training.fit.metrics_log import MetricsLog
@@ -58,26 +59,37 @@ class Loop:
         dataset = manifest.load(self.storage, job.dataset)
         self.train_files = dataset.split("train")
         self.validation_files = dataset.split("validation")
-        self.world = World(process_group.rank, process_group.size, dataset.rows["train"], self.settings.batch)
+        self.rows = dataset.rows["train"]
+        self._begin_part(self._whole_epoch())
         self.checkpoints = Checkpoints(self.storage, job.folder, job.digest())
         net, self.inherited = initial_weights.make_initial(job, self.storage)
         self.state = State(net, self.settings, process_group.device)
-        self.class_weights = _weigh_classes(dataset, self.settings.class_weights, process_group.device)
+        self.class_weights = losses.weigh_classes(dataset, self.settings, process_group.device)
         self.feed = feed or open_feed(job, self.storage)
         self.strength = augment.find_strength(self.settings.augment)
+        self.mixer = Mixer(self.settings.mixup, self.settings.cutmix, self.settings.seed, self.rows, self.world.group)
         self.normalise = Normaliser(job.preprocess)
         self.history: list[dict[str, Any]] = []
         self.sums = [0.0, 0.0, 0.0]  # of this epoch so far: loss, right, rows
+        self.steps = self.updates = 0  # taken so far, by these ranks or others
+        self.all_ranks = [process_group.size]  # how many trained, one after the other
         self.saved_at = 0
+
+    def _whole_epoch(self) -> EpochPart:
+        settings = self.settings
+        group = find_group(settings.mixup, settings.cutmix, settings.batch)
+        return EpochPart.whole(self.rows, self.process_group.size, settings.batch, group)
+
+    def _begin_part(self, part: EpochPart) -> None:
+        self.part, self.world = part, part.make_world(self.process_group.rank)
 
     def run(self) -> dict[str, Any]:
         """Trains from the newest checkpoint, or the start, to the final document."""
-        epoch, step = self._resume()
-        steps = self.world.steps
-        self.progress = TrainingProgress(self.settings.epochs * steps, epoch * steps + step,
-                                         silent=not self.process_group.is_first)
-        self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
-        self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self._updates(epoch, step))
+        epoch, step, how = self._resume()
+        left = self.world.steps - step + (self.settings.epochs - epoch - 1) * self._whole_epoch().make_world().steps
+        self.progress = TrainingProgress(self.steps + left, self.steps, silent=not self.process_group.is_first)
+        self.progress.line(how)
+        self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self.updates)
         try:
             while epoch < self.settings.epochs and not self._should_stop_early():
                 self._run_epoch(epoch, step)
@@ -88,24 +100,33 @@ class Loop:
             self.feed.close()
         return self._finish(epoch)
 
-    def _resume(self) -> tuple[int, int]:
+    def _resume(self) -> tuple[int, int, str]:
+        """Returns the epoch to run, the next step of its part, and a sentence for people."""
         checkpoint = self.checkpoints.load_newest()
         self.process_group.barrier()  # nobody may write the next one before all have read this one
         if checkpoint is None:
-            return 0, 0
+            return 0, 0, self.inherited
         self.state.restore(checkpoint)
         self.history, self.sums = checkpoint.facts["history"], checkpoint.facts["sums"]
-        self.saved_at = checkpoint.epoch * self.world.steps + checkpoint.step
-        return checkpoint.epoch, checkpoint.step
+        self.steps, self.updates = checkpoint.facts["steps"], checkpoint.facts["updates"]
+        self.saved_at = self.steps
+        before = EpochPart.parse(checkpoint.facts["part"])
+        part, step = before.go_on(checkpoint.step - before.steps, self.process_group.size)
+        self._begin_part(part)
+        how = f"resumes at epoch {checkpoint.epoch + 1}, step {checkpoint.step}"
+        self.all_ranks = checkpoint.facts["all_ranks"]
+        if part.ranks == before.ranks:
+            return checkpoint.epoch, step, how
+        self.all_ranks.append(part.ranks)
+        return checkpoint.epoch, step, f"{how}, with {write_count(part.ranks, 'rank')} instead of {before.ranks}"
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         files = [self.train_files[n] for n in shuffle_files(len(self.train_files), self.settings.seed, epoch)]
-        steps = self.world.steps
-        spans = [self.world.step(s) for s in range(first, steps)]
-        sizes = [high - low for low, high in spans]
+        steps, step = self.world.steps, first
+        ranges = [self.part.locate(*self.world.step(s)) for s in range(first, steps)]
         windows = augment.make_crop_windows(self.strength, self.settings.seed, epoch)
-        low, step = spans[0][0] if spans else 0, first
-        with closing(self.feed.batches(files, low, sizes, windows)) as feed:
+        self.state.thaw(epoch)
+        with closing(read_steps(self.feed, files, ranges, windows)) as feed:
             while batches := list(islice(feed, self.settings.accumulate)):
                 self._update(epoch, step, batches)
                 step += len(batches)
@@ -114,7 +135,8 @@ class Loop:
         self._end_epoch(epoch)
 
     def _update(self, epoch: int, first: int, batches: Sequence[Batch]) -> None:
-        """Makes one update from the batches of steps from `first` on (one step, unless gradients are accumulated)."""
+        """Makes one update from the batches of steps from `first` of this part on (one step, unless gradients are
+        accumulated)."""
         state, rows = self.state, sum(len(batch.hashes) for batch in batches)
         state.flat.zero_()
         for step, batch in enumerate(batches, first):
@@ -131,12 +153,13 @@ class Loop:
         if self.process_group.size > 1:
             state.take_buffers(int(total))
         self._apply(epoch, first, loss, int(total))
+        self.steps, self.updates = self.steps + len(batches), self.updates + 1
         self.sums = [a + b for a, b in zip(self.sums, (loss, right, total), strict=True)]
         self.progress.step(epoch, self.settings.epochs, loss / total, int(total), len(batches))
 
     def _run_step(self, epoch: int, step: int, batch: Batch) -> None:
         # All randomness inside the network (dropout) follows from where we are, so a resume needs no generator state.
-        torch.manual_seed(_make_seed(self.settings.seed, epoch, step, self.process_group.rank))
+        torch.manual_seed(_make_seed(self.settings.seed, epoch, self.part.steps + step, self.process_group.rank))
         rows = len(batch.hashes)
         if self.settings.sync_batchnorm:  # ranks that wait for each other must all do the same
             spans = (self.world.step(step, rank) for rank in range(self.process_group.size))
@@ -144,47 +167,51 @@ class Loop:
         else:
             self.state.set_modes(rows)
         if rows:
-            self._backward(epoch, batch)
+            self._backward(epoch, step, batch)
 
-    def _backward(self, epoch: int, batch: Batch) -> None:
+    def _backward(self, epoch: int, step: int, batch: Batch) -> None:
         device = self.process_group.device
         images, labels = batch.images.to(device), batch.labels.to(device)
         if not self.settings.channels_last:
             images = images.contiguous()
         uniforms = augment.draw_uniforms(self.settings.seed, epoch, batch.hashes)
         x = self.normalise(augment.apply(images, self.strength, uniforms))
+        mix = self.mixer.draw(epoch, list_places(self.part.locate(*self.world.step(step))))
+        if mix is not None:
+            x, own = mix_pictures(x, mix)
         if self.settings.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             logits = self.state.forward(x)
-        loss = f.cross_entropy(logits.float(), labels, self.class_weights, reduction="sum",
-                               label_smoothing=self.settings.label_smoothing)
+        how = self.class_weights, self.settings.label_smoothing
+        if mix is None:
+            loss, right = losses.sum_losses(logits, labels, *how)
+        else:
+            others = labels[torch.from_numpy(mix.partner).to(device)]
+            loss, right = losses.sum_mixed_losses(logits, labels, others, own, *how)
         loss.backward()
         self.state.flat[-3] += loss.detach()
-        self.state.flat[-2] += (logits.detach().argmax(1) == labels).sum()
+        self.state.flat[-2] += right
 
     def _apply(self, epoch: int, step: int, loss: float, total: int) -> None:
-        at = self._updates(epoch, step)
-        lr = lr_at(at, self._updates(self.settings.epochs, 0), self.settings)
+        before, every = epoch * self.rows + int(self.sums[2]), self.settings.epochs * self.rows
+        lr = lr_at(before / every, (before + total) / every, self.settings)
         norm = self.state.update(total, lr) if math.isfinite(loss) else loss
         if not math.isfinite(norm):
             raise NotFinite(f"epoch {epoch + 1}, step {step}: expected a finite loss and gradient, got loss {loss / total}, "
                             f"norm {norm}. No step was taken; lower train.lr, or look at the images of this step.")
-        self.log.log_update(at, epoch=epoch + 1, loss=loss / total, lr=lr, rows=total, gradient_norm=norm)
-
-    def _updates(self, epoch: int, step: int) -> int:
-        """Returns the number of updates before this step."""
-        return epoch * math.ceil(self.world.steps / self.settings.accumulate) + step // self.settings.accumulate
+        self.log.log_update(self.updates, epoch=epoch + 1, loss=loss / total, lr=lr, rows=total, gradient_norm=norm)
 
     def _end_epoch(self, epoch: int) -> None:
         loss, right, rows = self.sums
-        if rows != self.world.rows:
-            raise Mismatch(f"epoch {epoch + 1}: expected {self.world.rows} training rows by the manifest, the ranks read "
+        if rows != self.rows:
+            raise Mismatch(f"epoch {epoch + 1}: expected {self.rows} training rows by the manifest, the ranks read "
                            f"{rows:g}. Make the dataset again.")
         entry = {"epoch": epoch + 1, "loss": loss / rows, "accuracy": right / rows, "rows": int(rows),
                  "validation": self._validate()}
         self.history.append(entry)
         self.sums = [0.0, 0.0, 0.0]
+        self._begin_part(self._whole_epoch())
         if self.settings.patience and entry["validation"] and self._epochs_since_best() == 0:
             self.state.keep_best()
         self.progress.line(_format_entry(entry, self.settings.epochs))
@@ -215,8 +242,7 @@ class Loop:
         labels = batch.labels.to(self.process_group.device)
         with torch.inference_mode():
             logits = torch.func.functional_call(self.state.net, weights, (x,)).float()
-            loss = f.cross_entropy(logits, labels, reduction="sum")
-            return torch.tensor([loss, (logits.argmax(1) == labels).sum(), len(labels)], dtype=torch.float64)
+            return torch.tensor([*losses.sum_losses(logits, labels, None, 0.0), len(labels)], dtype=torch.float64)
 
     def _epochs_since_best(self) -> int:
         losses = [entry["validation"]["loss"] for entry in self.history]
@@ -229,16 +255,18 @@ class Loop:
         return self._epochs_since_best() >= patience
 
     def _save_when_due(self, epoch: int, step: int) -> None:
-        at = epoch * self.world.steps + step
-        if at - self.saved_at >= self.settings.checkpoint_steps and epoch < self.settings.epochs:
-            self.saved_at = at
+        """Saves the state before `step` of this part; that of the document counts the steps of the epoch, so it grows."""
+        if self.steps - self.saved_at >= self.settings.checkpoint_steps and epoch < self.settings.epochs:
+            self.saved_at = self.steps
             if self.process_group.is_first:
-                facts = {"history": self.history, "sums": self.sums}
-                self.checkpoints.save(Checkpoint(epoch, step, self.state.tensors(), facts))
+                facts = {"history": self.history, "sums": self.sums, "steps": self.steps, "updates": self.updates,
+                         "part": self.part.to_dict(), "all_ranks": self.all_ranks}
+                self.checkpoints.save(Checkpoint(epoch, self.part.steps + step, self.state.tensors(), facts))
 
     def _finish(self, epoch: int) -> dict[str, Any]:
         result = self.state.best if self.settings.patience and self.state.best else self.state.result()
-        facts = {"history": self.history, "inherited": self.inherited, "ranks": self.process_group.size}
+        facts = {"history": self.history, "inherited": self.inherited, "ranks": self.process_group.size,
+                 "all_ranks": self.all_ranks}
         if self.process_group.is_first:
             self.checkpoints.save(Checkpoint(epoch, 0, result, facts), FINAL)
         self.process_group.barrier()
@@ -251,15 +279,6 @@ def open_feed(job: Job, storage: Storage) -> BatchSource:
 
     cache_bytes = job.train.cache_mib << 20 if job.train.epochs > 1 else 0
     return Feed(storage, job.preprocess, job.threads, cache_bytes=cache_bytes)
-
-
-def _weigh_classes(dataset: Manifest, how: str, device: torch.device) -> torch.Tensor | None:
-    """Returns a weight for each class, float32, or None for "none". "balanced": rows / (classes * rows of the class), so that
-    every class has the same part of the loss and a row weighs 1 on average."""
-    if how == "none":
-        return None
-    rows = [dataset.per_class["train"][label] for label in dataset.classes]
-    return torch.tensor([sum(rows) / (len(rows) * n) for n in rows], dtype=torch.float32, device=device)
 
 
 def _make_seed(*parts: int) -> int:

@@ -31,7 +31,10 @@ class State:
         if settings.channels_last:
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotations lack it
         self._freeze()
+        self.names = [name for name, p in self.net.named_parameters() if p.requires_grad]
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
+        self.body = self._list_body()
+        self.frozen_norms = [m for m in self.body if isinstance(m, NORMS)] if settings.freeze_backbone else []
         self.forward = torch.compile(self.net) if settings.compile else self.net
         self.optimizer = AdamW(self.trained, settings.weight_decay)
         self.buffers = [b for b in self.net.buffers() if b.is_floating_point()]
@@ -43,6 +46,23 @@ class State:
     def _freeze(self) -> None:
         self.net.requires_grad_(not self.settings.freeze_backbone)
         network.find_head(self.net)[1].requires_grad_(True)
+
+    def _list_body(self) -> list[nn.Module]:
+        """Lists the layers with weights of their own, in the order of definition, without the head."""
+        head = network.find_head(self.net)[1]
+        return [m for m in self.net.modules() if m is not head and next(m.parameters(recurse=False), None) is not None]
+
+    def thaw(self, epoch: int) -> None:
+        """Chooses the layers that train in this epoch (from 0): the head, and with train.unfreeze_share u of E epochs the last
+        epoch / (u E) of the others. The rest stays as it is, running statistics and moments of the optimizer too."""
+        over = self.settings.unfreeze_share * self.settings.epochs
+        if not over:
+            return
+        frozen = len(self.body) - int(len(self.body) * min(epoch / over, 1))
+        for n, layer in enumerate(self.body):
+            for p in layer.parameters(recurse=False):
+                p.requires_grad_(n >= frozen)
+        self.frozen_norms = [layer for layer in self.body[:frozen] if isinstance(layer, NORMS)]
 
     def _flatten(self, device: torch.device) -> None:
         """Makes gradients and buffers views of `flat`, whose last elements are the scalars."""
@@ -56,11 +76,10 @@ class State:
 
     def set_modes(self, rows: int) -> None:
         """Sets training mode for a step of `rows` rows; BatchNorm uses running statistics where they are fewer than two or the
-        backbone is frozen."""
+        layer is frozen."""
         self.net.train(not self.settings.freeze_backbone)
-        if rows < 2:
-            for norm in self.norms:
-                norm.eval()
+        for norm in self.norms if rows < 2 else self.frozen_norms:
+            norm.eval()
 
     def weigh_buffers(self, rows: int) -> None:
         """Writes this rank's running statistics, times its rows, beside the gradients."""
@@ -68,9 +87,12 @@ class State:
             view.copy_(buffer.reshape(-1)).mul_(rows)
 
     def take_buffers(self, total: int) -> None:
-        """Reads the running statistics back, averaged over all ranks by their rows (`total` of all)."""
+        """Reads the running statistics back, averaged over all ranks by their rows (`total` of all). Those of frozen layers are
+        the same on every rank, and stay so bit by bit."""
+        frozen = {id(buffer) for norm in self.frozen_norms for buffer in norm.buffers()}
         for view, buffer in zip(self.buffer_views, self.buffers, strict=True):
-            buffer.copy_((view / total).view_as(buffer))
+            if id(buffer) not in frozen:
+                buffer.copy_((view / total).view_as(buffer))
 
     def update(self, total: int, lr: float) -> float:
         """Takes one optimizer step from gradients summed over `total` rows; returns their mean's norm before clipping. When it
@@ -90,8 +112,7 @@ class State:
         """Returns the weights as they would be served: averaged where train.ema is set."""
         weights = {key: value.detach() for key, value in self.net.state_dict().items()}
         if self.ema is not None:
-            names = [name for name, p in self.net.named_parameters() if p.requires_grad]
-            weights |= dict(zip(names, self.ema, strict=True))
+            weights |= dict(zip(self.names, self.ema, strict=True))
         return weights
 
     def keep_best(self) -> None:
@@ -142,10 +163,13 @@ def _group_by_prefix(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]
     return groups
 
 
-def lr_at(step: int, steps: int, settings: TrainSettings) -> float:
-    """Returns the learning rate of update `step` of `steps`: linear warm-up, then cosine to 0. It is a function of the step
-    alone, so a resume needs no more."""
-    warm = math.ceil(steps * settings.warmup_share)
-    if step < warm:
-        return settings.lr * (step + 1) / warm
-    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
+def lr_at(before: float, after: float, settings: TrainSettings) -> float:
+    """Returns the learning rate of an update before which the share `before` of all rows of all epochs was read, and `after`
+    with it: linear warm-up, then cosine to 0.
+
+    It is a function of rows, not of updates: ranks may change, and with them the rows of an update.
+    """
+    warm = settings.warmup_share
+    if before < warm:
+        return settings.lr * min(after / warm, 1.0)
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * (before - warm) / (1 - warm)))

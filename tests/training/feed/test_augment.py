@@ -54,5 +54,5 @@ def test_none_changes_nothing():
 
 
 def test_an_unknown_strength_names_those_that_there_are():
-    with pytest.raises(UsageError, match="none, crop, light, photo"):
+    with pytest.raises(UsageError, match="none, crop, light, photo, rand, trivial"):
         augment.find_strength("heavy")

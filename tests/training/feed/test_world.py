@@ -5,19 +5,19 @@ from hypothesis import strategies as st
 
 from training.feed.world import World, shuffle_files, split_range
 
-SOME = {"rows": st.integers(0, 300), "size": st.integers(1, 9), "batch": st.integers(1, 40)}
+SOME = {"rows": st.integers(0, 300), "size": st.integers(1, 9), "batch": st.integers(1, 40), "group": st.integers(1, 9)}
 
 
 @given(**SOME)
-def test_every_row_in_exactly_one_step_of_one_rank(rows, size, batch):
-    worlds = [World(rank, size, rows, batch) for rank in range(size)]
+def test_every_row_in_exactly_one_step_of_one_rank(rows, size, batch, group):
+    worlds = [World(rank, size, rows, batch, min(group, batch)) for rank in range(size)]
     seen = [row for w in worlds for s in range(w.steps) for row in range(*w.step(s))]
     assert sorted(seen) == list(range(rows))
 
 
 @given(**SOME)
-def test_all_ranks_take_the_same_steps_of_at_most_batch_rows(rows, size, batch):
-    worlds = [World(rank, size, rows, batch) for rank in range(size)]
+def test_all_ranks_take_the_same_steps_of_at_most_batch_rows(rows, size, batch, group):
+    worlds = [World(rank, size, rows, batch, min(group, batch)) for rank in range(size)]
     assert len({w.steps for w in worlds}) == 1
     sizes = [[high - low for low, high in map(w.step, range(w.steps))] for w in worlds]
     assert all(n <= batch for of_rank in sizes for n in of_rank)

@@ -97,3 +97,28 @@ def test_ranks_get_the_gpu_and_the_threads_of_their_tasks_not_of_this_machine(gi
               preprocess=Preprocess(resize=8, crop=8), start=None, settings=TrainSettings(**asked).model_dump(mode="json"))
     fitted = launch._fit_to_tasks(job, given)
     assert (fitted.train.device, fitted.threads) == (device, threads)
+
+
+def test_with_min_ranks_spark_goes_on_with_the_slots_that_are_left(world, monkeypatch, capsys):
+    """And waits for all of them where that is not set; no launcher but Spark's counts slots."""
+    started, slots = [], iter([3, 1, 9, 9])
+    monkeypatch.setattr(launch, "_get_session", lambda *_: None)
+    monkeypatch.setattr(launch, "_count_slots", lambda _: next(slots))
+
+    def start(job, *_):
+        started.append(job.ranks)
+        raise RankLost("rank 1 was killed")
+
+    monkeypatch.setattr(launch, "_start", start)
+    for launcher, asked, expected in (("spark", {"min_ranks": 2}, [4, 3, 2, 2]), ("spark", {}, [4] * 4),
+                                      ("torchrun", {"min_ranks": 2}, [4] * 4)):
+        job = a_job(world, ranks=4, retries=3, launcher=launcher, **asked)
+        with pytest.raises(RankLost):
+            launch.launch(job, world.storage, launcher)
+        assert started == expected
+        started.clear()
+    assert "It goes on with 3 of 4 ranks (train.min_ranks 2)." in capsys.readouterr().err
+
+
+def test_slots_are_those_that_spark_counts(spark):
+    assert launch._count_slots(spark) == spark.sparkContext.defaultParallelism

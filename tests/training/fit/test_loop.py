@@ -13,7 +13,7 @@ from contract.settings import TrainSettings
 from tests.training.tiny import build
 from training.feed import feed as batches_module
 from training.fit import loop as training_loop
-from training.fit import state
+from training.fit import losses, state
 from training.fit.checkpoint import Checkpoints
 from training.train import job_of
 
@@ -141,7 +141,7 @@ def test_accumulated_and_balanced_it_also_resumes_to_the_same_weights(world, mon
 
 def test_balanced_weights_give_every_class_the_same_part(world):
     rows = world.made.per_class["train"]
-    weights = training_loop._weigh_classes(world.made, "balanced", torch.device("cpu")).tolist()
+    weights = losses.weigh_classes(world.made, TrainSettings(class_weights="balanced"), torch.device("cpu")).tolist()
     parts = [w * rows[label] for w, label in zip(weights, world.made.classes, strict=True)]
     assert parts == pytest.approx([world.made.rows["train"] / len(rows)] * len(rows))
 

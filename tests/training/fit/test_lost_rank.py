@@ -17,13 +17,13 @@ SPARK = ("spark.master=local-cluster[2,1,1024]", "spark.driver.host=127.0.0.1", 
          "spark.executor.memory=512m")
 
 
-def started(world, run, retries=0, launcher="spark"):
+def started(world, run, retries=0, launcher="spark", ranks=2):
     """`trueup train` with two ranks, by Spark on two executors."""
     sets = [w for k, v in (SETTINGS | {"retries": retries}).items() for w in ("--set", f"train.{k}={v}")]
     conf = [w for pair in SPARK for w in ("--spark-conf", pair)]
     command = [sys.executable, "-m", "training.train", "--root", world.root, "--model", "digits", "--dataset",
                world.made.dataset, "--parent", "none", "--network", "tests.training.tiny:build", "--size", "32",
-               "--launcher", launcher, "--ranks", "2", "--run", run, "--json", *sets, *conf]
+               "--launcher", launcher, "--ranks", str(ranks), "--run", run, "--json", *sets, *conf]
     env = os.environ | {"PYTHONPATH": str(REPO), "SPARK_HOME": str(Path(pyspark.__file__).parent)}
     return subprocess.Popen(command, env=env, cwd=world.root, stdout=subprocess.PIPE, text=True)
 
@@ -49,12 +49,16 @@ def command_line(pid):
         return ""
 
 
-def kill_an_executor(process, world, run):
-    """Once a checkpoint of the run is there."""
+def wait_for_a_checkpoint(process, world, run):
     until = time.monotonic() + 300
     while not any(e.key.endswith(".json") for e in world.storage.list(f"runs/{run}/checkpoints/")):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.02)
+
+
+def kill_an_executor(process, world, run):
+    """Once a checkpoint of the run is there."""
+    wait_for_a_checkpoint(process, world, run)
     executor = next(pid for pid in below(process.pid) if "CoarseGrainedExecutorBackend" in command_line(pid))
     for pid in [*below(executor), executor]:
         os.kill(pid, signal.SIGKILL)
@@ -89,3 +93,17 @@ def test_with_retries_a_killed_executor_is_replaced_and_the_weights_are_the_same
     kill_an_executor(process, world, "digits/2")
     code, document = ended(process)
     assert (code, document["weights_sha256"]) == (0, undisturbed)
+
+
+@pytest.mark.slow("kills")
+def test_killed_with_all_its_ranks_it_goes_on_with_another_number_of_them(world):
+    first = started(world, "digits/2", launcher="torchrun")
+    wait_for_a_checkpoint(first, world, "digits/2")
+    for pid in [*below(first.pid), first.pid]:
+        os.kill(pid, signal.SIGKILL)
+    first.communicate()
+    code, document = ended(started(world, "digits/2", launcher="torchrun", ranks=3))
+    assert code == 0 and document["made_from"].endswith("20 epochs on 2, then 3 ranks")
+    card = world.registry.card(document["version"])
+    assert [entry["rows"] for entry in card.metrics["epochs"]] == [world.made.rows["train"]] * 20
+    assert card.settings["ranks"] == 3
