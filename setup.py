@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "command",
     *("contract", "contract.accepting", "contract.canary", "contract.deciding", "contract.documents", "contract.evidence"),
-    *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
+    *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts", "contract.tuning"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.answering", "inference.canary", "inference.fetching", "inference.labelling", "inference.live"),
     *("inference.model", "inference.monitoring", "inference.outbox", "inference.overview", "inference.pages"),
@@ -25,7 +25,7 @@ PACKAGES = [
     *("metrics.pictures", "metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.canary", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying"),
     *("pipeline.running", "pipeline.verifying", "pipeline.versions", "pipeline.whatif"),
-    *("training", "training.feed", "training.fit"),
+    *("training", "training.feed", "training.fit", "training.tuning"),
 ]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]

@@ -21,6 +21,7 @@ from contract.sections.notify import NotifyFields
 from contract.sections.pictures import PictureFields
 from contract.sections.serving import ServeFields
 from contract.sections.training import TrainFields
+from contract.sections.tune import TuneFields
 
 
 class Section(Limited):
@@ -72,6 +73,10 @@ class DatasetSettings(Section, DatasetFields):
 
 class TrainSettings(Section, TrainFields):
     """The fine-tuning loop."""
+
+
+class TuneSettings(Section, TuneFields):
+    """The search for settings of training."""
 
 
 class ServeSettings(Section, ServeFields):
@@ -287,6 +292,7 @@ class Settings(Section):
     gates: GatePolicy = GatePolicy()
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     serve: ServeSettings = ServeSettings()
     pictures: PictureSettings = PictureSettings()
     review: ReviewSettings = ReviewSettings()

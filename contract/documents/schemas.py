@@ -34,6 +34,7 @@ from contract.rows.replay import Replay
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
+from contract.tuning.documents import Search, TrialClaim, Tuning
 
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {
@@ -66,7 +67,10 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),
+    "search": (Search, "models/<model>/tunings/<study>/study.json"),
+    "search-claim": (TrialClaim, "models/<model>/tunings/<study>/claims/<trial>-<attempt>.json"),
     "signature": (Signature, "models/<model>/signatures/<seq>-<key>.json"),
+    "tuning": (Tuning, "models/<model>/tunings/<study>/tuning.json"),
 }
 
 

@@ -1,0 +1,78 @@
+"""Searches for better settings of training: many short trainings, judged on the validation rows alone.
+
+    trueup tune --root R --model M --dataset ID [--trials 20] [--budget MINUTES] [--sampler tpe|random|grid]
+    trueup tune --root R --model M --dataset ID --parent none --network resnet18 --size 32
+    trueup tune … --launcher spark --parallel 4        trueup tune … --train
+    python -m training.tune …
+
+The same command again continues the same search, after a kill too, and beside another process that runs it. With --train
+the best configuration is trained once more in full, as an ordinary candidate, and assessed on the holdout.
+"""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from command.command import Outcome, run, stage_command
+from command.load_settings import with_options
+from command.process import end_with
+from contract import layout
+from contract.errors import CANNOT_TELL, DONE
+from contract.registry import Registry
+from contract.settings import Settings
+from contract.storage import open_root
+from jvm.spark_conf import collect_conf
+
+
+@stage_command("tune", help="Search for better settings of training, judged on the validation rows.")
+@click.option("--model", help="Name of the model.")
+@click.option("--dataset", required=True, help="Id of the dataset: its train split is trained on, its validation split judges.")
+@click.option("--trials", type=click.IntRange(1, 9999), help="Trials of the search, all together.")
+@click.option("--budget", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="Minutes that all trials together may "
+              "take.")
+@click.option("--sampler", help="tpe (learns from earlier trials), random or grid.")
+@click.option("--epochs", type=int, help="Passes of a trial over the training rows. [default: train.epochs]")
+@click.option("--parent", help="Version that trials start from, or none for a first version. [default: the live version]")
+@click.option("--network", help="First version: the network. [default: tune.networks, else resnet18]")
+@click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels.")
+@click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@click.option("--launcher", help="process (one trial after the other, here) or spark (on executors).")
+@click.option("--parallel", type=int, help="With spark: trials side by side.")
+@click.option("--train", "train_best", is_flag=True, help="Then train a candidate with the best settings, and assess it.")
+@click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
+def command(settings: Settings, model: str | None, dataset: str, trials: int | None, budget: float | None, sampler: str | None,
+            epochs: int | None, parent: str | None, network: str | None, size: int | None, grey: bool, launcher: str | None,
+            parallel: int | None, train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
+    """Searches; exit code 4 when no trial was completed."""
+    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from training.train import find_parent
+    from training.tuning import summary
+    from training.tuning.search import make_search, train_candidate, tune
+
+    settings = with_options(settings, model=model, tune__trials=trials, tune__minutes=budget, tune__sampler=sampler,
+                            tune__epochs=epochs, tune__launcher=launcher, tune__parallel=parallel)
+    storage = open_root(settings.need_root())
+    registry = Registry(storage, settings.need_model())
+    search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), network, size, grey)
+    conf = collect_conf(settings, spark_conf)
+    tuning = tune(storage, search, settings, conf)
+    made = train_candidate(storage, registry, settings, tuning, conf) if train_best and tuning.best is not None else None
+    page = storage.uri(layout.tuning_page(search.model, search.id))
+    document = tuning.to_dict() | {"page": page, "options": None if tuning.best is None else summary.write_options(
+        tuning.find(tuning.best))}
+    text = f"{summary.write_summary(tuning)}\n\npage: {page}"
+    if made is not None:
+        document |= {"candidate": made.document["version"], "trained": made.document, "assessment": made.assessment}
+        text = f"{text}\n{made.text}"
+    return Outcome(CANNOT_TELL if tuning.best is None else DONE, document, text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `trueup tune`."""
+    return run(command, argv, prog_name="trueup tune")
+
+
+if __name__ == "__main__":
+    end_with(main)
