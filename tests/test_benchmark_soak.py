@@ -1,4 +1,4 @@
-"""What the soak says of a canary's answers: a row of another version or role is found, and so is a canary that answered nothing."""
+"""What the soak says of a canary: a row of another version or role is found, and so is one that answered nothing."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
