@@ -133,9 +133,10 @@ def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rat
           canary: str | None = None, share: float = 0.0) -> dict:
     """Half of the requests without swaps, then as many or more until all swaps are done; gaps of both are compared."""
     registry, service = Registry(open_root(root), "m"), process(root, folder)
-    url, before = service.url(START_S), list_salts(registry)
+    url, before = service.url(START_S), []
     if canary:
         start_canary(registry, canary, share, url)
+        before = list_salts(registry)[:-1]
     load = Load(url, callers, rate=rate)
     until(lambda: len(load.at) > 200, START_S)
     half = (ends - (began := time.monotonic())) / 2

@@ -30,8 +30,6 @@ def add_beside(root: str, shadow: bool, share: float) -> str | None:
         registry.promote("2", by="soak", reason="soak", expected_live=newest)
     if third:
         set_alias(registry, SHADOW, third, by="soak", reason="soak")
-    if canary:
-        start_canary(registry, canary, share)
     return canary
 
 
