@@ -75,7 +75,7 @@ def measure(candidate: Candidate, runs: int, seed: int = 1) -> tuple[float, floa
 
 
 def bound_power(assessed: float, differs: float, tolerance: float, answers: int, level: float = LEVEL,
-                shares: int = 100) -> float:
+                shares: int = 40) -> float:
     """Returns the most that any test can find of a candidate that differs on `differs`, assessed on `assessed`, from its
     assessment of 200 rows and so many answers, if of every candidate that differs on p and p + `tolerance` it finds at most
     `level`.
