@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from command.tracking.mlflow_store import MlflowStore
-from contract.errors import shorten
 from contract.sections.tracking import TrackFields
 
+LONGEST = 300  # characters of what is said of an error
 Work = Callable[[MlflowStore], str | None]
 
 
@@ -53,11 +53,16 @@ def write_told(told: dict[str, Any] | None) -> str:
     return f"; MLflow was not told: {told['error']}" if "error" in told else f"; MLflow run {told['run']}"
 
 
+def describe_failure(error: BaseException) -> str:
+    """Says in a line of at most 300 characters what went wrong: MLflow's errors may hold a server's whole page."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
+
+
 def _work(track: TrackFields, work: Work, told: Told) -> None:
     try:
         told.run = work(MlflowStore(track.mlflow or "", track.experiment))
     except ImportError as error:
         told.error = f"the package mlflow-skinny is missing here ({error}): pip install 'trueup[mlflow]'"
     except BaseException as error:  # whatever it is, the command that tells has done its work
-        told.error = f"{type(error).__name__}: {shorten(str(error))}"
+        told.error = describe_failure(error)
     told.done = True

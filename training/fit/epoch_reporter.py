@@ -8,7 +8,8 @@ import threading
 from queue import SimpleQueue
 from typing import Any
 
-from contract.errors import shorten
+from command.tracking.mlflow_store import MlflowStore
+from command.tracking.tracking import describe_failure
 
 CLOSE_S = 2.0  # what is under way at the end may take so long; the driver tells the rest
 
@@ -37,11 +38,8 @@ class EpochReporter:
 
     def _report_all(self, track: dict[str, str]) -> None:
         try:
-            from command.tracking.mlflow_store import MlflowStore
-
             store = MlflowStore(track["mlflow"], track["experiment"])
             while (entry := self._epochs.get()) is not None:
                 store.log_epochs(track["run"], [entry])
         except BaseException as error:  # whatever it is, training goes on
-            print(f"track: epochs are told when training is over: {type(error).__name__}: {shorten(str(error))}", file=sys.stderr,
-                  flush=True)
+            print(f"track: epochs are told when training is over: {describe_failure(error)}", file=sys.stderr, flush=True)

@@ -23,7 +23,7 @@ def test_two_uniform_numbers_have_a_product_that_small_with_the_chance_of_the_le
 def largest_product(hits, n, expected, tolerance):
     """Over a fine grid of shares: the exact P value of the assessment by the mean of likelihood ratios, where that is above 1."""
     found = 0.0
-    for p in np.linspace(0, 1, 4001)[1:]:
+    for p in np.linspace(0, 1, 1001)[1:]:
         bound, evidence = p + tolerance, 1.0
         if bound < 1:
             evidence = np.mean([math.exp(hits * math.log(q / bound) + (n - hits) * math.log((1 - q) / (1 - bound)))
