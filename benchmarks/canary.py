@@ -105,16 +105,18 @@ def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=2000)
-    runs = parser.parse_args().runs
+    parser.add_argument("--only", default="", metavar="WORDS", help="candidates that are described by these words")
+    asked = parser.parse_args()
+    runs = asked.runs
     print(f"{runs} canaries each; withdrawn; withdrawn before 500 answers; median and 95% point of the answers until then")
-    for candidate in (*GOOD, *BAD):
+    for candidate in (one for one in (*GOOD, *BAD) if asked.only in one.name):
         withdrawn, early, after = measure(candidate, runs)
         points = " ".join(f"{p:.0f}" for p in np.percentile(after, [50, 95])) if len(after) else "-"
         best = ""
         if candidate.differs > candidate.assessed + BOUNDS.disagreement:
             most = bound_power(candidate.assessed, candidate.differs, BOUNDS.disagreement, EARLY - EVERY)
             best = f"   no test could find more than {most:.2%} before {EARLY}"
-        print(f"{candidate.name:<75} {withdrawn:7.2%} {early:7.2%} {points}{best}")
+        print(f"{candidate.name:<75} {withdrawn:7.2%} {early:7.2%} {points}{best}", flush=True)
 
 
 if __name__ == "__main__":

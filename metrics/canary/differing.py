@@ -11,16 +11,18 @@ once. benchmarks/canary.py compares the two with the best that any test could do
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from contract.canary.documents import Expected
 from metrics.canary.sequential import measure_evidences
 
-PIECES = 400  # of the shares p that the assessment leaves possible
+PIECES, COARSE = 400, 50  # of the shares p that the assessment leaves possible
 HALVINGS = 60
 
 
+@lru_cache(8)
 def find_product(level: float) -> float:
     """Returns c with c (1 - ln c) = `level`, in (0, 1]: the largest product of two P values that rejects at the level."""
     low, high = 0.0, 1.0
@@ -35,12 +37,22 @@ def is_more(hits: int, n: int, expected: Expected, tolerance: float, level: floa
     a chance of at most `level`."""
     if n == 0 or hits <= n * (expected.differ / expected.n + tolerance) or expected.differ >= expected.n:
         return False
+    product = find_product(level)
+    shares, assessed = _list_possible(expected.differ, expected.n, product)
+    for every in (COARSE, 1):  # most looks find nothing, and a few shares tell that
+        answered = measure_evidences(hits, n, np.minimum(shares[::every] + tolerance, 1.0))
+        if not (assessed[::every] - np.maximum(answered, 0.0) <= math.log(product)).all():
+            return False
+    return True
+
+
+@lru_cache(64)
+def _list_possible(differ: int, n: int, product: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces of the shares that the assessment leaves possible: their upper ends, ln of its P value at their lower ends.
+
+    The P value falls with the share, and evidence with the bound: of each the end that speaks for the candidate.
+    """
     from scipy.special import bdtr, bdtri
 
-    product = find_product(level)
-    highest = float(bdtri(expected.differ, expected.n, product))  # the assessment alone rules out what lies above
-    shares = np.linspace(0, highest, PIECES + 1)
-    # Piece by piece: the assessment's P value falls with p, evidence falls with the bound; of each the end that speaks for p.
-    assessed = np.log(bdtr(expected.differ, expected.n, shares[:-1]))
-    answered = np.maximum(measure_evidences(hits, n, np.minimum(shares[1:] + tolerance, 1.0)), 0.0)
-    return bool((assessed - answered <= math.log(product)).all())
+    ends = np.linspace(0, float(bdtri(differ, n, product)), PIECES + 1)
+    return ends[1:], np.log(bdtr(differ, n, ends[:-1]))
