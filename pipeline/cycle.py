@@ -88,7 +88,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         document = {"status": "held", "sentence": str(error), "exit_code": DONE}
         return Outcome(DONE, document, _write_text(document))
     code = document["exit_code"]
-    told = tell(settings.track, lambda store: mirror_state(store, Registry(storage, settings.need_model())))
+    registry = Registry(storage, settings.need_model())
+    told = tell(settings.track, lambda store: mirror_state(store, registry, document["candidate"]))
     if told:
         document["tracking"] = told
     if retention.is_set(settings):

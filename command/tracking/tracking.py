@@ -13,7 +13,7 @@ from typing import Any
 from command.tracking.mlflow_store import MlflowStore
 from contract.sections.tracking import TrackFields
 
-LONGEST = 300  # characters of what is said of an error
+LONGEST = 500  # characters of what is said of an error
 Work = Callable[[MlflowStore], str | None]
 
 
@@ -54,7 +54,7 @@ def write_told(told: dict[str, Any] | None) -> str:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Says in a line of at most 300 characters what went wrong: MLflow's errors may hold a server's whole page."""
+    """Says in a line of at most 500 characters what went wrong: MLflow's errors may hold a server's whole page."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
 
 

@@ -83,11 +83,14 @@ def list_parameters(card: Card) -> dict[str, Any]:
     return {k: v for k, v in {**made, **card.settings}.items() if v is not None}
 
 
-def mirror_state(store: MlflowStore, registry: Registry) -> str | None:
+def mirror_state(store: MlflowStore, registry: Registry, candidate: str | None = None) -> str | None:
     """Registers the versions that are live, shadow and canary, and sets these aliases as the newest record has them.
 
-    A version that no run of MLflow knows, or whose run is not finished, is told first. Returns the run's id of the live one.
+    A version that no run of MLflow knows, or whose run is not finished, is told first, and so is `candidate`, which nothing need
+    name: its training may have been where MLflow is out of reach. Returns the run's id of the live one.
     """
+    if candidate is not None:
+        log_version(store, registry, registry.card(candidate))
     newest, _ = registry.newest_known()
     if newest is None:
         return None

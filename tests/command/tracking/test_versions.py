@@ -132,6 +132,12 @@ def test_aliases_follow_the_history(registry, mlflow):
     assert {v.tags["trueup.weights_sha256"] for v in registered} == {registry.card(n).weights_sha256 for n in "123"}
 
 
+def test_the_candidate_of_a_run_is_told_and_not_registered(registry, mlflow):
+    tell(mlflow.track, lambda store: mirror_state(store, registry, "2"))
+    assert len(mlflow.runs(make_key(registry, "2"))) == 1 and mlflow.aliases("m") == {"live": "3"}
+    assert [v.tags["trueup.version"] for v in mlflow.client.search_model_versions("name = 'm'")] == ["3"]
+
+
 def test_a_model_of_the_same_name_in_another_root_is_left_alone(registry, mlflow, tmp_path, capsys):
     mirror(registry, mlflow)
     publish_tiny(other := str(tmp_path / "other"), weights=b"x")
