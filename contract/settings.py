@@ -20,6 +20,7 @@ from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
 from contract.sections.pictures import PictureFields
 from contract.sections.serving import ServeFields
+from contract.sections.tracking import TrackFields
 from contract.sections.training import TrainFields
 from contract.sections.tune import TuneFields
 
@@ -170,6 +171,10 @@ class NotifySettings(Section, NotifyFields):
     """Who is told of what happens to a model (docs/monitoring.md)."""
 
 
+class TrackSettings(Section, TrackFields):
+    """An MLflow that is told of trainings and versions."""
+
+
 class SparkSettings(Section):
     """Spark, wherever a stage uses it; `--spark-conf` goes before."""
 
@@ -303,6 +308,7 @@ class Settings(Section):
     compact: CompactSettings = CompactSettings()
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
+    track: TrackSettings = TrackSettings()
     convert: ConvertSettings = ConvertSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()

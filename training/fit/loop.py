@@ -92,7 +92,8 @@ class Loop:
         left = self.world.steps - step + (self.settings.epochs - epoch - 1) * self._whole_epoch().make_world().steps
         self.progress = TrainingProgress(self.steps + left, self.steps, silent=not self.process_group.is_first)
         self.progress.line(how)
-        self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self.updates)
+        first = self.process_group.is_first
+        self.log = MetricsLog(self.settings.log_dir if first else None, self.updates, self.job.track if first else None)
         try:
             while epoch < self.settings.epochs and not self._should_stop_early():
                 self._run_epoch(epoch, step)
