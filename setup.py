@@ -10,7 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # of its own.
 PACKAGES = [
     "command",
-    *("contract", "contract.accepting", "contract.canary", "contract.deciding", "contract.documents", "contract.evidence"),
+    *("contract", "contract.accepting", "contract.assessed", "contract.canary", "contract.deciding", "contract.documents"),
+    "contract.evidence",
     *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.answering", "inference.canary", "inference.fetching", "inference.labelling", "inference.live"),
@@ -18,8 +19,8 @@ PACKAGES = [
     *("inference.pictures", "inference.planning", "inference.shadow", "inference.versions"),
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
-    *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.pictures", "jobs.replaying"),
-    *("jobs.reports", "jobs.scoring", "jobs.verifying"),
+    *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.picking", "jobs.pictures"),
+    *("jobs.replaying", "jobs.reports", "jobs.scoring", "jobs.verifying"),
     "jvm",
     *("metrics", "metrics.automatic", "metrics.canary", "metrics.costs", "metrics.labelers", "metrics.noise"),
     *("metrics.pictures", "metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),
