@@ -60,13 +60,13 @@ def make_look_of_hashes(near: np.ndarray) -> np.ndarray:
 def choose(pool: Pool, items: int, seed: int, near_bits: int) -> list[int]:
     """Chooses at most `items` places of the pool, in order; a larger number begins with the same ones.
 
-    The first is the least sure; then each is drawn in proportion to its squared distance from the nearest that was chosen.
-    Of pictures whose perceptual hashes are within `near_bits` one comes. Fewer come when nothing that differs is left.
+    The first has the longest gradient; then each is drawn in proportion to its squared distance from the nearest that was chosen,
+    and from 0. Of pictures whose perceptual hashes are within `near_bits` one comes. Fewer come when nothing that differs is left.
     """
     squares, rng, chosen = pool.square(), np.random.default_rng(seed), list[int]()
     if not len(squares) or items < 1:
         return chosen
-    distance = np.full(len(squares), np.inf)
+    distance = squares.copy()  # from no gradient at all, which is what a sure answer has: it teaches nothing
     open_ = np.ones(len(squares), bool)
     place = int(squares.argmax())
     while True:

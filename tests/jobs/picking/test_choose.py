@@ -40,11 +40,11 @@ def test_another_seed_chooses_otherwise_and_the_same_one_alike():
 
 
 def test_each_is_drawn_in_proportion_to_its_squared_distance_from_those_chosen():
-    """On a line: after the longest, at 10, those at 1, 2 and 8 are 81, 64 and 4 away."""
+    """On a line: beside 0 and the longest, at 10, those at 1, 2 and 8 are 1, 4 and 4 away."""
     pool = Pool(np.ones((4, 1)), np.array([[1.0], [2.0], [8.0], [10.0]]), FAR[:4])
     second = np.bincount([choose(pool, 2, seed, 0)[1] for seed in range(4000)], minlength=4)
     assert choose(pool, 1, 1, 0) == [3] and second[3] == 0
-    assert second[:3] / 4000 == pytest.approx(np.array([81, 64, 4]) / 149, abs=0.03)
+    assert second[:3] / 4000 == pytest.approx(np.array([1, 4, 4]) / 9, abs=0.03)
 
 
 def test_of_nearly_equal_pictures_one_comes():
