@@ -40,6 +40,7 @@ NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
+LISTED = f"samples/{MODEL}/picked/*.json"  # predictions that people are asked about beside a sample
 FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
 REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
@@ -56,8 +57,9 @@ ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
                        (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS, MEASURES)),
-    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS),
-                      (*NODE_WRITES, DATASETS)),
+    # Labels that are likely wrong are left out, or people are asked about them (`dataset.suspects`).
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
+                       f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE), NODE_WRITES),
@@ -69,7 +71,7 @@ ACCESS = {
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
                      "datasets/*/manifest.json", ITEMS, f"replays/{MODEL}/*", CANARIES),
                     (PREDICTIONS, LABELS, "images/*", CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
+                     LISTED, ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
                       f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*",
