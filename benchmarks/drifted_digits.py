@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -118,6 +119,13 @@ def measure_accuracy(weights: Weights, pictures: Pictures) -> float:
     return float((answer(weights, pictures)[0].argmax(1) == pictures.truth.numpy()).mean())
 
 
-def train_first(seed: int, parts: Digits) -> Weights:
-    """Trains version 1 of a seed on the clean pictures."""
-    return train(None, parts.first, FIRST.model_copy(update={"seed": seed}))
+def train_first(seed: int, parts: Digits, keep: Path | None = None) -> Weights:
+    """Trains version 1 of a seed on the clean pictures, or reads it where an earlier run left it in a folder."""
+    file = keep / f"version-1-{seed}.pt" if keep else None
+    if file and file.exists():
+        return dict(torch.load(file, weights_only=True))
+    made = train(None, parts.first, FIRST.model_copy(update={"seed": seed}))
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(made, file)
+    return made

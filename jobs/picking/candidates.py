@@ -7,7 +7,7 @@ What a sample of the day asks anyway is left out, answered or not: of an audit n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from jobs.pictures.sources import SHA256
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = ("prediction_id", "predicted_at", "model", "model_version", "role", "predicted_label", "confidence", "top_labels",
+COLUMNS = ("prediction_id", "predicted_at", "model", "model_version", "role", "predicted_label", "confidence",
            "top_probabilities", "image_sha256", "image_uri")
 LABELLED, NOT_STORED, ASKED, TRAINED_ON, ERASED = ("labelled", "picture not stored", "asked by a sample", "in the dataset",
                                                    "erased")
@@ -32,13 +32,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One picture by one of its predictions; `labels` and `probabilities` are the top ones that were logged, best first."""
+    """One picture by one of its predictions; `probabilities` are the top ones that were logged."""
 
     day: str
     prediction_id: str
     predicted: str
     confidence: float | None
-    labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     sha256: str
     uri: str
@@ -48,6 +47,11 @@ class Candidate:
         """The first probability minus the second; 0: as unsure as can be."""
         first, second, *_ = sorted((*self.probabilities, 0.0, 0.0), reverse=True)
         return first - second
+
+    @property
+    def unsure(self) -> float:
+        """1 - margin, in [0, 1]."""
+        return 1 - self.margin
 
 
 @dataclass(frozen=True)
@@ -130,14 +134,8 @@ def _find_asked(storage: Storage, model: str, day: str, rows: Sequence[Row]) -> 
 
 
 def _make(day: str, row: Row) -> Candidate:
-    pairs = list(_pair(row["top_labels"] or (), row["top_probabilities"] or ()))
-    if not pairs:  # of a service that logs no more than its answer
-        pairs = [(row["predicted_label"], row["confidence"] or 0.0)]
-    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(name for name, _ in pairs),
-                     tuple(p for _, p in pairs), row["image_sha256"], row["image_uri"])
-
-
-def _pair(labels: Iterable[str | None], probabilities: Iterable[float | None]) -> Iterator[tuple[str, float]]:
-    for label, p in zip(labels, probabilities, strict=False):
-        if label is not None and p is not None and 0 <= p <= 1:
-            yield label, float(p)
+    logged = [float(p) for p in row["top_probabilities"] or () if p is not None and 0 <= p <= 1]
+    if not logged:  # of a service that logs no more than its answer
+        logged = [min(max(row["confidence"] or 0.0, 0.0), 1.0)]
+    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(logged), row["image_sha256"],
+                     row["image_uri"])

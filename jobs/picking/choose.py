@@ -1,83 +1,120 @@
-"""Which of many unlabelled pictures to label next: a pure function of what was logged of them and of how they look.
+"""Which of many unlabelled pictures to label next: a pure function of how sure the model is of them and of how they look.
 
-A picture pulls at the last layer by its gradient, as if the answer were right: (probabilities - answer) x embedding. It is
-long where the model is unsure, and two of them lie far apart where either what the model wavers between or what the pictures
-look like differs. Pictures are drawn by k-means++ over these gradients (J. Ash et al., "Deep Batch Active Learning by Diverse,
-Uncertain Gradient Lower Bounds", ICLR 2020). The gradients, classes x size long, are never made: the product of two is the
-product of the probabilities' part times that of the embeddings'.
+The pictures are put into as many clusters as are wanted, by k-means over how they look, in which a picture weighs as much as
+the model is unsure of it; of each cluster the picture nearest to its centre is taken. So what is chosen stands for much that the
+model does not know, and no two stand for the same (benchmarks/picks.py compares this with the least sure and with others).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from inference.model.perceptual_hash import popcount
 
+ROUNDS = 25  # of k-means, at the most
+TOGETHER = 4096  # pictures whose distances are in memory at once
 
-@dataclass(frozen=True)
-class Pool:
-    """Candidates in a fixed order, one row each.
 
-    `unsure` [n, classes]: probabilities, minus 1 at the answer's class; what was not logged is 0. `look` [n, size]: the
-    embedding, or +1 and -1 for the bits of the perceptual hash. `near` [n]: perceptual hashes, int64.
+def choose(look: np.ndarray, unsure: np.ndarray, near: np.ndarray, items: int, seed: int, near_bits: int) -> list[int]:
+    """Chooses at most `items` places, the one of the weightiest cluster first; the same input and seed, the same places.
+
+    `look` [n, size]: an embedding of each picture; `unsure` [n], >= 0: its weight; `near` [n], int64: perceptual hashes. Of
+    pictures whose hashes are within `near_bits` one comes, so there may be fewer than `items`.
     """
+    if items < 1 or not len(look):
+        return []
+    weight = unsure if unsure.sum() > 0 else np.ones(len(look))
+    centres = _find_centres(look, weight, min(items, len(look)), np.random.default_rng(seed))
+    cluster, squares = _assign(look, centres)
+    total = np.bincount(cluster, weight, len(centres))
+    taken = _Taken(near, near_bits)
+    for k in np.argsort(-total, kind="stable").tolist():
+        mine = np.flatnonzero(cluster == k)
+        taken.take_first(mine[np.argsort(squares[mine], kind="stable")])
+    if len(taken.places) < items:  # clusters that were empty, or had nearly the same picture
+        taken.take_all(np.argsort(-weight, kind="stable"), items)
+    return taken.places
 
-    unsure: np.ndarray
-    look: np.ndarray
-    near: np.ndarray
 
-    def square(self) -> np.ndarray:
-        """Computes the squared length of each gradient, float64 [n]."""
-        return np.asarray((self.unsure ** 2).sum(1) * (self.look ** 2).sum(1))
+class _Taken:
+    """Places that were taken, and those that may still be."""
 
-    def measure_from(self, place: int, squares: np.ndarray) -> np.ndarray:
-        """Computes the squared distance of each gradient from that of one candidate, float64 [n], never below 0."""
-        product = (self.unsure @ self.unsure[place]) * (self.look @ self.look[place])
-        return np.maximum(squares + squares[place] - 2 * product, 0.0)
+    def __init__(self, near: np.ndarray, bits: int) -> None:
+        self.places: list[int] = []
+        self._near, self._bits, self._open = near, bits, np.ones(len(near), bool)
+
+    def take_first(self, places: np.ndarray) -> bool:
+        """Takes the first of some places that is not nearly one that was taken; says whether there is one."""
+        left = places[self._open[places]]
+        if len(left):
+            self.places.append(int(left[0]))
+            self._open &= find_far(self._near, [int(self._near[left[0]])], self._bits)
+            self._open[left[0]] = False
+        return bool(len(left))
+
+    def take_all(self, places: np.ndarray, most: int) -> None:
+        """Takes places until there are so many."""
+        while len(self.places) < most and self.take_first(places):
+            pass
 
 
-def make_unsure(answers: Sequence[tuple[str, Sequence[str], Sequence[float]]]) -> np.ndarray:
-    """Makes `Pool.unsure` of (predicted label, top labels, their probabilities): float64 [n, labels that come]."""
-    labels = sorted({label for predicted, top, _ in answers for label in (predicted, *top)})
-    place = {label: k for k, label in enumerate(labels)}
-    found = np.zeros((len(answers), len(labels)))
-    for row, (predicted, top, probabilities) in zip(found, answers, strict=True):
-        for label, p in zip(top, probabilities, strict=True):
-            row[place[label]] = p
-        row[place[predicted]] -= 1
-    return found
+def _find_centres(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Finds the centres by weighted k-means, from a start by k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007): float64 [k, size]."""
+    centres = _start(look, weight, clusters, rng)
+    before = np.empty(0, np.int64)
+    for _ in range(ROUNDS):
+        cluster, _ = _assign(look, centres)
+        if np.array_equal(cluster, before):
+            break
+        centres, before = _move(look, weight, cluster, centres), cluster
+    return centres
+
+
+def _start(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws pictures, each in proportion to its weight times its squared distance from the nearest that was drawn; fewer where
+    all that are left lie at one that was."""
+    drawn = [_draw(weight, rng)]
+    squares = ((look - look[drawn[0]]) ** 2).sum(1)
+    while len(drawn) < clusters and (weight * squares).sum() > 0:
+        drawn.append(_draw(weight * squares, rng))
+        squares = np.minimum(squares, ((look - look[drawn[-1]]) ** 2).sum(1))
+    return look[drawn].astype(np.float64)
+
+
+def _draw(pull: np.ndarray, rng: np.random.Generator) -> int:
+    sums = pull.cumsum()
+    return int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+
+
+def _assign(look: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Finds each picture's nearest centre, and the squared distance to it."""
+    own = (centres ** 2).sum(1)
+    cluster, squares = np.empty(len(look), np.int64), np.empty(len(look))
+    for start in range(0, len(look), TOGETHER):
+        some = look[start:start + TOGETHER]
+        distances = own - 2 * some @ centres.T
+        nearest = distances.argmin(1)
+        cluster[start:start + TOGETHER] = nearest
+        squares[start:start + TOGETHER] = distances[np.arange(len(some)), nearest] + (some ** 2).sum(1)
+    return cluster, squares
+
+
+def _move(look: np.ndarray, weight: np.ndarray, cluster: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Moves each centre to the weighted mean of its pictures; one whose pictures weigh nothing stays."""
+    total = np.bincount(cluster, weight, len(centres))
+    moved = centres.copy()
+    for k in np.flatnonzero(total).tolist():
+        mine = cluster == k
+        moved[k] = weight[mine] @ look[mine] / total[k]
+    return moved
 
 
 def make_look_of_hashes(near: np.ndarray) -> np.ndarray:
-    """Makes `Pool.look` of perceptual hashes, where there are no embeddings: float64 [n, 64], +1 and -1."""
+    """Makes `look` of perceptual hashes, where there are no embeddings: float64 [n, 64], +1 and -1."""
     bits = np.unpackbits(near.astype(">i8").view(np.uint8).reshape(-1, 8), axis=1)
     return bits.astype(np.float64) * 2 - 1
-
-
-def choose(pool: Pool, items: int, seed: int, near_bits: int) -> list[int]:
-    """Chooses at most `items` places of the pool, in order; a larger number begins with the same ones.
-
-    The first has the longest gradient; then each is drawn in proportion to its squared distance from the nearest that was chosen,
-    and from 0. Of pictures whose perceptual hashes are within `near_bits` one comes. Fewer come when nothing that differs is left.
-    """
-    squares, rng, chosen = pool.square(), np.random.default_rng(seed), list[int]()
-    if not len(squares) or items < 1:
-        return chosen
-    distance = squares.copy()  # from no gradient at all, which is what a sure answer has: it teaches nothing
-    open_ = np.ones(len(squares), bool)
-    place = int(squares.argmax())
-    while True:
-        chosen.append(place)
-        open_ &= find_far(pool.near, [int(pool.near[place])], near_bits)
-        distance = np.minimum(distance, pool.measure_from(place, squares))
-        pull = np.where(open_, distance, 0.0)
-        total = float(pull.sum())
-        if len(chosen) >= items or total <= 0:
-            return chosen
-        place = int(np.searchsorted(pull.cumsum(), rng.random() * total, side="right"))
 
 
 def find_far(near: np.ndarray, from_: Collection[int], bits: int) -> np.ndarray:
@@ -89,14 +126,14 @@ def find_far(near: np.ndarray, from_: Collection[int], bits: int) -> np.ndarray:
     return far
 
 
-def take_from_each(margin: np.ndarray, predicted: Sequence[str], most: int) -> list[int]:
+def take_from_each(unsure: np.ndarray, predicted: Sequence[str], most: int) -> list[int]:
     """Takes at most `most` places: the least sure of each predicted label, then the next of each, and so on.
 
-    `margin` [n]: the first probability minus the second. So a label that is rarely predicted has its part.
+    So a label that is rarely predicted has its part.
     """
     turn: dict[str, int] = {}
     ranked = []
-    for place in np.argsort(margin, kind="stable").tolist():
-        ranked.append((turn.get(predicted[place], 0), float(margin[place]), place))
+    for place in np.argsort(-unsure, kind="stable").tolist():
+        ranked.append((turn.get(predicted[place], 0), -float(unsure[place]), place))
         turn[predicted[place]] = ranked[-1][0] + 1
     return [place for _, _, place in sorted(ranked)[:most]]

@@ -33,7 +33,7 @@ from jobs.engines.question import Question, convert_settings
 from jobs.picking.candidates import Candidate
 from jobs.picking.pick import Picks, Wanted, pick
 
-MOST_ITEMS, SHOWN = 10_000, 10
+MOST_ITEMS, MOST_LOOKED, SHOWN = 1000, 20_000, 10
 
 
 @stage_command("pick")
@@ -43,7 +43,7 @@ MOST_ITEMS, SHOWN = 10_000, 10
 @click.option("--items", type=click.IntRange(1, MOST_ITEMS), default=100, show_default=True, help="Pictures to pick at the most.")
 @click.option("--strategy", type=click.Choice([DIVERSE]), default=DIVERSE, show_default=True,
               help="diverse: unsure answers whose pictures differ.")
-@click.option("--pictures", "looked", type=click.IntRange(1, 100_000), default=2000, show_default=True,
+@click.option("--pictures", "looked", type=click.IntRange(1, MOST_LOOKED), default=2000, show_default=True,
               help="Pictures to look at: the least sure of each predicted label in turn.")
 @click.option("--no-embeddings", "plain", is_flag=True, help="Tell pictures apart by perceptual hashes, as without torch.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the choice among pictures.")

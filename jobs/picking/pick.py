@@ -1,7 +1,7 @@
 """Picks of a window: candidates found, looked at, chosen, and described; nothing is sent here (jobs/picking/command.py).
 
-The choice follows from the rows, the pictures and the seed. What was picked before and is not answered is chosen again, so a
-second run sends nothing twice, and a larger number begins with the same pictures.
+The choice follows from the rows, the pictures and the seed. What was picked before and is not answered may be chosen again, so
+a second run on the same rows chooses and sends nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contract.rows.items import list_erased
 from contract.stores.store import Storage
 from jobs.engines.question import Question
 from jobs.picking.candidates import ASKED, Candidate, Found, find_candidates
-from jobs.picking.choose import Pool, choose, find_far, make_look_of_hashes, make_unsure, take_from_each
+from jobs.picking.choose import choose, find_far, make_look_of_hashes, take_from_each
 from jobs.picking.look import Looks, look_at
 from jobs.pictures.embed import Unknown, open_embedder
 
@@ -68,7 +68,7 @@ def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Want
     out = dict(found.left_out)
     if len(candidates) < len(found.candidates):
         out[ASKED] = out.get(ASKED, 0) + len(found.candidates) - len(candidates)
-    some = [candidates[n] for n in take_from_each(np.array([one.margin for one in candidates]),
+    some = [candidates[n] for n in take_from_each(np.array([one.unsure for one in candidates]),
                                                   [one.predicted for one in candidates], wanted.looked)]
     some.sort(key=lambda one: one.sha256)
     embedder, without = _open(storage, question.model, live, wanted, bool(some))
@@ -119,5 +119,5 @@ def _leave_out_known(storage: Storage, some: Sequence[Candidate], looks: Looks, 
 def _choose(ready: Sequence[Candidate], left: Sequence[int], looks: Looks, wanted: Wanted) -> list[Candidate]:
     near = looks.near[left]
     look = make_look_of_hashes(near) if looks.embeddings is None else looks.embeddings[left]
-    unsure = make_unsure([(one.predicted, one.labels, one.probabilities) for one in ready])
-    return [ready[n] for n in choose(Pool(unsure, look, near), wanted.items, wanted.seed, wanted.near_bits)]
+    unsure = np.array([one.unsure for one in ready])
+    return [ready[n] for n in choose(look, unsure, near, wanted.items, wanted.seed, wanted.near_bits)]
