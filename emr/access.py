@@ -45,8 +45,9 @@ FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
 REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
+CLAIMS = f"models/{MODEL}/versions/*/claim.json"
 # Beside the items, which evidence has made where there are none; runs: assessments of versions that nobody labelled yet.
-EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
+EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json", CLAIMS)  # claims: which run made a version
 # Where pictures are measured: the pictures themselves, and which of them a dataset trained on. Only on a cluster
 # (pipeline/running/emr.py), so that the driver needs no right to look at pictures.
 MEASURES = f"{layout.all_measures()}*"
@@ -62,7 +63,8 @@ ACCESS = {
                        f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
-    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE), NODE_WRITES),
+    # Runs: what earlier assessments found on the first dataset.
+    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, f"runs/{MODEL}/*.json"), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
@@ -74,7 +76,7 @@ ACCESS = {
                      LISTED, ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
-                      f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*",
+                      CLAIMS, f"models/{MODEL}/probe.json", f"{layout.logs()}*",
                       CANARIES),
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
