@@ -65,7 +65,7 @@ class Digits:
 
 
 def make_digits(seed: int) -> Digits:
-    """Makes the parts; the same seed, the same pictures as in the demo, and the pool's clean ones are taken by the drifted camera."""
+    """Makes the parts: of the same seed the demo's pictures, of which the pool's clean ones are taken by the drifted camera."""
     images, labels = digits._load_digits()
     order = np.random.default_rng([seed, 0]).permutation(len(images))
     ends = dict(zip(digits.PARTS, np.cumsum(list(digits.PARTS.values())).tolist(), strict=True))

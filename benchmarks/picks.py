@@ -1,12 +1,12 @@
 """How many labels it takes to teach the demo's network the drifted camera, when pictures are picked and when they are drawn.
 
-    nice python -m benchmarks.picks [--runs 5] [--seed 1] [--keep FOLDER] [--json]
+    nice python -m benchmarks.picks [--runs 5] [--seed 1] [--labels 50] [--labels 100] [--keep FOLDER] [--json]
 
-Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are labelled,
-and it is fine-tuned on these alone (10 epochs, batches of 16, else the product's defaults); asked are 400 held-out pictures of the
-drifted camera. Pictures are drawn at random (twice where it decides), the least sure are taken, one of each cluster of
-embeddings, or one of each cluster in which pictures weigh as much as the model is unsure of them: what `trueup review pick`
-does, with embeddings and with perceptual hashes, by its own functions. Each run is another cut of the digits.
+Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
+labelled, and it is fine-tuned on these alone (10 epochs, batches of 16, else the product's defaults); asked are 400 held-out
+pictures of the drifted camera. Pictures are drawn at random (two draws of each --labels), the least sure are taken, one of each
+cluster of embeddings, or one of each cluster in which pictures weigh as much as the model is unsure of them: what `trueup
+review pick` does, with embeddings and with perceptual hashes, by its own functions. Each run is another cut of the digits.
 Aim: picked pictures reach with 60% of the labels what random ones reach. --keep: a folder from which a stopped run goes on.
 """
 
@@ -30,7 +30,6 @@ from jobs.picking.choose import choose, make_look_of_hashes
 
 RANDOM, SURE, SPREAD, DIVERSE, HASHED = "random", "least sure", "clusters", "diverse", "diverse, by hash"
 LABELS, LESS = (50, 100), 0.6  # labels of random pictures, and the share of them that is to suffice
-FEWER = tuple(round(LESS * n) for n in LABELS)
 TOP, NEAR_BITS = 5, 2
 SETTINGS = TrainSettings(epochs=10, batch=16)
 Chooser = Callable[[int], Sequence[int]]
@@ -41,24 +40,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--labels", type=int, action="append", help="of random pictures; repeatable [default: 50 and 100]")
     parser.add_argument("--keep", type=Path, help="folder of what is done already")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
-    seeds = range(given.seed, given.seed + given.runs)
-    rows = [row for seed in seeds for row in measure(seed, given.keep)]
-    found = {"accuracy": summarise(rows), "aims": [compare(rows, n, how) for n in LABELS for how in (DIVERSE, HASHED)]}
+    seeds, labels = range(given.seed, given.seed + given.runs), given.labels or LABELS
+    rows = [row for seed in seeds for row in measure(seed, labels, given.keep)]
+    found = {"accuracy": summarise(rows), "aims": [compare(rows, n, how) for n in labels for how in (DIVERSE, HASHED)]}
     print(json.dumps(found) if given.json else text(found, given.runs))
     return 0
 
 
-def measure(seed: int, keep: Path | None) -> list[dict[str, Any]]:
+def measure(seed: int, labels: Sequence[int], keep: Path | None) -> list[dict[str, Any]]:
     """Trains version 1 of a seed, and a version 2 for each way of choosing and number of labels."""
     parts = make_digits(seed)
     one = drifted_digits.train_first(seed, parts, keep)
     ways = list_ways(seed, one, parts)
-    asked = [(how, draw, n) for how, draw in ways for n in (*FEWER, *(LABELS if how == RANDOM else ()))
-             if draw == 0 or n in LABELS]
+    fewer = [round(LESS * n) for n in labels]
+    asked = [(how, draw, n) for how, draw in ways for n in (*(labels if how == RANDOM else ()), *(fewer if draw == 0 else ()))]
     rows = [{"seed": seed, "how": "version 1", "labels": 0, "draw": 0, "accuracy": measure_accuracy(one, parts.drifted)}]
     for how, draw, n in asked:
         rows.append(_keep_row(keep, f"{seed}-{how}-{draw}-{n}", {"seed": seed, "how": how, "labels": n, "draw": draw},
@@ -110,15 +110,16 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def average_by_seed(rows: Sequence[dict[str, Any]], how: str, labels: int) -> dict[int, float]:
     """Seed -> the accuracy, averaged over draws."""
     mine = [row for row in rows if (row["how"], row["labels"]) == (how, labels)]
-    return {seed: float(np.mean([row["accuracy"] for row in mine if row["seed"] == seed])) for seed in {row["seed"] for row in mine}}
+    return {seed: float(np.mean([row["accuracy"] for row in mine if row["seed"] == seed]))
+            for seed in sorted({row["seed"] for row in mine})}
 
 
 def compare(rows: Sequence[dict[str, Any]], labels: int, how: str) -> dict[str, Any]:
     """A way of choosing with 60% of the labels minus random choice with all of them, run by run."""
     drawn, picked = average_by_seed(rows, RANDOM, labels), average_by_seed(rows, how, round(LESS * labels))
     gains = [picked[seed] - drawn[seed] for seed in drawn]
-    return {"labels": labels, "picked": round(LESS * labels), "how": how, "difference": float(np.mean(gains)), "error": _error(gains),
-            "runs_reached": sum(gain >= 0 for gain in gains), "runs": len(gains)}
+    return {"labels": labels, "picked": round(LESS * labels), "how": how, "difference": float(np.mean(gains)),
+            "error": _error(gains), "runs_reached": sum(gain >= 0 for gain in gains), "runs": len(gains)}
 
 
 def _error(values: Sequence[float]) -> float:
@@ -127,14 +128,15 @@ def _error(values: Sequence[float]) -> float:
 
 def text(found: dict[str, Any], runs: int) -> str:
     """Writes the table, and the comparisons."""
-    columns = sorted({*FEWER, *LABELS})
+    columns = sorted({int(n) for of in found["accuracy"].values() for n in of} - {0})
     head = f"{'':>16} " + " ".join(f"{n:>5} labels " for n in columns) + f"  {runs} runs, accuracy on the drifted camera"
     before = found["accuracy"]["version 1"]["0"]
     lines = [f"version 1: {_write(before)}", head]
     for how, of in found["accuracy"].items():
         if how != "version 1":
             lines.append(f"{how:>16} " + " ".join(f"{_write(of[str(n)]) if str(n) in of else '':>13}" for n in columns))
-    lines += [f"{aim['how']} with {aim['picked']} labels, minus random with {aim['labels']}: {100 * aim['difference']:+.1f} points "
+    lines += [f"{aim['how']} with {aim['picked']} labels, minus random with {aim['labels']}: "
+              f"{100 * aim['difference']:+.1f} points "
               f"+- {100 * aim['error']:.1f}; reached in {aim['runs_reached']} of {aim['runs']} runs" for aim in found["aims"]]
     return "\n".join(lines)
 

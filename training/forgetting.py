@@ -62,5 +62,5 @@ def describe(first: First, truth: np.ndarray, origin: Sequence[str], answers: Ma
 
 def describe_unknown(first: First, reason: str) -> dict[str, Any]:
     """Describes why nothing can be told of the first dataset: it has rows that were trained on, or its files are gone."""
-    return {"dataset": first.made.dataset, "version": first.version, "rows": 0, "reason": reason, "overall": None, "by_origin": {},
-            "since_first": None, "versions": [], "leakage": None}
+    return {"dataset": first.made.dataset, "version": first.version, "rows": 0, "reason": reason, "overall": None,
+            "by_origin": {}, "since_first": None, "versions": [], "leakage": None}

@@ -91,7 +91,8 @@ def find_candidates(storage: Storage, days: Sequence[str], question: Question, v
                 judged[sha256] = uri
             first.setdefault(sha256, _make(day, row))
     reasons = Counter(out.values()) + Counter({NOT_STORED: missing})
-    return Found([first[sha256] for sha256 in sorted(first) if sha256 not in out], sorted(judged.items()), dict(sorted(reasons.items())))
+    candidates = [first[sha256] for sha256 in sorted(first) if sha256 not in out]
+    return Found(candidates, sorted(judged.items()), dict(sorted(reasons.items())))
 
 
 def read_labelled(storage: Storage, day: str) -> set[str]:
@@ -137,5 +138,5 @@ def _make(day: str, row: Row) -> Candidate:
     logged = [float(p) for p in row["top_probabilities"] or () if p is not None and 0 <= p <= 1]
     if not logged:  # of a service that logs no more than its answer
         logged = [min(max(row["confidence"] or 0.0, 0.0), 1.0)]
-    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(logged), row["image_sha256"],
-                     row["image_uri"])
+    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(logged),
+                     row["image_sha256"], row["image_uri"])

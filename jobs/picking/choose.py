@@ -61,7 +61,7 @@ class _Taken:
 
 
 def _find_centres(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Finds the centres by weighted k-means, from a start by k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007): float64 [k, size]."""
+    """Finds float64 [k, size] by weighted k-means, from a start by k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007)."""
     centres = _start(look, weight, clusters, rng)
     before = np.empty(0, np.int64)
     for _ in range(ROUNDS):

@@ -38,7 +38,7 @@ MOST_ITEMS, MOST_LOOKED, SHOWN = 1000, 20_000, 10
 
 @stage_command("pick")
 @click.option("--model", help="The model's name. [default: `model:` of the settings]")
-@click.option("--from", "first", type=clock.parse_day, metavar="DAY", help="First prediction day. [default: the last 30 there are]")
+@click.option("--from", "first", type=clock.parse_day, metavar="DAY", help="First day. [default: the last 30 there are]")
 @click.option("--to", "last", type=clock.parse_day, metavar="DAY", help="Last prediction day. [default: today]")
 @click.option("--items", type=click.IntRange(1, MOST_ITEMS), default=100, show_default=True, help="Pictures to pick at the most.")
 @click.option("--strategy", type=click.Choice([DIVERSE]), default=DIVERSE, show_default=True,

@@ -36,7 +36,8 @@ def look_at(storage: Storage, named: Sequence[tuple[str, str]], embedder: Embedd
     with ThreadPoolExecutor(READERS) as pool, progress("look at the pictures", len(named), "pictures") as shown:
         for start in range(0, len(named), TOGETHER):
             ready = []
-            for place, found in enumerate(pool.map(lambda one: _look(storage, one, embedder), named[start:start + TOGETHER]), start):
+            some = pool.map(lambda one: _look(storage, one, embedder), named[start:start + TOGETHER])
+            for place, found in enumerate(some, start):
                 shown.advance()
                 if found:
                     places.append(place)

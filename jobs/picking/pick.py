@@ -15,7 +15,7 @@ import numpy as np
 from contract.deciding.formats import list_answering
 from contract.documents import manifest
 from contract.documents.manifest import read_index
-from contract.errors import DamagedDocument, NoSuchModel, NotFound, pass_over
+from contract.errors import DamagedDocument, NotFound, pass_over
 from contract.registry import Registry
 from contract.review import listed
 from contract.review.listed import DIVERSE
@@ -62,7 +62,8 @@ def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Want
     newest = registry.newest()
     live = registry.live()
     hashes = _read_dataset(storage, registry, live)
-    found = find_candidates(storage, days, question, list_answering(newest.state if newest else None), hashes, list_erased(storage))
+    answering = list_answering(newest.state if newest else None)
+    found = find_candidates(storage, days, question, answering, hashes, list_erased(storage))
     others = _read_listed(storage, question.model, days)
     candidates = [one for one in found.candidates if one.prediction_id not in others]
     out = dict(found.left_out)
@@ -94,8 +95,8 @@ def _read_dataset(storage: Storage, registry: Registry, version: str) -> dict[st
 
 def _read_listed(storage: Storage, model: str, days: Sequence[str]) -> set[str]:
     """Reads which predictions of some days were listed for another reason, or blind: they are asked about anyway."""
-    return {name for day in days for blind in (False, True) for name, (strategy, _) in listed.read(storage, model, day, blind).items()
-            if blind or strategy != DIVERSE}
+    return {name for day in days for blind in (False, True)
+            for name, (strategy, _) in listed.read(storage, model, day, blind).items() if blind or strategy != DIVERSE}
 
 
 def _open(storage: Storage, model: str, version: str, wanted: Wanted, needed: bool) -> tuple[Embedder | None, str | None]:

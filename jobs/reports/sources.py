@@ -31,8 +31,8 @@ MOST_REPLAYS = 30
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays` of an evaluation;
-    each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays` of an
+    evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),

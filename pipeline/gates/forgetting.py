@@ -26,12 +26,14 @@ def judge_forgetting(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[
     first = assessment.get("first") or {}
     row: dict[str, Any] = {"dataset": first.get("dataset"), "bound": -policy.max_forgetting, "origin": None, "n": 0,
                            "live": None, "candidate": None, "value": None, "low": None, "high": None}
-    parts = [(Paired.of(of), origin) for origin, of in (first.get("by_origin") or {}).items() if origin in policy.trusted_origins]
+    by_origin = first.get("by_origin") or {}
+    parts = [(Paired.of(by_origin[origin]), origin) for origin in policy.trusted_origins if origin in by_origin]
     if not parts:
         return row | {"verdict": UNDECIDED, "reason": first.get("reason") or NOT_ASKED}
     counts, origin = max(parts, key=lambda part: part[0].n)
     difference = counts.difference(policy.confidence)
-    row |= {"origin": origin, "n": counts.n, "live": counts.live()["value"], "candidate": counts.candidate()["value"], **difference}
+    row |= {"origin": origin, "n": counts.n, "live": counts.live()["value"], "candidate": counts.candidate()["value"],
+            **difference}
     if counts.n < policy.min_held_out:
         return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
     return row | {"verdict": by_interval(row["low"], row["high"], row["bound"])}

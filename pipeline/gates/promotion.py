@@ -123,7 +123,8 @@ def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired]
     return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": of_classes, "failed": by[FAIL],
             "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "floor": least,
             **({"forgetting": forgetting} if forgetting else {}),
-            "sentence": _sentence(whole, by, policy, least, origin, rows) + (f" {say_forgetting(forgetting)}" if forgetting else "")}
+            "sentence": " ".join([_sentence(whole, by, policy, least, origin, rows),
+                                  *([say_forgetting(forgetting)] if forgetting else [])])}
 
 
 def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict[str, Any] | None:

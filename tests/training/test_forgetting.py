@@ -150,7 +150,8 @@ def test_what_runs_found_before_is_kept_so_that_figures_stand_over_all_versions(
     """Version 2's weights are gone when version 3 is assessed: its figure comes from the run that made it."""
     registry = make_root(str(tmp_path / "root"), held_out=HELD)
     put_dataset(registry, "d2", 40)
-    plan = Plan(model=MODEL, window={"from": "2026-11-20", "to": "2026-11-20"}, as_of="2026-11-20T23:00:00Z", live="1", live_seq=1)
+    plan = Plan(model=MODEL, window={"from": "2026-11-20", "to": "2026-11-20"}, as_of="2026-11-20T23:00:00Z", live="1",
+                live_seq=1)
     run = Runs(registry.storage, MODEL).acquire(lambda: plan, Timing())
     put_version(registry, "2", "d2", "1", 1, run=run.key)
     assert Claim.load(registry.storage, layout.claim(MODEL, "2")).run == run.key

@@ -1,4 +1,4 @@
-"""The choice among pictures: one of each cluster, weighted by how unsure the model is, and nothing that is nearly there already."""
+"""The choice among pictures: one of each cluster, weighted by how unsure the model is, and nothing nearly twice."""
 
 import numpy as np
 import pytest

@@ -42,16 +42,16 @@ class Root(LoopRoot):
             sha, key = self.image(data)
             p = 0.5 + 0.4 * np.random.default_rng(n).random()
             rows.append({"prediction_id": ids.uuid7(at, n.to_bytes(10, "big")), "predicted_at": at, "model": MODEL,
-                         "model_version": "1", "predicted_label": str(n % 3), "confidence": p, "image_sha256": sha, "image_uri": key,
-                         "top_labels": [str(n % 3), str(n % 3 + 1)], "top_probabilities": [p, 1 - p]} | more)
+                         "model_version": "1", "predicted_label": str(n % 3), "confidence": p, "image_sha256": sha,
+                         "image_uri": key, "top_labels": [str(n % 3), str(n % 3 + 1)], "top_probabilities": [p, 1 - p]} | more)
         self.write(layout.PREDICTIONS, day, rows)
         return [row["prediction_id"] for row in rows]
 
     def label(self, day, names, labels, origin="feedback", **more):
         at = clock.parse_moment(f"{day}T00:00:02Z")
         self.write(layout.LABELS, day, [
-            {"label_id": ids.uuid7(at, bytes([self.n]) + n.to_bytes(9, "big")), "prediction_id": name, "label": label, "labeler": "ann",
-             "labeled_at": at, "origin": origin, "saw_prediction": False} | more
+            {"label_id": ids.uuid7(at, bytes([self.n]) + n.to_bytes(9, "big")), "prediction_id": name, "label": label,
+             "labeler": "ann", "labeled_at": at, "origin": origin, "saw_prediction": False} | more
             for n, (name, label) in enumerate(zip(names, labels, strict=True))])
 
 
@@ -169,7 +169,7 @@ def test_without_torch_pictures_are_told_apart_by_their_hashes_and_it_is_said(ro
 def test_no_more_pictures_are_looked_at_than_asked_and_each_label_has_its_part(root, capsys, monkeypatch):
     looked = []
     real = pick.look_at
-    monkeypatch.setattr(pick, "look_at", lambda storage, named, embedder: looked.append(len(named)) or real(storage, named, embedder))
+    monkeypatch.setattr(pick, "look_at", lambda storage, named, *by: looked.append(len(named)) or real(storage, named, *by))
     root.answer(LAST, map(picture, range(30)))
     rare = root.answer(LAST, [picture(30)], 30, predicted_label="9", top_labels=["9"], top_probabilities=[0.99])
     found = run(root, capsys, "--items", "8", "--pictures", "8")
@@ -198,7 +198,8 @@ def test_labels_of_picks_move_no_audit_and_are_trained_on(root, capsys):
     names = root.answer(YESTERDAY, map(picture, range(60)))
     samples.write(root.storage, samples.draw(MODEL, YESTERDAY, "audit", samples.Design("random-audit", "salt", p=0.5)))
     asked = [name for name in names if samples.is_asked("salt", name, 0.5)]
-    root.label(YESTERDAY, asked, [str(n % 3) for n in range(len(asked))], "audit", selection_probability=0.5, strategy="random-audit")
+    root.label(YESTERDAY, asked, [str(n % 3) for n in range(len(asked))], "audit", selection_probability=0.5,
+               strategy="random-audit")
     before = evaluate(root)
     found = run(root, capsys, "--items", "10")
     assert len(found["items"]) == 10
