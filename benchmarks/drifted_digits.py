@@ -27,6 +27,7 @@ from training.fit.state import State, lr_at
 
 NETWORK, CLASSES, LOOK = "resnet18", 10, Preprocess(resize=32, crop=32)
 FIRST = TrainSettings(epochs=6, lr=0.002)  # as the demo trains version 1
+HEAD, HEAD_STEPS = TrainSettings(), 400
 POOL = ("clean_holdout", "clean", "drifted")
 Weights = dict[str, Tensor]
 
@@ -117,6 +118,28 @@ def answer(weights: Weights, pictures: Pictures) -> tuple[np.ndarray, np.ndarray
 def measure_accuracy(weights: Weights, pictures: Pictures) -> float:
     """Measures the share of pictures that are named right."""
     return float((answer(weights, pictures)[0].argmax(1) == pictures.truth.numpy()).mean())
+
+
+def train_head(start: Weights, look: np.ndarray, truth: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Trains the last layer alone (`train.freeze_backbone`) on embeddings float64 [n, 512]: its weights and biases.
+
+    The same loss and learning rate as the product's, over all pictures at once, without augmentation, until little changes.
+    """
+    layer = torch.nn.Linear(look.shape[1], CLASSES)
+    layer.load_state_dict({"weight": start["fc.weight"], "bias": start["fc.bias"]})
+    optimizer = torch.optim.AdamW(layer.parameters(), HEAD.lr, weight_decay=HEAD.weight_decay)
+    x, y = torch.from_numpy(look).float(), torch.from_numpy(truth)
+    for _ in range(HEAD_STEPS):
+        optimizer.zero_grad()
+        f.cross_entropy(layer(x), y, label_smoothing=HEAD.label_smoothing).backward()
+        optimizer.step()
+    return layer.weight.detach(), layer.bias.detach()
+
+
+def measure_head(head: tuple[Tensor, Tensor], look: np.ndarray, truth: np.ndarray) -> float:
+    """Measures the share of embeddings that a last layer names right."""
+    named = f.linear(torch.from_numpy(look).float(), *head).argmax(1).numpy()
+    return float((named == truth).mean())
 
 
 def train_first(seed: int, parts: Digits, keep: Path | None = None) -> Weights:
