@@ -5,7 +5,7 @@
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
 labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (10
 epochs, batches of 16, else the product's defaults). Asked are 400 held-out pictures of the drifted camera. Pictures are drawn at
-random (20 draws; two with --whole), the least sure are taken, one of each cluster of embeddings, or one of each cluster in which
+random (ten draws; two with --whole), the least sure are taken, one of each cluster of embeddings, or one of each cluster in which
 pictures weigh as much as the model is unsure of them: what `trueup review pick` does, with embeddings and with perceptual
 hashes, by its own functions. Each run is another cut of the digits. Aim: picked pictures reach with 60% of the labels what
 random ones reach. --keep: a folder from which a stopped run goes on.
@@ -39,7 +39,7 @@ from jobs.picking.choose import choose, make_look_of_hashes
 
 RANDOM, SURE, SPREAD, DIVERSE, HASHED = "random", "least sure", "clusters", "diverse", "diverse, by hash"
 LABELS, LESS = (50, 100, 200), 0.6  # labels of random pictures, and the share of them that is to suffice
-DRAWS, DRAWS_OF_WHOLE = 20, 2
+DRAWS, DRAWS_OF_WHOLE = 10, 2
 TOP, NEAR_BITS = 5, 2
 SETTINGS = TrainSettings(epochs=10, batch=16)
 Chooser = Callable[[int], Sequence[int]]
