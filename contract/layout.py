@@ -158,14 +158,19 @@ def find_sample_part(name: str) -> re.Match[str] | None:
     return re.fullmatch(r"(?P<part>batch-(?P<batch>[0-9]{1,9})|answer-[0-9]{1,9}-[0-9]{1,9})\.json", name)
 
 
-def picked_folder(model: str, day: str) -> str:
-    """The folder of what people picked of a day's predictions and sent to review."""
-    return f"{samples(model)}dt={day}/picked/"
+def picked_folder(model: str, day: str, population: str = "live") -> str:
+    """The folder of what was listed of a day's predictions and sent to review, or blind (contract/review/listed.py)."""
+    return f"{samples(model, population)}dt={day}/picked/"
 
 
-def picked(model: str, day: str) -> str:
-    """The pattern of what was picked at one time (contract.sequence)."""
-    return f"{picked_folder(model, day)}{{}}.json"
+def picked(model: str, day: str, population: str = "live") -> str:
+    """The pattern of what was listed at one time (contract.sequence)."""
+    return f"{picked_folder(model, day, population)}{{}}.json"
+
+
+def suspects(model: str) -> str:
+    """The pattern of the documents that list labels which are likely wrong (contract.sequence)."""
+    return f"{samples(model)}suspects/{{}}.json"
 
 
 def gold(model: str, kind: Literal["known", "judged"], name: str = "", document: str = "") -> str:

@@ -76,6 +76,8 @@ class GatePolicy(Limited):
                                      "on accepting is cheaper")
     max_class_drop: float = Field(0.10, ge=0, lt=1, description="promotion: a class may not be worse by more than this")
     max_drop: float = Field(0.0, ge=0, lt=1, description="promotion: the candidate may not be worse by more than this")
+    max_forgetting: float | None = Field(None, ge=0, lt=1, description="promotion: on the held-out rows of the first dataset the "
+                                         "candidate may not be worse than the live version by more than this")
     trusted_origins: list[str] = Field(["audit", "import"], description="labels that gates believe, here and in the promotion; "
                                        "each origin is judged by itself")
     allow_fragile: bool = Field(False, description="whether a verdict counts that one labeler or client alone decides; no: "

@@ -40,14 +40,16 @@ NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
+LISTED = f"samples/{MODEL}/picked/*.json"  # predictions that people are asked about beside a sample
 FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
 REPLAYS = f"{layout.all_replays()}{MODEL}/*"
 REPLAY_WRITES = (f"scoring/{MODEL}/replayed/*", f"{layout.PREDICTIONS}/dt=*/replay*", ITEMS, REPLAYS)
 REPEATS = f"samples/{MODEL}/repeats/*"  # contract.documents.repeat
 EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f"models/{MODEL}/versions/*/card.json",
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
+CLAIMS = f"models/{MODEL}/versions/*/claim.json"
 # Beside the items, which evidence has made where there are none; runs: assessments of versions that nobody labelled yet.
-EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json")
+EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json", CLAIMS)  # claims: which run made a version
 # Where pictures are measured: the pictures themselves, and which of them a dataset trained on. Only on a cluster
 # (pipeline/running/emr.py), so that the driver needs no right to look at pictures.
 MEASURES = f"{layout.all_measures()}*"
@@ -58,11 +60,13 @@ ENDED = layout.api_key("ended-*")
 ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
                        (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS, MEASURES)),
-    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS),
-                      (*NODE_WRITES, DATASETS)),
+    # Labels that are likely wrong are left out, or people are asked about them (`dataset.suspects`).
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
+                       f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
-    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE), NODE_WRITES),
+    # Runs: what earlier assessments found on the first dataset.
+    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, f"runs/{MODEL}/*.json"), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
@@ -74,10 +78,10 @@ ACCESS = {
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
                      "datasets/*/manifest.json", ITEMS, REPLAYS, CANARIES),
                     (PREDICTIONS, LABELS, "images/*", CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
-                     f"samples/{MODEL}/picked/*.json", ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
+                     LISTED, ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
-                      f"models/{MODEL}/versions/*/claim.json", f"models/{MODEL}/probe.json", f"{layout.logs()}*",
+                      CLAIMS, f"models/{MODEL}/probe.json", f"{layout.logs()}*",
                       CANARIES),
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }

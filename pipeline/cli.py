@@ -47,6 +47,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "import predictions": Verb("jobs.import_table", "predictions from CSV, JSON lines or Parquet", "predictions_command"),
         "review sample": Verb("inference.review", "draw the sample that people are asked about", "sample_command"),
         "review plan": Verb("inference.planning.command", "draw the audit that decides a gate with few labels"),
+        "review pick": Verb("jobs.picking.command", "send to review what training would learn most from"),
         "review accepted": Verb("jobs.accepting.command", "labels of people, and the answers of a model that its report accepts"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
         "labelers": Verb("jobs.labelers.command", "how well each labeler labels, by all votes: fit, list, show", "group"),

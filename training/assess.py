@@ -5,12 +5,14 @@
 
 The candidate is also started in a service process of its own and asked a few of the rows over HTTP (training/trial.py).
 Of what trains and compares versions, this alone opens the holdout's files. Every row's hash is checked against the
-training rows of the candidate and of all versions that it descends from.
+training rows of the candidate and of all versions that it descends from. The held-out rows of the first dataset of that line
+are asked, too: `first` of the document says what a version forgot (training/forgetting.py).
 """
 
 import os
 import time
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +25,17 @@ from command.process import end_with
 from command.terminal import align
 from command.tracking.tracking import tell, write_told
 from command.tracking.versions import log_assessment
+from contract.assessed.first_holdout import find_newest
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
-from contract.errors import EmptyData, LeakageFound
+from contract.errors import EmptyData, LeakageFound, NotFound, TrueupError, pass_over
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from contract.texts.figures import write_figure, write_number, write_percent, write_points
-from training import compare
+from training import compare, forgetting
 from training.compare import Answers
 from training.feed import reader
 from training.trial import Trial
@@ -84,7 +87,38 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
         tried = trial.check(rows.samples[:TRIED], sides["candidate"].first[:TRIED])
     for side in sides.values():
         side.time(rows.samples)
-    return _document(made, sides, rows, leakage) | {"trial": tried}
+    first = _ask_first(storage, registry, sides)
+    return _document(made, sides, rows, leakage) | {"trial": tried, "first": first}
+
+
+def _ask_first(storage: Storage, registry: Registry, sides: dict[str, "Side"]) -> dict[str, Any] | None:
+    """What both sides answer to the held-out rows of the first dataset of the candidate's line; None where none is known."""
+    first = forgetting.find_first(storage, registry, sides["candidate"].card.version)
+    if first is None:
+        return None
+    try:
+        leakage = check_leakage(storage, registry, first.made, [side.card for side in sides.values()])
+        asked = {name: side.turn_to(first.made.classes) for name, side in sides.items()}
+        earlier = (find_newest(registry, sides["live"].card.version, first.made.dataset) or {"versions": []})["versions"]
+        if first.version not in {side.card.version for side in sides.values()} and (
+                start := _open_start(registry, first)) is not None:
+            asked["start"] = start
+        rows = _ask(storage, first.made, asked.values())
+    except (LeakageFound, NotFound) as error:
+        pass_over(error)
+        return forgetting.describe_unknown(first, str(error))
+    return forgetting.describe(first, rows.truth, rows.origin, {name: side.answers() for name, side in asked.items()},
+                               {name: side.card.version for name, side in asked.items()}, earlier, leakage)
+
+
+def _open_start(registry: Registry, first: forgetting.First) -> "Side | None":
+    """The version that was trained on the first dataset; None when it cannot be asked any more, because it was deleted, say."""
+    try:
+        card, weights = registry.load(first.version)
+        return Side(card, weights, first.made.classes, registry.load_converted(card))
+    except TrueupError as error:
+        pass_over(error)
+        return None
 
 
 def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: Iterable[Card]) -> dict[str, Any]:
@@ -120,16 +154,25 @@ class Side:
         from inference.model.predictor import Predictor
 
         self.card, self.predictor = card, Predictor(card, weights, converted=converted)
-        place = {label: n for n, label in enumerate(classes)}
-        self.place = np.array([place.get(label, -1) for label in card.classes])
         self.bytes = len(weights)
+        self.milliseconds: list[float] = []
+        self._begin(classes)
+
+    def _begin(self, classes: Sequence[str]) -> None:
+        place = {label: n for n, label in enumerate(classes)}
+        self.place = np.array([place.get(label, -1) for label in self.card.classes])
         # Of each batch: places in the version's own classes, and their probabilities; as calibrated, and without that.
         self.named: list[np.ndarray] = []
         self.confidence: list[np.ndarray] = []
         self.raw_named: list[np.ndarray] = []
         self.raw_confidence: list[np.ndarray] = []
-        self.milliseconds: list[float] = []
         self.first: list[tuple[str, float]] = []  # label and probability of the first batch's answers
+
+    def turn_to(self, classes: Sequence[str]) -> "Side":
+        """The same version, to be asked the rows of another dataset, whose classes these are."""
+        other = copy(self)
+        other._begin(classes)
+        return other
 
     def ask(self, images: Sequence[bytes]) -> None:
         """Answers a batch of encoded images."""
@@ -282,6 +325,7 @@ def text(found: dict[str, Any]) -> str:
     lines.append(f"  difference {write_points(d)}, McNemar p = "
                  f"{overall['mcnemar']['two_sided']:.3g}")
     lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
+    lines += _write_first(found["first"])
     unknown = found["leakage"]["unknown_training_set"]
     if unknown:
         lines.append(f"  the training set of version {', '.join(unknown)} is unknown: it may have seen these rows")
@@ -297,6 +341,16 @@ def _say_calibration(v: dict[str, Any]) -> str:
     raw = v["uncalibrated"]
     before = f" (as the network says it: {write_percent(raw['ece'], 1)})" if raw else ""
     return f"{write_percent(v['calibration_error'], 1)}{before}"
+
+
+def _write_first(first: dict[str, Any] | None) -> list[str]:
+    if first is None:
+        return []
+    if first["overall"] is None:
+        return [f"  of the first dataset, {first['dataset']}, nothing can be told: {first['reason']}"]
+    listed = ", ".join(f"version {row['version']} {write_figure(row['accuracy'])}" for row in first["versions"])
+    return [f"  on the {first['rows']} held-out rows of the first dataset, {first['dataset']}: {listed}; "
+            f"candidate minus live {write_points(first['overall']['difference'])}"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

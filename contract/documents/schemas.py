@@ -29,6 +29,8 @@ from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
 from contract.measured.document import Measured
 from contract.measured.embedded import EmbeddedDay, Space
+from contract.review.listed import Listed
+from contract.review.suspects import Suspects
 from contract.rows.items import ItemsDocument
 from contract.rows.replay import Replay
 from contract.run_owner import RunOwner
@@ -52,6 +54,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "history": (HistoryEntry, "models/<model>/history/<seq>.json and live.json"),
     "imported": (Imported, "imports/<table>/<sha256>.json"),
     "items": (ItemsDocument, "items/<model>/dt=<day>/<inputs>/<known_through>.json"),
+    "listed": (Listed, "samples/<model>/dt=<day>/picked/<n>.json"),
     "manifest": (Manifest, "datasets/<dataset>/manifest.json"),
     "measured": (Measured, "measures/<model>/dt=<day>/<inputs>.json and measures/<model>/dataset=<id>/<inputs>.json"),
     "embedded-day": (EmbeddedDay, "measures/<model>/version=<n>/dt=<day>/<inputs>.json"),
@@ -70,6 +73,7 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "search": (Search, "models/<model>/tunings/<study>/study.json"),
     "search-claim": (TrialClaim, "models/<model>/tunings/<study>/claims/<trial>-<attempt>.json"),
     "signature": (Signature, "models/<model>/signatures/<seq>-<key>.json"),
+    "suspects": (Suspects, "samples/<model>/suspects/<n>.json"),
     "tuning": (Tuning, "models/<model>/tunings/<study>/tuning.json"),
 }
 

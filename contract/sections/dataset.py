@@ -17,6 +17,8 @@ class DatasetFields(Limited):
     class_cap: int | None = Field(None, ge=1, description="most training rows of one class")
     class_floor: int | None = Field(None, ge=1, description="fewest training rows of one class; an error below")
     replay: bool = Field(True, description="also train on the rows of the live version's dataset")
+    replay_share: float = Field(1.0, gt=0, le=1, description="share of that dataset's training rows that are trained on again, "
+                                "by hash; its other rows all stay")
     max_side: int | None = Field(None, ge=8, description="shrink training copies to this longer side, in pixels")
     rows_per_group: int = Field(128, ge=1, description="rows of a Parquet row group")
     files: int = Field(8, ge=1, description="training files, at least as many as ranks")

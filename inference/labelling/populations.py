@@ -3,11 +3,13 @@
 from contract import layout
 from contract.counts import ROLES
 from contract.errors import UsageError, shorten
+from contract.review.listed import POPULATION
 from contract.samples import name_rest
 from contract.stores.store import Storage
 
+LISTED_BLIND = POPULATION[True]
 # Live ones first: what is asked about when nothing is named.
-POPULATIONS = (*ROLES, *map(name_rest, ROLES))
+POPULATIONS = (*ROLES, *map(name_rest, ROLES), LISTED_BLIND)
 
 
 def check_population(name: str) -> str:

@@ -24,6 +24,7 @@ from contract import clock, ids, layout, samples
 from contract.counts import UNNAMED
 from contract.documents import gold
 from contract.errors import AlreadyExists, DamagedDocument, NotFound, TrueupError, UsageError, pass_over, shorten
+from contract.review import listed
 from contract.samples import Sample, uniform
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Entry, Storage
@@ -396,4 +397,4 @@ def list_days_with_sample(storage: Storage, model: str, kind: str, population: s
     """Lists the days that have a sample of this kind, newest first."""
     days = [day for f in storage.folders(layout.samples(model, population)) if (day := layout.day_of(f))]
     return [d for d in sorted(days, reverse=True) if storage.exists(layout.sample_document(model, d, kind, population))
-            or (kind == "review" and population == "live" and any(storage.list(layout.picked_folder(model, d))))]
+            or listed.is_any(storage, model, d, kind, population)]

@@ -16,10 +16,11 @@ from fastapi.responses import RedirectResponse, Response
 from contract import clock
 from contract.counts import ORIGINS, UNNAMED
 from contract.errors import NotFound, UsageError
+from contract.review import listed
+from contract.review.listed import ListedItem
 from contract.texts.figures import write_number, write_percent
 from contract.texts.pictures_link import PAGE, link_to_pictures
 from inference.auth import Caller, Refused, read_form, require
-from inference.labelling.picked import PickedItem, pick
 from inference.pages import images
 from inference.pages.problems import wants_page
 from inference.pages.site import Site, run_in_thread
@@ -71,8 +72,8 @@ def make_router(site: Site, room: Room) -> APIRouter:
         form = await read_form(request)
         model, picked = form.get("model") or site.service.default_model, read_picked(form)
         rows = await run_in_thread(read_rows, room, model, picked, True)  # of what is audited blind nobody may read in a review
-        items = [PickedItem.of(row) for row in rows if row["stored"] and not row["erased"]]
-        sent = await run_in_thread(pick, site.storage, model, caller.id, items)
+        items = [ListedItem.of(row) for row in rows if row["stored"] and not row["erased"]]
+        sent = await run_in_thread(listed.send, site.storage, model, listed.PICKED, caller.id, items)
         query = form.get("query", "")
         return RedirectResponse(f"{PAGE}?{query + '&' if query else ''}{urlencode({'sent': sent})}", 303)
 

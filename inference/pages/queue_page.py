@@ -21,7 +21,7 @@ from inference.auth import ANONYMOUS, LARGEST_FORM, Caller, Refused
 from inference.labelling.answers import Said, order_classes, parse_said
 from inference.labelling.documents import Batch, BatchHolder
 from inference.labelling.holding import release_settled
-from inference.labelling.populations import check_population, list_models_with_samples, list_populations
+from inference.labelling.populations import LISTED_BLIND, check_population, list_models_with_samples, list_populations
 from inference.labelling.queue import HOLD_MINUTES, Queue, list_days_with_sample
 from inference.labelling.repeats import STRATEGY as REPEAT
 from inference.pages.site import HEADERS, Site, refuse_errors, run_in_thread
@@ -89,7 +89,8 @@ def order_for(kind: str, populations: list[str]) -> list[str]:
 def _find_usual(site: Site, model: str, populations: list[str]) -> str:
     """Finds what a sample of the model would be drawn from: of a foreign model the role that was asked about before."""
     foreign = model not in models(site.storage)
-    return next((name for name in reversed(populations) if foreign and not name.endswith(REST)), "live")
+    return next((name for name in reversed(populations) if foreign and name != LISTED_BLIND
+                 and not name.endswith(REST)), "live")
 
 
 def _find_or_pass_over(site: Site, model: str, day: str, kind: str, population: str, days: list[str],

@@ -27,7 +27,7 @@ from inference.daemon_pool import DaemonPool, run_within
 from inference.labelling.documents import BatchHolder
 from inference.labelling.gold import GoldItems
 from inference.labelling.holding import list_held
-from inference.labelling.picked import is_outdated, open_queue
+from inference.labelling.listed import is_outdated, open_queue
 from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.labelling.repeats import BlindRepeats

@@ -9,6 +9,7 @@ from typing import Any
 from contract import clock, samples
 from contract.confidence import confidence_bin
 from contract.errors import DamagedDocument
+from contract.review import listed
 from contract.samples import Sample
 from contract.stores.store import Storage
 
@@ -23,14 +24,19 @@ class OpenAudits:
         """`label_days`: age of a prediction at which its labels are refused, so that nobody is asked any more."""
         self.storage, self._oldest = storage, timedelta(days=label_days + 1)
         self._samples: dict[tuple[str, str], tuple[float, Sample | None]] = {}
+        self._blind: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
 
     def is_open(self, model: str, day: str, row: dict[str, Any]) -> bool:
         """Says whether a row (prediction_id, predicted, confidence, its item or None) is asked and not answered yet.
 
         By what lies in the bucket: an answer that is not shipped and joined yet leaves the row hidden a little longer.
         """
+        if day < clock.day_of(clock.now() - self._oldest):
+            return False
+        if self._is_listed(model, day, row):
+            return True
         sample = self._find(model, day)
-        if sample is None or day < clock.day_of(clock.now() - self._oldest):
+        if sample is None:
             return False
         cell = (row["prediction_id"], row["predicted"], confidence_bin(row["confidence"]))
         if not any(samples.draw_rows(sample, [cell])):
@@ -39,6 +45,15 @@ class OpenAudits:
         top = Counter(said).most_common(2)
         tied = len(top) > 1 and top[0][1] == top[1][1] and len(said) < MOST_OPINIONS
         return tied or len(said) < samples.opinions(sample, row["prediction_id"])
+
+    def _is_listed(self, model: str, day: str, row: dict[str, Any]) -> bool:
+        """Says whether a row was listed to be judged blind, and nobody did."""
+        known, now = self._blind.get((model, day)), clock.monotonic()
+        if known is None or now - known[0] > LOOKED_S:
+            known = self._blind[model, day] = now, frozenset(listed.read(self.storage, model, day, blind=True))
+        return row["prediction_id"] in known[1] and not any(
+            vote["origin"] == listed.ORIGIN and vote["saw_prediction"] is False
+            for vote in (row["item"] or {}).get("votes", ()))
 
     def _find(self, model: str, day: str) -> Sample | None:
         """Reads the sample of a day; of a damaged one nothing is known, and nobody is asked by it."""

@@ -15,6 +15,7 @@ from contract import jsonio
 from contract.counts import ORIGINS, UNNAMED
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData, shorten
+from contract.samples import is_asked
 from contract.settings import DatasetSettings
 from contract.stores.store import may_be_key
 from jobs.datasets.images import Look
@@ -28,6 +29,8 @@ DIGESTED = ("image_sha256", "label", "label_index", "origin", "votes", "agreeing
             "prediction_id", "day")
 
 NOT_A_PLACE = "image_uri is no place under the root"
+NOT_REPLAYED = "not replayed"
+ADDED = ("replay_share",)  # settings that came later: at their default they leave the id as it was
 OVERRULED = "conflicting label overruled"  # of a picture that is in the dataset; all other reasons name one that is not
 Row = dict[str, Any]
 
@@ -69,7 +72,14 @@ def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSett
     """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings."""
     digests = [[*place, row_digest(rows)] for place, rows in plan.files().items()]
     return jsonio.digest({"model": model, "parent": parent, "classes": plan.classes, "files": digests,
-                          "settings": settings.model_dump(mode="json")})[:16]
+                          "settings": name_settings(settings)})[:16]
+
+
+def name_settings(settings: DatasetSettings) -> dict[str, Any]:
+    """The settings as an id has them: those that came later only where they are set."""
+    default = DatasetSettings()
+    return {name: value for name, value in settings.model_dump(mode="json").items()
+            if name not in ADDED or value != getattr(default, name)}
 
 
 def split_of(sha256: str, settings: DatasetSettings) -> str:
@@ -89,10 +99,12 @@ def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: Dataset
     """
     listed: list[dict[str, str]] = []
     known = {row["image_sha256"]: row for row in parent}
+    replayed = {sha for sha, row in known.items() if is_replayed(row, settings)}
     today = [*labelled, *(row | {"came_with": known[row["image_sha256"]]["came_with"]} for row in present
-                          if row["image_sha256"] in known)]
+                          if row["image_sha256"] in replayed)]
     withdrawn = {(row["day"], row["prediction_id"]) for row in today if row["label"] is None}
-    rows = {sha: row for sha, row in known.items() if settings.replay and not _is_withdrawn(row, withdrawn, listed)}
+    rows = {sha: row for sha, row in known.items() if sha in replayed and not _is_withdrawn(row, withdrawn, listed)}
+    listed += [_describe_left_out(sha, NOT_REPLAYED, "") for sha in known if settings.replay and sha not in replayed]
     for row in _choose_one_per_image([row for row in today if row["label"] is not None], known, listed):
         sha, old = row["image_sha256"], known.get(row["image_sha256"], {})
         kept = {name: old[name] for name in ("split", "width", "height", "bytes", "near") if old}
@@ -106,6 +118,14 @@ def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: Dataset
     gone = [sha for sha in rows if sha in erased]
     listed += [_describe_left_out(sha, "erased", "") for sha in gone]
     return [rows[sha] for sha in sorted(rows) if sha not in erased], listed
+
+
+def is_replayed(row: Row, settings: DatasetSettings) -> bool:
+    """Whether a parent's row is taken over: of its training rows the share `dataset.replay_share`, by a hash of the image's hash.
+
+    A smaller share takes some of the rows of a larger one; and a row that was taken is taken again by the next dataset.
+    """
+    return settings.replay and (row["split"] != "train" or is_asked("replay:", row["image_sha256"], settings.replay_share))
 
 
 def _is_withdrawn(row: Row, withdrawn: set[tuple[str, str]], listed: list[dict[str, str]]) -> bool:

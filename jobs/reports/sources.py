@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import layout
+from contract.assessed.first_holdout import find_newest
 from contract.counts_store import load_all
 from contract.documents import manifest
 from contract.documents.evaluation import Evaluation, Window
@@ -30,14 +31,15 @@ MOST_REPLAYS = 30
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `replays` of an evaluation; each empty
-    where there is nothing."""
+    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays` of an
+    evaluation; each empty where there is nothing."""
     model = evaluation["model"]
     order = newest_first(evaluation, decision)
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
             "examples": examples(storage, evaluation, order[0], settings) if order else [],
             "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation),
+            "first_holdout": find_newest(Registry(storage, model), order[0]) if order else None,
             "replays": find_replays(storage, model, evaluation["window"]) if evaluation["role"] == "live" else []}
 
 

@@ -72,7 +72,7 @@ FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": f
            "chance": figure_text.write_chance,
            "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [], "checking": {},
-                           "unusual": {}, "erased": frozenset(), "replays": []}
+                           "unusual": {}, "erased": frozenset(), "first_holdout": None, "replays": []}
 
 
 def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
@@ -100,7 +100,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": figure_text.write_bound(evaluation["confidence"]),
         "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
-        "replays": beside["replays"],
+        "replays": beside["replays"], "first_holdout": beside["first_holdout"],
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
         "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},

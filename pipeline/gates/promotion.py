@@ -7,7 +7,8 @@ candidate passes when it is clearly better (McNemar's exact test) or when the in
 a drop of more than `max_drop`; it fails when the interval excludes anything else. A class fails when the candidate is
 worse there (McNemar's exact one-sided test, Holm over the classes with enough support) by more than `max_class_drop`,
 over the trusted rows of the whole holdout. Promotion needs an overall pass, no class that fails, and the candidate's
-accuracy above the floor and its calibration error within the bound where there is one; undecided classes are listed.
+accuracy above the floor and its calibration error within the bound where there is one; undecided classes are listed. Where the
+policy says how much may be forgotten, the held-out rows of the first dataset must allow it, too (pipeline/gates/forgetting.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
 from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
+from pipeline.gates.forgetting import judge_forgetting, say_forgetting
 from pipeline.gates.verdicts import FRAGILE, TOO_FEW, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
@@ -35,7 +37,8 @@ def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: floa
     `rows`: what its rows are, in words. `max_ece`: largest calibration error of the candidate (docs/calibration.md).
     """
     part, origin, counts = choose_rows(policy, assessment)
-    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows)
+    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows,
+                         judge_forgetting(policy, assessment))
     decision = add_calibration(decision, judge_calibration(policy, assessment, origin, max_ece))
     window = assessment.get("window") or {}
     decision |= find_fragile(policy, assessment, decision, part, origin, rows)
@@ -111,16 +114,19 @@ def _by_origin(assessment: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired], floor: float | None = None,
-              origin: str | None = None, rows: str = HELD_OUT) -> dict[str, Any]:
-    """The decision: `verdict` for the whole, the overall comparison, one row per class, the floor, and a sentence."""
+              origin: str | None = None, rows: str = HELD_OUT, forgetting: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The decision: `verdict` for the whole, the overall comparison, one row per class, the floor, what was forgotten where that
+    is judged, and a sentence."""
     whole, of_classes = judge_overall(policy, overall), class_rows(policy, classes)
     by = {v: [row["label"] for row in of_classes if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
     least = judge_floor(policy, overall, floor)
-    verdicts = [whole["verdict"], *([FAIL] if by[FAIL] else []), *([least["verdict"]] if least else [])]
+    verdicts = [whole["verdict"], *([FAIL] if by[FAIL] else []), *(row["verdict"] for row in (least, forgetting) if row)]
     verdict = next(v for v in (FAIL, UNDECIDED, PASS) if v in verdicts)
     return {"verdict": verdict, "promote": verdict == PASS, "overall": whole, "classes": of_classes, "failed": by[FAIL],
             "undecided": by[UNDECIDED], "not_judged": by[NOT_JUDGED], "floor": least,
-            "sentence": _sentence(whole, by, policy, least, origin, rows)}
+            **({"forgetting": forgetting} if forgetting else {}),
+            "sentence": " ".join([_sentence(whole, by, policy, least, origin, rows),
+                                  *([say_forgetting(forgetting)] if forgetting else [])])}
 
 
 def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: Sequence[
         return {"verdict": UNDECIDED, "promote": False, "reason": TOO_FEW, "candidate": candidate,
                 "answered": answered, "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
                 "sentence": _say_missing(policy, asked, answered, candidate, pair)}
-    decision = of_assessment(policy.model_copy(update={"min_held_out": asked}), pair, rows=SHADOW_ROWS)
+    decision = of_assessment(policy.model_copy(update={"min_held_out": asked, "max_forgetting": None}), pair, rows=SHADOW_ROWS)
     return decision | {"candidate": candidate, "answered": answered, "rows": pair["rows"], "agreement": pair["agreement"]}
 
 

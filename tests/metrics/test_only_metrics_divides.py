@@ -164,6 +164,9 @@ ELSEWHERE = {
         jobs/engines/spark/cells.py <module>
         jobs/engines/spark/cells.py weights_of
         """,
+    "centres of clusters of pictures: places in a space, which are shown nowhere": """
+        jobs/picking/choose.py _move
+        """,
     "packed keys, taken apart": """
         jobs/engines/arrays.py uuid_words
         jobs/engines/spark/cells.py count_coincidences

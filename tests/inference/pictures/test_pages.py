@@ -22,7 +22,7 @@ from contract.records import LABEL
 from contract.rows.reading import rows_where
 from inference.auth import NoAuth
 from inference.keys import KeyRing
-from inference.labelling.picked import PickedQueue, open_queue
+from inference.labelling.listed import ListedQueue, open_queue
 from inference.pictures.export import COLUMNS
 from inference.pictures.thumbnails import shrink
 from tests.inference.asgi import ask
@@ -198,11 +198,11 @@ def test_what_is_sent_to_review_is_answered_there_with_a_strategy_of_its_own(bro
 def test_beside_a_sample_what_was_picked_is_asked_too_and_the_sample_keeps_its_probabilities(browser, service):
     browser.post("/pictures/review", model=MODEL, **mark(service, (1, 30), (1, 34)))
     alone = open_queue(service.storage, MODEL, DAYS[1], "review", "live", None)
-    assert isinstance(alone, PickedQueue) and alone.is_alone and alone.count_progress()["asked"] == 2
+    assert isinstance(alone, ListedQueue) and alone.is_alone and alone.count_progress()["asked"] == 2
     samples.write(service.storage, samples.draw(MODEL, DAYS[1], "review", samples.Design("random-audit", "s1", p=0.3)))
     queue = open_queue(service.storage, MODEL, DAYS[1], "review", "live", None)
     sampled = queue.list_sampled()
-    assert 0 < len(sampled) < 40 and set(queue.list_picked()) == {service.ids[DAYS[1]][i] for i in (30, 34)} - set(sampled)
+    assert 0 < len(sampled) < 40 and set(queue.list_listed()) == {service.ids[DAYS[1]][i] for i in (30, 34)} - set(sampled)
     assert {item.p for item in sampled.values()} == {0.3}
 
 

@@ -184,3 +184,49 @@ def test_an_empty_holdout_is_an_error_before_training():
     train = [row(n) for n in range(40) if dataset_plan.split_of(sha(n), SETTINGS) != "holdout"]
     with pytest.raises(EmptyData, match=f"expected held-out pictures, none of the {len(train)} is"):
         plan(train)
+
+
+def replay_of(n, split="train"):
+    return row(n) | {"split": split, "came_with": "d0", "near": n << 20, "width": 8, "height": 8, "bytes": 100}
+
+
+@given(st.sets(st.integers(0, 10**6), max_size=60), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_a_smaller_share_replays_some_of_the_rows_of_a_larger_one(numbers, one, other):
+    def replayed(share):
+        settings = DatasetSettings(replay_share=share)
+        found, _ = dataset_plan.candidates([], [replay_of(n) for n in numbers], settings, set())
+        return {r["image_sha256"] for r in found}
+
+    small, large = sorted((one, other))
+    assert replayed(small) <= replayed(large) <= replayed(1.0) == {sha(n) for n in numbers}
+    by_hand = {sha(n) for n in numbers if int(hashlib.sha256(f"replay:{sha(n)}".encode()).hexdigest()[:16], 16) < small * 2**64}
+    assert replayed(small) == by_hand
+
+
+def test_the_share_is_about_that_of_the_training_rows_and_all_other_rows_are_replayed():
+    parent = [replay_of(n, split) for n, split in enumerate(["train"] * 2000 + ["holdout"] * 50 + ["validation"] * 30)]
+    found, listed = dataset_plan.candidates([], parent, DatasetSettings(replay_share=0.25), set())
+    splits = [r["split"] for r in found]
+    assert 430 < splits.count("train") < 570 and (splits.count("holdout"), splits.count("validation")) == (50, 30)
+    assert [entry["reason"] for entry in listed] == ["not replayed"] * (2000 - splits.count("train"))
+
+
+def test_what_is_not_replayed_does_not_come_back_by_its_label_of_today_unless_it_lies_in_the_window():
+    parent = [replay_of(n) for n in range(200)]
+    settings = DatasetSettings(replay_share=0.3)
+    present = [row(n) for n in range(200)]
+    rest, _ = dataset_plan.candidates([], parent, settings, set(), present)
+    assert {r["image_sha256"] for r in rest} == {
+        r["image_sha256"] for r in dataset_plan.candidates([], parent, settings, set())[0]}
+    inside, listed = dataset_plan.candidates([row(n) for n in range(200)], parent, settings, set())
+    assert len(inside) == 200
+    assert {r["came_with"] for r in inside if r["image_sha256"] in {e["image_sha256"] for e in listed}} == {None}
+
+
+def test_the_share_of_replay_changes_an_id_only_where_it_is_set():
+    """Ids that were given before the setting existed are given again."""
+    found, at_one = plan([row(n) for n in range(40)]), DatasetSettings()
+    old = {k: v for k, v in at_one.model_dump(mode="json").items() if k != "replay_share"}
+    assert dataset_plan.name_settings(at_one) == old
+    ids = [dataset_plan.dataset_id(found, "m", "d0", DatasetSettings(replay_share=share)) for share in (1.0, 0.5, 0.25)]
+    assert len(set(ids)) == 3 and ids[0] == dataset_plan.dataset_id(found, "m", "d0", at_one)

@@ -1,0 +1,1 @@
+"""Which unlabelled pictures to label next for training: uncertain ones that differ, sent to review as a list."""

@@ -1,0 +1,142 @@
+"""Which predictions of a window may be picked: answers of the live version with a stored picture that nobody judged or is asked
+about.
+
+What a sample of the day asks anyway is left out, answered or not: of an audit nobody may see the answer beforehand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contract import layout, samples
+from contract.confidence import confidence_bin
+from contract.errors import ForeignSchema, pass_over
+from contract.rows.listing import list_rows
+from contract.rows.reading import read_columns
+from contract.stores.store import Storage, may_be_key
+from jobs.engines.question import Question
+from jobs.pictures.sources import SHA256
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("prediction_id", "predicted_at", "model", "model_version", "role", "predicted_label", "confidence",
+           "top_probabilities", "image_sha256", "image_uri")
+LABELLED, NOT_STORED, ASKED, TRAINED_ON, ERASED = ("labelled", "picture not stored", "asked by a sample", "in the dataset",
+                                                   "erased")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One picture by one of its predictions; `probabilities` are the top ones that were logged."""
+
+    day: str
+    prediction_id: str
+    predicted: str
+    confidence: float | None
+    probabilities: tuple[float, ...]
+    sha256: str
+    uri: str
+
+    @property
+    def margin(self) -> float:
+        """The first probability minus the second; 0: as unsure as can be."""
+        first, second, *_ = sorted((*self.probabilities, 0.0, 0.0), reverse=True)
+        return first - second
+
+    @property
+    def unsure(self) -> float:
+        """1 - margin, in [0, 1]."""
+        return 1 - self.margin
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates by the hash of their picture; (hash, key) of pictures that people judged; what was left out, by reason."""
+
+    candidates: list[Candidate]
+    judged: list[tuple[str, str]]
+    left_out: dict[str, int]
+
+
+def find_candidates(storage: Storage, days: Sequence[str], question: Question, versions: Collection[str],
+                    known: Collection[str], erased: Collection[str]) -> Found:
+    """Finds what may be picked of some days. `versions` answer for the live one; `known`: pictures of its dataset.
+
+    Of a picture that was sent several times the first prediction speaks; when one of them is labelled or asked about, none.
+    """
+    first: dict[str, Candidate] = {}
+    out: dict[str, str] = {}
+    judged: dict[str, str] = {}
+    missing = 0
+    for day in days:
+        labelled = read_labelled(storage, day)
+        rows = list(list_answers(storage, day, question, versions))
+        asked = _find_asked(storage, question.model, day, rows)
+        for row in rows:
+            sha256, uri = str(row["image_sha256"]), row["image_uri"]
+            if not SHA256.fullmatch(sha256) or not uri or not may_be_key(uri):
+                missing += 1
+                continue
+            name = row["prediction_id"]
+            reason = ERASED if sha256 in erased else TRAINED_ON if sha256 in known else LABELLED if name in labelled else \
+                ASKED if name in asked else None
+            if reason:
+                out[sha256] = reason
+            if reason == LABELLED:
+                judged[sha256] = uri
+            first.setdefault(sha256, _make(day, row))
+    reasons = Counter(out.values()) + Counter({NOT_STORED: missing})
+    candidates = [first[sha256] for sha256 in sorted(first) if sha256 not in out]
+    return Found(candidates, sorted(judged.items()), dict(sorted(reasons.items())))
+
+
+def read_labelled(storage: Storage, day: str) -> set[str]:
+    """Reads which predictions of a day have a row of a label, one that was withdrawn since among them."""
+    return {str(row["prediction_id"]) for row in _read(storage, layout.LABELS, day, ("prediction_id",), ("prediction_id",))}
+
+
+def list_answers(storage: Storage, day: str, question: Question, versions: Collection[str]) -> Iterator[Row]:
+    """Lists the distinct answers of some versions in the question's role, by their ids; of equal ids the first row (rule 2)."""
+    rows: dict[str, Row] = {}
+    for row in _read(storage, layout.PREDICTIONS, day, COLUMNS, ("prediction_id", "model", "model_version", "predicted_label")):
+        row["model_version"] = str(row["model_version"])
+        if _is_ours(row, question, versions):
+            name = str(row["prediction_id"])
+            rows[name] = min(rows.get(name, row), row, key=lambda r: (str(r["predicted_at"]), r["model_version"],
+                                                                      r["predicted_label"], r["confidence"] or 0.0))
+    yield from (rows[name] for name in sorted(rows))
+
+
+def _is_ours(row: Row, question: Question, versions: Collection[str]) -> bool:
+    return bool(row["prediction_id"] and row["predicted_label"] and row["model"] == question.model
+                and row["model_version"] in versions and question.resolve_role(row["role"]) == question.role)
+
+
+def _read(storage: Storage, table: str, day: str, columns: Sequence[str], required: Sequence[str]) -> Iterator[Row]:
+    for entry in list_rows(storage, table, day):
+        try:
+            found: pa.Table = read_columns(storage, entry.key, columns, required=required)
+        except ForeignSchema as error:
+            pass_over(error)
+            continue
+        yield from (dict.fromkeys(columns) | row for row in found.to_pylist())
+
+
+def _find_asked(storage: Storage, model: str, day: str, rows: Sequence[Row]) -> set[str]:
+    """Finds which answers the day's samples of live answers ask about."""
+    cells = [(row["prediction_id"], row["predicted_label"], confidence_bin(row["confidence"])) for row in rows]
+    drawn = (samples.read(storage, model, day, kind) for kind in samples.KINDS)
+    return {rows[place]["prediction_id"] for sample in drawn if sample for place, _ in samples.draw_rows(sample, cells)}
+
+
+def _make(day: str, row: Row) -> Candidate:
+    logged = [float(p) for p in row["top_probabilities"] or () if p is not None and 0 <= p <= 1]
+    if not logged:  # of a service that logs no more than its answer
+        logged = [min(max(row["confidence"] or 0.0, 0.0), 1.0)]
+    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(logged),
+                     row["image_sha256"], row["image_uri"])
