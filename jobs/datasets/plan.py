@@ -66,10 +66,13 @@ def _is_content(row: Row, name: str) -> bool:
 
 
 def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:
-    """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings."""
+    """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings.
+
+    Without `suspects`: where it leaves rows out the digests tell.
+    """
     digests = [[*place, row_digest(rows)] for place, rows in plan.files().items()]
     return jsonio.digest({"model": model, "parent": parent, "classes": plan.classes, "files": digests,
-                          "settings": settings.model_dump(mode="json")})[:16]
+                          "settings": settings.model_dump(mode="json", exclude={"suspects"})})[:16]
 
 
 def split_of(sha256: str, settings: DatasetSettings) -> str:

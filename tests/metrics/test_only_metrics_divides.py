@@ -170,6 +170,9 @@ ELSEWHERE = {
         training/fit/state.py State.update
         training/fit/state.py lr_at
         """,
+    "probabilities of one picture, scaled to sum to 1": """
+        jobs/suspects/probabilities.py spread
+        """,
     "nothing: its own `mean` asks metrics.figure.ratio": """
         jobs/reports/view.py _average
         """,

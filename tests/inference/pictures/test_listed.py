@@ -113,7 +113,8 @@ def test_an_audit_of_the_same_day_asks_its_own_items_whoever_answered_them_in_a_
 def test_whoever_may_label_does_not_see_the_answer_before_a_blind_list_was_answered(service):
     send(service, "suspects", (1, 30), blind=True)
     ring = KeyRing(service.storage)
-    read, both = (Browser(service, ring, ring.add(name, roles)) for name, roles in (("rita", ["read"]), ("ann", ["read", "label"])))
+    read, both = (Browser(service, ring, ring.add(name, roles)) for name, roles in (
+        ("rita", ["read"]), ("ann", ["read", "label"])))
     one = f"/pictures/one/{DAYS[1]}/{service.ids[DAYS[1]][30]}"
     other = f"/pictures/one/{DAYS[1]}/{service.ids[DAYS[1]][31]}"
     assert read.get(one).status == 200 and both.get(one).status == 403 and both.get(other).status == 200
