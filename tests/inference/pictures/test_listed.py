@@ -120,6 +120,16 @@ def test_whoever_may_label_does_not_see_the_answer_before_a_blind_list_was_answe
     assert read.get(one).status == 200 and both.get(one).status == 403 and both.get(other).status == 200
 
 
+@pytest.mark.parametrize(("blind", "page"), [(False, "/review"), (True, "/audit")])
+def test_another_replica_reads_what_was_handed_out_and_answered(service, browser, blind, page):
+    send(service, "diverse", (1, 30), (1, 34), (1, 38), blind=blind)
+    batch = get_json(browser, f"{page}?format=json&size=2")
+    answer(browser, page, batch, "eel", **({"of": "listed"} if blind else {}))
+    other = open_queue(service.storage, MODEL, DAYS[1], "audit" if blind else "review", "listed" if blind else "live", None)
+    other.refresh()
+    assert other.count_progress() == {"asked": 3, "answered": 2, "waiting": 1}
+
+
 def test_my_page_and_the_overview_count_what_is_listed_blind(service, browser):
     send(service, "suspects", (1, 30), blind=True)
     assert "of=listed" in browser.get("/me").text
