@@ -33,6 +33,7 @@ def kept(tmp_root, spark, monkeypatch):
     return make(tmp_root, "keep")
 
 
+@pytest.mark.slow("spark")
 def test_drop_review_and_keep(kept, tmp_root):
     storage = open_root(tmp_root)
     rows = read_index(storage, kept).to_pylist()
