@@ -20,7 +20,7 @@ PACKAGES = [
     *("jobs", "jobs.accepting", "jobs.compacting", "jobs.datasets", "jobs.engines", "jobs.engines.embedded"),
     *("jobs.engines.mapreduce", "jobs.engines.spark", "jobs.erasing", "jobs.evidence", "jobs.expiring", "jobs.imports"),
     *("jobs.imports.foreign", "jobs.imports.placing", "jobs.labelers", "jobs.labelled", "jobs.picking", "jobs.pictures"),
-    *("jobs.replaying", "jobs.reports", "jobs.scoring", "jobs.verifying"),
+    *("jobs.replaying", "jobs.reports", "jobs.scoring", "jobs.suspects", "jobs.verifying"),
     "jvm",
     *("metrics", "metrics.automatic", "metrics.canary", "metrics.costs", "metrics.labelers", "metrics.noise"),
     *("metrics.pictures", "metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),

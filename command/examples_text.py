@@ -246,6 +246,16 @@ review accepted
 items
     # the labelled predictions of the last 30 days, as rows
     trueup items --model digits
+labels
+    # labels of the live version's dataset that are likely wrong
+    trueup labels suspects --model digits
+labels suspects
+    # of the live version's dataset, likeliest mistakes first
+    trueup labels suspects --model digits
+    # of another dataset, and ask people about the 50 likeliest, blind
+    trueup labels suspects --model digits --dataset 0123456789abcdef --send 50
+    # for a program
+    trueup labels suspects --model digits --json
 pictures
     # measure the pictures of the last 30 days
     trueup pictures measure --model digits

@@ -19,6 +19,7 @@ from contract.errors import TrueupError
 OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training")
 # Groups that no module makes.
 GROUP_LINES = {"import": "Bring in what others wrote: labels, predictions, pictures by class folder.",
+               "labels": "Look at the labels that datasets are made of.",
                "review": "Choose which pictures people are asked about, and measure who answers."}
 
 

@@ -59,6 +59,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
     from jobs.datasets.build import build
     from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
+    from jobs.datasets.doubted import ask_about, find_doubted
     from jobs.engines.day_files import list_day, read_footers, window
     from jobs.labelers.use import apply_fit
     from jvm import session
@@ -75,7 +76,11 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
     question = apply_fit(storage, question)
     rows = find_labelled_readable(spark.sparkContext, storage, days, question)
-    return build(spark, storage, question, rows, settings.dataset, {"from": present.first, "to": present.last}, present.days)
+    made = build(spark, storage, question, rows, settings.dataset, {"from": present.first, "to": present.last}, present.days,
+                 find_doubted(storage, settings, as_of))
+    if settings.dataset.suspects == "review":
+        ask_about(storage, settings, made, as_of)
+    return made
 
 
 def document(made: Manifest) -> dict[str, Any]:

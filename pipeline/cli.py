@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "review accepted": Verb("jobs.accepting.command", "labels of people, and the answers of a model that its report accepts"),
         "review gold": Verb("jobs.gold", "known answers that measure labelers: add, list, remove, report", "group"),
         "labelers": Verb("jobs.labelers.command", "how well each labeler labels, by all votes: fit, list, show", "group"),
+        "labels suspects": Verb("jobs.suspects.command", "labels of a dataset that are likely wrong, likeliest mistakes first"),
         "items": Verb("jobs.labelled.items", "the labelled predictions of each day, with all votes, as a table"),
         "pictures measure": Verb("jobs.pictures.command", "brightness, sharpness, size and colour of each day's pictures"),
         "restore": Verb("pipeline.restore", "bring back what was deleted or overwritten in a versioned bucket"),

@@ -46,11 +46,12 @@ HOMES = {
     "openvino": ("inference/model/openvino_network.py",),
     "nncf": ("training/quantise.py",),
     "optuna": ("training/tuning/*",),
+    "cleanlab": ("jobs/suspects/confident.py",),
     "mlflow": ("command/tracking/mlflow_store.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib",
-                 "cryptography", "openvino", "nncf", "optuna", "mlflow"}
+                 "cryptography", "openvino", "nncf", "optuna", "mlflow", "cleanlab"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
 MOST_IN_A_FOLDER = 22

@@ -1,5 +1,7 @@
 """`dataset:`, how a training set is made from labelled predictions."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from contract.policy import Limited
@@ -19,6 +21,9 @@ class DatasetFields(Limited):
     replay: bool = Field(True, description="also train on the rows of the live version's dataset")
     replay_share: float = Field(1.0, gt=0, le=1, description="share of that dataset's training rows that are trained on again, "
                                 "by hash; its other rows all stay")
+    suspects: Literal["keep", "drop", "review"] = Field(
+        "keep", description="rows whose label `trueup labels suspects` found likely wrong and nobody confirmed since; drop: not "
+        "in train and validation (docs/suspects.md); review: kept, and people are asked")
     max_side: int | None = Field(None, ge=8, description="shrink training copies to this longer side, in pixels")
     rows_per_group: int = Field(128, ge=1, description="rows of a Parquet row group")
     files: int = Field(8, ge=1, description="training files, at least as many as ranks")

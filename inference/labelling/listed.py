@@ -37,9 +37,9 @@ class ListedQueue(Queue):
     def list_listed(self) -> dict[str, Item]:
         """Lists the items that were listed and that the sample does not ask about."""
         sampled = self.list_sampled()
-        return {name: item for name, (_, item) in self._read().items() if name not in sampled}
+        return {name: item for name, (_, item) in self._read_listed().items() if name not in sampled}
 
-    def _read(self) -> dict[str, tuple[str, Item]]:
+    def _read_listed(self) -> dict[str, tuple[str, Item]]:
         """Reads what was listed: prediction id -> strategy and item."""
         now = clock.monotonic()
         if self._listed is None or now - self._listed[0] > LOOKED_S:
@@ -59,7 +59,7 @@ class ListedQueue(Queue):
         return batch.model_copy(update={"items": items})
 
     def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str, str | None]:
-        found = None if item.gold or item.repeat or item.p is not None else self._read().get(item.prediction_id)
+        found = None if item.gold or item.repeat or item.p is not None else self._read_listed().get(item.prediction_id)
         if found and item.prediction_id not in self.list_sampled():
             return None, found[0], listed.ORIGIN, self.sample.day
         return super()._say_how_chosen(item)

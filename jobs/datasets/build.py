@@ -6,7 +6,7 @@ manifest, or makes it under the same id.
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, jsonio, layout
@@ -15,10 +15,12 @@ from contract.documents import manifest
 from contract.documents.manifest import Manifest, Table, read_index
 from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
+from contract.review.suspects import Pair
 from contract.settings import DatasetSettings
 from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
+from jobs.datasets.doubted import leave_out_doubted
 from jobs.datasets.images import explain_missing, look_at
 from jobs.datasets.plan import Plan, Row
 from jobs.datasets.replay import find_present
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 
 
 def build(spark: "SparkSession", storage: Storage, question: Question, labelled: Sequence[Row], settings: DatasetSettings,
-          window: dict[str, str | None], read: Collection[str] = ()) -> Manifest:
+          window: dict[str, str | None], read: Collection[str] = (), doubted: Mapping[Pair, str] | None = None) -> Manifest:
     """The manifest of the dataset that these rows (consensus.find_labelled) make; written only when there is none.
 
+    `doubted`: labels of pictures that are not to be learnt, and why (jobs/datasets/doubted.py).
     `read`: the days whose labels `labelled` has; what the parent took from others is judged again as the question says.
     Raises EmptyData: a class has no training row, or none is held out; LeakageFound, Mismatch: an input contradicts itself.
     """
@@ -40,6 +43,7 @@ def build(spark: "SparkSession", storage: Storage, question: Question, labelled:
     replayed = parent_rows(storage, parent)
     present = find_present(spark.sparkContext, storage, replayed, question, read) if settings.replay else []
     rows, listed = dataset_plan.candidates(labelled, replayed, settings, list_erased(storage), present)
+    rows, listed = leave_out_doubted(rows, listed, doubted or {})
     looks = look_at(spark.sparkContext, storage, dataset_plan.select_to_look_at(rows))
     looks = explain_missing(storage, rows, looks)
     plan = dataset_plan.finish(rows, listed, looks, known, settings)

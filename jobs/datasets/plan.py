@@ -69,7 +69,10 @@ def _is_content(row: Row, name: str) -> bool:
 
 
 def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:
-    """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings."""
+    """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings.
+
+    Without `suspects`: where it leaves rows out the digests tell.
+    """
     digests = [[*place, row_digest(rows)] for place, rows in plan.files().items()]
     return jsonio.digest({"model": model, "parent": parent, "classes": plan.classes, "files": digests,
                           "settings": name_settings(settings)})[:16]
@@ -78,7 +81,7 @@ def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSett
 def name_settings(settings: DatasetSettings) -> dict[str, Any]:
     """The settings as an id has them: those that came later only where they are set."""
     default = DatasetSettings()
-    return {name: value for name, value in settings.model_dump(mode="json").items()
+    return {name: value for name, value in settings.model_dump(mode="json", exclude={"suspects"}).items()
             if name not in ADDED or value != getattr(default, name)}
 
 

@@ -17,6 +17,10 @@ from contract.documents.repeat import BlindRepeat
 from contract.errors import DONE
 from contract.records import PREDICTION
 from contract.registry import Registry
+from contract.review import listed
+from contract.review.listed import ListedItem
+from contract.review.suspects import Suspect, Suspects
+from contract.rows.reading import read_columns
 from contract.runs import Plan, Runs, Timing
 from contract.settings import EmrSettings
 from contract.storage import open_root
@@ -39,7 +43,7 @@ from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 FIT = "of-november"
-SETTINGS = {"evaluate": {"engine": "embedded", "labeler_fit": FIT},
+SETTINGS = {"evaluate": {"engine": "embedded", "labeler_fit": FIT}, "dataset": {"suspects": "review"},
             "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
 
 
@@ -111,6 +115,20 @@ def put_what_evidence_reads(root):
     run = Runs(storage, MODEL).acquire(lambda: plan, Timing())
     run.record("assess", {"dataset": "d1", "versions": {}})
     run.finish("refused", 3, "It is not better.")
+
+
+def put_suspects(storage, model, day):
+    """A label that is likely wrong, of one of a day's predictions, and a list that people were asked about before."""
+    entry = next(iter(storage.list(layout.day_folder(layout.PREDICTIONS, day))))
+    row = read_columns(storage, entry.key, ("prediction_id", "image_sha256", "image_uri", "predicted_label")).to_pylist()[0]
+    since = clock.iso(clock.parse_moment(f"{day}T20:00:00Z"))
+    suspect = Suspect(image_sha256=row["image_sha256"], image_uri=row["image_uri"], prediction_id=row["prediction_id"], day=day,
+                      split="train", given=row["predicted_label"], likely=None, score=None, judge=None, dataset="d", since=since)
+    document = Suspects(model=model, dataset="d", created_at=since, near_bits=2, folds=5, rows=1, judged=0, not_judged={},
+                        judges=[], suspects=[suspect])
+    storage.put(layout.suspects(model).format(1), document.to_bytes())
+    other = ListedItem(day=day, prediction_id=ids.uuid7(), predicted="a", bin=None, image_sha256="0" * 64)
+    listed.send(storage, model, listed.SUSPECTS, "test", [other], blind=True)
 
 
 def put_pictures(root):
@@ -270,6 +288,7 @@ def test_a_retraining_asks_what_its_roles_allow(server, root):
 
     tiny_root.make(root)
     put_fit(open_root(root), tiny_root.MODEL)
+    put_suspects(open_root(root), tiny_root.MODEL, tiny_root.DAY)
     open_root(root).put("images/brought.jpg", picture(seed=7))  # one that is not stored yet
     values = {"model": tiny_root.MODEL, "from": tiny_root.DAY, "to": tiny_root.DAY, "as_of": "2026-11-20T00:00:00Z",
               "live": "1", "run": f"{tiny_root.MODEL}/1"}

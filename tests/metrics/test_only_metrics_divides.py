@@ -195,6 +195,9 @@ ELSEWHERE = {
     "values of a setting, at even places of its range": """
         training/tuning/space.py _list_points
         """,
+    "probabilities of one picture, scaled to sum to 1": """
+        jobs/suspects/probabilities.py spread
+        """,
     "nothing: its own `mean` asks metrics.figure.ratio": """
         jobs/reports/view.py _average
         """,

@@ -113,10 +113,21 @@ def test_an_audit_of_the_same_day_asks_its_own_items_whoever_answered_them_in_a_
 def test_whoever_may_label_does_not_see_the_answer_before_a_blind_list_was_answered(service):
     send(service, "suspects", (1, 30), blind=True)
     ring = KeyRing(service.storage)
-    read, both = (Browser(service, ring, ring.add(name, roles)) for name, roles in (("rita", ["read"]), ("ann", ["read", "label"])))
+    read, both = (Browser(service, ring, ring.add(name, roles)) for name, roles in (
+        ("rita", ["read"]), ("ann", ["read", "label"])))
     one = f"/pictures/one/{DAYS[1]}/{service.ids[DAYS[1]][30]}"
     other = f"/pictures/one/{DAYS[1]}/{service.ids[DAYS[1]][31]}"
     assert read.get(one).status == 200 and both.get(one).status == 403 and both.get(other).status == 200
+
+
+@pytest.mark.parametrize(("blind", "page"), [(False, "/review"), (True, "/audit")])
+def test_another_replica_reads_what_was_handed_out_and_answered(service, browser, blind, page):
+    send(service, "diverse", (1, 30), (1, 34), (1, 38), blind=blind)
+    batch = get_json(browser, f"{page}?format=json&size=2")
+    answer(browser, page, batch, "eel", **({"of": "listed"} if blind else {}))
+    other = open_queue(service.storage, MODEL, DAYS[1], "audit" if blind else "review", "listed" if blind else "live", None)
+    other.refresh()
+    assert other.count_progress() == {"asked": 3, "answered": 2, "waiting": 1}
 
 
 def test_my_page_and_the_overview_count_what_is_listed_blind(service, browser):

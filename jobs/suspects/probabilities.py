@@ -1,0 +1,35 @@
+"""Probabilities of a dataset's classes for each picture, out of sample: [rows, classes], each row summing to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Judged:
+    """What one judge says of rows: their `places` in the dataset's index and `p`, float64 [places, classes]."""
+
+    name: str
+    places: np.ndarray
+    p: np.ndarray
+    unknown_training_set: bool = False
+
+    def count_agreeing(self, given: np.ndarray) -> int:
+        """Counts the rows whose given class (`given`, of all rows) is the likeliest."""
+        return int((self.p.argmax(1) == given[self.places]).sum()) if len(self.places) else 0
+
+
+def spread(said: Mapping[str, float], classes: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
+    """The probabilities of `classes` from a list of the likeliest ones, float64 [classes]; None where nothing is left.
+
+    What a list leaves over is shared evenly by the classes that the version knows and the list does not name. Classes that
+    are none of the dataset's fall away, and the rest is scaled to 1.
+    """
+    unnamed = [label for label in known if label not in said]
+    rest = max(0.0, 1.0 - sum(said.values())) / max(len(unnamed), 1)
+    mass = np.array([said.get(label, rest if label in unnamed else 0.0) for label in classes])
+    total = mass.sum()
+    return mass / total if total > 0 else None
