@@ -10,20 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from command.child import make_environment
+from command.spans import TRAFFIC, WAITING, span
 from contract import clock, layout
 from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from contract.texts.figures import write_figure
-from pipeline.demo import digits, people, traffic
+from pipeline.demo import digits, people, times, traffic
 from pipeline.demo.accepting import TARGETS, accept_answers
 from pipeline.demo.service import end_with_parent, run_service
 from pipeline.demo.world import MODEL, World, say
@@ -122,6 +123,7 @@ def draw(world: World, day: str, kind: str, *options: str) -> None:
         world.run("inference.review", "sample", "--model", MODEL, "--day", day, "--kind", kind, *options)
 
 
+@span(WAITING)
 def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) -> None:
     """Returns when the shipper has brought a day's predictions to the bucket."""
     import pyarrow.parquet as pq
@@ -138,6 +140,12 @@ def wait_for_rows(world: World, day: str, expected: int, seconds: float = 30) ->
         time.sleep(0.1)
 
 
+def wait_for_labels() -> None:
+    """Returns when the shipper has brought the last labels, too."""
+    with span(WAITING):
+        time.sleep(1.5)
+
+
 def evaluate_days(world: World, name: str, *options: str, last: str | None = None) -> dict[str, Any]:
     """Runs `trueup evaluate` over one of the demo's days (or from it to `last`)."""
     _, document = world.run("jobs.evaluate", "--model", MODEL, "--from", world.day(name), "--to", world.day(last or name),
@@ -147,7 +155,7 @@ def evaluate_days(world: World, name: str, *options: str, last: str | None = Non
 
 def evaluate_both_days(world: World) -> None:
     """Counts each day by the embedded engine, and both together, which Spark and MapReduce will count once more."""
-    time.sleep(1.5)  # the shipper brings the last labels
+    wait_for_labels()
     world.facts["as_of"] = clock.iso(world.now())
     firsts, lasts = ("clean", "drifted", "clean"), (None, None, "drifted")
     with ThreadPoolExecutor(len(firsts)) as pool:  # each mostly waits for a process of its own to start
@@ -198,7 +206,8 @@ def _retrain(world: World) -> None:
         with traffic.Steady(url, key, pictures, SWAP_RATE) as steady:
             output, _ = process.communicate()
             document = _read_cycle_answer(world, process.returncode, output)
-            steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
+            with span(TRAFFIC):
+                steady.wait_for(document["published"], 2 * int(SWAP_RATE), seconds=30)
     world.facts |= {"second": document["published"], "cycle": document,
                     "swap": {"n": len(steady.answers), "failed": 0,
                              "by_version": {v: sum(a.version == v for a in steady.answers)
@@ -242,7 +251,7 @@ def _wait_for_candidate(world: World, process: subprocess.Popen) -> None:
 
 def check_recovery(world: World) -> None:
     """Evaluates fresh drifted traffic, which was labelled: is the accuracy back?"""
-    time.sleep(1.5)
+    wait_for_labels()
     made = evaluate_days(world, "recovered", "--evidence", "automatic", "--set", f"evaluate.accept_targets={list(TARGETS)}")
     second = made["evidence"]["automatic"]["versions"][world.facts["second"]]
     world.facts["evaluated_recovered"] = summarise(made) | {"automatic": second["targets"]}
@@ -302,16 +311,21 @@ def play(world: World, announce: Callable[[Step], None], finished: Callable[[Ste
         _play_step(world, todo.pop(0), announce, finished)
     if not todo:
         return
-    with run_service(str(world.root), MODEL, world.work) as url:
-        world.url = url
+    with ExitStack() as stack:
+        with times.measure(world, times.SERVICE):
+            world.url = stack.enter_context(run_service(str(world.root), MODEL, world.work))
         for step in todo:
             _play_step(world, step, announce, finished)
+        with times.measure(world, times.SERVICE):
+            stack.close()
+    world.save()
 
 
 def _play_step(world: World, step: Step, announce: Callable[[Step], None], finished: Callable[[Step, float], None]) -> None:
     announce(step)
     start = time.monotonic()
-    step.play(world)
+    with times.measure(world, step.name):
+        step.play(world)
     took = time.monotonic() - start
     world.facts.setdefault("done", {})[step.name] = round(took, 1)
     world.save()
