@@ -8,7 +8,6 @@ Of what trains and compares versions, this alone opens the holdout's files. Ever
 training rows of the candidate and of all versions that it descends from.
 """
 
-import os
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from contract.texts.figures import write_figure, write_points
 from training import compare
 from training.compare import Answers
 from training.feed import reader
+from training.fit.launch import wait_passively
 from training.trial import Trial
 
 BATCH = 64
@@ -47,8 +47,7 @@ TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; t
 def command(settings: Settings, model: str | None, candidate: str, live: str | None, dataset: str | None,
             run_key: str | None) -> Outcome:
     """Assesses; exit code 0 whatever the figures."""
-    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_passively()
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())

@@ -1,4 +1,4 @@
-"""`trueup demo --root DIR`: the whole loop on scikit-learn's handwritten digits, in about three minutes.
+"""`trueup demo --root DIR`: the whole loop on scikit-learn's handwritten digits, in about a minute and a half.
 
 A first version is trained and served, traffic drifts, people label, the gate fails, two ranks fine-tune, version 2 goes
 live under traffic, and the figures recover. Started again it continues; `--fresh` starts over.

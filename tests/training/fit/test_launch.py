@@ -36,8 +36,8 @@ def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
 
 def test_a_rank_ends_with_the_process_that_started_it():
     """The one between is killed without a word, as Spark kills the worker of a task."""
-    rank = ("import os, time; from training.fit.failure import end_with_parent; end_with_parent(); print(os.getpid(), flush=True); "
-            "time.sleep(60)")
+    rank = ("import os, time; from training.fit.failure import end_with_parent; end_with_parent(); "
+            "print(os.getpid(), flush=True); time.sleep(60)")
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
     process = subprocess.Popen([sys.executable, "-c", between], stdout=subprocess.PIPE, text=True, env=os.environ | {
         "PYTHONPATH": str(REPO)})
