@@ -303,7 +303,7 @@ def summarise(document: dict[str, Any]) -> dict[str, Any]:
     return {"id": document["id"], "window": document["window"], "versions": versions}
 
 
-# Seconds on 2 cores; their sum, and the start of the service, is the demo's budget of 90 seconds. `trueup demo` prints what each step took.
+# Seconds on 2 cores; their sum is the demo's budget. `trueup demo` prints what each step took.
 STEPS = (
     Step("first version", "train a first version on a part of the digits and publish it", 12, publish_first_version),
     Step("clean day", "send clean traffic to the running service", 3, send_day("clean")),
@@ -312,8 +312,7 @@ STEPS = (
     Step("drifted labels", "people judge a random sample of that day too", 2, label_day("drifted", share=0.75)),
     Step("late labels", "the rest of the labels come a day late", 2, label_day("drifted", late=True)),
     Step("evaluate", "how good was version 1 before and after?", 3, evaluate_both_days),
-    Step("cycle",
-         "gate, dataset, two ranks of training, comparison, publication; Spark counts once more", 40, retrain),
+    Step("cycle", "gate, dataset, two ranks of training, comparison, publication; Spark counts once more", 40, retrain),
     Step("recovered day", "send fresh drifted traffic; MapReduce counts once more", 8, send_recovered_day),
     Step("recovered labels", "people judge a random sample of it", 2, label_day("recovered")),
     Step("evaluate again", "is the accuracy back?", 2, check_recovery),

@@ -28,10 +28,7 @@ def make(root, *more, **window):
     return dataset_job.make(open_root(root), settings, window.get("first"), window.get("last"), AS_OF)
 
 
-@pytest.fixture(autouse=True)
-def without_spark(monkeypatch):
-    """Small datasets are made in this process, also where other tests left a Spark running."""
-    monkeypatch.setattr(tasks.session, "is_running", lambda: False)
+pytestmark = pytest.mark.usefixtures("without_spark")
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,22 @@ def is_running(pid):
         return False
 
 
+def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():
+    """It hears that only then. Of what the two commands import at their start, nothing loads it."""
+    program = ("import os, sys, training.train, training.assess; assert 'torch' not in sys.modules\n"
+               "class Told:\n"
+               "    def find_spec(self, name, *_):\n"
+               "        if name == 'torch': sys.exit(os.environ['OMP_WAIT_POLICY'])\n"
+               "sys.meta_path.insert(0, Told())\n"
+               "training.train.job_of = lambda *_: __import__('types').SimpleNamespace(network='resnet18', classes=['a'])\n"
+               "training.train.manifest.load = lambda *_: __import__('types').SimpleNamespace(erased=[])\n"
+               "training.train.open_root = training.train.Registry = lambda *_: None\n"
+               "training.train.main(['--root', '.', '--model', 'm', '--dataset', 'd', '--parent', 'none'])")
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | {"PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert done.stderr.strip() == "PASSIVE"
+
+
 def test_an_unknown_launcher_is_named(world):
     with pytest.raises(UsageError, match="got 'slurm'"):
         launch.launch(a_job(world), world.storage, "slurm")
