@@ -44,6 +44,7 @@ def test_a_rank_ends_with_the_process_that_started_it():
     pid = int(process.stdout.readline())
     os.kill(pid, 0)
     process.kill()
+    process.wait()
     assert process.stdout.read() == "" and not is_running(pid)  # the pipe is closed when the last that holds it has ended
 
 
