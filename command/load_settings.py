@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from command.explain_settings import LISTS, check_variables, explain, show_input
 from command.settings_file import parse_settings
+from command.spans import SPANS_FILE
 from contract.errors import UsageError, shorten
 from contract.policy import GatePolicy
 from contract.sections.modules import VARIABLE
@@ -21,8 +22,9 @@ from contract.settings import Section, Settings
 DEFAULT_FILE = "trueup.yaml"
 ENV_PREFIX = "TRUEUP_"
 IN_A_WORD = {"promotion": "how"}  # section -> its setting that stands for it: `promotion: canary`
-# Variables that processes which get their settings from elsewhere keep: the clock of demos and tests, whose code may run here.
-NOT_SETTINGS = {"TRUEUP_CLOCK_FILE", VARIABLE}
+# Variables that processes which get their settings from elsewhere keep: the clock of demos and tests, where they note their time,
+# whose code may run here.
+NOT_SETTINGS = {"TRUEUP_CLOCK_FILE", SPANS_FILE, VARIABLE}
 
 
 def load(root: str | None = None, path: str | None = None, overrides: Sequence[str] = (), model: str | None = None,

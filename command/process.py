@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from command.interrupts import INTERRUPTED
+from command.spans import note_start
 from command.without_pandas import do_without_pandas
 from contract.errors import DONE, ERROR
 
@@ -29,6 +30,7 @@ def end_with(main: Callable[[], int]) -> NoReturn:
 
     atexit.register(end)  # before everybody else, so that it is run last
     do_without_pandas()
+    note_start()
     try:
         code = main()
     except SystemExit as error:

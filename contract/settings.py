@@ -5,7 +5,7 @@
 
 import ipaddress
 import os
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -328,6 +328,10 @@ class Settings(Section):
             raise ValueError(f"retention.rows_days: {rows}: expected more than serve.label_days, {self.serve.label_days}: labels "
                              f"would come for rows that went")
         return self
+
+    def dump_for_stages(self) -> dict[str, Any]:
+        """Returns all settings as plain JSON but root and model, which a stage is given as options (command/child.py)."""
+        return self.model_dump(mode="json", exclude={"root", "model"})
 
     def need_root(self) -> str:
         """The root, or a UsageError that says how to name it."""

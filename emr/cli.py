@@ -152,7 +152,7 @@ def run_command(settings: Settings, stage: str, model: str | None, key: str | No
 
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
-    saved = settings.model_dump(mode="json", exclude={"root", "model"})
+    saved = settings.dump_for_stages()
     request = make_request(stage, ["--model", name, *arguments], saved, key)
     reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}

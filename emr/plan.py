@@ -26,7 +26,7 @@ SERVERLESS_CALLS = ("CreateApplication", "GetApplication", "ListApplications", "
 
 def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
     """Writes the document: per stage the very arguments of its requests, and the packages that nodes would unpack."""
-    saved = settings.model_dump(mode="json", exclude={"root", "model"})
+    saved = settings.dump_for_stages()
     packages = {environment: _find_package(storage, environment) for environment in sorted({find_need(n, settings.emr).environment
                                                                                       for n in TURN})}
     stages = [_plan_stage(storage, settings, saved, model, name, packages) for name in TURN]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from contract import clock
 from contract.stores.store import Storage
+from inference.live.repeating import Repeater
 from inference.telemetry import log_event
 
 MOST_S = 60.0
@@ -22,16 +22,15 @@ class ClockSkew:
     def __init__(self, storage: Storage) -> None:
         self.seconds_ahead: float | None = None  # seconds that this machine is ahead of the store; None: not known
         self._storage = storage
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="store clock", daemon=True)
+        self._repeater = Repeater("store clock", EVERY_S, self.check, at_once=True)
 
     def start(self) -> None:
         """Begins to ask; the first answer comes when the store gives it."""
-        self._thread.start()
+        self._repeater.start()
 
     def stop(self) -> None:
         """Ends the comparisons. A store that hangs is not waited for."""
-        self._stop.set()
+        self._repeater.end()
 
     def explain(self) -> str | None:
         """Says why requests should not be answered here.
@@ -55,8 +54,3 @@ class ClockSkew:
         self.seconds_ahead = round((before + clock.machine()) / 2 - store_time, 1)
         if reason := self.explain():
             log_event("clocks differ", logging.ERROR, reason=reason)
-
-    def _work(self) -> None:
-        self.check()
-        while not self._stop.wait(EVERY_S):
-            self.check()

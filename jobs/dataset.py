@@ -57,12 +57,12 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
 def make(storage: Storage, settings: Settings, first: str | None, last: str | None, as_of: Any, role: str = "live",
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
-    from jobs.datasets.build import build
+    from jobs.datasets.build import build, count_parent_rows
     from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
     from jobs.datasets.doubted import ask_about, find_doubted
+    from jobs.datasets.tasks import choose_session
     from jobs.engines.day_files import list_day, read_footers, window
     from jobs.labelers.use import apply_fit
-    from jvm import session
 
     present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     require_model(storage, settings.need_model(), present.days[::-1])
@@ -72,7 +72,8 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     if not any(day.labels for day in days):
         raise EmptyData(f"{storage.root}: expected labels in the window {present.first} to {present.last}, "
                         f"found none. Label some predictions, or name another window.")
-    spark = session.get_session(spark_settings.collect_conf(settings, spark_conf))
+    labelled = sum(file.rows for day in days for file in day.labels)
+    spark = choose_session(spark_settings.collect_conf(settings, spark_conf), labelled + count_parent_rows(storage, settings))
     question = Question(settings.need_model(), clock.to_us(as_of), parse_role(role), **convert_settings(settings.evaluate))
     question = apply_fit(storage, question)
     rows = find_labelled_readable(spark.sparkContext, storage, days, question)

@@ -35,9 +35,9 @@ MOST_LISTED = 20  # files that are named to people; --json lists all
 def command(settings: Settings, folder: Path, model: str | None, labeler: str, allow_empty_classes: bool) -> Outcome:
     """Stores the pictures and makes the dataset."""
     from jobs.dataset import document, text
-    from jobs.datasets.build import build
+    from jobs.datasets.build import build, count_parent_rows
+    from jobs.datasets.tasks import choose_session
     from jobs.engines.question import Question, convert_settings
-    from jvm import session
 
     settings = with_options(settings, model=model)
     settings.need_no_redaction()
@@ -52,7 +52,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str, a
     pictures.leave_out_erased(found, storage)
     pictures.require_classes(found, allow_empty_classes)
     rows = list(pictures.store(found, storage, labeler, clock.to_us(as_of)))
-    spark = session.get_session(spark_conf.collect_conf(settings))
+    spark = choose_session(spark_conf.collect_conf(settings), len(rows) + count_parent_rows(storage, settings))
     made = build(spark, storage, question, rows, settings.dataset, {})
     listed = {"refused": found.refused, "converted": found.converted, "empty_classes": found.empty}
     return Outcome(document=document(made) | listed, text=text(made) + describe(found))

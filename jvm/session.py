@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from command.spans import JAVA, span
 from contract.errors import UsageError
 from contract.settings import is_submitted
 from jvm import java
@@ -75,6 +77,11 @@ def get_or_start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -
     return _find_running() or _start(name, conf, local)
 
 
+def is_running() -> bool:
+    """Says whether this process has a Spark."""
+    return "pyspark" in sys.modules and _find_running() is not None
+
+
 def _find_running() -> SparkSession | None:
     """The session of this process, unless its Java has been stopped."""
     from pyspark.sql import SparkSession
@@ -94,7 +101,7 @@ def _start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> Spar
         builder = builder.config(key, value)
     if is_submitted():
         return builder.getOrCreate()
-    with _keep_handler():
+    with _keep_handler(), span(JAVA):
         return builder.getOrCreate()
 
 

@@ -35,9 +35,10 @@ def adopt(at: Where) -> None:
     """Makes this process's environment agree with the driver's; called in a task."""
     root, environment = at
     if root.startswith("s3"):
-        for name in NAMES:
+        wanted = {k: v for k, v in environment.items() if k in NAMES}
+        for name in set(NAMES) - set(wanted):  # a name that stays is never missing: other threads may be looking
             os.environ.pop(name, None)
-        os.environ.update({k: v for k, v in environment.items() if k in NAMES})
+        os.environ.update(wanted)
 
 
 def open_there(at: Where) -> Storage:

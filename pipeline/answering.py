@@ -28,7 +28,7 @@ def find_silence(settings: Settings, registry: Registry, version: str) -> str | 
     """Asks a version; returns why it does not answer, None when it does. StageFailed: the root cannot be read."""
     argv = ["--root", registry.storage.root, *stages.TRIAL.fill_arguments({"model": registry.model, "version": version})]
     try:
-        ProcessRunner().run(stages.TRIAL, argv, settings.model_dump(mode="json", exclude={"root", "model"}))
+        ProcessRunner().run(stages.TRIAL, argv, settings.dump_for_stages())
     except StageFailed as error:
         if error.kind in NOT_THE_VERSION:
             raise

@@ -19,7 +19,7 @@ def expire(storage: Storage, settings: Settings, runner: Runner) -> tuple[dict[s
     The turn is over, and its end stands: what is old waits for the next one.
     """
     here: Runner = getattr(runner, "here", runner)
-    made = settings.model_dump(mode="json", exclude={"root", "model"})
+    made = settings.dump_for_stages()
     try:
         document = here.run(EXPIRE, EXPIRE.fill_arguments({"root": storage.root}), made).document
     except (StageFailed, StageKilled) as error:

@@ -117,6 +117,14 @@ def s3_root(moto_server, monkeypatch) -> str:
     return f"s3://{bucket}/some prefix"
 
 
+@pytest.fixture(scope="module")
+def without_spark():
+    """Small datasets are made in this process, also where other tests left a Spark running."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jvm.session.is_running", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def spark():
     """One local Spark for the session, made the way that our jobs make theirs."""

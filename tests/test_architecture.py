@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "contract": (),
     "metrics": ("contract",),
     "command": ("contract",),
-    "jvm": ("contract",),
+    "jvm": ("command.spans", "contract"),
     "emr": ("command", "contract", "jvm"),
     "inference": ("command", "contract", "jobs.reports", "metrics.canary", "metrics.planning"),
     "jobs": ("command", "contract", "inference.model", "jvm", "metrics"),

@@ -1,6 +1,6 @@
 """A real cycle dies around each of its writes, is started again, and leaves what an undisturbed one leaves.
 
-Everything but the training's launcher is what a user runs: real evaluation, gate, dataset by Spark, fine-tuning of a tiny
+Everything but the training's launcher is what a user runs: real evaluation, gate, dataset, fine-tuning of a tiny
 network, assessment. One kill per write belongs to the first tier: each start dies at the first write that was not yet
 fatal, just before it or just after it in turn. `make test-slow K=kills` kills alone at every write, both before and after.
 """
@@ -70,7 +70,7 @@ class World:
 
 
 # Petastorm's pools and Spark's gateway close their files and sockets when they are collected.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("without_spark")]
 ATTEMPT = re.compile(r"attempt-[0-9a-f]{8}")
 MEASURED = re.compile("seconds|per_second|latency_ms")
 

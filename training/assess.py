@@ -9,7 +9,6 @@ training rows of the candidate and of all versions that it descends from. The he
 are asked, too: `first` of the document says what a version forgot (training/forgetting.py).
 """
 
-import os
 import time
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
@@ -38,6 +37,7 @@ from contract.texts.figures import write_figure, write_number, write_percent, wr
 from training import compare, forgetting
 from training.compare import Answers
 from training.feed import reader
+from training.fit.launch import wait_passively
 from training.trial import Trial
 
 BATCH = 64
@@ -54,8 +54,7 @@ TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; t
 def command(settings: Settings, model: str | None, candidate: str, live: str | None, dataset: str | None,
             run_key: str | None) -> Outcome:
     """Assesses; exit code 0 whatever the figures."""
-    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_passively()
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())

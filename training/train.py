@@ -67,6 +67,7 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
             network: str | None, size: int | None, grey: bool, levels: str | None, weights_name: str | None, weights: Path | None,
             ranks: int | None, launcher: str | None, epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
     """Trains, and writes the candidate."""
+    launch.wait_passively()  # a first version's network is built here, which loads torch
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())

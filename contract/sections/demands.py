@@ -8,12 +8,13 @@ import re
 from pydantic import Field, field_validator
 
 from contract.policy import Limited
+from contract.sections.urls import BUCKET_NAME
 
 KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)")
 BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[A-Za-z0-9/+=,.@_-]+")
 PATH = re.compile(r"/([A-Za-z0-9+=,.@_-]+/)*")
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
-ZIP = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+\.zip")
+BUCKET = re.compile(rf"{BUCKET_NAME}(/\S*)?")
+ZIP = re.compile(rf"s3://{BUCKET_NAME}/\S+\.zip")
 TAG = re.compile(r"[\w\s.:/=+@-]*")  # what all of the services take: IAM's and EC2's own sets are no narrower
 MOST_TAGS = 50 - 6  # of a resource, without those that Trueup gives: four to a cluster, two to a part of a network
 TAG_NAME, TAG_VALUE = 128, 256  # letters

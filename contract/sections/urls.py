@@ -10,7 +10,8 @@ from contract.policy import Limited
 
 LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 HOST = re.compile(rf"(?P<any>\*\.)?(?P<host>{LABEL}(\.{LABEL})*|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{{1,5}}))?")
-BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>\S*))?")
+BUCKET_NAME = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # of S3, as a pattern
+BUCKET = re.compile(rf"s3://(?P<bucket>{BUCKET_NAME})(/(?P<prefix>\S*))?")
 
 
 class Place(NamedTuple):

@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 import idna
 
-from contract.sections.urls import Bucket, Place
+from contract.sections.urls import BUCKET_NAME, Bucket, Place
 from inference.fetching.errors import NotFetched
 
 LONGEST = 8192
@@ -83,7 +83,7 @@ def parse_url(text: str) -> Address | Object:
 
 def _parse_object(found: re.Match[str]) -> Object:
     bucket, key = found["authority"], (found["path"] or "/")[1:]
-    if found["query"] or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) or {"", ".", ".."} & set(key.split("/")):
+    if found["query"] or not re.fullmatch(BUCKET_NAME, bucket) or {"", ".", ".."} & set(key.split("/")):
         raise NotFetched("expected s3://bucket/key, without parts of the key that are empty or dots")
     return Object(bucket, key)
 

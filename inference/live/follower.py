@@ -1,42 +1,14 @@
 """Follows the live versions of all models, and what computes beside them, each in a thread of its own: one that hangs or fails
 holds up no other."""
 
-import logging
-import threading
 from collections.abc import Callable
 
 from contract import clock
-from inference.live.loading import describe_error
 from inference.live.model import LiveModel
-from inference.telemetry import log_event
+from inference.live.repeating import Repeater
 
 # A version that is being loaded is waited for at the end, a store that hangs is not.
 STOP_S = 5.0
-
-
-class Watcher:
-    """A thread that does something every `seconds`, whatever it raises, until it is told to end."""
-
-    def __init__(self, name: str, seconds: float, work: Callable[[], None]) -> None:
-        self._name, self._seconds, self._do = name, seconds, work
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Tells the thread to end; `join` waits for it."""
-        self._stop.set()
-
-    def join(self, until: float) -> None:
-        """Waits until a moment of clock.monotonic, at the most."""
-        self._thread.join(max(until - clock.monotonic(), 0))
-
-    def _work(self) -> None:
-        while not self._stop.wait(self._seconds):
-            try:
-                self._do()
-            except BaseException as error:  # this thread is all that brings the next version
-                log_event("not followed", logging.ERROR, what=self._name, error=describe_error(error))
 
 
 class Follower:
@@ -45,7 +17,7 @@ class Follower:
     def __init__(self, poll_seconds: float, followed: Callable[[], None] = lambda: None) -> None:
         """`followed` is called after each look at a model, in its thread."""
         self._poll_seconds, self._followed = poll_seconds, followed
-        self._watchers: dict[str, list[Watcher]] = {}
+        self._watchers: dict[str, list[Repeater]] = {}
 
     def add(self, live: LiveModel) -> None:
         """Begins to follow a model."""
@@ -57,12 +29,13 @@ class Follower:
 
             return work
 
-        self._watchers[live.model] = [Watcher(f"live {live.model}", self._poll_seconds, follow(live.follow_live)),
-                                      Watcher(f"beside {live.model}", self._poll_seconds, follow(live.follow_beside))]
+        self._watchers[live.model] = [
+            Repeater(f"live {live.model}", self._poll_seconds, follow(live.follow_live)).start(),
+            Repeater(f"beside {live.model}", self._poll_seconds, follow(live.follow_beside)).start()]
 
     def watch(self, name: str, work: Callable[[], None]) -> None:
         """Does something else as often, in a thread of its own."""
-        self._watchers[f" {name}"] = [Watcher(name, self._poll_seconds, work)]
+        self._watchers[f" {name}"] = [Repeater(name, self._poll_seconds, work).start()]
 
     def remove(self, model: str) -> None:
         """Follows a model no longer."""

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily
@@ -17,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from contract import clock
 from contract.stores.store import Storage
+from inference.live.repeating import Repeater
 from inference.monitoring.figures import NO_VERDICT, VERDICTS, Documents, ModelFigures, VersionFigures
 from inference.telemetry import log_event
 
@@ -36,19 +36,18 @@ class Watch(Collector):
 
     def __init__(self, storage: Storage, max_age_days: float | None, every_s: float = EVERY_S) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
-        self._documents, self._every = Documents(storage, max_age_days), every_s
+        self._documents = Documents(storage, max_age_days)
         self._found: list[ModelFigures] = []
         self._read_at: float | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="figures of the root", daemon=True)
+        self._repeater = Repeater("figures of the root", every_s, self.look, at_once=True)
 
     def start(self) -> None:
         """Begins to read; the first figures come when the store gives them."""
-        self._thread.start()
+        self._repeater.start()
 
     def stop(self) -> None:
         """Ends the readings. A store that hangs is not waited for."""
-        self._stop.set()
+        self._repeater.end()
 
     def look(self) -> None:
         """Reads once. A store that is out of reach leaves what was known, and its age grows."""
@@ -81,11 +80,6 @@ class Watch(Collector):
     def describe(self) -> Iterable[Metric]:
         """Names no metric ahead, so that registering does not collect."""
         return []
-
-    def _work(self) -> None:
-        self.look()
-        while not self._stop.wait(self._every):
-            self.look()
 
 
 def _make(name: str, text: str, labels: list[str], samples: list[tuple[tuple[str, ...], float | None]]) -> GaugeMetricFamily:

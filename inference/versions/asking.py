@@ -17,7 +17,7 @@ NOT_THE_VERSION = ("RootError", "Interrupted")  # errors of a trial that say not
 
 def find_silence(settings: Settings, registry: Registry, version: str) -> str | None:
     """Asks a version; returns why it does not answer, None when it does. RootError: the root cannot be read."""
-    with write_settings(settings.model_dump(mode="json", exclude={"root", "model"})) as config:
+    with write_settings(settings.dump_for_stages()) as config:
         done = subprocess.run([sys.executable, "-m", TRIAL, "--root", registry.storage.root, "--model", registry.model,
                                "--version", version, "--config", config, "--json"],
                               stdout=subprocess.PIPE, env=make_environment(), text=True, check=False)

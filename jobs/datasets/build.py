@@ -7,7 +7,7 @@ manifest, or makes it under the same id.
 import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
@@ -16,7 +16,7 @@ from contract.documents.manifest import Manifest, Table, read_index
 from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
 from contract.review.suspects import Pair
-from contract.settings import DatasetSettings
+from contract.settings import DatasetSettings, Settings
 from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
 from jobs.datasets import plan as dataset_plan
@@ -24,13 +24,11 @@ from jobs.datasets.doubted import leave_out_doubted
 from jobs.datasets.images import explain_missing, look_at
 from jobs.datasets.plan import Plan, Row
 from jobs.datasets.replay import find_present
+from jobs.datasets.tasks import Session
 from jobs.engines.question import Question
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
-
-def build(spark: "SparkSession", storage: Storage, question: Question, labelled: Sequence[Row], settings: DatasetSettings,
+def build(spark: Session, storage: Storage, question: Question, labelled: Sequence[Row], settings: DatasetSettings,
           window: dict[str, str | None], read: Collection[str] = (), doubted: Mapping[Pair, str] | None = None) -> Manifest:
     """The manifest of the dataset that these rows (consensus.find_labelled) make; written only when there is none.
 
@@ -70,6 +68,12 @@ def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[st
     return found, [*card.classes, *(c for c in (found.classes if found else []) if c not in card.classes)]
 
 
+def count_parent_rows(storage: Storage, settings: Settings) -> int:
+    """How many rows the dataset of the live version has, which are taken over where dataset.replay is set."""
+    parent = live_dataset(storage, settings.need_model())[0] if settings.dataset.replay else None
+    return sum(parent.rows.values()) if parent else 0
+
+
 def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
     """The parent's index rows, ready to be rows of ours. Mismatch when the file is not the one of its manifest."""
     if parent is None:
@@ -100,7 +104,7 @@ def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
                        f"It was removed; start again, they will be left out.")
 
 
-def _write(spark: "SparkSession", storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str,
+def _write(spark: Session, storage: Storage, plan: Plan, settings: DatasetSettings, dataset: str,
            **facts: Any) -> Manifest:
     attempt = f"attempt-{os.urandom(4).hex()}"
     folder = layout.dataset_attempt(dataset, attempt)

@@ -1,4 +1,4 @@
-"""The consensus label of each labelled prediction with its image, on Spark (docs/design.md#rule-4-consensus).
+"""The consensus label of each labelled prediction with its image (docs/design.md#rule-4-consensus).
 
 Only label rows and the predictions that they name leave the files; the rules themselves are jobs/engines/rules.py.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import layout
 from contract.stores.store import Storage
+from jobs.datasets.tasks import Tasks
 from jobs.engines import rules
 from jobs.engines.day_files import find_unreadable, leave_out
 from jobs.engines.mapreduce import splits
@@ -17,7 +18,7 @@ from jvm import task_store
 from jvm.task_store import Where
 
 if TYPE_CHECKING:
-    from pyspark import RDD, Broadcast, SparkContext
+    from pyspark import RDD, Broadcast
 
 log = logging.getLogger(__name__)
 # Read from the footers on like declared slices: columns that counting itself does not use.
@@ -25,7 +26,7 @@ IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
 SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
 
 
-def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayFiles],
+def find_labelled(context: Tasks, storage: Storage, days: Sequence[DayFiles],
                   question: Question) -> list[dict[str, Any]]:
     """One row for each distinct prediction of the model that has known label rows, by (day, prediction_id).
 
@@ -49,7 +50,7 @@ def find_labelled(context: "SparkContext", storage: Storage, days: Sequence[DayF
     return sorted(found, key=lambda row: (row["day"], row["prediction_id"]))
 
 
-def find_labelled_readable(context: "SparkContext", storage: Storage, days: Sequence[DayFiles],
+def find_labelled_readable(context: Tasks, storage: Storage, days: Sequence[DayFiles],
                            question: Question) -> list[dict[str, Any]]:
     """The same without files whose data cannot be read through although their footers can; these are named."""
     try:
@@ -80,7 +81,7 @@ def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> I
             yield found | {"predicted": kept["predicted_label"], "model_version": kept["model_version"]}
 
 
-def _rdd(context: "SparkContext", storage: Storage, days: Sequence[DayFiles], table: str) -> "RDD":
+def _rdd(context: Tasks, storage: Storage, days: Sequence[DayFiles], table: str) -> "RDD":
     lines = [line for day in days for file in getattr(day, table) for line in _lines(storage, table, day.day, file)]
     return context.parallelize(lines, max(SLOTS, min(len(lines), 4 * context.defaultParallelism)))
 

@@ -1,18 +1,16 @@
-"""Every image looked at once, on Spark: is it there, is it the one that its hash names, can it be decoded to the end?"""
+"""Every image looked at once: is it there, is it the one that its hash names, can it be decoded to the end?"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract.documents import expiry
 from contract.errors import BadImage, NotFound
 from contract.stores.store import Storage
+from jobs.datasets.tasks import Tasks
 from jvm import task_store
 from jvm.task_store import Where
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
 
 PER_TASK = 512  # images, at most 1,000 tasks
 EXPIRED = "image expired"
@@ -31,7 +29,7 @@ class Look:
     detail: str = ""
 
 
-def look_at(context: "SparkContext", storage: Storage, images: Sequence[tuple[str, str]]) -> dict[str, Look]:
+def look_at(context: Tasks, storage: Storage, images: Sequence[tuple[str, str]]) -> dict[str, Look]:
     """What is found for each (sha256, uri); a picture that cannot be used has a reason, and stops nothing."""
     if not images:
         return {}

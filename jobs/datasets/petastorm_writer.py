@@ -1,7 +1,7 @@
 """Writes the Petastorm files of a dataset; the one file that writes petastorm.
 
-Spark tasks write one file each, from the row group of the index that describes it, so that rows, row groups and names
-do not depend on how Spark divides the work. The stored bytes go in as they are (Petastorm's own encoder would compress
+Tasks write one file each, from the row group of the index that describes it, so that rows, row groups and names
+do not depend on how the work is divided. The stored bytes go in as they are (Petastorm's own encoder would compress
 a second time). `materialize_dataset` then adds the `_common_metadata` that plain `make_reader` wants.
 """
 
@@ -13,23 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract import layout
 from contract.dataset_record import ROW, SPLITS, unischema
 from contract.documents.manifest import DataFile
 from contract.errors import Mismatch
 from contract.stores.store import Storage
+from jobs.datasets.tasks import Session
 from jvm import task_store
 from jvm.task_store import Where
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 COMMON_METADATA = "_common_metadata"
 
 
-def write(spark: "SparkSession", storage: Storage, folder: str, index_key: str, places: Sequence[tuple[str, int, str]],
+def write(spark: Session, storage: Storage, folder: str, index_key: str, places: Sequence[tuple[str, int, str]],
           rows_per_group: int, max_side: int | None) -> tuple[list[DataFile], dict[str, str]]:
     """Writes file n of `places` (split, file, row digest) from row group n of the index under `folder`.
 
@@ -54,7 +52,7 @@ def _digest_of_metadata(storage: Storage, folder: str) -> str:
 
 
 @contextmanager
-def _materialize(spark: "SparkSession", storage: Storage, folder: str) -> Iterator[None]:
+def _materialize(spark: Session, storage: Storage, folder: str) -> Iterator[None]:
     from petastorm.etl.dataset_metadata import materialize_dataset
 
     with warnings.catch_warnings():

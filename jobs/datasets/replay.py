@@ -6,21 +6,19 @@ would bring back what people took back; so the days of its predictions are judge
 
 import logging
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract.days import label_days
 from contract.stores.store import Storage
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
+from jobs.datasets.tasks import Tasks
 from jobs.engines.day_files import list_day, read_footers
 from jobs.engines.question import Question
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
 
 log = logging.getLogger(__name__)
 
 
-def find_present(context: "SparkContext", storage: Storage, parent: Sequence[dict[str, Any]], question: Question,
+def find_present(context: Tasks, storage: Storage, parent: Sequence[dict[str, Any]], question: Question,
                  read: Collection[str]) -> list[dict[str, Any]]:
     """Rows of `consensus.find_labelled` for the predictions of a parent's rows, of all days but those `read` already.
 

@@ -48,7 +48,7 @@ def _is_other(card: Card) -> bool:
 def _time(settings: Settings, root: str, model: str, versions: list[str]) -> list[dict]:
     argv = ["--root", root, *stages.SPEED.fill_arguments({"model": model})]
     argv += [part for version in versions for part in ("--version", version)]
-    answer = ProcessRunner().run(stages.SPEED, argv, settings.model_dump(mode="json", exclude={"root", "model"}))
+    answer = ProcessRunner().run(stages.SPEED, argv, settings.dump_for_stages())
     return answer.document["versions"]
 
 

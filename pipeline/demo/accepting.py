@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from command.spans import WAITING, span
 from contract.accepting.thresholds import ACCEPT, REVIEW, Thresholds
 from contract.errors import Mismatch
 from contract.texts.figures import write_bound, write_figure, write_percent
@@ -41,6 +42,7 @@ def _find_truth(world: World, threshold: float) -> float | None:
     return ratio(sum(sent["said"][name][0] == sent["truths"][name] for name in accepted), len(accepted), None)
 
 
+@span(WAITING)
 def _wait_for_decision(world: World) -> None:
     """Sends a picture until the service decides on it. Mismatch: it does not take the thresholds over."""
     picture = next(digits.make_part("recovered", world.seed, world.size))

@@ -41,7 +41,7 @@ def command(settings: Settings, model: str | None, seed: int, size: float) -> Ou
     settings = with_options(settings, model=model)
     root, name = settings.need_root(), settings.need_model()
     with tempfile.TemporaryDirectory(prefix="trueup-first-day-") as folder, \
-            write_settings(settings.model_dump(mode="json", exclude={"root", "model"})) as config:
+            write_settings(settings.dump_for_stages()) as config:
         work = Path(folder)
         common = ["--root", root, "--config", config]
         version = publish_first(work / "pictures", name, seed, size, common)

@@ -1,4 +1,4 @@
-"""`trueup demo --root DIR`: the whole loop on scikit-learn's handwritten digits, in about three minutes.
+"""`trueup demo --root DIR`: the whole loop on scikit-learn's handwritten digits, in about a minute and a half.
 
 A first version is trained and served, traffic drifts, people label, the gate fails, two ranks fine-tune, version 2 goes
 live under traffic, and the figures recover. Started again it continues; `--fresh` starts over.
@@ -16,7 +16,7 @@ from command.command import Outcome, run, stage_command
 from command.process import end_with
 from contract.settings import Settings
 from contract.texts.figures import write_figure, write_percent
-from pipeline.demo import story
+from pipeline.demo import story, times
 from pipeline.demo.accepting import write_automatic
 from pipeline.demo.world import World, open_world, say
 
@@ -34,6 +34,7 @@ def command(settings: Settings, seed: int, size: float, fresh: bool) -> Outcome:
     world = open_world(settings.root or DEFAULT_ROOT, seed, size, fresh)
     budget = sum(step.budget for step in story.STEPS)
     say(f"Trueup demo in {world.root} (seed {seed}). Budget: {budget} s on 2 cores, and the start of the service.")
+    times.begin(world)
     story.play(world, announce_step, report_step)
     return Outcome(document=summarise(world), text=write_closing(world))
 
@@ -55,7 +56,8 @@ def summarise(world: World) -> dict[str, Any]:
     return {"root": str(world.root), "seed": world.seed, "table": make_rows(world), "swap": facts["swap"],
             "cycle": facts["cycle"], "second_cycle": facts["second_cycle"], "report": facts["report"],
             "automatic": facts.get("automatic"),
-            "seconds": facts["done"], "days": {n: world.day(n) for n in ("clean", "drifted", "late", "recovered")}}
+            "seconds": facts["done"], "spent": facts.get("spent", {}),
+            "days": {n: world.day(n) for n in ("clean", "drifted", "late", "recovered")}}
 
 
 def make_rows(world: World) -> list[dict[str, Any]]:
@@ -89,7 +91,8 @@ def write_closing(world: World) -> str:
     swap = world.facts["swap"]
     lines += ["", f"While version {world.facts['second']} went live, {swap['n']} requests were answered, none failed.",
               *([write_automatic(automatic)] if (automatic := world.facts.get("automatic")) else []),
-              f"Took {sum(world.facts['done'].values()):.0f} s.",
+              "", times.write_times(world), "",
+              f"Took {sum(times.list_seconds(world).values()):.0f} s.",
               f"Report: {world.facts['report']}",
               "Next:   open the pages, with real items waiting for review:",
               f"        .venv/bin/trueup serve --root {shorten_path(world.root)} --model digits --no-auth",

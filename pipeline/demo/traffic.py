@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from command.progress import progress
+from command.spans import TRAFFIC, span
 from contract.errors import TrueupError
 from contract.ids import uuid7
 from pipeline.demo.digits import Picture
@@ -47,7 +48,7 @@ def send(url: str, key: str, pictures: Sequence[Picture], rate: float, what: str
 
     Each brings an id of its own, of the moment `at`: sent again after a crash, it is answered again and counted once.
     """
-    with progress(what, len(pictures), "requests") as shown:
+    with span(TRAFFIC), progress(what, len(pictures), "requests") as shown:
         return asyncio.run(_send(url, key, pictures, rate, lambda answer: shown.advance(), at=at))
 
 

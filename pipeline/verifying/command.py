@@ -104,7 +104,7 @@ class Check:
     def _count(self, root: Storage, target: Target, folder: str) -> dict[str, Any]:
         values = {"model": target.model or "", "evaluation": target.evaluation or "", "into": folder}
         argv = ["--root", root.root, *VERIFY.fill_arguments(values), *(["--engine", self.engine] if self.engine else [])]
-        return self.runner.run(VERIFY, argv, self.settings.model_dump(mode="json", exclude={"root", "model"})).document
+        return self.runner.run(VERIFY, argv, self.settings.dump_for_stages()).document
 
     def verify_bundle(self, path: Path) -> Outcome:
         """Unpacks a bundle beside nothing of ours, and checks what it is of there."""

@@ -117,7 +117,7 @@ def run_command(settings: Settings, model: str | None, by: str, once: bool) -> O
     canary = changes.find_canary(registry)
     if canary is None:
         return _tell_last(registry)
-    given, labels_at = settings.model_dump(mode="json", exclude={"root", "model"}), 0.0
+    given, labels_at = settings.dump_for_stages(), 0.0
     while (now := changes.find_canary(registry)) is not None and now.salt == canary.salt:
         due = bool(canary.bounds.labels) and time.monotonic() >= labels_at
         labels_at = time.monotonic() + LABELS_S if due else labels_at

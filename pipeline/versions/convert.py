@@ -86,7 +86,7 @@ def let_in(registry: Registry, version: str, of: str, by: str, decision: dict[st
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude={"root", "model"})
+    return settings.dump_for_stages()
 
 
 def _say(made: dict[str, Any]) -> str:

@@ -107,7 +107,7 @@ def _count_then(storage: Storage, settings: Settings, wanted: Mapping[str, Seque
         path = Path(folder, "wanted.json")
         path.write_text(json.dumps({moment: list(days) for moment, days in wanted.items()}))
         argv = ["--root", storage.root, *COUNT_THEN.fill_arguments({"model": settings.need_model(), "wanted": str(path)})]
-        ProcessRunner().run(COUNT_THEN, argv, settings.model_dump(mode="json", exclude={"root", "model"}))
+        ProcessRunner().run(COUNT_THEN, argv, settings.dump_for_stages())
 
 
 def _find_changes(ours: GatePolicy, other: GatePolicy) -> dict[str, list[Any]]:

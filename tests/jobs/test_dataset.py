@@ -1,4 +1,5 @@
-"""The dataset job on real rows, images and Spark: same input, same dataset; readable by others; killed, nothing shows."""
+"""The dataset job on real rows and images: same input, same dataset, on Spark and without it; readable by others; killed,
+nothing shows."""
 
 import json
 
@@ -15,7 +16,7 @@ from contract.errors import DONE, ERROR, EmptyData
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
 from jobs import dataset as dataset_job
-from jobs.datasets import petastorm_writer
+from jobs.datasets import petastorm_writer, tasks
 from tests.training.loop_root import LoopRoot, digits, jpeg, png
 
 AS_OF = clock.parse_moment("2026-11-25T00:00:00Z")
@@ -25,6 +26,9 @@ OPTIONS = ["dataset.files=3", "dataset.rows_per_group=8"]
 def make(root, *more, **window):
     settings = load(root=root, model="digits", overrides=[*OPTIONS, *more])
     return dataset_job.make(open_root(root), settings, window.get("first"), window.get("last"), AS_OF)
+
+
+pytestmark = pytest.mark.usefixtures("without_spark")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,8 @@ def loop(tmp_root, pictures):
     return loop
 
 
-def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, spark, monkeypatch, tmp_path, pictures):
+@pytest.mark.parametrize("where", ["spark", "here"])
+def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, where, request, monkeypatch, tmp_path, pictures):
     one = make(loop.root)
     other = LoopRoot(str(tmp_path / "other"))
     for at in range(0, 120, 30):  # other files, the other way round
@@ -50,12 +55,28 @@ def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, spark, mon
         other.day(day, pictures[0][at:at + 30][::-1], pictures[1][at:at + 30][::-1])
     monkeypatch.setattr("jobs.datasets.consensus.SLOTS", 5)
     monkeypatch.setattr("jobs.datasets.images.PER_TASK", 7)
+    if where == "spark":
+        request.getfixturevalue("spark")
+        monkeypatch.setattr(tasks, "MOST_HERE", 0)
     again = make(other.root)
     assert again.dataset == one.dataset and again.attempt != one.attempt
     assert [(f.row_digest, f.sha256) for f in again.files] == [(f.row_digest, f.sha256) for f in one.files]
 
 
-def test_a_repeat_finds_the_manifest_and_writes_nothing(loop, spark):
+def test_what_is_too_much_for_this_process_and_what_has_settings_is_sparks(loop, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tasks.session, "get_session", asked.append)
+    for conf, rows in (({}, tasks.MOST_HERE), ({}, tasks.MOST_HERE + 1), ({"spark.master": "yarn"}, 1)):
+        tasks.choose_session(conf, rows)
+    monkeypatch.setattr(tasks.session, "is_running", lambda: True)
+    tasks.choose_session({}, 1)
+    assert asked == [{}, {"spark.master": "yarn"}, {}]
+    monkeypatch.setattr(tasks, "choose_session", lambda conf, rows: asked.append(rows) or tasks.LocalSession())
+    make(loop.root)
+    assert asked[-1] == 120
+
+
+def test_a_repeat_finds_the_manifest_and_writes_nothing(loop):
     one = make(loop.root)
     before = [(e.key, e.etag) for e in loop.storage.list()]
     assert make(loop.root) == one
@@ -63,7 +84,7 @@ def test_a_repeat_finds_the_manifest_and_writes_nothing(loop, spark):
     assert make(loop.root, "dataset.rows_per_group=9").dataset != one.dataset
 
 
-def test_the_files_are_what_the_manifest_says(loop, spark):
+def test_the_files_are_what_the_manifest_says(loop):
     made = make(loop.root)
     assert made.window == {"from": "2026-11-20", "to": "2026-11-21"} and made.label_sources == {"import": 120}
     for file in made.files:
@@ -76,7 +97,7 @@ def test_the_files_are_what_the_manifest_says(loop, spark):
     assert sum(f.rows for f in made.files) == sum(made.rows.values()) == 120 - sum(made.left_out.values())
 
 
-def test_others_read_it_plain_petastorm_and_pandas(loop, spark):
+def test_others_read_it_plain_petastorm_and_pandas(loop):
     from petastorm import make_reader
 
     made = make(loop.root)
@@ -90,7 +111,7 @@ def test_others_read_it_plain_petastorm_and_pandas(loop, spark):
     assert loop.storage.read(row.image_uri) == row.image
 
 
-def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_own_folder(loop, spark, monkeypatch):
+def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_own_folder(loop, monkeypatch):
     class Died(BaseException):
         pass
 
@@ -107,7 +128,7 @@ def test_killed_before_the_manifest_nothing_shows_and_the_next_attempt_has_its_o
     assert {e.key: e.etag for e in loop.storage.list("datasets/") if e.key in left} == left
 
 
-def test_a_damaged_and_a_missing_image_are_listed_and_stop_nothing(loop, spark):
+def test_a_damaged_and_a_missing_image_are_listed_and_stop_nothing(loop):
     made = make(loop.root)
     rows = read_index(loop.storage, made).to_pylist()
     loop.storage.put(rows[0]["image_uri"], b"other bytes")
@@ -129,7 +150,7 @@ def publish(loop, made, tmp_path):
     registry.promote(version, "test", "test", None)
 
 
-def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop, spark, tmp_path):
+def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop, tmp_path):
     first = make(loop.root)
     publish(loop, first, tmp_path)
     pixels, labels = digits()
@@ -142,7 +163,7 @@ def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop
     assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
 
 
-def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_was(loop, spark, tmp_path):
+def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_was(loop, tmp_path):
     first = make(loop.root)
     publish(loop, first, tmp_path)
     rows = [r for r in read_index(loop.storage, first).to_pylist() if r["split"] == "train"]
@@ -169,7 +190,7 @@ def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_
     assert sum(made.holdout_sources.values()) == made.rows["holdout"]
 
 
-def test_training_copies_are_shrunk_and_held_out_ones_keep_their_bytes(loop, spark):
+def test_training_copies_are_shrunk_and_held_out_ones_keep_their_bytes(loop):
     made = make(loop.root, "dataset.max_side=16")
     widths = {}
     for file in made.files:
@@ -179,7 +200,7 @@ def test_training_copies_are_shrunk_and_held_out_ones_keep_their_bytes(loop, spa
     assert widths == {"train": {False}, "validation": {True}, "holdout": {True}}
 
 
-def test_an_empty_window_and_an_export(loop, spark, tmp_path, capsys):
+def test_an_empty_window_and_an_export(loop, tmp_path, capsys):
     with pytest.raises(EmptyData, match="found none"):
         make(loop.root, first="2025-01-01", last="2025-01-02")
     made = make(loop.root)
@@ -190,7 +211,7 @@ def test_an_empty_window_and_an_export(loop, spark, tmp_path, capsys):
     assert made.dataset in capsys.readouterr().err
 
 
-def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, capsys):
+def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, capsys):
     from jobs import import_images
 
     pixels, labels = digits()
@@ -206,7 +227,7 @@ def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, spark, 
     assert manifest.load(open_root(tmp_root), document["dataset"]).rows == document["rows"]
 
 
-def test_on_s3_it_is_written_and_read_for_training(s3_root, spark, pictures):
+def test_on_s3_it_is_written_and_read_for_training(s3_root, pictures):
     """Over HTTP against a real S3 API, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
     from petastorm import make_reader
 

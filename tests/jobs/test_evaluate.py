@@ -20,6 +20,7 @@ from jobs.evaluation_request import Request
 from metrics.window import WindowCounts
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
+HERE = {"mapreduce": ("--runner", "inline")}  # its tasks in this process; others are tests/jobs/engines/test_mapreduce.py's
 NOW = to_us(datetime(2026, 11, 21, tzinfo=UTC))
 
 
@@ -208,7 +209,7 @@ def test_every_engine_stops_at_a_bad_file_or_goes_on_without_it(root, capsys, en
     assert "foreign.parquet: expected a Parquet file" in run(root, capsys, "--engine", engine, code=1)["error"]["message"]
     foreign.unlink()
     assert "torn.parquet" in run(root, capsys, "--engine", engine, code=1)["error"]["message"]
-    document = run(root, capsys, "--engine", engine, "--quarantine")
+    document = run(root, capsys, "--engine", engine, "--quarantine", *HERE.get(engine, ()))
     assert [p["file"] for p in document["partial"]] == [f"labels/dt={DAYS[1]}/torn.parquet"]
     assert (document["rows"]["predictions"], document["versions"]["1"]["labelled"]) == (13, 9)
 
@@ -222,7 +223,7 @@ def test_every_engine_counts_misfiled_rows(root, capsys, engine, request):
                                         "model_version": "1", "predicted_label": "cat", "confidence": 0.5}], "misfiled.parquet")
     put(root, DAYS[1], "labels", [{"prediction_id": other, "label": "cat", "labeler": "ann", "labeled_at": at(DAYS[1])}],
         "misfiled.parquet")
-    document = run(root, capsys, "--engine", engine)
+    document = run(root, capsys, "--engine", engine, *HERE.get(engine, ()))
     assert (document["rows"]["misfiled_predictions"], document["rows"]["misfiled"], document["rows"]["vote"]) == (1, 1, 9)
 
 

@@ -18,7 +18,7 @@ TRAINED = {"2": None, "3": "2"}  # version -> parent
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory, spark):
+def root(tmp_path_factory, without_spark):
     """Forty labelled digits, a dataset of them, and versions 2 and 3 that were trained on it; 1 has no card."""
     from command.load_settings import load
     from contract import clock

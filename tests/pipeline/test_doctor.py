@@ -30,7 +30,8 @@ def jars(folder, *names):
     return str(folder)
 
 
-def test_the_jars_of_s3a_must_be_those_of_sparks_hadoop(tmp_path, capsys):
+def test_the_jars_of_s3a_must_be_those_of_sparks_hadoop(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("contract.stores.s3.ATTEMPTS", 1)  # the root is not there, and six attempts take seconds
     folder = jars(tmp_path, "hadoop-aws-3.3.6.jar", "aws-java-sdk-bundle-1.12.262.jar")
     with pytest.raises(UsageError, match=r"expected hadoop-aws-3\.3\.4\.jar.*found hadoop-aws-3\.3\.6\.jar.*make jars"):
         spark_conf.s3a_jars(folder)

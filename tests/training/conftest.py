@@ -14,15 +14,17 @@ NETWORK = "tests.training.tiny:build"
 
 
 @pytest.fixture(scope="session")
-def digits_root(tmp_path_factory, spark):
+def digits_root(tmp_path_factory):
     """A root with 300 labelled digits and a dataset of them; copied by `root`, never changed."""
     from jobs.dataset import make
 
     root = str(tmp_path_factory.mktemp("digits") / "root")
     pixels, labels = digits()
     LoopRoot(root).day("2026-11-20", [png(p) for p in pixels[:300]], labels[:300])
-    made = make(open_root(root), load(root=root, model="digits", overrides=["dataset.rows_per_group=16"]), None, None,
-                as_of())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jvm.session.is_running", lambda: False)
+        made = make(open_root(root), load(root=root, model="digits", overrides=["dataset.rows_per_group=16"]), None, None,
+                    as_of())
     return root, made
 
 

@@ -5,14 +5,15 @@ A folder belongs to one job (every document has its digest), and only the newest
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.errors import Mismatch, NotFound
 from contract.storage import read_json
 from contract.stores.store import Storage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FINAL = "final"
 
@@ -23,7 +24,7 @@ class Checkpoint:
 
     epoch: int
     step: int
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    tensors: "dict[str, Tensor]" = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -35,8 +35,7 @@ def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
     """
     if launcher not in (SPARK, TORCHRUN, PROCESS):
         raise UsageError(f"train.launcher: expected {SPARK}, {TORCHRUN} or {PROCESS}, got {launcher!r}.")
-    # Threads that wait for each other actively cost others their cores (measured: 8 times the CPU on a busy machine).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_passively()
     for left in range(job.train.retries, -1, -1):
         failure.delete_report(job, storage)
         try:
@@ -49,6 +48,14 @@ def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
                   file=sys.stderr, flush=True)
             if launcher == SPARK:
                 job = _fit_to_slots(job, spark_conf or {})
+
+
+def wait_passively() -> None:
+    """Lets torch's threads sleep while they wait for each other; heard only before torch is loaded, here and by children.
+
+    Threads that wait actively cost others their cores: on a busy machine a step took 10 times the processor.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _start(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]) -> None:
@@ -76,15 +83,11 @@ def _run_torchrun(job: Job, storage: Storage) -> None:
 
 
 def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
-    from pyspark.ml.torch.distributor import TorchDistributor
-
     spark = _get_session(job.ranks, conf)
     given = dict(spark.sparkContext.getConf().getAll())
     job, gpu = _fit_to_tasks(job, given), _asks_for_gpu(given)
-    # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
-    distributor = TorchDistributor(num_processes=job.ranks, local_mode=False, use_gpu=gpu)
     try:
-        distributor.run(_make_rank_function(), job.to_dict(), str(HERE), task_store.describe(storage))
+        _make_distributor(job.ranks, gpu).run(_make_rank_function(), job.to_dict(), str(HERE), task_store.describe(storage))
     except Exception as error:  # Spark wraps a rank's error in one of many kinds
         raise failure.error_of(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
 
@@ -122,6 +125,30 @@ def _count_slots(spark: "SparkSession") -> int:
     return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
 
 
+def _make_distributor(ranks: int, gpu: bool) -> Any:
+    """Returns a TorchDistributor whose tasks start their rank themselves.
+
+    Spark's own puts two processes before each rank: a wrapper, which imports pyspark.ml, and torchrun's agent, which imports
+    torch. A task has one rank, whose number, peers and address stand in its environment already: they have nothing left to do.
+    """
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    def start_rank(parameters: dict[str, Any], file: str, *_: Any) -> None:
+        import os
+        import sys
+
+        os.environ.update(LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")
+        TorchDistributor._execute_command([sys.executable, "-u", file],
+                                          log_streaming_client=parameters.get("log_streaming_client"))
+
+    class Distributor(TorchDistributor):
+        def run(self, train_object: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Any:
+            return self._run(train_object, start_rank, *args, **kwargs)
+
+    # A function, never a file: a file's exit code is dropped. And never local_mode: a crashed rank is hidden there.
+    return Distributor(num_processes=ranks, local_mode=False, use_gpu=gpu)
+
+
 def _make_rank_function() -> Callable[..., Any]:
     """Returns the function of one rank. It is defined inside another, so that it is pickled by value: what Spark ships is not
     importable in torchrun's children, but the folder of a local master is."""
@@ -133,9 +160,13 @@ def _make_rank_function() -> Callable[..., Any]:
         if os.path.isdir(folder) and folder not in sys.path:
             sys.path.insert(0, folder)
         from jvm import task_store
-        from training.fit.failure import report_errors
+        from training.fit.failure import end_with_parent, report_errors
+
+        end_with_parent()
+        from command.spans import note_start
         from training.fit.loop import run
 
+        note_start()
         task_store.adopt(at)
         if os.environ.get("RANK") == "0":
             # TorchDistributor says the first line of a process twice (its log client is not connected by then).

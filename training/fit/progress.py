@@ -2,6 +2,7 @@
 
 import time
 
+from command import spans
 from command.progress import start_progress
 
 
@@ -30,3 +31,4 @@ class TrainingProgress:
         """Gives the terminal back."""
         if self.shown is not None:
             self.shown.close()
+            spans.write(spans.TRAINING, self.started)

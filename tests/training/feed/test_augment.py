@@ -1,4 +1,6 @@
-"""What happens to a picture depends on (seed, epoch, hash), and on nothing else."""
+"""What happens to a picture depends on (seed, epoch, hash), and on nothing else; torchvision makes the same of it."""
+
+import math
 
 import pytest
 import torch
@@ -18,6 +20,42 @@ def changed(rows, seed=1, epoch=0):
 def test_a_row_is_changed_the_same_way_in_any_company():
     together, apart = changed(range(6)), torch.cat([changed([n]) for n in range(6)])
     assert torch.equal(together, apart)
+
+
+def test_a_row_of_a_large_picture_is_changed_the_same_way_in_any_company():
+    """Sums over many pixels are divided among threads."""
+    images = torch.randint(0, 256, (3, 3, 224, 200), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    u, strength = augment.draw_uniforms(1, 0, HASHES[:3]), augment.find_strength("light")
+    apart = torch.cat([augment.apply(images[n:n + 1], strength, u[n:n + 1]) for n in range(3)])
+    assert torch.equal(augment.apply(images, strength, u), apart)
+
+
+def change_by_torchvision(x, strength, r):
+    """One picture, float32 [3, H, W] in [0, 1], by torchvision's functions, padded as far as any corner can move."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as f
+
+    height, width = x.shape[-2:]
+    beyond = math.ceil(max(height, width) * ((0.5 + strength.shift + strength.turn / 2) * (1 + strength.zoom) - 0.5))
+    x = f.pad(x, [beyond] * 4, padding_mode="edge")
+    x = f.affine(x, angle=math.degrees(strength.turn * r[0]),
+                 translate=[width * strength.shift * r[1], height * strength.shift * r[2]],
+                 scale=1 / (1 + strength.zoom * r[3]), shear=[0.0, 0.0], interpolation=InterpolationMode.BILINEAR)
+    x = f.center_crop(x, [height, width])
+    if strength.flip and r[6] < 0:
+        x = f.horizontal_flip(x)
+    return f.adjust_brightness(f.adjust_contrast(x, 1 + strength.contrast * r[4]), 1 + strength.light * r[5])
+
+
+@pytest.mark.parametrize("name", ["light", "photo"])
+@pytest.mark.parametrize("shape", [(32, 32), (17, 40)])
+def test_torchvision_makes_the_same_of_each_picture(name, shape):
+    hashes, strength = [f"{n:064x}" for n in range(40)], augment.find_strength(name)
+    images = torch.randint(0, 256, (40, 3, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    u = augment.draw_uniforms(3, 2, hashes)
+    expected = torch.stack([change_by_torchvision(picture / 255, strength, r)
+                            for picture, r in zip(images, (2 * u - 1).tolist(), strict=True)]) * 255
+    assert torch.allclose(augment.apply(images, strength, u), expected, atol=0.05)
 
 
 def test_epochs_and_seeds_change_a_row_differently():

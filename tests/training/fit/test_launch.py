@@ -1,5 +1,9 @@
 """The launchers: two ranks under Spark's TorchDistributor, and failures that are reported as failures."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +15,8 @@ from training.errors import RankGone, RankLost
 from training.fit import failure, launch
 from training.fit.job import Job
 from training.train import job_of
+
+REPO = Path(__file__).resolve().parents[3]
 
 
 def test_two_ranks_under_torchdistributor_make_a_version(world, spark):
@@ -26,6 +32,44 @@ def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
     job = a_job(world, ranks=2, launcher="torchrun").model_copy(update={"start": "nothing/here.safetensors"})
     with pytest.raises(NotFound, match="no such object"):
         launch.launch(job, world.storage, "torchrun")
+
+
+def test_a_rank_ends_with_the_process_that_started_it():
+    """The one between is killed without a word, as Spark kills the worker of a task."""
+    rank = ("import os, time; from training.fit.failure import end_with_parent; end_with_parent(); "
+            "print(os.getpid(), flush=True); time.sleep(60)")
+    between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
+    process = subprocess.Popen([sys.executable, "-c", between], stdout=subprocess.PIPE, text=True, env=os.environ | {
+        "PYTHONPATH": str(REPO)})
+    pid = int(process.stdout.readline())
+    os.kill(pid, 0)
+    process.kill()
+    process.wait()
+    assert process.stdout.read() == "" and not is_running(pid)  # the pipe is closed when the last that holds it has ended
+
+
+def is_running(pid):
+    """Whether it is there and no zombie, which whoever adopted it will bury."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():
+    """It hears that only then. Of what the two commands import at their start, nothing loads it."""
+    program = ("import os, sys, training.train, training.assess; assert 'torch' not in sys.modules\n"
+               "class Told:\n"
+               "    def find_spec(self, name, *_):\n"
+               "        if name == 'torch': sys.exit(os.environ['OMP_WAIT_POLICY'])\n"
+               "sys.meta_path.insert(0, Told())\n"
+               "training.train.job_of = lambda *_: __import__('types').SimpleNamespace(network='resnet18', classes=['a'])\n"
+               "training.train.manifest.load = lambda *_: __import__('types').SimpleNamespace(erased=[])\n"
+               "training.train.open_root = training.train.Registry = lambda *_: None\n"
+               "training.train.main(['--root', '.', '--model', 'm', '--dataset', 'd', '--parent', 'none'])")
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | {"PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert done.stderr.strip() == "PASSIVE"
 
 
 def test_an_unknown_launcher_is_named(world):
