@@ -169,10 +169,12 @@ def compare_formats(seeds: int = 2) -> Iterator[dict[str, Any]]:
 
     from benchmarks.formats import convert
     from contract.documents.card import Card, Preprocess
+    from contract.sections.modules import allow
     from inference.model.predictor import Predictor
     from tests.training.loop_root import digits, png
     from training.fit import scaling
 
+    allow(["tests"])
     pixels, labels = digits()
     truth, look = np.array([int(t) for t in labels]), Preprocess(resize=SIDE, crop=SIDE, mean=[0.5] * 3, std=[0.5] * 3)
     for seed in range(seeds):

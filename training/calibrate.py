@@ -35,9 +35,10 @@ class Row(NamedTuple):
     place: int
 
 
-def calibrate_trained(storage: Storage, made: Manifest, card: Card, weights: bytes, method: str) -> Calibration | None:
+def calibrate_trained(storage: Storage, made: Manifest, card: Card, weights: bytes, method: str,
+                      converted: bytes | None = None) -> Calibration | None:
     """Fits the calibration of a version that was trained on a dataset, by `train.calibrate`; None, and said on standard error,
-    where the dataset has too few validation rows."""
+    where the dataset has too few validation rows. `converted`: the version's network in the form of its runtime."""
     from inference.model.predictor import Predictor
     from training.feed import reader
 
@@ -45,7 +46,7 @@ def calibrate_trained(storage: Storage, made: Manifest, card: Card, weights: byt
     if method == NONE or not _are_enough(rows, "validation row"):
         return None
     samples = (Row(bytes(row.image), row.label_index) for row in reader.read_rows(storage, made.split("validation"), 0, rows))
-    return calibrate(Predictor(card, weights), samples, method, f"validation rows of dataset {made.dataset}")
+    return calibrate(Predictor(card, weights, converted=converted), samples, method, f"validation rows of dataset {made.dataset}")
 
 
 def calibrate(predictor: Predictor, rows: Iterable[Row], method: str, fitted_on: str) -> Calibration | None:

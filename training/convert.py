@@ -70,6 +70,7 @@ def convert(registry: Registry, version: str, number_format: str, dataset: str |
                           pictures=used)
     card = _describe(parent, number_format, converted, pictures)
     _try(card, weights, data)
+    card = _calibrate(registry.storage, card, weights, data)
     return _write(registry, card, weights, data, by), True
 
 
@@ -162,6 +163,18 @@ def _describe(parent: Card, number_format: str, converted: Converted, pictures: 
         "parent": parent.version, "made_from": f"version {parent.version} converted to OpenVINO in {number_format}{measured}",
         "settings": {"pictures": pictures} if converted.dataset else {}, "metrics": {},
         "code_version": installed("trueup")})
+
+
+def _calibrate(storage: Storage, card: Card, weights: bytes, data: bytes) -> Card:
+    """The card of int8 with a calibration of its own, where its parent has one and the dataset validation rows; else inherited:
+    outputs of float32 and bfloat16 are the parent's to some digits, those of int8 are not."""
+    from training.calibrate import calibrate_trained
+
+    if card.number_format != INT8 or card.calibration is None or card.converted is None or card.converted.dataset is None:
+        return card
+    made = manifest.load(storage, card.converted.dataset)
+    found = calibrate_trained(storage, made, card, weights, card.calibration.method, data)
+    return card.model_copy(update={"calibration": found or card.calibration})
 
 
 def _try(card: Card, weights: bytes, data: bytes) -> "Predictor":

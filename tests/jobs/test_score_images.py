@@ -164,6 +164,30 @@ def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, fold
         assert row["redacted_by"].startswith(f"{hook}@") and (kept == (255 - came)[:, ::-1]).all()
 
 
+def test_a_format_of_ones_own_is_scored_in_the_workers_as_the_service_does(spark, root, tmp_path):
+    from contract.sections.pictures import choose_decoder
+    from tests.inference import own_formats
+
+    name, made = "tests.inference.own_formats:decode", tmp_path / "own"
+    made.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    (made / "1.trim").write_bytes(own_formats.encode(pixels))
+    (made / "2.trim").write_bytes(b"something else")
+    (made / "3.jpg").write_bytes(picture(seed=3))
+    assert [item.uri.rpartition("/")[2] for item in under(str(made))] == ["3.jpg"]
+    try:
+        choose_decoder(name, [".trim"])
+        found = under(str(made))
+    finally:
+        choose_decoder(None)
+    settings = load(root=root, model="m", overrides=[f"pictures.decoder={name}"])
+    document = score(open_root(root), settings, None, found, batch=4)
+    assert (document["scored"], document["errors"]) == (2, 1) and "the decoder" in document["first_errors"][0]["reason"]
+    own, jpeg = sorted(rows_of(root), key=lambda row: row["source_uri"])
+    assert own["decoded_by"].startswith(f"{name}@") and jpeg["decoded_by"] is None
+    assert (np.asarray(decode(open_root(root).read(own["image_uri"]))) == pixels).all()
+
+
 def test_a_hook_that_is_not_listed_scores_nothing(spark, root, folder, monkeypatch):
     monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[elsewhere]")
     settings = load(root=root, model="m", overrides=["serve.redact=tests.inference.redaction.hooks:blank"], env={})

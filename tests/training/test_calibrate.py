@@ -20,6 +20,7 @@ from training import calibrate as module
 from training import publish
 from training.assess import assess
 from training.calibrate import Row, calibrate, calibrate_trained
+from training.fit import scaling
 
 HOT = Calibration(method="temperature", temperature=2.5, rows=300, fitted_on="validation rows of dataset d", loss_before=1.0,
                   loss_after=0.9)
@@ -160,6 +161,22 @@ def test_a_converted_version_inherits_it(tmp_path):
     np.testing.assert_allclose(converted.probabilities(batch), torchs.probabilities(batch), atol=1e-4)
     z = torchs.logits(batch).double().numpy()
     np.testing.assert_allclose(torchs.probabilities(batch), np.stack([softmax_by_hand(row / 2.5) for row in z]), atol=1e-6)
+
+
+def test_int8_gets_one_of_its_own_where_there_are_validation_rows(world):
+    from training.convert import convert
+
+    parent = world.train(epochs=1)
+    card, _ = convert(world.registry, "1", "int8", None, 20, "test")
+    rows = world.made.rows["validation"]
+    assert (card.calibration.method, card.calibration.rows) == ("temperature", rows)
+    assert card.calibration.loss_before != parent.calibration.loss_before, "of the outputs of int8"
+    predictor = load_predictor(world.registry, card.version, "cpu")
+    from training.feed import reader
+
+    samples = reader.read_rows(world.storage, world.made.split("validation"), 0, rows)
+    z, truth = zip(*((logits_of(predictor, bytes(row.image)), row.label_index) for row in samples), strict=True)
+    assert scaling.fit_temperature(np.stack(z), np.array(truth)) == pytest.approx(card.calibration.temperature, abs=0.01)
 
 
 def test_an_assessment_shows_the_error_of_both_sides_with_and_without(world):
