@@ -59,6 +59,8 @@ def measure(seed: int, keep: Path | None, whole: bool) -> list[dict[str, Any]]:
     """Trains version 1 and a version 2 for each share; accuracies of all on both held-out sets, the first row of version 1."""
     file = keep / f"forgetting-{seed}{'' if whole else '-head'}.json" if keep else None
     rows = list(json.loads(file.read_text())) if file and file.exists() else []
+    if len(rows) > len(SHARES):
+        return rows
     parts = make_digits(seed)
     one = train_first(seed, parts, keep)
     teach = (teach_whole if whole else teach_head)(seed, one, parts)
