@@ -1,6 +1,6 @@
 """How many labels it takes to teach the demo's network the drifted camera, when pictures are picked and when they are drawn.
 
-    nice python -m benchmarks.picks [--runs 5] [--seed 1] [--labels 50 …] [--whole] [--keep FOLDER] [--json]
+    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--labels 50] [--whole] [--keep FOLDER] [--json]
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
 labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (10
@@ -49,18 +49,17 @@ Teacher = Callable[[Sequence[int]], float]  # places in the pool -> accuracy on 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints a line for each way of choosing, and whether the aim is reached."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the runs")
     parser.add_argument("--labels", type=int, action="append", help="of random pictures; repeatable [default: 50, 100 and 200]")
     parser.add_argument("--whole", action="store_true", help="fine-tune all of the network: minutes a run")
     parser.add_argument("--keep", type=Path, help="folder of what is done already")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
-    seeds, labels = range(given.seed, given.seed + given.runs), given.labels or LABELS
-    rows = [row for seed in seeds for row in measure(seed, labels, given.keep, given.whole)]
+    labels = given.labels or LABELS
+    rows = [row for seed in given.seeds for row in measure(seed, labels, given.keep, given.whole)]
     found = {"accuracy": summarise(rows), "aims": [compare(rows, n, how) for n in labels for how in (DIVERSE, HASHED)]}
-    print(json.dumps(found) if given.json else text(found, given.runs))
+    print(json.dumps(found) if given.json else text(found, len(given.seeds)))
     return 0
 
 
@@ -100,7 +99,8 @@ def make_teacher(seed: int, one: Weights, parts: Digits, look: np.ndarray, whole
         settings = SETTINGS.model_copy(update={"seed": seed})
         return lambda places: measure_accuracy(drifted_digits.train(one, parts.pool.take(places), settings), parts.drifted)
     held, truth = answer(one, parts.drifted)[1], parts.pool.truth.numpy()
-    return lambda places: measure_head(train_head(one, look[list(places)], truth[list(places)]), held, parts.drifted.truth.numpy())
+    named = parts.drifted.truth.numpy()
+    return lambda places: measure_head(train_head(one, look[list(places)], truth[list(places)]), held, named)
 
 
 def _keep_row(keep: Path | None, name: str, row: dict[str, Any], work: Callable[[], float]) -> dict[str, Any]:
