@@ -31,6 +31,7 @@ def require_cleanlab() -> None:
 def find_wrong(given: np.ndarray, p: np.ndarray) -> Found:
     """Finds labels that are likely wrong; `given` int64 [rows], `p` float64 [rows, classes], each row summing to 1.
 
+    As many as the confident joint estimates, of those whose given label is not the likeliest the ones with least probability.
     A class that no row was given falls away first: nothing says how sure an answer of it has to be. With one class left
     no label can be wrong.
     """
@@ -41,13 +42,15 @@ def find_wrong(given: np.ndarray, p: np.ndarray) -> Found:
     total = within.sum(1, keepdims=True)
     within = np.where(total > 0, within, 1.0) * np.reciprocal(np.where(total > 0, total, float(len(present))))
     place = np.searchsorted(present, given)
-    wrong = _ask_cleanlab(place, within)
-    likely = within.argmax(1)
-    return Found(wrong & (likely != place), within[np.arange(len(place)), place], present[likely])
+    score, likely = within[np.arange(len(place)), place], within.argmax(1)
+    wrong = np.zeros(len(place), bool)
+    doubted = np.flatnonzero(likely != place)
+    wrong[doubted[np.argsort(score[doubted], kind="stable")[:_estimate_number(place, within)]]] = True
+    return Found(wrong, score, present[likely])
 
 
-def _ask_cleanlab(place: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """As many rows of lowest self-confidence as the confident joint estimates to be wrong: fewest right ones among them."""
-    from cleanlab.filter import find_label_issues
+def _estimate_number(place: np.ndarray, p: np.ndarray) -> int:
+    """How many labels are wrong: the rows off the diagonal of the confident joint, calibrated to the given labels."""
+    from cleanlab.count import num_label_issues
 
-    return np.asarray(find_label_issues(labels=place, pred_probs=p, filter_by="low_self_confidence", n_jobs=1), bool)
+    return int(num_label_issues(place, p, estimation_method="off_diagonal_calibrated"))

@@ -130,6 +130,13 @@ def test_another_replica_reads_what_was_handed_out_and_answered(service, browser
     assert other.count_progress() == {"asked": 3, "answered": 2, "waiting": 1}
 
 
+def test_where_nothing_is_listed_the_page_says_who_sends_some(browser):
+    shown = browser.get("/audit", of="listed")
+    assert "Nothing was listed yet" in words(shown) and "trueup labels suspects --model digits --send 50" in words(shown)
+    assert "--role listed" not in words(shown)
+    assert "Nothing was drawn yet" in words(browser.get("/audit"))
+
+
 def test_my_page_and_the_overview_count_what_is_listed_blind(service, browser):
     send(service, "suspects", (1, 30), blind=True)
     assert "of=listed" in browser.get("/me").text
