@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -98,7 +99,8 @@ def document_bodies(by_url: bool) -> dict[str, Any]:
 def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
     """Makes the API of one service; with `by_url` its predictions may name a picture's URL."""
     router, gauges = APIRouter(), Gauges(service, keyring)
-    names = RequestNames(service.storage, service.outbox, service.settings.serve, lambda: service.models)
+    # At the first request: the documentation is written of a router without a service.
+    get_names = cache(lambda: RequestNames(service.storage, service.outbox, service.settings.serve, lambda: service.models))
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(by_url),
                  responses={200: document_example(PREDICTION, "Durable"), **NO_PICTURE})
@@ -122,7 +124,7 @@ def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
     @router.post("/v1/labels", status_code=201, summary="Say what pictures show", openapi_extra=LABEL_DOC,
                  responses={201: document_example({"label_ids": [ID]}, "Durable"), **NO_LABELS})
     async def label(request: Request, caller: Annotated[Caller, Depends(require("label"))]) -> dict[str, Any]:
-        judgements = await names.resolve(_read_judgements(await upload.read_json_body(request)))
+        judgements = await get_names().resolve(_read_judgements(await upload.read_json_body(request)))
         kept = {"label_ids": await service.label(judgements, caller=caller)}
         notice = explain_labelers(judgements, caller)
         return kept | {"notice": notice} if notice else kept

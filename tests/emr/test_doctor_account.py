@@ -41,7 +41,8 @@ class FakeIam:
             raise ClientError({"Error": {"Code": "NoSuchEntity", "Message": "no such role"}}, "Simulate") from None
         document = found["PolicyDocument"]  # what CloudFormation made is text in moto
         document = yaml.safe_load(document) if isinstance(document, str) else document
-        statements = [{"Sid": "", **s} | {name: [s[name]] if isinstance(s[name], str) else s[name] for name in ("Action", "Resource")}
+        lists = ("Action", "Resource")  # which IAM takes as one text, too
+        statements = [{"Sid": "", **s} | {name: [s[name]] for name in lists if isinstance(s[name], str)}
                       for s in document["Statement"]]
         results = [{"EvalActionName": action, "EvalResourceName": arn, "EvalDecision":
                     "allowed" if allowing(statements, Asked(action, arn)) else "implicitDeny"}
