@@ -25,7 +25,7 @@ PACKAGES = [
     *("metrics.pictures", "metrics.planning", "metrics.selection", "metrics.significance", "metrics.strata"),
     *("pipeline", "pipeline.canary", "pipeline.checks", "pipeline.demo", "pipeline.gates", "pipeline.notifying"),
     *("pipeline.running", "pipeline.verifying", "pipeline.versions", "pipeline.whatif"),
-    *("training", "training.feed", "training.fit"),
+    *("training", "training.feed", "training.fit", "training.tuning"),
 ]
 
 BASE = ["boto3", "click", "jinja2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "scipy"]

@@ -54,6 +54,13 @@ train
     trueup train --model digits --dataset 26c0eab1ccb3389e
     # a first version from torchvision's weights
     trueup train --model digits --dataset 26c0eab1ccb3389e --parent none --network resnet18 --weights-name IMAGENET1K_V1
+tune
+    # twenty trials from the live version, half an hour at most
+    trueup tune --model digits --dataset 26c0eab1ccb3389e --trials 20 --budget 30
+    # every combination of two settings, then a candidate with the best one
+    trueup tune --model digits --dataset 26c0eab1ccb3389e --sampler grid --train --set 'tune.space={lr: [0.001, 0.003], augment: [none, light]}'
+    # four at a time on Spark's executors
+    trueup tune --model digits --dataset 26c0eab1ccb3389e --launcher spark --parallel 4
 assess
     # version 3 against what is live, on the same pictures
     trueup assess --model digits --candidate 3

@@ -505,6 +505,31 @@ def history_signatures(model: str, seq: int | None = None, signer: str = "") -> 
     return folder if seq is None else f"{folder}{seq:08d}-{signer}.json"
 
 
+def tunings(model: str, study: str = "") -> str:
+    """`models/<model>/tunings/`: searches for settings of training; with a study the folder of that one."""
+    return f"{models()}{encode_name(model)}/tunings/" + (f"{study}/" if study else "")
+
+
+def tuning(model: str, study: str, document: Literal["study", "journal", "tuning"]) -> str:
+    """What a search looks for (`study.json`), its journal up to some number in one document, and what it found (`tuning.json`)."""
+    return f"{tunings(model, study)}{document}.json"
+
+
+def tuning_page(model: str, study: str) -> str:
+    """`models/<model>/tunings/<study>/tuning.html`."""
+    return f"{tunings(model, study)}tuning.html"
+
+
+def tuning_journal(model: str, study: str) -> str:
+    """The sequence of a search's journal, an entry of Optuna's in each document."""
+    return f"{tunings(model, study)}journal/{{}}.json"
+
+
+def tuning_trials(model: str, study: str, what: Literal["claims", "beats"], name: str = "") -> str:
+    """The folder of who took which trial, or of their beats; with a name (`0003-1`: attempt 1 of trial 3) the document."""
+    return f"{tunings(model, study)}{what}/" + (f"{name}.json" if name else "")
+
+
 def canary_counts(model: str, salt: str, replica: str = "") -> str:
     """`models/<model>/canaries/<salt>/<replica>.json`: what a replica counted of a canary; without a replica the folder."""
     return f"{models()}{encode_name(model)}/canaries/{salt}/" + (f"{replica}.json" if replica else "")

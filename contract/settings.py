@@ -20,6 +20,7 @@ from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
 from contract.sections.serving import ServeFields
 from contract.sections.training import TrainFields
+from contract.sections.tune import TuneFields
 
 
 class Section(Limited):
@@ -71,6 +72,10 @@ class DatasetSettings(Section, DatasetFields):
 
 class TrainSettings(Section, TrainFields):
     """The fine-tuning loop."""
+
+
+class TuneSettings(Section, TuneFields):
+    """The search for settings of training."""
 
 
 class ServeSettings(Section, ServeFields):
@@ -278,6 +283,7 @@ class Settings(Section):
     gates: GatePolicy = GatePolicy()
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     serve: ServeSettings = ServeSettings()
     review: ReviewSettings = ReviewSettings()
     report: ReportSettings = ReportSettings()

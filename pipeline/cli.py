@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "gate": Verb("pipeline.gate", "decide from an evaluation whether the model still holds"),
         "dataset": Verb("jobs.dataset", "build a training set from labelled predictions"),
         "train": Verb("training.train", "fine-tune a version on a dataset"),
+        "tune": Verb("training.tune", "search for better settings of training, judged on validation rows"),
         "assess": Verb("training.assess", "compare a candidate with the live version on the same rows"),
         "publish": Verb("training.publish", "bring a network trained elsewhere and make it live"),
         "cycle": Verb("pipeline.cycle", "evaluate, gate, dataset, train, assess, publish"),

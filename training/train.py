@@ -39,6 +39,7 @@ from training.look import TRANSFORMING, preprocess_of
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
+OF_SEARCH = "search "  # how the key of a search's candidate begins: `search <study> trial <n>`
 
 
 @stage_command("train", help="Fine-tune a version on a dataset; the result is a candidate, not live.")
@@ -64,13 +65,14 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
-    card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
+    card = train(storage, registry, settings, dataset, parent=find_parent(registry, parent), run_key=run_key, network=network,
                  size=size, grey=grey, weights_name=weights_name, weights=weights,
                  spark_conf=collect_conf(settings, spark_conf))
     return Outcome(document=document(card), text=text(card))
 
 
-def _parent(registry: Registry, parent: str | None) -> str | None:
+def find_parent(registry: Registry, parent: str | None) -> str | None:
+    """The version that `--parent` means, by default the live one; None for `none`. NoSuchModel: nothing is live."""
     if parent == NOTHING:
         return None
     if parent is not None:
@@ -139,9 +141,11 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
 
 
 def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
-    """Of run n (its key is `<model>/<n>`, or just n): in its folder. Else beside the version; empty when done."""
+    """Of run n (its key is `<model>/<n>`, or just n) or of a search: in its folder. Else beside the version; empty when done."""
     if run_key is None:
         return layout.checkpoints(layout.version(model, number))
+    if run_key.startswith(OF_SEARCH):
+        return layout.checkpoints(layout.tunings(model, run_key.split()[1]))
     n = run_key.rpartition("/")[2]
     if not n.isascii() or not n.isdecimal():
         raise UsageError(f"--run {run_key!r}: expected the key of a run, such as {model}/3.")

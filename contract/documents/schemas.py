@@ -27,6 +27,7 @@ from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
+from contract.documents.tuning import Search, TrialClaim, Tuning
 from contract.measured.document import Measured
 from contract.measured.embedded import EmbeddedDay, Space
 from contract.rows.items import ItemsDocument
@@ -66,7 +67,10 @@ PUBLISHED: dict[str, tuple[type, str]] = {
     "run": (Plan, "runs/<model>/<n>/run.json"),
     "run-end": (End, "runs/<model>/<n>/end.json"),
     "sample": (Sample, "samples/<model>/dt=<day>/<kind>/sample.json"),
+    "search": (Search, "models/<model>/tunings/<study>/study.json"),
+    "search-claim": (TrialClaim, "models/<model>/tunings/<study>/claims/<trial>-<attempt>.json"),
     "signature": (Signature, "models/<model>/signatures/<seq>-<key>.json"),
+    "tuning": (Tuning, "models/<model>/tunings/<study>/tuning.json"),
 }
 
 

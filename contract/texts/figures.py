@@ -108,3 +108,10 @@ def write_count(n: int, noun: str, many: str = "") -> str:
 def write_moment(text: str) -> str:
     """Writes 2026-11-21T08:00:00.000000Z as people do, to the minute: `2026-11-21 08:00 UTC`."""
     return f"{text[:10]} {text[11:16]} UTC"
+
+
+def write_setting(value: Any) -> str:
+    """Writes the value of a setting as trueup.yaml has it, `true`, `light`, `0.0003162`; numbers with four figures."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

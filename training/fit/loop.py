@@ -7,7 +7,7 @@ split into ranks does not change what a row weighs.
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -49,10 +49,12 @@ def run(job: dict[str, Any], alone: bool = False) -> dict[str, Any]:
 class Loop:
     """One rank's training of one job.
 
-    `feed`: where its batches come from, by default the dataset's Petastorm files; it is closed at the end.
+    `feed`: where its batches come from, by default the dataset's Petastorm files; it is closed at the end. `end_of_epoch`: told
+    each epoch's entry of the history, on every rank; what it raises ends the training, without a final document.
     """
 
-    def __init__(self, job: Job, process_group: ProcessGroup, feed: BatchSource | None = None) -> None:
+    def __init__(self, job: Job, process_group: ProcessGroup, feed: BatchSource | None = None,
+                 end_of_epoch: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.job, self.process_group, self.settings = job, process_group, job.train
         self.storage: Storage = open_root(job.root)
         dataset = manifest.load(self.storage, job.dataset)
@@ -64,6 +66,7 @@ class Loop:
         self.state = State(net, self.settings, process_group.device)
         self.class_weights = _weigh_classes(dataset, self.settings.class_weights, process_group.device)
         self.feed = feed or open_feed(job, self.storage)
+        self.end_of_epoch = end_of_epoch
         self.strength = augment.find_strength(self.settings.augment)
         self.normalise = Normaliser(job.preprocess)
         self.history: list[dict[str, Any]] = []
@@ -189,6 +192,8 @@ class Loop:
             self.state.keep_best()
         self.progress.line(_format_entry(entry, self.settings.epochs))
         self.log.log_epoch(entry)
+        if self.end_of_epoch is not None:
+            self.end_of_epoch(entry)
         self._save_when_due(epoch + 1, 0)
 
     def _validate(self) -> dict[str, float] | None:

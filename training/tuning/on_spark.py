@@ -1,0 +1,27 @@
+"""Workers of a search on Spark's executors: one in each task, its trials one after the other, each with one rank.
+
+Tasks need each other for nothing: what a lost one was training is repeated by whoever sees that its worker is dead.
+"""
+
+from collections.abc import Mapping
+
+from contract.documents.tuning import Search
+from contract.settings import is_submitted
+from contract.stores.store import Storage
+from jvm import session, task_store
+from training.tuning.worker import Limits, Worker
+
+
+def run_on_spark(storage: Storage, search: Search, limits: Limits, parallel: int, conf: Mapping[str, str]) -> None:
+    """Runs `parallel` workers as Spark's tasks until no trial is left; on this machine Spark gets as many slots.
+
+    Raises what Spark makes of a worker's error.
+    """
+    master = {} if is_submitted() else {"spark.master": f"local[{parallel}]"}
+    context = session.get_session(master | dict(conf), hands_out=True).sparkContext
+    at, given = task_store.describe(storage), search.to_dict()
+    context.parallelize(range(parallel), parallel).map(lambda _: _work(at, given, limits)).collect()
+
+
+def _work(at: task_store.Where, search: dict[str, object], limits: Limits) -> None:
+    Worker(task_store.open_there(at), Search.parse(search, "search"), limits).run()
