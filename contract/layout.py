@@ -511,7 +511,7 @@ def tunings(model: str, study: str = "") -> str:
 
 
 def tuning(model: str, study: str, document: Literal["study", "journal", "tuning"]) -> str:
-    """What a search looks for (`study.json`), its journal up to some number in one document, and what it found (`tuning.json`)."""
+    """What a search looks for (`study.json`), its journal up to some entry in one document, what it found (`tuning.json`)."""
     return f"{tunings(model, study)}{document}.json"
 
 

@@ -40,12 +40,12 @@ class TuneFields(Limited):
                          "(every combination once)")
     startup: int = Field(8, ge=1, description="random trials before tpe learns from them, and that end before any is pruned")
     points: int = Field(3, ge=2, le=100, description="values that grid takes of a range, its ends included")
-    pruner: str = Field("median", pattern="^(median|hyperband|none)$", description="which trials end early: median (worse than half "
-                        "of the others after as many epochs), hyperband, or none")
+    pruner: str = Field("median", pattern="^(median|hyperband|none)$", description="which trials end early: median (worse than "
+                        "half of the others after as many epochs), hyperband, or none")
     objective: str = Field("loss", pattern="^(loss|accuracy)$", description="which figure of the validation rows decides")
     seed: int = Field(1, ge=0, description="of what the sampler draws")
-    launcher: str = Field("process", pattern="^(process|spark)$", description="process (one trial after the other, here) or spark "
-                          "(on executors)")
+    launcher: str = Field("process", pattern="^(process|spark)$", description="process (one trial after the other, here) or "
+                          "spark (on executors)")
     parallel: int = Field(2, ge=1, description="with spark: trials side by side")
 
     @field_validator("space", mode="before")

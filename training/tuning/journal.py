@@ -35,7 +35,8 @@ class StoreJournal:
             self._append(entry)
 
     def pack(self) -> None:
-        """Writes the packed copy of what was read so far."""
+        """Writes the packed copy of what there is."""
+        self._read_on()
         self.storage.put(self.packed, jsonio.dumps({ENTRIES: self.entries}))
 
     def _append(self, entry: dict[str, Any]) -> None:

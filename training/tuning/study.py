@@ -5,7 +5,6 @@ there with half of its settings. Random and grid draw by (seed, trial) alone; tp
 """
 
 import hashlib
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from contract import layout
@@ -108,15 +107,12 @@ class Study:
         if self.search.sampler == "grid":
             return list_grid(self.search)[trial - 1]
         import optuna
-        from optuna.trial import TrialState, create_trial
 
-        sampler = make_sampler(self.search, trial)
-        # Loaded anew: a study keeps the trials that it has seen.
-        study = optuna.load_study(storage=self.records, study_name=self.search.id, sampler=sampler)
-        unborn = create_trial(state=TrialState.RUNNING)
-        drawn = sampler.sample_relative(study, unborn, sampler.infer_relative_search_space(study, unborn))
-        return drawn | {name: sampler.sample_independent(study, unborn, name, distribution)
-                        for name, distribution in sorted(self.distributions.items()) if name not in drawn}
+        # In a copy in memory: a sampler writes what it draws, and in the journal a trial begins with all its settings.
+        copy = optuna.create_study(directions=self.study.directions, sampler=make_sampler(self.search, trial))
+        known = [one for one in self.list_records() if LOST not in one.user_attrs]
+        copy.add_trials(sorted(known, key=lambda one: int(one.user_attrs[TRIAL])))
+        return copy.ask(self.distributions).params
 
     def _end(self, record: "FrozenTrial", facts: dict[str, Any], state: str, value: float | None = None) -> None:
         from optuna.trial import TrialState
@@ -157,10 +153,8 @@ def make_sampler(search: Search, trial: int) -> "BaseSampler":
     seed = int.from_bytes(hashlib.sha256(f"{search.seed}/{trial}".encode()).digest()[:4], "big")
     if search.sampler == "random":
         return samplers.RandomSampler(seed=seed)
-    with warnings.catch_warnings():  # that joint drawing may change with a release: the lock pins the release
-        warnings.simplefilter("ignore")
-        return samplers.TPESampler(seed=seed, n_startup_trials=search.startup, multivariate=True,
-                                   warn_independent_sampling=False)
+    # constant_liar: a trial that runs elsewhere counts as a bad one, so that nobody draws beside it.
+    return samplers.TPESampler(seed=seed, n_startup_trials=search.startup, constant_liar=True)
 
 
 def make_pruner(search: Search) -> "BasePruner":

@@ -86,7 +86,7 @@ def write_summary(tuning: Tuning) -> str:
         shares = sorted(tuning.importance.items(), key=lambda pair: -pair[1])
         lines += ["", "importance: " + ", ".join(f"{name} {write_percent(share)}" for name, share in shares)]
     if tuning.best is None:
-        return "\n".join([*lines, "", "no trial was completed, so nothing can be told; give a larger budget, or look at the errors"])
+        return "\n".join([*lines, "", "no trial was completed, so nothing can be told; give a larger budget, or see the errors"])
     best = tuning.find(tuning.best)
     lines += ["", f"best: trial {best.trial}, validation {tuning.search.objective} {write_objective(tuning.search, best)}. Of "
               f"{write_count(len(states), 'trial')} the best is better by chance, too; the holdout judges (trueup assess).",

@@ -52,6 +52,7 @@ def made(monkeypatch):
     """Trials are the formula: `made.trained` holds the configurations, in order, of all workers of this process."""
     from training.fit import loop
 
+    monkeypatch.setattr("os.fsync", lambda file: None)  # thousands of documents, and no power fails
     formula = Made()
     monkeypatch.setattr(worker, "make_job", lambda storage, search, config, here: dict(config))
     monkeypatch.setattr(worker, "run_trial", formula.run_trial)
@@ -64,7 +65,7 @@ class NoFeed:
         pass
 
 
-def run(storage, search, trials=6, seconds=None, takeover=60.0):
+def run(storage, search, trials=6, seconds=None, takeover=0.5):
     """One worker of a search; returns what was found."""
     Worker(storage, search, Limits(trials, seconds, timing=Timing(3600.0, takeover))).run()
     return found(storage, search)

@@ -15,7 +15,7 @@ def backend(storage):
     return StoreJournal(storage, layout.tuning_journal("digits", "s"), layout.tuning("digits", "s", "journal"))
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow("s3"))])
 def store(request):
     return open_root(request.getfixturevalue("tmp_root" if request.param == "file" else "s3_root"), create=True)
 

@@ -165,6 +165,7 @@ def test_the_table_has_the_best_first_and_says_what_failed():
     trials = [{"trial": n, "state": state, "config": {"lr": 0.1}, "epochs": [], "value": value, "seconds": 1.0, "attempts": 1}
               for n, state, value in ((1, "completed", 0.5), (2, "failed", None), (3, "completed", 0.25), (4, "pruned", 0.1))]
     search = make_search(space={"lr": [0.1, 1.0]})
-    tuning = Tuning(study=search.id, search=search, at="2026-11-20T00:00:00Z", trials=trials, best=3, importance=None, seconds=4.0)
+    tuning = Tuning(study=search.id, search=search, at="2026-11-20T00:00:00Z", trials=trials, best=3, importance=None,
+                    seconds=4.0)
     assert [line.split()[0] for line in summary.write_table(tuning).splitlines()[1:]] == ["3", "1", "2", "4"]
     assert "2 completed, 1 failed, 1 pruned" in summary.write_summary(tuning)
