@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = [
     "command",
     *("contract", "contract.accepting", "contract.canary", "contract.deciding", "contract.documents", "contract.evidence"),
-    *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
+    *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts", "contract.tuning"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),
     *("inference", "inference.answering", "inference.canary", "inference.fetching", "inference.labelling", "inference.live"),
     *("inference.model", "inference.monitoring", "inference.outbox", "inference.overview", "inference.pages"),

@@ -21,7 +21,6 @@ from command.load_settings import with_options
 from command.process import end_with
 from contract import clock, jsonio, layout
 from contract.documents import manifest
-from contract.documents.tuning import Search, Tuning
 from contract.errors import CANNOT_TELL, DONE, EmptyData, NoSuchModel, NotFound, RunHeld, UsageError
 from contract.registry import Registry
 from contract.runs import Timing
@@ -29,6 +28,7 @@ from contract.sections.tune import NOT_SEARCHED
 from contract.settings import Settings, TrainSettings
 from contract.storage import open_root
 from contract.stores.store import Storage, create_if_absent
+from contract.tuning.documents import Search, Tuning
 from jvm.spark_conf import collect_conf
 from training.train import OF_SEARCH, find_parent, train
 from training.train import document as train_document

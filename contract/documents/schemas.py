@@ -27,7 +27,6 @@ from contract.documents.manifest import Manifest
 from contract.documents.notified import Notified, NotifyFailure
 from contract.documents.rehearsal import Rehearsal
 from contract.documents.repeat import BlindRepeat
-from contract.documents.tuning import Search, TrialClaim, Tuning
 from contract.measured.document import Measured
 from contract.measured.embedded import EmbeddedDay, Space
 from contract.rows.items import ItemsDocument
@@ -35,6 +34,7 @@ from contract.rows.replay import Replay
 from contract.run_owner import RunOwner
 from contract.runs import End, Plan
 from contract.samples import Sample
+from contract.tuning.documents import Search, TrialClaim, Tuning
 
 # name of the file -> its type, and where such documents lie
 PUBLISHED: dict[str, tuple[type, str]] = {

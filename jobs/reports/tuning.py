@@ -9,9 +9,9 @@ from math import log
 from typing import Any
 
 from contract import layout
-from contract.documents.tuning import Search, TunedTrial, Tuning
 from contract.stores.store import Storage
 from contract.texts.figures import NOTHING, write_number, write_percent, write_setting
+from contract.tuning.documents import Search, TunedTrial, Tuning
 from jobs.reports.page import template
 
 WIDE, NARROW, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 200, 60, 12, 12, 24

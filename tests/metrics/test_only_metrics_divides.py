@@ -55,6 +55,7 @@ ELSEWHERE = {
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number
         pipeline/demo/traffic.py _send.send_one
+        training/tuning/summary.py write_summary
         """,
     "bytes, in units or for each part": """
         emr/memory.py _find_gib
@@ -99,6 +100,7 @@ ELSEWHERE = {
         training/feed/world.py World.step
         training/fit/loop.py Loop._updates
         training/train.py job_of
+        training/tune.py _share_cores
         """,
     "pixels, of pictures and of charts": """
         contract/measured/embedded.py <module>
@@ -126,6 +128,7 @@ ELSEWHERE = {
         jobs/reports/charts.py trend.y
         jobs/reports/picture_drift.py _draw
         jobs/reports/picture_drift.py _scale.y
+        jobs/reports/tuning.py _scale.place
         training/feed/augment.py _change
         training/feed/augment.py apply
         training/look.py _advise
@@ -169,6 +172,9 @@ ELSEWHERE = {
         training/fit/state.py State.take_buffers
         training/fit/state.py State.update
         training/fit/state.py lr_at
+        """,
+    "values of a setting, at even places of its range": """
+        training/tuning/space.py _list_points
         """,
     "nothing: its own `mean` asks metrics.figure.ratio": """
         jobs/reports/view.py _average

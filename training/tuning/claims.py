@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from contract import clock, jsonio, layout
-from contract.documents.tuning import TrialClaim
 from contract.errors import NotFound
 from contract.run_owner import has_ended, me
 from contract.runs import Timing
 from contract.storage import read_json
 from contract.stores.store import Storage, create_if_absent
+from contract.tuning.documents import TrialClaim
 
 _WORKING: set[str] = set()  # workers of this process
 

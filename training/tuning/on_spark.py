@@ -5,9 +5,9 @@ Tasks need each other for nothing: what a lost one was training is repeated by w
 
 from collections.abc import Mapping
 
-from contract.documents.tuning import Search
 from contract.settings import is_submitted
 from contract.stores.store import Storage
+from contract.tuning.documents import Search
 from jvm import session, task_store
 from training.tuning.worker import Limits, Worker
 

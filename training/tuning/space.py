@@ -9,10 +9,10 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from contract.documents.tuning import Search
 from contract.errors import UsageError
 from contract.sections.training import TrainFields
 from contract.sections.tune import NETWORK, Range, TuneFields
+from contract.tuning.documents import Search
 from training.feed import augment
 
 if TYPE_CHECKING:

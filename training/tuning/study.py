@@ -8,8 +8,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from contract import layout
-from contract.documents.tuning import Search
 from contract.stores.store import Storage
+from contract.tuning.documents import Search
 from training.tuning.claims import Attempt, Claims
 from training.tuning.journal import StoreJournal
 from training.tuning.space import Config, list_distributions, list_grid

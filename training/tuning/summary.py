@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from command.terminal import align
 from contract import clock
-from contract.documents.tuning import Search, TrialState, TunedTrial, Tuning
 from contract.texts.figures import NOTHING, write_count, write_number, write_percent, write_setting
+from contract.tuning.documents import Search, TrialState, TunedTrial, Tuning
 from training.tuning.claims import Claims
 from training.tuning.space import split_config
 from training.tuning.study import ATTEMPT, EPOCHS, ERROR, LOST, STOPPED, TRIAL, Study, count_seconds

@@ -8,10 +8,10 @@ from typing import Any
 from contract import layout
 from contract.documents import manifest
 from contract.documents.manifest import DataFile
-from contract.documents.tuning import Search
 from contract.registry import Registry
 from contract.settings import Settings, TrainSettings
 from contract.stores.store import Storage
+from contract.tuning.documents import Search
 from training.feed.batches import Batch, BatchSource
 from training.feed.plan import CropWindows
 from training.fit.job import Job

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contract import clock
-from contract.documents.tuning import Search
 from contract.errors import NotFinite
 from contract.runs import Timing
 from contract.stores.store import Storage
 from contract.texts.figures import write_number, write_percent, write_setting
+from contract.tuning.documents import Search
 from training.tuning.claims import Attempt, Claims
 from training.tuning.space import count_trials
 from training.tuning.study import Study, TrialTaken, count_seconds, find_attempt

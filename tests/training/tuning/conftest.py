@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from contract.documents.tuning import Search
 from contract.runs import Timing
 from contract.storage import open_root
+from contract.tuning.documents import Search
 from training.tuning import summary, worker
 from training.tuning.claims import Claims
 from training.tuning.study import Study

@@ -6,10 +6,10 @@ from statistics import median
 import pytest
 
 from contract import clock, jsonio, layout
-from contract.documents.tuning import TrialClaim
 from contract.errors import Mismatch, NotFinite
 from contract.run_owner import me
 from contract.storage import open_root
+from contract.tuning.documents import TrialClaim
 from tests.faults import AFTER, BEFORE, Died, Process, patched
 from tests.training.tuning.conftest import found, loss_of, make_search, run, told
 from training.tuning.claims import Attempt, Claims

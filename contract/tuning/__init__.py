@@ -1,0 +1,1 @@
+"""A search for settings of training: its documents."""
