@@ -9,38 +9,20 @@ The same command again continues the same search, after a kill too, and beside a
 the best configuration is trained once more in full, as an ordinary candidate, and assessed on the holdout.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Sequence
 
 import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
-from contract import clock, jsonio, layout
-from contract.documents import manifest
-from contract.errors import CANNOT_TELL, DONE, EmptyData, NoSuchModel, NotFound, RunHeld, UsageError
+from contract import layout
+from contract.errors import CANNOT_TELL, DONE
 from contract.registry import Registry
-from contract.runs import Timing
-from contract.sections.tune import NOT_SEARCHED
-from contract.settings import Settings, TrainSettings
+from contract.settings import Settings
 from contract.storage import open_root
-from contract.stores.store import Storage, create_if_absent
-from contract.tuning.documents import Search, Tuning
 from jvm.spark_conf import collect_conf
-from training.train import OF_SEARCH, find_parent, train
-from training.train import document as train_document
-from training.train import text as train_text
-from training.tuning import summary
-from training.tuning.claims import Claims
-from training.tuning.space import make_space, name_first, split_config
-from training.tuning.study import Study
-from training.tuning.trial import make_job
-from training.tuning.worker import Limits, Worker
-
-CANDIDATE = 0  # whose claim says who trains the candidate; trials begin at 1
 
 
 @stage_command("tune", help="Search for better settings of training, judged on the validation rows.")
@@ -63,6 +45,12 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
             epochs: int | None, parent: str | None, network: str | None, size: int | None, grey: bool, launcher: str | None,
             parallel: int | None, train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
     """Searches; exit code 4 when no trial was completed."""
+    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from training.train import find_parent
+    from training.tuning import summary
+    from training.tuning.search import make_search, train_candidate, tune
+
     settings = with_options(settings, model=model, tune__trials=trials, tune__minutes=budget, tune__sampler=sampler,
                             tune__epochs=epochs, tune__launcher=launcher, tune__parallel=parallel)
     storage = open_root(settings.need_root())
@@ -79,135 +67,6 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
         document |= {"candidate": made.document["version"], "trained": made.document, "assessment": made.assessment}
         text = f"{text}\n{made.text}"
     return Outcome(CANNOT_TELL if tuning.best is None else DONE, document, text)
-
-
-def make_search(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
-                network: str | None = None, size: int | None = None, grey: bool = False) -> Search:
-    """Returns what is searched, checked as far as it can be before the first trial.
-
-    UsageError: an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation rows.
-    """
-    made, wanted = manifest.load(storage, dataset), settings.tune
-    if made.erased:
-        raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
-                         f"again. Make a new one: trueup dataset.")
-    if not made.rows["validation"]:
-        raise EmptyData(f"dataset {dataset}: expected validation rows, by which alone trials are judged; it has none. Raise "
-                        f"dataset.validation_share.")
-    networks = [network] if network else list(wanted.networks)
-    if parent is None:
-        networks = networks or ["resnet18"]
-        _check_networks(networks, len(made.classes))
-    space = make_space(wanted, networks)
-    kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
-            if name not in NOT_SEARCHED and name not in space}
-    search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,
-                    epochs=wanted.epochs or settings.train.epochs, space=space, settings=kept,
-                    **wanted.model_dump(include={"objective", "sampler", "pruner", "seed", "startup", "points"}))
-    make_job(storage, search, name_first(search))
-    return search
-
-
-def _check_networks(networks: Sequence[str], classes: int) -> None:
-    from inference.model.network import build_empty
-
-    for name in networks:
-        build_empty(name, classes)
-
-
-def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mapping[str, str] | None = None) -> Tuning:
-    """Runs or continues the search until its trials have ended or its budget is spent, and writes what was found.
-
-    Raises what no configuration is to blame for (Mismatch, BadImage, …); started again, the search continues.
-    """
-    if create_if_absent(storage, layout.tuning(search.model, search.id, "study"), search.to_bytes()):
-        print(f"search {search.id}: begins", file=sys.stderr, flush=True)
-    wanted, train_settings = settings.tune, settings.train
-    side_by_side = wanted.parallel if wanted.launcher == "spark" else 1
-    limits = Limits(wanted.trials, None if wanted.minutes is None else 60 * wanted.minutes,
-                    {"device": train_settings.device, "cache_mib": train_settings.cache_mib,
-                     "threads": train_settings.threads or _share_cores(side_by_side)},
-                    Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds))
-    if wanted.launcher == "spark":
-        from training.tuning.on_spark import run_on_spark
-
-        run_on_spark(storage, search, limits, wanted.parallel, spark_conf or {})
-    else:
-        Worker(storage, search, limits).run()
-    return write_found(storage, search)
-
-
-def _share_cores(workers: int) -> int:
-    from training.fit.launch import count_cores
-
-    return max(1, count_cores() // workers)
-
-
-def write_found(storage: Storage, search: Search, candidate: str | None = None) -> Tuning:
-    """Writes the document and the page of a search from its journal, and returns the document.
-
-    `candidate`: the version that was trained from the best trial; by default the one that the document before names, while the
-    best trial is the same.
-    """
-    from jobs.reports.tuning import write_tuning_page
-
-    key = layout.tuning(search.model, search.id, "tuning")
-    found = summary.summarise(Study(storage, search), Claims(storage, search.model, search.id, "", Timing()))
-    try:
-        before = Tuning.load(storage, key)
-        known = before.candidate if before.best == found.best else None
-    except NotFound:
-        known = None
-    found = found.model_copy(update={"candidate": candidate or known})
-    storage.put(key, found.to_bytes())
-    write_tuning_page(storage, found)
-    return found
-
-
-@dataclass(frozen=True)
-class Made:
-    """The candidate of a search: as `trueup train` describes it, its assessment (None: nothing is live), a text for people."""
-
-    document: dict[str, Any]
-    assessment: dict[str, Any] | None
-    text: str
-
-
-def train_candidate(storage: Storage, registry: Registry, settings: Settings, tuning: Tuning,
-                    spark_conf: Mapping[str, str] | None = None) -> Made:
-    """Trains a candidate with the best trial's settings and train.epochs, and assesses it. Done again, it is found again.
-
-    RunHeld: another process trains it.
-    """
-    from training.assess import assess
-    from training.assess import text as assess_text
-
-    search = tuning.search
-    assert tuning.best is not None
-    chosen, network = split_config(tuning.find(tuning.best).config)
-    best = settings.model_copy(update={"train": TrainSettings(**(settings.train.model_dump() | chosen))})
-    timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
-    with Claims(storage, search.model, search.id, jsonio.digest(clock.iso(clock.now()))[:8], timing) as claims:
-        attempt = claims.take([CANDIDATE], (), ())
-        if attempt is None:
-            raise RunHeld(f"search {search.id}: another process trains its candidate. Let it finish.")
-        with claims.keep_beating(attempt):
-            card = train(storage, registry, best, search.dataset, search.parent, f"{OF_SEARCH}{search.id} trial {tuning.best}",
-                         network or next(iter(search.networks), None), search.size, search.grey,
-                         spark_conf=dict(spark_conf or {}))
-    write_found(storage, search, card.version)
-    live = search.parent or _find_live(registry)
-    if live is None:
-        return Made(train_document(card), None, f"{train_text(card)}; nothing is live that it could be compared with")
-    assessment = assess(storage, registry, card.version, live)
-    return Made(train_document(card), assessment, f"{train_text(card)}\n{assess_text(assessment)}")
-
-
-def _find_live(registry: Registry) -> str | None:
-    try:
-        return registry.live()
-    except NoSuchModel:
-        return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -100,7 +100,7 @@ ELSEWHERE = {
         training/feed/world.py World.step
         training/fit/loop.py Loop._updates
         training/train.py job_of
-        training/tune.py _share_cores
+        training/tuning/search.py _share_cores
         """,
     "pixels, of pictures and of charts": """
         contract/measured/embedded.py <module>

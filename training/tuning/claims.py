@@ -8,7 +8,8 @@ import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from contract import clock, jsonio, layout
 from contract.errors import NotFound
@@ -19,6 +20,17 @@ from contract.stores.store import Storage, create_if_absent
 from contract.tuning.documents import TrialClaim
 
 _WORKING: set[str] = set()  # workers of this process
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a command asks of a search: trials and seconds of all workers together, beats of workers, and the settings of
+    train: that a trial has because of where it runs (device, threads, cache_mib)."""
+
+    trials: int
+    seconds: float | None = None
+    here: dict[str, Any] = field(default_factory=dict)
+    timing: Timing = Timing()
 
 
 @dataclass(frozen=True, order=True)

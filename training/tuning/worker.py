@@ -4,33 +4,20 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contract import clock
 from contract.errors import NotFinite
-from contract.runs import Timing
 from contract.stores.store import Storage
 from contract.texts.figures import write_number, write_percent, write_setting
 from contract.tuning.documents import Search
-from training.tuning.claims import Attempt, Claims
+from training.tuning.claims import Attempt, Claims, Limits
 from training.tuning.space import count_trials
 from training.tuning.study import Study, TrialTaken, count_seconds, find_attempt
 from training.tuning.trial import KeptFeed, TrialEnded, make_job, run_trial
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a command asks of a search: trials and seconds of all workers together, beats of workers, and the settings of
-    train: that a trial has because of where it runs (device, threads, cache_mib)."""
-
-    trials: int
-    seconds: float | None = None
-    here: dict[str, Any] = field(default_factory=dict)
-    timing: Timing = Timing()
 
 
 class Worker:

@@ -8,9 +8,9 @@ from contract.runs import Timing
 from contract.storage import open_root
 from contract.tuning.documents import Search
 from training.tuning import summary, worker
-from training.tuning.claims import Claims
+from training.tuning.claims import Claims, Limits
 from training.tuning.study import Study
-from training.tuning.worker import Limits, Worker
+from training.tuning.worker import Worker
 
 SPACE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "label_smoothing": [0.0, 0.1], "augment": ["none", "light", "photo"]}
 BEST_LR = 3e-3

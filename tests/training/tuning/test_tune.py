@@ -13,7 +13,8 @@ from inference.model import preprocess
 from tests.training.conftest import NETWORK
 from tests.training.test_opened import opened
 from training import tune as module
-from training.tuning import summary
+from training.train import find_parent
+from training.tuning import search, summary
 
 SPACE = "tune.space={lr: [0.02, 0.00001], label_smoothing: {low: 0, high: 0.2}}"
 COMMON = ["--epochs", "2", "--set", "train.batch=16", "--set", "train.threads=1", "--set", "train.epochs=3",
@@ -126,7 +127,7 @@ def test_what_cannot_be_trained_is_refused_before_a_trial(world, capsys, more, s
 
 def test_without_a_live_version_a_parent_is_named(world):
     with pytest.raises(NoSuchModel, match="--parent none"):
-        module.find_parent(world.registry, None)
+        find_parent(world.registry, None)
 
 
 def test_an_erased_dataset_is_not_searched_on(world, monkeypatch):
@@ -135,7 +136,7 @@ def test_an_erased_dataset_is_not_searched_on(world, monkeypatch):
     erased = world.made.model_copy(update={"erased": ["ab"]})
     monkeypatch.setattr(manifest, "load", lambda storage, dataset: erased)
     with pytest.raises(UsageError, match="were erased"):
-        module.make_search(world.storage, world.registry, world.settings(), "x", None)
+        search.make_search(world.storage, world.registry, world.settings(), "x", None)
 
 
 def test_several_networks_are_tried(world, capsys):
@@ -162,8 +163,8 @@ def test_the_table_has_the_best_first_and_says_what_failed():
 
     trials = [{"trial": n, "state": state, "config": {"lr": 0.1}, "epochs": [], "value": value, "seconds": 1.0, "attempts": 1}
               for n, state, value in ((1, "completed", 0.5), (2, "failed", None), (3, "completed", 0.25), (4, "pruned", 0.1))]
-    search = make_search(space={"lr": [0.1, 1.0]})
-    tuning = Tuning(study=search.id, search=search, at="2026-11-20T00:00:00Z", trials=trials, best=3, importance=None,
+    made = make_search(space={"lr": [0.1, 1.0]})
+    tuning = Tuning(study=made.id, search=made, at="2026-11-20T00:00:00Z", trials=trials, best=3, importance=None,
                     seconds=4.0)
     assert [line.split()[0] for line in summary.write_table(tuning).splitlines()[1:]] == ["3", "1", "2", "4"]
     assert "2 completed, 1 failed, 1 pruned" in summary.write_summary(tuning)

@@ -43,7 +43,7 @@ def test_tpe_draws_nearer_to_the_best_than_chance(tmp_path, made):
         tuning = run(root, make_search(sampler=sampler, seed=seed, startup=6), trials=24)
         return [one.value for one in tuning.trials[12:]]
 
-    chance, learnt = ([x for seed in range(3) for x in losses(sampler, seed)] for sampler in ("random", "tpe"))
+    chance, learnt = ([x for seed in range(2) for x in losses(sampler, seed)] for sampler in ("random", "tpe"))
     assert median(learnt) < 0.75 * median(chance)
 
 
@@ -102,9 +102,8 @@ def test_what_no_configuration_is_to_blame_for_ends_the_search_and_the_trial_is_
     assert told(tuning) == told(undisturbed) and [one.attempts for one in tuning.trials] == [1, 1, 2, 1, 1]
 
 
-@pytest.mark.parametrize("sampler", ["grid", "tpe"])
-def test_killed_around_each_write_it_ends_as_if_undisturbed(tmp_path, made, monkeypatch, sampler):
-    search = make_search(sampler=sampler, pruner="median", startup=2, epochs=2)
+def test_killed_around_each_write_it_ends_as_if_undisturbed(tmp_path, made, monkeypatch):
+    search = make_search(sampler="tpe", pruner="median", startup=2, epochs=2)
     patched(monkeypatch, watched := Process())
     expected = run(open_root(str(tmp_path / "whole"), create=True), search, trials=4)
     assert len(watched.writes) > 30
