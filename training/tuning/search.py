@@ -44,7 +44,7 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
     if parent is None:
         networks = networks or ["resnet18"]
         _check_networks(networks, len(made.classes))
-    space = make_space(wanted, networks)
+    space = make_space(wanted, networks, first=parent is None)
     kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
             if name not in NOT_SEARCHED and name not in space}
     search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,

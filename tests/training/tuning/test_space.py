@@ -74,6 +74,13 @@ def test_a_grid_that_nobody_can_lay_out_is_refused():
     name_first(make_search(**{**many.to_dict(), "sampler": "tpe"}))
 
 
+def test_random_weights_are_not_frozen():
+    assert set(make_space(TuneFields(), ["resnet18"])) - set(make_space(TuneFields(), ["resnet18"], first=True)) == {
+        "freeze_backbone"}
+    with pytest.raises(UsageError, match="nothing to search for"):
+        make_space(TuneFields(space={"freeze_backbone": [False, True]}), ["resnet18"], first=True)
+
+
 def test_several_networks_are_a_part_of_the_space():
     space = make_space(TuneFields(space={"lr": [0.1]}), ["resnet18", "resnet34"])
     assert space == {"lr": [0.1], "network": ["resnet18", "resnet34"]}
