@@ -27,7 +27,8 @@ Config = dict[str, Any]
 def make_space(fields: TuneFields, networks: list[str], first: bool = False) -> dict[str, Any]:
     """Returns the space as plain JSON, by name; with several `networks` they are a choice like the others.
 
-    `first`: of a first version, whose weights are random: freezing them is not searched. UsageError: a value that training would refuse, or a space in which there is nothing to choose.
+    `first`: of a first version, whose weights are random: freezing them is not searched. UsageError: a value that training would
+    refuse, or a space in which there is nothing to choose.
     """
     space: dict[str, Any] = {name: values.model_dump() if isinstance(values, Range) else values
                              for name, values in sorted(fields.space.items()) if not (first and name == FREEZING)}
