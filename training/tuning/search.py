@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from contract import clock, jsonio, layout
@@ -31,8 +32,10 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
                 network: str | None = None, size: int | None = None, grey: bool = False) -> Search:
     """Returns what is searched, checked as far as it can be before the first trial.
 
-    UsageError: an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation rows.
+    UsageError: no Optuna, an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation
+    rows.
     """
+    _require_optuna()
     made, wanted = manifest.load(storage, dataset), settings.tune
     if made.erased:
         raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
@@ -52,6 +55,12 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
                     **wanted.model_dump(include={"objective", "sampler", "pruner", "seed", "startup", "points"}))
     make_job(storage, search, name_first(search))
     return search
+
+
+def _require_optuna() -> None:
+    if find_spec("optuna") is None:
+        raise UsageError("trueup tune needs the package optuna, which is not installed. `make setup` installs it, and so does "
+                         "pip install 'trueup[tune]'.")
 
 
 def _check_networks(networks: Sequence[str], classes: int) -> None:

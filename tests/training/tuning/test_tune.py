@@ -139,6 +139,12 @@ def test_an_erased_dataset_is_not_searched_on(world, monkeypatch):
         search.make_search(world.storage, world.registry, world.settings(), "x", None)
 
 
+def test_without_optuna_it_says_what_to_install(world, monkeypatch):
+    monkeypatch.setattr(search, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"trueup\[tune\]"):
+        search.make_search(world.storage, world.registry, world.settings(), world.made.dataset, None)
+
+
 def test_several_networks_are_tried(world, capsys):
     networks = "tune.networks=[tests.training.tiny:build, tests.training.tuning.narrow:build]"
     code, document = tune(world, "--parent", "none", "--size", "32", "--sampler", "grid", "--trials", "99", "--set", networks,
