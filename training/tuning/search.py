@@ -51,8 +51,9 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
     kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
             if name not in NOT_SEARCHED and name not in space}
     search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,
-                    epochs=wanted.epochs or settings.train.epochs, space=space, settings=kept,
-                    **wanted.model_dump(include={"objective", "sampler", "pruner", "seed", "startup", "points"}))
+                    epochs=wanted.trial_epochs or settings.train.epochs, space=space, settings=kept,
+                    seed=wanted.sampler_seed,
+                    **wanted.model_dump(include={"objective", "sampler", "pruner", "startup", "points"}))
     make_job(storage, search, name_first(search))
     return search
 
@@ -78,12 +79,12 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     if create_if_absent(storage, layout.tuning(search.model, search.id, "study"), search.to_bytes()):
         print(f"search {search.id}: begins", file=sys.stderr, flush=True)
     wanted, train_settings = settings.tune, settings.train
-    side_by_side = wanted.parallel if wanted.launcher == "spark" else 1
+    side_by_side = wanted.parallel if wanted.trial_launcher == "spark" else 1
     limits = Limits(wanted.trials, None if wanted.minutes is None else 60 * wanted.minutes,
                     {"device": train_settings.device, "cache_mib": train_settings.cache_mib,
                      "threads": train_settings.threads or _share_cores(side_by_side)},
                     Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds))
-    if wanted.launcher == "spark":
+    if wanted.trial_launcher == "spark":
         from training.tuning.on_spark import run_on_spark
 
         run_on_spark(storage, search, limits, wanted.parallel, spark_conf or {})
