@@ -52,7 +52,7 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
     from training.tuning.search import make_search, train_candidate, tune
 
     settings = with_options(settings, model=model, tune__trials=trials, tune__minutes=budget, tune__sampler=sampler,
-                            tune__epochs=epochs, tune__launcher=launcher, tune__parallel=parallel)
+                            tune__trial_epochs=epochs, tune__trial_launcher=launcher, tune__parallel=parallel)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), network, size, grey)

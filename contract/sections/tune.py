@@ -35,7 +35,7 @@ class TuneFields(Limited):
     networks: list[str] = Field([], description="networks that a first version (--parent none) is tried with; empty: --network")
     trials: int = Field(20, ge=1, le=9999, description="trials of a search, all together")
     minutes: float | None = Field(None, gt=0, description="budget: minutes that all trials together may take; null: no limit")
-    epochs: int | None = Field(None, ge=1, description="passes of a trial over the training rows; null: as train.epochs")
+    trial_epochs: int | None = Field(None, ge=1, description="passes of a trial over the training rows; null: as train.epochs")
     sampler: str = Field("tpe", pattern="^(tpe|random|grid)$", description="tpe (learns from the trials before), random, or grid "
                          "(every combination once)")
     startup: int = Field(8, ge=1, description="random trials before tpe learns from them, and that end before any is pruned")
@@ -43,9 +43,9 @@ class TuneFields(Limited):
     pruner: str = Field("median", pattern="^(median|hyperband|none)$", description="which trials end early: median (worse than "
                         "half of the others after as many epochs), hyperband, or none")
     objective: str = Field("loss", pattern="^(loss|accuracy)$", description="which figure of the validation rows decides")
-    seed: int = Field(1, ge=0, description="of what the sampler draws")
-    launcher: str = Field("process", pattern="^(process|spark)$", description="process (one trial after the other, here) or "
-                          "spark (on executors)")
+    sampler_seed: int = Field(1, ge=0, description="of what the sampler draws")
+    trial_launcher: str = Field("process", pattern="^(process|spark)$", description="process (one trial after the other, here) "
+                                "or spark (on executors)")
     parallel: int = Field(2, ge=1, description="with spark: trials side by side")
 
     @field_validator("space", mode="before")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from contract import clock, jsonio, layout
@@ -31,8 +32,10 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
                 network: str | None = None, size: int | None = None, grey: bool = False) -> Search:
     """Returns what is searched, checked as far as it can be before the first trial.
 
-    UsageError: an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation rows.
+    UsageError: no Optuna, an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation
+    rows.
     """
+    _require_optuna()
     made, wanted = manifest.load(storage, dataset), settings.tune
     if made.erased:
         raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
@@ -48,10 +51,17 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
     kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
             if name not in NOT_SEARCHED and name not in space}
     search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,
-                    epochs=wanted.epochs or settings.train.epochs, space=space, settings=kept,
-                    **wanted.model_dump(include={"objective", "sampler", "pruner", "seed", "startup", "points"}))
+                    epochs=wanted.trial_epochs or settings.train.epochs, space=space, settings=kept,
+                    seed=wanted.sampler_seed,
+                    **wanted.model_dump(include={"objective", "sampler", "pruner", "startup", "points"}))
     make_job(storage, search, name_first(search))
     return search
+
+
+def _require_optuna() -> None:
+    if find_spec("optuna") is None:
+        raise UsageError("trueup tune needs the package optuna, which is not installed. `make setup` installs it, and so does "
+                         "pip install 'trueup[tune]'.")
 
 
 def _check_networks(networks: Sequence[str], classes: int) -> None:
@@ -69,12 +79,12 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     if create_if_absent(storage, layout.tuning(search.model, search.id, "study"), search.to_bytes()):
         print(f"search {search.id}: begins", file=sys.stderr, flush=True)
     wanted, train_settings = settings.tune, settings.train
-    side_by_side = wanted.parallel if wanted.launcher == "spark" else 1
+    side_by_side = wanted.parallel if wanted.trial_launcher == "spark" else 1
     limits = Limits(wanted.trials, None if wanted.minutes is None else 60 * wanted.minutes,
                     {"device": train_settings.device, "cache_mib": train_settings.cache_mib,
                      "threads": train_settings.threads or _share_cores(side_by_side)},
                     Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds))
-    if wanted.launcher == "spark":
+    if wanted.trial_launcher == "spark":
         from training.tuning.on_spark import run_on_spark
 
         run_on_spark(storage, search, limits, wanted.parallel, spark_conf or {})

@@ -139,6 +139,12 @@ def test_an_erased_dataset_is_not_searched_on(world, monkeypatch):
         search.make_search(world.storage, world.registry, world.settings(), "x", None)
 
 
+def test_without_optuna_it_says_what_to_install(world, monkeypatch):
+    monkeypatch.setattr(search, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"trueup\[tune\]"):
+        search.make_search(world.storage, world.registry, world.settings(), world.made.dataset, None)
+
+
 def test_several_networks_are_tried(world, capsys):
     networks = "tune.networks=[tests.training.tiny:build, tests.training.tuning.narrow:build]"
     code, document = tune(world, "--parent", "none", "--size", "32", "--sampler", "grid", "--trials", "99", "--set", networks,
@@ -152,7 +158,7 @@ def test_several_networks_are_tried(world, capsys):
 def test_trials_side_by_side_on_spark(world, capsys):
     code, document = tune(world, *FIRST, "--sampler", "grid", "--launcher", "spark", "--parallel", "2", capsys=capsys)
     assert code == 0 and [(one["state"], one["attempts"]) for one in document["trials"]] == [("completed", 1)] * 4
-    alone = tune(world, *FIRST, "--sampler", "grid", "--set", "tune.seed=2", capsys=capsys)[1]
+    alone = tune(world, *FIRST, "--sampler", "grid", "--set", "tune.sampler_seed=2", capsys=capsys)[1]
     values = [{json.dumps(one["config"], sort_keys=True): one["value"] for one in found["trials"]} for found in (document, alone)]
     assert values[0] == values[1], "where a trial runs changes nothing"
     assert document["study"] != alone["study"]
