@@ -15,7 +15,7 @@ SLOW_TIMEOUT = 1800
 KINDS = pytest.StashKey[list]()
 LEFT_OUT = pytest.StashKey[Counter]()
 CHOSEN = pytest.StashKey[str | None]()
-# The whole loop, and the rooms whose tests share a Spark.
+# The whole loop, and what takes longest beside it.
 FIRST = ("tests/test_demo.py", "tests/training/fit/test_launch.py", "tests/test_cycle_kills.py")
 
 

@@ -34,9 +34,8 @@ from pipeline.running.local import StageFailed
 RATE = 120.0  # requests a second of a day's traffic; a machine that answers fewer takes longer
 SWAP_RATE = 25.0  # while training uses the machine and the version changes
 AUDIT_P, JUDGES = 0.8, 3  # all three judge each item: one careless labeler alone would move the estimate by a point
-# A step of a 32-pixel network costs 75 ms of processor and 2.5 ms a row (AVX-512): large steps are the cheaper ones.
+# A step of a 32-pixel network costs 75 ms of processor and 2.5 ms a row (AVX-512): for a first version, large ones will do.
 FIRST = {"train.epochs": "6", "train.batch": "64", "train.lr": "0.003"}
-FINE_TUNED = {"train.batch": "64", "train.lr": "0.0015"}
 COMPARED = ("rows", "versions")  # the parts of an evaluation in which engines must agree
 
 
@@ -240,8 +239,7 @@ def _retrain(world: World) -> None:
 
 @contextmanager
 def _start_cycle(world: World) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json",
-               *list_settings(FINE_TUNED)]
+    command = [sys.executable, "-m", "pipeline.cycle", "--model", MODEL, "--root", str(world.root), "--json"]
     env = make_environment() | {CLOCK_FILE: str(world.work / "clock")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=end_with_parent)
     try:

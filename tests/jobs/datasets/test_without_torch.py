@@ -23,7 +23,7 @@ def test_it_splits_looks_at_pictures_and_writes_petastorm(tmp_path):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is refused')")
     root = tiny_root.make(str(tmp_path / "root"), n=40)
     command = [sys.executable, "-m", "jobs.dataset", "--root", root, "--model", tiny_root.MODEL, "--from", tiny_root.DAY,
-               "--to", tiny_root.DAY, "--json"]
+               "--to", tiny_root.DAY, "--spark-conf", "spark.ui.enabled=false", "--json"]  # with settings it is Spark's work
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}, cwd=tmp_path, capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
