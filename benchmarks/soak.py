@@ -1,17 +1,20 @@
 """A recorded long run of the service: kills under load with a store that fails, swaps under load, damaged images.
 
     python -m benchmarks.soak [--rows N] [--kills K] [--swaps S] [--requests R] [--images I] [--http-images H]
-                              [--store folder|s3] [--shadow] [--minutes M --record FILE]
+                              [--store folder|s3] [--shadow] [--canary SHARE] [--minutes M --record FILE]
 
 Four parts; 0 leaves one out. `--rows` acknowledged rows (predictions and labels) over `--kills` SIGKILLs, then every
 acknowledged row is looked for in the bucket: exactly once, or the run fails. `--requests` requests at `--rate` a second,
 half of them over `--swaps` changes of the live version: none may fail, and the longest gap between answers is compared
 with the half without swaps. `--images` damaged files through the service's own functions, `--http-images` over HTTP:
 none may crash it or be answered with 5xx. With `--shadow` a third version computes beside the live one all the while:
-its rows may be fewer, and none may come twice. Memory is looked at over the requests of the swaps: what the last quarter
-holds beyond the first must be little. With `--store s3` the store is moto's server behind a proxy that fails in 5%
-of the requests. With `--minutes` each part ends after that time with what it reached; `--record FILE` keeps the figures
-of every run, and the next run with the same file does what is missing. Prints one JSON line per part, then the totals;
+its rows may be fewer, and none may come twice. With `--canary SHARE` a fourth answers that share; every swap ends it,
+and it is started anew beside the version that is live then. Each acknowledged prediction must then lie in the bucket
+once, under the version that its answer named and in the role that this version had, and each canary must have answered.
+Memory is looked at over the requests of the swaps: what the last quarter holds beyond the first must be little. With
+`--store s3` the store is moto's server behind a proxy that fails in 5% of the requests. With `--minutes` each part ends
+after that time with what it reached; `--record FILE` keeps the figures of every run, and the next run with the same file
+does what is missing. Prints one JSON line per part, then the totals;
 exit code 1 when one does not hold or is not yet complete.
 """
 
@@ -24,6 +27,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,9 +35,9 @@ import httpx
 import pyarrow.parquet as pq
 
 from benchmarks import soak_images
+from benchmarks.soak_beside import CANARY, add_beside, find_misplaced, list_salts, start_canary, sum_canaries
 from benchmarks.soak_load import Load, store
 from benchmarks.soak_memory import Memory
-from contract.deciding.changes import set_alias
 from contract.deciding.names import SHADOW
 from contract.registry import Registry
 from contract.storage import open_root
@@ -48,9 +52,10 @@ TOTALS = {"kills": ("acknowledged", "kills", "lost", "twice"), "swaps": ("reques
 START_S = 900
 
 
-def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, labels: int, ends: float) -> dict:
-    """Acknowledged rows over kills, each found exactly once."""
-    predictions, judgements, lives, began = [], [], 0, time.monotonic()
+def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, labels: int, ends: float,
+          canary: str | None = None) -> dict:
+    """Acknowledged rows over kills, each found exactly once; with a `canary`, where and as what it was answered."""
+    predictions, judgements, refused, lives, began = {}, [], [], 0, time.monotonic()
     fail(True)
     while (len(predictions) + len(judgements) < rows or lives < kills_) and time.monotonic() < ends:
         service = process(root, folder)
@@ -62,8 +67,9 @@ def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, l
         service.end(signal.SIGKILL)
         load.end()
         lives += 1
-        predictions += load.predictions
+        predictions |= load.versions
         judgements += load.labels
+        refused += [text for text in load.refused if text[0].isdigit()]  # answers; what a kill cut off begins with a name
     fail(False)
     last = process(root, folder)
     last.url(START_S)
@@ -72,8 +78,11 @@ def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, l
     found = {"predictions": compare(root, "predictions", "prediction_id", predictions),
              "labels": compare(root, "labels", "label_id", judgements)}
     lost, twice = (sum(f[what] for f in found.values()) for what in ("lost", "twice"))
-    return {"part": "kills", "holds": clean == lost == twice == 0, "kills": lives, "lost": lost, "twice": twice,
-            "acknowledged": len(predictions) + len(judgements), **found, "seconds": round(time.monotonic() - began)}
+    beside = check_canary(root, canary, predictions)
+    return {"part": "kills", "holds": clean == lost == twice == len(refused) == 0 and beside.get("holds", True),
+            "kills": lives, "lost": lost, "twice": twice, "refused": len(refused), "first_refused": refused[:3],
+            "acknowledged": len(predictions) + len(judgements), **found, "canary": beside,
+            "seconds": round(time.monotonic() - began)}
 
 
 def has_waiting_rows(url: str) -> bool:
@@ -82,17 +91,36 @@ def has_waiting_rows(url: str) -> bool:
     return next(float(line.split()[1]) for line in lines if line.startswith("trueup_outbox_rows ")) > 0
 
 
-def compare(root: str, table: str, key: str, acknowledged: list[str]) -> dict[str, int]:
+def compare(root: str, table: str, key: str, acknowledged: Collection[str]) -> dict[str, int]:
     """How many acknowledged rows are not in the bucket, and how many rows are there twice."""
-    storage = open_root(root)
-    filesystem, base = storage.arrow()
     there, beside = [], []
-    for entry in storage.list(f"{table}/"):
-        with filesystem.open_input_file(f"{base}/{entry.key}") as file:
-            for row in pq.ParquetFile(file).read([key, *["role"] * (table == "predictions")]).to_pylist():
-                (beside if row.get("role") == SHADOW else there).append(row[key])
+    for id_, role, _ in read_rows(root, table, key):
+        (beside if role == SHADOW else there).append(id_)
     return {"acknowledged": len(acknowledged), "in_bucket": len(there), "lost": len(set(acknowledged) - set(there)),
             "beside": len(beside), "twice": len(there) - len(set(there)) + len(beside) - len(set(beside))}
+
+
+def read_rows(root: str, table: str, key: str) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yields key, role and version of every row in the bucket; the last two are null for labels."""
+    storage = open_root(root)
+    filesystem, base = storage.arrow()
+    for entry in storage.list(f"{table}/"):
+        with filesystem.open_input_file(f"{base}/{entry.key}") as file:
+            for row in pq.ParquetFile(file).read([key, *["role", "model_version"] * (table == "predictions")]).to_pylist():
+                yield row[key], row.get("role"), row.get("model_version")
+
+
+def check_canary(root: str, canary: str | None, answered: Mapping[str, str], before: Sequence[str] = ()) -> dict:
+    """Where the canary's answers lie; nothing without one. `answered`: prediction -> the version that its answer named; `before`:
+    salts of canaries of an earlier part, which are not looked at."""
+    if canary is None:
+        return {}
+    rows = {id_: (version, role) for id_, role, version in read_rows(root, "predictions", "prediction_id") if role != SHADOW}
+    misplaced, mine = find_misplaced(rows, answered, canary), sum(version == canary for version in answered.values())
+    counted = sum_canaries(Registry(open_root(root), "m"), before)
+    return {"holds": mine > 0 and not misplaced and not counted["silent"] and not counted["stopped"], "acknowledged": mine,
+            "share": round(mine / max(len(answered), 1), 4), "rows": sum(role == CANARY for _, role in rows.values()),
+            "misplaced": len(misplaced), "first_misplaced": misplaced[:3], **counted}
 
 
 def process(root: str, folder: Path) -> ServiceProcess:
@@ -101,10 +129,14 @@ def process(root: str, folder: Path) -> ServiceProcess:
                           "--set", "serve.poll_seconds=0.5")
 
 
-def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rate: float, ends: float) -> dict:
+def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rate: float, ends: float,
+          canary: str | None = None, share: float = 0.0) -> dict:
     """Half of the requests without swaps, then as many or more until all swaps are done; gaps of both are compared."""
     registry, service = Registry(open_root(root), "m"), process(root, folder)
-    url = service.url(START_S)
+    url, before = service.url(START_S), []
+    if canary:
+        start_canary(registry, canary, share, url)
+        before = list_salts(registry)[:-1]
     load = Load(url, callers, rate=rate)
     until(lambda: len(load.at) > 200, START_S)
     half = (ends - (began := time.monotonic())) / 2
@@ -116,16 +148,21 @@ def swaps(root: str, folder: Path, requests: int, swaps_: int, callers: int, rat
     for n in range(swaps_):
         live = registry.newest().state.live
         registry.promote(other := "2" if live == "1" else "1", by="soak", reason="soak", expected_live=live)
+        until(lambda other=other: serves(url) == other, START_S)
+        if canary:
+            start_canary(registry, canary, share, url)
         reach(load, first + each * (n + 1), began + half + half * (n + 1) / swaps_)
-        until(lambda other=other: serves(url) == other, 60)
     moved, seconds = gaps(load.at[first:]), time.monotonic() - began
     held = memory.end()
     load.end()
-    service.end(signal.SIGTERM)
-    good = not load.refused and moved["longest"] - calm["longest"] <= ALLOWED_GAP_S and held["grown"] <= ALLOWED_GROWTH
+    clean = service.end(signal.SIGTERM)
+    found = compare(root, "predictions", "prediction_id", load.versions)
+    beside = check_canary(root, canary, load.versions, before)
+    good = (not load.refused and moved["longest"] - calm["longest"] <= ALLOWED_GAP_S and held["grown"] <= ALLOWED_GROWTH
+            and clean == found["lost"] == found["twice"] == 0 and beside.get("holds", True))
     return {"part": "swaps", "holds": good, "requests": len(load.at), "failed": len(load.refused), "swaps": swaps_,
             "gap_s_without_swaps": calm, "gap_s_with_swaps": moved, "per_second": round(len(load.at) / seconds),
-            "memory_mb": held, "first_failures": load.refused[:3]}
+            "memory_mb": held, "predictions": found, "canary": beside, "first_failures": load.refused[:3]}
 
 
 def serves(url: str) -> str:
@@ -176,21 +213,25 @@ def options() -> argparse.Namespace:
     parser.add_argument("--record", type=Path)
     parser.add_argument("--store", choices=["folder", "s3"], default="s3")
     parser.add_argument("--shadow", action="store_true")
+    parser.add_argument("--canary", type=float, default=0.0, metavar="SHARE")
     return parser.parse_args()
 
 
-def run(asked: argparse.Namespace, root: str, fail, folder: Path):
+def run(asked: argparse.Namespace, root: str, fail, folder: Path, canary: str | None = None):
     """Runs what is missing of each part, and yields its figures."""
     seconds, record = asked.minutes * 60, asked.record
     left = missing(record, "kills", {"acknowledged": asked.rows, "kills": asked.kills})
     if asked.rows and any(left.values()):
+        if canary:
+            start_canary(Registry(open_root(root), "m"), canary, asked.canary)
         yield kills(root, fail, folder, left["acknowledged"], left["kills"], asked.callers, asked.labels,
-                    time.monotonic() + seconds)
+                    time.monotonic() + seconds, canary)
     left = missing(record, "swaps", {"requests": asked.requests, "swaps": asked.swaps})
     if asked.swaps and any(left.values()):
         # An interrupted run has both halves, too: a share of the swaps that fits the time.
         fits = max(1, min(left["swaps"] or 1, round(asked.swaps * seconds * asked.rate / asked.requests)))
-        yield swaps(root, folder, left["requests"], fits, asked.callers, asked.rate, time.monotonic() + seconds)
+        yield swaps(root, folder, left["requests"], fits, asked.callers, asked.rate, time.monotonic() + seconds,
+                    canary, asked.canary)
     done = totals(read_records(record), "images")
     if asked.images > done["files"]:
         yield soak_images.in_process(asked.images - done["files"], done["lots"], time.monotonic() + seconds)
@@ -198,14 +239,6 @@ def run(asked: argparse.Namespace, root: str, fail, folder: Path):
     if left:
         service = process(root, folder)
         yield soak_images.attack_http(service, service.url(START_S), left, left, time.monotonic() + seconds)
-
-
-def add_shadow(root: str) -> None:
-    """Publishes a third version, which computes beside whichever is live."""
-    registry = Registry(open_root(root), "m")
-    third = publish_tiny(root, seed=3)
-    registry.promote("2", by="soak", reason="soak", expected_live=third)
-    set_alias(registry, SHADOW, third, by="soak", reason="soak")
 
 
 def main() -> int:
@@ -218,9 +251,8 @@ def main() -> int:
         root, fail = stack.enter_context(store(asked.store, folder))
         publish_tiny(root, seed=1)
         publish_tiny(root, seed=2)
-        if asked.shadow:
-            add_shadow(root)
-        for result in run(asked, root, fail, folder):
+        canary = add_beside(root, asked.shadow, asked.canary)
+        for result in run(asked, root, fail, folder, canary):
             results.append(result)
             print(json.dumps(result), flush=True)
             if asked.record:

@@ -40,6 +40,7 @@ class Load:
         self.address, self.labels_each, self.pause = urlsplit(url).netloc, labels, callers / rate if rate else 0.0
         self.predictions: list[str] = []
         self.labels: list[str] = []
+        self.versions: dict[str, str] = {}  # prediction -> the version that its answer names
         self.refused: list[str] = []
         self.at: list[float] = []
         self.seconds: list[float] = []  # of each prediction, in the order of `at`
@@ -66,6 +67,7 @@ class Load:
         if status != 200:
             self.refused.append(f"{status} {body[:200]!r}")
             return
+        self.versions[mine] = json.loads(body)["model_version"]
         self.predictions.append(mine)
         if self.labels_each:
             judgements = [{"prediction_id": mine, "label": "a", "labeler": f"p{k}"} for k in range(self.labels_each)]
