@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from contract.canary.documents import NOTHING, Bounds, Canary, Expected, StepCounts
 from contract.texts.figures import write_bound
+from metrics.canary.differing import is_more
 from metrics.canary.sequential import find_lower, is_above
 
 What = Literal["go on", "step", "withdraw", "promote"]
@@ -84,7 +85,7 @@ def judge_counts(bounds: Bounds, expected: Expected | None, all_: StepCounts, le
     if is_above(all_.slower, all_.compared, MEDIAN, level):
         bad.append(f"time: {all_.slower} of {all_.compared} answers took over {bounds.latency_ratio:.4g} times as long as the "
                    f"live version's")
-    if expected is not None and is_above(all_.differ, all_.compared, find_bound(bounds, expected, level), level / 2):
+    if expected is not None and is_more(all_.differ, all_.compared, expected, bounds.disagreement, level):
         bad.append(f"disagreement: {all_.differ} of {all_.compared} answers differ from the live version's, expected were "
                    f"{expected.differ} of {expected.n}")
     return bad
@@ -96,8 +97,8 @@ def judge_replica(bounds: Bounds, all_: StepCounts) -> str | None:
 
 
 def find_bound(bounds: Bounds, expected: Expected, level: float = LEVEL) -> float:
-    """The share of disagreement that a canary may have: what its assessment lets expect at the most (Clopper and Pearson's
-    upper bound at half the level), plus the tolerance."""
+    """The share of disagreement with which a canary may take a step: what its assessment lets expect at the most (Clopper and
+    Pearson's upper bound at half the level), plus the tolerance."""
     if expected.differ >= expected.n:
         return 1.0
     from scipy.special import bdtri

@@ -8,6 +8,8 @@ logarithm"). It depends on counts alone, so it does not matter when, how often o
 
 import math
 
+import numpy as np
+
 # Alternatives: bound + (1 - bound) * u. Close ones for small excesses, far ones so that a broken version is seen at once.
 EXCESSES = tuple(0.005 * 190 ** (k / 23) for k in range(24))  # 0.005 … 0.95
 HALVINGS = 24
@@ -23,6 +25,17 @@ def measure_evidence(hits: int, n: int, bound: float) -> float:
     logs = [hits * math.log1p((1 - bound) * u / bound) + misses * math.log1p(-u) for u in EXCESSES]
     largest = max(logs)
     return largest + math.log(math.fsum(math.exp(x - largest) for x in logs)) - math.log(len(EXCESSES))
+
+
+def measure_evidences(hits: int, n: int, bounds: np.ndarray) -> np.ndarray:
+    """Returns the same for each of several bounds in (0, 1]: an array of their shape."""
+    if n == 0:
+        return np.zeros_like(bounds)
+    excesses, free = np.array(EXCESSES), 1 - bounds[:, None]
+    logs = hits * np.log1p(free * excesses / bounds[:, None]) + (n - hits) * np.log1p(-excesses)
+    largest = logs.max(axis=1)
+    evidence = largest + np.log(np.exp(logs - largest[:, None]).mean(axis=1))
+    return np.where(bounds < 1, evidence, 0.0)
 
 
 def is_above(hits: int, n: int, bound: float, level: float) -> bool:
