@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # names at the top of site-packages, where other projects may have a `jobs` or a `training` too: it wants an environment
 # of its own.
 PACKAGES = [
-    "command",
+    *("command", "command.tracking"),
     *("contract", "contract.accepting", "contract.canary", "contract.deciding", "contract.documents", "contract.evidence"),
     *("contract.measured", "contract.rows", "contract.sections", "contract.stores", "contract.texts"),
     *("emr", "emr.checks", "emr.costs", "emr.policy", "emr.rehearsal", "emr.security", "emr.serverless", "emr.template"),

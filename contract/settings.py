@@ -19,6 +19,7 @@ from contract.sections.demands import DemandSettings
 from contract.sections.modules import NAME
 from contract.sections.notify import NotifyFields
 from contract.sections.serving import ServeFields
+from contract.sections.tracking import TrackFields
 from contract.sections.training import TrainFields
 
 
@@ -158,6 +159,10 @@ class NotifySettings(Section, NotifyFields):
     """Who is told of what happens to a model (docs/monitoring.md)."""
 
 
+class TrackSettings(Section, TrackFields):
+    """An MLflow that is told of trainings and versions."""
+
+
 class SparkSettings(Section):
     """Spark, wherever a stage uses it; `--spark-conf` goes before."""
 
@@ -287,6 +292,7 @@ class Settings(Section):
     compact: CompactSettings = CompactSettings()
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
+    track: TrackSettings = TrackSettings()
     convert: ConvertSettings = ConvertSettings()
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()

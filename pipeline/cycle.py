@@ -19,6 +19,8 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import mirror_state
 from contract import clock, layout
 from contract.counts import RULES
 from contract.days import default_window
@@ -86,12 +88,16 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         document = {"status": "held", "sentence": str(error), "exit_code": DONE}
         return Outcome(DONE, document, _write_text(document))
     code = document["exit_code"]
+    registry = Registry(storage, settings.need_model())
+    told = tell(settings.track, lambda store: mirror_state(store, registry, document["candidate"]))
+    if told:
+        document["tracking"] = told
     if retention.is_set(settings):
         document["expire"], wrong = retention.expire(storage, settings, chosen)
         if wrong:
             _say(f"expire: {wrong}")
             code = ERROR if code == DONE else code
-    return Outcome(code, document, _write_text(document))
+    return Outcome(code, document, _write_text(document) + write_told(told))
 
 
 def choose_runner(name: str, storage: Storage, in_process: bool = False) -> Runner:

@@ -44,7 +44,7 @@ from pipeline.versions.canary import canary_group
 from pipeline.versions.convert import convert_command
 from pipeline.versions.retire import retire_command
 from pipeline.versions.shadow import shadow_command
-from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry, report_change
+from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, mirrored, open_registry, report_change
 from pipeline.versions.thresholds import say_of_version, thresholds_group
 
 
@@ -95,6 +95,7 @@ def history_command(settings: Settings, model: str | None) -> Outcome:
 
 
 @stage_command("promote")
+@mirrored
 @MODEL
 @VERSION
 @BY
@@ -113,6 +114,7 @@ def promote_command(settings: Settings, model: str | None, version: str, by: str
 
 
 @stage_command("approve")
+@mirrored
 @MODEL
 @VERSION
 @BY
@@ -185,6 +187,7 @@ def reserve_command(settings: Settings, model: str | None, version: str, by: str
 
 
 @stage_command("rollback")
+@mirrored
 @MODEL
 @BY
 @click.option("--to", metavar="VERSION", help="The version to go back to. [default: the one that was live before]")

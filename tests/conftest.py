@@ -81,6 +81,22 @@ def tmp_root(tmp_path) -> str:
 
 
 @pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory):
+    """The database of an MLflow, with its tables, to be copied."""
+    from tests.command.tracking.mlflows import make_template
+
+    return make_template(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture
+def mlflow(mlflow_template, tmp_path):
+    """An MLflow of the test's own, asked by its own client."""
+    from tests.command.tracking.mlflows import Mlflow
+
+    return Mlflow(mlflow_template, tmp_path / "mlflow")
+
+
+@pytest.fixture(scope="session")
 def moto_server() -> str:
     """Endpoint of an S3 that honours conditional writes: moto's server in a thread, on a free port."""
     from tests.fakes.s3 import start_server

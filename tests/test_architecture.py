@@ -45,10 +45,11 @@ HOMES = {
     "cryptography": ("pipeline/verifying/signature.py",),
     "openvino": ("inference/model/openvino_network.py",),
     "nncf": ("training/quantise.py",),
+    "mlflow": ("command/tracking/mlflow_store.py",),
 }
 SAME_HOME = {"torchvision": "torch", "botocore": "boto3", "starlette": "fastapi", "uvicorn": "fastapi"}
 NOT_AT_IMPORT = {"pyspark", "torch", "torchvision", "duckdb", "pandas", "petastorm", "mrjob", "sklearn", "matplotlib",
-                 "cryptography", "openvino", "nncf"}
+                 "cryptography", "openvino", "nncf", "mlflow"}
 
 # A folder with more source files is more than one idea; the exceptions have their reason beside them.
 MOST_IN_A_FOLDER = 22

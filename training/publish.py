@@ -23,6 +23,8 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import mirror_state
 from contract import clock
 from contract.documents.card import Card, Preprocess
 from contract.errors import GATE_SAYS_NO, NoSuchModel, RootError, UsageError
@@ -91,11 +93,12 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
         card = card.model_copy(update={"version": number, "metrics": {"check": found} if found else {}})
         registry.write_version(card, file)
     registry.promote(number, by, reason, expected_live=live)
+    told = tell(settings.track, lambda store: mirror_state(store, registry))
     document = {"model": registry.model, "version": number, "replaces": live, "network": network, "classes": card.classes,
                 "runtime": card.runtime, "number_format": card.number_format, "transform_input": transform_input,
                 "weights_name": brought.weights_name, "weights_sha256": card.weights_sha256,
                 "preprocess": preprocess.to_dict(), "check": found, "trial": trial}
-    return Outcome(document=document, text=_text(document))
+    return Outcome(document=document | ({"tracking": told} if told else {}), text=_text(document) + write_told(told))
 
 
 def _live(root: str, model: str) -> str | None:

@@ -20,6 +20,8 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import begin_version, fail_version, log_version
 from contract import clock, layout
 from contract.documents import manifest
 from contract.documents.card import Card, Preprocess
@@ -67,7 +69,8 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
     card = train(storage, registry, settings, dataset, parent=_parent(registry, parent), run_key=run_key, network=network,
                  size=size, grey=grey, weights_name=weights_name, weights=weights,
                  spark_conf=collect_conf(settings, spark_conf))
-    return Outcome(document=document(card), text=text(card))
+    told = tell(settings.track, lambda store: log_version(store, registry, card))
+    return Outcome(document=document(card) | ({"tracking": told} if told else {}), text=text(card) + write_told(told))
 
 
 def _parent(registry: Registry, parent: str | None) -> str | None:
@@ -108,10 +111,31 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if job.start and not storage.exists(job.start):
         import_weights(storage, job.start, job.network, len(job.classes), settings.train.seed, weights_name, weights)
     if points.read_final() is None:
-        launch.launch(job, storage, settings.train.launcher, spark_conf)
+        _launch(registry, settings, job, number, run_key, spark_conf)
     card = _write(storage, registry, job, points, made, number)
     points.clear()
     return card
+
+
+def _launch(registry: Registry, settings: Settings, job: Job, number: str, run_key: str | None,
+            spark_conf: dict[str, str] | None) -> None:
+    """Runs the ranks to their end; where that is set, MLflow is told that a training begins, and that one failed."""
+    track = settings.track
+    begun = tell(track, lambda store: begin_version(store, registry, number, list_settings(job), run_key))
+    if begun and "run" in begun:
+        job = job.model_copy(update={"track": {"mlflow": begun["mlflow"], "experiment": track.experiment, "run": begun["run"]}})
+    try:
+        launch.launch(job, registry.storage, settings.train.launcher, spark_conf)
+    except Exception:
+        if begun and "run" in begun:
+            tell(track, lambda store: fail_version(store, registry, number))
+        raise
+
+
+def list_settings(job: Job) -> dict[str, Any]:
+    """What a training is told, as its card will have it."""
+    made = {"network": job.network, "classes": len(job.classes), "parent": job.parent, "dataset": job.dataset}
+    return {k: v for k, v in {**made, **job.settings, "ranks": job.ranks}.items() if v is not None}
 
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,

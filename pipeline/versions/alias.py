@@ -6,10 +6,11 @@ from command.command import Outcome, stage_command
 from contract.deciding import changes
 from contract.errors import UsageError
 from contract.settings import Settings
-from pipeline.versions.shared import BY, MODEL, open_registry, report_change
+from pipeline.versions.shared import BY, MODEL, mirrored, open_registry, report_change
 
 
 @stage_command("alias")
+@mirrored
 @MODEL
 @BY
 @click.argument("alias")

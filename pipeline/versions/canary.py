@@ -27,7 +27,7 @@ from pipeline.canary.drive import Looked, describe_end, look, observe
 from pipeline.canary.expected import find_expected, parse_expected
 from pipeline.canary.labels import count_labels
 from pipeline.running.local import ProcessRunner
-from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, open_registry
+from pipeline.versions.shared import BY, MODEL, UNTRIED, VERSION, mirrored, open_registry
 
 LABELS_S = 300.0  # between two evaluations of a driver
 REASON = click.option("--reason", required=True, help="Why, for the history.")
@@ -39,6 +39,7 @@ def canary_group() -> None:
 
 
 @stage_command("start")
+@mirrored
 @MODEL
 @VERSION
 @BY
@@ -83,6 +84,7 @@ def step_command(settings: Settings, model: str | None, by: str, reason: str) ->
 
 
 @stage_command("withdraw")
+@mirrored
 @MODEL
 @BY
 @REASON
@@ -93,6 +95,7 @@ def withdraw_command(settings: Settings, model: str | None, by: str, reason: str
 
 
 @stage_command("promote")
+@mirrored
 @MODEL
 @BY
 @REASON
@@ -103,6 +106,7 @@ def promote_command(settings: Settings, model: str | None, by: str, reason: str)
 
 
 @stage_command("run")
+@mirrored
 @MODEL
 @BY
 @click.option("--once", is_flag=True, help="Look once, and end.")

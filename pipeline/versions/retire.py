@@ -5,10 +5,11 @@ import click
 from command.command import Outcome, stage_command
 from contract.deciding import changes
 from contract.settings import Settings
-from pipeline.versions.shared import BY, MODEL, open_registry, report_change
+from pipeline.versions.shared import BY, MODEL, mirrored, open_registry, report_change
 
 
 @stage_command("retire")
+@mirrored
 @MODEL
 @BY
 @click.option("--reason", required=True, help="Why, for the history.")

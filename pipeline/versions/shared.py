@@ -1,11 +1,17 @@
 """What the verbs of `trueup model` share: options, the registry they open, and how a decision is told."""
 
 import getpass
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
 
 import click
 
 from command.command import Outcome
 from command.load_settings import with_options
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import mirror_state
 from contract.deciding import changes
 from contract.documents.history import HistoryEntry
 from contract.registry import Registry
@@ -24,6 +30,21 @@ def open_registry(settings: Settings, model: str | None) -> Registry:
     """Opens the registry of a model: the one named, or else the settings'."""
     settings = with_options(settings, model=model)
     return Registry(open_root(settings.need_root()), settings.need_model())
+
+
+def mirrored(function: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Of a command that changes what is live, or a name of a version: tells MLflow afterwards, where that is set."""
+
+    @wraps(function)
+    def wrapped(settings: Settings, model: str | None, **options: Any) -> Outcome:
+        outcome = function(settings, model=model, **options)
+        told = tell(settings.track, lambda store: mirror_state(store, open_registry(settings, model)))
+        if told is None:
+            return outcome
+        said = outcome.text() if callable(outcome.text) else outcome.text
+        return replace(outcome, document=outcome.document | {"tracking": told}, text=said + write_told(told))
+
+    return wrapped
 
 
 def report_change(made: changes.Change) -> Outcome:

@@ -26,6 +26,7 @@ class Job(Document):
     ranks: int
     threads: int  # of torch, per rank: sums in another order end in other last bits
     folder: str  # of the checkpoints, a key that ends with '/'
+    track: dict[str, str] | None = None  # `mlflow`, `experiment`, `run`: where rank 0 tells of epochs
 
     @property
     def train(self) -> TrainSettings:
@@ -36,4 +37,4 @@ class Job(Document):
         """Returns 16 hex digits over everything but where it runs and how often it is saved; a resume needs the same."""
         facts = self.to_dict()
         facts["settings"] = {k: v for k, v in self.settings.items() if k not in NOT_IN_DIGEST}
-        return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads")})[:16]
+        return jsonio.digest({k: v for k, v in facts.items() if k not in ("root", "folder", "threads", "track")})[:16]

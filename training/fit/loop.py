@@ -77,7 +77,9 @@ class Loop:
         self.progress = TrainingProgress(self.settings.epochs * steps, epoch * steps + step,
                                          silent=not self.process_group.is_first)
         self.progress.line(self.inherited if (epoch, step) == (0, 0) else f"resumes at epoch {epoch + 1}, step {step}")
-        self.log = MetricsLog(self.settings.log_dir if self.process_group.is_first else None, self._updates(epoch, step))
+        first = self.process_group.is_first
+        self.log = MetricsLog(self.settings.log_dir if first else None, self._updates(epoch, step),
+                              self.job.track if first else None)
         try:
             while epoch < self.settings.epochs and not self._should_stop_early():
                 self._run_epoch(epoch, step)

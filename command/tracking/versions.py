@@ -1,0 +1,112 @@
+"""What MLflow is told of versions: a run for each, from its card, and which of them is live, shadow and canary."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from command.tracking.mlflow_store import FAILED, FINISHED, RUNNING, VERSION, MlflowStore
+from contract import jsonio, layout
+from contract.canary.changes import get_running
+from contract.deciding.names import SHADOW
+from contract.documents.card import Card
+from contract.documents.history import State
+from contract.errors import NotFound
+from contract.registry import Registry
+from contract.storage import find_root_id
+from contract.stores.store import Storage
+
+LIVE, CANARY = "live", "canary"
+METRICS = "metrics.jsonl"
+
+
+def find_root_name(storage: Storage) -> str:
+    """16 hex digits that name a root, the same wherever its folder is mounted."""
+    return jsonio.digest(find_root_id(storage) or storage.root)[:16]
+
+
+def make_key(registry: Registry, version: str) -> str:
+    """The key of a version's run: a version is the work of one training, however often that was killed and begun again."""
+    return f"{find_root_name(registry.storage)}/{registry.model}/{version}"
+
+
+def begin_version(store: MlflowStore, registry: Registry, version: str, parameters: Mapping[str, Any],
+                  run: str | None = None) -> str:
+    """Makes the run of a training that begins, or goes on; returns MLflow's id. `run`: key of the run of ours that asks."""
+    found = _need_run(store, registry, version, {"trueup.run": run} if run else {})
+    store.set_status(found, RUNNING)
+    store.log_parameters(found, parameters)
+    return found
+
+
+def fail_version(store: MlflowStore, registry: Registry, version: str) -> str | None:
+    """Says of a training that it failed."""
+    found = store.find_run(make_key(registry, version))
+    if found is not None:
+        store.set_status(found, FAILED)
+    return found
+
+
+def log_version(store: MlflowStore, registry: Registry, card: Card) -> str:
+    """Tells all that the card holds: parameters, epochs, the card itself and metrics.jsonl; returns MLflow's id of the run.
+
+    A run that is finished was told all of it.
+    """
+    run = _need_run(store, registry, card.version, {})
+    if store.get_status(run) == FINISHED:
+        return run
+    store.log_parameters(run, list_parameters(card))
+    store.log_epochs(run, card.metrics.get("epochs", []))
+    texts = {"card.json": card.to_bytes().decode()}
+    with suppress(NotFound):  # brought from outside
+        texts[METRICS] = registry.storage.read(layout.version(registry.model, card.version) + METRICS).decode()
+    store.log_texts(run, texts)
+    store.set_status(run, FINISHED)
+    return run
+
+
+def log_assessment(store: MlflowStore, registry: Registry, candidate: str, figures: Mapping[str, float]) -> str:
+    """Adds an assessment's figures to the run of the candidate; returns MLflow's id of it."""
+    run = log_version(store, registry, registry.card(candidate))
+    store.log_figures(run, figures)
+    return run
+
+
+def _need_run(store: MlflowStore, registry: Registry, version: str, more: Mapping[str, str]) -> str:
+    tags = {"trueup.model": registry.model, VERSION: version, "trueup.root": registry.storage.root, **more}
+    return store.need_run(make_key(registry, version), f"{registry.model} {version}", tags)
+
+
+def list_parameters(card: Card) -> dict[str, Any]:
+    """What a card says of how its version was made."""
+    made = {"network": card.network, "classes": len(card.classes), "parent": card.parent, "dataset": card.dataset,
+            "runtime": card.runtime, "number_format": card.number_format, "code_version": card.code_version}
+    return {k: v for k, v in {**made, **card.settings}.items() if v is not None}
+
+
+def mirror_state(store: MlflowStore, registry: Registry, candidate: str | None = None) -> str | None:
+    """Registers the versions that are live, shadow and canary, and sets these aliases as the newest record has them.
+
+    A version that no run of MLflow knows, or whose run is not finished, is told first, and so is `candidate`, which nothing need
+    name: its training may have been where MLflow is out of reach. Returns the run's id of the live one.
+    """
+    if candidate is not None:
+        log_version(store, registry, registry.card(candidate))
+    newest, _ = registry.newest_known()
+    if newest is None:
+        return None
+    named, runs, numbers = list_named(newest.state), dict[str, str](), dict[str, str]()
+    store.need_model(registry.model, find_root_name(registry.storage))
+    for version in sorted({version for version in named.values() if version is not None}, key=int):
+        card = registry.card(version)
+        runs[version] = log_version(store, registry, card)
+        tags = {"trueup.weights": registry.storage.uri(layout.weights(registry.model, version)),
+                "trueup.weights_sha256": card.weights_sha256}
+        numbers[version] = store.need_version(registry.model, version, runs[version], tags)
+    store.set_aliases(registry.model, {alias: numbers[version] if version else None for alias, version in named.items()})
+    return runs.get(named[LIVE] or "")
+
+
+def list_named(state: State) -> dict[str, str | None]:
+    """Alias -> our version, None where it is nobody's."""
+    canary = get_running(state)
+    return {LIVE: state.live, SHADOW: state.aliases.get(SHADOW), CANARY: canary.version if canary else None}
