@@ -17,6 +17,10 @@ from tests.command.tracking.mlflows import EXPERIMENT, Mlflow
 from tests.command.tracking.test_versions import EPOCHS
 from tests.inference.published import publish_tiny
 from tests.inference.serving import until
+from tests.prerequisites import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import environment  # noqa: E402
 
 pytestmark = pytest.mark.slow("mlflow")
 
@@ -24,9 +28,10 @@ pytestmark = pytest.mark.slow("mlflow")
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
     """The server's command, of the version that the client has."""
-    home = tmp_path_factory.mktemp("mlflow") / "env"
-    subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    subprocess.run([home / "bin/pip", "install", "-q", f"mlflow=={version('mlflow-skinny')}"], check=True)
+    uv, environ, home = ROOT / ".venv/bin/uv", environment.uv_environment(), tmp_path_factory.mktemp("mlflow") / "env"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, home], check=True, env=environ)
+    install = [uv, "pip", "install", "-q", "--python", home / "bin/python", f"mlflow=={version('mlflow-skinny')}"]
+    subprocess.run(install, check=True, env=environ)
     return home / "bin/mlflow"
 
 
@@ -60,6 +65,7 @@ def test_a_server_is_told_over_http_and_again_after_it_was_away(command, tmp_roo
     from benchmarks.serving import free_port
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "280")  # a server that was just started on a busy machine
     address = f"http://127.0.0.1:{(port := free_port())}"
     track = TrackFields(mlflow=address, experiment=EXPERIMENT, seconds=300)
     for weights in (b"1", b"2"):
