@@ -56,7 +56,7 @@ def log_version(store: MlflowStore, registry: Registry, card: Card) -> str:
         return run
     store.log_parameters(run, list_parameters(card))
     store.log_epochs(run, card.metrics.get("epochs", []))
-    texts = {"card.json": card.to_bytes().decode()}
+    texts = {layout.card(card.model, card.version).rpartition("/")[2]: card.to_bytes().decode()}
     with suppress(NotFound):  # brought from outside
         texts[METRICS] = registry.storage.read(layout.version(registry.model, card.version) + METRICS).decode()
     store.log_texts(run, texts)

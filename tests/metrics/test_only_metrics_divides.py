@@ -17,6 +17,7 @@ AT_LEAST = 220  # source files when this was last raised: an empty or half-read 
 # What is divided outside metrics/, and where: "file function" -> nothing else in that function may be a figure.
 ELSEWHERE = {
     "units of time, or moments within a day": """
+        command/spans.py _find_birth
         contract/clock.py <module>
         contract/clock.py now_us
         contract/clock.py to_us
@@ -94,6 +95,7 @@ ELSEWHERE = {
         inference/shadow/shadow.py Shadow._start
         jobs/datasets/images.py look_at
         jobs/datasets/petastorm_writer.py _write_file
+        jobs/datasets/tasks.py LocalTasks.parallelize
         jobs/engines/spark/tasks.py count_days
         jobs/pictures/look.py measure_on_spark
         training/feed/mixing.py Mixer.draw
@@ -123,6 +125,8 @@ ELSEWHERE = {
         inference/overview/chart.py draw.y
         jobs/pictures/look.py _measure_size
         jobs/reports/charts.py _grid
+        training/feed/augment.py _light
+        training/feed/augment.py _move
         jobs/reports/charts.py _line
         jobs/reports/charts.py reliability
         jobs/reports/charts.py sparks
