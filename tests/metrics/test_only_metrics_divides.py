@@ -136,7 +136,6 @@ ELSEWHERE = {
         jobs/reports/picture_drift.py _draw
         jobs/reports/picture_drift.py _scale.y
         jobs/reports/tuning.py _scale.place
-        training/feed/augment.py _change
         training/feed/augment.py apply
         training/feed/mixing.py mix_pictures
         training/feed/policies.py apply_operation
