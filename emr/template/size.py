@@ -18,7 +18,7 @@ from emr.template.parts import ref
 from emr.template.whole import write_body
 
 MOST_BYTES = 51_200
-FEWEST = 3  # ARNs that are worth a beginning of their own
+FEWEST = 2  # ARNs that may be worth a beginning of their own
 BETWEEN = "|"
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 NOT_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")  # of YAML 1.1
@@ -112,7 +112,8 @@ def _join(resources: list[Any]) -> Any:
     if start.count("${") != start.count("}"):
         return resources
     rest = BETWEEN.join("${B}" + text.removeprefix(start) for text in texts)
-    return {"Fn::Split": [BETWEEN, {"Fn::Sub": [rest, {"B": {"Fn::Sub": start}}]}]}
+    joined = {"Fn::Split": [BETWEEN, {"Fn::Sub": [rest, {"B": {"Fn::Sub": start}}]}]}
+    return min(joined, resources, key=lambda value: len(write_flow(value)))
 
 
 def write_flow(value: Any) -> str:

@@ -15,7 +15,7 @@ from emr import account, cli, job, package, role_check, stack
 from emr.job import make_request
 from emr.requests import Attempt
 from emr.serverless.job import make_job
-from emr.template.whole import write_body
+from emr.template.size import MOST_BYTES, measure, write_fitting
 from tests.emr import test_template
 from tests.emr.test_emr_cli import quick
 from tests.emr.test_emr_requests import made, properties
@@ -117,7 +117,8 @@ def test_no_partition_is_written_out(more):
 
 def test_the_largest_template_is_one_that_cloudformation_takes(monkeypatch):
     monkeypatch.setattr(test_template, "ROOT", f"s3://{'b' * 63}/{'p' * 60}")
-    assert len(write_body(template(*WITH_DRIVER, *SERVERLESS, "emr.start=machine")).encode()) < 51_200
+    made = template(*WITH_DRIVER, *SERVERLESS, "emr.start=machine")
+    assert measure(write_fitting(made, test_template.ROOT)) <= MOST_BYTES
 
 
 def test_no_source_writes_a_partition_out():

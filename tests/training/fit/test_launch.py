@@ -63,7 +63,7 @@ def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():
                "    def find_spec(self, name, *_):\n"
                "        if name == 'torch': sys.exit(os.environ['OMP_WAIT_POLICY'])\n"
                "sys.meta_path.insert(0, Told())\n"
-               "training.train.job_of = lambda *_: __import__('types').SimpleNamespace(network='resnet18', classes=['a'])\n"
+               "training.train.job_of = lambda *_, **__: __import__('types').SimpleNamespace(network='resnet18', classes=['a'])\n"
                "training.train.manifest.load = lambda *_: __import__('types').SimpleNamespace(erased=[])\n"
                "training.train.open_root = training.train.Registry = lambda *_: None\n"
                "training.train.main(['--root', '.', '--model', 'm', '--dataset', 'd', '--parent', 'none'])")
