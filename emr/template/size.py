@@ -58,7 +58,8 @@ def write_short(document: dict[str, Any], root: str) -> Body:
     given = {"Root": place} | {f"P{n}": text for n, text in enumerate(long) if text != place}
     short = {name: {**resource, "Properties": _shorten(resource["Properties"], given)} for name, resource in resources.items()}
     parameters = {name: {"Type": "String", "Default": text} for name, text in given.items()}
-    return Body(write_flow({**document, "Resources": short, "Parameters": parameters}),
+    # The root stands among the parameters; once more in the description it would be up to 130 bytes.
+    return Body(write_flow({**document, "Description": "Trueup", "Resources": short, "Parameters": parameters}),
                 [{"ParameterKey": name, "ParameterValue": text} for name, text in given.items()])
 
 

@@ -35,7 +35,7 @@ def of_kind(document, kind):
 def test_every_role_has_the_boundary_and_the_path():
     document = made(*ALL, *RULES)
     roles, profiles = of_kind(document, "IAM::Role"), of_kind(document, "IAM::InstanceProfile")
-    assert len(roles) >= 15 and len(profiles) == 6
+    assert len(roles) >= 15 and len(profiles) == 7
     assert {(p["PermissionsBoundary"], p["Path"]) for p in roles.values()} == {(BOUNDARY, PATH)}
     assert {p["Path"] for p in profiles.values()} == {PATH}
 

@@ -54,7 +54,7 @@ def test_whatever_the_damage_pillow_has_the_last_word():
             assert quick(data) is None
             refused += 1
         else:
-            assert np.array_equal(np.asarray(preprocess._load_rgb(preprocess._open(data))), expected)
+            assert np.array_equal(np.asarray(preprocess._load_rgb(preprocess._open(data), None)), expected)
             found = quick(data)
             agreed += found is not None and np.array_equal(found, expected)
             assert found is None or np.array_equal(found, expected)
