@@ -52,6 +52,12 @@ hypothesis.settings.register_profile("trueup", deadline=None)
 hypothesis.settings.load_profile("trueup")
 
 
+@pytest.fixture(autouse=True)
+def _modules_of_the_tests(monkeypatch):
+    """A command that runs in this process adds to its environment what its settings allow: for its test alone."""
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[tests]")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _elsewhere(tmp_path_factory):
     """Run in an empty folder: a `trueup.yaml` of the developer's is not read, and Spark leaves nothing in the tree."""

@@ -53,7 +53,7 @@ def small(tmp_root, monkeypatch):
             log.log_epoch(entry)
         log.close()
         Checkpoints(storage, job.folder, job.digest()).save(
-            Checkpoint(2, 0, {"w": torch.zeros(1)}, {"history": HISTORY, "ranks": job.ranks}), FINAL)
+            Checkpoint(2, 0, {"w": torch.zeros(1)}, {"history": HISTORY, "ranks": job.ranks, "all_ranks": [job.ranks]}), FINAL)
 
     monkeypatch.setattr(train.launch, "launch", launch)
     monkeypatch.setattr(epoch_reporter, "CLOSE_S", 300)

@@ -82,7 +82,8 @@ def test_a_mirrored_picture_is_the_picture_mirrored():
     mirrored[:, 6] = 0.25
     straight = augment.apply(images, augment.find_strength("photo"), u)
     assert torch.allclose(straight, images.float(), atol=1)
-    assert torch.equal(augment.apply(images, augment.find_strength("photo"), mirrored), straight.flip(-1))
+    # A row that is summed from its other end ends in another last bit of the picture's mean.
+    assert torch.allclose(augment.apply(images, augment.find_strength("photo"), mirrored), straight.flip(-1), atol=1e-3)
 
 
 def test_none_changes_nothing():
