@@ -4,9 +4,6 @@ A rank that fails by itself writes its error's name and message beside the check
 no rank did, one was lost (killed, its machine gone): that, and nothing else, is worth another start.
 """
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +15,6 @@ from contract.stores.store import Storage
 from training.errors import RankGone, RankLost
 from training.fit.job import Job
 
-PARENT_LOOKS = 0.5  # seconds between
 COMMUNICATION = ("DistBackendError", "DistNetworkError", "DistStoreError")  # of torch.distributed: another rank is gone
 
 
@@ -63,15 +59,3 @@ def error_of(job: Job, storage: Storage, launcher: str, output: str) -> TrueupEr
                         f"resumes from its checkpoint.")
     kind = getattr(errors, report["error"], TrainingFailed)
     return kind(report["message"])
-
-
-def end_with_parent() -> None:
-    """Ends this process soon after the one that started it: Spark kills a task without asking, and its rank must not go on."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

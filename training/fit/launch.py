@@ -155,15 +155,17 @@ def _make_rank_function() -> Callable[..., Any]:
 
     def rank(job: dict[str, Any], folder: str, at: tuple[str, dict[str, str]]) -> Any:
         import os
+        import signal
         import sys
 
         if os.path.isdir(folder) and folder not in sys.path:
             sys.path.insert(0, folder)
-        from jvm import task_store
-        from training.fit.failure import end_with_parent, report_errors
+        from command.parent import end_with_parent
 
-        end_with_parent()
+        end_with_parent(signal.SIGKILL)  # Spark kills a task without asking, and its rank must not go on
         from command.spans import note_start
+        from jvm import task_store
+        from training.fit.failure import report_errors
         from training.fit.loop import run
 
         note_start()

@@ -11,6 +11,7 @@ import pytest
 from contract.documents.card import Preprocess
 from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
 from contract.settings import TrainSettings
+from tests.inference.serving import until
 from training.errors import RankGone, RankLost
 from training.fit import failure, launch
 from training.fit.job import Job
@@ -36,7 +37,7 @@ def test_a_rank_that_fails_is_a_failure_with_its_own_error(world, spark):
 
 def test_a_rank_ends_with_the_process_that_started_it():
     """The one between is killed without a word, as Spark kills the worker of a task."""
-    rank = ("import os, time; from training.fit.failure import end_with_parent; end_with_parent(); "
+    rank = ("import os, time; from command.parent import end_with_parent; end_with_parent(9); "
             "print(os.getpid(), flush=True); time.sleep(60)")
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
     process = subprocess.Popen([sys.executable, "-c", between], stdout=subprocess.PIPE, text=True, env=os.environ | {
@@ -45,7 +46,8 @@ def test_a_rank_ends_with_the_process_that_started_it():
     os.kill(pid, 0)
     process.kill()
     process.wait()
-    assert process.stdout.read() == "" and not is_running(pid)  # the pipe is closed when the last that holds it has ended
+    assert process.stdout.read() == ""  # closed when the last that holds it ends
+    until(lambda: not is_running(pid), 30)
 
 
 def is_running(pid):
