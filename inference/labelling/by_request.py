@@ -151,8 +151,8 @@ class RequestNames:
         if not _may_get_rows(days, now):
             return Refused(422, "unknown_request_id", f"{where}: no prediction of {looked} has it. {instead}.")
         wait = math.ceil(self.serve.ship_seconds)
-        return Refused(409, "not_known_yet", f"{where}: no prediction{of} of {looked} that is known here has it. If another replica "
-                       f"answered it, its row comes within {wait} s (serve.ship_seconds): try again then. {instead}.",
+        return Refused(409, "not_known_yet", f"{where}: no prediction{of} of {looked} that is known here has it. If another "
+                       f"replica answered it, its row comes within {wait} s (serve.ship_seconds): try again then. {instead}.",
                        {"Retry-After": str(wait)})
 
 

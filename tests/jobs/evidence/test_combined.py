@@ -100,9 +100,9 @@ def test_it_is_the_audit_laid_over_all_traffic(audited):
     assert "One estimate from all labels and all traffic" in shown and "Audit alone" in shown
 
 
-def list_audited_mistakes(storage, day, strategy, blind):
+def list_audited_mistakes(storage, on, strategy, blind):
     """Label rows as the pages keep them: a list asked about what the audit called wrong, and the answers agree with it."""
-    rows = [row for key in storage.list(f"labels/dt={day}/") for row in
+    rows = [row for key in storage.list(f"labels/dt={on}/") for row in
             pq.read_table(io.BytesIO(storage.read(key.key))).to_pylist()]
     return [{"label_id": f"l{row['prediction_id']}", "prediction_id": row["prediction_id"], "label": "c", "labeler": "bea",
              "labeled_at": row["labeled_at"], "origin": "feedback", "saw_prediction": not blind, "strategy": strategy}
@@ -113,8 +113,8 @@ def list_audited_mistakes(storage, day, strategy, blind):
 def test_answers_that_a_list_asked_for_are_no_feedback_of_users(tmp_root, strategy, blind):
     storage, _ = make(tmp_root)
     before = ask(tmp_root, evidence=("combined", "anchoring"))
-    for day in DAYS:
-        put_rows(storage, LABEL, "labels", list_audited_mistakes(storage, day, strategy, blind), day, "listed")
+    for on in DAYS:
+        put_rows(storage, LABEL, "labels", list_audited_mistakes(storage, on, strategy, blind), on, "listed")
     after = ask(tmp_root, evidence=("combined", "anchoring"))
     assert after["evidence"]["combined"] == before["evidence"]["combined"]
     assert after["evidence"]["anchoring"] == before["evidence"]["anchoring"]
