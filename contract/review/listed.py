@@ -19,11 +19,13 @@ from contract import clock, layout
 from contract.confidence import confidence_bin
 from contract.documents.document import Document
 from contract.errors import DamagedDocument, NotFound, pass_over
+from contract.rows.reading import rows_where
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage
 
 ORIGIN = "feedback"  # of the answers
 PICKED, DIVERSE, SUSPECTS = "picked", "diverse", "suspects"  # strategies: by a person, for training, for doubtful labels
+STRATEGIES = (PICKED, DIVERSE, SUSPECTS)
 POPULATION = {False: "live", True: "listed"}  # blind or not -> of the queue that asks (contract.layout.samples)
 KIND = {False: "review", True: "audit"}  # blind or not -> of the page that asks
 
@@ -85,6 +87,18 @@ def read(storage: Storage, model: str, day: str, blind: bool = False) -> dict[st
         for item in document.items:
             found.setdefault(item.prediction_id, (document.strategy, item))
     return found
+
+
+def read_asked(storage: Storage, day: str) -> set[tuple[str, str, int]]:
+    """Reads which answers of a day were asked for by a list: (prediction id, labeler, us since 1970 of the label).
+
+    They are no feedback of users: what a list asks about may follow from an audit's labels, so it would tell more of audited
+    predictions than of others. A file that cannot be read is passed over.
+    """
+    rows = rows_where(storage, layout.LABELS, day, "strategy", STRATEGIES,
+                      ("prediction_id", "labeler", "labeled_at", "origin"), unreadable=[])
+    return {(row["prediction_id"], row["labeler"] or "", clock.to_us(row["labeled_at"])) for _, row in rows
+            if row["prediction_id"] and row["labeled_at"] is not None and row["origin"] == ORIGIN}
 
 
 def is_any(storage: Storage, model: str, day: str, kind: str, population: str) -> bool:

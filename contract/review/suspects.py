@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -21,7 +22,8 @@ from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage
 
 Pair = tuple[str, str]  # the hash of a picture and the label that it was given
-COLUMNS = ("prediction_id", "label_id", "label", "labeler", "labeled_at", "origin", "strategy", "withdraws")
+COLUMNS = ("prediction_id", "label_id", "label", "labeler", "labeled_at", "recorded_at", "origin", "strategy", "saw_prediction",
+           "withdraws")
 
 
 class Judge(Document):
@@ -111,7 +113,7 @@ def read_newest(storage: Storage, model: str, as_of: str | None = None) -> Suspe
 
 
 def read_said(storage: Storage, suspects: Iterable[Suspect], trusted: Collection[str], as_of: str = "9") -> dict[Pair, Said]:
-    """Reads what people said of suspects up to a moment: of each person the newest word, without those who took it back.
+    """Reads what people said of suspects, as known at a moment: of each person the newest word, without those who took it back.
 
     It counts where the suspicion asked for it (the strategy `suspects`), and where it is of a `trusted` origin and newer
     than the suspicion.
@@ -138,9 +140,19 @@ def read_said(storage: Storage, suspects: Iterable[Suspect], trusted: Collection
 def _counts(row: Mapping, suspect: Suspect, trusted: Collection[str], as_of: str) -> bool:
     if row["labeled_at"] is None or not (row["label"] or row["withdraws"]):
         return False
-    at = clock.iso(clock.from_us(clock.to_us(row["labeled_at"])))
-    asked = row["strategy"] == SUSPECTS or (at > suspect.since and (row["origin"] or "import") in trusted)
-    return asked and at <= as_of
+    at = _write_moment(row["labeled_at"])
+    known = at if row["recorded_at"] is None else max(at, _write_moment(row["recorded_at"]))
+    asked = row["strategy"] == SUSPECTS or (at > suspect.since and _find_origin(row) in trusted)
+    return asked and known <= as_of
+
+
+def _write_moment(moment: datetime) -> str:
+    return clock.iso(clock.from_us(clock.to_us(moment)))
+
+
+def _find_origin(row: Mapping) -> str:
+    """Finds the origin class of a row (rule 4): an audit is blind, or it is a review."""
+    return "review" if row["origin"] == "audit" and row["saw_prediction"] is not False else row["origin"] or "import"
 
 
 def list_open(suspects: Iterable[Suspect], said: Mapping[Pair, Said]) -> list[Suspect]:

@@ -137,23 +137,28 @@ class RequestNames:
                           f"prediction_id of the one that is meant{_write_more(mine)}.")
         if mine and mine[0].model in served:
             return _require_own_id(mine[0], where)
-        if here:
+        if here and not (asked.model in served and _may_get_rows(days, now)):
             expected = (f"of model {shorten(asked.model)}" if asked.model in served else
                         f"of a model that is served here ({', '.join(served)})")
             raise Refused(422, "other_model", f"{where}: expected a prediction {expected}, found {_list_carriers(here)}. "
                           f"Name its prediction_id if it is meant.")
-        raise self._refuse_unknown(where, asked, days, now)
+        raise self._refuse_unknown(where, asked, days, now, f" of model {shorten(asked.model)}" if here else "")
 
-    def _refuse_unknown(self, where: str, asked: Asked, days: list[str], now: datetime) -> Refused:
+    def _refuse_unknown(self, where: str, asked: Asked, days: list[str], now: datetime, of: str) -> Refused:
         """Says that nothing was found; of days whose rows may still be under way, that it may be later."""
         looked = days[0] if asked.day else f"{days[0]} to {days[-1]}"
         instead = "Name its prediction_id" if asked.day else 'Name its day beside it ("day": "YYYY-MM-DD"), or its prediction_id'
-        if days[-1] < clock.day_of(now - timedelta(days=1)):
+        if not _may_get_rows(days, now):
             return Refused(422, "unknown_request_id", f"{where}: no prediction of {looked} has it. {instead}.")
         wait = math.ceil(self.serve.ship_seconds)
-        return Refused(409, "not_known_yet", f"{where}: no prediction of {looked} that is known here has it. If another replica "
-                       f"answered it, its row comes within {wait} s (serve.ship_seconds): try again then. {instead}.",
+        return Refused(409, "not_known_yet", f"{where}: no prediction{of} of {looked} that is known here has it. If another "
+                       f"replica answered it, its row comes within {wait} s (serve.ship_seconds): try again then. {instead}.",
                        {"Retry-After": str(wait)})
+
+
+def _may_get_rows(days: list[str], now: datetime) -> bool:
+    """Says whether rows of the newest of some days may still lie in another replica's outbox."""
+    return days[-1] >= clock.day_of(now - timedelta(days=1))
 
 
 def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Mapping[str, list[Carrier]]:

@@ -60,6 +60,8 @@ class ListedQueue(Queue):
 
     def _say_how_chosen(self, item: BatchItem) -> tuple[float | None, str, str, str | None]:
         found = None if item.gold or item.repeat or item.p is not None else self._read_listed().get(item.prediction_id)
+        if self.is_blind:  # also where the list cannot be read any more: never an answer of the audit
+            return None, found[0] if found else self.sample.strategy, listed.ORIGIN, self.sample.day
         if found and item.prediction_id not in self.list_sampled():
             return None, found[0], listed.ORIGIN, self.sample.day
         return super()._say_how_chosen(item)

@@ -33,7 +33,7 @@ def make(material: Material) -> Anchoring:
     until = clock.iso(clock.from_us(request.question.as_of))
     found = read_repeats(material.storage, request.question.model, until=until, days=(window["from"], window["to"]))
     repeats = [repeat for repeat in found if repeat.role == request.question.role]
-    feedback = compare_feedback(list(material.items.values()))
+    feedback = compare_feedback(list(material.spoken.values()))
     made = describe_repeats(repeats)
     return {**made, "feedback": feedback, "sentence": f"{made['of_repeats']} {feedback['sentence']}"}
 

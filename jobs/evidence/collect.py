@@ -7,15 +7,16 @@ jobs/reports/templates/evidence/<name>.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from contract import layout
+from contract import clock, layout
 from contract.documents.evaluation import Evaluation
 from contract.evidence.evidence import Evidence
+from contract.review.listed import ORIGIN, read_asked
 from contract.stores.store import Storage
 from jobs.evaluation_request import Request
 from jobs.evidence.sections import SECTIONS
@@ -48,11 +49,29 @@ class Material:
         return {day: read_items(self.storage, found, erased=erased) for day, found in sorted(listed.documents.items())}
 
     @cached_property
+    def spoken(self) -> dict[str, pa.Table]:
+        """Day -> its items without the votes that a list asked for (contract/review/listed.py): their feedback is of users."""
+        return {day: leave_out_asked(items, read_asked(self.storage, day)) for day, items in self.items.items()}
+
+    @cached_property
     def predictions(self) -> dict[str, list[str]]:
         """Day -> keys of its files of predictions, for the days of the window; of one whose rows expired there are none."""
         from contract.rows.listing import list_day
 
         return {day: [file.key for file in list_day(self.storage, day).predictions] for day in sorted(self.document["counts"])}
+
+
+def leave_out_asked(items: pa.Table, asked: Collection[tuple[str, str, int]]) -> pa.Table:
+    """Takes the votes of origin feedback out of items that are among (prediction id, labeler, us of the label)."""
+    if not asked:
+        return items
+    import pyarrow as pa
+
+    votes = [[vote for vote in of if vote["origin"] != ORIGIN
+              or (name, vote["labeler"] or "", clock.to_us(vote["labeled_at"])) not in asked]
+             for name, of in zip(items["prediction_id"].to_pylist(), items["votes"].to_pylist(), strict=True)]
+    return items.set_column(items.schema.get_field_index("votes"), items.schema.field("votes"),
+                            pa.array(votes, items.schema.field("votes").type))
 
 
 def name_grounds(seen: Mapping[str, str]) -> dict[str, str]:

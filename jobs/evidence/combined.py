@@ -48,7 +48,7 @@ def estimate_window(material: Material, counts: WindowCounts, drawn: Mapping[str
     if not counts.days:
         return {}
     there = [day for day in counts.days if day.day in material.items]
-    strata = make_strata(counts.total("bins"), (material.items[day.day].select(ITEM_COLUMNS) for day in there))
+    strata = make_strata(counts.total("bins"), (material.spoken[day.day].select(ITEM_COLUMNS) for day in there))
     basis = basis_of("audit", {day.day: drawn[day.day] for day in counts.days if day.day in drawn}, counts.days)
     refused = explain_refusal(basis, [day for day in counts.days if day not in there])
     return {version: describe_version(found, material.document["confidence"], basis.rests_on, refused,

@@ -6,6 +6,7 @@ What a sample of the day asks anyway is left out, answered or not: of an audit n
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -128,15 +129,17 @@ def _read(storage: Storage, table: str, day: str, columns: Sequence[str], requir
 
 
 def _find_asked(storage: Storage, model: str, day: str, rows: Sequence[Row]) -> set[str]:
-    """Finds which answers the day's samples of live answers ask about."""
+    """Finds which answers the day's samples of live answers, or of what thresholds leave over of them, ask about."""
     cells = [(row["prediction_id"], row["predicted_label"], confidence_bin(row["confidence"])) for row in rows]
-    drawn = (samples.read(storage, model, day, kind) for kind in samples.KINDS)
+    drawn = (samples.read(storage, model, day, kind, population) for kind in samples.KINDS
+             for population in ("live", samples.name_rest("live")))
     return {rows[place]["prediction_id"] for sample in drawn if sample for place, _ in samples.draw_rows(sample, cells)}
 
 
 def _make(day: str, row: Row) -> Candidate:
     logged = [float(p) for p in row["top_probabilities"] or () if p is not None and 0 <= p <= 1]
+    confidence = None if row["confidence"] is None or math.isnan(row["confidence"]) else row["confidence"]
     if not logged:  # of a service that logs no more than its answer
-        logged = [min(max(row["confidence"] or 0.0, 0.0), 1.0)]
-    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], row["confidence"], tuple(logged),
+        logged = [min(max(confidence or 0.0, 0.0), 1.0)]
+    return Candidate(day, str(row["prediction_id"]), row["predicted_label"], confidence, tuple(logged),
                      row["image_sha256"], row["image_uri"])

@@ -67,8 +67,9 @@ def _keep_if_clean(found: Logged, logged: Row, trainings: Mapping[str, Training]
     training, there = trainings.get(version), found.answers.get(sha256)
     if training is None or not training.is_clean(sha256, found.appeared[sha256]):
         return
-    if there is None or int(there.version) < int(version):
-        found.answers[sha256] = Answer(version, _collect(logged))
+    said = _collect(logged)
+    if said and (there is None or int(there.version) < int(version)):  # who logged no probability says nothing of the label
+        found.answers[sha256] = Answer(version, said)
 
 
 def _collect(logged: Row) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def find_suspects(storage: Storage, model: str, made: Manifest, folds: int = FOL
     order = {label: n for n, label in enumerate(made.classes)}
     given = np.array([order[row["label"]] for row in rows], np.int64)
     judges = judge(storage, registry, rows, given, made.classes, trainings, logged, folds)
-    return write(storage, model, lambda newest: _make_document(model, made, rows, given, judges, folds, newest))
+    return write(storage, model, lambda newest: _make_document(model, made, rows, given, judges, folds, newest, erased))
 
 
 def judge(storage: Storage, registry: Registry, rows: Sequence[Row], given: np.ndarray, classes: Sequence[str],
@@ -88,11 +88,12 @@ def _is_used(one: Judged, given: np.ndarray) -> bool:
 
 
 def _make_document(model: str, made: Manifest, rows: Sequence[Row], given: np.ndarray,
-                   judges: Sequence[tuple[Judged, bool]], folds: int, newest: Suspects | None) -> Suspects:
+                   judges: Sequence[tuple[Judged, bool]], folds: int, newest: Suspects | None,
+                   erased: Collection[str]) -> Suspects:
     bits = int(made.settings.get("near_bits", made.leakage.near_bits))
     verdicts = _find(rows, given, [one for one, used in judges if used], bits)
     now = clock.iso(clock.now())
-    before = {one.pair: one for one in newest.suspects} if newest else {}
+    before = {one.pair: one for one in newest.suspects if one.image_sha256 not in erased} if newest else {}
     found = [_describe(made, rows, verdict, before, now) for verdict in verdicts]
     judged = {int(n) for one, used in judges if used for n in one.places}
     weak = {int(n) for one, used in judges if not used for n in one.places} - judged

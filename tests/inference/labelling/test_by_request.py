@@ -126,8 +126,22 @@ def test_a_model_that_is_not_meant_is_refused(two):
     first, _ = two
     put(first, [row("far", model="elsewhere"), row("near", model="other")], "models")
     assert "served here (m, other)" in refused(label(first, request_id="far"), 422, "other_model")
-    assert "of model 'm'" in refused(label(first, request_id="near", model="m"), 422, "other_model")
+    assert "of model 'm'" in refused(label(first, request_id="near", model="m"), 409, "not_known_yet")
+    at = NOW - timedelta(days=5)
+    put(first, [row("near", at, model="other")], "models of last week", at)
+    said = refused(label(first, request_id="near", model="m", day=clock.day_of(at)), 422, "other_model")
+    assert "of model 'm'" in said
     assert label(first, request_id="near").status_code == 201
+
+
+def test_a_model_that_is_named_may_have_answered_at_another_replica(two):
+    first, second = two
+    predict(first, "both", "other")
+    mine = predict(second, "both", "m")
+    refused(label(first, request_id="both", model="m"), 409, "not_known_yet")
+    ship(second)
+    given = label(first, request_id="both", model="m").json()["label_ids"][0]
+    assert labelled(first)[given] == mine
 
 
 def test_days_that_are_over_are_named_or_not_looked_at(two):

@@ -88,6 +88,16 @@ def test_what_is_listed_blind_is_asked_on_the_page_of_audits_without_the_answer(
     assert get_json(browser, "/audit?format=json&of=listed")["batch"] is None
 
 
+def test_an_answer_to_a_blind_list_that_was_damaged_meanwhile_is_none_of_the_audit(service, browser, monkeypatch):
+    send(service, "suspects", (1, 30), blind=True)
+    send(service, "suspects", (1, 35), blind=True)
+    batch = get_json(browser, "/audit?format=json")
+    service.storage.put(next(iter(service.storage.list(layout.picked_folder(MODEL, DAYS[1], "listed")))).key, b"{")
+    monkeypatch.setattr("inference.labelling.listed.LOOKED_S", -1.0)
+    assert answer(browser, "/audit", batch, "cat", of="listed") == 201
+    assert describe(service.rows) == {("suspects", None, "feedback", False)} and len(service.rows) == 2
+
+
 def test_the_page_of_what_is_listed_blind_shows_neither_the_answer_nor_why_it_is_in_doubt(service, browser):
     send(service, "suspects", (1, 30), blind=True)
     shown = browser.get(browser.get("/audit").headers["location"][0])

@@ -1,8 +1,10 @@
 """The combined estimate of a root: what it rests on, and why there is none."""
 
+import io
 from datetime import timedelta
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from contract import clock, ids, samples
@@ -96,6 +98,27 @@ def test_it_is_the_audit_laid_over_all_traffic(audited):
     assert f"{found['labels']:,} audit labels" in as_text(document, "there")
     shown = page.render(document)
     assert "One estimate from all labels and all traffic" in shown and "Audit alone" in shown
+
+
+def list_audited_mistakes(storage, on, strategy, blind):
+    """Label rows as the pages keep them: a list asked about what the audit called wrong, and the answers agree with it."""
+    rows = [row for key in storage.list(f"labels/dt={on}/") for row in
+            pq.read_table(io.BytesIO(storage.read(key.key))).to_pylist()]
+    return [{"label_id": f"l{row['prediction_id']}", "prediction_id": row["prediction_id"], "label": "c", "labeler": "bea",
+             "labeled_at": row["labeled_at"], "origin": "feedback", "saw_prediction": not blind, "strategy": strategy}
+            for row in rows if row["origin"] == "audit" and row["label"] == "c"]
+
+
+@pytest.mark.parametrize(("strategy", "blind"), [("suspects", True), ("picked", False), ("diverse", False)])
+def test_answers_that_a_list_asked_for_are_no_feedback_of_users(tmp_root, strategy, blind):
+    storage, _ = make(tmp_root)
+    before = ask(tmp_root, evidence=("combined", "anchoring"))
+    for on in DAYS:
+        put_rows(storage, LABEL, "labels", list_audited_mistakes(storage, on, strategy, blind), on, "listed")
+    after = ask(tmp_root, evidence=("combined", "anchoring"))
+    assert after["evidence"]["combined"] == before["evidence"]["combined"]
+    assert after["evidence"]["anchoring"] == before["evidence"]["anchoring"]
+    assert after["versions"]["1"]["estimate"] == before["versions"]["1"]["estimate"]
 
 
 def test_windows_of_the_gates_are_estimated_by_themselves(audited):

@@ -144,6 +144,21 @@ def test_what_a_sample_asks_stays_out_so_that_an_audit_is_blind(root, capsys, ki
     assert set(names_of(run(root, capsys, "--items", "99"))) == set(names) - asked
 
 
+def test_what_thresholds_leave_over_is_asked_by_a_sample_too(root, capsys):
+    names = root.answer(LAST, map(picture, range(20)))
+    samples.write(root.storage, samples.draw_rest(MODEL, LAST, samples.Design("below-thresholds", "salt", p=0.4), {}, "e1"))
+    asked = {name for name in names if samples.is_asked("salt", name, 0.4)}
+    assert asked and set(names_of(run(root, capsys, "--items", "99", "--dry-run"))) == set(names) - asked
+
+
+def test_a_confidence_that_is_no_number_is_none_and_leaves_the_others_their_weights(root, capsys):
+    root.answer(LAST, map(picture, range(20)))
+    odd = root.answer(LAST, [picture(20)], 20, confidence=float("nan"), top_labels=None, top_probabilities=None)
+    found = run(root, capsys, "--items", "99", "--no-embeddings")
+    unsure = {item["prediction_id"]: item["margin"] for item in found["items"]}
+    assert len(unsure) == 21 and unsure[odd[0]] == 0 and all(0 <= margin <= 1 for margin in unsure.values())
+
+
 def test_near_copies_of_judged_pictures_and_of_each_other_stay_out(root, capsys):
     pixels = digits()[0][FIRST_DIGIT:FIRST_DIGIT + 8]
     copies = [np.clip(p.astype(int) + 1, 0, 255).astype(np.uint8) for p in pixels]

@@ -263,3 +263,13 @@ def test_the_document_reads_back(storage):
     log_answers(storage, rows, answers_of(truth))
     found = find_suspects(storage, MODEL, put_dataset(storage, "d1", rows, CLASSES))
     assert Suspects.parse(found.to_dict(), "here") == found
+
+
+def test_an_answer_without_probabilities_says_nothing_of_a_label(storage):
+    rows, truth = make_rows(storage, 12, {})
+    publish(storage, CLASSES, put_dataset(storage, "d0", [], CLASSES).dataset)
+    publish(storage, CLASSES, "d0")
+    log_answers(storage, rows, answers_of(truth))
+    log_answers(storage, rows, [answer(label, CLASSES, float("nan")) for label in truth], version="2", role="shadow")
+    found = read_logged(storage, MODEL, rows, Trainings(Registry(storage, MODEL)).find_all())
+    assert {one.version for one in found.answers.values()} == {"1"} and len(found.answers) == 12

@@ -42,10 +42,10 @@ def root(tmp_path, monkeypatch):
     return storage, storage_rows, made, found
 
 
-def say(storage, row, label, labeler="ann", at="2026-11-22T08:30:00Z", strategy=None, origin="import", withdraws=None):
+def say(storage, row, label, labeler="ann", at="2026-11-22T08:30:00Z", strategy=None, origin="import", **more):
     moment = clock.parse_moment(at)
     made = {"label_id": ids.uuid7(moment), "prediction_id": row["prediction_id"], "label": label, "labeler": labeler,
-            "labeled_at": moment, "origin": origin, "strategy": strategy, "saw_prediction": False, "withdraws": withdraws}
+            "labeled_at": moment, "origin": origin, "strategy": strategy, "saw_prediction": False, **more}
     put_rows(storage, LABEL, layout.LABELS, [made], DAY, made["label_id"])
 
 
@@ -93,6 +93,30 @@ def test_what_was_said_later_than_a_moment_is_not_known_then(root):
     say(storage, rows[7], rows[7]["label"])
     assert read(storage, found, as_of="2026-11-22T08:29:00Z") == {} and len(read(storage, found)) == 1
     assert read_newest(storage, MODEL, "2026-11-22T07:00:00.000000Z") is None
+
+
+def test_what_is_not_recorded_yet_is_not_known_so_that_a_moment_stays_as_it_was(root):
+    storage, rows, _, found = root
+    say(storage, rows[7], rows[7]["label"], recorded_at=clock.parse_moment("2026-11-22T08:45:00Z"))
+    assert read_said(storage, found.suspects, TRUSTED, "2026-11-22T08:40:00.000000Z") == {}
+    assert len(read_said(storage, found.suspects, TRUSTED, "2026-11-22T08:45:00.000000Z")) == 1
+
+
+@pytest.mark.parametrize("saw", [True, None])
+def test_an_audit_that_saw_the_answer_is_a_review(root, saw):
+    storage, rows, _, found = root
+    say(storage, rows[7], rows[7]["label"], origin="audit", saw_prediction=saw)
+    assert read(storage, found) == {}
+    assert len(read_said(storage, found.suspects, (*TRUSTED, "review"))) == 1
+
+
+def test_an_erased_picture_leaves_the_list(root):
+    storage, rows, _, found = root
+    other = put_dataset(storage, "d2", [row for k, row in enumerate(rows) if k not in WRONG], CLASSES)
+    storage.create(layout.erasure(rows[7]["image_sha256"]), b"{}")
+    kept = {one.image_sha256 for one in find_suspects(storage, MODEL, other).suspects}
+    assert kept >= {rows[k]["image_sha256"] for k in WRONG if k != 7} and rows[7]["image_sha256"] not in kept
+    assert len(found.suspects) == len(WRONG)
 
 
 def test_a_confirmed_label_stays_so_when_it_is_found_again(root):
