@@ -12,7 +12,7 @@ setup:  ## make .venv from requirements.lock (skipped when it is up to date)
 	  if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; then exec "$$p" tools/preflight.py; fi; \
 	done; echo "make setup needs Python 3.11 on the PATH; found no Python 3 at all. See tools/preflight.py." >&2; exit 1
 
-demo: setup  ## the whole loop on real data, about 90 seconds; leaves its bucket in demo-root/
+demo: setup  ## the whole loop on real data, about 2 minutes; leaves its bucket in demo-root/
 	@.venv/bin/trueup demo --root demo-root
 
 test: setup  ## all tests that need nothing but .venv, on two cores (about 25 minutes)

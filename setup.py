@@ -81,7 +81,7 @@ extras["all"] = sorted({line for lines in extras.values() for line in lines})
 
 setup(
     name="trueup",
-    version="0.1.0",
+    version="0.2.0",
     description="Evaluates a deployed image classifier on its own logs, and retrains it when the figures say so",
     python_requires=">=3.11,<3.12",
     packages=PACKAGES,

@@ -18,7 +18,7 @@ from contract.errors import DONE, USAGE
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "Start here": {
-        "demo": Verb("pipeline.demo.run", "the whole loop on real data, in about three minutes"),
+        "demo": Verb("pipeline.demo.run", "the whole loop on real data, in about two minutes"),
         "doctor": Verb("pipeline.doctor", "check Java, Spark, the root, the clock, the disk"),
     },
     "The loop": {

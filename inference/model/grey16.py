@@ -1,4 +1,4 @@
-"""Grey pictures of 16 bits, of which a network gets 8: which values are black and white (docs/bring-pictures.md).
+"""Grey pictures of 16 bits, of which a network gets 8: which values are black and white (docs/decoders.md).
 
 Cameras and scanners write 10, 12 or 14 bits into 16. Of such a picture the upper 8 bits are all but black, so a version's
 preprocessing can name the two values (`levels`); between them the values are divided evenly among 0 to 255, which is what

@@ -50,11 +50,6 @@ class Full:
         given = np.maximum(votes, LEAST) if not self.smoothing else votes + self.smoothing
         return given / self._count_cases(votes, given)[self.index.labeler]
 
-    def find_share_of_none(self, votes: np.ndarray) -> np.ndarray:
-        """Returns the share of an answer that a labeler never gave: a row for each labeler, a column for each true class."""
-        given = np.maximum(votes, LEAST) if not self.smoothing else votes + self.smoothing
-        return np.maximum(self.smoothing, LEAST) / self._count_cases(votes, given)
-
     def _count_cases(self, votes: np.ndarray, given: np.ndarray) -> np.ndarray:
         starts = np.searchsorted(self.index.labeler, np.arange(len(self.index.labelers)))
         if not self.smoothing:

@@ -190,7 +190,7 @@ ELSEWHERE = {
         training/fit/scaling.py fit_vector
         training/fit/scaling.py fit_vector.loss
         training/fit/scaling.py measure_loss
-        training/fit/state.py State.thaw
+        training/fit/state.py State.unfreeze
         training/fit/state.py State.take_buffers
         training/fit/state.py State.update
         training/fit/state.py lr_at

@@ -129,7 +129,7 @@ class Loop:
         steps, step = self.world.steps, first
         ranges = [self.part.locate(*self.world.step(s)) for s in range(first, steps)]
         windows = augment.make_crop_windows(self.strength, self.settings.seed, epoch)
-        self.state.thaw(epoch)
+        self.state.unfreeze(epoch)
         with closing(read_steps(self.feed, files, ranges, windows)) as feed:
             while batches := list(islice(feed, self.settings.accumulate)):
                 self._update(epoch, step, batches)

@@ -52,7 +52,7 @@ class State:
         head = network.find_head(self.net)[1]
         return [m for m in self.net.modules() if m is not head and next(m.parameters(recurse=False), None) is not None]
 
-    def thaw(self, epoch: int) -> None:
+    def unfreeze(self, epoch: int) -> None:
         """Chooses the layers that train in this epoch (from 0): the head, and with train.unfreeze_share u of E epochs the last
         epoch / (u E) of the others. The rest stays as it is, running statistics and moments of the optimizer too."""
         over = self.settings.unfreeze_share * self.settings.epochs

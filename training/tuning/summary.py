@@ -1,7 +1,7 @@
 """What a search has found: the document, the table for people, and the best configuration as options and settings."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from command.terminal import align
 from contract import clock
@@ -121,9 +121,3 @@ def _write_parent(tuning: Tuning, best: TunedTrial) -> str:
         return f" --parent {search.parent}"
     network = "" if "network" in best.config or not search.networks else f" --network {search.networks[0]}"
     return f" --parent none{network}{f' --size {search.size}' if search.size else ''}{' --grey' if search.grey else ''}"
-
-
-def make_best_settings(tuning: Tuning) -> dict[str, Any]:
-    """Returns the best trial's settings of train:, by name. There must be one (`Tuning.best`)."""
-    assert tuning.best is not None
-    return split_config(tuning.find(tuning.best).config)[0]

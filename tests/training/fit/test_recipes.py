@@ -12,10 +12,10 @@ from training.fit.state import State
 __all__ = ["one_thread"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPES = {"mixup": {"mixup": 0.4}, "cutmix": {"cutmix": 1.0}, "both": {"mixup": 0.2, "cutmix": 1.0},
-           "rand": {"augment": "rand"}, "trivial": {"augment": "trivial"}, "thaw": {"unfreeze_share": 0.75, "epochs": 4}}
+           "rand": {"augment": "rand"}, "trivial": {"augment": "trivial"}, "unfreeze": {"unfreeze_share": 0.75, "epochs": 4}}
 
 
-@pytest.mark.parametrize("recipe", ["mixup", "cutmix", "both", "rand", "trivial", "thaw"])
+@pytest.mark.parametrize("recipe", ["mixup", "cutmix", "both", "rand", "trivial", "unfreeze"])
 def test_one_two_and_three_ranks_make_the_same_weights_from_the_same_steps(tmp_path, recipe):
     """A step is a whole epoch, so that its rows are the same for every number of ranks; no row depends on another's."""
     trainings, found = Trainings(tmp_path, rows=61), []
@@ -34,7 +34,7 @@ def test_every_recipe_makes_other_weights(tmp_path):
     """So that a recipe which is ignored fails."""
     trainings = Trainings(tmp_path)
     made = {}
-    for name, settings in (RECIPES | {"none": {}, "thaw": {"unfreeze_share": 0.75}}).items():
+    for name, settings in (RECIPES | {"none": {}, "unfreeze": {"unfreeze_share": 0.75}}).items():
         trainings.train(name, 1, **settings)
         made[name] = trainings.result(name, **settings)[0]["0.weight"].sum().item()
     assert len(set(made.values())) == len(made)
@@ -52,12 +52,12 @@ def test_killed_and_started_again_a_recipe_ends_in_the_same_weights(tmp_path, re
 
 
 def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
-    """Four layers with weights besides the head; over 0.8 of 5 epochs one thaws in each. What is frozen does not decay."""
+    """Four layers with weights besides the head; over 0.8 of 5 epochs one is unfrozen in each. What is frozen does not decay."""
     settings = TrainSettings(unfreeze_share=0.8, epochs=5, weight_decay=0.5)
     state, changed = State(tiny.build(3), settings, torch.device("cpu")), []
     assert [type(layer).__name__ for layer in state.body] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d"]
     for epoch in range(6):
-        state.thaw(epoch)
+        state.unfreeze(epoch)
         before = {name: value.clone() for name, value in state.net.state_dict().items()}
         state.flat.zero_()
         state.set_modes(4)
@@ -72,7 +72,7 @@ def test_running_statistics_of_frozen_layers_are_not_averaged_over_ranks():
     """x * 21 + x * 20 + x * 20, divided by 61, is x in arithmetic and not in floats."""
     state = State(tiny.build(3), TrainSettings(unfreeze_share=1.0, epochs=4), torch.device("cpu"))
     for epoch, same in ((0, [True, True]), (2, [True, False]), (4, [False, False])):
-        state.thaw(epoch)
+        state.unfreeze(epoch)
         for buffer in state.buffers:
             buffer.uniform_()
         before = [buffer.clone() for buffer in state.buffers]
