@@ -1,6 +1,8 @@
 """The demo's parts: pictures that never repeat across parts, a root that is not trampled on, errors that end it."""
 
+import asyncio
 import hashlib
+import threading
 import time
 from collections import Counter
 
@@ -91,6 +93,24 @@ def test_an_s3_root_is_refused():
 def test_the_budget_keeps_the_promise():
     assert sum(step.budget for step in story.STEPS) <= 90
     assert Settings().gates.min_accuracy == 0.9
+
+
+def test_steady_traffic_ends_with_its_block_and_keeps_the_answers_of_what_was_asked(monkeypatch):
+    """One request each second for a quarter of an hour is left to send. The first is still being answered when the block ends."""
+    asked, ends = threading.Event(), threading.Event()
+
+    async def ask(client, picture, at=None):
+        asked.set()
+        while not ends.is_set():
+            await asyncio.sleep(0.01)
+        return traffic.Answer(picture, "1", "id", "2", "1", [])
+
+    monkeypatch.setattr(traffic, "ask", ask)
+    with traffic.Steady("http://nobody", "key", [str(n) for n in range(900)], 1.0) as steady:
+        assert asked.wait(30)
+        steady._stop.set()
+        ends.set()
+    assert 1 <= len(steady.answers) < 60 and steady.answers[0].picture == "0"
 
 
 @pytest.mark.slow("accept")

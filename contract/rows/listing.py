@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from contract import layout
-from contract.documents.compaction import Compaction
-from contract.documents.expiry import ExpiredRows
 from contract.errors import NotFound
 from contract.stores.store import Entry, Storage
+
+if TYPE_CHECKING:
+    from contract.documents.compaction import Compaction
+    from contract.documents.expiry import ExpiredRows
 
 Name = tuple[str, str, str]  # key, size, etag of a file
 LOOKS = 3  # an older document is removed when a newer one is a day old
@@ -73,6 +75,8 @@ def list_day(storage: Storage, day: str) -> DayListing:
 
 def find_expired(storage: Storage, day: str, listed: Iterable[Entry]) -> ExpiredRows | None:
     """Reads the record of a day whose rows went, where the listing of its predictions has it."""
+    from contract.documents.expiry import ExpiredRows
+
     there = any(entry.key == layout.expiry(day, "rows") for entry in listed)
     return ExpiredRows.load(storage, layout.expiry(day, "rows")) if there else None
 
@@ -98,6 +102,8 @@ def list_folder(storage: Storage, table: str, day: str) -> tuple[list[RowFile], 
 
 def find_newest(storage: Storage, table: str, day: str, listed: Iterable[Entry]) -> Compaction | None:
     """Reads the newest document of compaction among what was listed; None when the day has none. NotFound: it has gone."""
+    from contract.documents.compaction import Compaction
+
     number = find_newest_number(listed)
     return Compaction.load(storage, layout.compactions(table, day).format(number)) if number else None
 

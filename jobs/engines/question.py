@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from contract import jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
-from contract.documents.expiry import ExpiredRows
 from contract.errors import UsageError
 from contract.rows.listing import Name, fingerprint
-from contract.settings import EvaluateSettings
 from jobs.engines.scores import LabelerScores
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a MapReduce task, of which a job starts many, needs no documents and no settings
     import pyarrow as pa
+
+    from contract.documents.expiry import ExpiredRows
+    from contract.settings import EvaluateSettings
 
 
 SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -49,7 +50,7 @@ class DayFiles:
     day: str
     predictions: tuple[RawFile, ...]
     labels: tuple[RawFile, ...]
-    expired: ExpiredRows | None = None  # then there are no files, and only counts that were kept
+    expired: "ExpiredRows | None" = None  # then there are no files, and only counts that were kept
 
     def fingerprint(self) -> list[list[str]]:
         """Returns the sorted (key, size, etag) of both tables, for the `inputs` hash."""
@@ -124,7 +125,7 @@ def parse_role(word: str) -> str:
     return role
 
 
-def convert_settings(settings: EvaluateSettings) -> dict[str, Any]:
+def convert_settings(settings: "EvaluateSettings") -> dict[str, Any]:
     """Converts the settings that change counts to arguments of `Question`; weights become whole numbers."""
     fixed = {who: floor(w * WEIGHT_SCALE) for who, w in settings.labeler_weights.items()}
     return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit,

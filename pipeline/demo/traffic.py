@@ -58,15 +58,18 @@ async def _send(url: str, key: str, pictures: Sequence[Picture], rate: float, do
     limits = httpx.Limits(max_connections=32)
     async with httpx.AsyncClient(base_url=url, headers=make_authorization(key), timeout=30, limits=limits) as client:
 
-        async def send_one(i: int, picture: Picture) -> Answer:
-            await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
-            if stop is not None and stop.is_set():
-                raise asyncio.CancelledError
+        async def send_one(picture: Picture) -> Answer:
             answer = await ask(client, picture, at)
             done(answer)
             return answer
 
-        results = await asyncio.gather(*(send_one(i, p) for i, p in enumerate(pictures)), return_exceptions=True)
+        sent = []
+        for i, picture in enumerate(pictures):  # one at a time, so that a stop is heard at the next and waits for no other
+            await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
+            if stop is not None and stop.is_set():
+                break
+            sent.append(asyncio.create_task(send_one(picture)))
+        results = await asyncio.gather(*sent, return_exceptions=True)
     for answer in results:
         if isinstance(answer, Exception):
             raise answer
