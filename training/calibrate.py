@@ -38,14 +38,17 @@ class Row(NamedTuple):
 def calibrate_trained(storage: Storage, made: Manifest, card: Card, weights: bytes, method: str,
                       converted: bytes | None = None) -> Calibration | None:
     """Fits the calibration of a version that was trained on a dataset, by `train.calibrate`; None, and said on standard error,
-    where the dataset has too few validation rows. `converted`: the version's network in the form of its runtime."""
+    where the dataset has too few validation rows. Rows of classes that the version does not know are left out: a dataset that is
+    not its own may have more, and in another order. `converted`: the version's network in the form of its runtime."""
     from inference.model.predictor import Predictor
     from training.feed import reader
 
     rows = min(made.rows["validation"], MOST_ROWS, MOST_OUTPUTS // len(card.classes))
     if method == NONE or not _are_enough(rows, "validation row"):
         return None
-    samples = (Row(bytes(row.image), row.label_index) for row in reader.read_rows(storage, made.split("validation"), 0, rows))
+    place = {label: n for n, label in enumerate(card.classes)}
+    samples = (Row(bytes(row.image), place[label]) for row in reader.read_rows(storage, made.split("validation"), 0, rows)
+               if (label := made.classes[row.label_index]) in place)
     return calibrate(Predictor(card, weights, converted=converted), samples, method, f"validation rows of dataset {made.dataset}")
 
 
@@ -87,8 +90,7 @@ def describe(calibration: Calibration | None) -> str:
 
 def _are_enough(rows: int, noun: str) -> bool:
     if rows < LEAST_ROWS:
-        print(f"not calibrated: expected {LEAST_ROWS} or more, got {write_count(rows, noun)}; probabilities are the network's "
-              f"own", file=sys.stderr)
+        print(f"no calibration is fitted: expected {LEAST_ROWS} or more, got {write_count(rows, noun)}", file=sys.stderr)
     return rows >= LEAST_ROWS
 
 

@@ -66,10 +66,13 @@ class MlflowStore:
             self._client.log_batch(run, params=new)
 
     def log_epochs(self, run: str, epochs: Sequence[Mapping[str, Any]]) -> None:
-        """Logs the epochs that the run has not; `epochs`: entries of a card's history, each with `epoch` and `loss`."""
-        there = {metric.step for metric in self._client.get_metric_history(run, "loss")} if epochs else set()
+        """Logs the epochs that the run has not; `epochs`: entries of a card's history, each with `epoch` and `loss`.
+
+        One with another loss is logged, too, and is then the newest of its epoch: other ranks went on from an older checkpoint.
+        """
+        there = {(metric.step, metric.value) for metric in self._client.get_metric_history(run, "loss")} if epochs else set()
         for entry in epochs:
-            if entry["epoch"] not in there:
+            if (entry["epoch"], entry["loss"]) not in there:
                 self._log_figures(run, flatten_epoch(entry), entry["epoch"])
 
     def log_figures(self, run: str, figures: Mapping[str, float]) -> None:

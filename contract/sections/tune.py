@@ -7,9 +7,10 @@ from pydantic import Field, ValidationError, field_validator
 from contract.policy import Limited
 from contract.sections.training import TrainFields
 
-# Settings of `train:` that say where, how often or how long training runs, or that one rank alone cannot have.
-NOT_SEARCHED = ("cache_mib", "checkpoint_steps", "compile", "device", "epochs", "launcher", "log_dir", "patience", "ranks",
-                "retries", "seed", "sync_batchnorm", "threads")
+# Settings of `train:` that say where, how often or how long training runs, what comes after it, or that one rank alone cannot
+# have: no trial would differ by them.
+NOT_SEARCHED = ("cache_mib", "calibrate", "checkpoint_steps", "compile", "device", "epochs", "launcher", "log_dir", "min_ranks",
+                "patience", "ranks", "retries", "seed", "sync_batchnorm", "threads")
 NETWORK = "network"  # a parameter beside the settings: which of `networks` a first version gets
 OF_RANGE = {"low", "high", "log"}
 
@@ -66,8 +67,8 @@ class TuneFields(Limited):
 def _read_values(name: str, given: Any) -> Range | Choices:
     """Returns the range or choices of one setting as the type of that setting; ValueError says what is wrong."""
     if name in NOT_SEARCHED:
-        raise ValueError(f"space: {name}: expected a setting that says how is trained; this one says where or how long. Set "
-                         f"train.{name}")
+        raise ValueError(f"space: {name}: expected a setting that says how is trained; this one says where or how long, or what "
+                         f"comes after. Set train.{name}")
     if name not in TrainFields.model_fields:
         raise ValueError(f"space: {name}: expected a setting of train:, there is none of this name")
     if isinstance(given, Range):

@@ -14,6 +14,7 @@ from command.command import Outcome, stage_command
 from contract import layout
 from contract.deciding import changes
 from contract.errors import UsageError
+from contract.policy import GatePolicy
 from contract.registry import Registry, check_version
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
@@ -71,12 +72,19 @@ def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[st
     argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
             *(["--dataset", dataset] if dataset else [])]
     assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
-    decision = of_assessment(settings.gates.model_copy(update={"max_drop": margin}), assessment)
+    decision = of_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment)
     kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, made["version"]))
     key = kept.key(kept.add(assessment | {"margin": margin, "decision": decision}))
     latency = {side: of["latency_ms"] for side, of in assessment["versions"].items()}
     return decision | {"margin": margin, "latency_ms": latency,
                        "rests_on": {key: hashlib.sha256(registry.storage.read(key)).hexdigest()}}
+
+
+def _choose_policy(policy: GatePolicy, registry: Registry, parent: str, margin: float) -> GatePolicy:
+    """The policy with `margin` for its largest drop. A line in which nothing was trained here has no first dataset, of which
+    something could be forgotten: its bound would let in no conversion of a version brought from outside, whatever it answers."""
+    trained = any(card.dataset for card in registry.ancestors(parent, missing_ok=True))
+    return policy.model_copy(update={"max_drop": margin} | ({} if trained else {"max_forgetting": None}))
 
 
 def let_in(registry: Registry, version: str, of: str, by: str, decision: dict[str, Any]) -> None:

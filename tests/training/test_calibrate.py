@@ -99,7 +99,7 @@ def test_without_enough_validation_rows_there_is_none_and_it_is_said(world, monk
     monkeypatch.setattr(module, "LEAST_ROWS", 1000)
     card = world.train(epochs=1)
     assert card.calibration is None and card.made_from.endswith("not calibrated")
-    said = f"not calibrated: expected 1000 or more, got {world.made.rows['validation']} validation rows"
+    said = f"no calibration is fitted: expected 1000 or more, got {world.made.rows['validation']} validation rows"
     assert said in capsys.readouterr().err
 
 
@@ -177,6 +177,26 @@ def test_int8_gets_one_of_its_own_where_there_are_validation_rows(world):
     samples = reader.read_rows(world.storage, world.made.split("validation"), 0, rows)
     z, truth = zip(*((logits_of(predictor, bytes(row.image)), row.label_index) for row in samples), strict=True)
     assert scaling.fit_temperature(np.stack(z), np.array(truth)) == pytest.approx(card.calibration.temperature, abs=0.01)
+
+
+def test_rows_of_a_dataset_that_is_not_the_versions_own_count_by_their_class_not_by_its_place(world, monkeypatch):
+    """As int8 of a version is calibrated on a later dataset (`--dataset`): it has a class more, and others in other places."""
+    monkeypatch.setattr(module, "LEAST_ROWS", 5)
+    card = world.train(epochs=1)
+    weights, classes = world.registry.weights(card.version), card.classes
+    turned = card.model_copy(update={"classes": classes[::-1], "calibration": None})
+    same = world.made.model_copy(update={"classes": classes[::-1]})  # its labels are named otherwise, and so are the outputs
+    assert calibrate_trained(world.storage, same, turned, weights, "temperature") == card.calibration
+    fewer = card.model_copy(update={"classes": [*classes[:-1], "none of the dataset's"], "calibration": None})
+    found = calibrate_trained(world.storage, world.made, fewer, weights, "temperature")
+    from training.feed import reader
+
+    rows = [row for row in reader.read_rows(world.storage, world.made.split("validation"), 0, world.made.rows["validation"])
+            if row.label_index < len(classes) - 1]
+    assert found.rows == len(rows) < card.calibration.rows
+    z = np.stack([logits_of(Predictor(fewer, weights), bytes(row.image)) for row in rows])
+    truth = np.array([row.label_index for row in rows])
+    assert found.temperature == pytest.approx(scaling.fit_temperature(z, truth), abs=1e-3)
 
 
 def test_an_assessment_shows_the_error_of_both_sides_with_and_without(world):

@@ -20,7 +20,7 @@ from training.train import document as train_document
 from training.train import text as train_text
 from training.tuning import summary
 from training.tuning.claims import Claims, Limits
-from training.tuning.space import make_space, name_first, split_config
+from training.tuning.space import check_freezing, make_space, name_first, split_config
 from training.tuning.study import Study
 from training.tuning.trial import make_job
 from training.tuning.worker import Worker
@@ -54,6 +54,7 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
                     epochs=wanted.trial_epochs or settings.train.epochs, space=space, settings=kept,
                     seed=wanted.sampler_seed,
                     **wanted.model_dump(include={"objective", "sampler", "pruner", "startup", "points"}))
+    check_freezing(search)
     make_job(storage, search, name_first(search))
     return search
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 MOST_OF_GRID = 100_000
-FREEZING = "freeze_backbone"
+FREEZING, UNFREEZING = "freeze_backbone", "unfreeze_share"
 PRECISIONS = ("float32", "bfloat16")
 Config = dict[str, Any]
 
@@ -41,6 +41,21 @@ def make_space(fields: TuneFields, networks: list[str], first: bool = False) -> 
     if not any(isinstance(values, dict) or len(values) > 1 for values in space.values()):
         raise UsageError("tune.space: expected a setting with several choices or a range, there is none: nothing to search for.")
     return space
+
+
+def check_freezing(search: Search) -> None:
+    """Checks that no configuration freezes in two ways, which training refuses. UsageError: one does."""
+    freezes, unfreezes = (_list_ends(search, name) for name in (FREEZING, UNFREEZING))
+    if any(freezes) and any(unfreezes):
+        raise UsageError(f"tune.space: expected trials that freeze in one way; some would have {FREEZING}: true and "
+                         f"{UNFREEZING}: {max(unfreezes):g}. Leave {FREEZING} out of tune.space (the default has it), or "
+                         f"set train.{UNFREEZING}=0.")
+
+
+def _list_ends(search: Search, name: str) -> list[Any]:
+    """Returns the choices of a setting, the ends of its range, or the one value that all trials have."""
+    values = search.space.get(name, [search.settings.get(name)])
+    return [values["low"], values["high"]] if isinstance(values, dict) else list(values)
 
 
 def list_distributions(search: Search) -> "dict[str, BaseDistribution]":

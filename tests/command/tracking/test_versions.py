@@ -93,6 +93,18 @@ def test_what_rank_0_told_meanwhile_is_not_told_twice(registry, mlflow):
     assert mlflow.client.get_run(run).data.tags["trueup.run"] == "m/7"
 
 
+def test_an_epoch_that_other_ranks_did_again_is_that_of_the_card_at_the_end(registry, mlflow):
+    """A rank was lost after its epoch was told and before the next checkpoint: fewer ranks end it with another loss."""
+    store = mlflow.store()
+    run = begin_version(store, registry, "2", {})
+    store.log_epochs(run, [*EPOCHS[:2], EPOCHS[2] | {"loss": 0.34}])
+    for _ in range(2):
+        assert log_version(store, registry, registry.card("2")) == run
+    assert mlflow.client.get_run(run).data.metrics["loss"] == 1 / 3
+    points = mlflow.points(mlflow.client.get_run(run), "loss")
+    assert sorted(points) == [(1, 1.0), (2, 0.5), (3, 1 / 3), (3, 0.34)], "and nothing is told twice"
+
+
 def test_a_training_that_failed_says_so_and_may_still_end_well(registry, mlflow):
     store = mlflow.store()
     assert fail_version(store, registry, "2") is None

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,12 +19,14 @@ from contract.storage import open_storage
 from inference.monitoring.figures import Documents
 from inference.overview.facts import Facts
 from jobs import evaluate
+from metrics.significance.paired import Paired
 from pipeline import cycle, gate, model, status
 from pipeline.canary.labels import count_labels
 from pipeline.gates.pictures import judge_pictures
 from pipeline.notifying.events import find_events
 from pipeline.running.local import InProcessRunner
 from pipeline.verifying import command as verify
+from pipeline.versions import convert
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows, write_version
 
 FORMAT = "2"
@@ -130,3 +133,24 @@ def test_of_a_day_that_nobody_judged_another_policy_judges_what_answered(run, ro
     today = clock.day_of(clock.now())  # the format was let in a moment ago
     (row,) = run(gate.main, "--what-if", str(tmp_path / "policy.yaml"), "--from", today, "--to", today)["days"]
     assert (row["judged"], row["version"], row["said"]["verdict"]) == (False, FORMAT, "fail")
+
+
+class Assessed:
+    """Stands for the process that assesses: both answer alike."""
+
+    def run(self, *_):
+        alike = Paired(900, 0, 0, 100).to_dict()
+        document = {"dataset": "d", "by_origin": {"audit": alike}, "per_class_by_origin": [], "window": {}, "first": None,
+                    "versions": {side: {"latency_ms": 1.0} for side in ("live", "candidate")}}
+        return SimpleNamespace(document=document)
+
+
+@pytest.mark.parametrize(("dataset", "verdict"), [(None, "pass"), ("d", "cannot tell")])
+def test_what_was_never_trained_here_forgets_nothing_by_being_converted(root, tmp_path, dataset, verdict):
+    """A version from outside has no first dataset; one whose first dataset is gone cannot be told, as for every candidate."""
+    registry = Registry(open_storage(root), MODEL)
+    parent = registry.claim(by="test")
+    write_version(registry, parent, tmp_path, dataset=dataset)
+    policy = Settings(gates=GatePolicy(max_forgetting=0.02))
+    made = {"version": parent, "parent": parent}
+    assert convert.assess(Assessed(), policy, registry, made, "d", 0.005)["verdict"] == verdict

@@ -9,7 +9,7 @@ from contract.errors import UsageError
 from contract.sections.training import TrainFields
 from contract.sections.tune import NOT_SEARCHED, TuneFields
 from tests.training.tuning.conftest import make_search
-from training.tuning.space import count_trials, list_distributions, list_grid, make_space, name_first
+from training.tuning.space import check_freezing, count_trials, list_distributions, list_grid, make_space, name_first
 
 
 @pytest.mark.parametrize(("space", "said"), [
@@ -21,6 +21,7 @@ from training.tuning.space import count_trials, list_distributions, list_grid, m
     ("{augment: {low: 0, high: 1}}", "Input should be a valid string"),
     ("{freeze_backbone: {low: 0, high: 1}}", "no numbers"), ("{label_smoothing: {low: 0, high: 1}}", "is no value"),
     ("{seed: [1, 2]}", "says where or how long"), ("{epochs: [1, 2]}", "says where or how long"),
+    ("{calibrate: [none, vector]}", "what comes after. Set train.calibrate"), ("{min_ranks: [1, 2]}", "Set train.min_ranks"),
     ("{class_weights: [none, heavy]}", "is no value of train.class_weights"), ("{batch: [1.5]}", "is no value"),
     ("5", "")])
 def test_bad_spaces_are_errors_of_the_settings(space, said):
@@ -35,6 +36,16 @@ def test_bad_spaces_are_errors_of_the_settings(space, said):
 def test_values_that_training_would_refuse_are_refused_before(space, said):
     with pytest.raises(UsageError, match=said):
         make_space(TuneFields(space=space), ["resnet18"])
+
+
+@pytest.mark.parametrize(("space", "settings"), [
+    ({"freeze_backbone": [False, True]}, {"unfreeze_share": 0.5}), ({"unfreeze_share": [0.0, 0.5]}, {"freeze_backbone": True}),
+    ({"freeze_backbone": [False, True], "unfreeze_share": {"low": 0.0, "high": 0.5, "log": False}}, {})])
+def test_a_trial_that_would_freeze_in_two_ways_is_refused_before_the_first(space, settings):
+    """Training refuses it, so the search would end at that trial whenever it is begun."""
+    with pytest.raises(UsageError, match=r"unfreeze_share: 0\.5.*Leave freeze_backbone out of tune\.space"):
+        check_freezing(make_search(space=space, settings=settings))
+    check_freezing(make_search(space=space, settings={}) if settings else make_search(space={"freeze_backbone": [True, False]}))
 
 
 def test_values_are_of_the_type_of_their_setting():

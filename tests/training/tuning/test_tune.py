@@ -117,7 +117,9 @@ def test_nothing_completed_cannot_be_told(world, capsys):
     ([*FIRST[:2], "--network", "nonsense"], "nonsense"), ([*FIRST, "--set", "tune.space={augment: [none, heavy]}"], "heavy"),
     ([*FIRST, "--set", "tune.space={lr: [1, 2]}", "--set", "tune.sampler=guess"], "tune.sampler"),
     (["--parent", "1", "--size", "32"], "--size, --grey and --levels"), (["--parent", "1", "--network", NETWORK], "--network"),
-    (["--parent", "1", "--set", "tune.networks=[resnet18, resnet34]"], "--network")])
+    (["--parent", "1", "--set", "tune.networks=[resnet18, resnet34]"], "--network"),
+    (["--parent", "1", "--set", "train.unfreeze_share=0.5", "--set", "tune.space={freeze_backbone: [false, true]}"],
+     "trials that freeze in one way")])
 def test_what_cannot_be_trained_is_refused_before_a_trial(world, capsys, more, said):
     world.train(epochs=1)
     code, document = tune(world, *more, capsys=capsys)
