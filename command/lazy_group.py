@@ -20,6 +20,7 @@ OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pi
 # Groups that no module makes.
 GROUP_LINES = {"import": "Bring in what others wrote: labels, predictions, pictures by class folder.",
                "labels": "Look at the labels that datasets are made of.",
+               "pictures": "Look at the pictures that were stored.",
                "review": "Choose which pictures people are asked about, and measure who answers."}
 
 

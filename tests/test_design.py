@@ -4,6 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
+
+from tests.command.test_examples import find, list_paths
+
 ROOT = Path(__file__).resolve().parents[1]
 DESIGN = ROOT / "docs" / "design.md"
 CITED = re.compile(r"docs/design\.md(?:#([a-z0-9-]+))?")
@@ -33,3 +37,18 @@ def test_every_cited_heading_is_there():
 def test_nobody_cites_a_design_that_the_reader_does_not_have():
     old = re.compile(r"design, sections? \d|design's section \d")
     assert [name for name, text in texts().items() if old.search(text) and name != "tests/test_design.py"] == []
+
+
+def list_designed():
+    """The commands of the table of verbs: `model list, show` are `model list` and `model show`."""
+    table = DESIGN.read_text().partition("| group | verbs |\n")[2].partition("\n\n")[0]
+    for words in re.findall(r"`([^`]+)`", table):
+        *group, first = words.split(", ")[0].split(" ")
+        yield from (" ".join([*group, word]) for word in [first, *words.split(", ")[1:]])
+
+
+def test_the_table_of_verbs_has_every_command_and_no_other():
+    there = [words for words in list_paths() if not isinstance(find(words.split())[0].command, click.Group)]
+    designed = list(list_designed())
+    assert len(there) > 50
+    assert sorted(designed) == sorted(there)

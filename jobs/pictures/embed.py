@@ -41,7 +41,7 @@ class Unknown(TrueupError):
 def open_embedder(storage: Storage, model: str, version: str) -> Embedder:
     """Loads the network of a version. Unknown: torch is not here, or the weights are not, or cannot be used."""
     if find_spec("torch") is None:
-        raise Unknown("torch, which computes embeddings, is not installed here (pip install trueup[serve])")
+        raise Unknown("torch, which computes embeddings, is not installed here (pip install 'trueup[serve]')")
     from inference.model.embedding import Embedder
 
     try:

@@ -25,7 +25,7 @@ def require_cleanlab() -> None:
     """UsageError: cleanlab is not installed here."""
     if find_spec("cleanlab") is None or find_spec("sklearn") is None:
         raise UsageError("expected cleanlab and scikit-learn, which find labels that are likely wrong. Install them: pip install "
-                         "trueup[suspects].")
+                         "'trueup[suspects]'.")
 
 
 def find_wrong(given: np.ndarray, p: np.ndarray) -> Found:
