@@ -45,6 +45,15 @@ def test_local_with_two_mappers_and_two_reducers_counts_the_same(logs, inline):
     assert counted(logs, "local") == inline
 
 
+def test_a_task_that_reduces_imports_no_documents_settings_or_engines():
+    """A job starts many tasks: what each imports is paid for as often."""
+    program = ("import sys, jobs.evaluate_mapreduce\n"
+               "print(*{'pydantic', 'pyarrow', 'duckdb', 'contract.settings', 'contract.documents'} & set(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+                          capture_output=True, check=True)
+    assert done.stdout == "\n"
+
+
 @pytest.mark.slow("spark")
 def test_mrjobs_spark_runner_counts_the_same(logs, inline):
     assert counted(logs, "spark") == inline
