@@ -18,6 +18,7 @@ AT_LEAST = 220  # source files when this was last raised: an empty or half-read 
 ELSEWHERE = {
     "units of time, or moments within a day": """
         command/spans.py _find_birth
+        pipeline/demo/traffic.py _send
         contract/clock.py <module>
         contract/clock.py now_us
         contract/clock.py to_us
@@ -55,7 +56,6 @@ ELSEWHERE = {
         jobs/engines/spark/slices.py slice_values
         jobs/engines/spark/tasks.py _microseconds
         jobs/evaluate_mapreduce.py day_number
-        pipeline/demo/traffic.py _send.send_one
         training/tuning/summary.py write_summary
         """,
     "bytes, in units or for each part": """

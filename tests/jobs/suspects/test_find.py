@@ -253,7 +253,7 @@ def test_without_cleanlab_it_says_what_to_install(storage, monkeypatch):
     rows, _ = make_rows(storage, 6, {})
     made = put_dataset(storage, "d1", rows, CLASSES)
     monkeypatch.setattr(confident, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install trueup\[suspects\]"):
+    with pytest.raises(UsageError, match=r"pip install 'trueup\[suspects\]'"):
         find_suspects(storage, MODEL, made)
 
 
