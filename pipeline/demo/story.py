@@ -34,7 +34,6 @@ from pipeline.running.local import StageFailed
 RATE = 120.0  # requests a second of a day's traffic; a machine that answers fewer takes longer
 SWAP_RATE = 25.0  # while training uses the machine and the version changes
 AUDIT_P, JUDGES = 0.8, 3  # all three judge each item: one careless labeler alone would move the estimate by a point
-# A step of a 32-pixel network costs 75 ms of processor and 2.5 ms a row (AVX-512): for a first version, large ones will do.
 FIRST = {"train.epochs": "6", "train.lr": "0.002"}
 COMPARED = ("rows", "versions")  # the parts of an evaluation in which engines must agree
 
