@@ -81,7 +81,7 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
     brought = bring(network, weights, weights_name, classes)
     transform_input = decide_transform_input(network, transform_input, brought.weights_name)
     preprocess = preprocess_of(network, **look, weights_name=brought.weights_name, transform_input=transform_input)
-    print(f"preprocessing: {json.dumps(preprocess.to_dict())}", file=sys.stderr)
+    print(f"preprocessing: {json.dumps(preprocess.facts())}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="trueup-publish-") as folder:
         file = Path(folder, "weights.safetensors")
         _convert(brought, network, file)
