@@ -83,6 +83,23 @@ def test_a_foreign_platform_and_a_full_disk_are_told_together(monkeypatch):
     assert "1.0 GB are free" in said and "9.0 GB" in said
 
 
+def test_what_uv_holds_is_neither_fetched_nor_taken_again(tmp_path, monkeypatch):
+    """A second clone on a nearly full disk can be set up: uv links what it unpacked for the first one."""
+    monkeypatch.delenv("UV_LINK_MODE", raising=False)
+    monkeypatch.setattr(preflight, "ROOT", str(tmp_path))
+    (tmp_path / "requirements.lock").write_text("big.one==1.0\nabsent==2 ; sys_platform == 'darwin'\nwith-extra[s3]==3\n")
+    for number, name in enumerate(("Big_One-1.0", "big_one-0.9", "with_extra-3")):
+        (tmp_path / f"cache/archive-v0/{number}/{name}.dist-info").mkdir(parents=True)
+        rows = "a.py,sha256=x,400\n\"b,c.py\",sha256=y,200\nRECORD,,\n"
+        (tmp_path / f"cache/archive-v0/{number}/{name}.dist-info/RECORD").write_text(rows)
+    size = {"installed_bytes": 2000, "download_bytes": 1000}
+    left = preflight.less_what_is_held(size, preflight.pins(), str(tmp_path / "cache"))
+    assert left == {"installed_bytes": 800, "download_bytes": 400}  # two of the three packages, 600 bytes each
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    assert preflight.less_what_is_held(size, preflight.pins(), str(tmp_path / "cache")) == size
+    assert preflight.less_what_is_held(size, preflight.pins(), str(tmp_path / "nowhere")) == size
+
+
 def test_preflight_runs_on_any_python_3():
     """No syntax that Python 3.6 lacks, and the standard library only."""
     import ast

@@ -4,10 +4,13 @@ Runs on any Python 3.6 or later, with the standard library only, because its fir
 needed. It takes well under two seconds.
 """
 
+import csv
+import glob
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +78,43 @@ def python_problem(found):
     return "\n".join(lines)
 
 
+def uv_cache():
+    """The folder in which uv keeps what it fetched."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get("UV_CACHE_DIR") or os.path.join(cache, "uv")
+
+
+def pins():
+    """Name and version of every package in the lock, as uv names its folders: `name-version`, in small letters with hyphens."""
+    with open(os.path.join(ROOT, "requirements.lock")) as lock:
+        found = re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock.read(), re.M)
+    return {plain("-".join(pair)) for pair in found}
+
+
+def plain(name):
+    """One way to write what wheels, folders and the lock write in several."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def held(cache):
+    """`name-version` -> bytes, of the packages that lie unpacked in uv's cache; no such folder: none."""
+    found = {}
+    for record in glob.glob(os.path.join(glob.escape(cache), "archive-v*", "*", "*.dist-info", "RECORD")):
+        with open(record, encoding="utf-8", newline="") as rows:
+            size = sum(int(row[2]) for row in csv.reader(rows) if len(row) > 2 and row[2].isdigit())
+        found[plain(os.path.basename(os.path.dirname(record))[: -len(".dist-info")])] = size
+    return found
+
+
+def less_what_is_held(size, wanted, cache):
+    """What is left to fetch and to take: uv links the packages of its cache instead of copying them, on one file system."""
+    there = held(cache)
+    if not there or os.stat(cache).st_dev != os.stat(ROOT).st_dev or os.environ.get("UV_LINK_MODE", "hardlink") == "copy":
+        return size
+    left = size["installed_bytes"] - sum(there[name] for name in wanted if name in there)
+    return dict(size, installed_bytes=left, download_bytes=size["download_bytes"] * left // size["installed_bytes"])
+
+
 def problems(python, found, size):
     """Everything that would make the set-up fail, all of it at once."""
     if python is None:
@@ -101,7 +141,7 @@ def main():
         print("setup: .venv is up to date")
         return
     with open(os.path.join(HERE, "footprint.json")) as footprint:
-        size = json.load(footprint)
+        size = less_what_is_held(json.load(footprint), pins(), uv_cache())
     python, found = find_python()
     trouble = list(problems(python, found, size))
     for line in trouble:
@@ -110,7 +150,7 @@ def main():
         sys.exit(1)
     print("setup: Python 3.11 at {}; {:.0f} GB free".format(python, shutil.disk_usage(ROOT).free / 1e9))
     print(
-        "setup: fetches up to {:.1f} GB, less what the caches hold, and takes {:.1f} GB in .venv ({})".format(
+        "setup: fetches up to {:.1f} GB, less what pip's cache holds, and takes {:.1f} GB for .venv ({})".format(
             size["download_bytes"] / 1e9, size["installed_bytes"] / 1e9, size["measured"]
         )
     )
