@@ -1,10 +1,11 @@
 """A recorded long run of the service: kills under load with a store that fails, swaps under load, damaged images.
 
     python -m benchmarks.soak [--rows N] [--kills K] [--swaps S] [--requests R] [--images I] [--http-images H]
-                              [--store folder|s3] [--shadow] [--canary SHARE] [--minutes M --record FILE]
+                              [--kill-rate P] [--store folder|s3] [--shadow] [--canary SHARE] [--minutes M --record FILE]
 
 Four parts; 0 leaves one out. `--rows` acknowledged rows (predictions and labels) over `--kills` SIGKILLs, then every
-acknowledged row is looked for in the bucket: exactly once, or the run fails. `--requests` requests at `--rate` a second,
+acknowledged row is looked for in the bucket: exactly once, or the run fails; `--kill-rate P` predictions a second (0: as
+many as it answers, beside which a shadow has no time and is not seen). `--requests` requests at `--rate` a second,
 half of them over `--swaps` changes of the live version: none may fail, and the longest gap between answers is compared
 with the half without swaps. `--images` damaged files through the service's own functions, `--http-images` over HTTP:
 none may crash it or be answered with 5xx. With `--shadow` a third version computes beside the live one all the while:
@@ -53,13 +54,14 @@ START_S = 900
 
 
 def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, labels: int, ends: float,
-          canary: str | None = None) -> dict:
-    """Acknowledged rows over kills, each found exactly once; with a `canary`, where and as what it was answered."""
+          canary: str | None = None, rate: float = 0.0, shadow: bool = False) -> dict:
+    """Acknowledged rows over kills, each found exactly once; with a `canary`, where and as what it was answered; with a `shadow`,
+    that some of its rows came."""
     predictions, judgements, refused, lives, began = {}, [], [], 0, time.monotonic()
     fail(True)
     while (len(predictions) + len(judgements) < rows or lives < kills_) and time.monotonic() < ends:
         service = process(root, folder)
-        load = Load(service.url(START_S), callers, labels)
+        load = Load(service.url(START_S), callers, labels, rate)
         left = rows - len(predictions) - len(judgements)
         wanted, moment = max(left // max(kills_ - lives, 1), 1), random.Random(lives).uniform(0.3, 3)
         until(lambda load=load, wanted=wanted: load.rows() >= wanted or time.monotonic() > ends, START_S)
@@ -78,8 +80,8 @@ def kills(root: str, fail, folder: Path, rows: int, kills_: int, callers: int, l
     found = {"predictions": compare(root, "predictions", "prediction_id", predictions),
              "labels": compare(root, "labels", "label_id", judgements)}
     lost, twice = (sum(f[what] for f in found.values()) for what in ("lost", "twice"))
-    beside = check_canary(root, canary, predictions)
-    return {"part": "kills", "holds": clean == lost == twice == len(refused) == 0 and beside.get("holds", True),
+    beside, seen = check_canary(root, canary, predictions), not shadow or found["predictions"]["beside"] > 0
+    return {"part": "kills", "holds": clean == lost == twice == len(refused) == 0 and beside.get("holds", True) and seen,
             "kills": lives, "lost": lost, "twice": twice, "refused": len(refused), "first_refused": refused[:3],
             "acknowledged": len(predictions) + len(judgements), **found, "canary": beside,
             "seconds": round(time.monotonic() - began)}
@@ -209,6 +211,7 @@ def options() -> argparse.Namespace:
                           ("http-images", 20_000), ("callers", 8), ("labels", 200)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--rate", type=float, default=150)
+    parser.add_argument("--kill-rate", type=float, default=0)
     parser.add_argument("--minutes", type=float, default=24 * 60)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--store", choices=["folder", "s3"], default="s3")
@@ -225,7 +228,7 @@ def run(asked: argparse.Namespace, root: str, fail, folder: Path, canary: str | 
         if canary:
             start_canary(Registry(open_root(root), "m"), canary, asked.canary)
         yield kills(root, fail, folder, left["acknowledged"], left["kills"], asked.callers, asked.labels,
-                    time.monotonic() + seconds, canary)
+                    time.monotonic() + seconds, canary, asked.kill_rate, asked.shadow)
     left = missing(record, "swaps", {"requests": asked.requests, "swaps": asked.swaps})
     if asked.swaps and any(left.values()):
         # An interrupted run has both halves, too: a share of the swaps that fits the time.
