@@ -30,7 +30,7 @@ def run_service(root: str, model: str, work: Path, port: int = 0, more: Sequence
     ready, log = work / "ready.json", work / "service.log"
     ready.unlink(missing_ok=True)
     arguments = ["--root", root, "--model", model, "--port", str(port), "--outbox", str(work / "outbox"),
-                 "--ready-file", str(ready), "--set", "serve.ship_seconds=1", "--set", "serve.poll_seconds=0.5", *more]
+                 "--ready-file", str(ready), "--set", "serve.ship_seconds=0.5", "--set", "serve.poll_seconds=0.5", *more]
     # One thread for the network: the machine's other core sends the traffic and, later, trains.
     shifted = {CLOCK_FILE: str(work / "clock")} if (work / "clock").exists() else {}
     env = os.environ | {"OMP_NUM_THREADS": "1"} | shifted
