@@ -17,9 +17,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import norm
 
+from metrics.selection.combined import MORE
 from metrics.significance.share_of_origin import p_of_share
 from metrics.strata.collapse import LEAST
-from metrics.strata.shares import MORE
 
 MOST_CUTS, HALVINGS, RANGE = 8, 12, (60.0, 1500.0)
 PLACES = (25, 13)  # cuts between equal shares of the mistakes, and of the answers

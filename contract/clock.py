@@ -1,7 +1,8 @@
-"""The one place that time comes from.
+"""The only source of moments: what is written down as a time comes from here. Durations inside a process need no offset,
+and are taken from the monotonic clock wherever they are measured.
 
 `TRUEUP_CLOCK_FILE` names a file holding an offset in seconds (a float), read at every call, so that a demo or a
-test can play several days. Only for file roots: `refuse_on_s3` is called by whoever opens a root.
+test can play several days. Only for roots on a disk: opening an S3 root calls `refuse_on_s3` (contract/storage.py).
 """
 
 import os
@@ -57,7 +58,7 @@ def monotonic() -> float:
 
 
 def refuse_on_s3(root: str) -> None:
-    """A shifted clock is for demos and tests on a local folder; anything else is an error."""
+    """UsageError for an S3 root while the clock is shifted: that is for demos and tests on a local folder."""
     if os.environ.get(CLOCK_FILE) and root.startswith("s3"):
         raise UsageError(f"{CLOCK_FILE} is set, but the root is {root!r}: a shifted clock is refused on S3. Unset it.")
 

@@ -1,8 +1,8 @@
 """The bin that a confidence falls into (docs/design.md#rule-5-confidence-bins), for a value and for a whole column.
 
-What draws samples (inference/labelling/items.py) and what assesses a candidate (metrics/held_out.py) must put a row into
-the bin that counting puts it into, so both call this module, and calibration (metrics/calibration.py) takes its edges. The
-engines count by code of their own, so that each checks the others; tests/contract/test_confidence.py holds them to it.
+Whatever draws samples, lists predictions, decides by thresholds or assesses a candidate must put a row into the bin that
+counting puts it into, so all of it calls this module, and calibration (metrics/calibration.py) takes its edges. The engines
+count by code of their own, so that each checks the others; tests/contract/test_confidence.py holds them to it.
 """
 
 from typing import TYPE_CHECKING

@@ -211,8 +211,3 @@ def from_parquet(storage: Storage, key: str, missing: int | None = None) -> "pa.
 def slices_of(declared: Sequence[Any]) -> list[list[str]]:
     """Declared slices as they stand in a document."""
     return [[s.name, s.expression] for s in declared]
-
-
-def digest(documents: Sequence[CountsDocument]) -> str:
-    """8 hex digits of the counts used, for the name of an evaluation."""
-    return jsonio.digest([[d.day, d.name] for d in documents])[:8]

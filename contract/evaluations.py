@@ -37,7 +37,7 @@ def newest(storage: Storage, model: str) -> str:
 
 
 def find_newest_readable(storage: Storage, model: str) -> str:
-    """The newest evaluation that can be read; damaged ones are named on standard error. NotFound when there is none."""
+    """The newest evaluation that can be read, else the newest; damaged ones are named on standard error. NotFound: none."""
     for name in _newest_first(storage, model):
         try:
             read_evaluation(storage, model, name)

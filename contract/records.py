@@ -1,6 +1,8 @@
-"""Every record, defined once and rendered for each engine (Arrow, Spark, Petastorm's Unischema).
+"""A table of rows as data: its columns with their types and meaning, rendered as an Arrow schema and as Spark's.
 
-Engines are imported inside the rendering functions, so a reader needs only its own.
+The tables of raw rows, predictions and labels, are here; others stand where they are written (contract/counts.py,
+contract/rows/items.py, …), and contract/dataset_record.py renders the rows of datasets for Petastorm. Engines are imported
+inside the functions that render, so a reader needs only its own.
 """
 
 from dataclasses import dataclass

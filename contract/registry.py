@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import clock, jsonio, layout
-from contract.deciding.names import list_aliases, require_weights
+from contract.deciding.names import require_unused, require_weights
 from contract.documents.card import Card
 from contract.documents.history import Claim, HistoryEntry, State
 from contract.documents.rests_on import hash_grounds
@@ -25,12 +25,13 @@ from contract.errors import (
     NoSuchVersion,
     NotFound,
     PointerMoved,
-    UsageError,
 )
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage, create_if_absent
 
 VERSION = re.compile("[1-9][0-9]{0,18}")
+# Fields of the state and their new values, or a function that makes these of the state that is changed.
+Update = Mapping[str, Any] | Callable[[State], Mapping[str, Any]]
 
 
 class Registry:
@@ -59,7 +60,7 @@ class Registry:
         return None
 
     def newest_claim(self) -> int:
-        """The highest number that was claimed, 0 before the first; the next one is given next."""
+        """The highest number that was claimed, 0 before the first; the one after it is given next."""
         return self._claims.newest_number()
 
     def reserve(self, version: str, by: str) -> list[str]:
@@ -300,23 +301,25 @@ class Registry:
                 return record
         return None
 
-    def change(self, change: dict[str, Any], update: dict[str, Any], expected_live: str | None,
+    def change(self, change: dict[str, Any], update: Update, expected_live: str | None,
                cards: dict[str, str] | None = None, require: Callable[[State], None] | None = None) -> HistoryEntry:
         """Appends a record whose state is the newest one with `update`; tries again while `live` stays as expected.
 
-        `cards`: version -> sha256 of the card's bytes, kept beside those of the versions that were live before. `require`
-        raises when the state that would be changed is not the one that this was decided for.
+        An update that adds to what the state has is a function of it: so nothing is lost that a record written meanwhile added.
+        `cards`: version -> sha256 of the card's bytes, kept beside those of the versions that were live before. `require` raises
+        when the state that would be changed is not the one that this was decided for.
         """
         while True:
             newest = self.newest()
             state = newest.state if newest else State()
-            self._require(state, expected_live, update.get("live"))
+            made = update(state) if callable(update) else update
+            self._require(state, expected_live, made.get("live"))
             if require:
                 require(state)
             seq = newest.seq if newest else 0
             kept = self._find_cards(newest) | (cards or {})
             record = HistoryEntry(seq=seq + 1, at=clock.iso(clock.now()), change=change, previous=self._hash_record(seq),
-                                  state=state.model_copy(update={**update, "cards": kept}))
+                                  state=state.model_copy(update={**made, "cards": kept}))
             try:
                 self._history.append(record.to_dict(), after=seq)
             except AlreadyExists:
@@ -343,16 +346,11 @@ class Registry:
         card = self.card(version)
         newest = self.newest()
         state = newest.state if newest else State()
-        if state.live == version:
-            raise UsageError(f"{self.model} version {version} is live. Make another version live first: trueup model promote.")
-        if names := list_aliases(state, version):
-            raise UsageError(f"{self.model} version {version} is named {', '.join(names)}. Take the name away, or give it to "
-                             f"another version, first: trueup model alias {names[0]} --remove.")
-        if state.canary is not None and (state.canary.version, state.canary.live) == (version, state.live):
-            raise UsageError(f"{self.model} version {version} is a canary. Withdraw it first: trueup model canary withdraw.")
+        require_unused(self.model, state, version)
         if newest is None or version not in state.deleted:
             newest = self.change({"kind": "delete", "version": version, "by": by, "reason": reason},
-                                 {"deleted": sorted([*state.deleted, version], key=lambda v: (len(v), v))}, state.live)
+                                 lambda now: {"deleted": sorted({*now.deleted, version}, key=lambda v: (len(v), v))}, state.live,
+                                 require=lambda now: require_unused(self.model, now, version))
         self.storage.delete(layout.weights(self.model, version))
         if card.converted is not None:
             self.storage.delete(layout.network(self.model, version, card.runtime))

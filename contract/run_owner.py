@@ -28,7 +28,7 @@ class RunOwner(Document):
 def me(took_over_from: int | None = None) -> RunOwner:
     """This process."""
     return RunOwner(host=socket.gethostname(), boot=_boot(), pid_namespace=_namespace(), pid=os.getpid(),
-                  process_started=find_start(os.getpid()), since=clock.iso(clock.now()), took_over_from=took_over_from)
+                    process_started=find_start(os.getpid()), since=clock.iso(clock.now()), took_over_from=took_over_from)
 
 
 def has_ended(holder: RunOwner) -> bool:

@@ -1,7 +1,7 @@
 """Runs: one pass of the cycle over a window, and who may carry it on.
 
 `runs/<model>/<n>/run.json` is the plan and the lock: at most one run of a model is open. Its owners are a sequence; the
-newest one works, and puts `beat-<k>.json` again and again. Who sees that beat stand still for long enough takes over as
+newest one works, and puts `beat-<k>.json` again and again. Whoever sees that beat stand still for long enough takes over as
 owner k + 1, and finds in the folder one document for every stage that is finished. `end.json` closes the run.
 """
 

@@ -55,7 +55,7 @@ class Question(Document):
 
 
 class Sample(Document):
-    """`samples/<model>/dt=<day>/<kind>/sample.json`: at most one per model, day and kind."""
+    """`samples/<model>/dt=<day>/<kind>/sample.json`: at most one per model, day, kind and population."""
 
     schema_: Literal["1"] = Field(default="1", alias="schema")
     model: str
@@ -101,13 +101,16 @@ def is_accepted(confidence_bin: int, threshold: float) -> bool:
 
 def uniform(salt: str, prediction_id: str) -> float:
     """u64(sha256(salt + prediction_id)) / 2^64, in [0, 1] (the quotient is rounded to a double)."""
-    return int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big") / 2**64
+    return _hash_to_u64(salt, prediction_id) / 2**64
 
 
 def is_asked(salt: str, prediction_id: str, p: float) -> bool:
     """Whether a prediction with this probability is asked; exact for every p, also where a double would round."""
-    u64 = int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big")
-    return u64 < math.ldexp(p, 64)
+    return _hash_to_u64(salt, prediction_id) < math.ldexp(p, 64)
+
+
+def _hash_to_u64(salt: str, prediction_id: str) -> int:
+    return int.from_bytes(hashlib.sha256((salt + prediction_id).encode()).digest()[:8], "big")
 
 
 # -- strategies -------------------------------------------------------------------------------------------------------
@@ -241,14 +244,13 @@ def _order(entry: tuple[Cell, float]) -> tuple[str, int]:
 
 def draw_rows(sample: Sample, rows: Iterable[tuple[str, str, int | None]]) -> Iterable[tuple[int, float]]:
     """Of rows (prediction_id, predicted label, bin): the places of those asked, each with its probability."""
-    table, salt = sample.table(), sample.salt.encode()
+    table = sample.table()
     for i, (prediction_id, predicted, bin_) in enumerate(rows):
         cell = Cell(predicted, bin_)
         if sample.accepts(cell):
             continue
         p = table.get(cell, sample.default)
-        u64 = int.from_bytes(hashlib.sha256(salt + prediction_id.encode()).digest()[:8], "big")
-        if u64 < math.ldexp(p, 64):
+        if is_asked(sample.salt, prediction_id, p):
             yield i, p
 
 

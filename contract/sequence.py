@@ -1,8 +1,8 @@
-"""The one primitive for everything that moves: create the next number exclusively.
+"""Sequences of numbered documents, for whatever several processes may advance: the next number is created exclusively.
 
-History, version claims, runs, owners, review batches and their answers, scoring plans and attempts on a cluster are
-sequences. Two writers cannot both win and no number is used twice. A sequence is a key with `{}` where the number
-stands, e.g. `runs/digits/{}/run.json`.
+History, version claims, runs and their owners, review batches and their answers, gold answers, proposals, plans of scoring
+and attempts on a cluster are sequences, among others (contract/layout.py says which keys are). Two writers cannot both win
+and no number is used twice. A sequence is a key with `{}` where the number stands, e.g. `runs/digits/{}/run.json`.
 """
 
 import re

@@ -137,7 +137,7 @@ class CanarySettings(Section, CanaryFields):
 class CycleSettings(Section):
     """The order of stages and who may run them."""
 
-    takeover_seconds: float = Field(60.0, ge=0, description="a beat that stands still so long belongs to the dead")
+    takeover_seconds: float = Field(60.0, ge=0, description="a run whose owner's beat stands still so long is taken over")
     beat_seconds: float = Field(5.0, gt=0, description="how often a driver says that it is at work")
     approval: str = Field("automatic", description="automatic, or manual: a person moves the pointer")
 

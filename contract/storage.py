@@ -1,4 +1,4 @@
-"""A root is opened: the store that its scheme names, and the marker that says that it is ours."""
+"""Opening a root: the store that its scheme names, and the marker that says that it is one of Trueup's."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ SCHEMA = "1"
 def open_storage(root: str, hurried: bool = False) -> Storage:
     """The store behind a root: a folder (`/data/x`, `file:///data/x`) or `s3://bucket/prefix`.
 
-    Opens only; `open_root` also checks the marker. `hurried`: S3 is given up after seconds, not minutes. Raises
+    Opens only; `open_root` also checks the marker. `hurried`, for readers: S3 is given up after seconds, not minutes. Raises
     UsageError for any other scheme.
     """
     check_text(root, "root")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Accepted(TypedDict):
-    """`share` is a whole count divided, and needs no interval; `labelled` of the accepted ones have a label of people.
+    """`share` is a whole count divided, and needs no interval; `labelled` of the accepted ones have a label.
 
     `unsupported`: accepted ones at a confidence at which nobody has labelled an answer of their class.
     """

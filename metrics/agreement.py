@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from contract.documents.evaluation import Alpha, Labeler
+from metrics.cells import encode_pair
 from metrics.figure import shares
 from metrics.intervals import CONFIDENCE, jackknife, wilson
 
@@ -31,8 +32,6 @@ def alpha(table: "pa.Table", days: Sequence["pa.Table"] = (), confidence: float 
     if not table.num_rows:
         return {"value": None, "low": None, "high": None, "votes": 0, "labels": 0,
                 "reason": "no prediction has two deciding votes"}
-    from metrics.cells import encode_pair
-
     names = encode_pair(table.column("label"), table.column("other_label"))[0]
     total = _add_pairs(table, names)
     found: Alpha = {"value": None, "low": None, "high": None, "votes": round(float(total.of_label.sum())),
@@ -80,7 +79,7 @@ def labelers(table: "pa.Table", confidence: float) -> list[Labeler]:
     """Each labeler's votes and agreement with other people; null: votes that name nobody. In the table's order.
 
     `agreement` is the share of agreeing pairs among those of one of their votes and somebody else's on the same
-    prediction. A vote that nobody else cast always agrees with the consensus, which is itself, so it counts for nothing.
+    prediction. A lone vote is in no pair: it is the consensus itself, so that it agrees with it tells nothing.
     """
     counts = [table.column(c).to_numpy() for c in ("votes", "agreements", "pairs", "agreeing_pairs")]
     figures = shares(counts[3], counts[2], confidence, "nobody else judged what this labeler judged")

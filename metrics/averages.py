@@ -80,13 +80,13 @@ def _figure(i: int, values: np.ndarray, bounds: Arrays | None) -> Figure:
 
 
 def _bounds(found: Confusion, values: np.ndarray, confidence: float) -> Arrays:
-    variance, kish = linear_variance(found), kish_sizes(*found.per_class())
+    variance, kish = linear_variance(found), kish_sizes(*found.per_class()[1:])
     linear = np.where(variance > 0, values * (1 - values) / np.where(variance > 0, variance, 1), np.inf)
     size = np.where(linear > 0, np.minimum(linear, kish), kish)
     return wilson(values * size, size, confidence)
 
 
-def kish_sizes(right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def kish_sizes(support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Kish's size of the weights that each of NAMES gives to rows: a class shares its own among its denominator's rows."""
     occurs, total = (support + predicted) > 0, support.sum()
     rows = {"precision": predicted, "recall": support, "f1": (support + predicted) / 2}

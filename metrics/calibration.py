@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from contract.confidence import EDGES
+from contract.confidence import EDGES, NO_BIN
 from contract.counts import BINS, CONFIDENCE_SCALE
 from contract.documents.version_figures import Bucket, Calibration, ClassCalibration, Reliability
 from contract.errors import UsageError
-from metrics.cells import NO_BIN, Cells
+from metrics.cells import Cells
 from metrics.figure import share
 from metrics.intervals import SEED, SMALLEST_SUPPORT
 
-FINEST = EDGES
 ACCEPTED_RATIO = 0.1
 REPLICATES = 400
 MARGIN_REPLICATES = 1000
@@ -26,13 +25,13 @@ NO_CONFIDENCE: ClassCalibration = {"ece": None, "ece_95_if_calibrated": None, "r
 def edges_of(given: Sequence[float] | None) -> list[float]:
     """Bucket edges from 0 to 1: all 21, or coarser ones, each a multiple of 0.05 (0 and 1 are added when missing)."""
     if not given:
-        return list(FINEST)
+        return list(EDGES)
     places = [round(edge * BINS) for edge in given]
     wrong = [e for e, k in zip(given, places, strict=True) if not (0 <= k <= BINS and abs(e * BINS - k) < 1e-6)]
     if wrong or places != sorted(set(places)):
         raise UsageError(f"bucket edges {list(given)}: expected rising multiples of {1 / BINS} between 0 and 1, "
                          f"got {wrong or 'another order'}. Counts know no finer ones.")
-    return [FINEST[k] for k in sorted({0, BINS, *places})]
+    return [EDGES[k] for k in sorted({0, BINS, *places})]
 
 
 def select_known(cells: Cells) -> Cells:
@@ -88,9 +87,9 @@ def calibration(cells: Cells, confidence: float) -> Calibration:
     total = int(count.sum())
     if not total:
         return {**NO_CONFIDENCE, "low": None, "high": None, "count": 0, "reliability": []}
-    curve: list[Reliability] = [{"low": FINEST[b], "high": FINEST[b + 1], "count": int(count[0, b]),
-              "confidence": float(said[0, b] / count[0, b]),
-              "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
+    curve: list[Reliability] = [
+        {"low": EDGES[b], "high": EDGES[b + 1], "count": int(count[0, b]), "confidence": float(said[0, b] / count[0, b]),
+         "accuracy": share(right[0, b], count[0, b], confidence, "empty")} for b in np.flatnonzero(count[0])]
     found = error_and_margin(cells, confidence)
     interval = error_figure(found["ece"], found["margin"])
     return {"ece": found["ece"], "low": interval["low"], "high": interval["high"],

@@ -14,7 +14,6 @@ from contract.counts import ORIGINS, UNNAMED
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NO_BIN", "NO_RANK", "UNLABELLED", "Cells", "by_version", "encode_pair"]
 UNLABELLED = -1
 NO_RANK = 0  # a rank is 1, 2, … or minus the length of a list that is not empty
 

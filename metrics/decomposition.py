@@ -11,8 +11,6 @@ from typing import Any
 
 from metrics.figure import independent_difference, missing
 
-NAMED = 3
-
 
 def change(before: Mapping[str, Any], after: Mapping[str, Any], confidence: float = 0.95) -> dict[str, Any]:
     """From two `versions.<v>` of evaluation.json: `total` (a figure), `mix`, `accuracy`, and every class's two parts.

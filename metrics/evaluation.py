@@ -117,7 +117,7 @@ def trend(days: Sequence[DayFigures], arrived: list[float], as_of: int, backgrou
           confidence: float) -> list[TrendPoint]:
     """Builds a point for each day and version. A day is `provisional` until 90% of its labels are expected to have come.
 
-    `arrived` is what `label_delay.arrived` learnt of all days, `as_of` in microseconds since 1970 UTC.
+    `arrived` is the curve that `label_delay.find_arrival_curve` learnt from all days, `as_of` in microseconds since 1970 UTC.
     """
     points: list[TrendPoint] = []
     for day in days:

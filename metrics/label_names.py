@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 CLOSE = 0.6  # of difflib's ratio: two texts that a person would take for one
 MOST_SHOWN = 5
 MOST_NAMES = 10_000  # known classes that a label is compared with letter by letter
-
-
 MISSING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "nil")  # what programs write where a value is missing
 
 
@@ -30,7 +28,7 @@ class Strangers:
 
     version: str
     rows: int
-    nearest: Sequence[tuple[str, str]]  # (label, the class that is written most like it, or else met it most often)
+    nearest: Sequence[tuple[str, str]]  # (label, the class written most like it, else the one predicted most)
 
 
 def find_strangers(pairs: "pa.Table", classes: Mapping[str, Sequence[str]]) -> list[Strangers]:

@@ -1,4 +1,4 @@
-"""Margins: counts added up over the keys that a figure does not ask for.
+"""Margins (marginal counts): counts added up over the keys that a figure does not ask for.
 
 Whole cells (label, predicted, confidence bin, rank, …) become more for as long as rows come; their margins are no more
 than pairs of classes, or classes times bins or ranks. So an evaluation holds margins. A margin has the columns of the table

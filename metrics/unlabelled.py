@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contract.confidence import NO_BIN
 from contract.counts import BINS
 from contract.documents.version_figures import Check, Promised, UnlabelledEstimate
 from contract.texts.figures import write_figure
-from metrics import calibration as conf
-from metrics.cells import NO_BIN, Cells
+from metrics import calibration
+from metrics.cells import Cells
 from metrics.figure import missing, share
 from metrics.intervals import z_of
 
@@ -50,13 +51,13 @@ def estimate_unlabelled(cells: Cells, level: float, drift: Mapping[str, Any] | N
 
 def count_labelled_bins(cells: Cells) -> Bins:
     """Returns (rows, right) of the labelled rows in each of the 20 bins."""
-    known = conf.select_known(cells)
+    known = calibration.select_known(cells)
     right = np.where(known.right, known.n, 0)
     return np.bincount(known.bin, known.n, BINS), np.bincount(known.bin, right, BINS)
 
 
 def bins_by_version(table: "pa.Table") -> dict[str, Bins]:
-    """Arrow cells -> what `labelled_bins` says of each version, without the rest of its columns."""
+    """Arrow cells -> what `count_labelled_bins` says of each version, without the rest of its columns."""
     import pyarrow.compute as pc
 
     known = pc.and_(pc.is_valid(table.column("label")), pc.is_valid(table.column("confidence_bin")))
@@ -99,8 +100,8 @@ def describe_drift(drift: Mapping[str, Any]) -> str | None:
 def check_on_later(days: Sequence[tuple[str, Bins]], level: float) -> Check | None:
     """What the labels of the earlier half of the days promised for the later half, and what labels there say.
 
-    `days`: (day, `labelled_bins` of one version), oldest first. None with fewer than two days that have labels with a bin, or
-    when their bins do not meet. `failed` is a sentence when the two intervals do not meet, else None.
+    `days`: (day, `count_labelled_bins` of one version), oldest first. None with fewer than two days that have labels with a bin,
+    or when their bins do not meet. `failed` is a sentence when the two intervals do not meet, else None.
     """
     judged = [(day, bins) for day, bins in days if bins[0].any()]
     half = len(judged) // 2

@@ -11,7 +11,7 @@ import numpy as np
 
 from contract.counts import UNNAMED, Origin
 from contract.documents.version_figures import LabelCount, Threshold, TopK, Version
-from metrics import calibration as conf
+from metrics import calibration
 from metrics.averages import averages
 from metrics.cells import NO_RANK, Cells, by_version
 from metrics.figure import share
@@ -39,7 +39,7 @@ TOP = (1, 3, 5)
 class Rules:
     """What a caller may choose: the accepted wrong / right of a bucket, the bucket edges, the level of intervals."""
 
-    accepted_ratio: float = conf.ACCEPTED_RATIO
+    accepted_ratio: float = calibration.ACCEPTED_RATIO
     bucket_edges: tuple[float, ...] | None = None
     confidence: float = CONFIDENCE
 
@@ -65,17 +65,17 @@ def margins_by_version(window: WindowCounts) -> dict[str, Margins]:
 
 
 def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: list[str] | None, rules: Rules,
-               bases: Mapping[Origin, Basis] | None = None) -> Version:
+                         bases: Mapping[Origin, Basis] | None = None) -> Version:
     """`versions.<v>` of evaluation.json. `classes` is the card's list, None for a version without a card; `bases` says
     what the labels of each origin class rest on, where that was looked up."""
     pairs, bins, ranks = margins.pairs, margins.bins, margins.ranks
     found, level = confusion(pairs), rules.confidence
     listed = pairs.classes if classes is None else sorted(set(classes))
-    edges = conf.edges_of(rules.bucket_edges)
-    count, wrong = conf.bucket_counts(bins, edges)
+    edges = calibration.edges_of(rules.bucket_edges)
+    count, wrong = calibration.bucket_counts(bins, edges)
     labelled = int(pairs.n[pairs.labelled].sum())
     predictions = int(pairs.n.sum())
-    calibrated = dict(zip(bins.names, conf.class_calibration(bins), strict=True))
+    calibrated = dict(zip(bins.names, calibration.class_calibration(bins), strict=True))
     return {
         "predictions": predictions, "labelled": labelled, "split": int(ranks.n[ranks.split].sum()),
         "coverage": share(labelled, predictions, level, "no predictions"),
@@ -87,9 +87,9 @@ def make_version_figures(margins: Margins, origins: dict[str, Sums], classes: li
         "corrected": correct_for_selection(margins.weighted_pairs, margins.weighted_bins, listed, level),
         "confusion": confusion_rows(found), "confusion_omitted": max(len(found.count) - MOST_CONFUSION, 0),
         "most_confused": find_most_confused(found),
-        "confidence_buckets": conf.bucket_rows(bins.names, count, wrong, edges),
+        "confidence_buckets": calibration.bucket_rows(bins.names, count, wrong, edges),
         "confidence_thresholds": threshold_rows(bins.names, listed, count, wrong, edges, rules.accepted_ratio),
-        "calibration": conf.calibration(bins, level), "unlabelled_estimate": estimate_unlabelled(bins, level),
+        "calibration": calibration.calibration(bins, level), "unlabelled_estimate": estimate_unlabelled(bins, level),
     }
 
 
@@ -117,7 +117,7 @@ def top_k(cells: Cells, classes: int, level: float) -> list[TopK]:
 def threshold_rows(names: list[str], listed: list[str], count: Any, wrong: Any, edges: list[float],
                    ratio: float) -> list[Threshold]:
     """One row for each class of the list and each predicted label with rows, by the bytes of the label."""
-    at, supported, support = conf.thresholds(count, wrong, edges, ratio)
+    at, supported, support = calibration.thresholds(count, wrong, edges, ratio)
     found = dict(zip(names, zip(at, supported, support, strict=True), strict=True))
     seen = {name for name, total in zip(names, count.sum(1).tolist(), strict=True) if total}
     return [{"predicted": name, "threshold": t, "supported_from": s, "support": n} for name in sorted({*listed, *seen})

@@ -35,7 +35,7 @@ class DayFigures:
     day: str
     rows: dict[str, int]
     origins: dict[str, dict[str, Sums]]  # version -> origin class, "" for the unlabelled
-    bins: dict[str, tuple[Any, Any]]  # version -> `unlabelled.labelled_bins`
+    bins: dict[str, tuple[Any, Any]]  # version -> (rows, right) of each bin (metrics.unlabelled.Bins)
     delays: dict[int, int]
     answered: dict[str, int]  # kind of sample -> predictions that its labels decided
     predictions: Any

@@ -30,7 +30,7 @@ class Thresholds:
     target: float | None = None
 
     def decide(self, version: str, label: str, confidence: float | None) -> Decision:
-        """Decides on an answer of a version; by bins, so that counts tell the same."""
+        """Says whether an answer of a version is accepted unseen or goes to review; by confidence bins, as counts know them."""
         at, found = self.at.get(label), confidence_bin(confidence)
         if version != self.version or at is None or found is None:
             return REVIEW
@@ -64,5 +64,5 @@ def find_record(registry: Registry, as_of: str) -> HistoryEntry | None:
 
 
 def pick_record(records: Sequence[HistoryEntry], as_of: str) -> HistoryEntry | None:
-    """Picks, of records that lie there oldest first, the newest of a moment; None before the first."""
+    """Picks the newest record of a moment from `records`, which stand oldest first; None before the first."""
     return next((r for r in reversed(records) if r.at <= as_of), None)

@@ -1,1 +1,1 @@
-"""What the runs that made versions kept of their assessments, for who reads it later."""
+"""What the runs that made versions kept of their assessments, for whoever reads it later."""

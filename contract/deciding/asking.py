@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from contract.errors import NoSuchVersion, TrialFailed
+from contract.deciding.names import require_weights
+from contract.documents.history import State
+from contract.errors import TrialFailed
 from contract.registry import Registry
 
 Ask = Callable[[str], str | None]  # a version -> why it does not answer, None when it does
@@ -20,7 +22,7 @@ def require_answer(registry: Registry, version: str, expected_live: str | None, 
         return  # the promotion says it better
     if (reason := ask(version)) is not None:
         raise TrialFailed(f"{registry.model} version {version} is not made live: it was asked in a service process of its "
-                            f"own and did not answer. {reason} Publish or train another one.")
+                          f"own and did not answer. {reason} Publish or train another one.")
 
 
 def choose(registry: Registry, versions: Sequence[str], ask: Ask) -> tuple[str, dict[str, str]]:
@@ -29,15 +31,13 @@ def choose(registry: Registry, versions: Sequence[str], ask: Ask) -> tuple[str, 
     NoSuchVersion: there is only one, and it does not exist or was deleted.
     """
     newest = registry.newest()
-    deleted = newest.state.deleted if newest else []
+    state = newest.state if newest else State()
     if len(versions) == 1:
         registry.card(versions[0])
-        if versions[0] in deleted:
-            raise NoSuchVersion(f"{registry.model} version {versions[0]}: its weights were deleted, only its card is left. Name "
-                                f"another version, or train it again.")
+        require_weights(registry.model, state, versions[0])
     silent: dict[str, str] = {}
     for version in versions:
-        reason = "Its weights were deleted." if version in deleted else ask(version)
+        reason = "Its weights were deleted." if version in state.deleted else ask(version)
         if reason is None:
             return version, silent
         silent[version] = reason

@@ -74,22 +74,19 @@ def override(registry: Registry, *, gate: str, by: str, reason: str, until: str,
     live, now, end = registry.live(), clock.iso(clock.now()), clock.iso(clock.parse_moment(until))
     if end <= now:
         raise UsageError(f"--until {until}: expected a moment after now ({now}). Name a later one.")
-    newest = registry.newest()
     made = {"gate": gate, "by": by, "reason": reason, "until": end, "at": now}
     return Change(registry.change({"kind": "override", **made, **further},
-                                  {"overrides": [*(newest.state.overrides if newest else []), made]}, live))
+                                  lambda state: {"overrides": [*state.overrides, made]}, live))
 
 
 def withdraw_override(registry: Registry, *, gate: str, by: str, reason: str, further: Further = NOTHING) -> Change:
     """Takes back what lets a gate pass now: it decides again at once. UsageError when nothing does."""
     live = registry.live()
-    newest = registry.newest()
-    held = newest.state.overrides if newest else []
     holding = [o for o in list_overrides(registry) if o["gate"] == gate]
     if not holding:
         raise UsageError(f"no override of gate {gate} holds now, so there is none to withdraw. See `trueup model history`.")
     return Change(registry.change({"kind": "override withdrawn", "gate": gate, "by": by, "reason": reason, **further},
-                                  {"overrides": [o for o in held if o not in holding]}, live))
+                                  lambda state: {"overrides": [o for o in state.overrides if o not in holding]}, live))
 
 
 def set_alias(registry: Registry, alias: str, version: str | None, *, by: str, reason: str, further: Further = NOTHING) -> Change:
@@ -104,10 +101,17 @@ def set_alias(registry: Registry, alias: str, version: str | None, *, by: str, r
         return Change(newest, written=False)
     if version is not None:
         registry.card(check_version(version))
-        require_weights(registry.model, state, version)
-    kept = {name: v for name, v in state.aliases.items() if name != alias}
+
+    def require(now: State) -> None:
+        if version is not None:
+            require_weights(registry.model, now, version)
+
+    def update(now: State) -> dict[str, Any]:
+        kept = {name: v for name, v in now.aliases.items() if name != alias}
+        return {"aliases": kept | ({alias: version} if version else {})}
+
     made = {"kind": "alias", "alias": alias, "version": version, "by": by, "reason": reason}
-    return Change(registry.change({**made, **further}, {"aliases": kept | ({alias: version} if version else {})}, state.live))
+    return Change(registry.change({**made, **further}, update, state.live, require=require))
 
 
 def retire(registry: Registry, *, by: str, reason: str, further: Further = NOTHING) -> Change:
@@ -131,10 +135,10 @@ def accept_format(registry: Registry, version: str, of: str, *, by: str, reason:
     state = newest.state if newest else State()
     if newest and state.formats.get(version) == of:
         return Change(newest, written=False)
-    require_weights(registry.model, state, version)
     vouched = {name: registry.hash_card(name) for name in (version, of) if name not in state.cards}
     made = {"kind": "format", "version": version, "of": of, "by": by, "reason": reason}
-    return Change(registry.change({**made, **further}, {"formats": state.formats | {version: of}}, state.live, vouched))
+    return Change(registry.change({**made, **further}, lambda now: {"formats": now.formats | {version: of}}, state.live, vouched,
+                                  lambda now: require_weights(registry.model, now, version)))
 
 
 def require_same_live(registry: Registry, seq: int, live: str | None) -> None:

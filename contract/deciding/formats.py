@@ -1,4 +1,5 @@
-"""The formats of a live version: versions of its weights that are computed otherwise and held (`trueup model convert`).
+"""The formats of a live version: versions of its weights in another runtime or number format that answer as well (`trueup model
+convert`).
 
 A history record names each, with the sha256 of its card, so that no service answers with what nobody let in.
 """

@@ -25,6 +25,17 @@ def require_weights(model: str, state: State, version: str) -> None:
                             f"or train it again.")
 
 
+def require_unused(model: str, state: State, version: str) -> None:
+    """UsageError for a version that is live, has a name or is a canary: its weights are needed."""
+    if state.live == version:
+        raise UsageError(f"{model} version {version} is live. Make another version live first: trueup model promote.")
+    if names := list_aliases(state, version):
+        raise UsageError(f"{model} version {version} is named {', '.join(names)}. Take the name away, or give it to another "
+                         f"version, first: trueup model alias {names[0]} --remove.")
+    if state.canary is not None and (state.canary.version, state.canary.live) == (version, state.live):
+        raise UsageError(f"{model} version {version} is a canary. Withdraw it first: trueup model canary withdraw.")
+
+
 def list_aliases(state: State, version: str | None) -> list[str]:
     """Lists the names of a version, in their order."""
     return sorted(name for name, named in state.aliases.items() if named == version)

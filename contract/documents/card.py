@@ -11,7 +11,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Preprocess(Document):
-    """From an image's bytes to the network's input; run by inference/model/preprocess.py and by nothing else.
+    """From an image's bytes to the network's input. inference/model/preprocess.py has the code; training calls it, too.
 
     The shorter side is resized to `resize` pixels (None: not resized; a pair [h, w]: to exactly that), then the centre
     `crop` x `crop` is cut (None: no crop), values are scaled to 0-1 and normalised per channel.

@@ -1,6 +1,6 @@
 """Which files of a day's rows stand for which others: what `trueup compact` (jobs/compact.py) decided.
 
-A new document is the whole state of one day of one table, and the newest one is what holds (contract.sequence). Who
+A new document is the whole state of one day of one table, and the newest one is what holds (contract.sequence). Whoever
 reads rows takes each part instead of the files that it is made of (contract/rows/listing.py).
 """
 

@@ -54,9 +54,9 @@ class Document(BaseModel):
 
 def mismatch(where: str, kind: str, error: ValidationError) -> DamagedDocument:
     """What is said of an object that is no document of its kind: where it lies, and its first wrong field."""
-    first = error.errors()[0]
+    first, article = error.errors()[0], "an" if kind[0] in "AEIOU" else "a"
     field = ".".join(map(str, first["loc"])) or "document"
     if field == "schema" and first["type"] == "literal_error":
-        return DamagedDocument(f"{where}: expected a {kind} document; schema: {first['msg']}, got {shorten(first['input'])}: it "
-                               f"was written by a newer release of Trueup. Update this one.")
-    return DamagedDocument(f"{where}: expected a {kind} document; {field}: {first['msg']}.")
+        return DamagedDocument(f"{where}: expected {article} {kind} document; schema: {first['msg']}, got "
+                               f"{shorten(first['input'])}: it was written by a newer release of Trueup. Update this one.")
+    return DamagedDocument(f"{where}: expected {article} {kind} document; {field}: {first['msg']}.")

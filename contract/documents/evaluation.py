@@ -251,5 +251,5 @@ def parse_as(adapter: TypeAdapter[T], data: bytes, where: str) -> T:
     except ValidationError as error:
         raise mismatch(where, "Evaluation", error) from error
     except ValueError as error:
-        raise DamagedDocument(f"{where}: expected a Evaluation document; {error}.") from None
+        raise DamagedDocument(f"{where}: expected an Evaluation document; {error}.") from None
     return found

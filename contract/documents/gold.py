@@ -10,7 +10,7 @@ from pydantic import Field
 
 from contract import clock, ids, layout
 from contract.documents.document import Document
-from contract.errors import AlreadyExists, Mismatch, NotFound
+from contract.errors import AlreadyExists, DamagedDocument, NotFound
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage
 
@@ -36,8 +36,8 @@ def read_gold(storage: Storage, model: str, seen: dict[str, GoldAnswer] | None =
               unreadable: list[str] | None = None) -> dict[str, GoldAnswer]:
     """Reads the answers that hold, by prediction id in their order. `seen` keeps documents by key from call to call.
 
-    `unreadable` says what becomes of a gold item whose newest document is damaged: None raises Mismatch, a list is told, and
-    the other items go on.
+    `unreadable` says what becomes of a gold item whose newest document is damaged: None raises DamagedDocument, a list is told,
+    and the other items go on.
     """
     seen = {} if seen is None else seen
     newest: dict[str, tuple[int, str]] = {}
@@ -47,20 +47,13 @@ def read_gold(storage: Storage, model: str, seen: dict[str, GoldAnswer] | None =
             newest[folder] = max(newest.get(folder, (0, "")), (int(number), entry.key))
     for _, key in newest.values():
         try:
-            seen[key] = seen.get(key) or _load(storage, key)
-        except Mismatch as error:
+            seen[key] = seen.get(key) or GoldAnswer.load(storage, key)
+        except DamagedDocument as error:
             if unreadable is None:
                 raise
             unreadable.append(str(error))
     answers = (seen[key] for _, (_, key) in sorted(newest.items()) if key in seen)
     return {answer.prediction_id: answer for answer in answers if answer.label is not None}
-
-
-def _load(storage: Storage, key: str) -> GoldAnswer:
-    try:
-        return GoldAnswer.load(storage, key)
-    except ValueError as error:
-        raise Mismatch(f"{storage.uri(key)}: expected a GoldAnswer document, got no JSON ({error}).") from error
 
 
 def refuse_another(there: GoldAnswer | None, label: str) -> None:

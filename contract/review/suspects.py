@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from contract import clock, layout
+from contract.counts import ORIGINS, UNNAMED
 from contract.documents.document import Document
 from contract.review.listed import SUSPECTS
 from contract.rows.reading import rows_where
@@ -151,8 +152,13 @@ def _write_moment(moment: datetime) -> str:
 
 
 def _find_origin(row: Mapping) -> str:
-    """Finds the origin class of a row (rule 4): an audit is blind, or it is a review."""
-    return "review" if row["origin"] == "audit" and row["saw_prediction"] is not False else row["origin"] or "import"
+    """Finds the origin class of a row (rules 4 and 4a): an audit is blind and names a class, or it is a review."""
+    origin = row["origin"]
+    if origin is None:
+        return "import"
+    if origin == "audit" and (row["saw_prediction"] is not False or row["label"] == UNNAMED):
+        return "review"
+    return origin if origin in ORIGINS else "feedback"
 
 
 def list_open(suspects: Iterable[Suspect], said: Mapping[Pair, Said]) -> list[Suspect]:

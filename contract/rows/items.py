@@ -3,7 +3,7 @@
 `items/<model>/dt=<day>/<inputs>/<known_through>.json` names the Parquet table beside it: one row for each distinct prediction
 of the model that has a vote, by the bytes of `prediction_id`, which no two rows share and which is never null. The name is
 that of the counts of the same rows, so an evaluation that names its counts names its items. Made on demand by an engine
-(jobs/items); table first, document last, both created exclusively, never changed.
+(jobs/labelled); table first, document last, both created exclusively, never changed.
 """
 
 from __future__ import annotations

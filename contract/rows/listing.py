@@ -1,8 +1,9 @@
 """What lies under one day: its files in both tables by their listing alone, and the fingerprint that names them.
 
 A day's counts are made from exactly these files, so every reader that asks whether they are still good goes through
-here: the engines (jobs/engines/day_files.py) and the driver of a cluster (pipeline/running/emr.py). A file that was made
-of others (`trueup compact`) is read instead of these, and named by them: counts made from them stay good.
+here: the engines (jobs/engines/day_files.py), the pages, and whoever plans what is to be counted
+(contract/rows/uncounted.py). A file that was made of others (`trueup compact`) is read instead of these, and named by them:
+counts made from them stay good.
 """
 
 from __future__ import annotations

@@ -52,5 +52,5 @@ def _list_counted(storage: Storage, model: str, day: str) -> Iterator[CountsDocu
         if entry.key.endswith(".json"):
             try:
                 yield CountsDocument.load(storage, entry.key)
-            except DamagedDocument as error:  # the day counts as not counted; who counts it says what is to be done
+            except DamagedDocument as error:  # taken as not counted; whoever counts the day says what to do
                 pass_over(error)

@@ -1,1 +1,1 @@
-"""Sections of the settings that are pages of their own."""
+"""Sections of the settings, each in a file of its own."""

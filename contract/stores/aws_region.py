@@ -20,7 +20,7 @@ VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 SIGNING = "us-east-1"
 CURE = ("set AWS_REGION, or give the profile a region (`aws configure set region eu-west-1`; AWS_PROFILE names another "
         "profile than default)")
-_MAKING = threading.RLock()  # boto3's sessions are not made for threads
+_MAKING = threading.RLock()  # making a boto3 session is not thread-safe
 
 
 def find_region() -> str | None:

@@ -15,9 +15,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from contract.errors import AlreadyExists, NotFound, RootError, shorten
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 # Names that begin with a dot are no data, so a temporary file is never listed.
 TEMPORARY = ".trueup-"
+PIECE = 1 << 20  # bytes that are copied at a time
 NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ}
 
 
@@ -133,7 +134,7 @@ class LocalStorage:
         target = self.path(key)
         if self.exists(key):
             raise AlreadyExists(f"{self.uri(key)} exists already.")
-        aside = self._aside(target, data)
+        aside = self._write_aside(target, lambda file: file.write(data))
         try:
             os.link(aside, target)
         except FileExistsError:
@@ -143,17 +144,19 @@ class LocalStorage:
         self._make_durable(target)
 
     def put(self, key: str, data: bytes) -> None:
-        target = self.path(key)
-        os.replace(self._aside(target, data), target)
-        self._make_durable(target)
+        self._replace(key, lambda file: file.write(data))
 
     def put_file(self, key: str, path: Path) -> None:
+        with open(path, "rb") as source:
+            self._replace(key, lambda file: shutil.copyfileobj(source, file, PIECE))
+
+    def _replace(self, key: str, fill: Callable[[IO[bytes]], object]) -> None:
         target = self.path(key)
-        aside = self._aside(target, b"")
-        shutil.copyfile(path, aside)
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, target)
+        aside = self._write_aside(target, fill)
+        try:
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
         self._make_durable(target)
 
     def delete(self, key: str) -> None:
@@ -173,7 +176,7 @@ class LocalStorage:
                 return
 
     def now(self) -> float:
-        aside = self._aside(self.folder / "now", b"")
+        aside = self._write_aside(self.folder / "now", lambda file: None)
         try:
             return aside.stat().st_mtime
         finally:
@@ -197,14 +200,15 @@ class LocalStorage:
         except OSError as error:
             raise RootError(f"root {self.root!r} is not writable: {error}. Check its owner, rights and disk.") from error
 
-    def _aside(self, target: Path, data: bytes) -> Path:
+    def _write_aside(self, target: Path, fill: Callable[[IO[bytes]], object]) -> Path:
+        """Writes a temporary file beside the target, durably, and returns it; none is left where that fails."""
         self.check_root()
         aside = target.parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
         modes = find_modes(self.folder)
         try:
             make_folder(target.parent, modes.folder)
             with open_new(aside, modes.file) as file:
-                file.write(data)
+                fill(file)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:  # no rights, a read-only or full disk, a file where a folder should be

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class RecordedReads:
-    """Reads as another store; `seen` has key -> sha256 (hex) of the bytes of each object that was read, `passing` none of.
+    """Reads as another store; `seen` has key -> sha256 (hex) of the bytes of each object that was read.
 
-    `passing` are keys whose objects are replaced now and then, so that no hash of theirs holds.
+    `passing`: keys that are not noted, since their objects are replaced now and then, so that no hash of theirs holds.
     """
 
     def __init__(self, storage: Storage, passing: Collection[str] = ()) -> None:

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ class S3Storage:
     """Objects under one prefix of one bucket."""
 
     def __init__(self, root: str, hurried: bool = False) -> None:
-        """`hurried`: gives up after seconds, where work that has time tries for minutes."""
+        """`hurried`, for readers: gives up after seconds, where work that has time tries for minutes."""
         bucket, _, prefix = root.removeprefix("s3://").partition("/")
         if not re.fullmatch(r"[A-Za-z0-9._:-]{1,255}", bucket):
             what = f"the bucket {bucket!r}" if bucket else "no bucket"
@@ -74,8 +75,7 @@ class S3Storage:
             return False
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        pages = self._pages("list_objects_v2", Prefix=self.prefix + prefix)
-        for page in pages:
+        for page in self.list_pages("list_objects_v2", prefix):
             for item in page.get("Contents", ()):
                 key = item["Key"][len(self.prefix):]
                 if not key.endswith("/"):  # markers that consoles make for "folders"
@@ -83,7 +83,7 @@ class S3Storage:
 
     def folders(self, prefix: str) -> builtins.list[str]:
         full = self.prefix + prefix
-        pages = self._pages("list_objects_v2", Prefix=full, Delimiter="/")
+        pages = self.list_pages("list_objects_v2", prefix, Delimiter="/")
         found = [item["Prefix"][len(full):].rstrip("/") for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(found)
 
@@ -111,7 +111,8 @@ class S3Storage:
             if status == 412:
                 raise AlreadyExists(f"{self.uri(key)} exists already.") from None
             if status == 501:
-                raise NoConditionalWrites(f"{self.root}: the store answers 'not implemented' to If-None-Match.") from error
+                raise NoConditionalWrites(f"{self.root}: the store answers 'not implemented' to If-None-Match. Use one that "
+                                          f"honours conditional writes.") from error
             if status in (409, 429) or status >= 500:  # 409: a concurrent create is still undecided
                 raise _Uncertain(str(error)) from error
             raise self._translate(error, key) from error
@@ -129,7 +130,8 @@ class S3Storage:
         self._call("put_object", key, Body=data)
 
     def put_file(self, key: str, path: Path) -> None:
-        self.client.upload_file(str(path), self.bucket, self.prefix + key)
+        with self.explain_errors(key):
+            self.client.upload_file(str(path), self.bucket, self.prefix + key)
 
     def delete(self, key: str) -> None:
         self._call("delete_object", key)
@@ -137,7 +139,7 @@ class S3Storage:
     def erase(self, key: str) -> None:
         for verb, listed, name in (("list_multipart_uploads", ("Uploads",), "UploadId"),
                                    ("list_object_versions", ("Versions", "DeleteMarkers"), "VersionId")):
-            for page in self._pages(verb, Prefix=self.prefix + key):
+            for page in self.list_pages(verb, key):
                 for item in (i for kind in listed for i in page.get(kind, ())):
                     found = item["Key"].removeprefix(self.prefix)
                     if found == key or key.endswith("/"):
@@ -184,24 +186,26 @@ class S3Storage:
         options = {"endpoint_override": where.split("://", 1)[1], "scheme": where.split("://", 1)[0]} if where else {}
         return fs.S3FileSystem(region=self.find_region(), **options), f"{self.bucket}/{self.prefix}".rstrip("/")
 
-    def _pages(self, verb: str, **what: str) -> Iterator[dict]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            yield from self.client.get_paginator(verb).paginate(Bucket=self.bucket, **what)
-        except ClientError as error:
-            raise self._translate(error, what.get("Prefix", "")) from error
-        except BotoCoreError as error:
-            raise RootError(f"{self.root}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
+    def list_pages(self, verb: str, prefix: str, **arguments: str) -> Iterator[dict]:
+        """Yields the pages of a listing of the bucket, of the keys below the root that begin with `prefix`. RootError."""
+        with self.explain_errors(prefix):
+            yield from self.client.get_paginator(verb).paginate(Bucket=self.bucket, Prefix=self.prefix + prefix, **arguments)
 
     def _call(self, verb: str, key: str, **arguments: Any) -> Any:
+        with self.explain_errors(key):
+            return getattr(self.client, verb)(Bucket=self.bucket, Key=self.prefix + key, **arguments)
+
+    @contextmanager
+    def explain_errors(self, key: str = "") -> Iterator[None]:
+        """Raises the errors of the SDK as a store's: NotFound, or a RootError that names the object."""
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return getattr(self.client, verb)(Bucket=self.bucket, Key=self.prefix + key, **arguments)
+            yield
         except ClientError as error:
             raise self._translate(error, key) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, Boto3Error) as error:
             raise RootError(f"{self.uri(key)}: {error}. Check AWS_ENDPOINT_URL, region, credentials, network.") from error
 
     def _translate(self, error: Any, key: str) -> Exception:
@@ -216,7 +220,7 @@ class _Uncertain(Exception):
 
 
 _TOLD: dict[tuple[str | None, str], str] = {}  # (endpoint, bucket) -> its region, which never changes
-_MAKING = threading.Lock()  # nor are clients made for threads
+_MAKING = threading.Lock()  # making a client of a session that threads share is not thread-safe
 
 
 def _client(attempts: int, read_timeout: int, connect_timeout: int) -> Any:

@@ -11,8 +11,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from contract import layout
 from contract.errors import UsageError
+from contract.rows.items import list_erased
 from contract.stores.recorded import unwrap
 from contract.stores.s3 import S3Storage
 from contract.stores.store import Storage
@@ -29,12 +29,14 @@ class LostVersion:
 
 
 def require_versions(storage: Storage) -> S3Storage:
-    """The store of a bucket that keeps versions, or kept them once; UsageError for any other."""
+    """The store of a bucket that keeps versions, or kept them once; UsageError for any other. RootError."""
     storage = unwrap(storage)
     if not isinstance(storage, S3Storage):
         raise UsageError(f"{storage.root}: expected s3://bucket/prefix, whose bucket keeps versions. A folder keeps none: copy "
                          f"it back from a copy.")
-    if not storage.client.get_bucket_versioning(Bucket=storage.bucket).get("Status"):
+    with storage.explain_errors():
+        status = storage.client.get_bucket_versioning(Bucket=storage.bucket).get("Status")
+    if not status:
         raise UsageError(f"{storage.root}: expected a bucket that keeps versions (emr.versioning), got one that never did. What "
                          f"was deleted there is gone: copy the root back from a copy.")
     return storage
@@ -43,9 +45,9 @@ def require_versions(storage: Storage) -> S3Storage:
 def list_lost(storage: S3Storage, since: datetime) -> Iterator[LostVersion]:
     """Yields what was deleted or overwritten at `since` or later, by key; what was made since stays as it is.
 
-    A picture that was asked to be erased is none of it.
+    Pictures that are to be erased stay erased.
     """
-    erased = {sha256 for entry in storage.list(layout.erasures()) if (sha256 := layout.erasure_of(entry.key))}
+    erased = list_erased(storage)
     for key, found in groupby(_list_versions(storage), key=lambda item: item["Key"]):
         states = sorted(found, key=lambda item: (not item["IsLatest"], -item["LastModified"].timestamp()))
         before = next((item for item in states if item["LastModified"] < since), None)
@@ -59,11 +61,12 @@ def list_lost(storage: S3Storage, since: datetime) -> Iterator[LostVersion]:
 def bring_back(storage: S3Storage, lost: LostVersion) -> None:
     """Makes the version of then the current one."""
     source = {"Bucket": storage.bucket, "Key": storage.prefix + lost.key, "VersionId": lost.version}
-    storage.client.copy(source, storage.bucket, storage.prefix + lost.key)
+    with storage.explain_errors(lost.key):
+        storage.client.copy(source, storage.bucket, storage.prefix + lost.key)
 
 
 def _list_versions(storage: S3Storage) -> Iterator[dict[str, Any]]:
     """Yields versions and delete markers, those of one key together: a page has both kinds, each by key."""
-    for page in storage._pages("list_object_versions", Prefix=storage.prefix):
+    for page in storage.list_pages("list_object_versions", ""):
         items = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         yield from sorted(items, key=lambda item: item["Key"].encode())

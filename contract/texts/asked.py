@@ -1,7 +1,7 @@
 """Why people are asked about the pictures of a sample, in words for those who are asked.
 
 What is said is of the whole sample and of no picture, so that it tells a labeler neither the model's answer and how sure it
-was, nor which picture is a gold item. A planned audit names its gate and never the class or the slice: who knows that the
+was, nor which picture is a gold item. A planned audit names its gate and never the class or the slice: whoever knows that the
 class cat is in doubt sees more cats.
 """
 

@@ -75,7 +75,8 @@ def write_change(value: float | None) -> str:
 
 def write_size(difference: float) -> str:
     """Writes how large a difference of shares is, without its direction, `6 points`."""
-    return f"{abs(round(100 * difference, 1)):g} points"
+    points = abs(round(100 * difference, 1))
+    return f"{points:g} point{'' if points == 1 else 's'}"
 
 
 def write_number(value: float | None, places: int = 0) -> str:

@@ -30,7 +30,7 @@ def write_gate(gate: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def say_test(gate: Mapping[str, Any]) -> str:
-    """Says what the test of a gate found, for who wants to know; empty for a gate without a test."""
+    """Says what the test of a gate found, for those who want to know; empty for a gate without a test."""
     p, level, most = (gate.get(name) for name in ("p", "level", "level_high"))
     if p is None or level is None:
         return ""

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from contract.confidence import NO_BIN
 from contract.counts import BINS, sum_by
 from metrics.calibration import edges_of
 from metrics.figure import ratio
@@ -52,7 +51,7 @@ def check_by_class(tables: Sequence["pa.Table"], version: str, edges: Sequence[f
         wrong = row["label"] != row["predicted"] or (split_wrong and bool(row["split"]))
         added = row["n"] * np.array([1, wrong, bool(row["split"])])
         counts[-1] += added
-        if row["confidence_bin"] is not None and row["confidence_bin"] != NO_BIN:
+        if row["confidence_bin"] is not None:
             counts[places[row["confidence_bin"]]] += added
     return [_make_row(version, name, bounds, k, counts) for name, counts in sorted(found.items()) for k in range(len(bounds))]
 

@@ -23,7 +23,7 @@ PROMOTE: What = "promote"
 LEVEL = 0.01  # of each of the four watches, over the whole canary
 REPLICA_LEVEL = 0.0005  # of each of the two watches of one replica
 MEDIAN = 0.5
-COMPARED_SHARE = 4  # a quarter of the answers that a step needs must have been compared
+COMPARED_PART = 4  # of so many answers that a step needs one must have been compared
 
 
 class Labelled(NamedTuple):
@@ -122,7 +122,7 @@ def _list_missing(canary: Canary, seen: Observed) -> list[str]:
     """What the step has too little of."""
     bounds, done = canary.bounds, seen.counts.get(canary.step, NOTHING)
     labels, needed = seen.canary.n if seen.canary else 0, bounds.labels * (canary.step + 1)
-    fewest = -(-bounds.answers // COMPARED_SHARE)
+    fewest = -(-bounds.answers // COMPARED_PART)
     return [text for text, there, wanted in (
         (f"{done.answers} of {bounds.answers} answers", done.answers, bounds.answers),
         (f"{seen.seconds:.0f} of {bounds.seconds:.0f} s", seen.seconds, bounds.seconds),

@@ -52,8 +52,3 @@ def find_lower(hits: int, n: int, level: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if is_above(hits, n, middle, level) else (low, middle)
     return low
-
-
-def find_upper(hits: int, n: int, level: float) -> float:
-    """Returns the upper bound likewise: 1 minus the lower one of what is no hit."""
-    return 1 - find_lower(n - hits, n, level)

@@ -79,7 +79,7 @@ class Levels:
 
 
 def list_levels(costs: Costs, classes: Collection[str]) -> Levels:
-    """Those among `classes`: what the table has, and the default where it leaves a mistake out."""
+    """Lists the costs that are possible among `classes`: what the table has, and the default where it leaves a mistake out."""
     there = sorted({*classes} - {UNNAMED})
     of_label: dict[str, set[float]] = {name: set() for name in there}
     of_answer: dict[str, set[float]] = {name: set() for name in there}

@@ -18,8 +18,8 @@ Part = tuple[ItemsDocument, range]
 
 @dataclass(frozen=True)
 class Gathered:
-    """`given`: votes of each labeler of the index; `left_out`: votes by reason (metrics.labelers.votes.LEFT_OUT); `items`: how
-    many predictions are left. `add_up` returns the sums of a form over all of them."""
+    """`given`: votes of each labeler of the index; `left_out`: votes by reason (metrics.labelers.votes.select_votes); `items`:
+    how many predictions are left. `add_up` returns the sums of a form over all of them."""
 
     index: Index
     given: np.ndarray

@@ -16,8 +16,6 @@ from contract.counts import ORIGINS, UNNAMED
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LEFT_OUT = ("unnamed", "nobody", "again", "alone")  # why votes are no part of a fit, the first that holds
-
 
 @dataclass(frozen=True)
 class Index:

@@ -101,7 +101,7 @@ def _compare_selected(found: Moments) -> list[Check]:
 
 def _compare_low(found: Moments, rates: Rates) -> list[Check]:
     """Votes agree on the less confident half as often as the classes that lie there say."""
-    return compare("confidence", divide(found.low_agree, found.low), _expect(found.low_votes, found, rates, tripled=False),
+    return compare("confidence", divide(found.low_agree, found.low), _expect(found.low_votes, rates),
                    "votes agree less where the model is less sure: some predictions are harder than others")
 
 
@@ -110,11 +110,11 @@ def _compare_rejected(found: Moments, rates: Rates) -> list[Check]:
     if found.sizes[2] < ENOUGH_PAIRED:
         return []
     return compare("rejected", divide(found.rejected_agree, found.rejected),
-                   _expect(found.rejected_votes, found, rates, tripled=True),
+                   _expect(found.rejected_votes, rates),
                    "votes agree less where another vote rejects the answer: some predictions are harder than others")
 
 
-def _expect(named: np.ndarray, found: Moments, rates: Rates, *, tripled: bool) -> np.ndarray:
+def _expect(named: np.ndarray, rates: Rates) -> np.ndarray:
     """How often two votes agree among items of which votes name the classes so: by class of truth, times its share there.
 
     The share of a class among the truths is (share of votes - b) / (α - b).

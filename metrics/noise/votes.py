@@ -56,11 +56,11 @@ class Moments:
     """Weighted sums; row 0 over all items, row g over all but those of group g. Shapes (rows,) and (rows, classes).
 
     Of items: `items` their weight, `hits` where a vote names the predicted class. Of those with two votes or more (`paired`):
-    `agree`, `both` (two votes name the predicted class), `paired_hits`. With three (`tripled`): `all_agree`, `pair_agree` (two of
-    them), `rejected` (one vote names another class than the predicted one), `rejected_agree` (and two others agree). Of the
-    less confident half of the paired: `low`, `low_agree`. By class: `predicted` and `predicted_hits` of the items predicted so,
-    `paired_predicted`, its squares and `paired_predicted_agree`; `one`, `two`, `three`: one, two, three votes of a tripled item
-    all name it; `low_votes` and `rejected_votes`: a vote of such an item names it.
+    `agree`, `both` (two votes name the predicted class), `paired_hits`. With three (`tripled`): `all_agree`, `rejected` (one vote
+    names another class than the predicted one), `rejected_agree` (and two others agree). Of the less confident half of the
+    paired: `low`, `low_agree`. By class: `predicted` and `predicted_hits` of the items predicted so, `paired_predicted`, its
+    squares and `paired_predicted_agree`; `one`, `two`, `three`: one, two, three votes of a tripled item all name it; `low_votes`
+    and `rejected_votes`: a vote of such an item names it.
     """
 
     items: np.ndarray
@@ -71,7 +71,6 @@ class Moments:
     paired_hits: np.ndarray
     tripled: np.ndarray
     all_agree: np.ndarray
-    pair_agree: np.ndarray
     rejected: np.ndarray
     rejected_agree: np.ndarray
     low: np.ndarray
@@ -115,7 +114,7 @@ def add_up(votes: Votes) -> Moments:
     agree, low = votes.agreeing(2), two * votes.low
     hit, reject = votes.share(votes.hits, 1), votes.share(votes.number - votes.hits, 1)
     both = votes.share(votes.choose(votes.hits, 2), 2)
-    of_item = [w, w * hit, two, two * agree, two * both, two * hit, three, three * votes.agreeing(3), three * agree,
+    of_item = [w, w * hit, two, two * agree, two * both, two * hit, three, three * votes.agreeing(3),
                three * reject, three * _reject_and_agree(votes), low, low * agree]
     scalars = [_leave_out(np.bincount(group, values, groups)[:, None])[:, 0] for values in of_item]
     k = votes.classes

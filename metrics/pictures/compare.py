@@ -3,8 +3,8 @@
 The distance is the Jensen-Shannon divergence in bits, as that of predicted classes (metrics/drift.py). What chance alone
 shows is found by permutation: pictures of both sides are dealt anew into groups of these sizes (a multivariate
 hypergeometric draw of the bins), 400 times with a fixed seed; a gamma distribution with the mean and variance of the 400
-divergences gives the far tail, which 400 draws do not reach (the divergence is nearly chi-squared, which is a gamma). Where that
-is near the error it is asked for, as many draws follow as tell exactly, so that the error is a permutation test's.
+divergences gives the far tail, which 400 draws do not reach (the divergence is nearly chi-squared, which is a gamma). Where
+the p that this gives is near the error, as many draws follow as tell exactly, so that the error is a permutation test's.
 benchmarks/picture_drift.py measures how often a day is called that is like the others.
 """
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def find_unusual(day: str, pictures: pa.Table, reference: Mapping[str, Sequence[int]], most: int) -> list[Unusual]:
-    """The pictures (contract.measured.document.PICTURE) that fewest of the reference's are as far out as, in any measure.
+    """The `most` unusual pictures (rows of contract.measured.document.PICTURE), by the share of the reference's pictures that lie
+    as far out in the measure where these are fewest.
 
     First those of the smallest share; of equal ones those that are far out in more measures, then by their hash.
     """

@@ -2,7 +2,7 @@
 
 Of a stratified estimate Neyman's allocation (1934; Cochran 1977, 5.5) asks a cell in proportion to N s, so each of its
 rows with a probability in proportion to s = sqrt(r (1 - r)), the standard deviation within the cell. Hajek's share does
-not know how many rows of a cell there are, and its linearised variance sums w^2 (y - R)^2 (Saerndal, Swensson and Wretman
+not know how many rows of a cell there are, and its linearised variance sums w^2 (y - R)^2 (Särndal, Swensson and Wretman
 1992, 5.7): there it is the root of r (1 - r) + (r - R)^2, so that the spread between the cells stays in it. In both the
 variance of what is asked with probabilities p is sum(N v / p), and p in proportion to sqrt(v) makes it smallest for an
 expected number of labels.
@@ -81,7 +81,7 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 def _moments_of_recall(label: str, rates: Rates, of_class: np.ndarray) -> tuple[np.ndarray, float]:
     """The moments of label's (right - recall), and how many rows of that label are expected."""
-    truly = rates.is_label(label)
+    truly = rates.expect_label(label)
     size = float((rates.n * truly).sum())
     recall = float((rates.n * truly)[of_class].sum()) / max(size, 1e-12)
     return truly * np.where(of_class, 1 - recall, recall) ** 2, size
@@ -108,7 +108,11 @@ def compare_variance(rates: Rates, moments: np.ndarray, table: Mapping[Cell, flo
 def expect_kish(rates: Rates, table: Mapping[Cell, float]) -> float:
     """Returns Kish's effective size (sum w)^2 / sum w^2 that the asked rows are expected to have, w = 1/p."""
     p = np.array([table[cell] for cell in rates.cells])
-    return float(rates.n.sum() ** 2 / (rates.n / p).sum())
+    return _kish(rates.n, p)
+
+
+def _kish(n: np.ndarray, p: np.ndarray) -> float:
+    return float(n.sum() ** 2 / (n / p).sum())
 
 
 def choose_floor(rates: Rates, appeal: Mapping[Cell, float], items: float, least_kish: float) -> float:
@@ -121,7 +125,7 @@ def choose_floor(rates: Rates, appeal: Mapping[Cell, float], items: float, least
 
     def reaches(share: float) -> bool:
         p = _spread(rates.n, wanted, mean * float(rates.n.sum()), share * mean)
-        return float(rates.n.sum() ** 2 / (rates.n / p).sum()) >= least_kish
+        return _kish(rates.n, p) >= least_kish
 
     if reaches(FLOOR_SHARE):
         return FLOOR_SHARE * mean

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contract.confidence import EDGES
-from contract.counts import BINS, CONFIDENCE_SCALE, UNNAMED, DayCounts
+from contract.counts import BINS, CELLS, CONFIDENCE_SCALE, SLICES, UNNAMED, DayCounts, sum_by
 from contract.samples import Cell
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Rates:
         """The share of right answers over all cells."""
         return float((self.n * self.right).sum() / self.n.sum())
 
-    def is_label(self, label: str) -> np.ndarray:
+    def expect_label(self, label: str) -> np.ndarray:
         """The share of each cell that is truly `label`."""
         found = [right if cell.predicted == label else (1 - right) * self._mistake(cell.predicted, label)
                  for cell, right in zip(self.cells, self.right.tolist(), strict=True)]
@@ -80,8 +80,6 @@ def select_history(days: Iterable[DayCounts], version: str | None, origins: Coll
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from contract.counts import CELLS
-
     cells = pa.concat_tables([CELLS.arrow().empty_table(), *(day.tables["cells"] for day in days)])
     believed = pc.or_(pc.is_null(cells["label"]), pc.is_in(cells["origin"], pa.array(sorted(origins), pa.string())))
     cells = cells.filter(pc.fill_null(believed, False))
@@ -106,8 +104,6 @@ def _shrink(right: float, n: float, prior: float) -> float:
 
 def _count_labels(history: "pa.Table") -> tuple[dict[Cell, int], dict[Cell, int], dict[tuple[str, str], int]]:
     """Counts (right rows, labelled rows) by cell, and the wrong ones by (predicted, label)."""
-    from contract.counts import sum_by
-
     right: dict[Cell, int] = {}
     total: dict[Cell, int] = {}
     mistakes: dict[tuple[str, str], int] = {}
@@ -126,8 +122,6 @@ def _count_labels(history: "pa.Table") -> tuple[dict[Cell, int], dict[Cell, int]
 
 def _mean_confidences(history: "pa.Table") -> dict[int, float]:
     """The mean confidence of each bin of what was predicted; the bin's middle where nothing was."""
-    from contract.counts import sum_by
-
     found = {k: (EDGES[k] + EDGES[k + 1]) / 2 for k in range(BINS)}
     for row in sum_by(history, ["confidence_bin"], ("n", "sum_confidence")).to_pylist():
         if row["confidence_bin"] is not None and row["n"]:
@@ -148,8 +142,6 @@ def share_of_slice(days: Iterable[DayCounts], name: str, value: str) -> dict[str
     """The share of a slice's value among the predictions of each predicted label; empty when no day counted that slice."""
     import pyarrow as pa
     import pyarrow.compute as pc
-
-    from contract.counts import SLICES, sum_by
 
     slices = pa.concat_tables([SLICES.arrow().empty_table(), *(day.tables["slices"] for day in days)])
     counted = sum_by(slices.filter(pc.equal(slices["slice"], name)), ["predicted", "value"]).to_pylist()

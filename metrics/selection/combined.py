@@ -2,7 +2,7 @@
 
 The audit is a sample whose probabilities are known, so it alone says how often the model is right. What is known of every
 prediction (class, confidence, what feedback says of it) tells which kinds of prediction the audit happened to draw too often:
-v = sum N_h p_h / N with p_h Hajek's share of stratum h (Holt and Smith 1979; Saerndal, Swensson and Wretman 1992, 7.6). Within
+v = sum N_h p_h / N with p_h Hajek's share of stratum h (Holt and Smith 1979; Särndal, Swensson and Wretman 1992, 7.6). Within
 a stratum rows keep their weights 1/p, so audits that asked cells with unequal probabilities need nothing else. Strata that
 explain a share R2 of being right make the interval narrower by 1 - sqrt(1 - R2).
 
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.strata.shares import MORE
 from metrics.strata.strata import Strata
 
 FURTHER, FEWEST = 1, 2  # mistakes that strata leave: so many more than were seen, so many at least
+MORE = 2  # right rows and wrong ones that the cautious variance adds to a stratum (Agresti and Coull 1998)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def combine_strata(size: np.ndarray, n: np.ndarray, weights: tuple[np.ndarray, n
 
 
 def _linearise(share: np.ndarray, weight: np.ndarray, squared: np.ndarray, right_squared: np.ndarray) -> np.ndarray:
-    """The linearised variance of Hajek's share (Saerndal, Swensson and Wretman 1992, 5.7)."""
+    """The linearised variance of Hajek's share (Särndal, Swensson and Wretman 1992, 5.7)."""
     return ((1 - share) ** 2 * right_squared + share**2 * (squared - right_squared)) / weight**2
 
 

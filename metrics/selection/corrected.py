@@ -3,7 +3,7 @@
 A row drawn with probability p stands for 1/p rows, so precision, recall, F1, confusion and calibration have a weighted
 form beside the plain one. Each ratio is Hajek's share on a domain (the rows of a class): of those predicted so, of those
 labelled so, of those that are either. Its interval is Wilson's on the smaller of two effective sizes: what the linearised
-variance stands for (Saerndal, Swensson and Wretman 1992, 5.7), and Kish's, because where a few heavy rows are expected
+variance stands for (Särndal, Swensson and Wretman 1992, 5.7), and Kish's, because where a few heavy rows are expected
 the first is far too large (docs/log.md). Weights of different origins are never added.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from contract.confidence import NO_BIN
 from contract.counts import BINS, CONFIDENCE_SCALE, ORIGINS, Origin
 from contract.documents.version_figures import Corrected, CorrectedCalibration, CorrectedClass, CorrectedPair, Weighted
-from metrics.cells import NO_BIN, Cells
+from metrics.cells import Cells
 from metrics.figure import missing
 from metrics.intervals import SEED, SMALLEST_SUPPORT, wilson
 from metrics.per_class import MOST_CONFUSION

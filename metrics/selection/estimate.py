@@ -3,7 +3,7 @@
 People correct what annoys them, so the plain share of all labels is biased. Where rows were drawn with known
 probabilities p, each stands for 1/p rows: the share is Hajek's sum(w right) / sum(w). `n_effective` is Kish's, which
 depends on the weights alone; the interval is Wilson's on the size that Hajek's linearised variance sum(w^2 e^2) /
-sum(w)^2 stands for (Saerndal, Swensson and Wretman 1992, 5.7), because samples that look for mistakes have weights that
+sum(w)^2 stands for (Särndal, Swensson and Wretman 1992, 5.7), because samples that look for mistakes have weights that
 go with being right: on Kish's size 98% of their intervals covered the truth instead of 95%. Weighted sums are never
 added across origins.
 """
@@ -35,7 +35,7 @@ def by_origin(origins: dict[str, Sums], confidence: float) -> dict[Origin, OfOri
 
 def hajek(sums: Sums, confidence: float) -> Weighted:
     """The share weighted by 1/p, over the rows whose p is known: those that were asked without a probability (second
-    opinions, a gate's wishes) stay out. Null with a reason when none is known."""
+    opinions, gold items, listed predictions) stay out. Null with a reason when none is known."""
     if not sums.n_weighted:
         return {**missing("no row has a known selection probability"), "n_effective": None}
     size = effective_size(sums.weight, sums.weight_squared)

@@ -55,7 +55,7 @@ class Told(NamedTuple):
     def bias(self) -> Figure:
         """Returns the share right by feedback of what has feedback - by audit of all that was audited.
 
-        Weighted by 1/p where every p is known. The variance is linearised (Sarndal, Swensson and Wretman 1992, section 5.5):
+        Weighted by 1/p where every p is known. The variance is linearised (Särndal, Swensson and Wretman 1992, section 5.5):
         both shares rest on one sample, so their errors go together.
         """
         told = ~np.isnan(self.said)

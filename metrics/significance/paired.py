@@ -1,7 +1,7 @@
 """Two models on the same rows: who was right where, the difference of their accuracies, and McNemar's test.
 
-Only the rows on which the two disagree tell them apart, so everything here rests on four counts. The assessment after
-training, the promotion gate and the gate against a trivial model all come through here.
+Only the rows on which the two disagree tell them apart, so everything here rests on four counts. Whatever compares two
+models comes through here: assessments, replays and shadows, the promotion gate, and the gate against a trivial model.
 """
 
 from collections.abc import Mapping

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BINS_AND_NONE = BINS + 1  # the last one is NO_BIN
 ITEM_COLUMNS = ("model_version", "predicted", "confidence", "label", "origin", "selection_probability", "votes")
 OTHERS = ("review", "import")
+NAMES = ("n", "right", "weight", "weight_squared", "weight_right", "weight_squared_right", "other", "other_right")
 
 
 def make_strata(predictions: pa.Table, items: Iterable[pa.Table]) -> dict[str, Strata]:
@@ -42,29 +43,6 @@ def make_strata(predictions: pa.Table, items: Iterable[pa.Table]) -> dict[str, S
         raise Mismatch("expected items of predictions that the counts have, got more than these: counts and items are not of "
                        "the same rows. Make both again: trueup evaluate --full --items.")
     return places.split(spoken, sums)
-
-
-def make_strata_of_cells(cells: pa.Table) -> dict[str, Strata]:
-    """The same from whole cells (contract.counts.CELLS) alone: feedback is silent everywhere."""
-    import pyarrow.compute as pc
-
-    places = _Places.of(cells)
-    spoken, sums = (np.zeros((*first, places.count, len(FEEDBACK))) for first in ((), (len(NAMES),)))
-    spoken[:, SILENT] = places.add_up(cells, cells["n"])
-    right = pc.fill_null(pc.equal(cells["label"], cells["predicted"]), False).to_numpy()
-    origin = pc.fill_null(cells["origin"], "").to_numpy(zero_copy_only=False)
-    audit, other = origin == "audit", np.isin(origin, OTHERS)
-    n, weighted, weight, squared = (pc.fill_null(cells[c].cast("double"), 0).to_numpy()
-                                    for c in ("n", "n_weighted", "sum_weight", "sum_weight_squared"))
-    columns = {"n": weighted * audit, "right": weighted * audit * right, "weight": weight * audit,
-               "weight_squared": squared * audit, "weight_right": weight * audit * right,
-               "weight_squared_right": squared * audit * right, "other": n * other, "other_right": n * other * right}
-    for place, name in enumerate(NAMES):
-        sums[place, :, SILENT] = places.add_up(cells, columns[name])
-    return places.split(spoken, sums)
-
-
-NAMES = ("n", "right", "weight", "weight_squared", "weight_right", "weight_squared_right", "other", "other_right")
 
 
 class _Places:

@@ -11,6 +11,7 @@ import pytest
 from contract.errors import AlreadyExists, NotFound, RootError, UsageError
 from contract.layout import MARKER
 from contract.storage import explain_lost_root, open_root, open_storage
+from contract.stores.s3_versions import require_versions
 from contract.stores.store import Storage, create_if_absent
 
 
@@ -153,6 +154,25 @@ def test_a_file_is_put_as_it_is(store, tmp_path):
     file.write_bytes(bytes(range(256)) * 4096)
     store.put_file("models/w", file)
     assert store.read("models/w") == file.read_bytes()
+
+
+def test_what_cannot_be_put_on_a_disk_leaves_nothing_behind(tmp_root, tmp_path):
+    store, file = open_root(tmp_root, create=True), tmp_path / "weights"
+    file.write_bytes(b"1")
+    (store.folder / "a").mkdir()
+    for write in (partial(store.put, "a", b"1"), partial(store.put_file, "a", file), partial(store.put_file, "b", tmp_path)):
+        with pytest.raises(OSError):
+            write()
+    assert sorted(path.name for path in store.folder.iterdir()) == ["a", MARKER]
+
+
+def test_a_bucket_that_is_not_there_is_said_by_whatever_asks_it(s3_root, tmp_path):
+    store, file = open_storage("s3://there-is-no-such-bucket/root"), tmp_path / "weights"
+    file.write_bytes(b"1")
+    for ask in (partial(store.put, "a", b"1"), partial(store.put_file, "a", file), lambda: list(store.list("a")),
+                partial(require_versions, store)):
+        with pytest.raises(RootError, match="s3://there-is-no-such-bucket/root(/a)?: .*NoSuchBucket"):
+            ask()
 
 
 def test_arrow_and_uri_name_the_same_objects(store):

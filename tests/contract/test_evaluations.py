@@ -55,7 +55,7 @@ WHOLE = jsonio.dumps(document(day([cell("a", "a")])))
     (jsonio.dumps({k: v for k, v in json.loads(WHOLE).items() if k != "trend"}), "trend: Field required")])
 def test_a_damaged_document_is_named_with_its_first_wrong_field(storage, data, said):
     name = put(storage, data)
-    with pytest.raises(Mismatch, match=rf"evaluations/m/{name}/evaluation.json: expected a Evaluation document; .*{said}"):
+    with pytest.raises(Mismatch, match=rf"evaluations/m/{name}/evaluation.json: expected an Evaluation document; .*{said}"):
         read_evaluation(storage, "m", name)
 
 

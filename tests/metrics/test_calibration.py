@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 
+from contract.confidence import EDGES
 from contract.errors import UsageError
 from metrics import calibration
 from metrics.cells import by_version
@@ -36,8 +37,8 @@ def test_thresholds_follow_the_rule(seed):
     for b, right in rows:
         count[0, b] += 1
         wrong[0, b] += not right
-    found = calibration.thresholds(count, wrong, calibration.FINEST, 0.1)
-    assert tuple(x[0] for x in found) == by_hand(rows, calibration.FINEST, 0.1)
+    found = calibration.thresholds(count, wrong, EDGES, 0.1)
+    assert tuple(x[0] for x in found) == by_hand(rows, EDGES, 0.1)
 
 
 def test_buckets_leave_out_rows_without_a_bin_and_unlabelled_ones():

@@ -15,6 +15,7 @@ from contract.texts.figures import (
     write_percent,
     write_points,
     write_share,
+    write_size,
 )
 from contract.texts.gates import write_gate
 from tests.test_architecture import ROOT, files
@@ -46,6 +47,7 @@ def test_bounds_changes_counts_and_moments():
     assert (write_bound(0.9), write_bound(0.925), write_bound(0.07)) == ("90%", "92.5%", "7%")
     assert (write_change(0.012), write_change(-0.0001), write_change(None)) == ("+1.2", "+0.0", "–")
     assert write_points({"value": 0.3, "low": -0.002, "high": 0.41}) == "+30.0 points (-0.2 to +41.0)"
+    assert (write_size(0.06), write_size(-0.01), write_size(0.005)) == ("6 points", "1 point", "0.5 points")
     assert (write_number(1043), write_number(0.1234, 3), write_number(None)) == ("1,043", "0.123", "–")
     assert (write_percent(0.083), write_percent(0.083, 1), write_percent(None)) == ("8%", "8.3%", "–")
     assert write_moment("2026-11-21T08:00:59.000000Z") == "2026-11-21 08:00 UTC"

@@ -110,6 +110,20 @@ def test_an_audit_that_saw_the_answer_is_a_review(root, saw):
     assert len(read_said(storage, found.suspects, (*TRUSTED, "review"))) == 1
 
 
+def test_an_audit_that_names_no_class_is_a_review(root):
+    storage, rows, _, found = root
+    say(storage, rows[7], "≠", origin="audit")
+    assert read(storage, found) == {}
+    assert read_said(storage, found.suspects, (*TRUSTED, "review")) == {pair(rows[7]): Said(0, ("≠",))}
+
+
+def test_an_origin_of_somebody_else_is_feedback(root):
+    storage, rows, _, found = root
+    say(storage, rows[7], rows[7]["label"], origin="customer")
+    assert read(storage, found) == {}
+    assert read_said(storage, found.suspects, ("feedback",)) == {pair(rows[7]): Said(1, ())}
+
+
 def test_an_erased_picture_leaves_the_list(root):
     storage, rows, _, found = root
     other = put_dataset(storage, "d2", [row for k, row in enumerate(rows) if k not in WRONG], CLASSES)

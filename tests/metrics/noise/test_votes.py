@@ -15,7 +15,7 @@ def draw(rng, items=60, classes=4):
 
 def by_hand(votes, predicted, weight, low, classes):
     """The sums of metrics.noise.votes.Moments over items, each draw of votes alike."""
-    scalar = ("items", "hits", "paired", "agree", "both", "paired_hits", "tripled", "all_agree", "pair_agree", "rejected",
+    scalar = ("items", "hits", "paired", "agree", "both", "paired_hits", "tripled", "all_agree", "rejected",
               "rejected_agree", "low", "low_agree")
     by_class = ("predicted", "predicted_hits", "paired_predicted", "paired_predicted_squared", "paired_predicted_agree", "one",
                 "two", "three", "low_votes", "rejected_votes")
@@ -43,7 +43,6 @@ def by_hand(votes, predicted, weight, low, classes):
             one = w / len(triples)
             found["tripled"] += one
             found["all_agree"] += one * (a == b == c)
-            found["pair_agree"] += one * (a == b)
             found["rejected"] += one * (a != p)
             found["rejected_agree"] += one * (a != p) * (b == c)
             found["one"][a] += one

@@ -164,11 +164,11 @@ def test_the_combined_estimate_believes_no_stratum_to_be_pure():
 
 def test_a_row_called_wrong_is_wrong_and_no_class():
     found = estimate_rates({Cell("a", 18): 10, Cell("b", 18): 1}, history([("a", 18, "≠", 40), ("a", 18, "b", 2)]))
-    assert found.right[0] < 0.3 and found.is_label("≠")[0] < found.is_label("b")[0]
+    assert found.right[0] < 0.3 and found.expect_label("≠")[0] < found.expect_label("b")[0]
 
 
 def test_the_labels_of_a_cell_add_up_to_all_of_it():
     found = estimate_rates({Cell("a", 18): 10, Cell("b", 10): 7}, history(
         [("a", 18, "a", 30), ("a", 18, "b", 4), ("a", 18, "c", 6), ("b", 10, "c", 3), ("b", 10, "b", 3)]))
-    shares = sum(found.is_label(name) for name in "abc")
+    shares = sum(found.expect_label(name) for name in "abc")
     assert (shares <= 1 + 1e-9).all() and (shares > 0.85).all()

@@ -3,9 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from contract.samples import Cell
 from metrics.strata.collapse import LEAST, expect_shares, group_strata
-from metrics.strata.shares import by_cell, estimate_shares
 from metrics.strata.strata import RIGHT, SILENT, SUMS, WRONG, Strata
 
 
@@ -66,20 +64,3 @@ def test_the_line_goes_by_what_other_labels_say_and_else_by_confidence():
 def test_a_class_that_was_never_labelled_elsewhere_is_taken_as_its_bin():
     strata = make([0, 1], [10, 10], [SILENT, SILENT], [1, 1], other=np.array([500, 0]), other_right=np.array([250, 0]))
     assert expect_shares(strata) == pytest.approx([0.5, 0.5], abs=0.02)
-
-
-def test_shares_are_those_of_the_group_and_never_certain():
-    strata = make([0, 0, 1], [1, 18, 18], [SILENT] * 3, [50, 60, 60], right=np.array([0, 60, 60]))
-    assert group_strata(strata).tolist() == [0, 1, 2]
-    found = estimate_shares(strata)
-    assert found == pytest.approx([2 / 54, 62 / 64, 62 / 64])
-    assert by_cell(strata, found) == {Cell("cat", 1): pytest.approx(2 / 54), Cell("cat", 18): pytest.approx(62 / 64),
-                                      Cell("dog", 18): pytest.approx(62 / 64)}
-
-
-def test_shares_are_weighted_where_weights_differ_and_half_without_a_label():
-    strata = make([0, 1], [3, 3], [SILENT] * 2, [10, 10], right=np.array([10, 0]), weight=np.array([30.0, 10]),
-                  weight_right=np.array([30.0, 0]))
-    assert estimate_shares(strata) == pytest.approx([(0.75 * 20 + 2) / 24] * 2)
-    assert estimate_shares(make([0], [3], [SILENT], [0])) == pytest.approx([0.5])
-    assert by_cell(make([0, 0], [-1, -1], [WRONG, SILENT], [1, 3]), np.array([0.0, 1])) == {Cell("cat", None): 35 / 50}

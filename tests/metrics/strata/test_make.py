@@ -3,10 +3,10 @@ import pyarrow as pa
 import pytest
 
 from contract.confidence import NO_BIN, confidence_bin
-from contract.counts import CELLS, WEIGHT_SCALE
+from contract.counts import WEIGHT_SCALE
 from contract.errors import Mismatch
 from contract.rows.items import make_schema
-from metrics.strata.make import find_feedback, make_strata, make_strata_of_cells
+from metrics.strata.make import find_feedback, make_strata
 from metrics.strata.strata import FEEDBACK, RIGHT, SILENT, WRONG
 
 VERSIONS, NAMES = ("1", "2"), ("cat", "dog", "owl")
@@ -55,12 +55,12 @@ def say(row):
     return RIGHT if balance > 0 or (balance == 0 and said[-1]) else WRONG
 
 
-def expect(rows, version, feedback=True):
+def expect(rows, version):
     """Stratum -> its figures, row by row in plain Python."""
     found = {}
     for row in (r for r in rows if r["model_version"] == version):
         place = confidence_bin(row["confidence"])
-        key = (row["predicted"], NO_BIN if place is None else place, say(row) if feedback else SILENT)
+        key = (row["predicted"], NO_BIN if place is None else place, say(row))
         sums = found.setdefault(key, dict.fromkeys(("size", "n", "right", "weight", "weight_squared", "other", "other_right"), 0))
         right = row["label"] == row["predicted"]
         sums["size"] += 1
@@ -87,20 +87,6 @@ def test_strata_are_those_of_the_rows_taken_one_by_one():
     for version, strata in made.items():
         assert as_dict(strata) == expect(rows, version)
         assert all(np.diff(np.ravel_multi_index((strata.predicted, strata.bin + 1, strata.feedback), (3, 21, 3))) != 0)
-
-
-def test_cells_alone_give_the_same_without_what_feedback_says():
-    rows = make_rows(count=800)
-    cells = [{name: None for name in CELLS.names} | {
-        "model_version": r["model_version"], "predicted": r["predicted"], "confidence_bin": confidence_bin(r["confidence"]),
-        "label": r["label"], "origin": r["origin"], "n": 1, "sum_confidence": 0, "sum_weight_confidence": 0,
-        "n_weighted": int(bool(r["selection_probability"])),
-        "sum_weight": int(WEIGHT_SCALE / r["selection_probability"]) if r["selection_probability"] else 0,
-        "sum_weight_squared": int(WEIGHT_SCALE / r["selection_probability"])**2 if r["selection_probability"] else 0}
-        for r in rows]
-    made = make_strata_of_cells(pa.Table.from_pylist(cells, schema=CELLS.arrow()))
-    for version, strata in made.items():
-        assert as_dict(strata) == expect(rows, version, feedback=False)
 
 
 def test_feedback_is_taken_by_most_votes_and_then_by_the_newest():
