@@ -178,7 +178,7 @@ def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles],
     left = list(days)
     with progress(f"evaluate ({request.engine})", len(days), "days") as shown:
         try:
-            for counts in engine.count(storage, days, request.question, None, **request.options):
+            for counts in engine.count(storage, days, request.question, **request.options):
                 shown.advance(day=counts.day)
                 yield left.pop(0), counts
                 del counts

@@ -19,7 +19,7 @@ from jobs.evidence.sections import check_names
 from metrics.costs.table import Costs
 from metrics.version import Rules
 
-# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
+# Each has count(storage, days, question, **options) -> an iterator of DayCounts, and list_items alike, of DayItems.
 ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
 MOST_SLICES = 8
 COMPUTED = ("hour", "image_size", "latency")  # what a slice may be beside a text column or an attribute

@@ -70,7 +70,7 @@ def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles], 
         return
     question, engine = request.question, import_module(ENGINES[request.engine])
     with progress(f"items ({request.engine})", len(days), "days") as shown:
-        for day, made in zip(days, engine.list_items(storage, days, question, None, **request.options), strict=True):
+        for day, made in zip(days, engine.list_items(storage, days, question, **request.options), strict=True):
             document = ItemsDocument.of(made, model=question.model, role=question.role, inputs=question.inputs(day),
                                         files=day.fingerprint(), consensus=question.consensus)
             listed.documents[day.day] = write_items(storage, document, made)

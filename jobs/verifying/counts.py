@@ -149,7 +149,7 @@ def _count_group(storage: Storage, group: Sequence[CheckedDay], engine: str, opt
     question = group[0].question
     assert question is not None
     whole, _ = day_files.read_footers(storage, [one.raw.files for one in group if one.raw.files], question.slices)
-    made = import_module(ENGINES[engine]).count(storage, whole, question, None, **options)
+    made = import_module(ENGINES[engine]).count(storage, whole, question, **options)
     for one, counts in zip(group, made, strict=True):
         one.recounted = counts
 

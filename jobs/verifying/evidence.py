@@ -168,5 +168,5 @@ def _list_items(basis: Basis, engine: str) -> dict[str, pa.Table]:
     files = [one.raw.files for one in basis.days if one.raw.files]
     question = replace(basis.question, slices=())
     whole, _ = day_files.read_footers(basis.storage, files, ITEM_COLUMNS)
-    made = import_module(ENGINES[engine]).list_items(basis.storage, whole, question, None, **basis.options.get(engine, {}))
+    made = import_module(ENGINES[engine]).list_items(basis.storage, whole, question, **basis.options.get(engine, {}))
     return {day.day: items.table for day, items in zip(whole, made, strict=True)}

@@ -23,7 +23,7 @@ class CodedScores:
 
     @classmethod
     def of(cls, scores: LabelerScores, words: Words) -> "CodedScores":
-        """Finds the words of a day in the fit."""
+        """Looks up the texts of a day in the fit."""
         texts = words.texts.to_pylist()
         number = {who: n for n, who in enumerate(scores.hit)}
         place = {name: n for n, name in enumerate(scores.classes)}
@@ -66,7 +66,7 @@ class CodedScores:
 
 
 def make_tables(scores: LabelerScores, words: Words) -> dict[str, pa.Table]:
-    """Makes what the statements below read, of the labels and labelers that a day has: everybody is person 0."""
+    """Makes the tables that the statements below read, of the labels and labelers of a day; person 0 is EVERYBODY."""
     texts = set(words.texts.to_pylist())
     people = [EVERYBODY, *(who for who in scores.hit if who in texts)]
     number = {who: n for n, who in enumerate(people)}

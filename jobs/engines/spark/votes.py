@@ -13,7 +13,7 @@ from jobs.engines.arrays import NULL
 from jobs.engines.spark.arrays import runs
 from jobs.engines.spark.scores import Scoring
 
-# What a label row ends as. The first four are known before its prediction's other rows are looked at.
+# What a label row ends as. The first four follow from the row alone.
 OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, OTHER_ANSWER, SUPERSEDED, WITHDRAWN, VOTE = range(11)
 ENDINGS = {"invalid": INVALID, "misfiled": MISFILED, "future": FUTURE, "other_model": OTHER_MODEL, "duplicate": DUPLICATE,
            "orphan": ORPHAN, "other_answer": OTHER_ANSWER, "superseded": SUPERSEDED, "withdrawn": WITHDRAWN, "vote": VOTE}
