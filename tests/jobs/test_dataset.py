@@ -53,7 +53,7 @@ def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, where, req
     for at in range(0, 120, 30):  # other files, the other way round
         day = "2026-11-20" if at < 60 else "2026-11-21"
         other.day(day, pictures[0][at:at + 30][::-1], pictures[1][at:at + 30][::-1])
-    monkeypatch.setattr("jobs.datasets.consensus.SLOTS", 5)
+    monkeypatch.setattr("jobs.datasets.consensus.MIN_PARTS", 5)
     monkeypatch.setattr("jobs.datasets.images.PER_TASK", 7)
     if where == "spark":
         request.getfixturevalue("spark")
