@@ -151,19 +151,15 @@ def _read(storage: Storage, record: TableSchema, day: str, columns: Sequence[str
     """Reads some columns of a day in the record's own types, null where a file lacks one; files it cannot read are left out."""
     import pyarrow as pa
 
-    from jobs.engines.arrays import join_chunks
-    from jobs.engines.embedded.read import convert
+    from jobs.engines.embedded.read import convert_table
 
     schema = pa.schema([(name, arrow_type(record.field(name).type)) for name in columns])
     found = [schema.empty_table()]
     for entry in list_rows(storage, record.name, day):
         try:
-            table = read_columns(storage, entry.key, columns)
-            made = [convert(join_chunks(table[f.name]), f.type) if f.name in table.column_names
-                    else pa.nulls(table.num_rows, f.type) for f in schema]
+            found.append(convert_table(read_columns(storage, entry.key, columns), schema))
         except (ForeignSchema, pa.ArrowException):
             continue
-        found.append(pa.table(made, schema=schema))
     return pa.concat_tables(found)
 
 

@@ -85,4 +85,3 @@ def _read_named(material: Material, model: str, version: str, most: int) -> Embe
         raise LookupError("it names no embeddings")
     of_days = (EmbeddedDay.load(material.storage, key) for key in keys if key not in spaces)
     return Embedded(most, Space.load(material.storage, spaces[0]), {day.day: day for day in of_days})
-

@@ -75,7 +75,7 @@ def command(settings: Settings, model: str | None, version: str, first: str | No
 
 def replay(storage: Storage, settings: Settings, request: Request, version: str, batch: int = 32,
            spark_conf: dict[str, str] | None = None, part: int = PART) -> tuple[str, dict[str, Any]]:
-    """Computes what no run has computed, then compares; returns the id of the replay, and what --json prints."""
+    """Computes the answers that no run has computed, then compares; returns the id of the replay, and what --json prints."""
     model = request.question.model
     require_model(storage, model)
     registry = Registry(storage, model)
@@ -108,7 +108,7 @@ def plan_window(storage: Storage, request: Request, version: str, part: int = PA
 
 
 def compute(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: Mapping[str, str] | None) -> list[dict[str, Any]]:
-    """Computes the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
+    """Computes the parts on Spark, in two tasks or more, so that code that is right only within one task fails on a laptop."""
     if not waiting:
         return []
     from jvm import session, task_store

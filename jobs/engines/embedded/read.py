@@ -10,6 +10,7 @@ import pyarrow.types as t
 from pyarrow.fs import FileSystem
 
 from contract.records import TableSchema, arrow_type
+from jobs.engines.arrays import join_chunks
 from jobs.engines.question import RawFile
 
 BATCH_ROWS = 122_880  # DuckDB's own row group
@@ -65,6 +66,13 @@ def read_batches(system: FileSystem, path: str, record: TableSchema, file: RawFi
                     yield pa.record_batch([convert(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def convert_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Converts stored rows to the columns of a schema (types of the record); a column that the table lacks is null."""
+    made = [convert(join_chunks(table[f.name]), f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+            for f in schema]
+    return pa.table(made, schema=schema)
 
 
 def convert(column: pa.Array, wanted: pa.DataType) -> pa.Array:
