@@ -97,7 +97,7 @@ class Place:
 
 
 class Looked(NamedTuple):
-    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are of the file."""
+    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are the file's."""
 
     place: Place
     key: str
