@@ -1,6 +1,6 @@
-"""Rows behind a doubt of an evaluation, looked up in the day's files: which, where their other half lies, what is odd.
+"""Rows behind a doubt of an evaluation, looked up in the day's files: examples, and where their prediction or label lies.
 
-Only read where counting found something (jobs/doubts.py). Files that cannot be read were named by whoever counted the day.
+Only read where counting found something (jobs/doubts.py). Files that cannot be read were named when the day was counted.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_IDS = 100  # orphans that are looked for under other days
-MOST_DAYS = 60  # the nearest of them
+MOST_DAYS = 60  # other days that are looked at, the nearest first
 IDENTITY = ("prediction_id", "model", "model_version", "role")
 
 

@@ -1,4 +1,4 @@
-"""Which stored pictures of old days may go, and their removal: the record first, then the pictures, then that it is done."""
+"""Which stored pictures of old days may be removed, and their removal: a record first, the pictures, then a second record."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ Pictures = dict[str, str]  # key of a stored picture -> its hash
 
 
 def find_old(storage: Storage, days: Sequence[str]) -> dict[str, Pictures]:
-    """The stored pictures that the rows of each of these days name, other people's places left out."""
+    """The stored pictures that the rows of each of these days name, without those that are stored elsewhere."""
     return {day: {uri: sha256 for sha256, uri in _read(storage, day) if uri and _is_ours(sha256, uri)} for day in days}
 
 
