@@ -30,12 +30,12 @@ class DayVotes:
 
     @cached_property
     def version(self) -> list[str]:
-        """Of each item."""
+        """The model version of each item."""
         return self.items["model_version"].to_pylist()
 
     @cached_property
     def labeler(self) -> list[Name]:
-        """Of each vote."""
+        """The labeler of each vote."""
         return self.votes["labeler"].to_pylist()
 
     @cached_property

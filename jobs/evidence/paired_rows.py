@@ -1,7 +1,7 @@
 """The predictions of a day that both the live version and the shadow answered: the distinct rows of each role (rule 2), joined.
 
-No label is looked at: those come from items (contract/rows/items.py). Only the rows whose id has a row of the other role are
-sorted, so a day without a shadow costs the reading of one column.
+No label is looked at: those come from items (contract/rows/items.py). A day without rows of a shadow costs the reading of one
+column.
 """
 
 from __future__ import annotations
