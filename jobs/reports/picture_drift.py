@@ -1,6 +1,6 @@
-"""The section `pictures` as the report shows it: a drawing of each measure by day, the newest day as a table, odd pictures.
+"""The section `pictures` as the report shows it: a chart of each measure by day, the newest day as a table, unusual pictures.
 
-Pixels, y downwards. A drawing's y is logarithmic where the measure's bins are octaves.
+Coordinates are pixels, y downwards. The y axis is logarithmic where the measure's bins are octaves.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ LIKE, CHANGED = "no sign of change", "spread otherwise"
 
 def show_pictures(section: Pictures | None, thumbnails: Mapping[str, str],
                   erased: Collection[str] = ()) -> dict[str, Any] | None:
-    """What the template places; None without the section.
+    """The values of the template; None without the section.
 
     `thumbnails`: hash of a picture -> a small JPEG as a data URI; `erased`: hashes of pictures that are not shown any more.
     """
@@ -116,7 +116,7 @@ def _tell(day: str, figure: OfMeasure, measure: Measure) -> str:
 
 
 def _scale(low: float, high: float, logarithmic: bool) -> Callable[[float | None], float]:
-    """From a value to its y; null is drawn at the bottom and never asked for."""
+    """Returns the function from a value to its y; callers pass no null."""
     def place(value: float) -> float:
         return log2(max(value, 1e-9)) if logarithmic else value
 
