@@ -1,4 +1,4 @@
-"""The labels to go on with, day by day: what people said of a prediction, else the model's answer where it is accepted."""
+"""The labels of predictions, day by day: the consensus of people, else the model's answer where it is accepted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

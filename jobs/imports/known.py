@@ -1,4 +1,4 @@
-"""What a root knows of the predictions that rows of a file belong to: their days, and the classes that were predicted."""
+"""The predictions of a root that rows of a file belong to: their days, and the classes that were predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
