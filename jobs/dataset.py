@@ -28,6 +28,7 @@ from contract.texts.figures import write_count
 from jobs.engines.question import Question, convert_settings, parse_role
 from jvm import spark_conf as spark_settings
 
+JPEG = b"\xff\xd8"  # the first bytes of a JPEG
 log = logging.getLogger(__name__)
 
 
@@ -126,8 +127,14 @@ def export(storage: Storage, made: Manifest, folder: Path) -> int:
                 for row in batch.to_pylist():
                     target = folder / file.split / layout.encode_name(row["label"])
                     target.mkdir(parents=True, exist_ok=True)
-                    (target / f"{row['image_sha256']}{Path(row['image_uri']).suffix}").write_bytes(row["image"])
+                    (target / f"{row['image_sha256']}{find_suffix(row['image'], row['image_uri'])}").write_bytes(row["image"])
     return sum(made.rows.values())
+
+
+def find_suffix(image: bytes, uri: str) -> str:
+    """Returns the file name suffix of an image as a dataset holds it: a WebP that was shrunk is a JPEG there."""
+    suffix = Path(uri).suffix
+    return ".jpg" if suffix == ".webp" and image.startswith(JPEG) else suffix
 
 
 def main(argv: Sequence[str] | None = None) -> int:
