@@ -27,6 +27,7 @@ from contract import clock, layout
 from contract.errors import UsageError
 from contract.registry import Registry
 from contract.rows.models import require_model
+from contract.sections.modules import list_allowed
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -83,7 +84,8 @@ def replay(storage: Storage, settings: Settings, request: Request, version: str,
         there = ", ".join(registry.versions()) or "none"
         raise UsageError(f"--version {version}: expected a version of model {model!r}: {there}.")
     registry.card(version)
-    job = Job(model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels, True, settings.serve.log_all_classes)
+    job = Job(model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels, store_images=True,
+              log_all_classes=settings.serve.log_all_classes, modules=tuple(list_allowed()))
     made = compute(storage, job, plan_window(storage, request, version, part), spark_conf)
     listed = list_window(storage, request)
     replay_id, document = compare(storage, request, version, listed, settings.gates)
