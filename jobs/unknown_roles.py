@@ -36,7 +36,7 @@ def _count_words(storage: Storage, question: Question, days: list[str]) -> Count
         try:
             table = read_columns(storage, entry.key, ["model", "role"], required=["model"])
         except ForeignSchema:
-            continue  # named by whoever counted this day
+            continue  # was named when the day was counted
         if "role" in table.column_names:
             pairs = zip(table["model"].to_pylist(), table["role"].to_pylist(), strict=True)
             found.update(role for model, role in pairs if model == question.model and isinstance(role, str)

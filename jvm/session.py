@@ -24,7 +24,7 @@ from jvm import java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What must hold for right counts; nobody may override these.
+# What must hold for right counts; no setting overrides these.
 MUST = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.caseSensitive": "true",  # `Role` beside `role` is another column

@@ -55,7 +55,7 @@ def build(spark: Session, storage: Storage, question: Question, labelled: Sequen
     _check_erasures(storage, plan, made)
     if create_if_absent(storage, layout.manifest(found), made.to_bytes()):
         return made
-    return manifest.load(storage, found)  # somebody else made the same dataset meanwhile; its manifest names their files
+    return manifest.load(storage, found)  # another process made the same dataset meanwhile; the manifest names its files
 
 
 def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
@@ -97,7 +97,7 @@ def check_leakage(plan: Plan) -> None:
 
 
 def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
-    """Raises Mismatch where a picture was erased meanwhile: whoever erased it could not see this attempt's files yet."""
+    """Raises Mismatch where a picture was erased meanwhile: its erasure could not see this attempt's files yet."""
     gone = {row["image_sha256"] for row in plan.rows} & list_erased(storage)
     if gone:
         storage.erase(layout.dataset_attempt(made.dataset, made.attempt))

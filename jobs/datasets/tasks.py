@@ -26,7 +26,7 @@ class Tasks(Protocol):
         """How many tasks run at once."""
 
     def parallelize(self, c: Iterable[Any], numSlices: int | None = None) -> Any:  # noqa: N803
-        """Returns rows, divided into so many parts."""
+        """Returns rows, divided into `numSlices` parts."""
 
     def broadcast(self, value: Any) -> Any:
         """Returns a handle whose `value` every task reads."""
@@ -116,7 +116,7 @@ class LocalRows:
         return LocalRows([lambda part=part: part for part in self._run()], self._threads)  # type: ignore[misc]
 
     def unpersist(self) -> None:
-        """Frees nothing: the rows go with whoever holds them."""
+        """Does nothing: the rows are freed with their last reference."""
 
     def cogroup(self, other: "LocalRows", numPartitions: int | None = None) -> "LocalRows":  # noqa: N803
         """Returns (key, (values here, values of `other`)) for each key of pairs in either."""

@@ -199,7 +199,7 @@ def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
             try:
                 column = read_columns(storage, entry.key, ["model"], required=["model"])["model"]
             except ForeignSchema:
-                continue  # named by whoever counts this day
+                continue  # is named when the day is counted
             found |= {m for m in column.unique().to_pylist() if m}
         if found:
             return sorted(map(str, found))

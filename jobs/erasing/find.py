@@ -69,7 +69,7 @@ def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a dataset that holds the picture; `split` None: its index is gone, so nobody can tell."""
+    """One attempt at a dataset that holds the picture; `split` None: its index is gone, so it may hold the picture."""
 
     dataset: str
     folder: str

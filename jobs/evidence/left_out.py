@@ -94,7 +94,7 @@ class DayVotes:
         return found
 
     def find_changes(self, kind: str, name: Name, version: str) -> dict[Cell, int]:
-        """Finds by how many predictions each cell of a version grows (negative: shrinks) when somebody is left out."""
+        """Finds by how many predictions each cell of a version grows (negative: shrinks) without a labeler or client."""
         votes = (self._under if kind == CLIENT else self._places).get(name, _NONE)
         sent = self._sent.get(name, _NONE) if kind == CLIENT else _NONE
         gone = np.bincount(self.of_vote[votes], minlength=len(self.size))

@@ -26,7 +26,7 @@ def find_old(storage: Storage, days: Sequence[str]) -> dict[str, Pictures]:
 def find_needed(storage: Storage, wanted: set[str], days: Sequence[str]) -> set[str]:
     """Those of the hashes that rows of other days than these, a dataset, or a gold item name: their pictures stay.
 
-    Expired: a dataset cannot be read, so that nobody can tell.
+    Expired: a dataset cannot be read, so pictures may be needed.
     """
     found: set[str] = set()
     for day in prediction_days(storage):
@@ -57,7 +57,7 @@ def is_done(storage: Storage, day: str) -> bool:
 
 
 def _read(storage: Storage, day: str) -> list[tuple[str, str | None]]:
-    """(hash, place) of each row of a day with a picture. Expired: a file cannot be read, so that nobody can tell."""
+    """(hash, place) of each row of a day with a picture. Expired: a file cannot be read, so pictures may be needed."""
     found = []
     for file in list_rows(storage, layout.PREDICTIONS, day):
         try:

@@ -55,7 +55,7 @@ class _Taken:
         return bool(len(left))
 
     def take_all(self, places: np.ndarray, most: int) -> None:
-        """Takes places until there are so many."""
+        """Takes places in order until `most` are taken."""
         while len(self.places) < most and self.take_first(places):
             pass
 

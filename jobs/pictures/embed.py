@@ -72,7 +72,7 @@ def embed_dataset(storage: Storage, made: Manifest, model: str, version: str, em
 
 def embed_day(storage: Storage, day: str, asked: Measuring, space: Space, most: int,
               embedder: Embedder | None = None) -> EmbeddedDay | None:
-    """The embeddings of at most so many pictures of a day; None for a day whose rows expired before."""
+    """The embeddings of at most `most` pictures of a day; None for a day whose rows expired before they were made."""
     question, files = asked.question, list_files(storage, day)
     inputs = name_inputs({"model": question.model, "role": question.role, "roles": dict(question.roles), "files": files[0],
                           "space": space.inputs, "most": most})

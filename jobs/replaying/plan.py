@@ -1,7 +1,8 @@
 """What is still to be computed of a day: plans name their predictions before anything is computed.
 
-File names follow from a plan, whoever carries it out. A part is done when what it could not compute is written, which is
-after its rows; so a run that died is finished by the next one, and two runs at once agree (as jobs/score_images.py).
+File names follow from a plan, whichever process carries it out. A part is done when the table of what it could not compute
+exists, which is written after its rows; so the next run finishes one that died, and two runs at once agree (as
+jobs/score_images.py).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from jobs.reports.picture_drift import show_pictures
 from metrics.figure import ratio
 
 MOST_CLASSES, MOST_CHECKED, MOST_ROWS, MOST_PAIRS, NAMED = 1000, 200, 200, 10, 3
-OPEN, OPEN_DAYS = 20, 14  # rows of a table that are shown before somebody asks for all
+OPEN, OPEN_DAYS = 20, 14  # rows of a table that are shown until all are asked for
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
                    "future_predictions": "not known yet", "duplicate_predictions": "repeated",

@@ -225,7 +225,7 @@ def _count_pairs(joined: Joined, votes: np.ndarray) -> tuple[np.ndarray, np.ndar
     several = np.flatnonzero(groups.size[groups.of_row[votes]] > 1)
     at = votes[several]
     group, labeler, label, one = groups.of_row[at], rows.labeler[at] + 1, rows.label[at], np.ones(len(at), np.int64)
-    # Within one origin class nobody has a second vote on a prediction: the later would have superseded the earlier.
+    # Within one origin class a labeler has one vote on a prediction: a later one supersedes the earlier.
     several_classes = len(at) and rows.origin[at].min() != rows.origin[at].max()
     own, own_agreeing = (sum_equal(one, group, labeler), sum_equal(one, group, labeler, label)) if several_classes else (one, one)
     pairs[several] = groups.size[group] - own

@@ -12,7 +12,7 @@ from jobs.engines.scores import EVERYBODY, LabelerScores
 
 @dataclass
 class CodedScores:
-    """The scores by the codes of a day's words; the last place of `person` is for votes that name nobody."""
+    """The scores by the codes of a day's words; the last place of `person` is for votes without a labeler."""
 
     scores: LabelerScores
     texts: list[str]
@@ -40,7 +40,7 @@ class CodedScores:
         starts = find_starts(candidate_group)
         size = sizes_of(starts, len(candidate_group))
         of_vote = np.searchsorted(candidate_group[starts], group)
-        votes = np.flatnonzero(size[of_vote] > 1)  # one that nobody contradicts needs no score
+        votes = np.flatnonzero(size[of_vote] > 1)  # a label without a competitor needs no score
         row, cells = self._find_cells(labeler[votes], label[votes])
         times = size[of_vote[votes]]
         vote = np.repeat(np.arange(len(votes)), times)

@@ -92,7 +92,7 @@ class Consensus:
 
     @classmethod
     def empty(cls, groups: int, has_probability: bool) -> "Consensus":
-        """Makes the consensus of so many groups without any vote."""
+        """Makes the consensus of `groups` predictions without votes."""
         origin, split, saw = (np.full(groups + 1, NULL, np.int8) for _ in range(3))
         probability = np.full(groups + 1, np.nan) if has_probability else None
         return cls(np.full(groups + 1, NULL, np.int32), origin, split, saw, probability)

@@ -1,4 +1,4 @@
-"""Rules 2 and 3 as far as they say something of each row by itself (docs/design.md#the-rules-of-counting)."""
+"""Rules 2 and 3 as far as they follow from each row alone (docs/design.md#the-rules-of-counting)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ class Scoring:
 
     hit: np.ndarray  # by labeler
     miss: np.ndarray
-    person: np.ndarray  # by labeler: a number of theirs in the keys
+    person: np.ndarray  # by labeler: their number in the keys
     prior: np.ndarray  # by label
     place: np.ndarray  # by label: its class of the fit; NULL for others
     classes: int  # of the fit
