@@ -65,7 +65,7 @@ def find_old(days: Sequence[str], age: int | None) -> list[str]:
 
 
 def expire_pictures(storage: Storage, settings: Settings, gone: Gone, dry_run: bool) -> None:
-    """Removes the pictures of old days, and once more those of days whose rows are removed now, which name them for the last time."""
+    """Removes the pictures of old days, and once more those of days whose rows are removed now: nothing names them afterwards."""
     age = settings.retention.pictures_days
     old = find_old(prediction_days(storage), age)
     leaving = set(find_old(old, settings.retention.rows_days))

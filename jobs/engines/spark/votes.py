@@ -37,7 +37,7 @@ class LabelRows:
     weight: np.ndarray  # of the labeler's vote
     probability: np.ndarray  # NaN for null
     unnamed: np.ndarray  # whether the label is `≠` (rule 4a)
-    shown: np.ndarray  # code of shown_label; NULL for null and for texts that are no code
+    shown: np.ndarray  # code of shown_label; NULL for null and for a text without a code
     has_shown: np.ndarray  # whether shown_label is not null
     # rows -> their ranks in another column; the columns in the order that settles ties of time
     columns: Sequence[Callable[[np.ndarray], np.ndarray]]
