@@ -36,6 +36,7 @@ from contract.sections.pictures import list_own_endings
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
+from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
 from jobs.scoring.part import Job, Part, score_parts
 from jvm.spark_conf import collect_conf
@@ -151,8 +152,10 @@ def items_of(storage: Storage, plan: Plan) -> list[Item]:
 
 
 def under(prefix: str) -> list[Item]:
-    """The pictures under a folder or an s3:// prefix: files with the extension of a picture."""
+    """The pictures under a folder or an s3:// prefix: files with the extension of a picture. UsageError: no such folder."""
     storage, endings = open_storage(prefix), (*layout.PICTURES, *list_own_endings())
+    if isinstance(storage, LocalStorage) and not storage.folder.is_dir():
+        raise UsageError(f"--images {prefix}: expected a folder with pictures, or s3://bucket/prefix; there is none.")
     return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(endings)]
 
 
