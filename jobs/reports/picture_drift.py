@@ -100,7 +100,7 @@ def _draw(section: Pictures, days: Sequence[PictureDay], measure: Measure) -> di
     y = _scale(min(ends), max(ends), measure.name in LOGARITHMIC)
     step = (WIDTH - LEFT - 8) / len(points)
     drawn = [{"x": round(LEFT + step * (k + 0.5), 1), "y": y(f["median"]), "low": y(f["low_value"]), "high": y(f["high_value"]),
-              "changed": f["changed"], "text": _tell(day, f, measure)} for k, (day, f) in enumerate(points)]
+              "changed": f["changed"], "text": _tell(day, f)} for k, (day, f) in enumerate(points)]
     band = None if of["median"] is None else {"top": y(of["high_value"]), "height": y(of["low_value"]) - y(of["high_value"]),
                                               "middle": y(of["median"])}
     return {"title": measure.title, "unit": measure.unit, "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - 8,
@@ -110,7 +110,7 @@ def _draw(section: Pictures, days: Sequence[PictureDay], measure: Measure) -> di
             "changed": sum(p["changed"] for p in drawn)}
 
 
-def _tell(day: str, figure: OfMeasure, measure: Measure) -> str:
+def _tell(day: str, figure: OfMeasure) -> str:
     middle, between = _spread(figure)
     return f"{day}: median {middle}, four in five {between}" + ("; more than chance" if figure["changed"] else "")
 
