@@ -1,11 +1,11 @@
-"""Puts a day's many small files of rows into few: `trueup compact` (also `python -m jobs.compact`).
+"""Compacts a day's many small files of rows into few: `trueup compact` (also `python -m jobs.compact`).
 
     trueup compact                      every day that is old enough (compact.after_days)
     trueup compact --day 2026-11-20     this one
     trueup compact --dry-run            what it would do
 
-Rows stay as they are, and every reader finds each of them once, whenever it looks; counts stay good. It takes three runs on
-three days until the old files are gone, so put it on a schedule (docs/growing.md#many-small-files).
+Rows stay as they are, and every reader finds each of them once at any time; counts stay valid. The old files are gone after
+three runs on three days, so run it on a schedule (docs/growing.md#many-small-files).
 """
 
 from collections.abc import Sequence
@@ -65,12 +65,12 @@ def find_days(storage: Storage, before: str | None, settings: CompactSettings) -
 
 
 def compact(storage: Storage, table: str, day: str, settings: CompactSettings) -> Done:
-    """Does for a day of one table what can be done now. Mismatch: a file is not what a document says of it."""
+    """Does the steps that are due for a day of one table. Mismatch: a file is not what a document says of it."""
     return Folder(storage, table, day, settings).advance()
 
 
 def look(storage: Storage, table: str, day: str, settings: CompactSettings) -> Done:
-    """Says what `compact` would do, by the listing alone."""
+    """Returns what `compact` would do, by the listing alone."""
     return Folder(storage, table, day, settings).foresee()
 
 

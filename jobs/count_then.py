@@ -2,8 +2,8 @@
 
     python -m jobs.count_then --root ROOT --model M --wanted FILE [--json]
 
-FILE is JSON, moment (ISO 8601) -> prediction days. A day is counted once for as long as nothing became known of it. Days
-whose rows expired are left out and named.
+FILE is JSON, moment (ISO 8601) -> prediction days. A day is counted again only for a moment at which more was known of it.
+Days whose rows expired are left out and named.
 """
 
 import json
@@ -21,6 +21,7 @@ from contract.counts_store import CountsDocument
 from contract.errors import Expired
 from contract.settings import Settings
 from contract.storage import open_root
+from contract.texts.figures import write_count
 from jobs.count_window import count
 from jobs.evaluation_request import request_of
 
@@ -45,7 +46,8 @@ def command(settings: Settings, model: str | None, wanted: str) -> Outcome:
                 made += 1
             except Expired:
                 expired.add(day)
-    return Outcome(document={"counted": made, "expired": sorted(expired)}, text=f"{made} days counted as of then")
+    text = f"{write_count(made, 'day')} counted, each as it was known at its moment"
+    return Outcome(document={"counted": made, "expired": sorted(expired)}, text=text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
-"""A window of days is counted and becomes an evaluation: stored counts where they are good, an engine for the rest.
+"""Counts a window of days and makes an evaluation: stored counts where they are good, an engine for the rest.
 
-`jobs/evaluate.py` is the command; this is what it and an evaluation of two files (`jobs/evaluate_files.py`) run.
+`jobs/evaluate.py` is the command; it and an evaluation of two files (`jobs/evaluate_files.py`) run this.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 class Counted:
     """What was counted: each day's document, the sums over the window, and the files left out.
 
-    No day is held whole: of each stays what the trend and the drift show of it.
+    No day is held whole: only its sums and what the trend and the drift show of it are.
     """
 
     documents: dict[str, CountsDocument] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Counted:
     expired: list[str] = field(default_factory=list)  # days of which only these counts are left
 
     def take(self, document: CountsDocument, counts: DayCounts) -> None:
-        """One more day."""
+        """Adds a day."""
         self.documents[counts.day] = document
         self.window.add(counts)
 
@@ -93,7 +93,7 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
         material = Material(seen, request, document, counted.window)
         made = collect(names, material)
         if "shadow" not in request.evidence and "shadow" in made and not made["shadow"]["rows"]:
-            del made["shadow"]  # nobody asked, and it has answered nothing yet
+            del made["shadow"]  # nobody asked for the section, and the shadow has no rows yet
         if made:
             document["evidence"] = made
         document["rests_on"] = dict(sorted({**document["rests_on"], **name_grounds(seen.seen)}.items()))
@@ -102,8 +102,8 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
 
 
 def choose_sections(storage: Storage, request: Request) -> tuple[str, ...]:
-    """The sections that were asked for, and of live answers those that the history calls for: what thresholds accept, and how
-    a shadow does, whose rows are looked for unasked."""
+    """Returns the sections that were asked for, and, for live answers, those that the registry's history implies: `automatic`
+    where thresholds are in force, `shadow` where a shadow runs."""
     question, names = request.question, request.evidence
     if question.role != "live":
         return names
@@ -132,19 +132,19 @@ def count(storage: Storage, request: Request, days: Sequence[str]) -> Counted:
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             still = {d.day for d in _reuse(storage, question, hurt, counted, pool)}
         whole = [d for d in whole if d not in hurt or d.day in still]
-    # An engine ends at once when a day cannot be written.
+    # Closing ends the engine at once when a day cannot be written.
     with ContentHashes(storage, whole) as hashes, closing(_make_missing(storage, request, whole, counted)) as made:
         for day, counts in made:
             made_from = {"model": question.model, "role": question.role, "inputs": question.inputs(day), "engine": request.engine,
                          "files": day.fingerprint(), "hashes": hashes.of(day), "slices": counts_store.slices_of(question.slices)}
             document = CountsDocument.of(counts, consensus=question.consensus, **made_from)
             counted.take(counts_store.write(storage, document, counts), counts)
-            del counts  # not beside the next one
+            del counts  # before the next day is counted
     return counted
 
 
 def _refuse_expired(question: Question, gone: Sequence[ExpiredRows]) -> None:
-    """Raises Expired for a day whose rows went and whose kept counts are others than those asked for."""
+    """Raises Expired for a day whose rows expired and whose kept counts are not those asked for."""
     for expired in gone:
         kept = ", ".join(f"{c.model} as {c.role}" for c in expired.counts) or "none"
         raise Expired(f"{expired.sentence}, so it cannot be counted again. Counts that were kept: {kept}, by the rules, slices, "
@@ -170,7 +170,7 @@ def _reuse(storage: Storage, question: Question, days: Sequence[DayFiles], count
 
 
 def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles],
-          counted: Counted) -> Generator[tuple[DayFiles, DayCounts], None, None]:
+                  counted: Counted) -> Generator[tuple[DayFiles, DayCounts], None, None]:
     """Each day with the engine's counts; a day whose data cannot be read through is counted without those files."""
     if not days:
         return
@@ -178,7 +178,7 @@ def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles],
     left = list(days)
     with progress(f"evaluate ({request.engine})", len(days), "days") as shown:
         try:
-            for counts in engine.count(storage, days, request.question, None, **request.options):
+            for counts in engine.count(storage, days, request.question, **request.options):
                 shown.advance(day=counts.day)
                 yield left.pop(0), counts
                 del counts
@@ -219,13 +219,13 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
 
 
 def find_background(storage: Storage, question: Question, window: WindowCounts, days: Sequence[str]) -> Background:
-    """What a root knows beside the counts of these days; `jobs/verifying` asks again, of the root as it was then."""
+    """Reads what a figure needs beside the counts of these days; `jobs/verifying` does so again, of the root as it was then."""
     return Background(classes_of(storage, question.model, window), samples_of(storage, question, days),
                       find_learnt(storage, question.model))
 
 
 def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
-    """The class list of each counted version that has a card."""
+    """Version -> its class list, of the counted versions that have a card."""
     registry, counted = Registry(storage, model), window.origins
     return {v: registry.card(v).classes for v in registry.versions() if v in counted}
 

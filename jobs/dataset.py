@@ -28,6 +28,7 @@ from contract.texts.figures import write_count
 from jobs.engines.question import Question, convert_settings, parse_role
 from jvm import spark_conf as spark_settings
 
+JPEG = b"\xff\xd8"  # the first bytes of a JPEG
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 @click.option("--imagefolder", type=click.Path(path_type=Path), help="Export to DIR/<split>/<label>/<hash>.<ext>.")
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, as_of: str | None, role: str,
             spark_conf: tuple[str, ...], dataset: str | None, imagefolder: Path | None) -> Outcome:
-    """Builds, or exports."""
+    """Builds a dataset, or exports one."""
     if imagefolder or dataset:
         return _export(settings, dataset, imagefolder)
     settings = with_options(settings, model=model)
@@ -94,10 +95,10 @@ def document(made: Manifest) -> dict[str, Any]:
 
 
 def text(made: Manifest) -> str:
-    """The same for people."""
+    """The document for people."""
     rows = ", ".join(f"{made.rows[split]} {split}" for split in SPLITS)
     lines = [f"dataset {made.dataset}: {rows} rows of {write_count(len(made.classes), 'class')}; "
-             f"{sum(made.replayed.values())} of them from dataset {made.parent}" if made.parent else
+             f"{write_count(sum(made.replayed.values()), 'row')} from dataset {made.parent}" if made.parent else
              f"dataset {made.dataset}: {rows} rows of {write_count(len(made.classes), 'class')}"]
     lines += [f"  left out: {n} x {reason}" for reason, n in made.left_out.items()]
     return "\n".join([*lines, f"  {layout.manifest(made.dataset)}"])
@@ -113,7 +114,7 @@ def _export(settings: Settings, dataset: str | None, folder: Path | None) -> Out
 
 
 def export(storage: Storage, made: Manifest, folder: Path) -> int:
-    """Writes each image as the dataset holds it to `<split>/<label>/<hash>.<ext>`; a file that is there stays.
+    """Writes each image as the dataset holds it to `<split>/<label>/<hash>.<ext>`; returns how many. Other files there stay.
 
     The label is percent-encoded, so that a '/' in it makes no folder.
     """
@@ -126,8 +127,14 @@ def export(storage: Storage, made: Manifest, folder: Path) -> int:
                 for row in batch.to_pylist():
                     target = folder / file.split / layout.encode_name(row["label"])
                     target.mkdir(parents=True, exist_ok=True)
-                    (target / f"{row['image_sha256']}{Path(row['image_uri']).suffix}").write_bytes(row["image"])
+                    (target / f"{row['image_sha256']}{find_suffix(row['image'], row['image_uri'])}").write_bytes(row["image"])
     return sum(made.rows.values())
+
+
+def find_suffix(image: bytes, uri: str) -> str:
+    """Returns the file name suffix of an image as a dataset holds it: a WebP that was shrunk is a JPEG there."""
+    suffix = Path(uri).suffix
+    return ".jpg" if suffix == ".webp" and image.startswith(JPEG) else suffix
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
-"""Rows behind a doubt of an evaluation, looked up in the day's files: which, where their other half lies, what is odd.
+"""Rows behind a doubt of an evaluation, looked up in the day's files: examples, and where their prediction or label lies.
 
-Only read where counting found something (jobs/doubts.py). Files that cannot be read were named by whoever counted the day.
+Only read where counting found something (jobs/doubts.py). Files that cannot be read were named when the day was counted.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_IDS = 100  # orphans that are looked for under other days
-MOST_DAYS = 60  # the nearest of them
+MOST_DAYS = 60  # other days that are looked at, the nearest first
 IDENTITY = ("prediction_id", "model", "model_version", "role")
 
 
@@ -151,19 +151,15 @@ def _read(storage: Storage, record: TableSchema, day: str, columns: Sequence[str
     """Reads some columns of a day in the record's own types, null where a file lacks one; files it cannot read are left out."""
     import pyarrow as pa
 
-    from jobs.engines.arrays import join_chunks
-    from jobs.engines.embedded.read import convert
+    from jobs.engines.embedded.read import convert_table
 
     schema = pa.schema([(name, arrow_type(record.field(name).type)) for name in columns])
     found = [schema.empty_table()]
     for entry in list_rows(storage, record.name, day):
         try:
-            table = read_columns(storage, entry.key, columns)
-            made = [convert(join_chunks(table[f.name]), f.type) if f.name in table.column_names
-                    else pa.nulls(table.num_rows, f.type) for f in schema]
+            found.append(convert_table(read_columns(storage, entry.key, columns), schema))
         except (ForeignSchema, pa.ArrowException):
             continue
-        found.append(pa.table(made, schema=schema))
     return pa.concat_tables(found)
 
 

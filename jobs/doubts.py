@@ -1,8 +1,8 @@
-"""What an evaluation doubts: rows that were counted by the rules, and whose figures may yet say nothing of the model.
+"""What an evaluation doubts: rows that were counted by the rules, and whose figures may say nothing of the model all the same.
 
-Rows written by others lie where they were put, and counting cannot ask. So it is said on standard error and stands in the
-document (`doubts`): labels that name no class, labels under the wrong day, versions whose rows all lost against another's,
-values that cannot be.
+Counting takes rows of other programs as they are. What looks like a mistake in them is logged as a warning and stands in the
+document (`doubts`): labels that name no class, labels under the wrong day, versions whose rows are all duplicates of
+another's, impossible values.
 """
 
 import logging
@@ -21,7 +21,7 @@ ONE_IN_LOST = 100  # a day with fewer duplicates is not looked through for a ver
 
 def find_doubts(storage: Storage, question: Question, counted: WindowCounts, classes: Mapping[str, Sequence[str]],
                 beyond: Sequence[str] = ()) -> list[Doubt]:
-    """Finds what speaks against the figures. Reads rows only for examples.
+    """Finds the doubts about counted days. Reads rows only for examples.
 
     `classes` is version -> its card's class list, `beyond` the days after the window that have labels alone.
     """
@@ -61,7 +61,7 @@ def _doubt_places(storage: Storage, counted: WindowCounts, beyond: Sequence[str]
 
 
 def tell(doubts: Sequence[Doubt]) -> None:
-    """Says each doubt on standard error."""
+    """Logs each doubt as a warning."""
     for doubt in doubts:
         log.warning("%s", doubt["sentence"])
 

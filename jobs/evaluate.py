@@ -10,7 +10,7 @@ Exit code 0 whatever the figures (also for a window without rows: `"reason": "no
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from jobs.evaluation_request import ENGINES, name_fit, request_of
 from jobs.imports.options import make_reading, named_options, with_reading_options
 from jobs.labelers.use import apply_and_note
 
-OBJECTS_BEFORE_A_SEARCH = 200_000
+OBJECTS_BEFORE_COLLECTION = 200_000
 
 
 @stage_command("evaluate")
@@ -65,16 +65,14 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
             quarantine: bool, no_report: bool, predictions_file: str | None, labels_file: str | None, per_version: bool,
             skip_bad: bool, **reading: Any) -> Outcome:
     """Count where predictions and labels agree, and write evaluation.json and its report."""
-    # A document is a hundred thousand small objects that live to the end; to search them for garbage every 700 new
-    # ones takes a tenth of the time of a report.
-    gc.set_threshold(OBJECTS_BEFORE_A_SEARCH)
+    # A document is a hundred thousand small objects that live to the end: collecting garbage among them every 700
+    # allocations takes a tenth of the time of a report.
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     settings = with_options(settings, model=model, evaluate__engine=engine, evaluate__evidence=list(evidence) or None)
     settings = name_fit(settings, fit)
-    if with_items and (predictions_file or labels_file):
-        raise UsageError("--items writes into a root: expected none of --predictions and --labels beside it.")
     if predictions_file or labels_file:
-        if fit:
-            raise UsageError("--fit names a fit that lies in a root: expected none of --predictions and --labels beside it.")
+        _refuse_options_of_root({"items": with_items, "fit": fit, "from": first, "to": last, "full": full, "runner": runner,
+                                 "quarantine": quarantine, "spark_conf": spark_conf or None, "model_version": model_version})
         from jobs.evaluate_files import evaluate_files
 
         chosen = make_reading(**reading)
@@ -99,6 +97,12 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         renew_report(storage, document["model"], evaluation_id, settings.report)
     where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
     return outcome(document, where, evaluation_id)
+
+
+def _refuse_options_of_root(values: Mapping[str, Any]) -> None:
+    """Raises UsageError for an option that says something of a root, beside files that are evaluated without one."""
+    if named := named_options(values):
+        raise UsageError(f"{named[0]} needs a root: expected none of --predictions and --labels beside it.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

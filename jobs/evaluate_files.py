@@ -32,10 +32,10 @@ UNNAMED = {"model": "model", "model_version": "1"}  # of a file that has no such
 def evaluate_files(settings: Settings, predictions: str | None, labels: str | None, as_of: str | None,
                    slices: Sequence[str], role: str, reading: Reading, skip_bad: bool = False,
                    per_version: bool = False) -> Outcome:
-    """Evaluates the predictions of one file by the labels of another; the same path as for a root.
+    """Evaluates the predictions of one file by the labels of another, by the code that evaluates a root.
 
-    `per_version`: the versions share ids, and a label is of each version's prediction. What the reading of the files says
-    of them stands in `import`; rows that it did not take are in the categories of `rows` that they would have in a root.
+    `per_version`: the versions share ids, and a label is of each version's prediction. The document has what the import of
+    the files says as `import`; rows that it did not take are in the categories of `rows` that they would have in a root.
     """
     if settings.evaluate.labeler_fit and not settings.evaluate.labeler_weights:
         raise UsageError("evaluate.labeler_fit names a fit that lies in a root: --predictions has none. Leave it out.")

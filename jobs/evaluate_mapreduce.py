@@ -22,7 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 if not __package__ and (HERE.parents[1] / "contract").is_dir():  # started as a file: find our packages beside it
-    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != HERE.parent]  # jobs/ itself holds no top names
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != HERE.parent]  # top-level modules do not lie in jobs/
     sys.path.insert(0, str(HERE.parents[1]))
 
 from mrjob.job import MRJob  # noqa: E402

@@ -12,7 +12,7 @@ ALWAYS_SHOWN = {"predictions", "labels", "vote"}  # other counts of rows only wh
 
 
 def outcome(document: Evaluation, where: str, evaluation_id: str | None = None) -> Outcome:
-    """Says how the command ends: always with 0, the figures are the gate's business.
+    """Makes the outcome of the command; its exit code is 0 whatever the figures, which only a gate judges.
 
     `where` names the document for people; `evaluation_id` is the folder that it was stored in, None when it was not.
     """

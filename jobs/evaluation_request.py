@@ -1,7 +1,4 @@
-"""What `trueup evaluate` is asked for: a request, made of settings and options.
-
-jobs/count_window.py answers it.
-"""
+"""What `trueup evaluate` is asked for: a request, made from settings and options. jobs/count_window.py answers it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +16,7 @@ from jobs.evidence.sections import check_names
 from metrics.costs.table import Costs
 from metrics.version import Rules
 
-# One function in each: count(storage, days, question, progress, **options) -> an iterator of DayCounts.
+# Each has count(storage, days, question, **options) -> an iterator of DayCounts, and list_items alike, of DayItems.
 ENGINES = {name: f"jobs.engines.{name}.engine" for name in ("embedded", "spark", "mapreduce")}
 MOST_SLICES = 8
 COMPUTED = ("hour", "image_size", "latency")  # what a slice may be beside a text column or an attribute
@@ -58,7 +55,7 @@ class Request:
 
 def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], role: str, runner: str | None,
                spark_conf: Sequence[str], version: str | None = None) -> Request:
-    """Makes the request of settings and options; UsageError for options that do not go together.
+    """Makes the request from settings and options; UsageError for options that do not go together.
 
     `slices` are texts NAME=EXPRESSION, `spark_conf` KEY=VALUE; both go before what the settings say. `version`: of the
     replayed rows those of this version alone.
@@ -72,7 +69,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
     if spark_conf and engine != "spark":
         raise UsageError(f"--spark-conf is for --engine spark, got engine {engine}.")
     moment = clock.to_us(clock.parse_moment(as_of)) if as_of else clock.now_us()
-    declared = tuple(_slice(name, what) for name, what in {**chosen.slices, **dict(map(_pair, slices))}.items())
+    declared = tuple(_make_slice(name, what) for name, what in {**chosen.slices, **dict(map(_parse_slice, slices))}.items())
     if len(declared) > MOST_SLICES:
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
     options: dict[str, Any] = {"runner": runner} if runner else {}
@@ -114,14 +111,14 @@ def spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
     return {"spark_conf": spark_conf.add_s3a(settings.root or "", made, settings.spark.jars)}
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_slice(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise UsageError(f"{text!r}: expected NAME=VALUE.")
+        raise UsageError(f"--slice {text!r}: expected NAME=EXPRESSION, for example camera=attributes.camera.")
     return name, value
 
 
-def _slice(name: str, expression: str) -> Slice:
+def _make_slice(name: str, expression: str) -> Slice:
     texts = [field.name for field in PREDICTION.fields if field.type == "string"]
     if not expression.startswith(ATTRIBUTE) and expression not in (*COMPUTED, *texts):
         raise UsageError(f"slice {name}={expression}: expected a text column of the predictions ({', '.join(texts)}), "

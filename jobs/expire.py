@@ -3,9 +3,10 @@
     trueup expire --dry-run      what would go
     trueup expire                removes it; killed and run again, it finishes
 
-`retention.pictures_days`: pictures go that no younger row, no dataset and no gold item has. `retention.rows_days`: rows go when
-every model and role of the day is counted, by the settings of today; these counts stay, and evaluations over such days rest
-on them. Each day keeps a record of what went (docs/growing.md#what-goes-by-age). The cycle does this at its end.
+`retention.pictures_days`: pictures are removed that no younger row, no dataset and no gold item names. `retention.rows_days`:
+rows are removed when every model and role of the day is counted, by the settings of today; these counts stay, and evaluations
+over such days rest on them. Each day keeps a record of what was removed (docs/growing.md#what-goes-by-age). The cycle runs this
+at its end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,13 +59,13 @@ def command(settings: Settings, dry_run: bool) -> Outcome:
 
 
 def find_old(days: Sequence[str], age: int | None) -> list[str]:
-    """Those of the days that are more than so many days before today; none without an age."""
+    """Those of the days that are more than `age` days before today; none without an age."""
     end = clock.day_of(clock.now() - timedelta(days=age)) if age is not None else ""
     return [day for day in days if day < end]
 
 
 def expire_pictures(storage: Storage, settings: Settings, gone: Gone, dry_run: bool) -> None:
-    """Removes the pictures of old days; of days whose rows go now once more, since these name them for the last time."""
+    """Removes the pictures of old days, and once more those of days whose rows are removed now: nothing names them afterwards."""
     age = settings.retention.pictures_days
     old = find_old(prediction_days(storage), age)
     leaving = set(find_old(old, settings.retention.rows_days))
@@ -82,7 +83,7 @@ def expire_pictures(storage: Storage, settings: Settings, gone: Gone, dry_run: b
 
 
 def expire_rows(storage: Storage, settings: Settings, gone: Gone, dry_run: bool) -> None:
-    """Removes the rows of old days, each once it is counted; a day that cannot be is named, and the others go on."""
+    """Removes the rows of old days, each once it is counted; a day that cannot be counted is named, and the others go on."""
     age = settings.retention.rows_days
     old = find_old(sorted({*prediction_days(storage), *label_days(storage)}), age)
     with progress("expire", len(old), "days") as shown:
@@ -108,7 +109,7 @@ def make_requests(storage: Storage, settings: Settings, day: str) -> Iterator[Re
         request = request_of(with_options(settings, model=model), None, (), "live", None, ())
         try:
             request = replace(request, question=apply_fit(storage, request.question))
-        except NotFound as error:  # the model has no such fit: counts that stay for ever are not made without it
+        except NotFound as error:  # the model has no such fit, and counts that will be kept are not made without it
             raise Stays(str(error)) from error
         roles = {request.question.resolve_role(word) for of, word in found if of == model} | {"live"}
         for role in sorted(role for role in roles if role):

@@ -1,10 +1,9 @@
 """Erases a picture: `trueup forget PREDICTION_ID`, or `trueup forget --image HASH` (also `python -m jobs.forget …`).
 
-Pictures go, rows stay (docs/design.md#the-bucket). The erasure document comes first, so that nothing brings the picture back:
-running services drop it from their outboxes within a second or so, services that are down when they start. Then the
-image in all its versions, the pictures of dataset attempts that hold it, reports that show it, and what was measured of it.
-Killed anywhere and run again, it finishes. Versions that learnt from it are listed; their weights stay until somebody
-replaces them.
+Pictures are removed, rows stay (docs/design.md#the-bucket). The erasure document is written first, so that nothing restores
+the picture: running services drop it from their outboxes within a second or so, others when they start. Then the image is
+erased in all its versions, with the pictures of dataset attempts that hold it, reports that show it, and its measures. Killed
+anywhere and run again, it finishes. Versions that learnt from the picture are listed; their weights stay.
 """
 
 import getpass
@@ -69,7 +68,7 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
 
 def _erase_images(storage: Storage, sha256: str, rows: Rows) -> list[str]:
     there = [entry.key for entry in storage.list(layout.image(sha256, ""))]
-    # What a row names is believed only when it is that picture: a row could name any object.
+    # An object that a row names is erased only when it is that picture: a row could name any object.
     there += sorted(uri for uri in rows.uris if uri not in there and _is_at(storage, sha256, uri))
     # Also where nothing is listed: older versions and unfinished uploads are not.
     for key in {*there, *(layout.image(sha256, extension) for extension in EXTENSIONS)}:

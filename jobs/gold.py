@@ -6,7 +6,6 @@
 """
 
 import getpass
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import click
 from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.load_settings import with_options
+from command.process import end_with
 from command.terminal import align
 from contract import clock, ids
 from contract.documents import gold
@@ -45,7 +45,7 @@ def group() -> None:
 @REASON
 def add_command(settings: Settings, file: Path | None, model: str | None, prediction: str | None, label: str | None, by: str,
                 reason: str) -> Outcome:
-    """Say of live predictions what their pictures show: one by options, or those of a FILE (prediction_id, label)."""
+    """Say what the pictures of live predictions show: of one by options, or of those in FILE (prediction_id, label)."""
     if (file is None) == (prediction is None) or (prediction is None) != (label is None):
         raise UsageError("expected --prediction ID with --label L, or a FILE with the columns prediction_id and label.")
     name = with_options(settings, model=model).need_model()
@@ -120,4 +120,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

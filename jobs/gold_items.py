@@ -1,6 +1,6 @@
 """What is checked before a prediction becomes a gold item: it is there, it is live, people can see it, its class is known.
 
-All that somebody asks for is good, or nothing of it is written.
+Either every row of a file is good, or none is written.
 """
 
 import re
@@ -28,7 +28,7 @@ FILE = TableSchema("gold", (Field("prediction_id", "string", "of a live predicti
 NEEDED = ("prediction_id", "predicted_at", "model", "model_version", "predicted_label")
 COLUMNS = (*NEEDED, "confidence", "role", "image_sha256", "image_uri")
 SHA256 = re.compile("[0-9a-f]{64}")
-SHOWN = 20  # bad rows that a message names
+SHOWN = 20  # bad rows, or classes, that a message names
 
 
 class Asked(NamedTuple):

@@ -1,7 +1,7 @@
-"""What gold items tell of each labeler: answers, how many of them right, and what was mistaken for what.
+"""What gold items say of each labeler: answers, how many of them are right, and what was mistaken for what.
 
-Counted from the raw label rows of the predictions' days, whatever asked for them and whenever: also those of before the
-answer was known. Of each person and gold item the newest row tells, by the order of rule 3, over all origins.
+Counted from the raw label rows of the predictions' days, of any origin and time, also from before the answer was known. For
+each person and gold item the newest row counts, by the order of rule 3.
 """
 
 from collections import Counter, defaultdict

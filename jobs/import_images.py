@@ -1,11 +1,11 @@
-"""Own images: a folder of class folders becomes a dataset, from which a first version can be trained.
+"""Imports images: a folder of class folders becomes a dataset, from which a first version can be trained.
 
     trueup import images FOLDER --root R --model M [--allow-empty-classes] [--json]
     trueup train --root R --model M --dataset ID --parent none --network resnet18 --size 224
 
 FOLDER/<class>/**/<picture>: JPEG, PNG and WebP are kept as they came, without metadata (EXIF, GPS), as the service does;
-BMP, TIFF, GIF and PPM are stored as PNG. Every file that is not taken is listed with its reason. Nothing is stored before
-all were looked at.
+BMP, TIFF, GIF and PPM are stored as PNG. Every file that is not taken is listed with its reason. Nothing is stored until
+all files were looked at.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from command.process import end_with
 from contract import clock
 from contract.settings import Settings
 from contract.storage import open_root
-from jobs.imports import ahead, pictures
+from jobs.imports import first_dataset, pictures
 from jobs.imports.pictures import Import
 from jvm import spark_conf
 
@@ -47,7 +47,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str, a
     found = pictures.look_at(folder)
     pictures.require_classes(found, allow_empty_classes)
     rows = [pictures.make_row(picture, labeler, clock.to_us(as_of)) for picture in found.taken]
-    ahead.require_dataset(found, rows, root, question.model, settings.dataset)
+    first_dataset.require_dataset(found, rows, root, question.model, settings.dataset)
     storage = open_root(root, create=True)
     pictures.leave_out_erased(found, storage)
     pictures.require_classes(found, allow_empty_classes)

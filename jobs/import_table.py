@@ -1,4 +1,4 @@
-"""Bring rows that were made elsewhere into the root.
+"""Imports rows that other systems wrote into the root.
 
     trueup import predictions FILE --root ROOT [--model M] [--model-version V]      (also python -m jobs.import_table …)
     trueup import labels FILE --root ROOT [--model M] [--day D]      FILE may be a folder of class folders with pictures
@@ -6,9 +6,8 @@
     trueup import predictions FOLDER --new --root ROOT      each file that is new, once: run it every hour
 
 CSV, JSON and Parquet (docs/bring-your-logs.md), and the formats of other systems (jobs/imports/foreign/formats.py). All rows
-are good or nothing is written, unless --skip-bad leaves the bad ones out and lists them. What was changed on the way in is
-said on standard error and stands in the document. Files are named by their content, so that the same import again changes
-nothing.
+are good or nothing is written, unless --skip-bad leaves the bad ones out and lists them. Values that were read as others are
+named on standard error and in the document. Files are named by their content, so that the same import again changes nothing.
 """
 
 import hashlib
@@ -83,7 +82,7 @@ def import_into(root: str, table: str, path: Path, asked: Asked, skip_bad: bool,
     """Imports into a root, which is made if it is not there. A file that is refused makes none: it is tried elsewhere first."""
     try:
         storage = open_root(root)
-    except RootError:  # not there, or cannot be: the latter is said when it is to be made
+    except RootError:  # it is not there; where it cannot be made, making it says so
         with tempfile.TemporaryDirectory(prefix="trueup-import-") as folder:
             import_file(open_root(folder, create=True), table, path, asked, skip_bad, form=form, reading=reading,
                         pictures=pictures, keep=False)
@@ -105,7 +104,7 @@ def read(storage: Storage, table: str, path: Path, asked: Asked, form: str | Non
 
 
 def say(done: Mapping[str, Any]) -> None:
-    """Says on standard error what an import decided by itself and what it left out."""
+    """Prints to standard error what an import decided by itself and what it left out."""
     for note in done["notes"]:
         click.echo(escape(note), err=True)
 
@@ -205,7 +204,7 @@ def _command(table: str, help_text: str) -> click.Command:
 
 predictions_command = _command("predictions", "Predictions of another service: CSV, JSON, Parquet, SageMaker data capture.")
 labels_command = _command("labels", "Human labels: CSV, JSON, Parquet, Ground Truth manifests, or Label Studio's exports.")
-group = click.Group("import", help="Bring rows that were made elsewhere into the root.",
+group = click.Group("import", help="Import rows that other systems wrote into the root.",
                     commands={"predictions": predictions_command, "labels": labels_command})
 
 

@@ -1,4 +1,4 @@
-"""Where an answer comes from, and where it went: prediction, version, dataset, labels and the people behind them.
+"""Traces a prediction, version or dataset both ways: to version, dataset, labels and labelers, and to what learnt from it.
 
     trueup lineage PREDICTION_ID --root R [--day D]      its version and that version's data; its labels; who learnt from it
     trueup lineage --version V --model M --root R        its ancestors, and for each the dataset, its days and labelers
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 @click.option("--day", help="The prediction's day, for ids that are no UUIDv7.")
 def command(settings: Settings, prediction_id: str | None, version: str | None, dataset: str | None, model: str | None,
             day: str | None) -> Outcome:
-    """One of the three questions."""
+    """Traces a prediction, a version or a dataset."""
     if sum(x is not None for x in (prediction_id, version, dataset)) != 1:
         raise UsageError("expected one of PREDICTION_ID, --version V or --dataset ID.")
     storage = open_root(settings.need_root())

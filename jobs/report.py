@@ -1,4 +1,4 @@
-"""Renders an evaluation as one page: a single HTML file that needs no network and is good on paper.
+"""Renders an evaluation as one page: a single HTML file that needs no network and prints well.
 
     trueup report [EVALUATION] --model digits [--open] [--csv FOLDER] [--json]      (python -m jobs.report)
     trueup report --buckets 80-85-90-95-100 --split-wrong --by-class table.csv      the table by class and confidence

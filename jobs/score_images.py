@@ -5,11 +5,11 @@
     python -m jobs.score_images …           spark-submit jobs/score_images.py …
 
 Prediction rows of role `batch` are written like the service's; count them by `trueup evaluate --role batch`. Run again,
-only what is new is scored. Images that cannot be classified stand in an errors table with the reason, and stop nothing.
+only what is new is scored. Images that cannot be classified stand in an errors table with the reason, and the others go on.
 
-How a repeat knows: a plan (contract.sequence) names its moment and its items before anything is scored, so ids and file
-names follow from it, whoever carries it out. A part is done when its `done-<k>.parquet` (its errors, often none) exists;
-it is written after the part's rows. So a run that died is finished by the next one, and two runs at once agree.
+A run is idempotent: a plan (contract.sequence) names its moment and its items before anything is scored, so ids and file
+names follow from it, whichever process carries it out. A part is done when its `done-<k>.parquet` (its errors, often none)
+exists, which is written after the part's rows. So the next run finishes one that died, and two runs at once agree.
 """
 
 import hashlib
@@ -36,11 +36,12 @@ from contract.sections.pictures import list_own_endings
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
+from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
 from jobs.scoring.part import Job, Part, score_parts
 from jvm.spark_conf import collect_conf
 
-PART = 512  # images that become one file of rows
+PART = 512  # images whose rows become one file
 SHOWN = 5
 
 
@@ -84,7 +85,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
 
 
 def score_all(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:
-    """Scores the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
+    """Scores the parts on Spark, in two tasks or more, so that code that is right only within one task fails on a laptop."""
     from jvm import session, task_store
 
     at, context = task_store.describe(storage), session.get_session(spark_conf, hands_out=True).sparkContext
@@ -93,7 +94,7 @@ def score_all(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: d
 
 
 def add_plan(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
-    """Adds a plan of what no plan holds yet; when another run adds one meanwhile, looks again."""
+    """Adds a plan of the images that no plan holds yet; looks again where another run added one meanwhile."""
     numbers = sequence(storage, model, version)
     while True:
         newest = numbers.newest()
@@ -151,8 +152,10 @@ def items_of(storage: Storage, plan: Plan) -> list[Item]:
 
 
 def under(prefix: str) -> list[Item]:
-    """The pictures under a folder or an s3:// prefix, by their names' endings."""
+    """The pictures under a folder or an s3:// prefix: files with the extension of a picture. UsageError: no such folder."""
     storage, endings = open_storage(prefix), (*layout.PICTURES, *list_own_endings())
+    if isinstance(storage, LocalStorage) and not storage.folder.is_dir():
+        raise UsageError(f"--images {prefix}: expected a folder with pictures, or s3://bucket/prefix; there is none.")
     return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(endings)]
 
 

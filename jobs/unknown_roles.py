@@ -1,4 +1,4 @@
-"""Which words for roles stand in rows that were not counted because their role is none (rule 2 of docs/design.md)."""
+"""Warns of rows that were not counted because the word in their column `role` is no role (rule 2 of docs/design.md)."""
 
 import logging
 from collections import Counter
@@ -16,7 +16,7 @@ MOST_WORDS = 5
 
 
 def warn_of_unknown_roles(storage: Storage, question: Question, counted: WindowCounts) -> None:
-    """Says on standard error which words were not understood, on how many rows, and the setting that maps them."""
+    """Warns which words were not understood, on how many rows, and names the setting that maps them."""
     days = [day.day for day in counted.days if day.rows["unknown_role"]]
     if not days:
         return
@@ -36,7 +36,7 @@ def _count_words(storage: Storage, question: Question, days: list[str]) -> Count
         try:
             table = read_columns(storage, entry.key, ["model", "role"], required=["model"])
         except ForeignSchema:
-            continue  # named by whoever counted this day
+            continue  # was named when the day was counted
         if "role" in table.column_names:
             pairs = zip(table["model"].to_pylist(), table["role"].to_pylist(), strict=True)
             found.update(role for model, role in pairs if model == question.model and isinstance(role, str)

@@ -1,4 +1,4 @@
-"""The one place that makes or gets a SparkSession.
+"""The one place of our code that makes or gets a SparkSession.
 
 Under `spark-submit` (and in a process that has a Spark already) the master and all static settings are the user's.
 Elsewhere Spark runs in this process's own JVM on `local[n]`, n >= 2. `get` sets the SQL options that counting rests on
@@ -24,7 +24,7 @@ from jvm import java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What must hold for right counts; nobody may override these.
+# What must hold for right counts; no setting overrides these.
 MUST = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.caseSensitive": "true",  # `Role` beside `role` is another column
@@ -47,7 +47,7 @@ LOCAL = {
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     "spark.task.maxDirectResultSize": "32m",  # counts come as they are, not by way of Netty and its buffers
 }
-# For a program in which Java does little more than hand out tasks: it starts in two thirds of the time.
+# For a program in which Java does little more than schedule tasks: it starts in two thirds of the time.
 HANDS_OUT = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 MOST_DRIVER_MB = 4096
 
@@ -55,7 +55,7 @@ MOST_DRIVER_MB = 4096
 def get_session(conf: Mapping[str, str] | None = None, hands_out: bool = False) -> SparkSession:
     """A session of our own with `conf` passed through; UsageError for a setting that comes too late.
 
-    `hands_out`: the work is done in Python's workers; a Java that is started on this machine is started for that.
+    `hands_out`: the work is done in Python workers, so a Java that is started on this machine is tuned to start fast.
     """
     conf = dict(conf or {})
     running = _find_running()
@@ -107,7 +107,7 @@ def _start(name: str, conf: Mapping[str, str], local: Mapping[str, str]) -> Spar
 
 @contextmanager
 def _keep_handler() -> Iterator[None]:
-    """Takes back what Spark wants to be done at Ctrl-C: it asks Java to cancel the jobs in the middle of another question."""
+    """Restores the SIGINT handler that starting Spark replaces: its own asks Java to cancel the jobs, in the middle of a call."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What Spark is told beside a stage's own wishes: the `spark:` settings, `--spark-conf`, and the jars of s3a.
+"""Spark's configuration by the user: the `spark:` settings, `--spark-conf`, and the jars of s3a.
 
 Hadoop refuses an s3a of another version in obscure ways, so the jars must be those of the Hadoop inside the installed
 pyspark; a folder that holds others is an error that names both versions.
@@ -40,7 +40,7 @@ def text(value: Any) -> str:
 
 
 def add_s3a(root: str, wanted: Mapping[str, str], folder: str | None = None) -> dict[str, str]:
-    """`wanted` with the jars of s3a, where Spark itself reads an s3:// root and nobody else brings them."""
+    """`wanted` with the jars of s3a, where Spark itself reads an s3:// root and no setting brings them."""
     if not root.startswith("s3://") or is_submitted() or any(name in wanted for name in BROUGHT):
         return dict(wanted)
     return {**wanted, "spark.jars": ",".join(str(path) for path in s3a_jars(folder))}

@@ -1,1 +1,1 @@
-"""Which answers of a model may be taken as labels, and what people said of the others."""
+"""Labels by people, and a model's answers that thresholds accept in place of labels."""

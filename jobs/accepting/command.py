@@ -1,11 +1,10 @@
-"""The labels to go on with: what people said, and the answers of a model that its report accepts unseen.
+"""Exports labels: those by people, and the answers of a model that an evaluation's thresholds accept unseen.
 
     trueup review accepted --model M --evaluation E --out labels.csv [--folder FOLDER]
 
 An evaluation says for each class from which confidence answers may be accepted (`confidence_thresholds`). This writes one row
 for each prediction that has a label now: `labelled_by` is `people`, or `model:<name>` for an answer at or above its class's
-threshold. Nothing of it enters the label table: an answer of a machine is no human judgement, and a model that is judged by
-its own answers is always right.
+threshold. None of them is written to the label table: a model that is judged by its own answers is always right.
 """
 
 from collections.abc import Sequence
@@ -63,7 +62,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str, out: Path
 
 
 def measure(evaluation: Evaluation, thresholds: dict[str, float | None], days: Sequence[Any]) -> Accepted:
-    """What the accepted answers are worth, by the counts that the evaluation names."""
+    """Measures how many accepted answers are right, by the counts that the evaluation names."""
     import pyarrow as pa
 
     bases: dict[Origin, Basis] = {}
@@ -87,7 +86,7 @@ def _make_document(model: str, evaluation_id: str, evaluation: Evaluation, measu
 
 
 def describe(document: dict[str, Any]) -> str:
-    """Says what was accepted, and what that is worth."""
+    """Says what was accepted, and how much of it is right."""
     measured, labels = document["measured"], document["labels"]
     accuracy = measured["accuracy"]
     lines = [f"{document['out']}: {write_number(labels['people'])} labels of people, {write_number(labels['model'])} "

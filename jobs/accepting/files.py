@@ -1,4 +1,4 @@
-"""Where the labels go: a table of them, and class folders with their pictures, as `trueup import images` reads them."""
+"""Writes labels: a table, and class folders with their pictures, as `trueup import images` reads them."""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def open_table(path: Path) -> Iterator[Any]:
 
 
 class Table:
-    """Rows that are written many at once."""
+    """A table whose rows are buffered and written in batches."""
 
     def __init__(self, writer: Any, schema: Any) -> None:
         self._writer, self._schema = writer, schema
@@ -48,7 +48,7 @@ class Table:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes the buffered rows."""
         import pyarrow as pa
 
         self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))

@@ -1,4 +1,4 @@
-"""The labels to go on with, day by day: what people said of a prediction, else the model's answer where it is accepted."""
+"""The labels of predictions, day by day: the consensus of people, else the model's answer where it is accepted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ def _accepts(threshold: float | None, confidence: float | None) -> bool:
 
 
 def _read_people(storage: Storage, question: Question, day: str) -> dict[str, str]:
-    """What people agreed on: prediction id -> label, `≠` where nobody named a class."""
+    """Reads the consensus of people: prediction id -> label, `≠` where no class was named."""
     (files,), _ = day_files.read_footers(storage, [day_files.list_day(storage, day)], IMAGE_COLUMNS)
     return {row["prediction_id"]: row["label"] for row in find_labelled_here(storage, files, question) if row["label"]}
 

@@ -1,1 +1,1 @@
-"""Many small files of a day's rows become few."""
+"""Compaction: many small files of a day's rows become few."""

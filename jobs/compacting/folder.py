@@ -1,6 +1,6 @@
 """One day of one table: what lies there, and the steps from many files to few (docs/decisions/0016-many-small-files.md).
 
-Each step ends with one exclusive creation or can be done again, so that a process may die anywhere:
+Each step ends with one exclusive creation, or can be repeated, so a process may die anywhere:
 
 pack    files are packed aside; the next document names them: from then on our readers take them
 show    a day later (`compact.grace_hours`) other programs get the packed files instead of the originals
@@ -29,7 +29,7 @@ AT_ONCE = 16
 
 @dataclass
 class Done:
-    """What became of a day of one table; `left` names files that could not be packed, and why."""
+    """What was done to a day of one table; `left` names the files that could not be packed, and why."""
 
     table: str
     day: str
@@ -75,7 +75,7 @@ class Folder:
         return small if len([f for f in small if not f.made_of]) >= self.settings.files else []
 
     def list_outdated(self) -> list[str]:
-        """Keys that no reader takes any more: originals, packed files and documents of before."""
+        """Keys that no reader takes any more: originals, and earlier packed files and documents."""
         if self.newest is None:
             return []
         replaced = {name for part in self.newest.parts for name in part.names}

@@ -54,7 +54,7 @@ def _have_same_values(one: Any, other: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if isinstance(one, pa.ChunkedArray):  # combined, and yet none: it has no rows
+    if isinstance(one, pa.ChunkedArray):  # combine_chunks leaves a column without rows as it is
         return len(one) == len(other) == 0
     if pa.types.is_dictionary(one.type):
         return _have_same_values(one.dictionary_decode(), other.dictionary_decode())

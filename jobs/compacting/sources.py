@@ -28,7 +28,7 @@ class Source:
 
 
 def read_sources(storage: Storage, files: Sequence[RowFile], parts: Sequence[Part], left: dict[str, str]) -> Iterator[Source]:
-    """Reads the files one after another; `left` is told which ones stay as they are, and why."""
+    """Reads the files one after another; `left` gets the keys of those that stay as they are, and why."""
     known = {part.at: part.originals for part in parts}
     for file in files:
         try:
@@ -46,7 +46,7 @@ def read_sources(storage: Storage, files: Sequence[RowFile], parts: Sequence[Par
 
 
 def parse(data: bytes) -> tuple["pa.Table", tuple[str, bytes, bytes]] | str:
-    """Reads a file's rows and its schema; a text says why it is none that can be packed."""
+    """Reads a file's rows and its schema; returns a text that says why where it cannot be packed."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,12 +1,13 @@
-"""From labelled rows to a dataset that exists: look at the images, plan, write the files, and the manifest last.
+"""From labelled rows to a finished dataset: look at the images, plan, write the files, and the manifest last.
 
-Killed anywhere, it leaves an attempt's folder that nothing names. Started again with the same input it finds the
+Killed anywhere, it leaves an attempt's folder that no document names. Started again with the same input it finds the
 manifest, or makes it under the same id.
 """
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from contract import clock, jsonio, layout
@@ -32,8 +33,8 @@ def build(spark: Session, storage: Storage, question: Question, labelled: Sequen
           window: dict[str, str | None], read: Collection[str] = (), doubted: Mapping[Pair, str] | None = None) -> Manifest:
     """The manifest of the dataset that these rows (consensus.find_labelled) make; written only when there is none.
 
-    `doubted`: labels of pictures that are not to be learnt, and why (jobs/datasets/doubted.py).
-    `read`: the days whose labels `labelled` has; what the parent took from others is judged again as the question says.
+    `read`: the days whose labels are in `labelled`; labels of other days that the parent's rows rest on are read again, as
+    `question` says. `doubted`: labels of pictures that are not to be learnt, and why (jobs/datasets/doubted.py).
     Raises EmptyData: a class has no training row, or none is held out; LeakageFound, Mismatch: an input contradicts itself.
     """
     model, as_of = question.model, clock.from_us(question.as_of)
@@ -54,7 +55,7 @@ def build(spark: Session, storage: Storage, question: Question, labelled: Sequen
     _check_erasures(storage, plan, made)
     if create_if_absent(storage, layout.manifest(found), made.to_bytes()):
         return made
-    return manifest.load(storage, found)  # somebody else made the same dataset meanwhile; its manifest names their files
+    return manifest.load(storage, found)  # another process made the same dataset meanwhile; the manifest names its files
 
 
 def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
@@ -69,7 +70,7 @@ def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[st
 
 
 def count_parent_rows(storage: Storage, settings: Settings) -> int:
-    """How many rows the dataset of the live version has, which are taken over where dataset.replay is set."""
+    """Counts the rows of the live version's dataset, which are taken over where dataset.replay is set; else 0."""
     parent = live_dataset(storage, settings.need_model())[0] if settings.dataset.replay else None
     return sum(parent.rows.values()) if parent else 0
 
@@ -96,7 +97,7 @@ def check_leakage(plan: Plan) -> None:
 
 
 def _check_erasures(storage: Storage, plan: Plan, made: Manifest) -> None:
-    """Whoever erased a picture while it was written here could not see this attempt's files yet."""
+    """Raises Mismatch where a picture was erased meanwhile: its erasure could not see this attempt's files yet."""
     gone = {row["image_sha256"] for row in plan.rows} & list_erased(storage)
     if gone:
         storage.erase(layout.dataset_attempt(made.dataset, made.attempt))
@@ -142,11 +143,8 @@ def _index_bytes(plan: Plan) -> bytes:
     return out.getvalue()
 
 
-def _count(values: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return dict(sorted(found.items()))
+def _count(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))
 
 
 def _leakage(plan: Plan, settings: DatasetSettings) -> manifest.LeakageCheck:

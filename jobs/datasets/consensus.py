@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pyspark import RDD, Broadcast
 
 log = logging.getLogger(__name__)
-# Read from the footers on like declared slices: columns that counting itself does not use.
+# Columns that counting itself does not use; they are read like declared slices, footers included.
 IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
-SLOTS = 2  # even on a laptop, so that what is only right in one task fails there
+MIN_PARTS = 2  # even on a laptop, so that code that is right only within one task fails there
 
 
 def find_labelled(context: Tasks, storage: Storage, days: Sequence[DayFiles],
@@ -42,7 +42,7 @@ def find_labelled(context: Tasks, storage: Storage, days: Sequence[DayFiles],
     wanted: Broadcast[set[str]] = context.broadcast(set(labels.keys().collect()))
     predictions = _rdd(context, storage, days, layout.PREDICTIONS).flatMap(
         lambda line: _read_named_predictions(at, line, wanted.value, numbers[line["day"]], question))
-    judged = predictions.cogroup(labels, max(SLOTS, context.defaultParallelism)).flatMap(lambda pair: judge(
+    judged = predictions.cogroup(labels, max(MIN_PARTS, context.defaultParallelism)).flatMap(lambda pair: judge(
         pair[0], list(pair[1][0]), list(pair[1][1]), question, withdrawn=True))
     found = judged.collect()
     labels.unpersist()
@@ -52,7 +52,7 @@ def find_labelled(context: Tasks, storage: Storage, days: Sequence[DayFiles],
 
 def find_labelled_readable(context: Tasks, storage: Storage, days: Sequence[DayFiles],
                            question: Question) -> list[dict[str, Any]]:
-    """The same without files whose data cannot be read through although their footers can; these are named."""
+    """The rows of `find_labelled` without files whose data cannot be read although their footers can; warns of these."""
     try:
         return find_labelled(context, storage, days, question)
     except Exception:  # whatever Spark makes of such a file
@@ -65,7 +65,10 @@ def find_labelled_readable(context: Tasks, storage: Storage, days: Sequence[DayF
 
 
 def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> Iterator[dict[str, Any]]:
-    """The same for one day in this process: rows of `labelled` with `predicted` and `model_version`, in any order."""
+    """Yields the rows of `find_labelled` for one day, in this process and in any order, with `predicted` and `model_version`.
+
+    Predictions whose label rows come to no vote are left out.
+    """
     at, number = task_store.describe(storage), _day_number(day.day)
     labels: dict[tuple[str, str], list[dict]] = {}
     for line in (x for file in day.labels for x in _lines(storage, layout.LABELS, day.day, file)):
@@ -83,7 +86,7 @@ def find_labelled_here(storage: Storage, day: DayFiles, question: Question) -> I
 
 def _rdd(context: Tasks, storage: Storage, days: Sequence[DayFiles], table: str) -> "RDD":
     lines = [line for day in days for file in getattr(day, table) for line in _lines(storage, table, day.day, file)]
-    return context.parallelize(lines, max(SLOTS, min(len(lines), 4 * context.defaultParallelism)))
+    return context.parallelize(lines, max(MIN_PARTS, min(len(lines), 4 * context.defaultParallelism)))
 
 
 def _lines(storage: Storage, table: str, day: str, file: Any) -> Iterator[dict[str, Any]]:
@@ -99,22 +102,22 @@ def _day_number(day: str) -> int:
 
 
 def _read_known_labels(at: Where, line: dict[str, Any], day_number: int, question: Question) -> Iterator[tuple]:
-    task_store.open_there(at)
+    task_store.adopt(at)  # the split opens its root itself
     for row in splits.read(line):
         if rules.label_status(row, day_number, question) == "ok":
             yield (line["day"], row["prediction_id"]), row
 
 
 def _read_named_predictions(at: Where, line: dict[str, Any], wanted: set, day_number: int,
-                       question: Question) -> Iterator[tuple]:
-    """Predictions whose id a label names, of all models: which of equal ids counts is decided over all (rule 2)."""
+                            question: Question) -> Iterator[tuple]:
+    """Yields predictions whose id a label names, of all models: which of equal ids counts is decided among all (rule 2)."""
     for row in _rows_of(at, line, [name for day, name in wanted if day == line["day"]]):
         if rules.prediction_status(row, day_number, question) == "ok":
             yield (line["day"], row["prediction_id"]), row
 
 
 def _rows_of(at: Where, line: dict[str, Any], ids: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows with one of these ids: looked up in Arrow, because most predictions have no label."""
+    """Yields the rows with one of these ids: filtered in Arrow, because most predictions have no label."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

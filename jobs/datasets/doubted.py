@@ -1,7 +1,7 @@
-"""What becomes of labels that are likely wrong when a dataset is made: `dataset.suspects` (docs/suspects.md).
+"""How a dataset treats labels that are likely wrong: `dataset.suspects` (docs/suspects.md).
 
-Nothing is searched for here. What counts is the newest document of `trueup labels suspects` at the dataset's moment, less
-what people confirmed up to then, so the same moment gives the same dataset again.
+Nothing is searched for here. The newest document of `trueup labels suspects` at the dataset's moment counts, without the
+labels that people confirmed up to then, so the same moment gives the same dataset again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every image looked at once: is it there, is it the one that its hash names, can it be decoded to the end?"""
+"""Looks at every image once: is it there, does its content match its hash, can it be decoded to the end?"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ MISSING, DAMAGED, UNDECODABLE = "image missing", "image is not the one that its 
 
 @dataclass(frozen=True)
 class Look:
-    """What was found: width and height upright in pixels, size in bytes, perceptual hash; or a reason against it."""
+    """What was found: upright width and height in pixels, size in bytes, perceptual hash; or why it cannot be used."""
 
     width: int = 0
     height: int = 0
@@ -39,7 +39,7 @@ def look_at(context: Tasks, storage: Storage, images: Sequence[tuple[str, str]])
 
 
 def explain_missing(storage: Storage, rows: Sequence[Mapping[str, Any]], looks: dict[str, Look]) -> dict[str, Look]:
-    """The same, with the missing pictures of days whose pictures went by age told from the others."""
+    """Returns the looks, with the reason EXPIRED for missing pictures of days whose pictures were removed by age."""
     days = {row["image_sha256"]: row["day"] for row in rows
             if (look := looks.get(row["image_sha256"])) and look.reason == MISSING and row["day"]}
     gone = {day for day in set(days.values()) if expiry.find_pictures(storage, day)}

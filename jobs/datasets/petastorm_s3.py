@@ -1,6 +1,6 @@
-"""A file system for Petastorm on S3: the few verbs of pyarrow's legacy interface, on our own storage.
+"""A file system for Petastorm on S3: the few methods of pyarrow's legacy interface that it calls, on our own storage.
 
-    make_reader("file:///bucket/prefix/datasets/…/train", filesystem=filesystem(where(open_root("s3://bucket/prefix"))))
+    make_reader("file:///bucket/prefix/datasets/…/train", filesystem=filesystem(describe(open_root("s3://bucket/prefix"))))
 
 Petastorm's own (s3fs, which it asks for by the scheme s3) does not work with the pyarrow that it needs. Our own reading and
 writing of data files does not go through here: they are whole objects.
@@ -14,7 +14,7 @@ from jvm.task_store import Where
 
 
 def filesystem(at: Where) -> Any:
-    """The file system of a store (`jvm.task_store.where`), for paths `/bucket/prefix/key`; may be made again in every
+    """The file system of a store (`jvm.task_store.describe`), for paths `/bucket/prefix/key`; can be made again in every
     Spark task."""
     import warnings
 
@@ -58,7 +58,7 @@ def filesystem(at: Where) -> Any:
 
 
 class Writing(io.BytesIO):
-    """Bytes that become an object when closed."""
+    """A file in memory, which is stored as an object when it is closed."""
 
     def __init__(self, storage: Any, key: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Writes the Petastorm files of a dataset; the one file that writes petastorm.
+"""Writes the Petastorm files of a dataset; no other file writes with petastorm.
 
 Tasks write one file each, from the row group of the index that describes it, so that rows, row groups and names
 do not depend on how the work is divided. The stored bytes go in as they are (Petastorm's own encoder would compress
@@ -62,13 +62,13 @@ def _materialize(spark: Session, storage: Storage, folder: str) -> Iterator[None
 
 
 def _url(storage: Storage, folder: str) -> str:
-    """Petastorm does not undo percent-encoding, so the path stands in the URL as it is. For S3 it is `/bucket/prefix/…`
-    of our own file system: for the scheme s3 Petastorm would ask for s3fs."""
+    """Petastorm does not decode percent-encoding, so the path stands in the URL as it is. For S3 it is `/bucket/prefix/…`
+    of our own file system: for the scheme s3 Petastorm would need s3fs."""
     return f"file:///{storage.arrow()[1].lstrip('/')}/{folder}"
 
 
 def _filesystem(storage: Storage) -> Any:
-    """What makes the file system, in the driver and in Spark's tasks. For S3 it is our own: see jobs/datasets/petastorm_s3.py."""
+    """A function that makes the file system, in the driver and in Spark's tasks. For S3 see jobs/datasets/petastorm_s3.py."""
     if not storage.root.startswith("s3"):
         return _local
     from jobs.datasets.petastorm_s3 import filesystem

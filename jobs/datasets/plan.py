@@ -1,4 +1,4 @@
-"""Which image stands in a dataset, under which label, in which split and file: a pure function of what came in.
+"""Which image stands in a dataset, under which label, in which split and file: a pure function of its input.
 
 Every choice depends on content alone (hashes, labels, votes), so any partitioning of the work gives the same plan, and
 the plan's digest is the dataset's id.
@@ -22,7 +22,7 @@ from jobs.datasets.images import Look
 from jobs.datasets.near_duplicates import find_near
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-FILE_BYTES = 128 << 20  # of a file, roughly: more of them where `dataset.files` would make larger ones
+FILE_BYTES = 128 << 20  # of a file, roughly: there are more files than `dataset.files` where these would be larger
 SPLIT_BY = ("u = first 16 hex digits of the image's sha256 / 2^64; holdout if u < holdout_share, validation if u < "
             "holdout_share + validation_share, else train; an image of the parent dataset keeps its split")
 DIGESTED = ("image_sha256", "label", "label_index", "origin", "votes", "agreeing", "selection_probability",
@@ -179,7 +179,7 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     """
     listed = list(listed)
     rows = _select_usable(rows, looks, listed)
-    rows = _not_near(rows, settings.near_bits, listed)
+    rows = _leave_out_near(rows, settings.near_bits, listed)
     classes = _classes(rows, known, settings, listed)
     rows = _cap([row for row in rows if row["label"] in set(classes)], settings.class_cap, listed)
     for row in rows:
@@ -189,7 +189,7 @@ def finish(rows: Sequence[Row], listed: Sequence[dict[str, str]], looks: Mapping
     _check_holdout(rows)
     there = {row["image_sha256"] for row in rows}  # by another prediction of the same picture
     listed = [entry for entry in listed if entry["reason"] == OVERRULED or entry["image_sha256"] not in there]
-    return Plan(classes, _assign_splits(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
+    return Plan(classes, _assign_files(rows, settings), sorted(listed, key=lambda e: tuple(e.values())))
 
 
 def _select_usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[dict[str, str]]) -> list[Row]:
@@ -205,8 +205,8 @@ def _select_usable(rows: Sequence[Row], looks: Mapping[str, Look], listed: list[
     return usable
 
 
-def _not_near(rows: list[Row], bits: int, listed: list[dict[str, str]]) -> list[Row]:
-    """Without the training pictures that are nearly the same as a held-out one."""
+def _leave_out_near(rows: list[Row], bits: int, listed: list[dict[str, str]]) -> list[Row]:
+    """Leaves out the training pictures that are nearly the same as a held-out one."""
     train, held = ([r for r in rows if (r["split"] == "train") == side] for side in (True, False))
     places = find_near([r["near"] for r in train], [r["near"] for r in held], bits).tolist()
     listed += [_describe_left_out(row["image_sha256"], "nearly a held-out picture", held[place]["image_sha256"])
@@ -241,7 +241,7 @@ def _find_reason_to_wait(rows: list[Row], settings: DatasetSettings) -> str | No
 
 
 def _cap(rows: list[Row], cap: int | None, listed: list[dict[str, str]]) -> list[Row]:
-    """At most `cap` training rows of a class: those whose hash's second half is smallest."""
+    """Keeps at most `cap` training rows of a class: those whose hash's second half is smallest."""
     if cap is None:
         return rows
     kept: list[Row] = []
@@ -278,7 +278,8 @@ def _check_holdout(rows: list[Row]) -> None:
                         f"compared with anything. Label more pictures, widen the window, or raise dataset.holdout_share.")
 
 
-def _assign_splits(rows: list[Row], settings: DatasetSettings) -> list[Row]:
+def _assign_files(rows: list[Row], settings: DatasetSettings) -> list[Row]:
+    """Sets the file of each row, by its hash, and returns the rows in the order in which they are written."""
     size: Counter[str] = Counter()
     for row in rows:
         size[row["split"]] += row["bytes"]

@@ -1,7 +1,7 @@
 """What people say today of the rows that a dataset takes over from its parent.
 
 A parent's labels are those of the day it was made. Since then some were withdrawn or corrected, and training on them
-would bring back what people took back; so the days of its predictions are judged again, as of now.
+would bring back what people withdrew; so the labels of its predictions' days are read again, as of now.
 """
 
 import logging
@@ -22,7 +22,7 @@ def find_present(context: Tasks, storage: Storage, parent: Sequence[dict[str, An
                  read: Collection[str]) -> list[dict[str, Any]]:
     """Rows of `consensus.find_labelled` for the predictions of a parent's rows, of all days but those `read` already.
 
-    A day whose labels are no longer there tells nothing, and neither does an imported picture: these stay as they are.
+    A day whose labels are no longer there says nothing, and neither does an imported picture: those rows stay as they are.
     """
     ids = {row["prediction_id"] for row in parent if row["prediction_id"]}
     wanted = {row["day"] for row in parent if row["prediction_id"]} - set(read)

@@ -1,7 +1,7 @@
 """Where the tasks of a dataset run: on Spark, or, where there is little to do, in threads of this process.
 
-Java starts in 6 seconds of processor, in which a process looks at thousands of pictures. What tasks do is the same here and
-there, and the work is split here, too: at least in two parts, each in a thread of its own.
+Starting Java takes 6 seconds of processor time, in which a process looks at thousands of pictures. The tasks are the same
+here and there, and the work is divided here, too: into two parts at least, each in a thread of its own.
 """
 
 import os
@@ -14,36 +14,36 @@ from typing import Any, Protocol
 from contract.settings import is_submitted
 from jvm import session
 
-MOST_HERE = 5000  # label rows, and pictures, of a dataset that is made without Spark
+MOST_HERE = 5000  # label rows and pictures, together, of a dataset that is made without Spark
 Part = Callable[[], Iterable[Any]]
 
 
 class Tasks(Protocol):
-    """What is used of a SparkContext."""
+    """The methods of a SparkContext that are used."""
 
     @property
     def defaultParallelism(self) -> int:  # noqa: N802  (Spark's name)
         """How many tasks run at once."""
 
     def parallelize(self, c: Iterable[Any], numSlices: int | None = None) -> Any:  # noqa: N803
-        """Returns rows, divided into so many parts."""
+        """Returns rows, divided into `numSlices` parts."""
 
     def broadcast(self, value: Any) -> Any:
         """Returns a handle whose `value` every task reads."""
 
 
 class Session(Protocol):
-    """What is used of a SparkSession."""
+    """The attribute of a SparkSession that is used."""
 
     @property
     def sparkContext(self) -> Any:  # noqa: N802
-        """What starts tasks: Tasks."""
+        """What runs tasks, with the methods of Tasks."""
 
 
 def choose_session(conf: Mapping[str, str], rows: int) -> Session:
-    """Returns Spark's session, or for at most MOST_HERE `rows` a LocalSession, if nobody asks for a Spark of a certain kind.
+    """Returns Spark's session, or a LocalSession for at most MOST_HERE `rows`.
 
-    A Spark that runs already (under spark-submit, say) is used, and so is one that has settings: `conf`.
+    A Spark that runs already, that spark-submit started, or that has settings of its own (`conf`) is used in any case.
     """
     if conf or rows > MOST_HERE or is_submitted() or session.is_running():
         return session.get_session(conf)
@@ -51,7 +51,7 @@ def choose_session(conf: Mapping[str, str], rows: int) -> Session:
 
 
 class LocalSession:
-    """Has as `sparkContext` what runs tasks in this process."""
+    """A session whose `sparkContext` runs tasks in this process."""
 
     def __init__(self) -> None:
         self.sparkContext = LocalTasks()  # noqa: N815
@@ -61,7 +61,7 @@ class LocalTasks:
     """Tasks in threads. `_jsc` takes what Petastorm sets for Spark's own writer of Parquet, which is not used."""
 
     def __init__(self) -> None:
-        self.defaultParallelism = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)  # noqa: N815
+        self.defaultParallelism = max(2, len(os.sched_getaffinity(0)))  # noqa: N815
         hadoop = _Settings()
         self._jsc = SimpleNamespace(hadoopConfiguration=lambda: hadoop)
 
@@ -78,7 +78,7 @@ class LocalTasks:
 
 
 class _Settings(dict[str, Any]):
-    """Hadoop's settings as Java has them: of their methods, those that Petastorm calls."""
+    """Hadoop's Configuration: of its methods, those that Petastorm calls."""
 
     def set(self, name: str, value: Any) -> None:
         self[name] = value
@@ -116,7 +116,7 @@ class LocalRows:
         return LocalRows([lambda part=part: part for part in self._run()], self._threads)  # type: ignore[misc]
 
     def unpersist(self) -> None:
-        """Frees nothing: the rows go with whoever holds them."""
+        """Does nothing: the rows are freed with their last reference."""
 
     def cogroup(self, other: "LocalRows", numPartitions: int | None = None) -> "LocalRows":  # noqa: N803
         """Returns (key, (values here, values of `other`)) for each key of pairs in either."""

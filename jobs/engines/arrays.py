@@ -1,8 +1,8 @@
-"""Arrow columns as numpy columns: words as codes, rows sorted and added up by whole numbers.
+"""Arrow columns as numpy columns: texts as dictionary codes, rows sorted and summed by integer keys.
 
-What the embedded and the Spark engine compute with alike; the rules of counting are each engine's own. To sort 64-bit
-numbers is a cheap way to bring rows together (docs/log.md): a million in 8 ms on some processors, in 67 on others, where a
-hash aggregate took 60 and a hash join 100. An array over all possible keys is cheaper where these are not many more than rows.
+What the embedded and the Spark engine both compute with; the rules of counting are each engine's own. Sorting 64-bit
+numbers is a cheap way to group rows (docs/log.md): a million in 8 ms on some processors, in 67 on others, where a hash
+aggregate took 60 and a hash join 100. An array over all possible keys is cheaper where these are not many more than rows.
 """
 
 import math
@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from contract.clock import US_PER_DAY
 
-NULL = -1  # code of a null text, and place of what is not there
+NULL = -1  # code of a null text, and index of a row that does not exist
 MOST_SPARSE = 16  # times as many possible keys as rows: up to here an array over all of them is cheaper than sorting
 MOST_DENSE = 10_000_000
-PART = 50_000  # rows: what is made of them for a moment stays in a core's cache
+PART = 50_000  # rows, whose temporary arrays stay in a core's cache
 UUID_BYTES = 36  # of a UUID's text
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -34,7 +34,7 @@ def join_chunks(column: Column) -> pa.Array:
 
 
 def numbers(column: Column, null: float = 0) -> np.ndarray:
-    """Converts a column of numbers or truths to numpy, with `null` in the place of nulls."""
+    """Converts a column of numbers or booleans to numpy, with `null` in the place of nulls."""
     column = join_chunks(column)
     return (column.fill_null(null) if column.null_count else column).to_numpy(zero_copy_only=False)
 
@@ -47,20 +47,20 @@ def whole_days(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
     return days - other + (rest - less) // US_PER_DAY
 
 
-def truths(column: Column) -> np.ndarray:
-    """Converts a column of truths to int8: 1, 0, and NULL for null."""
+def booleans(column: Column) -> np.ndarray:
+    """Converts a column of booleans to int8: 1, 0, and NULL for null."""
     return numbers(join_chunks(column).cast(pa.int8()), NULL)
 
 
 @dataclass(frozen=True)
 class Words:
-    """Different texts in the order of their bytes; the code of a text is its place, so codes sort as texts do."""
+    """A dictionary: distinct texts in the order of their bytes. A text's code is its index, so codes sort as texts do."""
 
     texts: pa.StringArray
 
     @classmethod
     def of(cls, *columns: Column) -> "Words":
-        """Collects the texts of some columns, which are strings or dictionaries of strings."""
+        """Collects the distinct texts of some columns, which are strings or dictionaries of strings."""
         found = _drop_equal_neighbours([texts for column in columns for texts in _texts_of(column)])
         if len(found) == 1 and _is_sorted(found[0]):
             return cls(found[0])
@@ -82,7 +82,7 @@ class Words:
         if encoded.dictionary is self.texts or encoded.dictionary.equals(self.texts):
             return codes.astype(np.int32, copy=False)
         place = pc.fill_null(pc.index_in(encoded.dictionary, self.texts), NULL).to_numpy()
-        return np.append(place, NULL).astype(np.int32).take(codes, mode="wrap")  # a null's -1 finds the last place
+        return np.append(place, NULL).astype(np.int32).take(codes, mode="wrap")  # a null's -1 takes the last one
 
     def code(self, text: str) -> int:
         """Returns the code of one text; NULL when it is none of ours."""
@@ -106,7 +106,7 @@ def _texts_of(column: Column) -> list[pa.Array]:
 
 
 def _drop_equal_neighbours(arrays: Sequence[pa.Array]) -> list[pa.Array]:
-    """Leaves out arrays that equal the one before: the dictionaries of a column's chunks, mostly."""
+    """Leaves out arrays that equal the one before, as the dictionaries of a column's chunks mostly do."""
     return [a for n, a in enumerate(arrays) if not n or not a.equals(arrays[n - 1])]
 
 
@@ -148,7 +148,7 @@ def sort(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bits(count: int) -> int:
-    """Returns how many bits the numbers below `count` take."""
+    """Returns how many bits hold every number below `count`."""
     return max(count - 1, 1).bit_length()
 
 
@@ -162,7 +162,7 @@ def find_starts(*columns: np.ndarray) -> np.ndarray:
 
 
 def sizes_of(starts: np.ndarray, length: int) -> np.ndarray:
-    """Returns how long each run is, of those that begin at `starts` in `length` rows."""
+    """Returns the length of each run, of those that begin at `starts` in `length` rows."""
     return np.diff(starts, append=length)
 
 
@@ -172,9 +172,9 @@ def parts(rows: int) -> Iterator[slice]:
 
 
 def sum_by_key(key: Sequence[np.ndarray], *values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Groups rows by the key columns (whole numbers from 0) and adds up columns of whole numbers.
+    """Groups rows by the key columns (integers from 0) and sums integer columns.
 
-    Returns (a row of each group, the sums of each of the `values` in it, how many rows it has), by the order of keys.
+    Returns (a row of each group, the sum of each of the `values` over it, its number of rows), in the order of the keys.
     """
     packed, size = pack(key)
     if size <= MOST_SPARSE * len(packed) and all(len(v) * int(np.abs(v).max(initial=0)) < 2**53 for v in values):
@@ -191,9 +191,9 @@ def sum_by_key(key: Sequence[np.ndarray], *values: np.ndarray) -> tuple[np.ndarr
 
 
 def number_groups(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers groups of rows; `chosen` is of each row the one that was chosen to stand for all of its group.
+    """Numbers groups of rows; `chosen` names for each row the representative of its group, which is one of its rows.
 
-    Returns (the chosen row of each group, rising; the group of each row).
+    Returns (the representative of each group, ascending; the group of each row).
     """
     rows = np.flatnonzero(chosen == np.arange(len(chosen)))
     number = np.empty(len(chosen), np.int64)
@@ -202,7 +202,7 @@ def number_groups(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sum_equal(values: np.ndarray, *columns: np.ndarray) -> np.ndarray:
-    """Returns of each row the sum of `values` over the rows that are equal to it in all columns (whole numbers from 0)."""
+    """Returns for each row the sum of `values` over the rows that equal it in all columns (integers from 0)."""
     order, ordered = sort(pack(columns)[0])
     if not len(order):
         return values
@@ -213,9 +213,9 @@ def sum_equal(values: np.ndarray, *columns: np.ndarray) -> np.ndarray:
 
 
 def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-    """Packs columns of whole numbers from 0 into one number for each row, which sorts as the columns do.
+    """Packs columns of integers from 0 into one integer for each row, which sorts as the columns do.
 
-    Returns (these numbers, one more than the largest can be).
+    Returns (these integers, an exclusive upper bound of them).
     """
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     if math.prod(sizes) >= 2**40:  # leaves room for the row's number in `sort`
@@ -236,7 +236,7 @@ def pack(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
 
 
 def renumber(column: np.ndarray, size: int) -> np.ndarray:
-    """Numbers the values that occur from 0, in their order."""
+    """Renumbers the values that occur from 0, in their order; `size` is an exclusive upper bound of them."""
     if size > MOST_DENSE:
         return np.unique(column, return_inverse=True)[1]
     return (np.cumsum(np.bincount(column, minlength=size) > 0) - 1)[column]

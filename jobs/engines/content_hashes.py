@@ -1,7 +1,7 @@
 """The sha256 of the raw files that a day's counts are made from, taken while an engine counts them.
 
-Hashing leaves Python's lock, and a core does more than 1 GiB a second, so it costs a few hundredths of the counting of the
-same files. A file that was packed (`trueup compact`) has its hash in the document of the compaction.
+Hashing releases the GIL and runs at more than 1 GiB a second on a core, so it takes a few per cent of the time of counting
+the same files. The hash of a file that was packed (`trueup compact`) stands in the document of the compaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ def _hashes_of_packed(storage: Storage, table: str, day: str, packed: Iterable[R
     wanted = {name[0] for file in packed for name in file.made_of}
     try:
         newest = find_newest(storage, table, day, storage.list(layout.compacted(table, day)))
-    except NotFound:  # a newer one came at this moment
+    except NotFound:  # a newer compaction replaced it meanwhile
         return {}
     originals = (o for part in newest.parts for o in part.originals) if newest else ()
     return {o.key: o.sha256 for o in originals if o.key in wanted}

@@ -67,7 +67,7 @@ def window(storage: Storage, first: str | None, last: str | None, as_of_day: str
 
 
 def _list_days(storage: Storage, table: str) -> list[str]:
-    """The days of a table; says which folders are none, so that rows in them are not missed without a word."""
+    """The days of a table; warns of folders that are none, so that rows in them are not left out silently."""
     days, others = split_folders(storage, table)
     if others:
         log.warning("not counted: %s/%s/%s: expected a folder dt=YYYY-MM-DD for each day.", table, others[0],
@@ -115,7 +115,7 @@ def list_day(storage: Storage, day: str) -> DayFiles:
 
 
 def _list_folder(storage: Storage, table: str, day: str) -> tuple[list[RowFile], list[Entry]]:
-    """The objects of a day's folder that are data; deeper ones are none (docs/design.md#prediction-rows), which is said."""
+    """The objects of a day's folder that are data; warns of deeper ones, which are not (docs/design.md#prediction-rows)."""
     folder = layout.day_folder(table, day)
     files, entries = list_folder(storage, table, day)
     deeper = [e.key for e in entries if "/" in e.key[len(folder):] and not _is_hidden(e.key[len(folder):])]
@@ -133,8 +133,7 @@ def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Sl
                  quarantine: bool = False) -> tuple[list[DayFiles], dict[str, str]]:
     """The same days with row counts and columns from the footers, and what quarantine left out: key -> reason.
 
-    Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files where they are and
-    names them.
+    Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files out and names them.
     """
     wanted = [(f, record) for d in days for f, record in _list_tagged(d)]
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
@@ -200,7 +199,7 @@ def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
             try:
                 column = read_columns(storage, entry.key, ["model"], required=["model"])["model"]
             except ForeignSchema:
-                continue  # named by whoever counts this day
+                continue  # is named when the day is counted
             found |= {m for m in column.unique().to_pylist() if m}
         if found:
             return sorted(map(str, found))
@@ -230,7 +229,7 @@ def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequenc
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)
     return RawFile(file.key, file.size, file.etag, metadata.num_rows, metadata.num_row_groups, columns, clashing,
-                    _count_values(metadata, columns), file.made_of)
+                   _count_values(metadata, columns), file.made_of)
 
 
 def _count_values(metadata: "pq.FileMetaData", columns: Container[str]) -> int:
@@ -263,7 +262,7 @@ def _comparable(schema: "pa.Schema", names: Sequence[str]) -> dict[str, "pa.Data
 
 
 def _advise(field: Field, found: "pa.DataType") -> str:
-    """Says how the mistake behind a stored type is mended, where it is a common one."""
+    """Says how to correct the mistake behind a stored type, where it is a common one."""
     import pyarrow.types as t
 
     if field.type == "timestamp":

@@ -1,6 +1,6 @@
 """The distinct predictions of rule 2 (docs/design.md#the-rules-of-counting), of rows that lie in an Arrow table.
 
-For what looks at predictions beside the counts: which the engines make, each by its own means.
+For code that reads predictions and counts nothing. The engines count by code of their own, so that each checks the others.
 """
 
 from __future__ import annotations

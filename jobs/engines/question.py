@@ -12,7 +12,7 @@ from contract.errors import UsageError
 from contract.rows.listing import Name, fingerprint
 from jobs.engines.scores import LabelerScores
 
-if TYPE_CHECKING:  # a MapReduce task, of which a job starts many, needs no documents and no settings
+if TYPE_CHECKING:  # a MapReduce job starts many tasks, which need neither documents nor settings
     import pyarrow as pa
 
     from contract.documents.expiry import ExpiredRows
@@ -69,13 +69,13 @@ class Slice:
     expression: str
 
 
-# Upper bounds, exclusive, of the bands; the value's text is "<=edge" style: "<256", "256-512", …, ">=4096".
-# image_size is max(width, height) in pixels; latency is latency_ms in milliseconds. Null stays null.
+# Upper bounds, exclusive, of the bands, whose texts are "<64", "64-256", …, ">=4096" (`name_band`). image_size is
+# max(width, height) in pixels; latency is latency_ms in milliseconds. Null stays null.
 BANDS = {"image_size": (64, 256, 512, 1024, 2048, 4096), "latency": (10, 25, 50, 100, 250, 1000)}
 
 
-# What items (contract/rows/items.py) have of a prediction besides what is counted: files are read with these as slices, so that
-# the same row of several with one id is taken.
+# The columns that items (contract/rows/items.py) have beside those that are counted. Files are read with these as slices, so
+# that of several rows with one id the same one is taken.
 ITEM_COLUMNS = (Slice("image_sha256", "image_sha256"), Slice("image_uri", "image_uri"), Slice("client", "client"))
 
 
@@ -91,9 +91,9 @@ class Question:
     # floor(weight * 2^16) of each labeler whose weight is not 1; whole numbers, so any order adds the same.
     labeler_weights: Mapping[str, int] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)  # another word, in small letters -> the role that it means
-    fit: str | None = None  # where weights or scores are from; what is counted does not depend on the name
+    fit: str | None = None  # the fit that weights or scores come from; the counts do not depend on its name
     scores: LabelerScores | None = None  # of a fit in the full form; then `consensus` is "scores"
-    version: str | None = None  # then rows of other versions are left aside, like those of another role (rule 2, role replay)
+    version: str | None = None  # of role replay: rows of other versions are left out, like those of another role (rule 2)
 
     def resolve_role(self, word: str | None) -> str | None:
         """Returns the role that a row's word means (rule 2), in any case; None for a word that means none."""
@@ -112,7 +112,7 @@ class Question:
 
 
 def fold_case(word: str) -> str:
-    """Returns the word with the capitals A to Z made small; all engines can do exactly that."""
+    """Returns the word with A to Z in lower case, and no other letter changed: every engine can do exactly that."""
     return word.translate(SMALL_LETTERS)
 
 

@@ -35,7 +35,7 @@ LABEL_ORDER = columns_first(LABEL, *LATER)
 
 
 def sort_key(value: Any) -> tuple:
-    """Returns a sort key: nulls first, numbers ascending, NaN last, strings by their UTF-8 bytes, lists by item."""
+    """Returns a sort key: nulls first, numbers ascending, NaN last, strings by their UTF-8 bytes, lists element by element."""
     if value is None:
         return (0,)
     if isinstance(value, float) and math.isnan(value):
@@ -80,7 +80,7 @@ def prediction_status(row: Row, day_number: int, question: Question) -> str | No
 
 
 def label_status(row: Row, day_number: int, question: Question) -> str:
-    """What a label row is by itself (rule 3), before its prediction is looked at: a name in ROWS, or 'ok'."""
+    """Applies rule 3 to a label row by itself, before its prediction is looked at: a name in ROWS, or 'ok'."""
     if not row["prediction_id"] or row["labeled_at"] is None or not (row["label"] or row.get("withdraws")):
         return "invalid"
     if is_misfiled(row["prediction_id"], day_number):
@@ -345,7 +345,7 @@ def _count_pairs(row: Row, votes: list[Row], predicted: str) -> tuple[int, int]:
 
 
 def _combine_saw(deciding: list[Row]) -> bool | None:
-    """Returns True when any vote saw the prediction, else None when any does not say, else False."""
+    """Returns True when any voter saw the prediction, else None when that is not known of one, else False."""
     seen = {row.get("saw_prediction") for row in deciding}
     if True in seen:
         return True

@@ -1,10 +1,10 @@
-"""The scores of a fit of labelers in the full form, as engines are told them (docs/design.md#rule-4-consensus)."""
+"""The scores of a fit of labelers in the full form, as engines take them (docs/design.md#rule-4-consensus)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-EVERYBODY = None  # who stands for labelers that the fit does not know, and for votes that name nobody
+EVERYBODY = None  # the labeler in place of those that the fit does not know, and of votes without one
 
 
 @dataclass(frozen=True)

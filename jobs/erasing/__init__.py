@@ -1,1 +1,1 @@
-"""Where a picture that must be forgotten is."""
+"""Finds everything that holds a picture which is to be erased."""

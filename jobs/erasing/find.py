@@ -54,7 +54,7 @@ def images_of(storage: Storage, prediction_id: str) -> set[str]:
 
 
 def _hash_at(storage: Storage, uri: str | None) -> str | None:
-    """The hash of a picture of other people's logs, which may name the place alone."""
+    """The hash of a picture in an imported log, whose rows may name the place alone."""
     try:
         return hashlib.sha256(storage.read(uri)).hexdigest() if uri and may_be_key(uri) else None
     except NotFound:
@@ -69,7 +69,7 @@ def _rows(storage: Storage, day: str, column: str, value: str, unread: list[str]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a dataset that holds the picture; `split` None: its index is gone, so nobody can tell."""
+    """One attempt at a dataset that holds the picture; `split` None: its index is gone, so it may hold the picture."""
 
     dataset: str
     folder: str
@@ -125,7 +125,7 @@ def manifest_of(storage: Storage, dataset: str) -> Manifest | None:
 
 @dataclass(frozen=True)
 class Learnt:
-    """A version whose weights know the picture, and by which way."""
+    """A version that learnt from the picture, and why."""
 
     model: str
     version: str

@@ -1,6 +1,6 @@
-"""What was measured of a picture goes with it: the documents of the days that it was counted on, and their tables.
+"""Erases what was measured of a picture: the documents of the days that it was counted on, and their tables.
 
-The next run measures those days again, without reading it. A dataset's histograms have no row of a picture, and stay.
+The next run measures those days again, without the picture. A dataset's histograms have no row of a picture, and stay.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ COLUMN = "image_sha256"
 def erase_measures(storage: Storage, sha256: str, unread: list[str]) -> list[str]:
     """Removes tables that have a row of the picture, and the documents that name them; returns their keys.
 
-    Documents first, so that none names a table that is gone. A table that cannot be read goes, too: what it has of the
-    picture nobody can tell; `unread` is told.
+    Documents first, so that none names a table that is gone. A table that cannot be read is removed, too, as it may have a row
+    of the picture, and is named in `unread`.
     """
     gone = []
     for model, day in _list_days(storage):
@@ -38,7 +38,7 @@ def _list_days(storage: Storage) -> list[tuple[str, str]]:
 
 
 def _list_embedded(storage: Storage, model: str, day: str) -> list[str]:
-    """What versions make of the pictures of that day."""
+    """Lists the embeddings of that day's pictures, of all versions."""
     versions = [found for name in storage.folders(layout.measures(model)) if (found := layout.measured_version(name))]
     return [entry.key for version in versions for entry in storage.list(layout.measures(model, day=day, version=version))]
 
@@ -57,7 +57,7 @@ def _holds(storage: Storage, key: str, sha256: str, unread: list[str]) -> bool:
 
 
 def _list_naming(storage: Storage, entries: list[Entry], tables: set[str]) -> list[str]:
-    """The documents that name one of the tables; of one that is damaged nobody knows, so it is among them."""
+    """Lists the documents that name one of the tables, and damaged ones, which may."""
     from contract.measured.document import Measured
 
     found = []

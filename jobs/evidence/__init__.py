@@ -1,1 +1,1 @@
-"""Evidence: what needs the rows behind the counts, and is worked out when an evaluation asks for it."""
+"""Evidence: sections of an evaluation that need the rows behind the counts, and are made when it asks for them."""

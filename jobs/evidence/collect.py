@@ -1,4 +1,4 @@
-"""Works out the sections of evidence that an evaluation asks for (`evaluate --evidence NAME`, `evaluate.evidence`).
+"""Makes the sections of evidence that an evaluation asks for (`evaluate --evidence NAME`, `evaluate.evidence`).
 
 A section is a function (Material) -> its TypedDict of contract/evidence/, which has a `sentence`. It is imported
 when it is asked for, so an evaluation without evidence pays for none of it. The report shows it by the template
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Material:
-    """What a section is made of: the evaluation as it stands without evidence, the counts that it rests on, and the root.
+    """What sections are made from: the evaluation without its evidence, the counts that it rests on, and the root.
 
-    `request` has the window, the moment and the engine; `items` are read, and made where there are none, at the first use.
+    `request` has the window, the moment and the engine; `items` are read, and made where there are none, on first use.
     """
 
     storage: Storage
@@ -50,7 +50,7 @@ class Material:
 
     @cached_property
     def spoken(self) -> dict[str, pa.Table]:
-        """Day -> its items without the votes that a list asked for (contract/review/listed.py): their feedback is of users."""
+        """Day -> its items without the votes that a list asked for (contract/review/listed.py): feedback is that of users."""
         return {day: leave_out_asked(items, read_asked(self.storage, day)) for day, items in self.items.items()}
 
     @cached_property
@@ -75,9 +75,9 @@ def leave_out_asked(items: pa.Table, asked: Collection[tuple[str, str, int]]) ->
 
 
 def name_grounds(seen: Mapping[str, str]) -> dict[str, str]:
-    """Of key -> sha256 of what sections read those that an evaluation must name: cards, gold items, repeats, samples, runs.
+    """Selects from `seen`, key -> sha256, what an evaluation must name: cards, gold items, repeats, samples, runs.
 
-    Counts are named by themselves; items can be made again, and of raw files the counts have the hashes.
+    Counts are named elsewhere in it; items can be made again, and the hashes of raw files stand in the counts.
     """
     return {key: sha256 for key, sha256 in seen.items() if key.startswith(layout.GROUNDS)}
 

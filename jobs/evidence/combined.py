@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from contract import counts_store, layout, samples
 from contract.errors import DamagedDocument, NotFound, pass_over
@@ -18,9 +17,6 @@ from metrics.selection.basis import Basis, basis_of
 from metrics.selection.combined_version import Assessed, describe_version
 from metrics.strata.make import ITEM_COLUMNS, make_strata
 from metrics.window import DayFigures, WindowCounts
-
-if TYPE_CHECKING:
-    pass
 
 
 def make(material: Material) -> Combined:
@@ -57,7 +53,7 @@ def estimate_window(material: Material, counts: WindowCounts, drawn: Mapping[str
 
 
 def explain_refusal(basis: Basis, gone: Sequence[DayFigures]) -> str | None:
-    """Why the audit is nothing to rest on, or None."""
+    """Says why the audit cannot be the basis of an estimate; None where it can."""
     if gone:
         return f"rows of {write_count(len(gone), 'day')} are not there any more, so what feedback says of them is not known"
     return None if basis.unbiased else f"the audit is no sample of known probabilities: {basis.rests_on}"
@@ -82,10 +78,10 @@ def read_samples(material: Material) -> dict[str, Sample]:
 
 def find_assessed(storage: Storage, model: str, counts: WindowCounts) -> dict[str, Assessed]:
     """Version -> its newest assessment, for versions of the window without any label. Runs are read from the newest on."""
-    open_ = {version for version, origins in counts.origins.items() if set(origins) <= {""}}
+    unlabelled = {version for version, origins in counts.origins.items() if set(origins) <= {""}}
     found: dict[str, Assessed] = {}
     runs = Runs(storage, model)
-    newest = runs.newest() if open_ else None
+    newest = runs.newest() if unlabelled else None
     for n in range(newest.n if newest else 0, 0, -1):
         try:
             document = runs.get(n).stage("assess") or {}
@@ -93,9 +89,9 @@ def find_assessed(storage: Storage, model: str, counts: WindowCounts) -> dict[st
             pass_over(error)
             continue
         for side in document.get("versions", {}).values():
-            if side["version"] in open_ and side.get("strata"):
+            if side["version"] in unlabelled and side.get("strata"):
                 found.setdefault(side["version"], Assessed(document["dataset"], side["strata"]))
-        if open_ <= set(found):
+        if unlabelled <= set(found):
             break
     return found
 

@@ -30,12 +30,12 @@ class DayVotes:
 
     @cached_property
     def version(self) -> list[str]:
-        """Of each item."""
+        """The model version of each item."""
         return self.items["model_version"].to_pylist()
 
     @cached_property
     def labeler(self) -> list[Name]:
-        """Of each vote."""
+        """The labeler of each vote."""
         return self.votes["labeler"].to_pylist()
 
     @cached_property
@@ -94,7 +94,7 @@ class DayVotes:
         return found
 
     def find_changes(self, kind: str, name: Name, version: str) -> dict[Cell, int]:
-        """Finds by how many predictions each cell of a version grows (negative: shrinks) when somebody is left out."""
+        """Finds by how many predictions each cell of a version grows (negative: shrinks) without a labeler or client."""
         votes = (self._under if kind == CLIENT else self._places).get(name, _NONE)
         sent = self._sent.get(name, _NONE) if kind == CLIENT else _NONE
         gone = np.bincount(self.of_vote[votes], minlength=len(self.size))

@@ -1,7 +1,7 @@
 """The predictions of a day that both the live version and the shadow answered: the distinct rows of each role (rule 2), joined.
 
-No label is looked at: those come from items (contract/rows/items.py). Only the rows whose id has a row of the other role are
-sorted, so a day without a shadow costs the reading of one column.
+No label is looked at: those come from items (contract/rows/items.py). A day without rows of a shadow costs the reading of one
+column.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contract.rows.reading import read_columns
 from contract.stores.store import Storage
 from jobs.engines.arrays import join_chunks
 from jobs.engines.distinct import list_distinct
-from jobs.engines.embedded.read import convert
+from jobs.engines.embedded.read import convert_table
 from jobs.engines.question import Question
 
 LIVE, SHADOW = "live", "shadow"
@@ -56,10 +56,8 @@ def _has_shadow(storage: Storage, key: str, question: Question) -> bool:
 
 def _read_file(storage: Storage, key: str, question: Question) -> pa.Table:
     """The columns of a file in the record's own types, with roles as rule 2 reads them."""
-    table = read_columns(storage, key, COLUMNS)
     schema = pa.schema([(name, arrow_type(PREDICTION.field(name).type)) for name in COLUMNS])
-    there = {name: convert(join_chunks(table[name]), schema.field(name).type) for name in table.column_names}
-    made = pa.table([there.get(name, pa.nulls(table.num_rows, schema.field(name).type)) for name in COLUMNS], schema=schema)
+    made = convert_table(read_columns(storage, key, COLUMNS), schema)
     encoded = join_chunks(made["role"]).dictionary_encode()
     roles = pa.array([question.resolve_role(word) for word in encoded.dictionary.to_pylist()], pa.string())
     resolved = pc.if_else(pc.is_null(made["role"]), pa.scalar(LIVE), roles.take(encoded.indices))

@@ -1,7 +1,7 @@
 """The section `pictures`: each day's pictures against those that the live version was trained on (docs/picture-drift.md).
 
-Days and dataset are measured where they are not yet (jobs/pictures). When an evaluation is verified nothing is measured: the
-documents that it names are compared anew.
+Days and the dataset are measured where they have no measures yet (jobs/pictures). When an evaluation is verified nothing is
+measured: the documents that it names are compared again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_PICTURES = "none of its training pictures could be measured"
 
 @dataclass(frozen=True)
 class Basis:
-    """What days are compared with, and why that is no dataset."""
+    """The dataset that days are compared with; without one, why there is none."""
 
     dataset: Measured | None
     reason: str | None

@@ -49,7 +49,7 @@ class Embedded:
 
 
 def find_embedded(material: Material, asked: Measuring, days: Sequence[str]) -> Embedded | None:
-    """The embeddings of these days; None where nobody asks for them. Nothing here stops an evaluation.
+    """The embeddings of these days; None where they are not asked for. Without them an evaluation goes on.
 
     LookupError when an evaluation is verified that does not name what it rests on.
     """
@@ -67,7 +67,7 @@ def find_embedded(material: Material, asked: Measuring, days: Sequence[str]) -> 
 
 
 def _make(material: Material, asked: Measuring, version: str, dataset: str, most: int, days: Sequence[str]) -> Embedded:
-    """Makes what is missing, and reads each document through the store that notes what is read."""
+    """Makes what is missing, and reads each document through the storage that records what is read."""
     store, model = unwrap(material.storage), asked.question.model
     space = embed_dataset(store, manifest.load(store, dataset), model, version)
     found = Embedded(most, Space.load(material.storage, layout.measures_document(space.folder, space.inputs)))
@@ -85,4 +85,3 @@ def _read_named(material: Material, model: str, version: str, most: int) -> Embe
         raise LookupError("it names no embeddings")
     of_days = (EmbeddedDay.load(material.storage, key) for key in keys if key not in spaces)
     return Embedded(most, Space.load(material.storage, spaces[0]), {day.day: day for day in of_days})
-

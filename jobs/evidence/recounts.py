@@ -1,9 +1,9 @@
 """Section `recounts`: the counts without each of the 20 largest labelers and clients of every version.
 
-Without a labeler their votes go, and the votes that are left on an item decide by the rules that decided before
-(jobs/engines/rules.py): the highest origin class, the majority with its weights, its ties, and the selection probability of
-the earliest vote that is left. Without a client the predictions that its key sent go, and the votes that are kept under that
-key: a labeler `KEY/anna` is of the key KEY (docs/design.md#interfaces).
+Without a labeler their votes are left out, and the remaining votes on an item decide by the same rules
+(jobs/engines/rules.py): the highest origin class, the weighted majority with its ties, and the selection probability of the
+earliest vote that remains. Without a client, the predictions that its key sent are left out, and the votes under that key: a
+labeler `KEY/anna` belongs to the key KEY (docs/design.md#interfaces).
 """
 
 from collections import Counter
@@ -97,7 +97,7 @@ def _make_table(changes: Mapping[Any, Mapping[Cell, int]]) -> pa.Table:
 
 
 def _exact(type_: pa.DataType) -> Any:
-    """How a value gets into a column of that type: whole numbers into decimals as they are."""
+    """Returns the conversion of an integer to a value of that type: exact for decimals."""
     from decimal import Decimal
 
     return Decimal if pa.types.is_decimal(type_) else lambda value: value

@@ -104,7 +104,7 @@ def _counts(paired: Paired) -> PairedCounts:
 
 
 def _find_alone(row: Mapping[str, Any]) -> str | None:
-    """Who alone gave the deciding votes of an item, empty where nobody is named; None: several people."""
+    """Returns the only person who gave deciding votes on an item, empty where nobody is named; None: several people did."""
     people = {vote["labeler"] or "" for vote in row[VOTES] if vote["origin"] == row["origin"]}
     return people.pop() if len(people) == 1 else None
 

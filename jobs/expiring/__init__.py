@@ -1,1 +1,1 @@
-"""Pictures and rows go by age."""
+"""Retention: pictures and rows are removed by age."""

@@ -1,4 +1,4 @@
-"""Which stored pictures of old days may go, and their removal: the record first, then the pictures, then that it is done."""
+"""Which stored pictures of old days may be removed, and their removal: a record first, the pictures, then a second record."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +19,14 @@ Pictures = dict[str, str]  # key of a stored picture -> its hash
 
 
 def find_old(storage: Storage, days: Sequence[str]) -> dict[str, Pictures]:
-    """The stored pictures that the rows of each of these days name, other people's places left out."""
+    """The stored pictures that the rows of each of these days name, without those that are stored elsewhere."""
     return {day: {uri: sha256 for sha256, uri in _read(storage, day) if uri and _is_ours(sha256, uri)} for day in days}
 
 
 def find_needed(storage: Storage, wanted: set[str], days: Sequence[str]) -> set[str]:
     """Those of the hashes that rows of other days than these, a dataset, or a gold item name: their pictures stay.
 
-    Expired: a dataset cannot be read, so that nobody can tell.
+    Expired: a dataset cannot be read, so pictures may be needed.
     """
     found: set[str] = set()
     for day in prediction_days(storage):
@@ -57,7 +57,7 @@ def is_done(storage: Storage, day: str) -> bool:
 
 
 def _read(storage: Storage, day: str) -> list[tuple[str, str | None]]:
-    """(hash, place) of each row of a day with a picture. Expired: a file cannot be read, so that nobody can tell."""
+    """(hash, place) of each row of a day with a picture. Expired: a file cannot be read, so pictures may be needed."""
     found = []
     for file in list_rows(storage, layout.PREDICTIONS, day):
         try:

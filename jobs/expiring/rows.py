@@ -1,4 +1,4 @@
-"""Rows of an old day go: counts of every model and role first, then the record, then the files and the items of the day."""
+"""Removes the rows of an old day: counts of every model and role first, then a record, then its files and items go."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,19 +84,19 @@ def list_objects(storage: Storage, day: str, listing: DayListing) -> list[str]:
 
 
 def find_left(storage: Storage, record: ExpiredRows) -> list[str]:
-    """Finds what a run before this one did not come to."""
+    """Finds the objects that are still to be removed."""
     gone = set(record.objects)
     return sorted(key for key in _list(storage, record.day) if key in gone or _is_made(key))
 
 
 def find_late(storage: Storage, record: ExpiredRows) -> list[str]:
-    """Finds files that came since: they stay, and nobody counts them."""
+    """Finds files that came after the record: they stay, and are not counted."""
     gone = set(record.objects)
     return sorted(key for key in _list(storage, record.day) if layout.holds_rows(key) and key not in gone and not _is_made(key))
 
 
 def _is_made(key: str) -> bool:
-    """Whether it is of a compaction, which makes nothing of what comes after the record (jobs/compact.py)."""
+    """Whether a compaction made it, which packs nothing that comes after the record (jobs/compact.py)."""
     return bool(layout.find_compaction(key)) or layout.is_packed(key)
 
 

@@ -1,4 +1,4 @@
-"""What the values of one file are read with: the options, what was said already, and what is known beside the value."""
+"""What the values of one file are read with: the options, the notes so far, and what is known of its columns."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""CSV: what separates its columns is told by the header, and every row has as many fields as the header.
+"""CSV: the delimiter is found from the header, and every row has as many fields as the header.
 
 Values are texts. An empty field is no value. Lists and maps stand as JSON text.
 """

@@ -1,4 +1,4 @@
-"""What a reader found in a file: rows with the place where each stands, what cannot be taken, and what must be said."""
+"""What a reader found in a file: rows with their places in it, rows that cannot be taken, and notes for people."""
 
 from collections import Counter
 from collections.abc import Mapping

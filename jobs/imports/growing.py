@@ -1,8 +1,8 @@
 """A folder that grows, such as SageMaker's data capture: each run of `import --new` takes the files that are new, once.
 
-A file is told by its content (SHA-256) and taken whole: its rows are written, then its record. Killed between the two, the
-next run writes the same rows under the same name and goes on. One file that cannot be imported is named, has no record and
-stops no other.
+A file is identified by its content (SHA-256) and imported whole: its rows are written, then its record. Killed between the
+two, the next run writes the same rows under the same name and goes on. A file that cannot be imported is named and gets no
+record, and the others go on.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def import_new(root: str, table: str, folder: Path, take: Callable[[Path], Mappi
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """Finds files of rows below a folder, sorted; hidden ones and those that a writer has not finished (`_…`) are none."""
+    """Finds the files of rows below a folder, sorted; hidden ones and unfinished ones (`_…`) are left out."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder with --new, got {'a file' if folder.exists() else 'nothing there'}. "
                          f"Without --new one file is imported.")

@@ -10,13 +10,13 @@ from contract.errors import ForeignSchema, shorten
 
 
 class Twice(dict[str, Any]):
-    """An object in which a key comes twice, so that its value can mean two things."""
+    """A JSON object with a duplicate key, whose value is ambiguous."""
 
     key = ""
 
 
 def read_json(path: Path, text: str) -> tuple[list[str] | None, list[Mapping[str, Any] | ValueError]]:
-    """All keys that occur, and each row; a row that is no object, or has a key twice, is a ValueError that says so.
+    """All keys that occur, and each row; a row that is no object, or has a duplicate key, is a ValueError that says so.
 
     ForeignSchema names the line that is no JSON.
     """

@@ -1,4 +1,4 @@
-"""What a root knows of the predictions that rows of a file belong to: their days, and the classes that were predicted."""
+"""The predictions of a root that rows of a file belong to: their days, and the classes that were predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -62,7 +62,7 @@ class Known:
                 for name in set(table.column_names) - {"model"}:
                     yield from _list_texts(table[name])
             except (ForeignSchema, KeyError, pa.ArrowException):
-                continue  # named by whoever counts this day
+                continue  # is named when the day is counted
 
     def models_of(self, by_day: Mapping[str, Sequence[Row]]) -> frozenset[str]:
         """The models whose predictions these rows of labels are of."""

@@ -1,4 +1,4 @@
-"""A file of pairs label,class: what the labels of a file are called by the model."""
+"""The file of `--label-map`: pairs label,class, from the labels of a file to the model's classes."""
 
 import csv
 import io

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.texts.figures import write_count
+
 SHOWN = 20  # lines that standard error gets; the document has them all
 
 
@@ -44,10 +46,11 @@ class Notes:
 
     def _say(self) -> Iterator[str]:
         if self.unlabelled:
-            yield f"{_count(self.unlabelled, 'row')} without a label"
+            yield f"{write_count(self.unlabelled, 'row')} without a label"
         for change in self._changes.values():
+            many = write_count(change.values, "value")
             yield change.what if change.column is None else (
-                f"{change.what}: {_count(change.values, 'value')} of column {change.column}, first in {_row(change.first_row)}")
+                f"{change.what}: {many} of column {change.column}, first in {_row(change.first_row)}")
         if self.other_labels:
             named = ", ".join(f"{label!r}" + (f" (nearest: {near!r})" if near else "")
                               for label, near in list(self.other_labels.items())[:SHOWN])
@@ -56,7 +59,3 @@ class Notes:
 
 def _row(row: int | str | None) -> str:
     return row if isinstance(row, str) else f"row {row}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"

@@ -1,4 +1,4 @@
-"""How files of others are to be read: the options that `import` and `evaluate --predictions` share."""
+"""How imported files are read: the options that `import` and `evaluate --predictions` share."""
 
 import codecs
 from collections.abc import Callable, Mapping

@@ -35,7 +35,7 @@ class Taken(NamedTuple):
 
 @dataclass
 class Import:
-    """What of class folders is taken; `refused` lists every other file, {"file", "reason"}."""
+    """The files of class folders that are taken; `refused` lists every other one, {"file", "reason"}."""
 
     folders: ClassFolders
     taken: list[Taken] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Import:
         return [name for name in self.folders.classes if name not in full]
 
     def leave_out(self, reasons: Mapping[Path, str]) -> None:
-        """Takes these files not, and lists each with its reason."""
+        """Leaves these files out, and lists each with its reason."""
         for file, reason in reasons.items():
             self.folders.refuse(file, reason)
         self.taken = [picture for picture in self.taken if picture.file not in reasons]
@@ -111,12 +111,12 @@ def _name(found: Import, picture: Taken) -> str:
 
 
 def leave_out_erased(found: Import, storage: Storage) -> None:
-    """Takes no picture that was erased on request."""
+    """Leaves out the pictures that were erased on request."""
     found.leave_out({p.file: ERASED for p in found.taken if storage.exists(layout.erasure(p.sha256))})
 
 
 def require_classes(found: Import, allow_empty: bool) -> None:
-    """EmptyData: no picture at all is taken, or none of a class, which would vanish unseen (`allow_empty`: it may)."""
+    """Raises EmptyData when no picture is taken at all, or none of a class, unless `allow_empty`: it would vanish silently."""
     if found.taken and (allow_empty or not found.empty):
         return
     reasons = {entry["file"].partition("/")[0]: entry["reason"] for entry in reversed(found.refused)}
@@ -148,7 +148,7 @@ def store(found: Import, storage: Storage, labeler: str, at: int) -> Iterator[di
 
 
 def make_row(picture: Taken, labeler: str, at: int) -> dict[str, Any]:
-    """The labelled row of a picture, as jobs.datasets.consensus.labelled gives it; `at` as in `store`."""
+    """The labelled row of a picture, as jobs.datasets.consensus.find_labelled gives it; `at` as in `store`."""
     return {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": picture.sha256,
             "image_uri": layout.image(picture.sha256, picture.extension), "label": picture.label, "origin": "import", "votes": 1,
             "agreeing": 1, "labelers": [labeler], "labeled_at": at, "selection_probability": None}

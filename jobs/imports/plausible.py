@@ -1,6 +1,6 @@
-"""Values that no classifier can have said: shares beyond 0 to 1, lists that are not best first, sizes below nothing.
+"""Values that no classifier can have given: probabilities outside 0 to 1, lists that are not best first, negative sizes.
 
-What rounding alone explains is no mistake.
+A difference that rounding explains is no mistake.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ Row = dict[str, Any]
 
 
 def check_row(row: Row, context: Context) -> Row:
-    """The row, its shares within 0 and 1. ValueError names the column of the first value that cannot be."""
+    """Returns the row, its probabilities within 0 and 1. ValueError names the column of the first impossible value."""
     row = dict(row)
     if row.get("confidence") is not None:
-        row["confidence"] = _check_share("confidence", row["confidence"], context)
+        row["confidence"] = _check_probability("confidence", row["confidence"], context)
     if row.get("top_probabilities") is not None:
-        row["top_probabilities"] = [_check_share("top_probabilities", p, context) for p in row["top_probabilities"]]
+        row["top_probabilities"] = [_check_probability("top_probabilities", p, context) for p in row["top_probabilities"]]
     p = row.get("selection_probability")
-    if p is not None and not 0 < _check_share("selection_probability", p, context) <= 1:
+    if p is not None and not 0 < _check_probability("selection_probability", p, context) <= 1:
         raise ValueError(f"column 'selection_probability': expected more than 0 and at most 1, got {p}")
     _check_lists(row)
     for name in SIZES:
@@ -30,7 +30,7 @@ def check_row(row: Row, context: Context) -> Row:
     return row
 
 
-def _check_share(name: str, value: float, context: Context) -> float:
+def _check_probability(name: str, value: float, context: Context) -> float:
     if 0 <= value <= 1:
         return value
     nearest = 0.0 if value < 0 else 1.0
@@ -43,19 +43,19 @@ def _check_share(name: str, value: float, context: Context) -> float:
 
 
 def _check_lists(row: Row) -> None:
-    names, shares = row.get("top_labels"), row.get("top_probabilities")
+    names, probabilities = row.get("top_labels"), row.get("top_probabilities")
     if names:
         _check_names(names, row["predicted_label"])
-    if shares is None:
+    if probabilities is None:
         return
-    if names is not None and len(names) != len(shares):
-        raise ValueError(f"column 'top_probabilities': expected as many as top_labels, {len(names)}, got {len(shares)}")
-    after = next((i for i in range(1, len(shares)) if shares[i] > shares[i - 1] + ROUNDING), None)
-    if after is not None:
-        raise ValueError(f"column 'top_probabilities': expected the best first, got {shares[after]} after {shares[after - 1]}")
+    if names is not None and len(names) != len(probabilities):
+        raise ValueError(f"column 'top_probabilities': expected as many as top_labels, {len(names)}, got {len(probabilities)}")
+    for before, after in zip(probabilities, probabilities[1:], strict=False):
+        if after > before + ROUNDING:
+            raise ValueError(f"column 'top_probabilities': expected the best first, got {after} after {before}")
     confidence = row.get("confidence")
-    if shares and confidence is not None and abs(confidence - shares[0]) > ROUNDING:
-        raise ValueError(f"column 'confidence': expected the first of top_probabilities, {shares[0]}, got {confidence}")
+    if probabilities and confidence is not None and abs(confidence - probabilities[0]) > ROUNDING:
+        raise ValueError(f"column 'confidence': expected the first of top_probabilities, {probabilities[0]}, got {confidence}")
 
 
 def _check_names(names: Sequence[str], predicted: str) -> None:

@@ -41,7 +41,9 @@ class Place:
 
     def __init__(self, address: str) -> None:
         """UsageError: there is no such folder."""
-        local = None if "://" in address and not address.startswith("file://") else unquote(address.removeprefix("file://"))
+        local = None if "://" in address else address  # a plain path is taken as it is: it may hold a %
+        if address.startswith("file://"):
+            local = unquote(address.removeprefix("file://"))
         if local is not None and not Path(local).is_dir():
             raise UsageError(f"--images {address}: expected a folder with pictures, or s3://bucket/prefix; there is none.")
         self.folder = None if local is None else os.path.realpath(local)
@@ -97,7 +99,7 @@ class Place:
 
 
 class Looked(NamedTuple):
-    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are of the file."""
+    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are the file's."""
 
     place: Place
     key: str

@@ -87,7 +87,7 @@ class Plan(NamedTuple):
     needed: list[str]
 
 
-PLANS: dict[str, Plan] = {}  # by the record's name: to hash a record, or to make this again, takes longer than a row
+PLANS: dict[str, Plan] = {}  # by the record's name: hashing a record, or making its plan again, takes longer than a row
 
 
 def _plan(record: TableSchema) -> Plan:
@@ -95,7 +95,7 @@ def _plan(record: TableSchema) -> Plan:
     if found is None:
         ordered = sorted(record.fields, key=lambda field: field.name != "withdraws")
         found = PLANS[record.name] = Plan(dict.fromkeys(record.names), [(field.name, field) for field in ordered],
-                                   [name for name in record.required if name not in MAY_BE_NULL])
+                                          [name for name in record.required if name not in MAY_BE_NULL])
     return found
 
 
@@ -128,7 +128,7 @@ def _are_named_so(values: Sequence[Any], context: Context) -> bool:
 
 def _look_up_ids(record: TableSchema, context: Context, known: Known,
                  columns: Mapping[str, Sequence[Any]]) -> Callable[[str], bool] | None:
-    """How to ask whether a prediction has an id, where a column of labels has ids that look like floats."""
+    """Returns a function that says whether a prediction has an id; None where no id of a file of labels looks like a float."""
     if record is not LABEL or context.forms.get("prediction_id", Form.TEXT) is Form.TEXT:
         return None
     there = known.find_ids(set(_list_ids(columns["prediction_id"])))

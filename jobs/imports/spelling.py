@@ -1,4 +1,4 @@
-"""Whether the labels of a file are the names of classes that were predicted, and which name is the nearest to each."""
+"""Checks that the labels of a file are names of classes that were predicted; suggests the nearest name for each other one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts, ids and names of classes: what people's tools made of them, read back where it can mean one thing only."""
+"""Texts, ids and names of classes, which tools write as 7.0, NaN or a list: read where they can mean one thing only."""
 
 import json
 import re

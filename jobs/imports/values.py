@@ -1,4 +1,4 @@
-"""One value of a record from what a file has for it: numbers, times, flags, lists and maps; texts are in `texts.py`.
+"""Parses one value of a file for a field of a record: numbers, times, booleans, lists and maps; texts are in `texts.py`.
 
 A value is taken only when it can mean one thing. Otherwise ValueError says what was expected, what came, and the option
 that would settle it; what was read as something else is noted.
@@ -22,13 +22,13 @@ from jobs.imports.texts import read_class, read_id, read_text
 
 CLASSES = {"label", "predicted_label", "shown_label"}
 IDS = {"prediction_id", "label_id"}
-SHARES = {"confidence", "selection_probability"}  # 0 to 1: a comma in them is a decimal comma
+PROBABILITIES = {"confidence", "selection_probability"}  # 0 to 1: a comma in them is a decimal comma
 YES, NO = ("true", "1", "yes", "t", "1.0"), ("false", "0", "no", "f", "0.0")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 COMMA = re.compile(r"[+-]?\d*,(\d+)", re.ASCII)
 DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 DAY, TIMED = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d", re.ASCII)
-SKEW = 60_000_000  # microseconds that clocks of machines may differ
+SKEW = 60_000_000  # microseconds by which the clocks of machines may differ
 BITS = {"int32": 31, "int64": 63}
 
 
@@ -59,7 +59,7 @@ def _say(field: Field, value: Any, error: Exception) -> str:
     return text if text.startswith("expected") or " could " in text else f"expected {field.type}, got {shorten(value)} ({text})"
 
 
-# -- numbers and flags --------------------------------------------------------------------------------------------------
+# -- numbers and booleans -----------------------------------------------------------------------------------------------
 
 
 def _read_number(value: Any, context: Context) -> float:
@@ -73,7 +73,7 @@ def _read_number(value: Any, context: Context) -> float:
     comma = COMMA.fullmatch(text)
     if not comma:
         raise ValueError("a number is written as 0.93")
-    if len(comma[1]) == 3 and context.column not in SHARES:
+    if len(comma[1]) == 3 and context.column not in PROBABILITIES:
         raise ValueError(f"expected a number, got {text!r}, whose comma could stand before thousands or before decimals. "
                          f"Write it with a point")
     context.changed("decimal comma", text, text.replace(",", "."))
@@ -106,7 +106,7 @@ def _read_integral(value: Any, context: Context) -> int:
     return int(number)
 
 
-def _read_flag(value: Any, context: Context) -> bool:
+def _read_boolean(value: Any, context: Context) -> bool:
     word = str(value).strip().lower()
     if word not in YES + NO:
         raise ValueError("true or false")
@@ -189,5 +189,5 @@ def _read_map(value: Any, context: Context) -> list[tuple[str, str | None]]:
 
 PARSERS: dict[str, Callable[[Any, Context], Any]] = {
     "double": _read_number, "float": _read_number, "int32": _read_whole("int32"), "int64": _read_whole("int64"),
-    "bool": _read_flag, "timestamp": _read_moment, "list<string>": _read_classes, "list<float>": _read_numbers,
+    "bool": _read_boolean, "timestamp": _read_moment, "list<string>": _read_classes, "list<float>": _read_numbers,
     "map<string,string>": _read_map}

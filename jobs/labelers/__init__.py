@@ -1,1 +1,1 @@
-"""Labelers: fits of how well each of them labels, and what these are used for (docs/labelers.md)."""
+"""Fits of how well each labeler labels, and their use as weights and scores (docs/labelers.md)."""

@@ -1,4 +1,4 @@
-"""A fit of labelers is made: items of the window, votes gathered, the model fitted, tables and document written."""
+"""Makes a fit of labelers: finds the items of the window, gathers their votes, fits the model, writes tables and document."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from metrics.labelers.gathered import Gathered
 
 FULL, ONE_COIN, AUTO = "full", "one-coin", "auto"
-# Of the full form, where nobody chose. With 30 votes a class it labels worse than one-coin does where mistakes have no
-# direction, with 300 no worse, and better where they have one (benchmarks.labelers_simulated).
+# The full form is chosen up to these. With 30 votes a class it labels worse than one-coin where mistakes are spread evenly, with
+# 300 no worse, and better where some classes are confused (benchmarks.labelers_simulated).
 MOST_CLASSES, VOTES_PER_CLASS = 20, 50
 ENGINES = ("embedded", "spark")
 
@@ -134,8 +134,8 @@ def _run(form: Form, gathered: Gathered, wanted: Wanted, start: Parameters | Non
                          wanted.tolerance, gathered.votes, lambda number: shown.advance(iteration=number))
 
 
-def _tabulate(name: str, form: Any, fitted: Fitted, gathered: Gathered, wanted: Wanted) -> tuple[dict[str, pa.Table],
-                                                                                                       list[FitClass]]:
+def _tabulate(name: str, form: Any, fitted: Fitted, gathered: Gathered,
+              wanted: Wanted) -> tuple[dict[str, pa.Table], list[FitClass]]:
     """Returns (the tables of the fit, its classes)."""
     from metrics.labelers.figures import count_right, list_classes, tabulate_confusion, tabulate_labelers
 

@@ -1,4 +1,4 @@
-"""A fit of labelers becomes part of a question: weights of the one-coin form, scores of the full one."""
+"""Applies a fit of labelers to a question: as weights in the one-coin form, as scores in the full one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def apply_fit(storage: Storage, question: Question) -> Question:
     """Returns the question with what the fit that it names says of labelers; the same question where it names none.
 
-    A question with weights of its own (`evaluate.labeler_weights`) is left as it is: its fit is a mere name. NotFound: there
+    A question with weights of its own (`evaluate.labeler_weights`) is left as it is: its fit is only a name. NotFound: there
     is no such fit.
     """
     if question.fit is None or question.labeler_weights:

@@ -1,1 +1,1 @@
-"""Items: the labelled rows behind the counts (contract/rows/items.py)."""
+"""Items: the labelled rows behind the counts (contract/rows/items.py), listed and written."""

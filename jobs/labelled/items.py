@@ -1,10 +1,10 @@
-"""The labelled rows behind the counts, written for whoever needs rows instead of cells: `trueup items`.
+"""Writes the labelled rows behind the counts, for what needs rows instead of cells: `trueup items`.
 
     trueup items --root ROOT --model M [--from D] [--to D] [--engine embedded|spark|mapreduce] [--as-of T] [--json]
     python -m jobs.labelled.items …     spark-submit jobs/labelled/items.py …  (engine spark, unless --engine says otherwise)
     trueup evaluate --items …           the same window, after it is counted
 
-Of each day: items/<model>/dt=<day>/<inputs>/<known_through>.json and the table that it names (contract/rows/items.py). Days
+For each day: items/<model>/dt=<day>/<inputs>/<known_through>.json and the table that it names (contract/rows/items.py). Days
 that have theirs are not read again. Exit code 0 also for a window without labels, 1 error, 2 wrong usage.
 """
 

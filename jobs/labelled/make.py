@@ -1,4 +1,4 @@
-"""The items of a window of days: those that are there are taken, an engine makes the others."""
+"""The items of a window of days: stored ones are taken, an engine makes the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Listed:
 
 
 def list_window(storage: Storage, request: Request) -> Listed:
-    """Makes sure that the items of each day of a window are there, as they were known at the question's `as_of`.
+    """Finds or makes the items of each day of a window, as they were known at the question's `as_of`.
 
     Their names are those of the counts of the same days (`Question.inputs`). A day whose rows expired has none. Raises
     ForeignSchema for a file that cannot be read, unless the request puts such files aside.
@@ -45,7 +45,7 @@ def list_window(storage: Storage, request: Request) -> Listed:
         listed.expired = [day.day for day in days if day.expired]
         missing = _take_stored(storage, request, [day for day in days if not day.expired], listed, pool)
         whole, listed.left_out = day_files.read_footers(storage, missing, ITEM_COLUMNS, request.quarantine)
-        if listed.left_out:  # what is left of a day may have items already
+        if listed.left_out:  # a day without these files may have items already
             whole = _take_stored(storage, request, whole, listed, pool)
     _make_missing(storage, request, whole, listed)
     return listed
@@ -70,7 +70,7 @@ def _make_missing(storage: Storage, request: Request, days: Sequence[DayFiles], 
         return
     question, engine = request.question, import_module(ENGINES[request.engine])
     with progress(f"items ({request.engine})", len(days), "days") as shown:
-        for day, made in zip(days, engine.list_items(storage, days, question, None, **request.options), strict=True):
+        for day, made in zip(days, engine.list_items(storage, days, question, **request.options), strict=True):
             document = ItemsDocument.of(made, model=question.model, role=question.role, inputs=question.inputs(day),
                                         files=day.fingerprint(), consensus=question.consensus)
             listed.documents[day.day] = write_items(storage, document, made)

@@ -1,7 +1,7 @@
-"""Which predictions of a window may be picked: answers of the live version with a stored picture that nobody judged or is asked
-about.
+"""Which predictions of a window may be picked: of the live version, with a stored picture, not labelled and not asked about.
 
-What a sample of the day asks anyway is left out, answered or not: of an audit nobody may see the answer beforehand.
+Predictions that a sample of the day asks about are left out, answered or not: nobody may see the model's answer before an
+audit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Candidate:
 
     @property
     def margin(self) -> float:
-        """The first probability minus the second; 0: as unsure as can be."""
+        """The first probability minus the second; 0 is the greatest uncertainty."""
         first, second, *_ = sorted((*self.probabilities, 0.0, 0.0), reverse=True)
         return first - second
 

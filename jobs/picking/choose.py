@@ -1,8 +1,8 @@
 """Which of many unlabelled pictures to label next: a pure function of how sure the model is of them and of how they look.
 
-The pictures are put into as many clusters as are wanted, by k-means over how they look, in which a picture weighs as much as
-the model is unsure of it; of each cluster the picture nearest to its centre is taken. So what is chosen stands for much that the
-model does not know, and no two stand for the same (benchmarks/picks.py compares this with the least sure and with others).
+The pictures are clustered by k-means over their embeddings, weighted by how unsure the model is of each, into as many clusters
+as pictures are wanted; of each cluster the picture nearest to its centre is taken. So each one that is chosen represents many
+that the model is unsure of, and no two represent the same (benchmarks/picks.py compares this with the least sure and others).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from inference.model.perceptual_hash import popcount
 
-ROUNDS = 25  # of k-means, at the most
+MOST_ITERATIONS = 25  # of k-means
 TOGETHER = 4096  # pictures whose distances are in memory at once
 
 
@@ -55,7 +55,7 @@ class _Taken:
         return bool(len(left))
 
     def take_all(self, places: np.ndarray, most: int) -> None:
-        """Takes places until there are so many."""
+        """Takes places in order until `most` are taken."""
         while len(self.places) < most and self.take_first(places):
             pass
 
@@ -64,7 +64,7 @@ def _find_centres(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.r
     """Finds float64 [k, size] by weighted k-means, from a start by k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007)."""
     centres = _start(look, weight, clusters, rng)
     before = np.empty(0, np.int64)
-    for _ in range(ROUNDS):
+    for _ in range(MOST_ITERATIONS):
         cluster, _ = _assign(look, centres)
         if np.array_equal(cluster, before):
             break

@@ -1,4 +1,4 @@
-"""How candidates look: perceptual hashes of their pictures, and embeddings by the live version's network where torch is there."""
+"""Features of candidates: perceptual hashes of their pictures, and, with torch, embeddings by the live version's network."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Picks:
 
 
 def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Wanted) -> Picks:
-    """Chooses which pictures of some days to label next. NoSuchModel: nothing is live, so nobody is unsure."""
+    """Chooses which pictures of some days to label next. NoSuchModel: no version is live."""
     registry = Registry(storage, question.model)
     newest = registry.newest()
     live = registry.live()

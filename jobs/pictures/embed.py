@@ -1,12 +1,12 @@
 """Embeddings of a day's pictures and of a dataset's, by the network of a version: made once, kept as histograms.
 
-They need torch, which the environment of a counting cluster does not have; without it they are left out, and it is said.
+They need torch, which a cluster that only counts does not have; without it they are left out, and the document says so.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ READERS = 4
 
 
 class Unknown(TrueupError):
-    """Why embeddings cannot be had."""
+    """Raised where there can be no embeddings; its text says why."""
 
 
 def open_embedder(storage: Storage, model: str, version: str) -> Embedder:
@@ -72,7 +72,7 @@ def embed_dataset(storage: Storage, made: Manifest, model: str, version: str, em
 
 def embed_day(storage: Storage, day: str, asked: Measuring, space: Space, most: int,
               embedder: Embedder | None = None) -> EmbeddedDay | None:
-    """The embeddings of at most so many pictures of a day; None for a day whose rows expired before."""
+    """The embeddings of at most `most` pictures of a day; None for a day whose rows expired before they were made."""
     question, files = asked.question, list_files(storage, day)
     inputs = name_inputs({"model": question.model, "role": question.role, "roles": dict(question.roles), "files": files[0],
                           "space": space.inputs, "most": most})
@@ -95,7 +95,7 @@ def _embed(storage: Storage, embedder: Embedder, named: Sequence[tuple[str, str]
     erased, parts, ready = list_erased(storage), [], []
     ordered = sorted(one for one in named if one[0] not in erased)
     with ThreadPoolExecutor(READERS) as pool, progress(f"embed the pictures of {what}", len(ordered), "pictures") as shown:
-        for prepared in pool.map(lambda one: _prepare(storage, embedder, *one), ordered):
+        for prepared in pool.map(lambda one: prepare_picture(storage, *one, embedder.prepare), ordered):
             shown.advance()
             ready += [prepared] if prepared is not None else []
             if len(ready) == BATCH:
@@ -105,10 +105,10 @@ def _embed(storage: Storage, embedder: Embedder, named: Sequence[tuple[str, str]
     return np.concatenate(parts) if parts else np.empty((0, 0))
 
 
-def _prepare(storage: Storage, embedder: Embedder, sha256: str, key: str) -> Any:
-    """A picture as the network gets it; None for one that is missing, damaged or cannot be decoded."""
+def prepare_picture(storage: Storage, sha256: str, key: str, prepare: Callable[[bytes], Any]) -> Any:
+    """Prepares a stored picture by its bytes; None for one that is missing, damaged or cannot be decoded."""
     try:
         data = storage.read(key) if may_be_key(key) else b""
-        return embedder.prepare(data) if hashlib.sha256(data).hexdigest() == sha256 else None
+        return prepare(data) if hashlib.sha256(data).hexdigest() == sha256 else None
     except (NotFound, BadImage, IsADirectoryError):
         return None

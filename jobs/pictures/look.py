@@ -12,7 +12,7 @@ from contract.stores.store import Storage, may_be_key
 from jvm import task_store
 from jvm.task_store import Where
 
-AT_ONCE = 8  # threads: reading waits, decoding lets others run
+AT_ONCE = 8  # threads: reading waits for the storage, decoding releases the GIL
 PER_TASK = 512
 NOT_STORED, MISSING, DAMAGED, UNDECODABLE = ("not stored", "image missing", "image is not the one that its hash names",
                                              "image undecodable")

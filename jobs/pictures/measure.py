@@ -1,7 +1,7 @@
-"""The measures of a day's pictures, or of a dataset's: those that lie in the root are taken, what is missing is measured.
+"""The measures of a day's pictures, or of a dataset's: stored ones are taken, missing ones are made.
 
-A day whose files grew is measured anew, but only its new pictures are read: what earlier documents of the day have of a
-picture is true for ever, as its name is the hash of its bytes.
+A day whose files changed is measured again, but only its new pictures are read: the measures of a picture in earlier documents
+stay valid, as its name is the hash of its bytes.
 """
 
 from collections import Counter

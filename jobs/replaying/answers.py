@@ -10,9 +10,8 @@ from contract.records import PREDICTION, arrow_type
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
-from jobs.engines.arrays import join_chunks
 from jobs.engines.distinct import list_distinct
-from jobs.engines.embedded.read import convert
+from jobs.engines.embedded.read import convert_table
 from jobs.engines.question import Question
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 ANSWER = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence", "role",
           "image_sha256", "image_uri")
-KEPT = ("client", "request_id", "source_uri", "attributes", "width", "height", "bytes")  # of the request: replayed, too
-THEN = ("role", "image_sha256", "image_uri")  # of rows that rule 2 does not tell apart the first of the schema's order
+KEPT = ("client", "request_id", "source_uri", "attributes", "width", "height", "bytes")  # of the request: copied as they are
+THEN = ("role", "image_sha256", "image_uri")  # order rows that are equal in all columns of rule 2
 
 
 def read_answers(storage: Storage, question: Question, day: str, more: tuple[str, ...] = ()) -> pa.Table:
@@ -37,11 +36,10 @@ def read_answers(storage: Storage, question: Question, day: str, more: tuple[str
     for entry in list_rows(storage, PREDICTIONS, day):
         table = read_columns(storage, entry.key, columns, PREDICTION.required)
         try:
-            made = [convert(join_chunks(table[f.name]), f.type) if f.name in table.column_names
-                    else pa.nulls(table.num_rows, f.type) for f in schema]
+            rows = convert_table(table, schema)
         except pa.ArrowException as error:
             raise ForeignSchema(f"{storage.uri(entry.key)}: expected the columns of docs/design.md, got: {error}.") from error
-        found.append(_keep_asked(pa.table(made, schema=schema), question))
+        found.append(_keep_asked(rows, question))
     return list_distinct(pa.concat_tables(found), day, question, THEN)
 
 

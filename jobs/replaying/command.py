@@ -27,6 +27,7 @@ from contract import clock, layout
 from contract.errors import UsageError
 from contract.registry import Registry
 from contract.rows.models import require_model
+from contract.sections.modules import list_allowed
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
@@ -75,7 +76,7 @@ def command(settings: Settings, model: str | None, version: str, first: str | No
 
 def replay(storage: Storage, settings: Settings, request: Request, version: str, batch: int = 32,
            spark_conf: dict[str, str] | None = None, part: int = PART) -> tuple[str, dict[str, Any]]:
-    """Computes what no run has computed, then compares; returns the id of the replay, and what --json prints."""
+    """Computes the answers that no run has computed, then compares; returns the id of the replay, and what --json prints."""
     model = request.question.model
     require_model(storage, model)
     registry = Registry(storage, model)
@@ -83,7 +84,8 @@ def replay(storage: Storage, settings: Settings, request: Request, version: str,
         there = ", ".join(registry.versions()) or "none"
         raise UsageError(f"--version {version}: expected a version of model {model!r}: {there}.")
     registry.card(version)
-    job = Job(model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels, True, settings.serve.log_all_classes)
+    job = Job(model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels, store_images=True,
+              log_all_classes=settings.serve.log_all_classes, modules=tuple(list_allowed()))
     made = compute(storage, job, plan_window(storage, request, version, part), spark_conf)
     listed = list_window(storage, request)
     replay_id, document = compare(storage, request, version, listed, settings.gates)
@@ -108,7 +110,7 @@ def plan_window(storage: Storage, request: Request, version: str, part: int = PA
 
 
 def compute(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: Mapping[str, str] | None) -> list[dict[str, Any]]:
-    """Computes the parts on Spark; at least two tasks, so that what is only right in one fails on a laptop already."""
+    """Computes the parts on Spark, in two tasks or more, so that code that is right only within one task fails on a laptop."""
     if not waiting:
         return []
     from jvm import session, task_store

@@ -1,4 +1,4 @@
-"""From rows to `replay.json`: live and replayed answers of each day side by side, with what people said of them."""
+"""From rows to `replay.json`: live and replayed answers of each day side by side, with their labels."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SCHEMA = ("prediction_id", "day", "kind", "reason")
 
 
 def compare(storage: Storage, request: Request, version: str, listed: Listed, policy: GatePolicy) -> tuple[str, Replay]:
-    """Compares what lies in the root, and writes the document; returns its id. The same rows and labels give the same one.
+    """Compares the rows in the root, and writes the document; returns its id. The same rows and labels give the same id.
 
-    `request`: the question of the live answers; `listed`: the items that have their labels.
+    `request`: the question of the live answers; `listed`: the items with their labels.
     """
     question, found, left = request.question, Comparison(), []
     days = [day for day in listed.window.days if day not in listed.expired]
@@ -62,7 +62,7 @@ def compare(storage: Storage, request: Request, version: str, listed: Listed, po
 
 def _pair(storage: Storage, question: Question, version: str, day: str, live: pa.Table, listed: Listed) -> Iterator[Pair]:
     """Yields the predictions of a day that both answered, by the bytes of their ids."""
-    # Whenever they were computed: `as_of` is of the live answers and the labels.
+    # Whenever they were computed: the question's `as_of` is about the live answers and the labels.
     now = read_answers(storage, replace(question, role="replay", version=version, as_of=FOREVER), day)
     answers = {row["prediction_id"]: row for row in now.select(["prediction_id", "predicted_label", "confidence"]).to_pylist()}
     document = listed.documents.get(day)

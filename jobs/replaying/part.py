@@ -1,7 +1,7 @@
 """The part of a replay that runs in a Spark task: predictions with their pictures in, a file of rows of role replay out.
 
-A row has the id, the moment and the picture of the live one, so that labels of that judge it, and what its caller said. A
-picture that is not there, was erased or cannot be used is named with its reason and stops nothing.
+A row has the id, the moment and the picture of the live one, so that labels of that one judge it, too, and the attributes
+of its request. A picture that is missing, erased or unusable is named with its reason, and the others go on.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from contract.errors import BadImage, NotFound, shorten
 from contract.records import PREDICTION
 from contract.rows.listing import was_packed
 from contract.rows.replay import Reason
-from contract.stores.store import Storage, create_if_absent, may_be_key
+from contract.stores.store import Storage, may_be_key
 from jobs.replaying.answers import KEPT
-from jobs.scoring.part import READERS, Job, is_loaded, predictor
+from jobs.scoring.part import READERS, Job, create_table, is_loaded, predictor, text_schema
 from jvm import task_store
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from inference.model.predictor import Predictor
     from inference.model.preprocess import ImageInfo
 
@@ -65,7 +63,6 @@ def replay_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Itera
 
 def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dict[str, Any]:
     """Writes the rows first, then what could not be computed, which says that the part is done."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     items = pq.read_table(io.BytesIO(storage.read(part.items))).slice(part.first, part.rows).to_pylist()
@@ -79,14 +76,14 @@ def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dic
             rows += _make_rows(job, model, [one for one in logged if not one.kind])
     key = layout.row_file("predictions", part.day, _name_writer(job, part), part.first + 1, part.first + part.rows)
     if rows and not was_packed(storage, "predictions", part.day, key):
-        _create(storage, key, PREDICTION.arrow(), rows)
-    _create(storage, layout.replay_done(job.model, job.version, part.day, part.plan, part.first),
-            pa.schema([(name, pa.string()) for name in LEFT_OUT]), left)
+        create_table(storage, key, PREDICTION.arrow(), rows)
+    done = layout.replay_done(job.model, job.version, part.day, part.plan, part.first)
+    create_table(storage, done, text_schema(LEFT_OUT), left)
     return {"replayed": len(rows), "left_out": len(left), "file": key if rows else None}
 
 
 def _name_writer(job: Job, part: Part) -> str:
-    """Names the plan by its model, version and table: two of these never name the same rows."""
+    """Returns the writer id of a plan, from its model, version and table: no two plans write files of one name."""
     return f"replay{hashlib.sha256(f'{job.model} {job.version} {part.items} {part.plan}'.encode()).hexdigest()[:12]}"
 
 
@@ -130,12 +127,3 @@ def _make_rows(job: Job, model: Predictor, logged: Sequence[Logged]) -> Iterator
                                   prediction_id=live["prediction_id"], at=at, role="replay")
         kept = {name: live[name] for name in (*KEPT, "image_uri")}
         yield row | kept | {"recorded_at": max(now, at)}
-
-
-def _create(storage: Storage, key: str, schema: pa.Schema, rows: list[Row]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="zstd")
-    create_if_absent(storage, key, out.getvalue())  # another run may have carried out the same part

@@ -1,7 +1,8 @@
 """What is still to be computed of a day: plans name their predictions before anything is computed.
 
-File names follow from a plan, whoever carries it out. A part is done when what it could not compute is written, which is
-after its rows; so a run that died is finished by the next one, and two runs at once agree (as jobs/score_images.py).
+File names follow from a plan, whichever process carries it out. A part is done when the table of what it could not compute
+exists, which is written after its rows; so the next run finishes one that died, and two runs at once agree (as
+jobs/score_images.py).
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from contract.documents.document import Document
 from contract.errors import AlreadyExists
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage, create_if_absent
-from jobs.replaying.part import Part
+from jobs.replaying.part import LEFT_OUT, Part
+from jobs.scoring.part import text_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART = 512  # predictions that become one file of rows
+PART = 512  # predictions whose rows become one file
 
 
 class ReplayPlan(Document):
@@ -83,9 +85,7 @@ def read_left_out(storage: Storage, model: str, version: str, day: str) -> pa.Ta
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from jobs.replaying.part import LEFT_OUT
-
-    found = [pa.schema([(name, pa.string()) for name in LEFT_OUT]).empty_table()]
+    found = [text_schema(LEFT_OUT).empty_table()]
     for n, _ in list_plans(storage, model, version, day):
         for entry in sorted(storage.list(layout.replay_parts(model, version, day, n))):
             found.append(pq.read_table(io.BytesIO(storage.read(entry.key))))

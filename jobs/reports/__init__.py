@@ -1,1 +1,1 @@
-"""An evaluation as a page that a person reads."""
+"""Evaluations, comparisons, replays and searches as HTML pages."""

@@ -1,4 +1,4 @@
-"""Geometry of the report's drawings; the template writes the SVG. Pixels, y downwards."""
+"""Geometry of the report's charts; the template writes the SVG. Coordinates are pixels, y downwards."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from typing import Any
 
 from contract.texts.figures import write_bound, write_percent
 
-COLOURS = 6  # of versions, as classes s0 to s5 of report.css: Okabe and Ito's, told apart by colour-blind people
+COLOURS = 6  # of versions, as classes s0 to s5 of report.css: Okabe and Ito's, which colour-blind people can tell apart
 LEFT, TOP, BOTTOM = 48, 14, 40
 LINE = 100
 SPARK_PERIODS = 8
 
 
 @dataclass(frozen=True)
-class Room:
-    """How large a drawing is; a narrow one has its bound's text in it, not beside it."""
+class Size:
+    """How large a chart is; a narrow one has the text of its bound inside, not beside it."""
 
     width: int
     height: int
-    right: int  # what is left free at the right end
-    day_texts: int
+    right: int  # the margin at the right end
+    day_texts: int  # days that have their text below the axis, at most
 
 
-WIDE, PHONE = Room(760, 260, 92, 10), Room(350, 230, 12, 4)
+WIDE, PHONE = Size(760, 260, 92, 10), Size(350, 230, 12, 4)
 
 
-def trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Room = WIDE) -> dict[str, Any] | None:
-    """Accuracy to believe by day, a colour for each version, with intervals; None when no day has a label."""
+def trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Size = WIDE) -> dict[str, Any] | None:
+    """The estimated accuracy by day, a colour for each version, with intervals; None when no day has a label."""
     known = [p for p in points if p["estimate"]["value"] is not None]
     if not known:
         return None
@@ -38,8 +38,8 @@ def trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Room =
     place = {day: i for i, day in enumerate(days)}
 
     def x(day: str) -> float:
-        room = size.width - LEFT - size.right
-        return round(LEFT + room * (place[day] + 0.5) / len(days), 1)
+        inner = size.width - LEFT - size.right
+        return round(LEFT + inner * (place[day] + 0.5) / len(days), 1)
 
     def y(value: float) -> float:
         return round(TOP + (size.height - TOP - BOTTOM) * (1 - value) / (1 - floor), 1)
@@ -78,7 +78,7 @@ def _line(version: str, i: int, versions: int, points: Sequence[Mapping[str, Any
 
 
 def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str, Any] | None:
-    """What was said against what was right, one mark for each bin; None without rows."""
+    """The reliability diagram: share right against confidence, one mark for each bin; None without rows."""
     if not bins:
         return None
     room, left, top = side - 72, 48, 12

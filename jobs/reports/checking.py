@@ -43,7 +43,7 @@ def check_versions(storage: Storage, evaluation: Evaluation, settings: ReportSet
 def find_checking(storage: Storage, evaluation: Evaluation, settings: ReportSettings) -> dict[str, dict[str, Any]]:
     """Version -> what the report shows in place of the document's own buckets: `edges`, `split_wrong` and `classes`.
 
-    Empty where the settings are those that the document itself can be shown by, or counts are gone.
+    Empty where the settings are the default ones, which the document itself has figures for, or the counts are gone.
     """
     usual = ReportSettings()
     if (settings.buckets, settings.split_wrong) == (usual.buckets, usual.split_wrong):

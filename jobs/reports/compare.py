@@ -85,7 +85,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 
 
 def _compare_estimates(before: Estimate, after: Estimate, confidence: float) -> dict[str, Any] | None:
-    """The change of the accuracy to believe, which is what both sides show first; None where a side has none.
+    """The change of the estimated accuracy, which both sides show first; None where a side has none.
 
     An estimate is as good as `n_effective` rows drawn alike; `alike` says whether both rest on labels of one origin.
     """
@@ -98,7 +98,7 @@ def _compare_estimates(before: Estimate, after: Estimate, confidence: float) -> 
 
 
 def _rows(figures: Version) -> dict[str, Figure]:
-    """The figures that stand one below the other."""
+    """The rows of the table of figures."""
     return {"Balanced accuracy": figures["balanced_accuracy"], "Macro F1": figures["macro"]["f1"],
             **{name_top_k(top["k"]): top for top in figures["top_k"]}}
 

@@ -35,7 +35,7 @@ def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: Rep
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
     try:
         _fill(storage, found, _rows(storage, evaluation, version, wanted) if cells else (), wanted.examples)
-    except RootError as error:  # the asker may not read pictures: then none of them, and the store is not asked for each
+    except RootError as error:  # the role may not read pictures: leave all of them out instead of trying each
         log.warning("pictures are left out: %s", error)
     return [{**cell, "images": list(found[cell["label"], cell["predicted"]].values())} for cell in cells]
 
@@ -78,7 +78,7 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
     if consensus and consensus["rule"] == "scores":
         try:
             question = apply_fit(storage, replace(question, fit=consensus["fit"]))
-        except (NotFound, Mismatch) as error:  # without the fit nobody knows which label a picture has
+        except (NotFound, Mismatch) as error:  # without the fit the label of a picture is not known
             log.warning("pictures are left out: %s", error)
             return
     left_out = {file["file"] for file in evaluation["partial"]}
@@ -95,7 +95,7 @@ def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: Report
 
 
 def _read_items(storage: Storage, evaluation: Evaluation, day: str, version: str) -> list[dict[str, Any]] | None:
-    """The same from the items of exactly the day's counts (`trueup items`); None when these were not made, or cannot be read."""
+    """The rows of `_rows` from the items of exactly the day's counts (`trueup items`); None where there are none to read."""
     try:
         document = load_items(storage, evaluation["model"], day, evaluation["counts"][day])
         table = read_items(storage, document, ITEM_COLUMNS)

@@ -1,7 +1,7 @@
-"""The confusion as a square: which classes, in which order, how dark.
+"""The confusion matrix as a heat map: which classes, in which order, how dark.
 
 Classes that are confused stand together: average linkage over 1 - the share of each other's rows that is confused.
-Beyond 25 classes the square holds those of the most frequent mistakes, and the rest is one column.
+Beyond 25 classes it has those of the most frequent mistakes, and the rest is one column.
 """
 
 from collections.abc import Sequence
@@ -58,8 +58,8 @@ def _row(label: str, counts: list[int], others: int, diagonal: int) -> dict[str,
 def cluster(table: NDArray[np.int64]) -> list[int]:
     """Orders the classes so that confused ones are neighbours; fewer than four stay as they are.
 
-    Average linkage: the two groups whose classes are nearest on average join, turned so that the nearest ends meet. Written
-    out because a square has 25 classes at most, and loading a library for it takes longer than all else of a report.
+    Average linkage: the two groups whose classes are nearest on average join, turned so that the nearest ends meet. No
+    library does it, as there are 25 classes at most, and loading one would take longer than the rest of a report.
 
     `table`: counts of shape (labels, predicted), over the same classes in the same order.
     """
@@ -70,8 +70,7 @@ def cluster(table: NDArray[np.int64]) -> list[int]:
     groups = [[i] for i in range(len(table))]
     while len(groups) > 1:
         one, other = min(combinations(range(len(groups)), 2), key=lambda two: _mean_distance(distance, groups, two))
-        joined = _join(distance, groups[one], groups.pop(other))
-        groups[one] = joined
+        groups[one] = _join(distance, groups[one], groups.pop(other))
     return groups[0]
 
 

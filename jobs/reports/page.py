@@ -1,4 +1,4 @@
-"""An evaluation as the HTML of its page: read with its decision, laid out by the template."""
+"""Renders an evaluation as HTML: the document and its decision, laid out by a template."""
 
 from collections.abc import Mapping
 from functools import cache

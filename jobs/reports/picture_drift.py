@@ -1,6 +1,6 @@
-"""The section `pictures` as the report shows it: a drawing of each measure by day, the newest day as a table, odd pictures.
+"""The section `pictures` as the report shows it: a chart of each measure by day, the newest day as a table, unusual pictures.
 
-Pixels, y downwards. A drawing's y is logarithmic where the measure's bins are octaves.
+Coordinates are pixels, y downwards. The y axis is logarithmic where the measure's bins are octaves.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ LIKE, CHANGED = "no sign of change", "spread otherwise"
 
 def show_pictures(section: Pictures | None, thumbnails: Mapping[str, str],
                   erased: Collection[str] = ()) -> dict[str, Any] | None:
-    """What the template places; None without the section.
+    """The values of the template; None without the section.
 
     `thumbnails`: hash of a picture -> a small JPEG as a data URI; `erased`: hashes of pictures that are not shown any more.
     """
@@ -100,7 +100,7 @@ def _draw(section: Pictures, days: Sequence[PictureDay], measure: Measure) -> di
     y = _scale(min(ends), max(ends), measure.name in LOGARITHMIC)
     step = (WIDTH - LEFT - 8) / len(points)
     drawn = [{"x": round(LEFT + step * (k + 0.5), 1), "y": y(f["median"]), "low": y(f["low_value"]), "high": y(f["high_value"]),
-              "changed": f["changed"], "text": _tell(day, f, measure)} for k, (day, f) in enumerate(points)]
+              "changed": f["changed"], "text": _tell(day, f)} for k, (day, f) in enumerate(points)]
     band = None if of["median"] is None else {"top": y(of["high_value"]), "height": y(of["low_value"]) - y(of["high_value"]),
                                               "middle": y(of["median"])}
     return {"title": measure.title, "unit": measure.unit, "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - 8,
@@ -110,13 +110,13 @@ def _draw(section: Pictures, days: Sequence[PictureDay], measure: Measure) -> di
             "changed": sum(p["changed"] for p in drawn)}
 
 
-def _tell(day: str, figure: OfMeasure, measure: Measure) -> str:
+def _tell(day: str, figure: OfMeasure) -> str:
     middle, between = _spread(figure)
     return f"{day}: median {middle}, four in five {between}" + ("; more than chance" if figure["changed"] else "")
 
 
 def _scale(low: float, high: float, logarithmic: bool) -> Callable[[float | None], float]:
-    """From a value to its y; null is drawn at the bottom and never asked for."""
+    """Returns the function from a value to its y; callers pass no null."""
     def place(value: float) -> float:
         return log2(max(value, 1e-9)) if logarithmic else value
 

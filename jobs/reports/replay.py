@@ -29,7 +29,7 @@ def write_replay_page(storage: Storage, model: str, replay_id: str) -> str:
 
 
 def give_replay_page(storage: Storage, model: str, replay_id: str) -> str:
-    """Renders a page that is missing, for whoever asks, and stores it where the asker may. Raises as `write_replay_page`."""
+    """Renders a page that is missing, and stores it where the caller's role may. Raises as `write_replay_page`."""
     try:
         return storage.read(write_replay_page(storage, model, replay_id)).decode()
     except RootError as error:
@@ -38,8 +38,8 @@ def give_replay_page(storage: Storage, model: str, replay_id: str) -> str:
 
 
 def renew_replay_page(storage: Storage, model: str, replay_id: str) -> None:
-    """Writes the page of a replay that was made just now. A failure is said on standard error, never raised: the document is
-    good without a page."""
+    """Writes the page of a replay that was made just now. A failure is logged and never raised: the document is complete
+    without a page."""
     try:
         write_replay_page(storage, model, replay_id)
     except Exception as error:  # whatever a template or a picture makes of it
@@ -60,7 +60,7 @@ def _make_thumbnails(storage: Storage, rows: list[Disagreement]) -> dict[str, st
     """Prediction id -> a small picture as a data URI, for those that are there."""
     try:
         made = {row["prediction_id"]: make_thumbnail(storage, row) for row in rows if row["image_sha256"] and row["image_uri"]}
-    except RootError as error:  # the asker may not read pictures: then none of them, and the store is not asked for each
+    except RootError as error:  # the role may not read pictures: leave all of them out instead of trying each
         log.warning("pictures are left out: %s", error)
         return {}
     return {name: data for name, data in made.items() if data}

@@ -1,4 +1,4 @@
-"""What a report shows beside its own evaluation: what was there last time, where versions come from, days of a class.
+"""What a report shows beside its own evaluation: the previous evaluation, where versions come from, days of a class.
 
 Everything is read from the root. A report of the document alone (`render` of jobs/reports/page.py) is whole without it.
 """
@@ -65,7 +65,7 @@ def link_to_replay(model: str, replay_id: str) -> str:
 
 
 def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
-              order: Sequence[str]) -> dict[str, Any] | None:
+                  order: Sequence[str]) -> dict[str, Any] | None:
     """The newest earlier evaluation with figures, a judged one before others, and what changed since."""
     model = evaluation["model"]
     names = [n for n in list_newest_first(storage, model)
@@ -85,7 +85,7 @@ def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
 
 
 def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
-    """What a link to an evaluation leads to: its report, or the document when none was rendered."""
+    """The file that a link to an evaluation leads to: its report, or the document where none was rendered."""
     report = layout.report(model, evaluation_id)
     key = report if storage.exists(report) else layout.evaluation_document(model, evaluation_id)
     return key.rpartition("/")[2]
@@ -113,7 +113,7 @@ def lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str
     """Version -> dataset -> labels, for the versions of the report and those they come from, newest first."""
     try:
         cards = list(Registry(storage, model).ancestors(*order, missing_ok=True))
-    except DamagedDocument as error:  # a line with a hole is no line
+    except DamagedDocument as error:  # a lineage with a gap is not shown
         pass_over(error)
         cards = []
     return [{"version": card.version, "created_at": card.created_at, "parent": card.parent, "network": card.network,

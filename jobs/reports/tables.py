@@ -1,4 +1,4 @@
-"""The tables of an evaluation for SQL: copied to where partitions are looked for, and as CSV on request.
+"""The tables of an evaluation for SQL: copied under their partitions, and as CSV on request.
 
     tables/<table>/model=<model>/evaluation=<id>/rows.parquet
 
@@ -38,7 +38,7 @@ def write_csv(storage: Storage, model: str, evaluation_id: str, folder: Path) ->
 
 
 def as_csv(parquet: bytes) -> str:
-    """A Parquet table as CSV. Texts that a spreadsheet would take for a formula get a ' before them."""
+    """A Parquet table as CSV. Texts that a spreadsheet would take for a formula are prefixed with '."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -52,7 +52,7 @@ def as_csv(parquet: bytes) -> str:
 
 
 def harmless(value: Any) -> Any:
-    """The value, a text that looks like a formula with a ' before it."""
+    """The value; a text that looks like a formula is prefixed with '."""
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) else value
 
 

@@ -1,7 +1,7 @@
-"""A search for settings of training as one page: its trials in order, their learning curves, and each setting against the
-objective. The command that ends writes it beside the search's document.
+"""A hyperparameter search as one page: its trials in order, their learning curves, and each setting against the objective.
 
-Pixels, y downwards; better is up. Axes of a setting are logarithmic where its range is.
+The command writes it at its end, beside the search's document. Coordinates are pixels, y downwards; better is up. Axes of a
+setting are logarithmic where its range is.
 """
 
 from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ def _scale_objective(search: Search, judged: Sequence[TunedTrial]) -> Callable[[
 
 
 def _scale_values(search: Search, values: Sequence[float]) -> Callable[[float | None], float]:
-    """From a value of the objective to its y: the better, the higher; losses by their logarithm."""
+    """Returns the function from a value of the objective to its y: the better, the higher; losses by their logarithm."""
     logarithmic = search.objective == "loss" and min(values) > 0
     place = _scale(min(values), max(values), HEIGHT, logarithmic, TOP, BOTTOM)
 
@@ -125,7 +125,7 @@ def _scale_values(search: Search, values: Sequence[float]) -> Callable[[float | 
 
 def _scale(low: float, high: float, room: int, logarithmic: bool, before: int = LEFT, after: int = RIGHT
            ) -> Callable[[float], float]:
-    """From a value in [low, high] to a place between `before` and `room` less `after`, in pixels."""
+    """Returns the function from a value in [low, high] to a pixel between `before` and `room` less `after`."""
     def bend(value: float) -> float:
         return log(value) if logarithmic else value
 

@@ -1,6 +1,6 @@
-"""What the report shows, worked out from the documents: which rows, in which order, rounded how.
+"""What the report shows, made from the documents: which rows, in which order, rounded how.
 
-The template (templates/report.html) only places it. Nothing is computed here that evaluation.json does not hold.
+The template (templates/report.html) only lays it out. No figure of the report is computed here but sums and shares of its rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from jobs.reports.picture_drift import show_pictures
 from metrics.figure import ratio
 
 MOST_CLASSES, MOST_CHECKED, MOST_ROWS, MOST_PAIRS, NAMED = 1000, 200, 200, 10, 3
-OPEN, OPEN_DAYS = 20, 14  # rows of a table that are shown before somebody asks for all
+OPEN, OPEN_DAYS = 20, 14  # rows of a table that are shown until all are asked for
 QUALITY_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 PREDICTION_ROWS = {"invalid_predictions": "invalid", "misfiled_predictions": "under the wrong day",
                    "future_predictions": "not known yet", "duplicate_predictions": "repeated",
@@ -84,7 +84,7 @@ def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> 
 
 def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
          sources: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Everything that the template places; `sources` is what jobs/reports/sources.py found beside the document."""
+    """The values of the template; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
     bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
     versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}),
@@ -121,8 +121,8 @@ def _find_combined(evaluation: Evaluation, decision: Mapping[str, Any] | None) -
 
 
 def _find_accepted(evaluation: Evaluation) -> dict[str, Any]:
-    """Version -> what thresholds accept of it, of versions for which they hold: over days that did not choose, where these have
-    labels."""
+    """Version -> what thresholds accept of it, for versions for which they hold: over days whose labels did not choose the
+    thresholds, where these days have labels."""
     section = (evaluation.get("evidence") or {}).get("automatic")
     return {name: choose_accepted(v) for name, v in section["versions"].items() if v["hold"]} if section else {}
 
@@ -136,7 +136,7 @@ def _find_pictures(model: str, window: Window, version: str, day: str | None = N
 
 
 def _show_since(since: SinceDataset | None) -> dict[str, Any] | None:
-    """What has come since the live version's dataset, with the classes that have most mismatches."""
+    """The labels since the live version's dataset, with the classes that have most mismatches."""
     if since is None:
         return None
     worst = sorted((r for r in since["per_class"] if r["mismatches"]), key=lambda r: (-r["mismatches"], r["label"]))

@@ -1,7 +1,7 @@
-"""The report of an evaluation as it lies in the root: written, written again, and given back when it is gone.
+"""The report of an evaluation as it is stored in the root: written, written again, and rendered on demand where it is missing.
 
-`trueup report` writes it, and so does whatever changes what it shows: an evaluation, a decision on it. The service asks
-for one that is missing.
+`trueup report` writes it, and so does every command that changes what it shows: an evaluation, a decision on it. The service
+renders one that is missing.
 """
 
 import logging
@@ -34,7 +34,7 @@ def write_report(storage: Storage, model: str, evaluation_id: str, settings: Rep
 
 
 def give_report(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings) -> str:
-    """Renders a report that is missing, for whoever asks for it, and stores it where the asker may.
+    """Renders a report that is missing, and stores it where the caller's role may.
 
     A service's role may read fewer places than a report shows (docs/deploy.md): what is beside the evaluation is then left
     out, and the page is given without being stored. Raises as `write_report`.
@@ -47,8 +47,8 @@ def give_report(storage: Storage, model: str, evaluation_id: str, settings: Repo
 
 
 def renew_report(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings) -> None:
-    """Writes the report after what it shows was made or changed. A failure is said on standard error, never raised: an
-    evaluation or a decision that is stored is good without a page."""
+    """Writes the report after what it shows was made or changed. A failure is logged and never raised: an evaluation or a
+    decision that is stored is complete without a page."""
     if not settings.automatic:
         return
     try:

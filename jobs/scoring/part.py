@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from inference.model.predictor import Predictor
     from inference.model.redaction import Redactor
 
-READERS = 4  # threads that fetch and decode while the network works
+READERS = 4  # threads that fetch and decode
+ERROR = ("uri", "etag", "reason")  # columns of the errors table
 _loaded: dict[tuple[str, str, str], Any] = {}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every task must know."""
+    """The parameters of a run of batch scoring that every task needs."""
 
     model: str
     version: str
@@ -46,7 +47,7 @@ class Job:
     max_pixels: int
     store_images: bool
     log_all_classes: bool
-    modules: tuple[str, ...] = ()  # of the user's own, that the driver's machine lets run
+    modules: tuple[str, ...] = ()  # the user's own, which the driver's machine allows to be imported
     redact: str | None = None
     decoder: str | None = None
 
@@ -111,7 +112,7 @@ def redactor(name: str) -> "Redactor":
 
 
 def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> dict[str, Any]:
-    """Rows first, then the errors table, which says that the part is done."""
+    """Writes the rows first, then the errors table, whose presence says that the part is done."""
     rows: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     items = iter(part.items)
@@ -123,18 +124,18 @@ def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> di
     day = clock.day_of(clock.from_us(part.at))
     key = layout.row_file("predictions", day, _writer(part), part.first + 1, part.first + len(part.items))
     if rows and not was_packed(storage, "predictions", day, key):
-        _create(storage, key, PREDICTION.arrow(), rows)
-    _create(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), None, errors)
+        create_table(storage, key, PREDICTION.arrow(), rows)
+    create_table(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), text_schema(ERROR), errors)
     return {"scored": len(rows), "errors": errors, "file": key if rows else None}
 
 
 def _writer(part: Part) -> str:
-    """Names the plan: its number may repeat under another version, its list of items and moment do not."""
+    """Returns the writer id of a plan: its number may occur under another version, too, its items and moment do not."""
     return f"batch{hashlib.sha256(f'{part.listed} {part.plan} {part.at}'.encode()).hexdigest()[:12]}"
 
 
 def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
-    """Fetched, stripped of metadata, redacted and prepared as the service does, and stored under its hash if settings say so."""
+    """Fetches one image, strips its metadata, redacts and prepares it as the service does; stores it where the job says so."""
     from inference.model.own_decoder import load, take_in
     from inference.model.preprocess import inspect
     from inference.model.redaction import EXTENSION
@@ -189,16 +190,23 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
 
 
 def prediction_id(job: Job, at: int, p: Picture) -> str:
-    """The same for one image, version and plan, whoever scores it."""
+    """Makes the id of a prediction: the same for one image, version and plan, whichever task scores it."""
     entropy = hashlib.sha256("\n".join((job.model, job.version, p.uri, p.etag)).encode()).digest()[:10]
     return ids.uuid7(clock.from_us(at), entropy)
 
 
-def _create(storage: Storage, key: str, schema: "pa.Schema", rows: list[dict[str, Any]]) -> None:
+def text_schema(names: Sequence[str]) -> "pa.Schema":
+    """The schema of a table of text columns."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+def create_table(storage: Storage, key: str, schema: "pa.Schema", rows: list[dict[str, Any]]) -> None:
+    """Writes rows as Parquet under a key; a file that is there stays, for another run may have carried out the same part."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = schema or pa.schema([(n, pa.string()) for n in ("uri", "etag", "reason")])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="zstd")
-    create_if_absent(storage, key, out.getvalue())  # another run may have carried out the same part
+    create_if_absent(storage, key, out.getvalue())

@@ -35,8 +35,8 @@ class Logged(NamedTuple):
 def read_logged(storage: Storage, model: str, rows: Sequence[Row], trainings: Mapping[str, Training]) -> Logged:
     """Reads the answers to the predictions that an index names; of several clean versions that of the newest.
 
-    A row that has another picture than the index says is none of these, and neither is one of another model. What
-    cannot be read is passed over: its pictures are judged otherwise.
+    Rows of another model, or of another picture than the index says, are left out. Files that cannot be read are passed over:
+    their pictures are judged by other means.
     """
     found = Logged({}, {}, {})
     for logged in _read(storage, model, rows):
@@ -68,15 +68,16 @@ def _keep_if_clean(found: Logged, logged: Row, trainings: Mapping[str, Training]
     if training is None or not training.is_clean(sha256, found.appeared[sha256]):
         return
     said = _collect(logged)
-    if said and (there is None or int(there.version) < int(version)):  # who logged no probability says nothing of the label
+    if said and (there is None or int(there.version) < int(version)):  # a row without probabilities says nothing of the label
         found.answers[sha256] = Answer(version, said)
 
 
 def _collect(logged: Row) -> dict[str, float]:
     """Collects label -> probability of a row; of one without a list only that of its first answer."""
-    labels, shares = logged["top_labels"] or [], logged["top_probabilities"] or []
-    if labels and len(labels) == len(shares):
-        return {label: float(p) for label, p in zip(labels, shares, strict=True) if label and p is not None and 0 <= p <= 1}
+    labels, probabilities = logged["top_labels"] or [], logged["top_probabilities"] or []
+    if labels and len(labels) == len(probabilities):
+        pairs = zip(labels, probabilities, strict=True)
+        return {label: float(p) for label, p in pairs if label and p is not None and 0 <= p <= 1}
     confidence = logged["confidence"]
     known = logged["predicted_label"] and confidence is not None and 0 <= confidence <= 1
     return {logged["predicted_label"]: float(confidence)} if known else {}

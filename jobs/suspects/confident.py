@@ -1,4 +1,4 @@
-"""Confident learning: which given labels are likely wrong, by probabilities out of sample. The home of cleanlab.
+"""Confident learning: which given labels are likely wrong, by probabilities out of sample. No other file imports cleanlab.
 
 Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70 (2021).
 """
@@ -31,9 +31,9 @@ def require_cleanlab() -> None:
 def find_wrong(given: np.ndarray, p: np.ndarray) -> Found:
     """Finds labels that are likely wrong; `given` int64 [rows], `p` float64 [rows, classes], each row summing to 1.
 
-    As many as the confident joint estimates, of those whose given label is not the likeliest the ones with least probability.
-    A class that no row was given falls away first: nothing says how sure an answer of it has to be. With one class left
-    no label can be wrong.
+    Of the rows whose given label is not the likeliest class, those whose given label is least probable are taken, as many as
+    the confident joint estimates. A class that no row was given is dropped first: it has no confidence threshold. With one
+    class left no label can be wrong.
     """
     present = np.unique(given)
     if len(present) < 2:

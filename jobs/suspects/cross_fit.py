@@ -1,13 +1,12 @@
 """Probabilities for pictures without a clean logged answer: a head fitted on the other folds, on features that are clean.
 
-The features are embeddings of a version that did not train on these pictures, where there is one and torch is here; else the
-pixels of the shrunk picture, which have learnt nothing. A network fine-tuned on the labels in question would have learnt the
-wrong ones, and a head beside it would only repeat them.
+The features are embeddings of a version that did not train on these pictures, where there is one and torch is installed; else
+the pixels of the shrunk picture. A network that was fine-tuned on the labels in question has learnt the wrong ones, and a head
+on its features would only repeat them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from command.progress import progress
-from contract.errors import BadImage, NotFound, TrueupError, pass_over
+from contract.errors import BadImage, TrueupError, pass_over
 from contract.registry import Registry
-from contract.stores.store import Storage, may_be_key
+from contract.stores.store import Storage
+from jobs.pictures.embed import prepare_picture
 from jobs.suspects.probabilities import Judged
 from jobs.suspects.trained import Training
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 SIDE = 16  # pixels of the shrunk picture
-STRENGTH = {"embedding": 0.1, "pixels": 0.01}  # C of the logistic regression: small, so that no wrong label is learnt
+STRENGTH = {"embedding": 0.1, "pixels": 0.01}  # C of the logistic regression: small, so that wrong labels are not fitted
 READERS = 4
 
 
@@ -39,9 +39,9 @@ def fold_of(image_sha256: str, folds: int) -> int:
 
 def judge_rows(storage: Storage, registry: Registry, rows: Sequence[Row], places: np.ndarray, classes: Sequence[str],
                folds: int, trainings: Mapping[str, Training], appeared: Mapping[str, int]) -> list[Judged]:
-    """Judges rows (by their `places`) that no logged answer tells of: by a version's embeddings, and the rest by pixels.
+    """Judges rows (by their `places`) that have no clean logged answer: by a version's embeddings, the rest by pixels.
 
-    Rows whose picture is missing or damaged, and rows of a class that the other folds lack, are in no answer.
+    Rows whose picture is missing or damaged, and rows of a class that the other folds lack, are not judged.
     """
     left, found = places, []
     chosen = _choose_version(rows, places, trainings, appeared)
@@ -93,7 +93,8 @@ def _extract(storage: Storage, rows: Sequence[Row], places: np.ndarray, prepare:
     ready: list[Any] = []
     parts: list[np.ndarray] = []
     with ThreadPoolExecutor(READERS) as pool, progress(f"read the pictures, {what}", len(places), "pictures") as shown:
-        for place, prepared in zip(places, pool.map(lambda n: _prepare(storage, rows[n], prepare), places), strict=True):
+        for place, prepared in zip(places, pool.map(lambda n: prepare_picture(
+                storage, rows[n]["image_sha256"], rows[n]["image_uri"], prepare), places), strict=True):
             shown.advance()
             if prepared is not None:
                 there.append(int(place))
@@ -103,15 +104,6 @@ def _extract(storage: Storage, rows: Sequence[Row], places: np.ndarray, prepare:
                 ready = []
     parts += [embed(ready)] if ready else []
     return np.array(there, np.int64), np.concatenate(parts) if parts else np.empty((0, 1))
-
-
-def _prepare(storage: Storage, row: Row, prepare: Any) -> Any:
-    """A picture as the features want it; None for one that is missing, damaged or cannot be decoded."""
-    try:
-        data = storage.read(row["image_uri"]) if may_be_key(row["image_uri"]) else b""
-        return prepare(data) if hashlib.sha256(data).hexdigest() == row["image_sha256"] else None
-    except (NotFound, BadImage, IsADirectoryError):
-        return None
 
 
 def _shrink(data: bytes) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finds the labels of a dataset that are likely wrong, and writes them down; the newest document of a model holds."""
+"""Finds the labels of a dataset that are likely wrong, and writes them to a document; a model's newest one is in force."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def find_suspects(storage: Storage, model: str, made: Manifest, folds: int = FOL
 
 def judge(storage: Storage, registry: Registry, rows: Sequence[Row], given: np.ndarray, classes: Sequence[str],
           trainings: Mapping[str, Training], logged: Logged, folds: int) -> list[tuple[Judged, bool]]:
-    """Judges the rows out of sample: each judge with whether it is used. Later ones judge what those before could not."""
+    """Judges the rows out of sample; returns each judge, and whether it is used. Later ones judge what earlier ones could not."""
     by_version: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
     for n, row in enumerate(rows):
         answer = logged.answers.get(row["image_sha256"])
@@ -141,12 +141,12 @@ def _describe(made: Manifest, rows: Sequence[Row], verdict: Verdict, before: Map
 
 
 def _rank(one: Suspect) -> tuple[Any, ...]:
-    """The least likely labels first; of equal ones by split and hash. Without a judge in the middle."""
+    """Sort key: the least likely labels first, equal ones by split and hash; a row without a judge counts as 0.5."""
     return 0.5 if one.score is None else one.score, SPLITS.index(one.split), one.image_sha256
 
 
 def write(storage: Storage, model: str, make: Any) -> Suspects:
-    """Appends the document that `make` makes of the newest, and makes it again where somebody else was first."""
+    """Appends the document that `make` makes from the newest one; makes it again where another process was first."""
     sequence = NumberedDocuments(storage, layout.suspects(model))
     while True:
         n, newest = sequence.newest_number(), read_newest(storage, model)

@@ -25,8 +25,8 @@ class Judged:
 def spread(said: Mapping[str, float], classes: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
     """The probabilities of `classes` from a list of the likeliest ones, float64 [classes]; None where nothing is left.
 
-    What a list leaves over is shared evenly by the classes that the version knows and the list does not name. Classes that
-    are none of the dataset's fall away, and the rest is scaled to 1.
+    What a list leaves over of 1 is split evenly among the classes that the version knows and the list does not name. Classes
+    that are not in the dataset are dropped, and the rest is scaled to 1.
     """
     unnamed = [label for label in known if label not in said]
     rest = max(0.0, 1.0 - sum(said.values())) / max(len(unnamed), 1)

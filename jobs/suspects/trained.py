@@ -1,7 +1,7 @@
-"""Which versions did not train on which pictures: the only ones whose answers say anything of a label.
+"""Which versions did not train on which pictures: only answers of such versions say anything of a picture's label.
 
-A version has learnt the labels that it was trained on, wrong ones too, and so has whatever descends from it. Pictures of a
-validation split count as trained on: they chose the weights that were kept.
+A version has learnt the labels that it was trained on, wrong ones too, and so have its descendants. Pictures of a validation
+split count as trained on: they selected the weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contract import clock
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import read_index
-from contract.errors import Mismatch, NotFound, TrueupError, UsageError, pass_over
+from contract.errors import TrueupError, UsageError, pass_over
 from contract.registry import Registry
 
 SEEN_SPLITS = ("train", "validation")
@@ -21,7 +21,7 @@ SEEN_SPLITS = ("train", "validation")
 
 @dataclass
 class Training:
-    """What a version and its ancestors were trained on; `unknown_until`: us of the newest that nobody knows the data of."""
+    """What a version and its ancestors were trained on; `unknown_until`: us of the newest whose data is not known."""
 
     card: Card
     seen: frozenset[str] = frozenset()
@@ -30,8 +30,8 @@ class Training:
     def is_clean(self, image_sha256: str, appeared: int | None) -> bool:
         """Says whether a picture was in no training set of the line.
 
-        `appeared`: us of the prediction that brought the picture, None for an imported one. A training set that nobody knows
-        cannot hold what came after its version was made.
+        `appeared`: us of the prediction that brought the picture, None for an imported one. An unknown training set cannot hold
+        what came after its version was made.
         """
         if image_sha256 in self.seen:
             return False
@@ -51,9 +51,9 @@ class Trainings:
             line = list(self.registry.ancestors(version))
             seen: frozenset[str] = frozenset().union(*(self._read(card.dataset) for card in line if card.dataset))
             unknown = [clock.to_us(clock.parse_moment(card.created_at)) for card in line if card.dataset is None]
-        except UsageError:  # no moment: nobody knows since when it is there
+        except UsageError:  # a card without a valid moment
             return None
-        except (NotFound, Mismatch, TrueupError) as error:
+        except TrueupError as error:
             pass_over(error)
             return None
         return Training(line[0], seen, max(unknown, default=None))

@@ -1,1 +1,1 @@
-"""Raw files are counted again by another engine, and an evaluation is built again from that (trueup verify)."""
+"""Verification: raw files are counted again by another engine, and the evaluation is built again from that (trueup verify)."""

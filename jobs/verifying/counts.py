@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Mapping[str, Any]]
 OPTIONS: Options = {"mapreduce": {"runner": "inline"}}
-OTHER = {"embedded": "mapreduce"}  # the engine that checks what one made; of any other it is the embedded one
+OTHER = {"embedded": "mapreduce"}  # engine -> the engine that checks it; every other one is checked by the embedded engine
 
 
 @dataclass
@@ -77,7 +77,7 @@ def choose_engine(asked: str | None, made_by: str) -> str:
 
 
 def _read_day(storage: Storage, evaluation: Evaluation, day: str, name: str, scores: LabelerScores | None) -> CheckedDay:
-    """Reads a day's document and tables, each with what vouches for it: the evaluation, and the names of tables."""
+    """Reads a day's document and tables, and checks them by their names and hashes."""
     one = CheckedDay(day, layout.counts_document(evaluation["model"], day, name))
     try:
         data = storage.read(one.key)
@@ -149,7 +149,7 @@ def _count_group(storage: Storage, group: Sequence[CheckedDay], engine: str, opt
     question = group[0].question
     assert question is not None
     whole, _ = day_files.read_footers(storage, [one.raw.files for one in group if one.raw.files], question.slices)
-    made = import_module(ENGINES[engine]).count(storage, whole, question, None, **options)
+    made = import_module(ENGINES[engine]).count(storage, whole, question, **options)
     for one, counts in zip(group, made, strict=True):
         one.recounted = counts
 

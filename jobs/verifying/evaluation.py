@@ -34,7 +34,7 @@ from metrics.tables import tables
 from metrics.version import Rules
 from metrics.window import WindowCounts
 
-# What was seen of the root at that moment and is in no file that could be read again, or is checked by itself.
+# What the root was like at that moment, which no file says that could be read again, and what is checked elsewhere.
 NOT_COUNTED = ("newest_day", "models_with_rows", "expired", "partial", "rests_on", "tables", "doubts", "engine", "counts",
                "bucket_edges", "evidence")
 OF_COUNTS = ("no class named", "missing values")  # doubts that follow from the counts; others show examples of rows

@@ -96,21 +96,21 @@ def _remake_section(basis: Basis, name: str, material: Material, engine: str, re
         found.not_made.append(name)
         found.findings.append(say(basis.key, UNKNOWN, f"evidence.{name}: not computed again: {reason}"))
         return
-    of = compare(basis.key, {"evidence": {name: _leave_words_out(told)}},
-                 {"evidence": {name: _leave_words_out(found.sections[name])}})
+    of = compare(basis.key, {"evidence": {name: _leave_sentence_out(told)}},
+                 {"evidence": {name: _leave_sentence_out(found.sections[name])}})
     by = "from the counts" if name in OF_COUNTS else f"from items by {engine}"
     of["said"] = f"evidence.{name}: {of['said']}, {by}"
-    _doubt(basis, name, material, of, found)
+    _excuse_difference(basis, name, material, of, found)
     found.findings.append(of)
 
 
-def _leave_words_out(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures: another release may say them in other words, for which the evaluation's name vouches."""
+def _leave_sentence_out(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures alone: another release may put them in other words; the evaluation's name vouches for the sentence."""
     return {name: value for name, value in section.items() if name != "sentence"}
 
 
-def _doubt(basis: Basis, name: str, material: Material, of: Finding, found: Remade) -> None:
-    """Says where a difference may come of what nobody noted then."""
+def _excuse_difference(basis: Basis, name: str, material: Material, of: Finding, found: Remade) -> None:
+    """Turns a difference into UNKNOWN where its cause may be something that the evaluation did not note."""
     loose = _find_loose_gold(basis, material, found) if name == "noise" else []
     if of["state"] != DIFFERS:
         return
@@ -168,5 +168,5 @@ def _list_items(basis: Basis, engine: str) -> dict[str, pa.Table]:
     files = [one.raw.files for one in basis.days if one.raw.files]
     question = replace(basis.question, slices=())
     whole, _ = day_files.read_footers(basis.storage, files, ITEM_COLUMNS)
-    made = import_module(ENGINES[engine]).list_items(basis.storage, whole, question, None, **basis.options.get(engine, {}))
+    made = import_module(ENGINES[engine]).list_items(basis.storage, whole, question, **basis.options.get(engine, {}))
     return {day.day: items.table for day, items in zip(whole, made, strict=True)}

@@ -29,7 +29,7 @@ def check_fit(storage: Storage, evaluation: Evaluation, findings: list[Finding],
         return None
     key = layout.fit_document(evaluation["model"], consensus["fit"])
     weighed = consensus["rule"] == "majority"
-    if weighed and key not in evaluation.get("rests_on", {}):  # weights that somebody set, and a mere name
+    if weighed and key not in evaluation.get("rests_on", {}):  # weights of the settings, and only a name
         return None
     from contract.documents.labeler_fit import load_fit
     from jobs.labelers.use import read_scores, read_weights

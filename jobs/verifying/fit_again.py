@@ -65,7 +65,7 @@ def _make(storage: Storage, fit: LabelerFit, roles: Mapping[str, str], engine: s
     whole, _ = day_files.read_footers(storage, days, ITEM_COLUMNS)
     with tempfile.TemporaryDirectory(prefix="trueup-fit-") as folder:
         there = LocalStorage(Path(folder))
-        listed = import_module(ENGINES[engine]).list_items(storage, whole, question, None, **options)
+        listed = import_module(ENGINES[engine]).list_items(storage, whole, question, **options)
         documents = [write_items(there, ItemsDocument.of(items, model=fit.model, role=fit.role, inputs=question.inputs(day),
                                                          files=day.fingerprint()), items)
                      for day, items in zip(whole, listed, strict=True)]

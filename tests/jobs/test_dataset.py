@@ -2,10 +2,12 @@
 nothing shows."""
 
 import json
+from io import BytesIO
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from command.load_settings import load
 from contract import clock
@@ -53,7 +55,7 @@ def test_the_same_input_is_the_same_dataset_in_any_partitioning(loop, where, req
     for at in range(0, 120, 30):  # other files, the other way round
         day = "2026-11-20" if at < 60 else "2026-11-21"
         other.day(day, pictures[0][at:at + 30][::-1], pictures[1][at:at + 30][::-1])
-    monkeypatch.setattr("jobs.datasets.consensus.SLOTS", 5)
+    monkeypatch.setattr("jobs.datasets.consensus.MIN_PARTS", 5)
     monkeypatch.setattr("jobs.datasets.images.PER_TASK", 7)
     if where == "spark":
         request.getfixturevalue("spark")
@@ -209,6 +211,15 @@ def test_an_empty_window_and_an_export(loop, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["images"] == len(list((tmp_path / "out").glob("*/*/*.png")))
     assert dataset_job.main([*arguments[:3], "nothing", *arguments[4:]]) == ERROR
     assert made.dataset in capsys.readouterr().err
+
+
+def test_an_export_names_a_picture_by_what_the_dataset_holds():
+    sink = BytesIO()
+    Image.new("RGB", (32, 32)).save(sink, "WEBP")
+    whole = sink.getvalue()
+    for image, suffix in ((whole, ".webp"), (petastorm_writer.shrink(whole, 16), ".jpg")):
+        found = dataset_job.find_suffix(image, "images/ab/ab.webp")
+        assert found == suffix == f".{Image.open(BytesIO(image)).format.lower().replace('jpeg', 'jpg')}"
 
 
 def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, capsys):

@@ -230,7 +230,8 @@ def test_every_engine_counts_misfiled_rows(root, capsys, engine, request):
 @pytest.mark.parametrize("options, message", [
     (["--engine", "abacus"], "'abacus' is not one of"), (["--runner", "local"], "--runner local is for --engine mapreduce"),
     (["--from", "yesterday"], "expected YYYY-MM-DD"), (["--as-of", "noon"], "'noon' is no moment"),
-    (["--slice", "x=width"], "slice x=width: expected a text column"), (["--slice", "x"], "expected NAME=VALUE"),
+    (["--slice", "x=width"], "slice x=width: expected a text column"),
+    (["--slice", "x"], "--slice 'x': expected NAME=EXPRESSION"),
     (["--from", "2026-11-20", "--to", "2026-11-19"], "ends on or after its first day")])
 def test_wrong_usage(root, capsys, options, message):
     assert message in run(root, capsys, *options, code=2)["error"]["message"]
@@ -251,6 +252,9 @@ def test_two_files_without_a_root(tmp_path, capsys):
     assert evaluate.main(options) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["versions"]["1"]["accuracy"]["value"] == 0.5 and document["model"] == "model"
+    for option in (("--from", "2020-02-01"), ("--to", "2020-02-01"), ("--runner", "inline"), ("--quarantine",)):
+        assert evaluate.main([*options, *option]) == 2  # not left out silently
+        assert f"{option[0]} needs a root" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_labelers_weigh_as_the_named_fit_says(root, capsys, counted):

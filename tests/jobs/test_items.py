@@ -83,7 +83,7 @@ def test_evaluate_writes_them_when_asked(storage, say, tmp_root, capsys):
         assert [(row["prediction_id"], row["predicted"], row["label"]) for row in found] == [
             (find_id(day, 0), "a", "a"), (find_id(day, 1), "b", "a")]
     assert evaluate.main(["--items", "--predictions", "p.csv"]) == USAGE
-    assert "--items writes into a root" in capsys.readouterr().err
+    assert "--items needs a root" in capsys.readouterr().err
     assert items.main(["--root", tmp_root, *WINDOW]) == 0
     assert "4 labelled ones on 2 days; 0 days made now" in capsys.readouterr().out
 

@@ -78,6 +78,15 @@ def test_figures_are_those_of_a_brute_force_count(spark, truth, root):
     assert Replay.load(open_root(root), layout.replay_document("m", replay_id)).replayed == 32
 
 
+def test_tasks_may_import_the_modules_that_the_driver_may(root, monkeypatch):
+    """On a cluster they have an environment of their own."""
+    monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[my_networks]")
+    jobs = []
+    monkeypatch.setattr("jobs.replaying.command.compute", lambda storage, job, waiting, conf: jobs.append(job) or [])
+    replay(open_root(root), load(root=root, model="m"), request(root), "2", batch=8, part=8)
+    assert jobs[0].modules == ("my_networks",)
+
+
 def labels_of(root):
     storage = open_root(root)
     return [r for e in storage.list("labels/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]

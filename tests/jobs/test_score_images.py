@@ -136,6 +136,8 @@ def test_what_cannot_be_a_list_of_images_is_said(tmp_path, root, capsys):
     (tmp_path / "a.csv").write_text("url\nx\n")
     with pytest.raises(ForeignSchema, match="expected a column uri, got url"):
         in_table(tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="expected a folder with pictures, or s3://bucket/prefix; there is none"):
+        under(str(tmp_path / "typo"))
     with pytest.raises(UsageError, match="expected a table that ends in .csv"):
         in_table(tmp_path / "a.xls")
     assert main(["--root", root, "--model", "m"]) == 2 and "expected one of --images" in capsys.readouterr().err

@@ -68,7 +68,7 @@ ELSEWHERE = {
         emr/package.py publish_package
         inference/body_limits.py BodyLimits._measure_patience
         inference/pages/models.py _describe_card
-        jobs/datasets/plan.py _assign_splits
+        jobs/datasets/plan.py _assign_files
         jobs/engines/mapreduce/splits.py _split_file
         jobs/engines/mapreduce/splits.py write
         jvm/session.py _local_settings

@@ -1,24 +1,24 @@
-"""Rows found by their keys, ids compared and rows that may be equal found, fast, on numpy columns."""
+"""Hashing on numpy columns: an index of rows by their keys, candidates for equal rows, and the comparison of ids."""
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.engines.arrays import NULL, bits, find_starts, parts, sizes_of, uuid_words
 
-MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing and stirs the high bits
+MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it is invertible, and mixes into the high bits
 MOST_COMPARED = 16  # rows of a group, each of which is compared with each other
-SPARSE = 2  # a table has 2^SPARSE to twice as many places as keys
+SPARSE = 2  # a table has 2^SPARSE to 2^(SPARSE + 1) times as many slots as keys
 
 
 class KeyIndex:
-    """Rows by their keys, uint64: tables of places, each for the keys whose place in the one before is another key's.
+    """A hash index of rows by their keys, uint64: each further table has the keys that collided in the one before.
 
-    To sort the keys is as cheap on some processors, and five times dearer on others (docs/log.md).
+    Sorting the keys is as cheap on some processors, and takes five times as long on others (docs/log.md).
     """
 
     def __init__(self, key: np.ndarray) -> None:
         self.key = key
-        self.chosen = np.empty(len(key), np.int64)  # of each row one that has its key: the same for all of them
+        self.chosen = np.empty(len(key), np.int64)  # for each row the representative of its key, which is one of its rows
         self._tables: list[np.ndarray] = []
         rows, left = np.arange(len(key)), key
         while len(rows):
@@ -31,25 +31,25 @@ class KeyIndex:
             rows, left = rows.take(lost), left.take(lost)
 
     def find(self, keys: np.ndarray) -> np.ndarray:
-        """Returns the chosen row of each of the keys; NULL where none has it."""
+        """Returns the representative row of each of the keys; NULL where no row has it."""
         rows, at, left = np.full(len(keys), NULL), np.arange(len(keys)), keys
         for number, table in enumerate(self._tables, 1):
-            found = table.take(self._find_places(left, number))  # of a place that nobody took: row 0
+            found = table.take(self._find_places(left, number))  # row 0 in an empty slot
             same = self.key.take(found) == left
             rows[at[same]] = found[same]
             at, left = at[~same], left[~same]
         return rows
 
     def _find_places(self, keys: np.ndarray, number: int) -> np.ndarray:
-        """Returns each key's place in the table of that number, from 1: other bits of it for each table."""
+        """Returns each key's slot in the table of that number, from 1; each table has a hash function of its own."""
         mix, size = np.uint64(pow(int(MIX), number, 2**64)), bits(len(self._tables[number - 1]))
         return (keys * mix >> np.uint64(64 - size)).view(np.int64)
 
 
 def find_possible_repeats(group: np.ndarray, *columns: np.ndarray) -> np.ndarray:
-    """Finds all rows that share their values in all columns with another row of their group, whose rows stand together.
+    """Finds all rows that equal another row of their group in all columns; the rows of a group are adjacent.
 
-    Where a group is large, rows that share them with none are found, too, with next to no chance.
+    Where a group is large, a row that equals none is found, too, with negligible probability.
     """
     if sizes_of(find_starts(group), len(group)).max(initial=0) > MOST_COMPARED:
         return _find_by_hash(group, *columns)
@@ -64,9 +64,9 @@ def find_possible_repeats(group: np.ndarray, *columns: np.ndarray) -> np.ndarray
 
 
 def _find_by_hash(*columns: np.ndarray) -> np.ndarray:
-    """Finds all rows that share their values in all columns with another row.
+    """Finds all rows that equal another row in all columns.
 
-    A row that shares them with none is found, too, with next to no chance: rows are compared by a hash.
+    Rows are compared by a hash, so a row that equals none is found, too, with negligible probability.
     """
     key = np.zeros(len(columns[0]), np.uint64)
     for column in columns:

@@ -29,7 +29,7 @@ from jobs.engines.embedded.sql import OK
 from jobs.engines.embedded.votes import Consensus, LabelGroups
 
 EDGES = np.arange(BINS + 1) / BINS
-# The place of an origin class (and of null, the last) among the classes' words, nulls first.
+# The rank of an origin class (and of null, the last) among the classes by name, nulls first.
 ORIGIN_PLACE = np.array([*(sorted(ORIGINS).index(o) + 1 for o in ORIGINS), 0], np.int8)
 
 
@@ -51,7 +51,7 @@ class PredictionRows:
 
     @classmethod
     def of(cls, table: pa.Table) -> "PredictionRows":
-        """Takes the rows from what `sql.select_prediction_rows` gave."""
+        """Makes the rows of the result of `sql.select_prediction_rows`."""
         names, t = set(table.column_names), numbers(table["p_t"])
         return cls(
             ids=join_chunks(table["id"]), key=numbers(table["h"]).astype(np.uint64, copy=False), state=numbers(table["state"]),
@@ -67,31 +67,31 @@ class Joined:
 
     rows: PredictionRows
     groups: LabelGroups
-    row_of: np.ndarray  # the prediction row of each group; NULL: an orphan's
+    row_of: np.ndarray  # the prediction row of each group; NULL: there is none, its rows are orphans
     group_of: np.ndarray  # the group of each prediction row; NULL: it has no label rows, or is not distinct
 
     @cached_property
     def ours(self) -> np.ndarray:
-        """Which groups are ours: their prediction is this model's."""
+        """Mask of the groups whose prediction is this model's."""
         return (self.row_of != NULL) & self.rows.ours[self.row_of] if len(self.rows.ours) else self.row_of != NULL
 
     @cached_property
     def others(self) -> np.ndarray:
-        """Which groups are others': their prediction is another model's."""
+        """Mask of the groups whose prediction is another model's."""
         return (self.row_of != NULL) & ~self.ours
 
     @cached_property
     def our_votes(self) -> np.ndarray:
-        """Which label rows are votes on a regular prediction of ours."""
+        """Mask of the label rows that are votes on a regular prediction of this model."""
         return (self.ours & ~self.groups.irregular)[self.groups.of_row]
 
 
 @dataclass(frozen=True)
 class Known:
-    """The prediction rows in state OK by their keys."""
+    """The prediction rows in state OK, with an index by their keys."""
 
-    at: np.ndarray  # rows
-    index: KeyIndex  # of them
+    at: np.ndarray  # row numbers
+    index: KeyIndex  # over these rows
 
     @classmethod
     def of(cls, rows: PredictionRows) -> "Known":
@@ -148,7 +148,8 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
     label = np.append(texts.codes(words.texts), NULL)[consensus.label]
     rank = rows.rank[mine] if rows.rank is not None else np.zeros(len(group), np.int32)
     of_group, split = [label + 1, ORIGIN_PLACE[consensus.origin], consensus.saw + 1], consensus.split + 1
-    # Few of the combinations occur; where nothing has a rank, which stands before it in the order, `split` is one of them.
+    # Few of the combinations occur, so they are one key column. `split` comes after the rank in the order of cells: it is part
+    # of that column only where no row has a rank.
     numbered = renumber(*pack(of_group if rows.rank is not None else [*of_group, split]))
     keys = [version, predicted, bin_ + 1, numbered[group]]
     keys += [_shift_ranks(rank), split[group]] if rows.rank is not None else []
@@ -166,7 +167,7 @@ def count_cells(joined: Joined) -> tuple[pa.Table, pa.Table | None]:
 
 
 def _shift_ranks(rank: np.ndarray) -> np.ndarray:
-    """Shifts ranks to numbers from 0 in their order, 0 (null) first."""
+    """Shifts ranks to integers from 0 in their order, 0 for null."""
     return np.where(rank == 0, 0, rank - rank.min(initial=0) + 1)
 
 
@@ -218,13 +219,13 @@ def count_people(joined: Joined) -> pa.Table:
 
 
 def _count_pairs(joined: Joined, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns of each vote how many votes other people gave on its prediction, and how many of those name its label."""
+    """Returns for each vote how many votes other people gave on its prediction, and how many of those name its label."""
     rows, groups = joined.groups.rows, joined.groups
     pairs, agreeing = (np.zeros(len(votes), np.int64) for _ in range(2))
     several = np.flatnonzero(groups.size[groups.of_row[votes]] > 1)
     at = votes[several]
     group, labeler, label, one = groups.of_row[at], rows.labeler[at] + 1, rows.label[at], np.ones(len(at), np.int64)
-    # Within one origin class nobody has a second vote on a prediction: the later would have superseded the earlier.
+    # Within one origin class a labeler has one vote on a prediction: a later one supersedes the earlier.
     several_classes = len(at) and rows.origin[at].min() != rows.origin[at].max()
     own, own_agreeing = (sum_equal(one, group, labeler), sum_equal(one, group, labeler, label)) if several_classes else (one, one)
     pairs[several] = groups.size[group] - own

@@ -29,7 +29,7 @@ class Connection(Protocol):
         """Returns the rows of the statement that ran last."""
 
     def register(self, name: str, data: object, /) -> object:
-        """Gives Arrow data a name that statements can use."""
+        """Registers Arrow data under a name that statements can use."""
 
     def sql(self, query: str, /) -> Relation:
         """Prepares a statement."""

@@ -1,6 +1,6 @@
-"""One day counted over a DuckDB connection: the rules run in SQL where they need it, in numpy where they do not.
+"""One day counted over a DuckDB connection: regular predictions on numpy columns, irregular ones by the rules in SQL.
 
-The rules are in sql.py; what needs no more than numpy columns is in votes.py and cells.py.
+The full rules are in sql.py, the numpy half in votes.py and cells.py.
 """
 
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ from jobs.engines.embedded.votes import LabelGroups, LabelRows, group_rows, put_
 from jobs.engines.question import DayFiles, Question, RawFile
 
 CHANGED = "A file changed while it was read: start again."
-CHUNK_ROWS = 1_000_000  # of a chunk of an Arrow table, where fewer are expected
+CHUNK_ROWS = 1_000_000  # in a chunk of an Arrow table; no statement without `files` is expected to give more
 
 
 class Day:
     """Counts one day over a connection of its own, which sees none of the other days' temporary tables.
 
-    `key` is the SQL expression by which rows of one id meet: `hash(id)`, or a number given to each id.
+    `key` is the SQL expression that rows are joined by: `hash(id)`, or a number that is given to each id.
     """
 
     def __init__(self, db: Connection, storage: Storage, day: DayFiles, question: Question, key: str) -> None:
@@ -54,7 +54,7 @@ class Day:
         self.db.execute("SET TimeZone = 'UTC'")
         self.sources = Sources(self.db, storage, day, question.slices)
         self.present = self.sources.present_labels()
-        self.reads_words = self.sources.are_read_by_duckdb  # as codes, by pyarrow, beside what DuckDB reads
+        self.reads_words = self.sources.are_read_by_duckdb  # then pyarrow reads the texts, as dictionaries
         self.rows = dict.fromkeys(ROWS, 0)
         self.known: list[int] = []
         self.future: list[int] = []
@@ -130,7 +130,7 @@ class Day:
         return create_counted_for(self.question.scores.rarest)
 
     def _create_judged(self, groups: LabelGroups) -> None:
-        """Creates the predicted labels that a `≠` judges: they alone need the prediction to be resolved (rule 4a)."""
+        """Creates table `judged`: a `≠` is the one label that cannot be resolved without its prediction (rule 4a)."""
         hashes = groups.find_unnamed()
         if not len(hashes):
             self.db.execute(sql.NOTHING_JUDGED)
@@ -140,7 +140,7 @@ class Day:
         self.db.execute(sql.create_judged(rows, self.sources.prediction_order))
 
     def _define_word(self, words: pa.StringArray) -> None:
-        """Defines type `word`: numbers instead of texts, where all of the day's words are known and few."""
+        """Defines the SQL type `word` of labels and labelers: an ENUM where all of the day's are known and few, else text."""
         self.db.register("words", pa.table({"word": words}))
         few = self.reads_words and 0 < len(words) <= sql.MOST_WORDS
         self.db.execute(sql.WORD_AS_NUMBER if few else sql.WORD_AS_TEXT)
@@ -175,7 +175,7 @@ class Day:
         return self._append_words(table, self.sources.prediction_words())
 
     def _append_words(self, table: pa.Table, words: dict[str, pa.ChunkedArray]) -> pa.Table:
-        """Appends columns of words, which were read row for row: in the table's order, or in that of its `row`."""
+        """Appends text columns that pyarrow read row for row: in the table's order, or by its column `row`, which it drops."""
         places = table["row"] if "row" in table.column_names else None
         for name, column in words.items():
             if len(column) != table.num_rows:
@@ -198,13 +198,13 @@ class Day:
         self._note_times(rows.known, state)
 
     def _note_times(self, known: np.ndarray, state: np.ndarray) -> None:
-        """Keeps when the last row that counts became known, and when the first that came too late."""
+        """Notes when the last row that counts became known, and when the first that came too late did."""
         early, late = known[state == sql.OK], known[state == sql.FUTURE]
         self.known += [int(early.max())] if len(early) else []
         self.future += [int(late.min())] if len(late) else []
 
     def _keep_first(self, table: pa.Table, rows: PredictionRows, twice: np.ndarray) -> pa.Table:
-        """Keeps the first row of each repeated id; `twice` are the keys of these."""
+        """Keeps the first row of each repeated id; `twice` are the keys of the repeated ids."""
         self.db.register("twice", pa.table({"h": twice}))
         source = self._select_with_state(self.sources.predictions(ties=True))
         self.db.execute(sql.create_repeated(source, self.sources.prediction_order))

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from contract.counts import SMALLEST_P
 from contract.rows.items import VOTE, arrange_items, make_schema
-from jobs.engines.arrays import NULL, numbers, truths
+from jobs.engines.arrays import NULL, booleans, numbers
 from jobs.engines.embedded.cells import Joined, origin_words
 
 HANDED_ON = ("s_image_sha256", "s_image_uri", "s_client")  # columns of predictions by name: ITEM_COLUMNS, in the order of items
@@ -50,7 +50,7 @@ def _list_votes(joined: Joined, voted: np.ndarray, irregular: pa.Table | None) -
         group, place = np.concatenate([group, more]), np.concatenate([place, numbers(irregular["place"])])
         columns = [_join(columns[0], irregular["labeler"]), _join(columns[1], irregular["label"]),
                    *(np.concatenate(pair) for pair in zip(columns[2:], (
-                       numbers(irregular["t"]), numbers(irregular["class"]), truths(irregular["saw"]),
+                       numbers(irregular["t"]), numbers(irregular["class"]), booleans(irregular["saw"]),
                        numbers(irregular["probability"], np.nan)), strict=True))]
     order = np.lexsort((place, group))
     labeler, label, t, origin, saw, p = columns

@@ -1,4 +1,4 @@
-"""Raw files as pyarrow reads them: its column names are exact, its casts ours to choose, and it keeps words as codes."""
+"""Raw files as pyarrow reads them: its column names are exact, its casts ours to choose, and it keeps dictionaries."""
 
 from collections.abc import Container, Iterator, Sequence
 
@@ -10,6 +10,7 @@ import pyarrow.types as t
 from pyarrow.fs import FileSystem
 
 from contract.records import TableSchema, arrow_type
+from jobs.engines.arrays import join_chunks
 from jobs.engines.question import RawFile
 
 BATCH_ROWS = 122_880  # DuckDB's own row group
@@ -22,9 +23,10 @@ def is_null(kind: pa.DataType | None) -> bool:
 
 def read_words(system: FileSystem, files: Sequence[tuple[str, RawFile]], record: TableSchema,
                columns: Sequence[str]) -> list[pa.ChunkedArray]:
-    """Reads text columns of some files (path, file), rows one after another, as dictionaries of one set of words each.
+    """Reads text columns of some files (path, file), one after another, as dictionary arrays; the chunks of a column share one
+    dictionary.
 
-    Parquet holds words that recur as codes already. Raises ArrowInvalid for bytes that are no UTF-8.
+    Parquet stores texts that recur in dictionaries already. Raises ArrowInvalid for bytes that are no UTF-8.
     """
     tables = [_read_file_words(system, path, record, file, columns) for path, file in files]
     kind = pa.dictionary(pa.int32(), pa.string())
@@ -41,7 +43,7 @@ def _read_file_words(system: FileSystem, path: str, record: TableSchema, file: R
 
 
 def _encode(column: pa.Array, wanted: pa.DataType) -> pa.DictionaryArray:
-    """Makes a column a dictionary of the wanted type, and checks its words."""
+    """Makes a column a dictionary of the wanted type, and checks its texts."""
     if not (pa.types.is_dictionary(column.type) and column.type.value_type == wanted):
         column = convert(column, wanted).dictionary_encode()
     column.dictionary.validate(full=True)
@@ -57,13 +59,20 @@ def read_batches(system: FileSystem, path: str, record: TableSchema, file: RawFi
                         for n, k in kinds.items()])
 
     def batches() -> Iterator[pa.RecordBatch]:
-        # Parquet's old times reach further than Arrow's nanoseconds.
+        # Times in INT96 reach further than Arrow's nanoseconds.
         with pq.ParquetFile(path, filesystem=system, pre_buffer=True, coerce_int96_timestamp_unit="us") as parquet:
-            for group in range(parquet.num_row_groups):  # of lists of dictionaries Arrow reads no two together
+            for group in range(parquet.num_row_groups):  # Arrow cannot read lists of dictionaries across row groups
                 for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
                     yield pa.record_batch([convert(batch.column(n), schema.field(n).type) for n in columns], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def convert_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Converts stored rows to the columns of a schema (types of the record); a column that the table lacks is null."""
+    made = [convert(join_chunks(table[f.name]), f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+            for f in schema]
+    return pa.table(made, schema=schema)
 
 
 def convert(column: pa.Array, wanted: pa.DataType) -> pa.Array:

@@ -12,7 +12,7 @@ from jobs.engines.scores import EVERYBODY, LabelerScores
 
 @dataclass
 class CodedScores:
-    """The scores by the codes of a day's words; the last place of `person` is for votes that name nobody."""
+    """The scores by the codes of a day's words; the last place of `person` is for votes without a labeler."""
 
     scores: LabelerScores
     texts: list[str]
@@ -23,7 +23,7 @@ class CodedScores:
 
     @classmethod
     def of(cls, scores: LabelerScores, words: Words) -> "CodedScores":
-        """Finds the words of a day in the fit."""
+        """Looks up the texts of a day in the fit."""
         texts = words.texts.to_pylist()
         number = {who: n for n, who in enumerate(scores.hit)}
         place = {name: n for n, name in enumerate(scores.classes)}
@@ -40,7 +40,7 @@ class CodedScores:
         starts = find_starts(candidate_group)
         size = sizes_of(starts, len(candidate_group))
         of_vote = np.searchsorted(candidate_group[starts], group)
-        votes = np.flatnonzero(size[of_vote] > 1)  # one that nobody contradicts needs no score
+        votes = np.flatnonzero(size[of_vote] > 1)  # a label without a competitor needs no score
         row, cells = self._find_cells(labeler[votes], label[votes])
         times = size[of_vote[votes]]
         vote = np.repeat(np.arange(len(votes)), times)
@@ -66,7 +66,7 @@ class CodedScores:
 
 
 def make_tables(scores: LabelerScores, words: Words) -> dict[str, pa.Table]:
-    """Makes what the statements below read, of the labels and labelers that a day has: everybody is person 0."""
+    """Makes the tables that the statements below read, of the labels and labelers of a day; person 0 is EVERYBODY."""
     texts = set(words.texts.to_pylist())
     people = [EVERYBODY, *(who for who in scores.hit if who in texts)]
     number = {who: n for n, who in enumerate(people)}

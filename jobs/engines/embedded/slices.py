@@ -1,5 +1,6 @@
 """Declared slices as DuckDB statements over the table `joined` (cells.join_slice_columns)."""
 
+from contract.clock import US_PER_HOUR
 from contract.counts import MOST_SLICE_VALUES, OTHER
 from jobs.engines.embedded.sql import floor_div, literal, origin_word
 from jobs.engines.question import BANDS, Slice
@@ -20,7 +21,7 @@ def count_slice(slice_: Slice) -> str:
 def slice_value(expression: str) -> str:
     """Returns a slice's value as text; null stays null."""
     if expression == "hour":
-        return f"lpad(CAST((({floor_div('p_t', 3_600_000_000)}) % 24 + 24) % 24 AS VARCHAR), 2, '0')"
+        return f"lpad(CAST((({floor_div('p_t', US_PER_HOUR)}) % 24 + 24) % 24 AS VARCHAR), 2, '0')"
     if expression == "image_size":
         return _name_band("image_size", "greatest(s_width, s_height)")
     if expression == "latency":

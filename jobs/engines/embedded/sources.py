@@ -74,12 +74,12 @@ class Sources:
         return self._union(LABEL, LABEL_NAMES, self.day.labels)
 
     def prediction_words(self) -> dict[str, pa.ChunkedArray]:
-        """Reads `version` and `predicted` of all rows of `predictions()`, in its order, as Arrow dictionaries."""
+        """Reads `version` and `predicted` of all rows of `predictions()`, in its order, as dictionary arrays."""
         names = {n: PREDICTION_NAMES[n] for n in ("version", "predicted")}
         return self._read_words(PREDICTION, self.day.predictions, names)
 
     def label_words(self) -> dict[str, pa.ChunkedArray]:
-        """Reads `label` and `labeler` of all rows of `labels()`, in its order, as Arrow dictionaries."""
+        """Reads `label` and `labeler` of all rows of `labels()`, in its order, as dictionary arrays."""
         return self._read_words(LABEL, self.day.labels, {n: LABEL_NAMES[n] for n in ("label", "labeler")})
 
     def _read_words(self, record: TableSchema, files: Sequence[RawFile],
@@ -94,7 +94,7 @@ class Sources:
 
     @property
     def are_read_by_duckdb(self) -> bool:
-        """Whether DuckDB itself reads all files, so that a look at few columns reads only those."""
+        """Whether DuckDB itself reads all files, so that a statement reads only the columns that it names."""
         both = ((PREDICTION, self.day.predictions), (LABEL, self.day.labels))
         return all(self._is_read_by_duckdb(record, f) for record, files in both for f in files)
 
@@ -169,7 +169,7 @@ def _expression(record: TableSchema, name: str, column: str, file: RawFile) -> s
     if column in IDS:
         return f'nullif("{column}", \'\') AS {name}'
     if kind == "timestamp":
-        # DuckDB has no number for the two ends of time, which in a file are times as others.
+        # DuckDB takes FARTHEST, after and before 1970, for infinity, which has no epoch; in a file it is a time like others.
         ends = " ".join(f"WHEN '{sign}infinity' THEN {sign}{FARTHEST}" for sign in ("", "-"))
         return f'coalesce(epoch_us("{column}"), CASE "{column}" {ends} END) AS {name}'
     if kind in ("double", "float"):  # + 0.0: minus zero is zero

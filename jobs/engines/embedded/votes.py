@@ -16,6 +16,7 @@ from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
 from jobs.engines.arrays import (
     NULL,
     Words,
+    booleans,
     find_starts,
     join_chunks,
     number_groups,
@@ -23,7 +24,6 @@ from jobs.engines.arrays import (
     pack,
     sizes_of,
     sort,
-    truths,
 )
 from jobs.engines.embedded.arrays import KeyIndex, are_same_ids, find_possible_repeats
 from jobs.engines.embedded.scores import CodedScores
@@ -76,7 +76,7 @@ class LabelRows:
             mark=numbers(table["mark"]),
             withdraws=numbers(table["withdraws"], False) if "withdraws" in names else np.zeros(size, bool),
             impossible=impossible,
-            saw=truths(table["saw"]) if "saw" in names else None,
+            saw=booleans(table["saw"]) if "saw" in names else None,
             probability=numbers(table["probability"], np.nan) if "probability" in names else None)
 
 
@@ -92,7 +92,7 @@ class Consensus:
 
     @classmethod
     def empty(cls, groups: int, has_probability: bool) -> "Consensus":
-        """Makes the consensus of so many groups without any vote."""
+        """Makes the consensus of `groups` predictions without votes."""
         origin, split, saw = (np.full(groups + 1, NULL, np.int8) for _ in range(3))
         probability = np.full(groups + 1, np.nan) if has_probability else None
         return cls(np.full(groups + 1, NULL, np.int32), origin, split, saw, probability)
@@ -239,7 +239,7 @@ def put_irregular(groups: LabelGroups, resolved: pa.Table) -> None:
     where = groups.find(numbers(resolved["h"]).astype(np.uint64, copy=False))
     consensus.label[where] = groups.rows.words.codes(resolved["label"])
     consensus.origin[where] = numbers(resolved["class"], NULL)
-    consensus.split[where] = truths(resolved["split"])
-    consensus.saw[where] = truths(resolved["saw"])
+    consensus.split[where] = booleans(resolved["split"])
+    consensus.saw[where] = booleans(resolved["saw"])
     if consensus.probability is not None:
         consensus.probability[where] = numbers(resolved["probability"], np.nan)

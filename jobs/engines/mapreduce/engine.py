@@ -33,13 +33,13 @@ from jobs.engines.question import DayFiles, Question
 from jvm import java, task_store
 
 RUNNERS = ("inline", "local", "spark", "hadoop", "emr")
-AT_ONCE = 2_000  # output lines as Python objects
+AT_ONCE = 2_000  # output lines that are Python objects at one time
 Made = TypeVar("Made", DayCounts, DayItems)
-HERE = Path(__file__).resolve().parents[3]
+PACKAGES = Path(__file__).resolve().parents[3]  # the folder that our packages lie in
 
 
-def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None, *,
-          runner: str = "local", mrjob_args: Sequence[str] = ()) -> Iterator[DayCounts]:
+def count(storage: Storage, days: Sequence[DayFiles], question: Question, *, runner: str = "local",
+          mrjob_args: Sequence[str] = ()) -> Iterator[DayCounts]:
     """Counts each day, by one MapReduce job over all of them; `mrjob_args` are further options of mrjob.
 
     Raises Mismatch when the tasks together read other rows than the footers promise, UsageError for another runner.
@@ -47,8 +47,8 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
     return _run_days(storage, days, question, runner, mrjob_args, collect_day)
 
 
-def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None, *,
-               runner: str = "local", mrjob_args: Sequence[str] = ()) -> Iterator[DayItems]:
+def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, *, runner: str = "local",
+               mrjob_args: Sequence[str] = ()) -> Iterator[DayItems]:
     """Lists the items of each day, whose footers were read with ITEM_COLUMNS; else as `count`."""
     asked = replace(question, slices=())  # which columns a mapper reads, the footers say
     return _run_days(storage, days, asked, runner, [*mrjob_args, "--items"], collect_items)
@@ -74,7 +74,7 @@ def _make_days(storage: Storage, days: Sequence[DayFiles], question: Question, r
 
 
 def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question: Question, runner: str,
-           mrjob_args: Sequence[str]) -> Iterator[dict]:
+             mrjob_args: Sequence[str]) -> Iterator[dict]:
     """Runs the job over all days and yields its output lines."""
     from jobs.evaluate_mapreduce import MREvaluate
 
@@ -88,7 +88,7 @@ def _run_job(folder: Path, storage: Storage, days: Sequence[DayFiles], question:
 
 
 def _pass_store_on(storage: Storage) -> list[str]:
-    """Returns the options by which tasks find the same S3: Hadoop's streaming tasks have nothing of our environment."""
+    """Returns the options by which tasks find the same S3: Hadoop's streaming tasks do not inherit our environment."""
     return [word for name, value in task_store.make_environment(storage).items() for word in ("--cmdenv", f"{name}={value}")]
 
 
@@ -114,7 +114,7 @@ def _runner_arguments(runner: str, folder: Path, mrjob_args: Sequence[str]) -> l
     """Returns the options by which mrjob runs our code. On EMR the packages are installed on the nodes (emr/)."""
     if runner == "emr":
         return ["-r", runner]
-    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
     arguments = ["-r", runner, "--cmdenv", f"PYTHONPATH={path}", "--local-tmp-dir", str(folder)]
     if runner in ("inline", "local"):
         # At least two of each, so that what is only right in one task fails on a laptop already.
@@ -205,8 +205,8 @@ def check_rows(files: DayFiles, read: int) -> None:
 
 @stage_command("mapreduce-splits", help="Write the split lists of a window, the input of jobs/evaluate_mapreduce.py.")
 @click.option("--model", required=True, help="Name of the model to count.")
-@click.option("--from", "first", help="First prediction day. [default: the last 30]")
-@click.option("--to", "last", help="Last prediction day. [default: today]")
+@click.option("--from", "first", type=clock.parse_day, metavar="DAY", help="First prediction day. [default: the last 30]")
+@click.option("--to", "last", type=clock.parse_day, metavar="DAY", help="Last prediction day. [default: today]")
 @click.option("--splits", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the split lists.")
 def main(settings: Settings, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
     """Writes split lists and prints the command that counts them."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BYTES_PER_SPLIT = 64 * 2**20
-BATCH_ROWS = 8192  # what a mapper holds of a row group
+BATCH_ROWS = 8192  # rows of a row group that a mapper holds at a time
 IDS = ("prediction_id", "label_id")  # an empty id counts as null
 
 
@@ -55,7 +55,7 @@ def balance(groups: Sequence[tuple[int, dict]], wanted: int) -> list[list[dict]]
 
 
 def read(split: dict) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a split as the rules want them; Mismatch when there are other rows than the footer says."""
+    """Yields the rows of a split as rules.py takes them; Mismatch when there are more or fewer than the footer says."""
     import pyarrow.parquet as pq
 
     system, base = open_storage(split["root"]).arrow()

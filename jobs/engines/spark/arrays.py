@@ -1,7 +1,7 @@
-"""Arrow columns of a part of a day as numpy columns: ids as numbers, lists as flat codes, values as ranks.
+"""Arrow columns of a part of a day as numpy columns: ids as integers, lists as flat codes, values as ranks.
 
-What a task of the Spark engine computes with, beside jobs/engines/arrays.py. Everything here is exact: where numbers
-stand for texts, equal numbers mean equal texts, byte for byte.
+What a task of the Spark engine computes with, beside jobs/engines/arrays.py. Everything here is exact: where integers
+stand for texts, equal integers mean equal texts, byte for byte.
 """
 
 import secrets
@@ -18,22 +18,22 @@ from jobs.engines.arrays import (
     NULL,
     Column,
     Words,
+    booleans,
     chunks_of,
     find_starts,
     join_chunks,
     parts,
     sizes_of,
     sort,
-    truths,
     uuid_words,
 )
 
 UUID7 = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\z"
-SMALL = np.uint64(0x2020202020202020)  # a bit that digits and small letters have, and capitals have not
+LOWER = np.uint64(0x2020202020202020)  # the bit of each byte that is set in digits and lower case, not in capitals
 
 
 def numbers(column: Column, null: float) -> np.ndarray:
-    """Converts numbers or truths to numpy, with `null` for nulls; of zero and NaN, which have several forms, one is left."""
+    """Converts numbers or booleans to numpy, with `null` for nulls; zero and NaN, which have several bit patterns, get one."""
     found = arrays.numbers(column, null)
     return np.where(np.isnan(found), np.nan, found + 0.0) if found.dtype.kind == "f" else found
 
@@ -51,7 +51,7 @@ def runs(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def sum_by_key(keys: Sequence[np.ndarray],
                values: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Groups rows by the key columns (any whole numbers) and adds up the `values`, as arrays.sum_by_key does."""
+    """Groups rows by the key columns (any integers) and sums the `values`, as arrays.sum_by_key does."""
     return arrays.sum_by_key([column - column.min(initial=0) for column in keys], *values)
 
 
@@ -61,7 +61,7 @@ def ranks(column: Column) -> np.ndarray:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_boolean(column.type):
-        return truths(column)
+        return booleans(column)
     if pa.types.is_floating(column.type):
         column = pa.array(numbers(column, 0.0), mask=~present(column))
     encoded = column.dictionary_encode()
@@ -121,8 +121,8 @@ def sort_columns(column: Column) -> list[np.ndarray]:
 def number_texts(*columns: Column) -> tuple[list[np.ndarray], int]:
     """Returns (a number for each text of several columns, NULL for null; how many different texts there are).
 
-    Equal texts have one number. Texts as long as a UUID meet by a hash under a seed drawn anew, so nobody can make ids
-    that collide, and those that meet are compared byte by byte; all others meet in Arrow's hash table.
+    Equal texts have one number. Texts as long as a UUID are matched by a hash with a random seed, so nobody can make ids
+    that collide, and texts with one hash are compared byte by byte; all others are matched by Arrow's hash table.
     """
     joined = [join_chunks(column) for column in columns]
     valid = [present(column) for column in joined]
@@ -149,7 +149,7 @@ def _number_by_hash(texts: pa.StringArray) -> tuple[np.ndarray, int] | None:
     words = uuid_words(texts)
     if words is None:
         return None
-    # Multilinear hashing, Carter and Wegman (1979): two texts meet by chance once in 2^60.
+    # Multilinear hashing, Carter and Wegman (1979): two texts collide with a probability of about 2^-60.
     seeds = np.array([secrets.randbits(64) | 1 for _ in range(words.shape[1])], np.uint64)
     key = np.empty(len(words), np.uint64)
     for part in parts(len(key)):
@@ -184,7 +184,7 @@ def _find_surely_inside(texts: pa.StringArray, first: str, last: str) -> np.ndar
     if words is None:
         return np.zeros(len(texts), bool)
     head = np.ascontiguousarray(words[:, :2]).view(np.uint64)[:, 0]
-    small = (head & SMALL) == SMALL
+    lower = (head & LOWER) == LOWER
     head = head.byteswap()
     low, high = (np.uint64(int.from_bytes(text.encode(), "big")) for text in (first, last))
-    return small & (head > low) & (head < high)
+    return lower & (head > low) & (head < high)

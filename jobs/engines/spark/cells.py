@@ -13,7 +13,7 @@ from jobs.engines.spark.arrays import places_in_lists, runs, sum_by_key
 from jobs.engines.spark.votes import VOTE, Consensus, LabelRows, Tally
 
 EDGES = np.arange(BINS + 1) / BINS
-HALF = 18  # bits: a weight is at most 2^36, so its products are added as sums of halves
+HALF = 18  # bits: a weight is at most 2^36, and products of two such halves sum up within 64 bits
 
 
 @dataclass
@@ -146,9 +146,9 @@ def count_people(joined: Joined) -> pa.Table:
 
 
 def _count_pairs(rows: LabelRows, votes: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns of each vote how many votes other people gave on its prediction, and how many of those agree with it.
+    """Returns for each vote how many votes other people gave on its prediction, and how many of those agree with it.
 
-    Votes agree that name one label, or where one is `≠` and the other no vote for the predicted label.
+    Two votes agree when they name one label, or when one is `≠` and the other names another label than the predicted one.
     """
     number, person, label = rows.number[votes], rows.labeler[votes] - NULL, rows.label[votes]
     unnamed, wrong = rows.unnamed[votes], label != predicted

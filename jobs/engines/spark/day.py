@@ -1,7 +1,7 @@
 """The counts of a part of a day: all rows of some of its prediction ids, counted in one task of the Spark engine.
 
 A part is a whole day, or, of a day that is too big for a task, the ids whose hash falls to it. The rules are those of
-docs/design.md#the-rules-of-counting, on numpy columns; no Python touches a single row.
+docs/design.md#the-rules-of-counting, on numpy columns; no Python code runs row by row.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from jobs.engines.spark.votes import (
     decide,
 )
 
-# The columns that first say which of several rows with one id is the prediction.
+# The columns that come first in the order that says which of several rows with one id is the prediction (rule 2).
 FIRST = ("predicted_at", "model_version", "predicted_label", "confidence")
 
 
@@ -55,14 +55,14 @@ class PartCounts:
 
 
 def count_part(day: str, predictions: pa.Table, labels: pa.Table, question: Question) -> PartCounts:
-    """Counts a part of that day; the rows as tables in the form of `Rows`."""
+    """Counts a part of that day, given its rows as tables in the form of `rows.Rows`."""
     joined, counts = join_part(day, predictions, labels, question)
     counts.tables = make_tables(joined)
     return counts
 
 
 def join_part(day: str, predictions: pa.Table, labels: pa.Table, question: Question) -> tuple[Joined, PartCounts]:
-    """Applies rules 2 to 4 to a part of that day; returns its rows side by side, and what was counted but tables."""
+    """Applies rules 2 to 4 to a part of that day; returns its rows joined, and its counts without their tables."""
     given, said = Rows(predictions, PREDICTION), Rows(labels, LABEL)
     counts = PartCounts({"predictions": len(given), "labels": len(said)})
     classes = Words.of(given.column("predicted_label"), said.column("label"), elements(given.column("top_labels")))
@@ -93,14 +93,14 @@ def add_parts(parts: Sequence[PartCounts]) -> PartCounts:
 
 
 def add_but_tables(parts: Sequence[PartCounts], tables: dict[str, pa.Table]) -> PartCounts:
-    """Adds what several parts of one day counted, beside the tables that were made of theirs."""
+    """Adds the counts of several parts of one day but for their tables; `tables` are those made of all of them."""
     read = {name: sum(p.read[name] for p in parts) for name in parts[0].read}
     rows = {name: sum(p.rows[name] for p in parts) for name in parts[0].rows}
     return PartCounts(read, tables, rows, [k for p in parts for k in p.known], [k for p in parts for k in p.future])
 
 
 def finish_day(counts: PartCounts) -> PartCounts:
-    """Makes the counts of all of a day's parts the day's own: of slices only the values that a day keeps."""
+    """Finishes the added counts of all parts of a day: keeps only the most frequent values of each slice."""
     return replace(counts, tables=counts.tables | {"slices": keep_top_values(counts.tables["slices"])})
 
 
@@ -191,6 +191,6 @@ def _count_endings(counts: PartCounts, rows: LabelRows) -> None:
 
 
 def _note_times(counts: PartCounts, early: np.ndarray, late: np.ndarray) -> None:
-    """Keeps when the last row that counts became known, and when the first that came too late."""
+    """Notes when the last row that counts became known, and when the first that came too late did."""
     counts.known += [int(early.max())] if len(early) else []
     counts.future += [int(late.min())] if len(late) else []

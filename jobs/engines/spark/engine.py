@@ -1,10 +1,10 @@
-"""The Spark engine: tasks that count a day each; no Python touches a single row.
+"""The Spark engine: tasks that count a day each, on columns; no Python code runs row by row.
 
 Under spark-submit it uses the user's session and cluster, elsewhere Spark on this machine (jvm/session.py). tasks.py gives
 each day to a task, or the ids of a big one to many, and day.py counts there, on Arrow's columns.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from jobs.engines.spark.items import ITEMS
 from jvm import session
 
 
-def count(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None, *,
+def count(storage: Storage, days: Sequence[DayFiles], question: Question, *,
           spark_conf: Mapping[str, str] | None = None) -> Iterator[DayCounts]:
     """Counts each day. `spark_conf`: Spark settings passed through. Raises Mismatch when rows are missing."""
     if not days:
@@ -31,8 +31,8 @@ def count(storage: Storage, days: Sequence[DayFiles], question: Question, progre
             yield check_day(day, next(made))  # no name holds a day beside the next
 
 
-def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, progress: Callable[[str], None] | None = None,
-               *, spark_conf: Mapping[str, str] | None = None) -> Iterator[DayItems]:
+def list_items(storage: Storage, days: Sequence[DayFiles], question: Question, *,
+               spark_conf: Mapping[str, str] | None = None) -> Iterator[DayItems]:
     """Lists the items of each day, whose footers were read with ITEM_COLUMNS; else as `count`."""
     if not days:
         return

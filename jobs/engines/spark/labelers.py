@@ -1,7 +1,7 @@
-"""The votes of a window in Spark's tasks, for a fit of labelers: each task holds a part of them and returns its sums.
+"""The votes of a window in Spark tasks, for a fit of labelers: each task holds a partition of them and returns its sums.
 
 The tasks run the functions that a fit in one process runs (metrics/labelers/), on the same parts; the driver keeps the
-parameters, which are as many as labelers and labels, and sends them out for each iteration.
+parameters, as many as labelers and labels, and broadcasts them in each iteration.
 """
 
 from __future__ import annotations

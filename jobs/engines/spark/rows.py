@@ -1,4 +1,4 @@
-"""What docs/design.md#rule-2-prediction-rows and docs/design.md#rule-3-label-rows say of each row by itself."""
+"""Rules 2 and 3 as far as they follow from each row alone (docs/design.md#the-rules-of-counting)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from contract.counts import EARLIEST, ORIGINS, ROUNDING, UNNAMED, WEIGHT_SCALE
 from contract.records import TableSchema, arrow_type
-from jobs.engines.arrays import NULL, Column, Words, join_chunks, truths
+from jobs.engines.arrays import NULL, Column, Words, booleans, join_chunks
 from jobs.engines.question import Question
 from jobs.engines.spark.arrays import first_codes, is_misfiled, number_texts, numbers, present, ranks
 from jobs.engines.spark.scores import Scoring
@@ -125,7 +125,7 @@ def label_rows(said: Rows, ids: pa.StringArray, number: np.ndarray, day: str, qu
     """Applies rule 3 to each label row of the day by itself; `number` of the prediction `ids`."""
     label, labeler = classes.codes(said.column("label")), people.codes(said.column("labeler"))
     unnamed = _is_text(classes, label, UNNAMED)
-    withdraws, saw = numbers(said.column("withdraws"), False), truths(said.column("saw_prediction"))
+    withdraws, saw = numbers(said.column("withdraws"), False), booleans(said.column("saw_prediction"))
     t, known = said.column("labeled_at"), said.find_known_times("labeled_at")
     status = np.full(len(said), OK, np.uint8)
     status[known > question.as_of] = FUTURE

@@ -11,14 +11,14 @@ from jobs.engines.spark.arrays import runs
 
 @dataclass
 class Scoring:
-    """The scores by codes of labelers and classes; the last places are for votes that name nobody, and for other labels.
+    """The scores by codes of labelers and labels; the last place of `hit`, `miss` and `person` is for votes without a labeler.
 
     A cell's key is (person * labels + label said) * classes of the fit + class.
     """
 
     hit: np.ndarray  # by labeler
     miss: np.ndarray
-    person: np.ndarray  # by labeler: a number of theirs in the keys
+    person: np.ndarray  # by labeler: their number in the keys
     prior: np.ndarray  # by label
     place: np.ndarray  # by label: its class of the fit; NULL for others
     classes: int  # of the fit
@@ -27,7 +27,7 @@ class Scoring:
 
     @classmethod
     def of(cls, scores: LabelerScores, people: Words, labels: Words) -> "Scoring":
-        """Finds the people and labels of a part of a day in the fit."""
+        """Looks up the people and labels of a part of a day in the fit."""
         names = [*(who if who in scores.hit else EVERYBODY for who in people.texts.to_pylist()), EVERYBODY]
         person = {who: n for n, who in enumerate(dict.fromkeys(names))}
         classes, texts = {name: n for n, name in enumerate(scores.classes)}, labels.texts.to_pylist()
@@ -54,7 +54,7 @@ class Scoring:
 
     def add_up(self, number: np.ndarray, labeler: np.ndarray, said: np.ndarray, candidate: np.ndarray,
                candidate_number: np.ndarray) -> np.ndarray:
-        """Returns the score of each candidate (a label on the prediction of that number); votes come in the order of theirs."""
+        """Returns the score of each candidate (a label on the prediction of that number); votes are in the order of `number`."""
         starts, lengths = runs(number)
         of = np.searchsorted(number[starts], candidate_number)
         times = lengths[of]

@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contract.clock import US_PER_HOUR
 from contract.counts import MOST_SLICE_VALUES, OTHER, TABLES, canonical
 from jobs.engines.arrays import NULL, join_chunks
 from jobs.engines.question import BANDS
 from jobs.engines.spark.arrays import numbers, places_in_lists, present, ranks
 from jobs.engines.spark.rows import IDS, Rows
 
-US_PER_HOUR = 3_600_000_000
 NO_SIZE = np.iinfo(np.int64).min
 
 

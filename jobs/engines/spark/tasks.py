@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 # Values of a day, in all columns of predictions and labels, that one task may hold; a Python worker takes about 40 bytes for
 # each. On a cluster that is memory beside the executor's heap, of which YARN gives little.
 MOST_HERE, MOST_ON_CLUSTER = 50_000_000, 8_000_000
-AT_ONCE = 2  # days for each core in a wave: what came before a file that cannot be read is not lost
-BATCH_ROWS = 8_192  # rows of lists: Arrow reads no more than 2 GB of their texts together
-TABLE = "table"  # in a big day's rows: which one
+AT_ONCE = 2  # days for each core in a wave: when a file cannot be read, the waves before it are not lost
+BATCH_ROWS = 8_192  # rows with lists: an Arrow array holds at most 2 GB of texts
+TABLE = "table"  # column of a big day's rows: predictions or labels
 
 
 class Work(NamedTuple):
@@ -63,7 +63,7 @@ def count_days(session: "SparkSession", storage: Storage, days: Sequence[DayFile
 
 def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequence[DayFiles], question: Question,
                     work: Work) -> Iterator[PartCounts]:
-    """Counts days whole, some at once; while the driver takes one wave, tasks count the next."""
+    """Counts whole days in waves; while the driver takes the results of one, tasks count the next."""
     from pyspark import inheritable_thread_target
 
     tag = f"trueup-{uuid4()}"
@@ -80,7 +80,7 @@ def _count_in_waves(context: "SparkContext", at: task_store.Where, days: Sequenc
                 while found:
                     yield deserialize(found.pop(0))  # its bytes are not held beside what is made of them
         finally:
-            end = thread.submit(int)  # after a wave that is under way; nobody will take it
+            end = thread.submit(int)  # done once a wave that is under way has ended, whose results nobody takes
             while wait([end], timeout=0.2).not_done:
                 context.cancelJobsWithTag(tag)
 
@@ -91,7 +91,7 @@ def count_values(day: DayFiles) -> int:
 
 
 def _count_serialized(at: task_store.Where, day: DayFiles, question: Question, work: Work) -> bytes:
-    """Counts a whole day; returns the counts, or what is wrong with a file: Spark would wrap it in an error of its own."""
+    """Counts a whole day; returns the counts, or a Mismatch instead of raising it: Spark would wrap it in an error of its own."""
     try:
         return serialize(count_whole_day(task_store.open_there(at), day, question, work))
     except Mismatch as error:
@@ -105,7 +105,7 @@ def count_whole_day(storage: Storage, day: DayFiles, question: Question, work: W
 
 
 def read_files(storage: Storage, files: Sequence[RawFile], record: TableSchema) -> pa.Table:
-    """Reads the used columns of some files as one table: words as dictionaries, times as int64 us since 1970."""
+    """Reads the used columns of some files as one table: texts but ids as dictionaries, times as int64 us since 1970."""
     system, base = storage.arrow()
     tables = [_read_file(system, f"{base}/{file.key}", file, record) for file in files]
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
@@ -122,7 +122,7 @@ def _read_file(system: "FileSystem", path: str, file: RawFile, record: TableSche
     made = {name: convert(table.column(name), record.field(name).type, name in words) for name in stored}
     made |= {name: nulls(record, name, table.num_rows) for name in record.required if name not in made}
     for column in made.values():
-        column.validate(full=True)  # Arrow reads bytes that are no UTF-8 without a word
+        column.validate(full=True)  # Arrow does not check that texts are UTF-8 when it reads them
     return pa.table(made)
 
 
@@ -198,14 +198,14 @@ def _count_batches(batches: Iterable[pa.RecordBatch], day: str, question: Questi
     found = list(batches)
     if found:
         table = pa.Table.from_batches(found)
-        table.validate(full=True)  # Spark's texts may be any bytes
+        table.validate(full=True)  # Spark does not check that texts are UTF-8
         predictions, labels = (table.filter(pc.equal(table.column(TABLE), record.name)) for record in (PREDICTION, LABEL))
         counts = work.part(day, predictions, labels, question)
         yield pa.record_batch([pa.array([serialize(counts)], pa.binary())], ["counts"])
 
 
 def serialize(counts: PartCounts | Mismatch) -> bytes:
-    """Serializes counts, or what is wrong, for the way to the driver: compressed to a sixth of the size."""
+    """Serializes counts, or a Mismatch, for the driver: compressed to a sixth of the size."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         stream.write(pickle.dumps(counts, protocol=5))

@@ -13,7 +13,7 @@ from jobs.engines.arrays import NULL
 from jobs.engines.spark.arrays import runs
 from jobs.engines.spark.scores import Scoring
 
-# What a label row ends as. The first four are known before its prediction's other rows are looked at.
+# What a label row ends as. The first four follow from the row alone.
 OK, INVALID, MISFILED, FUTURE, OTHER_MODEL, DUPLICATE, ORPHAN, OTHER_ANSWER, SUPERSEDED, WITHDRAWN, VOTE = range(11)
 ENDINGS = {"invalid": INVALID, "misfiled": MISFILED, "future": FUTURE, "other_model": OTHER_MODEL, "duplicate": DUPLICATE,
            "orphan": ORPHAN, "other_answer": OTHER_ANSWER, "superseded": SUPERSEDED, "withdrawn": WITHDRAWN, "vote": VOTE}
@@ -37,7 +37,7 @@ class LabelRows:
     weight: np.ndarray  # of the labeler's vote
     probability: np.ndarray  # NaN for null
     unnamed: np.ndarray  # whether the label is `≠` (rule 4a)
-    shown: np.ndarray  # code of shown_label; NULL for null and for what nobody predicted
+    shown: np.ndarray  # code of shown_label; NULL for null and for a text without a code
     has_shown: np.ndarray  # whether shown_label is not null
     # rows -> their ranks in another column; the columns in the order that settles ties of time
     columns: Sequence[Callable[[np.ndarray], np.ndarray]]
@@ -56,7 +56,7 @@ class Consensus:
 
     @classmethod
     def empty(cls, predictions: int) -> "Consensus":
-        """Makes the consensus of so many predictions without any vote."""
+        """Makes the consensus of that many predictions without votes."""
         size = predictions + 1
         origin, split, saw = (np.full(size, NULL, np.int8) for _ in range(3))
         return cls(np.full(size, NULL, np.int32), origin, split, saw, np.full(size, np.nan))

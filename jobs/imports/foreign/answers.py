@@ -19,7 +19,7 @@ from jobs.imports.foreign.json_files import as_text, dig, parse, read_text
 WRAPPERS = ("predictions", "prediction", "outputs", "output")
 LABELS, SCORES = ("predicted_label", "label"), ("probability", "score", "confidence")
 LISTS = ("probabilities", "scores", "probability", "score")
-ROUNDED = 0.005  # how far a probability may be off that was written with two digits
+ROUNDED = 0.005  # the rounding error of a probability that was written with two digits
 LOOK = "Say where they stand by `trueup import predictions --label-path` and `--confidence-path`"
 Answer = dict[str, Any]
 

@@ -29,7 +29,7 @@ FORMATS = (
     Format("label-studio-min", "labels", "a JSON_MIN export of Label Studio", label_studio.is_min_export, label_studio.read_min),
     Format("data-capture", "predictions", "SageMaker data capture", data_capture.is_capture, data_capture.read),
 )
-# The one format that is a folder and no file; nobody needs to name it.
+# A folder tree, so it is found by its structure; `--format` does not name it.
 CLASS_FOLDERS = Format("class-folders", "labels", "pictures in class folders", sorted_pictures.is_sorted, sorted_pictures.read)
 NAMES = (ROWS, *(form.name for form in FORMATS))
 

@@ -1,8 +1,8 @@
 """Which predictions were made of a picture that another system names by an address.
 
-Looked for, the surest first: the stored image (its content's hash in the address), the address as the caller gave it to
-the service (`source_uri`), and ids that are the address, the end of its path, or the file's name. A name that two pictures
-of the file share says nothing.
+Tried in this order: the stored image (its content's hash in the address), the address as the caller gave it to the service
+(`source_uri`), and ids that are the address, the end of its path, or the file's name. A name that two pictures of the file
+share is ambiguous.
 """
 
 import re

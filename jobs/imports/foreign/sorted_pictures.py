@@ -1,7 +1,7 @@
 """Labels from pictures that people sorted: FOLDER/<class>/**/<picture>, the folders of `trueup import images`.
 
 A picture's predictions are found by its content, where their pictures are in the root, else by the name of its file
-(jobs/imports/foreign/pictures.py). It was labelled when it came into its folder (the time at which the file's entry changed).
+(jobs/imports/foreign/pictures.py). It counts as labelled when it was put into its folder (the ctime of its file).
 """
 
 from datetime import UTC, datetime

@@ -1,1 +1,1 @@
-"""Under which day imported rows lie, and which prediction a label is of."""
+"""Which day imported rows belong to, and which prediction a label is of."""

@@ -1,4 +1,4 @@
-"""Under which day a row from elsewhere lies, and of ids that come again, which prediction a label is of.
+"""Which day an imported row belongs to, and, where an id recurs, which prediction a label is of.
 
 A label belongs to the newest prediction of its id that is not later than the label. Where that does not decide, the row
 is an error that says what would: nothing is guessed.
@@ -27,7 +27,10 @@ class Undecided(ValueError):
 
 
 def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
-    """The rows by day: of the id, else the column dt, else `--day`, else of the time; what would be lost goes to `bad`."""
+    """Returns the rows by day: that of the id, else the column dt, else `--day`, else that of the time.
+
+    Rows that would not be counted go to `bad`.
+    """
     disbelieved: list[str] = []
     moved: list[str] = []
     placed: dict[str, list[tuple[str, Row]]] = defaultdict(list)
@@ -207,6 +210,6 @@ def _read_day(dt: Any) -> str | None:
 
 
 def _say_disbelieved(rows: Sequence[str]) -> list[str]:
-    """One sentence about days that rows name and that are not those of their predictions."""
+    """Returns one sentence about the days that rows name and that are not those of their predictions; none without rows."""
     said = "rows name another day than their prediction's, which was taken instead"
     return [f"{len(rows):,} {said} (e.g. {rows[0]})"] if rows else []

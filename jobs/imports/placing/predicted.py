@@ -1,4 +1,4 @@
-"""Which predictions the root holds under an id: an id that is no UUIDv7 may come again, by day, model and version."""
+"""Which predictions the root holds under an id: one that is no UUIDv7 may recur, by day, model and version."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
-"""Predictions whose id comes twice on a day: of an id, the first of a day counts (rule 2), and what would be lost is said.
+"""Predictions whose id occurs twice on a day: only the first of an id and day counts (rule 2).
 
-The same answer again (a retry, a log that was delivered twice) loses nothing and is named. Another answer, of this
-version, of another one or of another model, would vanish without a word: it is no row that can be taken.
+The same answer again (a retry, a log that was delivered twice) loses nothing and is noted. Another answer, of this
+version, of another one or of another model, would be lost silently, so its row is a bad one.
 """
 
 from collections import defaultdict
@@ -29,7 +29,7 @@ class _Placed:
 
 
 def leave_out_lost(storage: Storage, placed: Mapping[str, Sequence[tuple[str, Row]]], found: Found) -> dict[str, list[Row]]:
-    """The rows that enter, by day; those that would be lost go to `found.bad`, repeats of an answer to `found.notes`."""
+    """Returns the rows to write, by day; those that would not be counted go to `found.bad`, repeats to `found.notes`."""
     by_day: dict[str, list[Row]] = {}
     again: list[_Placed] = []
     lost: list[tuple[_Placed, _Placed]] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from command.command import run
 from contract.errors import Mismatch, UsageError
 from jobs.engines.mapreduce import engine, splits
 from jobs.engines.question import DayFiles, RawFile
@@ -121,3 +122,14 @@ def test_rows_that_the_footers_promise_must_be_read(logs):
 def test_an_unknown_runner_is_named():
     with pytest.raises(UsageError, match="runner 'yarn': expected one of inline, local"):
         engine.count(None, [], awkward.QUESTION, runner="yarn")
+
+
+def test_split_lists_of_a_window_and_of_no_day(logs, tmp_path, capsys):
+    root, *_ = logs
+    options = ["--root", root, "--model", "m", "--splits", str(tmp_path / "splits"), "--json"]
+    assert run(engine.main, [*options, "--from", "2026-11-20", "--to", "2026-11-20"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    lines = [json.loads(line) for path in document["splits"] for line in Path(path).read_text().splitlines()]
+    assert {line["day"] for line in lines} == {"2026-11-20"}
+    assert run(engine.main, [*options, "--from", "2026-11-2"]) == 2  # as text it comes after 2026-11-20
+    assert "expected YYYY-MM-DD" in capsys.readouterr().out

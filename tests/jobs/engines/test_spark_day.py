@@ -116,7 +116,7 @@ def test_uuids_of_another_day_are_found_whatever_their_letters():
 
 @pytest.mark.parametrize("values, kind", [
     (["b", None, "ä", "a", "b", "\U0001f600", "\uffff"], pa.string()), ([3.5, None, float("nan"), -0.0, 0.0], pa.float64()),
-    ([True, None, False], pa.bool_()), ([5, None, -7], pa.int64())], ids=["texts", "numbers", "truths", "times"])
+    ([True, None, False], pa.bool_()), ([5, None, -7], pa.int64())], ids=["texts", "numbers", "booleans", "times"])
 def test_ranks_follow_the_designs_order(values, kind):
     def key(value):
         if value is None or value != value:

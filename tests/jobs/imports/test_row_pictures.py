@@ -6,8 +6,10 @@ import json
 import pytest
 
 from contract import jsonio, layout
+from contract.errors import UsageError
 from contract.storage import open_root
 from jobs import import_table
+from jobs.imports.row_pictures import Place
 from tests.inference.small_service import picture
 from tests.jobs.imports.bring import put
 from tests.jobs.test_import_table import rows
@@ -48,6 +50,16 @@ def test_a_row_finds_its_picture(made, capsys, names, which):
     assert code == 0 and (row["image_sha256"], row["image_uri"], row["width"]) == (HASH[which], uri, 32)
     assert document["pictures"] == {"found": 1, "missing": 0, "erased": 0, "stored": 1}
     assert open_root(str(made / "root")).read(uri) == picture(which)
+
+
+def test_a_place_is_a_path_as_it_is_or_an_address(made):
+    folder = made / "of 50%20"
+    folder.mkdir()
+    (folder / "one.png").write_bytes(picture(1))
+    for address in (str(folder), folder.as_uri()):
+        assert Place(address).read("one.png") == picture(1)
+    with pytest.raises(UsageError, match="expected a folder with pictures"):
+        Place(f"file://{folder}")  # its %20 is a space
 
 
 @pytest.mark.parametrize(("names", "said"), [

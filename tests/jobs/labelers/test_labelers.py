@@ -263,7 +263,7 @@ def test_a_fit_that_is_not_there_or_not_needed_is_refused(crowd, say, tmp_path):
     message = say(evaluate.main, *where, "--fit", "y", *weights, code=USAGE)["error"]["message"]
     assert "expected no evaluate.labeler_weights" in message
     files = ("--predictions", str(tmp_path / "p.csv"))
-    assert "lies in a root" in say(evaluate.main, *where, "--fit", "y", *files, code=USAGE)["error"]["message"]
+    assert "--fit needs a root" in say(evaluate.main, *where, "--fit", "y", *files, code=USAGE)["error"]["message"]
     assert "embedded or spark" in fit(say, "--set", "evaluate.engine=mapreduce", code=USAGE)["error"]["message"]
 
 

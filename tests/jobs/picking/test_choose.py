@@ -38,7 +38,7 @@ def test_k_means_ends_where_scikit_learn_does_from_the_same_start():
     ours = _find_centres(look, weight, 4, np.random.default_rng(1))
     theirs = KMeans(4, init=ours, n_init=1).fit(look, sample_weight=weight)
     moved = KMeans(4, init=ours, n_init=1, max_iter=1).fit(look, sample_weight=weight)
-    assert moved.inertia_ == pytest.approx(theirs.inertia_, rel=0.02)  # it stands still, or nearly so after ROUNDS
+    assert moved.inertia_ == pytest.approx(theirs.inertia_, rel=0.02)  # it has converged, or nearly so after MOST_ITERATIONS
     cluster, squares = _assign(look, ours)
     by_hand = ((look[:, None] - ours[None]) ** 2).sum(2)
     assert (cluster == by_hand.argmin(1)).all() and squares == pytest.approx(by_hand.min(1))

@@ -1,4 +1,4 @@
-"""Whether pictures that are still in their folder can become a first dataset, asked before one of them is stored."""
+"""Checks that the pictures of a folder can become a first dataset, before any of them is stored."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +12,10 @@ from jobs.imports.pictures import READERS, Import, Taken
 
 
 def require_dataset(found: Import, rows: Sequence[Mapping[str, Any]], root: str, model: str, settings: DatasetSettings) -> None:
-    """EmptyData: some class would have no training picture, or none would be held out; nothing is stored then.
+    """Raises EmptyData when a class would have no training picture, or no picture would be held out.
 
-    `rows` are the pictures' labelled rows (pictures.make_row). Beside a live version with classes of its own nothing is
-    asked here: classes that are too small wait there, and a small import is no error.
+    `rows` are the pictures' labelled rows (pictures.make_row). Where a version is live nothing is checked: a class that is too
+    small waits then, and a small import is no error.
     """
     from jobs.datasets import plan
     from jobs.datasets.build import list_erased, live_dataset
@@ -40,7 +40,7 @@ def require_dataset(found: Import, rows: Sequence[Mapping[str, Any]], root: str,
 
 
 def _look(picture: Taken) -> tuple[str, Any]:
-    """What a dataset's plan must know of a picture, by its sha256."""
+    """Returns (sha256, Look), which is what the plan of a dataset needs of a picture."""
     from inference.model import preprocess
     from inference.model.perceptual_hash import phash
     from jobs.datasets.images import Look
