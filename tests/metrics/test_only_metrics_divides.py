@@ -66,7 +66,7 @@ ELSEWHERE = {
         emr/costs/stored.py price_requests
         emr/costs/stored.py price_storage
         emr/package.py publish_package
-        inference/body_limits.py BodyLimits._measure_patience
+        inference/body_limits.py BodyLimits._compute_timeout
         inference/pages/models.py _describe_card
         jobs/datasets/plan.py _assign_splits
         jobs/engines/mapreduce/splits.py _split_file
