@@ -65,7 +65,7 @@ def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
     """Makes what fetches pictures by URL; None where no place is listed. UsageError."""
     if not serve.urls:
         return None
-    from inference.fetching.fetcher import Fetcher  # an HTTP client and certificate authorities, which few services need
+    from inference.fetching.fetcher import Fetcher  # an HTTP client and its CA bundle, which few services need
 
     return Fetcher(serve, root)
 

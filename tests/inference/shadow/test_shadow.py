@@ -57,7 +57,7 @@ def post(client, n, **headers):
 def compute(registry, version, data):
     """What a version says of a picture, by itself: label -> probability."""
     predictor = load_version(registry, version, "cpu", 1)
-    kept, _, _ = strip_metadata(data, inspect(data, 10**8))
+    kept, _ = strip_metadata(data, inspect(data, 10**8))
     (row,) = predictor.probabilities(predictor.stack([predictor.prepare(kept)]))
     return predictor.top(row, 5)
 
