@@ -24,7 +24,15 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from inference.labelling.choose_days import WORDS, add_up, choose_window, count_window, find_role, require_labelable
+from inference.labelling.choose_days import (
+    WORDS,
+    add_up,
+    choose_window,
+    count_window,
+    describe_days,
+    find_role,
+    require_labelable,
+)
 from inference.planning.command import command as plan_command
 
 
@@ -130,7 +138,7 @@ def _draw_rest(storage: Storage, model: str, days: list[str], design: samples.De
 
 
 def _make_document(made: list[samples.Sample]) -> dict[str, Any]:
-    """The document of the newest day's sample; of several also the days."""
+    """Makes the document of the newest day's sample; of several also the days."""
     newest = made[-1].to_dict()
     return newest if len(made) == 1 else newest | {"days": [sample.day for sample in made]}
 
@@ -144,11 +152,6 @@ def _describe(sample: samples.Sample) -> str:
     else:
         said = f"{sample.strategy} of {sample.evaluation}, p {sample.default:g}; its answers are labels, and in no estimate."
     return f"{what}: {said}\nPeople answer it at /{sample.kind}?model={quote(sample.model, safe='')}&day={sample.day}{of}."
-
-
-def describe_days(days: list[str]) -> str:
-    """Names a window of days."""
-    return "any day" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:
