@@ -19,7 +19,7 @@ class Answered:
 
 
 class WaitingPictures:
-    """A queue with an end. Any thread may use it."""
+    """A bounded queue. Any thread may use it."""
 
     def __init__(self, most: int = MOST_PICTURES, most_bytes: int = MOST_BYTES) -> None:
         self.most, self.most_bytes = most, most_bytes
