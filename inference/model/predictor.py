@@ -169,7 +169,7 @@ class Predictor:
         return result
 
     def take_calibration(self, calibration: Calibration) -> None:
-        """Answers by this calibration from now on, and has it in its card: for who fits one, before anybody is answered."""
+        """Answers by this calibration from now on, and has it in its card: for whoever fits one, before anything is answered."""
         self.card = self.card.model_copy(update={"calibration": calibration})
         self._scale = scaling.make_scaling(calibration)
 

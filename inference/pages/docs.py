@@ -19,7 +19,7 @@ from inference.pages.problems import find_caller
 from inference.pages.site import Site
 
 METHODS = ("get", "post")
-NOBODYS = bytes(10)  # of an id that no prediction has
+NO_ENTROPY = bytes(10)  # of an id that no prediction has
 
 
 def make_router(site: Site) -> APIRouter:
@@ -39,7 +39,7 @@ def make_router(site: Site) -> APIRouter:
 
 def renew_examples(document: dict[str, Any]) -> dict[str, Any]:
     """Puts an id of today in place of the examples': one that is a year old is refused."""
-    today: dict[str, Any] = json.loads(json.dumps(document).replace(ID, ids.uuid7(clock.now(), NOBODYS)))
+    today: dict[str, Any] = json.loads(json.dumps(document).replace(ID, ids.uuid7(clock.now(), NO_ENTROPY)))
     return today
 
 

@@ -44,7 +44,7 @@ def _find(storage: Storage, sha256: str) -> bytes | None:
 
 
 def _make_visible(data: bytes) -> tuple[bytes, str] | None:
-    """The bytes and their media type; of grey with 16 bits a PNG from its darkest value to the brightest, as the thumbnails."""
+    """Returns what browsers can show, and its media type: of grey with 16 bits a PNG from its darkest value to the brightest."""
     from PIL import Image, ImageOps
 
     from inference.model import grey16

@@ -57,10 +57,9 @@ class Rate:
 
 
 def _list_models(site: Site) -> list[str]:
-    """Lists what is served, then every model that was published or evaluated."""
-    served = site.list_models()
-    there = list_known_models(site.storage)
-    return [name for name in dict.fromkeys([*served, *there]) if name in there] or served
+    """Lists the models that were published or evaluated, the default one first; that one alone where there is none."""
+    names, known = site.list_models(), list_known_models(site.storage)
+    return [name for name in names if name in known] or names
 
 
 def _describe(site: Site, facts: Facts, name: str) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:
 
 
 def _describe_service(site: Site, rate: Rate) -> dict[str, Any]:
-    """What this replica has in hand: predictions a minute, rows of its outbox, the age of the oldest in seconds."""
+    """Describes this replica: predictions a minute, rows of its outbox, the age of the oldest in seconds."""
     metrics = site.service.metrics
     answered = sum(sample.value for metric in metrics.predictions.collect() for sample in metric.samples
                    if sample.name.endswith("_total"))

@@ -19,7 +19,6 @@ from contract.evaluations import (
     find_other_rules,
     find_verdict,
     is_stale,
-    list_known_models,
     list_newest_first,
     say_stale,
 )
@@ -48,7 +47,7 @@ def make_router(site: Site) -> APIRouter:
 
     @router.get("/reports")
     async def reports(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-        names = await run_in_thread(_list_names, site)
+        names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
         replays = await run_in_thread(_list_replays, site.storage, name)
@@ -78,12 +77,6 @@ def make_router(site: Site) -> APIRouter:
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
-
-
-def _list_names(site: Site) -> list[str]:
-    """Lists the models that have versions or evaluations, the default one first."""
-    first = site.service.default_model
-    return [first, *(name for name in list_known_models(site.storage) if name != first)]
 
 
 def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes | None:

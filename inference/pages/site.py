@@ -121,8 +121,7 @@ class Site:
 
     def list_classes(self, model: str) -> list[str]:
         """Reads the class list of what is live; of a model that is in no registry what it predicted on days that people are
-        asked about. Empty where its documents are damaged.
-        """
+        asked about. Empty where its documents are damaged."""
         registry = Registry(self.storage, model)
         try:
             newest, _ = registry.newest_known()
