@@ -122,14 +122,11 @@ def _find_left() -> set[int]:
     return {pid for pid in {*_started, *list_descendants(os.getpid())} if _lives(pid)}
 
 
-def _send(pid: int, what: signal.Signals) -> bool:
-    """Sends a signal to a process that still is one of ours; says whether there was one."""
-    if not _lives(pid):
-        return False
-    with suppress(OSError):
-        os.kill(pid, what)
-        return True
-    return False
+def _send(pid: int, what: signal.Signals) -> None:
+    """Sends a signal to a process that still is one of ours."""
+    if _lives(pid):
+        with suppress(OSError):
+            os.kill(pid, what)
 
 
 def _lives(pid: int) -> bool:

@@ -54,7 +54,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def read_requirements(extras: list[str], root: Path = ROOT) -> list[str]:
-    """`name==version` of everything that setup.py names for the extras. It is run without setuptools, which may be missing."""
+    """Read `name==version` of everything that setup.py names for the extras. It runs without setuptools, which may be missing."""
     said = {}
     before, sys.modules["setuptools"] = sys.modules.get("setuptools"), types.SimpleNamespace(setup=said.update)
     try:
