@@ -106,7 +106,7 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         raise
     if as_text:
         welcome(_make_url(listener), models, keyring)
-    _log_start(settings, service, no_auth)
+    _log_start(service, no_auth)
     _run_server(create_app(service, keyring), listener, settings, outbox,
                 lambda url: _announce(url, keyring, ready_file, invite=not as_text))
 
@@ -162,7 +162,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _log_start(settings: Settings, service: Service, no_auth: bool) -> None:
+def _log_start(service: Service, no_auth: bool) -> None:
     log_event("starting", root=service.storage.root, models=list(service.models), outbox=str(service.outbox.folder),
               writer=service.outbox.writer, waiting_rows=service.outbox.measure_depth().rows)
     if no_auth:

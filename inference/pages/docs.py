@@ -54,7 +54,7 @@ def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str
                    "bodies": list(operation.get("requestBody", {}).get("content", ())),
                    "body": _write_body(operation),
                    "takes_file": "image/jpeg" in operation.get("requestBody", {}).get("content", {}),
-                   "curls": list(_make_curls(method, address + path, operation)),
+                   "curls": list(_make_curls(address + path, operation)),
                    "answers": [_describe_answer(status, answer) for status, answer in operation["responses"].items()]}
 
 
@@ -74,7 +74,7 @@ def _describe_parameter(parameter: dict[str, Any]) -> dict[str, str]:
             "example": str(parameter.get("example", ""))}
 
 
-def _make_curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[str]:
+def _make_curls(url: str, operation: dict[str, Any]) -> Iterator[str]:
     """Yields a command for each kind of body that has an example; one without a body otherwise."""
     start = f"curl {url}" + (" \\\n  -H 'Authorization: Bearer KEY'" if operation.get("security") else "")
     content = operation.get("requestBody", {}).get("content", {})
