@@ -63,7 +63,7 @@ def choose_window(storage: Storage, model: str, day: str | None, first: str | No
 
 def describe_days(days: list[str]) -> str:
     """Names the days that were asked for, as choose_window lists them."""
-    return "any day" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return "any day that was asked for" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def count_window(storage: Storage, model: str, days: Iterable[str], role: str) -> dict[str, dict[Cell, int]]:

@@ -47,10 +47,10 @@ EVENTS = {"promote": "version {live} went live", "override": "a gate was overrid
 class Facts:
     """Reads the documents of a root; what cannot change is read once."""
 
-    def __init__(self, storage: Storage, max_age_days: float | None, summaries: Summaries | None = None) -> None:
+    def __init__(self, storage: Storage, max_age_days: float | None) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
         self._storage, self._max_age = storage, max_age_days
-        self._summaries = summaries or Summaries(storage)
+        self._summaries = Summaries(storage)
         self._trends = Trends(self._summaries)
 
     def describe(self, model: str) -> dict[str, Any]:
