@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from contract import clock
+from contract.texts.figures import write_count
 from inference.auth import Refused
 from inference.daemon_pool import DaemonPool
 from inference.telemetry import log_event
@@ -205,7 +206,7 @@ class KnownKeys(Generic[Document]):
         age = self.measure_age()
         if age is not None and age <= self.fresh_s + OVERDUE_S:
             unread = sum(self._is_unread(id_, known) for id_, known in list(self._known.items()))
-            return f"{unread} keys have changed and cannot be read" if unread else None
+            return f"{write_count(unread, 'changed key')} cannot be read" if unread else None
         return "the keys were never read: the store does not answer" if age is None else (
             f"the store has not said for {age:.0f} s which keys there are; those known are accepted for "
             f"{self.max_age_s:g} s")

@@ -24,6 +24,7 @@ from contract.errors import BadImage, RedactionFailed
 from contract.sections.serving import ALL_MODELS
 from contract.settings import ServeSettings, Settings
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from inference.answering.picture import Picture, read_picture
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
@@ -395,5 +396,5 @@ class Service:
         """Lists what the store fails in while requests are answered all the same."""
         silent = [trouble for live in self.models.values()
                   for trouble in (live.explain_silence(), live.explain_damage()) if trouble]
-        failures = self.shipper.failures
-        return silent + [f"rows wait in the outbox: {failures} rounds of shipping failed one after another"] * bool(failures)
+        failed = f"rows wait in the outbox: shipping failed {write_count(self.shipper.failures, 'time')} in a row"
+        return silent + [failed] * bool(self.shipper.failures)

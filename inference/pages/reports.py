@@ -27,7 +27,7 @@ from contract.report_script import csp_source
 from contract.rows.replay import list_replays
 from contract.storage import read_json
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure, write_interval, write_moment, write_share
+from contract.texts.figures import write_count, write_figure, write_interval, write_moment, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -134,7 +134,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
     except (Mismatch, NotFound, ValueError, KeyError) as error:
         return {"verdict": "", "sentence": f"No verdict can be read: {error}"}
     what = f"version {live}" if live else "any version"
-    passed = f" {len(damaged)} documents that may say otherwise cannot be read." if damaged else ""
+    passed = f" {write_count(len(damaged), 'document')} that may say otherwise cannot be read." if damaged else ""
     if found is None:
         why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
