@@ -18,7 +18,7 @@ from typing import Any
 from contract import clock
 from inference.telemetry import log_event
 
-STUCK_S = 30.0  # many times the dearest picture that is let through
+STUCK_S = 30.0  # many times what the most expensive accepted picture takes
 Job = tuple[Future, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 

@@ -2,7 +2,7 @@
 
 `pictures.decoder` gets the bytes of what is no JPEG, PNG or WebP and returns pixels. They are written as a PNG without loss:
 grey of 16 bits, or 8 bits a channel. That PNG is hashed, kept, classified, shown and trained on; what came is nowhere written
-(docs/decisions/0054-decoders.md). It fails closed: whatever the decoder does wrong, the picture is none.
+(docs/decisions/0054-decoders.md). It fails closed: whatever the decoder does wrong, the picture is refused.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ RUNTIMES = (TORCH, TORCHSCRIPT, OPENVINO)
 # Kernels add in another order; a traced network that is wrong is wrong by far more. Share of the largest logit.
 AGREE = 1e-3
 TRIED_BATCHES = (1, 2, 5)
-MOST_PLANNED = 16
+MOST_PLANNED = 16  # batch sizes that OpenVINO plans before it answers; larger ones are planned when they come
 
 
 class Predictor:
