@@ -58,4 +58,4 @@ class Gauges:
             return
         metrics.outbox_rows.set(depth.rows)
         metrics.outbox_bytes.set(depth.bytes)
-        metrics.outbox_age.set((clock.now_us() - depth.oldest_us) / 1e6 if depth.oldest_us else 0)
+        metrics.outbox_age.set(depth.measure_age(clock.now_us()))

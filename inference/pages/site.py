@@ -32,6 +32,7 @@ from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.labelling.repeats import BlindRepeats
 from inference.live.model import LiveModel
+from inference.outbox.outbox import Outbox
 from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
@@ -58,6 +59,7 @@ class Service(Protocol):
     settings: Settings
     default_model: str
     metrics: Metrics
+    outbox: Outbox
 
     @property
     def models(self) -> Mapping[str, LiveModel]:

@@ -186,6 +186,15 @@ def test_a_label_that_is_no_number_is_refused(client):
     assert answer.status_code == 422 and answer.json()["error"]["code"] in ("bad_json", "bad_label"), answer.text
 
 
+def test_the_overview_says_what_waits_though_nobody_asks_for_metrics(tmp_path):
+    root = str(tmp_path / "root")
+    publish_tiny(root)
+    with serving(root, tmp_path / "outbox", "serve.ship_seconds=3600") as client:
+        assert "nothing waits to be shipped" in client.get("/overview").text
+        predict(client)
+        assert "1 row waits to be shipped" in client.get("/overview").text
+
+
 def test_health_metrics_and_the_description(client):
     assert client.get("/health/live").status_code == client.head("/health/live").status_code == 200
     assert client.head("/health/ready").status_code == 200 and client.head("/health/ready").content == b""

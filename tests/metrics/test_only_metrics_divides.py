@@ -43,7 +43,7 @@ ELSEWHERE = {
         inference/outbox/shipper.py Shipper._is_due
         inference/outbox/shipper.py Shipper._work
         inference/pictures/day_table.py _keep_of_day
-        inference/readiness.py Gauges.measure
+        inference/outbox/tables.py Depth.measure_age
         inference/service.py Service.start
         jobs/engines/arrays.py whole_days
         jobs/engines/embedded/read.py convert
