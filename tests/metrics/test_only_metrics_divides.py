@@ -42,8 +42,8 @@ ELSEWHERE = {
         inference/clock_skew.py ClockSkew.check
         inference/outbox/shipper.py Shipper._is_due
         inference/outbox/shipper.py Shipper._work
-        inference/pictures/day_table.py _keep_of_day
         inference/outbox/tables.py Depth.measure_age
+        inference/pictures/day_table.py _keep_of_day
         inference/service.py Service.start
         jobs/engines/arrays.py whole_days
         jobs/engines/embedded/read.py convert
