@@ -1,4 +1,4 @@
-# The driver of the schedule: starts `trueup cycle --runner emr`, counts little days itself, needs no Java and no torch.
+# The driver of the schedule: starts `trueup cycle --runner emr`, counts small days itself, needs no Java and no torch.
 #   docker build --platform linux/amd64 -t trueup-driver .
 #   docker run --rm -e TRUEUP_ROOT=s3://… -e TRUEUP_MODEL=… trueup-driver cycle --runner emr
 # The inference service, from the same file:
@@ -9,7 +9,7 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 RUN useradd --create-home --uid 1000 trueup && install -d -o trueup -g trueup -m 0700 /outbox
 WORKDIR /trueup
-# What changes seldom comes first: a change of code builds the last two layers only.
+# What changes seldom comes first: a change of code builds only the layers from its COPY on.
 COPY tools/install_extras.py tools/pip_settings.py tools/trim_torch.py tools/
 COPY setup.py requirements.lock ./
 ARG EXTRA=emr

@@ -42,8 +42,11 @@ class Outcome:
     text: str | Callable[[], str] = ""
 
 
-def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], click.Command]:
-    """Makes a click command of a function (settings, **options) -> Outcome, with the common options added."""
+def stage_command(name: str, **attributes: Any) -> Callable[[Callable[..., Outcome]], click.Command]:
+    """Makes a click command of a function (settings, **options) -> Outcome, with the common options added.
+
+    `attributes`: those of click.Command, such as `help`.
+    """
 
     def decorate(function: Callable[..., Outcome]) -> click.Command:
         @wraps(function)
@@ -59,7 +62,7 @@ def stage_command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome
 
         for option in reversed(COMMON):
             wrapped = option(wrapped)
-        return click.command(name, cls=Command, **settings)(wrapped)
+        return click.command(name, cls=Command, **attributes)(wrapped)
 
     return decorate
 

@@ -20,7 +20,7 @@ LARGEST = 64 << 20
 
 
 def read_costs(name: str) -> dict[str, Any]:
-    """label -> predicted -> cost; UsageError names file and line. Ranges of mappings are checked with the other settings."""
+    """Reads label -> predicted -> cost; UsageError names file and line. Costs in JSON and YAML are checked with the settings."""
     try:
         with Path(name).open("rb") as file:
             data = file.read(LARGEST + 1)

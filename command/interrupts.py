@@ -35,7 +35,7 @@ def was_interrupted() -> bool:
 def heed_interrupts() -> Iterator[None]:
     """For a command that is its process: Ctrl-C in the block is a KeyboardInterrupt, and the end if that leads nowhere.
 
-    Does nothing in another thread, or where somebody has other plans for Ctrl-C.
+    Does nothing in another thread, or where another handler of SIGINT is set.
     """
     if not is_default():
         yield
@@ -49,7 +49,7 @@ def heed_interrupts() -> Iterator[None]:
 
 
 def is_default() -> bool:
-    """Says whether this is the thread that signals reach, and Ctrl-C is what Python makes of it."""
+    """Says whether this is the thread that signals reach, and SIGINT has Python's own handler."""
     return (threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
@@ -86,7 +86,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _silence() -> None:
-    """Keeps other threads, and libraries that are taken apart, from telling how they failed: they were interrupted."""
+    """Keeps other threads and destructors from printing how they failed: they were interrupted."""
     def say_nothing(*_: Any) -> None:
         return None
 
@@ -122,14 +122,11 @@ def _find_left() -> set[int]:
     return {pid for pid in {*_started, *list_descendants(os.getpid())} if _lives(pid)}
 
 
-def _send(pid: int, what: signal.Signals) -> bool:
-    """Sends a signal to a process that still is one of ours; says whether there was one."""
-    if not _lives(pid):
-        return False
-    with suppress(OSError):
-        os.kill(pid, what)
-        return True
-    return False
+def _send(pid: int, what: signal.Signals) -> None:
+    """Sends a signal to a process that still is one of ours."""
+    if _lives(pid):
+        with suppress(OSError):
+            os.kill(pid, what)
 
 
 def _lives(pid: int) -> bool:

@@ -17,7 +17,7 @@ from contract.errors import TrueupError
 
 # Our own packages: any other module that is missing at import belongs to an extra that was not installed.
 OURS = ("command", "contract", "emr", "inference", "jobs", "jvm", "metrics", "pipeline", "training")
-# Groups that no module makes.
+# Help lines of the groups that no module defines.
 GROUP_LINES = {"import": "Bring in what others wrote: labels, predictions, pictures by class folder.",
                "labels": "Look at the labels that datasets are made of.",
                "pictures": "Look at the pictures that were stored.",

@@ -14,7 +14,7 @@ LOOK_S = 1.0
 def end_with_parent(number: int = signal.SIGTERM) -> None:
     """Asks in a child to be sent a signal when the thread that started it ends; without Linux the child looks each second.
 
-    Whoever's parent may have ended before the call looks at os.getppid() after it.
+    Where the parent may have ended before the call, the caller compares os.getppid() after it.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -49,7 +49,7 @@ class Progress:
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Ends the display."""
 
     def line(self, figures: dict[str, object]) -> str:
         """Writes the state: `train: 40/200 steps, 12.3/s, 13 s left, loss 0.41`."""

@@ -16,7 +16,7 @@ DEEPEST = 50
 
 
 def parse_settings(data: bytes, where: str) -> dict[str, Any]:
-    """The settings in a file's bytes; UsageError names `where`, the line, what was expected and what came."""
+    """Parses the settings in a file's bytes; UsageError names `where`, the line, what was expected and what came."""
     import yaml
 
     if len(data) > LARGEST:
@@ -55,7 +55,7 @@ def _decode(data: bytes, where: str) -> str:
 
 
 def _check_depth(loader: yaml.SafeLoader, where: str) -> None:
-    """Looks at the structure before it is built: that is done by functions that call themselves."""
+    """Checks how deeply the text is nested before its values are made, which PyYAML does by recursion. UsageError."""
     import yaml
 
     depth = 0

@@ -68,7 +68,7 @@ def note_start() -> None:
 
 
 def _find_birth() -> float | None:
-    """When the kernel made this process, by the monotonic clock; None where it does not tell."""
+    """Finds when the kernel made this process, by the monotonic clock; None where it does not tell."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()  # while the machine was suspended

@@ -101,6 +101,12 @@ def say_stale(decision: dict[str, Any]) -> str:
     return f"Nobody has judged it since {decision['as_of'][:10]}. Then: {decision['sentence']}"
 
 
+def find_bound(decision: dict[str, Any] | None) -> float | None:
+    """Finds the bound of the accuracy gate in a decision; None without a decision, or a bound in it."""
+    gates = decision["gates"] if decision else []
+    return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)
+
+
 def find_other_rules(storage: Storage, model: str) -> str | None:
     """Says that the newest evaluation that can be read was counted by the rules of another release; None when it was not."""
     for name, _ in zip(_newest_first(storage, model), range(LOOK_BACK), strict=False):

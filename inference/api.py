@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from contract import clock
 from inference import upload
-from inference.auth import Caller, Keys, Refused, identify, require
+from inference.auth import FORM, Caller, Keys, Refused, identify, require
 from inference.labelling.by_request import RequestNames
 from inference.labelling.judgements import MOST_LABELS, explain_labelers
 from inference.live.model import LiveModel
@@ -92,14 +92,14 @@ def document_example(value: Any, description: str) -> dict[str, Any]:
 def document_bodies(by_url: bool) -> dict[str, Any]:
     """Documents what a prediction's request brings; with `by_url` also a picture's URL."""
     body = PREDICT_DOC["requestBody"]
-    more = {upload.JSON: BY_URL, upload.FORM: BY_URL} if by_url else {}
+    more = {upload.JSON: BY_URL, FORM: BY_URL} if by_url else {}
     return PREDICT_DOC | {"requestBody": body | {"content": body["content"] | more}}
 
 
 def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
     """Makes the API of one service; with `by_url` its predictions may name a picture's URL."""
     router, gauges = APIRouter(), Gauges(service, keyring)
-    # At the first request: the documentation is written of a router without a service.
+    # Made at the first request: the reference pages are made of a router that has no service.
     get_names = cache(lambda: RequestNames(service.storage, service.outbox, service.settings.serve, lambda: service.models))
 
     @router.post("/v1/predictions", summary="Classify an image", openapi_extra=document_bodies(by_url),
@@ -150,8 +150,8 @@ def make_router(service: Service, keyring: Keys, by_url: bool) -> APIRouter:
         good, document = describe_readiness(service, keyring)
         return JSONResponse(document, 200 if good else 503)
 
-    @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse,
-                responses={200: {"description": "One figure a line", "content": {"text/plain": {"example": FIGURES}}}})
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse,
+                responses={200: {"description": "One sample a line", "content": {"text/plain": {"example": FIGURES}}}})
     async def metrics() -> Response:
         await gauges.measure()
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -4,9 +4,8 @@
     async def labels(caller: Caller = Depends(require("label"))): ...
 
 A caller shows `Authorization: Bearer <id>.<secret>`, or the session cookie of a page; requests with a cookie that
-change something also need the session's CSRF token (header `X-CSRF-Token`, or the form field `csrf`). `install` hangs
-the keyring (inference.keys.KeyRing, or NoAuth) on the application and turns refusals into
-`{"error": {"code", "message"}}`.
+change something also need the session's CSRF token (header `X-CSRF-Token`, or the form field `csrf`). `install` gives the
+application its keyring (inference.keys.KeyRing, or NoAuth) and turns refusals into `{"error": {"code", "message"}}`.
 """
 
 from __future__ import annotations
@@ -44,10 +43,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANONYMOUS = "anonymous"
 LARGEST_FORM = 1 << 20
 FORM = "application/x-www-form-urlencoded"
-# Where a request's scope has what its body holds (inference.body_limits).
-BODY = "trueup.body"
-# And who asked, once that is known.
-CALLER = "trueup.caller"
+# Keys of a request's ASGI scope: its Body (inference.body_limits), and its Caller once that is known.
+BODY, CALLER = "trueup.body", "trueup.caller"
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ Keys: TypeAlias = "KeyRing | NoAuth"
 
 
 def install(app: FastAPI, keyring: Keys) -> None:
-    """Gives the application its keyring, the JSON form of refusals, and the look at whom requests are for."""
+    """Gives the application its keyring, the JSON form of refusals, and the check of the Host header."""
     app.add_middleware(HostCheck, allowed=LOOPBACK if isinstance(keyring, NoAuth) else None)
     app.state.keyring = keyring
     app.state.buckets = {}
@@ -153,7 +150,7 @@ bearer = HTTPBearer(auto_error=False, description="A key made with `trueup keys 
 def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
     """Makes a dependency that returns the Caller, or refuses: 401 without a good key, 403 without any of the roles.
 
-    ValueError for a role that there is not.
+    ValueError for an unknown role.
     """
     if not roles or set(roles) - set(ROLES):
         raise ValueError(f"expected roles among {ROLES}, got {roles!r}")
@@ -176,7 +173,8 @@ def require(*roles: str) -> Callable[..., Awaitable[Caller]]:
 
 
 async def identify(request: Request) -> Caller | None:
-    """Returns the caller of a request, None when nobody is known. Refuses a forged form (403)."""
+    """Returns the caller of a request, None when nobody is known. Refused (403): a change without the session's CSRF token, or
+    without keys one that another site's page asks for."""
     keyring: Keys = request.app.state.keyring
     if isinstance(keyring, NoAuth):
         _refuse_foreign_page(request)
@@ -216,7 +214,7 @@ async def read_form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM and size:  # multipart brings encodings of its own, and no page of ours sends it
         raise Refused(415, "unsupported_media_type", f"expected a form (Content-Type {FORM}), got {shorten(kind)}.")
-    await request.body()  # kept: who reads the body after the form's token was looked at gets it, too
+    await request.body()  # Starlette keeps it, so whoever reads the body after the check of the CSRF token gets it, too
     try:
         return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     except MultiPartException as error:
@@ -237,7 +235,7 @@ def split_origin(origin: str) -> SplitResult | None:
 
 
 def _refuse_foreign_page(request: Request) -> None:
-    """Refuses (403) what a page of elsewhere posts: without keys, any page in the developer's browser could."""
+    """Refuses (403) what another site's page posts: without keys, any page in the developer's browser could."""
     origin = request.headers.get("origin")
     if request.method in SAFE_METHODS or origin is None:
         return
@@ -284,13 +282,13 @@ def _sign(secret: bytes, purpose: str, text: str) -> str:
 
 
 def limit_rate(app: FastAPI, caller: Caller) -> None:
-    """Counts one request against the key's rate (a bucket of one second's worth); 429 when it is empty."""
+    """Counts one request against the key's rate, by a token bucket that holds one second's worth. Refused (429)."""
     if caller.rate is None:
         return
     size, now = max(caller.rate, 1.0), clock.monotonic()
     left, seen = app.state.buckets.get(caller.id, (size, now))
     left = min(size, left + (now - seen) * caller.rate)
-    app.state.buckets[caller.id] = (max(left - 1, 0.0) if left >= 1 else left, now)
+    app.state.buckets[caller.id] = (left - 1 if left >= 1 else left, now)
     if left < 1:
         wait = (1 - left) / caller.rate
         raise Refused(429, "too_many_requests", f"the key {caller.id} may send {caller.rate:g} requests a second. "

@@ -176,9 +176,13 @@ class Batcher:
     def _compute_rows(self, predictor: BatchPredictor, prepared: list[Prepared], alone: bool) -> np.ndarray:
         self._set_share(alone)
         try:
-            return predictor.probabilities(predictor.stack(prepared))
+            rows = predictor.probabilities(predictor.stack(prepared))
         except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
             # A network of the user's own may raise them. The event loop would take the one for its own end, and a future
             # cannot hold the other.
             raise VersionFailed(f"expected probabilities, but the network's code ended with {type(error).__name__}: {error}. "
                                 f"Roll back to a version that answers: trueup rollback.") from error
+        if len(rows) != len(prepared):
+            raise VersionFailed(f"expected probabilities for each of {len(prepared)} images, got {len(rows)} rows. Roll back to "
+                                f"a version that answers: trueup rollback.")
+        return rows

@@ -75,7 +75,7 @@ class Body:
 
 
 class BodyLimits:
-    """The middleware: deadline, least rate, room."""
+    """The middleware: a deadline, a least rate, and a limit on bytes."""
 
     def __init__(self, app: ASGIApp, serve: ServeSettings) -> None:
         self.app, self.deadline_s, self.rate = app, serve.deadline_seconds, serve.body_rate
@@ -97,7 +97,7 @@ class BodyLimits:
 
     async def _receive(self, body: Body, receive: Receive) -> Message:
         try:
-            async with asyncio.timeout(self._measure_patience(body)):
+            async with asyncio.timeout(self._compute_timeout(body)):
                 message = await receive()
         except TimeoutError:
             raise Refused(408, "too_slow", f"expected the body within {self.deadline_s:g} s, and after {GRACE_S:g} s at "
@@ -105,7 +105,7 @@ class BodyLimits:
         body.take(message)
         return message
 
-    def _measure_patience(self, body: Body) -> float:
+    def _compute_timeout(self, body: Body) -> float:
         """Returns how many seconds the next bytes may take to come."""
         allowed = GRACE_S + body.size / self.rate if self.rate else self.deadline_s
         return body.began + min(self.deadline_s, allowed) - clock.monotonic()

@@ -1,9 +1,9 @@
 """The threads that prepare pictures. One that is stuck is replaced, and the end of the process waits for none.
 
-Files that would keep a decoder for long are refused unseen (inference/model/work.py), so a stuck one is a fault of a
-decoder that nobody knows yet. A thread cannot be killed; a process for each picture could be, and would cost each of them
-milliseconds and a copy. So the stuck thread is given up: it uses a core until its picture ends, and another one takes
-its place. Its request has had its 504 by then.
+Files that would keep a decoder for long are refused before they are decoded (inference/model/work.py), so a stuck one is a
+fault of a decoder that nobody knows yet. A thread cannot be killed; a process for each picture could be, and would cost
+each of them milliseconds and a copy. So the stuck thread is given up: it uses a core until its picture ends, and another
+one takes its place. Its request has had its 504 by then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from contract import clock
 from inference.telemetry import log_event
 
-STUCK_S = 30.0  # many times the dearest picture that is let through
+STUCK_S = 30.0  # many times what the most expensive accepted picture takes
 Job = tuple[Future, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 

@@ -21,7 +21,7 @@ PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 
 
 
 class HostCheck:
-    """The middleware."""
+    """ASGI middleware that checks the Host header of each request."""
 
     def __init__(self, app: ASGIApp, allowed: Collection[str] | None = None) -> None:
         """`allowed`: the names that are answered, None for all of them."""

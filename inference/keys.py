@@ -50,7 +50,7 @@ class Key(Document):
     created_at: str
     revoked_at: str | None = None
     rate: float | None = None  # requests per second that this key may send to one replica; None: no limit
-    may_name_labelers: bool = False  # stands for several people; keys of before there was this field do not
+    may_name_labelers: bool = False  # stands for several people; keys made before this field existed do not
 
     def to_caller(self) -> Caller:
         """Makes the caller that a request with this key is from."""
@@ -65,7 +65,7 @@ class Secret(Document):
 
 
 class KeyRing:
-    """The keys of one root. What is `async` answers from memory; everything else reads the store, and blocks."""
+    """The keys of one root. `async` methods and `peek_session_secret` answer from memory; others read the store, and block."""
 
     def __init__(self, storage: Storage, cache_seconds: float = CACHE_SECONDS, max_age_s: float = MAX_AGE_S,
                  reader: Storage | None = None) -> None:
@@ -95,7 +95,7 @@ class KeyRing:
         return self._read_all()[0]
 
     def _read_all(self) -> tuple[list[Key], int]:
-        """All keys by id, and how many cannot be read."""
+        """Returns all keys by id, and how many cannot be read."""
         keys, damaged = [], 0
         for entry in self.storage.list(layout.api_keys()):
             if not KEY_ID.fullmatch(layout.api_key_of(entry.key) or ""):
@@ -134,12 +134,15 @@ class KeyRing:
     # -- checks -----------------------------------------------------------------------------------------------------
 
     async def identify(self, token: str) -> Caller | None:
-        """Returns the caller of a token, as `check` does. Refused (503) when the store does not say in time."""
+        """Returns the caller of a token; None when it is unknown, wrong or revoked.
+
+        Refused (503): the store does not say in time.
+        """
         id_ = token.partition(".")[0]
         return judge(token, await self._find_key(id_))
 
     async def identify_session(self, key_id: str, person: str | None = None) -> Caller | None:
-        """Returns the caller of a key that a signed session names, as `find_caller` does; `person`: whom of its people.
+        """Returns the caller of a key that a signed session names; None when it was revoked. `person`: whom of its people.
 
         Refused (503).
         """
@@ -149,15 +152,6 @@ class KeyRing:
     async def _find_key(self, key_id: str) -> Key | None:
         document = await self.known.find(key_id) if KEY_ID.fullmatch(key_id) else None
         return document if isinstance(document, Key) else None
-
-    def check(self, token: str) -> Caller | None:
-        """Reads the key of a token and returns its caller; None when it is unknown, wrong or revoked."""
-        return judge(token, self._read_key(token.partition(".")[0]))
-
-    def find_caller(self, key_id: str) -> Caller | None:
-        """Reads the key that a signed session names and returns its caller; None when the key was revoked."""
-        key = self._read_key(key_id)
-        return key.to_caller() if key and key.revoked_at is None else None
 
     def _list_etags(self) -> Mapping[str, str]:
         etags = {layout.api_key_of(e.key): e.etag for e in self._reader.list(layout.api_keys())}
@@ -177,7 +171,7 @@ class KeyRing:
 
     # -- sessions and the first administrator -----------------------------------------------------------------------
 
-    def session_secret(self) -> bytes:
+    def read_session_secret(self) -> bytes:
         """Reads the bytes that sign page sessions: made once per root, shared by all replicas."""
         return bytes.fromhex(self._make_session_secret().secret)
 
@@ -246,7 +240,7 @@ def judge(token: str, key: Key | None) -> Caller | None:
 
 
 def check_key(name: str, roles: Sequence[str], may_name_labelers: bool = False) -> str:
-    """The name in the form of labels; UsageError for a name, roles or rights that no key can have."""
+    """Returns the name, normalised as labels are; UsageError for a name, roles or rights that no key can have."""
     unknown = [r for r in roles if r not in ROLES]
     if unknown or not roles:
         raise UsageError(f"expected roles among {', '.join(ROLES)}, got {', '.join(unknown) or 'none'}.")

@@ -1,7 +1,7 @@
 """The documents of the key folder as the store last showed them, so that no request waits for the store.
 
-One listing says which documents there are and which have changed; those are read aside. So a revoked key ends within a
-listing, an id that nobody made costs no read of its own, and a store that is out of reach changes nothing until
+One listing says which documents there are and which have changed; those are read in the background. So a revoked key ends
+within a listing, an id that nobody made costs no read of its own, and a store that is out of reach changes nothing until
 `max_age_s` have passed. Only an id that was never seen waits, for `WAIT_S` at the most.
 """
 
@@ -19,17 +19,18 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from contract import clock
+from contract.texts.figures import write_count
 from inference.auth import Refused
 from inference.daemon_pool import DaemonPool
 from inference.telemetry import log_event
 
 Document = TypeVar("Document")
 WAIT_S = 1.0
-# Ids that nobody made ask for listings: not more often than this.
+# Ids that nobody made lead to listings: not more often than this.
 LISTING_PAUSE_S = 0.1
 MOST_ABSENT = 4096
 READERS, FIRST_READERS = 4, 4
-# A listing that is so much overdue is no slow answer any more.
+# A listing that is overdue by more than this is taken for a store that does not answer.
 OVERDUE_S = 4.0
 LISTING = ""
 
@@ -56,7 +57,7 @@ class KnownKeys(Generic[Document]):
         self._etags: Mapping[str, str] = {}
         self._absent: OrderedDict[str, float] = OrderedDict()
         # When a listing was last asked for, begun, and (one that succeeded) begun and ended.
-        self._begun_at = self._tried_at = self._listed_from = self._listed_at = float("-inf")
+        self._asked_at = self._tried_at = self._listed_from = self._listed_at = float("-inf")
         self._logged_at = float("-inf")
         self._asking: dict[tuple[str, str], Future[Any]] = {}
         self._lock = Lock()
@@ -133,11 +134,11 @@ class KnownKeys(Generic[Document]):
             self._logged_at = now
             log_event("key not looked up", logging.WARNING, error=f"{type(error).__name__}: {error}")
 
-    # -- what happens aside -----------------------------------------------------------------------------------------
+    # -- in the background ------------------------------------------------------------------------------------------
 
     def refresh_soon(self) -> None:
-        """Asks the store aside what has changed, unless that was done within `fresh_s` or is under way."""
-        if clock.monotonic() - self._begun_at >= self.fresh_s:
+        """Asks the store in the background what has changed, unless that was done within `fresh_s` or is under way."""
+        if clock.monotonic() - self._asked_at >= self.fresh_s:
             self._share(self._aside, LISTING, self._list)
 
     async def keep_fresh(self) -> None:
@@ -153,7 +154,7 @@ class KnownKeys(Generic[Document]):
             if (running := self._asking.get(name)) is not None:
                 return running
             if id_ == LISTING:
-                self._begun_at = clock.monotonic()
+                self._asked_at = clock.monotonic()
             future = self._asking[name] = pool.submit(function)
         future.add_done_callback(lambda _: self._asking.pop(name, None))
         return future
@@ -205,7 +206,7 @@ class KnownKeys(Generic[Document]):
         age = self.measure_age()
         if age is not None and age <= self.fresh_s + OVERDUE_S:
             unread = sum(self._is_unread(id_, known) for id_, known in list(self._known.items()))
-            return f"{unread} keys have changed and cannot be read" if unread else None
+            return f"{write_count(unread, 'changed key')} cannot be read" if unread else None
         return "the keys were never read: the store does not answer" if age is None else (
             f"the store has not said for {age:.0f} s which keys there are; those known are accepted for "
             f"{self.max_age_s:g} s")

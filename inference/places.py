@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from contract.texts.figures import write_count
 from inference.auth import Refused
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -58,8 +59,9 @@ class Places:
         return Refused(503, "queue_full", f"{self.taken} predictions are under way. Try again later.", RETRY_AFTER)
 
     def _refuse_key(self, key: str) -> Refused:
-        return Refused(503, "key_has_its_share", f"{self._of[key]} predictions of the key {key} are under way, as many as "
-                       f"one key may have. Wait for answers, or see serve.key_share.", RETRY_AFTER)
+        return Refused(503, "key_has_its_share", f"{write_count(self._of[key], 'prediction')} of the key {key} under way, with "
+                       f"{self._bytes_of[key]:,} bytes: one key may have no more. Wait for answers, or see serve.key_share.",
+                       RETRY_AFTER)
 
     def _count(self, key: str | None, places: int, size: int) -> None:
         self.taken, self._bytes = self.taken + places, self._bytes + size

@@ -63,7 +63,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._refuse(_make_too_large("the head of a request", MOST_HEAD_BYTES, 431))
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what was refused, or is no HTTP; behind an answer that is under way it is only not heard."""
+        """Answers what was refused, or is no HTTP. While an earlier request is being answered nothing is said of it: the
+        connection closes after that answer."""
         if self.cycle is not None and not self.cycle.response_complete and not self._body_comes:
             self.cycle.keep_alive = False
             return

@@ -20,14 +20,13 @@ def describe_readiness(service: Service, keyring: Keys) -> tuple[bool, dict[str,
 
     A service that answers from what it knows while the store is out of reach is ready, and degraded.
     """
-    _, document = service.check_readiness()
+    document = service.check_readiness()
     keys = _describe_keys(keyring)
     if keys and not keys["usable"]:
         document["reasons"].append("no key can be checked: the store was not reached for too long")
     document["degraded"] = service.list_troubles() + ([keys["reason"]] if keys and keys["reason"] else [])
-    document["keys"] = keys
-    document["ready"] = not document["reasons"]
-    return document["ready"], document
+    ready = not document["reasons"]
+    return ready, {"ready": ready, **document, "keys": keys}
 
 
 def _describe_keys(keyring: Keys) -> dict[str, Any] | None:
@@ -59,4 +58,4 @@ class Gauges:
             return
         metrics.outbox_rows.set(depth.rows)
         metrics.outbox_bytes.set(depth.bytes)
-        metrics.outbox_age.set((clock.now_us() - depth.oldest_us) / 1e6 if depth.oldest_us else 0)
+        metrics.outbox_age.set(depth.measure_age(clock.now_us()))

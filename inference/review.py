@@ -24,7 +24,15 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from inference.labelling.choose_days import WORDS, add_up, choose_window, count_window, find_role, require_labelable
+from inference.labelling.choose_days import (
+    WORDS,
+    add_up,
+    choose_window,
+    count_window,
+    describe_days,
+    find_role,
+    require_labelable,
+)
 from inference.planning.command import command as plan_command
 
 
@@ -79,6 +87,9 @@ def sample_command(settings: Settings, model: str | None, day: str | None, first
         made = _draw_rest(storage, name, days, design, below)
     else:
         made = _draw(storage, name, days, kind, design)
+    if not made:
+        raise UsageError(f"model {name!r} has no predictions of role {chosen_role} in the bucket on {describe_days(days)}: "
+                         f"nothing to draw from. Wait until the service has shipped them, or name another --day or --role.")
     require_labelable([sample.day for sample in made], settings.serve.label_days)
     for sample in made:
         samples.write(storage, sample)
@@ -86,15 +97,16 @@ def sample_command(settings: Settings, model: str | None, day: str | None, first
 
 
 def _draw(storage: Storage, model: str, days: list[str], kind: str, design: samples.Design) -> list[samples.Sample]:
-    """Draws the sample of each day, all by one table of probabilities, so that no day weighs more than another."""
+    """Draws the sample of each day, all by one table of probabilities, so that no day weighs more than another.
+
+    Empty where there are no predictions to draw from.
+    """
     may_come_yet = len(days) == 1 and design.role == "live" and model in models(storage)
     if may_come_yet and design.items is None and design.strategy == "random-audit":
         return [samples.draw(model, days[0], kind, design)]
     by_day = count_window(storage, model, days, design.role)
     if not by_day:
-        raise UsageError(f"model {model!r} has no predictions of role {design.role} in the bucket on "
-                         f"{describe_days(days)}: nothing to draw from. Wait until the service has shipped them, or name "
-                         f"another --day or --role.")
+        return []
     drawn = samples.draw(model, max(by_day), kind, design, add_up(by_day))
     return [drawn.model_copy(update={"day": day}) for day in sorted(by_day)]
 
@@ -130,7 +142,7 @@ def _draw_rest(storage: Storage, model: str, days: list[str], design: samples.De
 
 
 def _make_document(made: list[samples.Sample]) -> dict[str, Any]:
-    """The document of the newest day's sample; of several also the days."""
+    """Makes the document of the newest day's sample; of several also the days."""
     newest = made[-1].to_dict()
     return newest if len(made) == 1 else newest | {"days": [sample.day for sample in made]}
 
@@ -144,11 +156,6 @@ def _describe(sample: samples.Sample) -> str:
     else:
         said = f"{sample.strategy} of {sample.evaluation}, p {sample.default:g}; its answers are labels, and in no estimate."
     return f"{what}: {said}\nPeople answer it at /{sample.kind}?model={quote(sample.model, safe='')}&day={sample.day}{of}."
-
-
-def describe_days(days: list[str]) -> str:
-    """Names a window of days."""
-    return "any day" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def read_labels_needed(storage: Storage, model: str, evaluation_id: str) -> tuple[str, str, int]:

@@ -8,6 +8,7 @@ Ctrl-C: answers what it accepted, ships the outbox, exits with 0; within
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.log_lines import wants_text
 from command.process import end_with
-from contract import jsonio, layout
+from contract import clock, jsonio, layout
 from contract.errors import UsageError
 from contract.registry import models as list_models
 from contract.sections.serving import ALL_MODELS
@@ -105,13 +106,13 @@ def serve(settings: Settings, models: list[str], no_auth: bool = False, ready_fi
         raise
     if as_text:
         welcome(_make_url(listener), models, keyring)
-    _log_start(settings, service, no_auth)
+    _log_start(service, no_auth)
     _run_server(create_app(service, keyring), listener, settings, outbox,
                 lambda url: _announce(url, keyring, ready_file, invite=not as_text))
 
 
 def _choose_models(settings: Settings, named: Sequence[str]) -> list[str]:
-    """Those that the command line names, or else the settings; with `serve.models: all` one is enough, the default one."""
+    """Returns the models that the command line names, or else the settings; with `serve.models: all` the default one alone."""
     listed = settings.serve.models
     if named or isinstance(listed, list) and listed:
         return list(dict.fromkeys(named or listed))
@@ -161,15 +162,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _log_start(settings: Settings, service: Service, no_auth: bool) -> None:
-    from contract import clock
-
+def _log_start(service: Service, no_auth: bool) -> None:
     log_event("starting", root=service.storage.root, models=list(service.models), outbox=str(service.outbox.folder),
               writer=service.outbox.writer, waiting_rows=service.outbox.measure_depth().rows)
     if no_auth:
-        log_event("no authentication: every caller on this machine may do everything", level=30)
+        log_event("no authentication: every caller on this machine may do everything", logging.WARNING)
     if os.environ.get(clock.CLOCK_FILE):
-        log_event("the clock is shifted", level=30, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
+        log_event("the clock is shifted", logging.WARNING, seconds=clock.offset(), file=os.environ[clock.CLOCK_FILE])
 
 
 def welcome(url: str, models: Sequence[str], keyring: Keys) -> None:
@@ -203,7 +202,7 @@ def _invite(url: str, keyring: KeyRing) -> None:
         if token := keyring.invite():
             log_event("no keys yet: this link makes the first administrator, once", url=f"{url}/login?invite={token}")
     except Exception as error:  # the service answers all the same
-        log_event("whether there are keys is not known", level=30, error=f"{type(error).__name__}: {error}")
+        log_event("whether there are keys is not known", logging.WARNING, error=f"{type(error).__name__}: {error}")
 
 
 def _run_server(app: FastAPI, listener: socket.socket, settings: Settings, outbox: Outbox,
@@ -272,7 +271,7 @@ def _end_at_once(outbox: Outbox | None) -> None:
     if outbox:
         with suppress(Exception):  # it may be what hangs
             left = {"rows_left": DaemonPool(1, "depth").submit(outbox.measure_depth).result(1).rows}
-    log_event("ended: something did not stop in time", level=30, **left)
+    log_event("ended: something did not stop in time", logging.WARNING, **left)
     sys.stdout.flush()
     os._exit(0)
 

@@ -24,6 +24,7 @@ from contract.errors import BadImage, RedactionFailed
 from contract.sections.serving import ALL_MODELS
 from contract.settings import ServeSettings, Settings
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from inference.answering.picture import Picture, read_picture
 from inference.auth import Caller, Refused
 from inference.batching import Batcher
@@ -45,7 +46,7 @@ from inference.monitoring.watch import Watch
 from inference.outbox.outbox import MANY, OtherBody, Outbox
 from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
-from inference.places import Places, Taken
+from inference.places import RETRY_AFTER, Places, Taken
 from inference.shadow.shadow import Shadow
 from inference.telemetry import PREDICTION_ID, Metrics, log_event
 from inference.versions.known import require_known
@@ -58,14 +59,14 @@ if TYPE_CHECKING:
 # answers for longer than this, so no id that is accepted can be answered twice.
 OLDEST_BROUGHT_ID = timedelta(days=1)
 LIVE = "live"
-RETRY_AFTER, RETRY_MUCH_LATER = {"Retry-After": "1"}, {"Retry-After": "30"}
+RETRY_MUCH_LATER = {"Retry-After": "30"}
 
 
 def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
     """Makes what fetches pictures by URL; None where no place is listed. UsageError."""
     if not serve.urls:
         return None
-    from inference.fetching.fetcher import Fetcher  # an HTTP client and its authorities, which few services need
+    from inference.fetching.fetcher import Fetcher  # an HTTP client and its CA bundle, which few services need
 
     return Fetcher(serve, root)
 
@@ -372,8 +373,8 @@ class Service:
 
     # -- what others ask --------------------------------------------------------------------------------------------
 
-    def check_readiness(self) -> tuple[bool, dict[str, Any]]:
-        """Says whether requests can be answered, with a document that says why not."""
+    def check_readiness(self) -> dict[str, Any]:
+        """Describes what requests depend on; `reasons`: why they cannot be answered, empty while they can."""
         models = {name: {"version": live.version, "format": live.describe_format(), "store": live.explain_silence(),
                          "refused": (refused := live.refused) and refused.describe(), "shadow": self._describe_shadow(name),
                          "canary": live.canary.describe()} for name, live in self.models.items()}
@@ -384,9 +385,8 @@ class Service:
         reasons += [self.shipper.root_lost] if self.shipper.root_lost else []
         reasons += [skew] if (skew := self.clock_skew.explain()) else []
         slow = [said for live in self.models.values() if (said := live.explain_slowness())]
-        return not reasons, {"ready": not reasons, "reasons": reasons, "models": models, "slow": slow,
-                             "shipping_failures": self.shipper.failures,
-                             "clock_ahead_seconds": self.clock_skew.seconds_ahead}
+        return {"reasons": reasons, "models": models, "slow": slow, "shipping_failures": self.shipper.failures,
+                "clock_ahead_seconds": self.clock_skew.seconds_ahead}
 
     def _describe_shadow(self, model: str) -> dict[str, Any] | None:
         shadow = self.shadows.get(model)  # a model that was let go a moment ago has none
@@ -396,5 +396,5 @@ class Service:
         """Lists what the store fails in while requests are answered all the same."""
         silent = [trouble for live in self.models.values()
                   for trouble in (live.explain_silence(), live.explain_damage()) if trouble]
-        failures = self.shipper.failures
-        return silent + [f"rows wait in the outbox: {failures} rounds of shipping failed one after another"] * bool(failures)
+        failed = f"rows wait in the outbox: shipping failed {write_count(self.shipper.failures, 'time')} in a row"
+        return silent + [failed] * bool(self.shipper.failures)

@@ -18,7 +18,7 @@ NAME = re.compile(r"ended-(?P<until>[0-9]{1,12})-(?P<digest>[0-9a-f]{32})")
 
 
 class EndedSessions:
-    """Which sessions are over. `has` and `note` may be called anywhere; `end` blocks."""
+    """Which sessions are over. `end` writes to the store, and blocks; the others answer from memory."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -15,7 +15,7 @@ from inference.monitoring.predicted import PredictedMetrics
 LOGGER = logging.getLogger("trueup")
 # The prediction that the request under way is about: every line that is logged for it carries its id.
 PREDICTION_ID: ContextVar[str | None] = ContextVar("prediction_id", default=None)
-STAGES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class JsonLines(logging.Formatter):
@@ -52,7 +52,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("trueup_requests", "Answered requests.", ["path", "status"], registry=registry)
         self.seconds = Histogram("trueup_stage_seconds", "Time by stage: fetch, decode, wait, compute, outbox, total.",
-                                 ["stage"], buckets=STAGES, registry=registry)
+                                 ["stage"], buckets=STAGE_BUCKETS, registry=registry)
         self.batch = Histogram("trueup_batch_size", "Images in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128),
                                registry=registry)
         self.active = Gauge("trueup_predictions_active", "Predictions accepted and not yet answered.", registry=registry)
@@ -64,7 +64,7 @@ class Metrics:
         self.predictions = Counter("trueup_predictions", "Predictions made durable.", ["model", "version"],
                                    registry=registry)
         self.predicted = PredictedMetrics(registry)
-        self.beside = Counter("trueup_beside_rows", "Rows of other roles made durable, beside or instead of a live one.",
+        self.beside = Counter("trueup_beside_rows", "Rows of a shadow made durable, beside those of the live version.",
                               ["model", "version", "role"], registry=registry)
         self.shadow_shed = Counter("trueup_shadow_shed", "Answers without a row of the shadow: too many waited (queue), the "
                                    "outbox had no room (outbox), it could not be computed (failed).", ["model", "why"],

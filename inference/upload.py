@@ -13,16 +13,16 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract import jsonio
 from contract.errors import shorten
-from inference.auth import Refused, parse_length
+from inference.auth import FORM, Refused, parse_length
 
 # Room for the boundary and the headers of a multipart body beside the image itself.
 MULTIPART_ROOM = 1 << 16
 MOST_JSON = 16 << 20
-MOST_OF_A_URL = 64 << 10  # of the body that has one
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+MOST_URL_BODY = 64 << 10  # bytes of a body that names a URL
+JSON = "application/json"
 # A larger body takes milliseconds to parse: not on the event loop, on which other requests wait.
 PARSED_ASIDE = 64 << 10
-# Arrays are made without a pause for other threads, each of three bytes takes sixty: more places for values than any labels have.
+# Parsing holds the interpreter, and an array of three bytes of text takes some sixty of memory: no body of labels has as many.
 MOST_VALUES = 2_000_000
 MOST_ATTRIBUTES, LONGEST_NAME, LONGEST_VALUE, LONGEST_REQUEST_ID = 32, 64, 200, 200
 
@@ -53,9 +53,9 @@ async def read_image(request: Request, max_bytes: int, by_url: bool = False) -> 
     elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
         data = await read_body(request, max_bytes)
     elif by_url and kind == JSON:
-        data = _find_url(await read_json_body(request, MOST_OF_A_URL))
+        data = _find_url(await read_json_body(request, MOST_URL_BODY))
     elif by_url and kind == FORM:
-        data = _find_url(_parse_form(await read_body(request, MOST_OF_A_URL)))
+        data = _find_url(_parse_form(await read_body(request, MOST_URL_BODY)))
     else:
         raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
                       f"multipart/form-data with the field image, got {shorten(kind)}."

@@ -53,12 +53,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def read_requirements(extras: list[str], root: Path = ROOT) -> list[str]:
-    """`name==version` of everything that setup.py names for the extras. It is run without setuptools, which may be missing."""
+def read_requirements(extras: list[str]) -> list[str]:
+    """Read `name==version` of everything that setup.py names for the extras. It runs without setuptools, which may be missing."""
     said = {}
     before, sys.modules["setuptools"] = sys.modules.get("setuptools"), types.SimpleNamespace(setup=said.update)
     try:
-        runpy.run_path(str(root / "setup.py"))
+        runpy.run_path(str(ROOT / "setup.py"))
     finally:
         del sys.modules["setuptools"]
         sys.modules |= {"setuptools": before} if before else {}

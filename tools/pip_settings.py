@@ -21,13 +21,13 @@ SECTIONS = ("global", "install", ":env:")
 
 
 def read(python: str) -> dict[str, list[str]]:
-    """pip's merged settings, from files and environment, by name."""
+    """Read pip's merged settings, from files and environment, by name."""
     listing = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
     return parse(listing)
 
 
 def parse(listing: str) -> dict[str, list[str]]:
-    """The settings in the output of `pip config list`: a line each, `section.name='value'`."""
+    """Parse the settings in the output of `pip config list`: a line each, `section.name='value'`."""
     found = []
     for line in listing.splitlines():
         key, equals, value = line.partition("=")
@@ -38,7 +38,7 @@ def parse(listing: str) -> dict[str, list[str]]:
 
 
 def for_uv(settings: dict[str, list[str]], environ: dict[str, str]) -> dict[str, str]:
-    """The variables that make uv look where pip looks. What is set in `environ` already stays."""
+    """Return the variables that make uv look where pip looks. What is set in `environ` already stays."""
     wanted = {}
     for name, (variable, separator) in VARIABLES.items():
         values = settings.get(name, [])

@@ -24,7 +24,7 @@ SOURCES = ("requirements.lock", "setup.py", "tools/environment.py", "tools/spark
 
 
 def fingerprint():
-    """Hash of everything that decides what is in .venv; the stamp holds it once all of it is there."""
+    """Hash everything that decides what is in .venv; the stamp holds it once all of it is there."""
     digest = hashlib.sha256()
     for name in SOURCES:
         with open(os.path.join(ROOT, name), "rb") as source:
@@ -33,7 +33,7 @@ def fingerprint():
 
 
 def up_to_date():
-    """Whether the last set-up ended, and was made from these very files."""
+    """Say whether the last set-up ended, and was made from these very files."""
     try:
         with open(os.path.join(ROOT, ".venv", "trueup-setup.stamp")) as stamp:
             return stamp.read().strip() == fingerprint()
@@ -42,7 +42,7 @@ def up_to_date():
 
 
 def version_of(python):
-    """(major, minor) of an interpreter, or None when it does not run (a pyenv shim without its version, say)."""
+    """Return (major, minor) of an interpreter, or None when it does not run (a pyenv shim without its version, say)."""
     try:
         said = subprocess.check_output(
             [python, "-c", "import sys; print(*sys.version_info[:2])"], stderr=subprocess.DEVNULL, timeout=10
@@ -54,7 +54,7 @@ def version_of(python):
 
 
 def find_python():
-    """Path of a Python 3.11, and the list of what was found instead."""
+    """Find the path of a Python 3.11, and the list of what was found instead."""
     found = []
     candidates = [sys.executable] + [shutil.which(name) for name in ("python3.11", "python3", "python")]
     for python in candidates:
@@ -68,7 +68,7 @@ def find_python():
 
 
 def python_problem(found):
-    """What to tell somebody who has no Python 3.11."""
+    """Write what to tell somebody who has no Python 3.11."""
     lines = ["Trueup needs Python 3.11 (Spark 3.5 does not run on later ones). Found:"]
     for python, version in found:
         lines.append("  {}  {}".format(python, "is %d.%d" % version if version else "does not run"))
@@ -116,7 +116,7 @@ def less_what_is_held(size, wanted, cache):
 
 
 def problems(python, found, size):
-    """Everything that would make the set-up fail, all of it at once."""
+    """Yield everything that would make the set-up fail, all of it at once."""
     if python is None:
         yield python_problem(found)
     elif subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL):

@@ -17,7 +17,7 @@ FLAGS = {"--help", "-h", "--verbose", "-v", "--version", "--supervise", "--usage
 
 
 def master(arguments: list[str], environ: dict[str, str], spark_home: Path) -> str:
-    """The master that spark-submit will take, in its own order: options, --conf, properties file, $MASTER."""
+    """Find the master that spark-submit will take, in its own order: options, --conf, properties file, $MASTER."""
     given = list(options(arguments))
     named = [value for name, value in given if name in ("--master", "--remote")]
     for name, value in given:
@@ -30,7 +30,7 @@ def master(arguments: list[str], environ: dict[str, str], spark_home: Path) -> s
 
 
 def options(arguments: list[str]) -> Iterator[tuple[str, str]]:
-    """spark-submit's own options as (name, value); it stops where the program's arguments begin."""
+    """Yield spark-submit's own options as (name, value), up to where the program's arguments begin."""
     rest = iter(arguments)
     for argument in rest:
         if not argument.startswith("-"):
@@ -41,7 +41,7 @@ def options(arguments: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def masters_in(file: Path) -> list[str]:
-    """What a Spark properties file says about the master: `spark.master yarn`, or with `=` or `:`."""
+    """Find what a Spark properties file says about the master: `spark.master yarn`, or with `=` or `:`."""
     try:
         return re.findall(r"^\s*spark\.master(?:\s*[=:]\s*|\s+)(\S+)", file.read_text(), re.M)[-1:]
     except OSError:

@@ -38,7 +38,7 @@ def main(python: str, target: str | None) -> None:
 
 
 def look(python: str, target: str | None) -> tuple[Path, list[str]]:
-    """Where torch's packages are, and the files of them that a process maps which computes on the CPU."""
+    """Find where torch's packages are, and which of their files a process maps that computes on the CPU."""
     environ = dict(os.environ, CUDA_VISIBLE_DEVICES="") | ({"PYTHONPATH": target} if target else {})
     done = subprocess.run([python, "-c", LOOK], capture_output=True, text=True, env=environ)
     if done.returncode:
@@ -55,7 +55,7 @@ def remove(site: Path, mapped: set[str]) -> None:
 
 
 def measure(site: Path) -> int:
-    """Bytes under nvidia/."""
+    """Count the bytes under nvidia/."""
     return sum(path.stat().st_size for path in (site / "nvidia").rglob("*") if path.is_file())
 
 

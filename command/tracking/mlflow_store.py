@@ -46,13 +46,13 @@ class MlflowStore:
     # -- runs -------------------------------------------------------------------------------------------------------
 
     def find_run(self, key: str) -> str | None:
-        """Finds the oldest run of that key, its id; None where there is none."""
+        """Finds the id of the oldest run of that key; None where there is none."""
         found = self._client.search_runs([self._need_experiment()], f"tags.`{KEY}` = '{key}'", max_results=1,
                                          order_by=["attributes.start_time ASC"])
         return found[0].info.run_id if found else None
 
     def need_run(self, key: str, name: str, tags: Mapping[str, str]) -> str:
-        """Finds the run of that key or makes it; its id."""
+        """Finds the run of that key or makes it; returns its id."""
         return self.find_run(key) or str(self._client.create_run(
             self._need_experiment(), run_name=name, tags={**tags, KEY: key}).info.run_id)
 
@@ -87,11 +87,11 @@ class MlflowStore:
             self._client.log_text(run, text, name)
 
     def get_status(self, run: str) -> str:
-        """RUNNING, FINISHED or FAILED (or what people set in MLflow)."""
+        """Reads the status: RUNNING, FINISHED or FAILED (or what people set in MLflow)."""
         return str(self._client.get_run(run).info.status)
 
     def set_status(self, run: str, status: str) -> None:
-        """Sets it; with FINISHED and FAILED also when the run ended."""
+        """Sets the status; with FINISHED and FAILED also when the run ended."""
         if self.get_status(run) == status:
             return
         if status == RUNNING:
@@ -151,11 +151,11 @@ class MlflowStore:
 
 
 def flatten_epoch(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Figures of an epoch by name: those of the training rows, and `validation_…`."""
+    """Returns the figures of an epoch by name: those of the training rows, and `validation_…`."""
     validation = {f"validation_{k}": v for k, v in (entry.get("validation") or {}).items()}
     return {k: v for k, v in entry.items() if k not in ("epoch", "validation")} | validation
 
 
 def _place_artifacts(address: str) -> str | None:
-    """Beside the file of a database that is one, since MLflow would take the folder that the command was started in."""
+    """Returns the address of artifacts beside an SQLite file: MLflow would take the folder that the command was started in."""
     return Path(address.removeprefix(SQLITE)).absolute().with_name("artifacts").as_uri() if address.startswith(SQLITE) else None

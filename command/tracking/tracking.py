@@ -1,4 +1,4 @@
-"""Telling MLflow something, for so long and no longer, and never so that a command fails by it.
+"""Telling MLflow something, within a time limit, and never so that a command fails by it.
 
     told = tell(settings.track, lambda store: log_version(store, registry, card))
     told        # {"mlflow": "https://…", "run": "8c…"}, or {"mlflow": "https://…", "error": "…"}, or None: nothing is tracked
@@ -19,7 +19,7 @@ Work = Callable[[MlflowStore], str | None]
 
 @dataclass
 class Told:
-    """What came of it. `run`: the id of MLflow's run, where one was told of."""
+    """What came of it. `run`: the id of MLflow's run, where there is one."""
 
     run: str | None = None
     error: str | None = None
@@ -47,7 +47,7 @@ def tell(track: TrackFields, work: Work) -> dict[str, Any] | None:
 
 
 def write_told(told: dict[str, Any] | None) -> str:
-    """The same for people, to stand behind what a command says; empty where nothing is tracked."""
+    """Writes what `tell` returned for people, to stand behind what a command says; empty where nothing is tracked."""
     if told is None:
         return ""
     return f"; MLflow was not told: {told['error']}" if "error" in told else f"; MLflow run {told['run']}"

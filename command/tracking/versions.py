@@ -20,12 +20,12 @@ METRICS = "metrics.jsonl"
 
 
 def find_root_name(storage: Storage) -> str:
-    """16 hex digits that name a root, the same wherever its folder is mounted."""
+    """Finds 16 hex digits that name a root, the same wherever its folder is mounted."""
     return jsonio.digest(find_root_id(storage) or storage.root)[:16]
 
 
 def make_key(registry: Registry, version: str) -> str:
-    """The key of a version's run: a version is the work of one training, however often that was killed and begun again."""
+    """Makes the key of a version's run: a version is the work of one training, however often that was killed and begun again."""
     return f"{find_root_name(registry.storage)}/{registry.model}/{version}"
 
 
@@ -77,7 +77,7 @@ def _need_run(store: MlflowStore, registry: Registry, version: str, more: Mappin
 
 
 def list_parameters(card: Card) -> dict[str, Any]:
-    """What a card says of how its version was made."""
+    """Lists what a card says of how its version was made."""
     made = {"network": card.network, "classes": len(card.classes), "parent": card.parent, "dataset": card.dataset,
             "runtime": card.runtime, "number_format": card.number_format, "code_version": card.code_version}
     return {k: v for k, v in {**made, **card.settings}.items() if v is not None}
@@ -107,6 +107,6 @@ def mirror_state(store: MlflowStore, registry: Registry, candidate: str | None =
 
 
 def list_named(state: State) -> dict[str, str | None]:
-    """Alias -> our version, None where it is nobody's."""
+    """Lists alias -> our version, None where no version has it."""
     canary = get_running(state)
     return {LIVE: state.live, SHADOW: state.aliases.get(SHADOW), CANARY: canary.version if canary else None}

@@ -38,7 +38,7 @@ def read_picture(data: bytes, max_pixels: int, prepare: Callable[[bytes], Prepar
     """
     taken, decoded_by = take_in(data, decoder, max_pixels)
     info = preprocess.inspect(taken, max_pixels)
-    kept, extension, _ = strip_metadata(taken, info)
+    kept, extension = strip_metadata(taken, info)
     if redactor is not None:
         kept, extension = redactor.redact(kept), EXTENSION
     image = Image(hashlib.sha256(kept).hexdigest(), extension, kept)

@@ -1,1 +1,1 @@
-"""A canary as a replica sees it: which answers are its, what is counted of them, and when this replica stops at once."""
+"""A canary as a replica sees it: which predictions it answers, what is counted of them, and when the replica stops it."""

@@ -24,8 +24,8 @@ from inference.telemetry import Metrics, log_event
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor, Prepared
 
-PART = 0.5  # of the time that a request has: the live version has the rest
-FAIR = 0.8  # of the time that a canary is to have; with less it is not blamed for being late
+TIME_SHARE = 0.5  # of the time that a request has: the live version has the rest
+FAIR_SHARE = 0.8  # of the time that a canary is to have; with less it is not blamed for being late
 MOST_COMPARED = 32  # at once: pictures that wait for the live version in the background
 
 
@@ -39,7 +39,7 @@ class Lane:
         self._batcher.start()
 
     async def prepare(self, predictor: Predictor, stripped: bytes) -> Prepared:
-        """Makes of a picture what the canary gets."""
+        """Makes the canary's input of a picture."""
         return await asyncio.wrap_future(self._threads.submit(predictor.prepare, stripped))
 
     async def compute(self, predictor: Predictor, prepared: Prepared) -> tuple[np.ndarray, float]:
@@ -76,8 +76,8 @@ class CanaryAnswers:
         `prepared`: the picture as `live` gets it; `stripped`: its bytes without metadata; `left`: seconds that the request has.
         """
         predictor, lane = chosen.predictor, self._find_lane(chosen.canary.salt)
-        whole = min(chosen.canary.bounds.deadline_seconds, self._deadline * PART)
-        given = min(whole, left * PART)
+        whole = min(chosen.canary.bounds.deadline_seconds, self._deadline * TIME_SHARE)
+        given = min(whole, left * TIME_SHARE)
         try:
             async with asyncio.timeout(given):
                 same = predictor.preprocess_hash == live.preprocess_hash
@@ -85,7 +85,7 @@ class CanaryAnswers:
                 row, seconds = await lane.compute(predictor, mine)
             _check_row(row, len(predictor.card.classes))
         except Exception as error:  # whatever its code does, the caller gets an answer
-            if isinstance(error, TimeoutError) and given < FAIR * whole:
+            if isinstance(error, TimeoutError) and given < FAIR_SHARE * whole:
                 return None  # a network woke slowly, or a decoder was busy: that says nothing of the canary
             log_event("canary failed", logging.ERROR, version=chosen.canary.version, error=describe_error(error))
             self.route.count_answer(chosen, failed=True)

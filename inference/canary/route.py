@@ -1,4 +1,4 @@
-"""One model's canary at this replica: which predictions are its, what was counted of them, and when this replica stops.
+"""One model's canary at this replica: which predictions it answers, what was counted of them, and when this replica stops it.
 
 The event loop asks and counts; the thread that follows the history takes over what it says, writes the counts, and tries to
 withdraw a canary that this replica has stopped (docs/design.md#a-canary).
@@ -46,7 +46,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A prediction that is the canary's: by which predictor, counted under which step of which canary."""
+    """What answers a prediction that is the canary's: the predictor, and under which step of which canary it is counted."""
 
     running: Running
     canary: Canary
@@ -54,7 +54,7 @@ class Chosen:
 
 
 class CanaryRoute:
-    """Routes and counts for one model. `follow` is called on one thread, everything else on the event loop."""
+    """Routes and counts for one model. `follow` and `write` block, one thread at a time; the others belong to the event loop."""
 
     def __init__(self, registry: Registry, replica: str, metrics: Metrics) -> None:
         """`replica`: what names this replica's counts, the same after a restart."""

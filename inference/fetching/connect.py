@@ -53,16 +53,16 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         addresses = [ipaddress.ip_address(text) for text in dict.fromkeys(found)]
         if not addresses:
             raise NotFetched("the name has no address")
-        for ip in addresses:  # a name that has both kinds is somebody's attempt
+        for ip in addresses:  # all of them: a name with public and other addresses is an attempt at DNS rebinding
             if not may_be_asked(ip, self._listed):
                 raise NotFetched(f"{ip} is not public, and in none of serve.url_networks")
         return addresses
 
     async def connect_unix_socket(self, path: str, timeout: float | None = None,
                                   socket_options: Iterable[Any] | None = None) -> httpcore.AsyncNetworkStream:
-        """There is no way to a socket of this machine."""
+        """Refuses: pictures come over the network alone. NotFetched."""
         raise NotFetched("a socket of this machine")
 
     async def sleep(self, seconds: float) -> None:
-        """Waits, between attempts, of which there is one."""
+        """Waits between attempts; httpcore asks for it, and a fetch has one attempt."""
         await asyncio.sleep(seconds)

@@ -14,7 +14,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-# 6to4 relays; Azure's platform, which has a public address within each machine of a customer.
+# 6to4 relays; Azure's platform, which has a public address within each machine of a customer; IETF protocol assignments.
 NOT_PUBLIC_4 = tuple(map(ipaddress.IPv4Network, ("192.88.99.0/24", "168.63.129.16/32", "192.0.0.0/24")))
 # IETF protocols with Teredo, documentation, 6to4, documentation.
 NOT_PUBLIC_6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))

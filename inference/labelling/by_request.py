@@ -32,8 +32,8 @@ from inference.upload import check_request_id
 
 VALID = ("prediction_id", "predicted_at", "model", "model_version", "predicted_label")  # of what rule 2 takes for a prediction
 COLUMNS = (*VALID, "role", COLUMN)
-LOOKERS = 4
-SHOWN, MOST_CARRIERS = 3, 10  # of one request id, day and model: a camera that names itself has millions
+READERS = 4
+SHOWN, MOST_CARRIERS = 3, 10  # of one request id, day and model: a camera that sends its name as id has millions
 LATER = {"Retry-After": "30"}
 
 
@@ -61,7 +61,7 @@ class RequestNames:
         """`list_models`: the models that are served now."""
         self.storage, self.outbox, self.serve, self._list_models = storage, outbox, serve, list_models
         self._index = RequestIndex(storage)
-        self._pool = DaemonPool(LOOKERS, "request ids")
+        self._pool = DaemonPool(READERS, "request ids")
 
     async def resolve(self, judgements: list[Any]) -> list[Any]:
         """Returns the judgements, each with a `prediction_id`; those that name one already stay as they are.
@@ -162,7 +162,7 @@ def _may_get_rows(days: list[str], now: datetime) -> bool:
 
 
 def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Mapping[str, list[Carrier]]:
-    """Groups rows into predictions, by request id: many of one day and model are no more than too many."""
+    """Groups rows into predictions, by request id; of one id, day and model MOST_CARRIERS are kept: those are too many."""
     best: dict[tuple[str, str, str], tuple[int, Carrier]] = {}
     count: Counter[tuple[str, str, str]] = Counter()
     for day, row in rows:
@@ -184,7 +184,7 @@ def read_asked(judgement: Any, what: str, now: datetime, label_days: int) -> Ask
     Refused (422): both or neither are named, or what is named can be none.
     """
     if not isinstance(judgement, dict):
-        return None  # refused for that
+        return None  # make_label_row refuses it
     request_id, by_id = judgement.get(COLUMN), judgement.get("prediction_id") is not None
     if request_id is None and by_id:
         return None
@@ -213,7 +213,7 @@ def _read_day(day: object, what: str, now: datetime, label_days: int) -> str | N
     if parsed > clock.day_of(now + FUTURE):
         raise Refused(422, "bad_day", f"{what}: expected the day of a prediction, in UTC, got {parsed}; today is "
                       f"{clock.day_of(now)}.")
-    check_day(None, parsed, now, timedelta(days=label_days), what)
+    check_day(parsed, now, timedelta(days=label_days), what)
     return parsed
 
 

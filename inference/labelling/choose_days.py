@@ -61,6 +61,11 @@ def choose_window(storage: Storage, model: str, day: str | None, first: str | No
     return [d for d in prediction_days(storage) if (not low or d >= low) and (not high or d <= high)]
 
 
+def describe_days(days: list[str]) -> str:
+    """Names the days that were asked for, as choose_window lists them."""
+    return "any day that was asked for" if not days else days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
 def count_window(storage: Storage, model: str, days: Iterable[str], role: str) -> dict[str, dict[Cell, int]]:
     """Counts the model's predictions of a role: day -> cell -> how many; days without any are left out."""
     counted = {day: count_cells(storage, model, day, role) for day in days}

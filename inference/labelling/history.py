@@ -13,12 +13,12 @@ Given: TypeAlias = Sequence[tuple[int, Answers]]
 
 
 def identify(holder: BatchHolder) -> tuple[str, str, str]:
-    """What tells one person from another."""
+    """Returns what tells one person from another: key, labeler and browser."""
     return holder.actor, holder.labeler, holder.visitor
 
 
 def name_folder(holder: BatchHolder) -> str:
-    """The name of this person's folder, of what is noted of them beside batches."""
+    """Names the folder of what is noted of a person beside batches."""
     return jsonio.digest([holder.actor, holder.labeler, holder.visitor])[:32]
 
 

@@ -129,7 +129,7 @@ class DrawnItems:
         return [rows[i]._replace(p=p) for i, p in chosen.items()]
 
     def _find_others(self) -> Iterator[Sample]:
-        """Finds the samples that ask about predictions themselves, with a probability, which what is left over must not take."""
+        """Yields, for a sample of what thresholds leave over, the day's other samples: what they ask about stays theirs."""
         if self.sample.below is not None:
             at = self.sample.model, self.sample.day
             yield from filter(None, (read_sample(self.storage, *at, kind, self.sample.role) for kind in KINDS))

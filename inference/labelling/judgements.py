@@ -31,12 +31,11 @@ def check_id(prediction_id: object, now: datetime, oldest: timedelta, what: str)
     return prediction_id.lower()  # predictions and labels join by their bytes
 
 
-def check_day(prediction_id: object, day: str, now: datetime, oldest: timedelta, what: str) -> str:
-    """Returns the id of a prediction that was handed out, unchanged. Refused (422): its day is older than `oldest`."""
+def check_day(day: str, now: datetime, oldest: timedelta, what: str) -> None:
+    """Refused (422): the day of a prediction is older than `oldest`; the error begins with `what`."""
     if clock.parse_day(day) < clock.day_of(now - oldest):
         raise Refused(422, "id_too_old", f"{what}: the prediction is of {day}; the oldest accepted day is "
                       f"{clock.day_of(now - oldest)} (serve.label_days).")
-    return str(prediction_id)
 
 
 def decide_origin(claimed: object, caller: Caller, what: str) -> str:
@@ -76,8 +75,11 @@ def make_label_row(judgement: object, what: str, *, caller: Caller, now: datetim
         raise Refused(422, "bad_label", f"{what}: {error}") from None
     saw = _read_flag(judgement, "saw_prediction", what) if saw_prediction is None else saw_prediction
     saw = True if saw is None and label == UNNAMED else saw  # nobody rejects an answer unseen
-    given = judgement.get("prediction_id")
-    prediction_id = check_id(given, now, oldest, what) if day is None else check_day(given, day, now, oldest, what)
+    if day is None:
+        prediction_id = check_id(judgement.get("prediction_id"), now, oldest, what)
+    else:
+        check_day(day, now, oldest, what)
+        prediction_id = str(judgement.get("prediction_id"))
     own = judgement.get("label_id") if origin else None  # of a page, which sends it again until it is answered
     return {"label_id": own or ids.uuid7(now), "prediction_id": prediction_id,
             "label": label, "labeler": labeler, "labeled_at": clock.to_us(now), "saw_prediction": saw,

@@ -37,7 +37,7 @@ from inference.labelling.repeats import STRATEGY as REPEAT
 from inference.labelling.repeats import BlindRepeats
 
 HOLD_MINUTES = 30
-SPLIT_OPINIONS = 3
+SPLIT_OPINIONS = 3  # a third person is asked where two differ
 SECOND_OPINION = "second-opinion"
 
 
@@ -381,10 +381,10 @@ class Queue:
         return {"asked": len(asked), "answered": len(answered & set(asked)), "waiting": len(self.list_waiting())}
 
 
-def _waits_for_class(item: Item, labels: Iterable[str | None]) -> bool:
+def _waits_for_class(item: Item, labels: Collection[str | None]) -> bool:
     """Says whether somebody called the answer wrong and nobody named another class."""
     named = {label for label in labels if label is not None}
-    return UNNAMED in named and not named - {UNNAMED, item.predicted} and len(list(labels)) < SPLIT_OPINIONS
+    return UNNAMED in named and not named - {UNNAMED, item.predicted} and len(labels) < SPLIT_OPINIONS
 
 
 def _is_tied(named: list[str]) -> bool:

@@ -16,7 +16,7 @@ from contract.rows.reading import read_texts
 from contract.stores.store import Entry, Storage
 
 COLUMN = "request_id"
-MOST_BYTES = 128 << 20  # of hashes: 16 million rows with a request id; what was not asked for longest goes
+MOST_BYTES = 128 << 20  # of hashes: 16 million rows with a request id; the least recently used files go first
 Name = tuple[str, int, str]
 
 
@@ -24,7 +24,7 @@ class RequestIndex:
     """The request ids of files of predictions, as hashes. Threads may share it."""
 
     def __init__(self, storage: Storage, most_bytes: int = MOST_BYTES) -> None:
-        """`most_bytes`: of hashes that are held; a file beyond is read again when it is asked for."""
+        """`most_bytes`: of hashes in memory; a file that went is read again when it is asked about."""
         self.storage, self.most_bytes, self.held = storage, most_bytes, 0
         self._lock = threading.Lock()
         self._hashes: OrderedDict[Name, np.ndarray] = OrderedDict()

@@ -1,8 +1,8 @@
 """The models that a service answers for: those it was started for, or all that were published, as they come and go.
 
-Networks may take more memory together than there is (`serve.loaded_bytes`): then those that were asked longest ago sleep,
-which is only their weights; a version that goes live is loaded and tried all the same, so that a bad one is refused when
-it is published and not when somebody asks.
+Networks may take more memory together than there is (`serve.loaded_bytes`): then those that were asked longest ago sleep:
+their weights leave memory, and come back when somebody asks. A version that goes live is loaded and tried all the same, so
+that a bad one is refused when it is published and not when somebody asks.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Fleet:
             self._follower.add(live)
             self._begin(live)
         if self._every:
-            self._follower.watch("models", self.look)
+            self._follower.watch("models", self.follow_models)
 
     def is_named(self, name: str) -> bool:
         """Says whether the service was started for a model, and not taken up because it was published."""
@@ -65,7 +65,7 @@ class Fleet:
         for live in self.models.values():
             self._end(live)
 
-    def look(self) -> None:
+    def follow_models(self) -> None:
         """Takes up models that were published since, and lets those go that were retired. Blocks."""
         for live in self._find_new():
             live.follow_live()  # first: a service is as ready as the models that it has

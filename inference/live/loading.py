@@ -33,7 +33,7 @@ class RefusedVersion:
 
 
 def refuse_version(version: str, seq: int, error: BaseException) -> RefusedVersion:
-    """What is remembered of a version that raised `error` while it was loaded or tried, under history record `seq`."""
+    """Makes what is remembered of a version that raised `error` while it was loaded or tried, under history record `seq`."""
     for_good = isinstance(error, BAD_VERSION) or not isinstance(error, Exception)
     return RefusedVersion(version, seq, describe_error(error), for_good)
 
@@ -53,7 +53,7 @@ def load_version(registry: Registry, version: str, device: str, max_batch: int, 
 
 
 def _time(predictor: Predictor, weights: bytes, device: str, batch: int) -> None:
-    """Notes how fast the version is here, and says so where float32 is faster. It answers in any case."""
+    """Measures how fast the version is here, and logs a warning where float32 is faster. It is taken over in any case."""
     from inference.model.speed import is_plain, measure_speed
 
     card = predictor.card

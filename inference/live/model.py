@@ -74,7 +74,7 @@ class LiveModel:
         return predictor.card if predictor else self.asleep
 
     def find_live(self, predictor: Predictor) -> str:
-        """The live version that a predictor answers for: its own, or that of which it is a format."""
+        """Finds the live version that a predictor answers for: its own, or the one that it is a format of."""
         answers_for, version = self._answers_for, predictor.card.version
         return answers_for[0] if version in answers_for else version
 
@@ -175,8 +175,8 @@ class LiveModel:
                       classes=len(found.at) if found else 0, history=newest.seq)
 
     def _find_newest(self) -> HistoryEntry | None:
-        """The newest record. Where it is damaged, what is known of it, until a version answers: that one is not replaced by
-        what an earlier record says."""
+        """Returns the newest record. Where that is damaged, the newest that can be read, but None once a version answers: an
+        earlier record must not replace it."""
         newest, damaged = self._registry.newest_known()
         if damaged != self.damaged and damaged is not None:
             log_event("history is damaged", logging.ERROR, model=self.model, error=damaged,
@@ -193,7 +193,7 @@ class LiveModel:
             f"is taken over within seconds")
 
     def count_bytes(self) -> int:
-        """How many bytes of weights are in memory, those beside the live version included; a shadow's process has its own."""
+        """Counts the bytes of weights in memory, those beside the live version included; a shadow's process has its own."""
         predictors = [self.predictor, *self.beside.predictors.values()]
         return sum(predictor.card.weights_bytes for predictor in predictors if predictor is not None)
 
@@ -203,7 +203,7 @@ class LiveModel:
                 f"one (the log names the file)") if self.damaged else None
 
     def describe_format(self) -> dict[str, Any] | None:
-        """Runtime and number format of what answers, and how fast they are here (null: plain float32, or nobody measured)."""
+        """Describes runtime and number format of what answers, and its speed here (None: plain float32, or not measured)."""
         if (predictor := self.predictor) is None:
             return None
         return {"runtime": predictor.card.runtime, "number_format": predictor.card.number_format,

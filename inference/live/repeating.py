@@ -39,5 +39,5 @@ class Repeater:
     def _try(self) -> None:
         try:
             self._do()
-        except BaseException as error:  # this thread is all that brings what it brings: the next version, say
+        except BaseException as error:  # nothing else does this work: the next version would never be seen
             log_event("not followed", logging.ERROR, what=self._name, error=describe_error(error))

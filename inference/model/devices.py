@@ -56,7 +56,7 @@ def _warn_of_unused() -> None:
 
 
 def describe() -> str:
-    """Names the versions of the driver, of the CUDA that it supports, and of torch and its CUDA, and the GPUs that are hidden."""
+    """Names the versions of the driver, of the CUDA that it supports, of torch and its CUDA, and CUDA_VISIBLE_DEVICES."""
     driver, supports = find_driver(), _find_driver_cuda()
     said = f"driver {driver or 'not found'}{f' (CUDA {supports} at most)' if supports else ''}"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")

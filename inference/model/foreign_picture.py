@@ -20,7 +20,7 @@ CONVERTED = ("BMP", "TIFF", "GIF", "PPM")
 ENDINGS = (".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm", ".jfif", ".jpe")
 # Of other modes (32 bits, floating point, LAB) nobody knows which value is white.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16L", "I;16B", "I;16N")
-OWN = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF")
+TAKEN = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF")  # how files begin that the service takes: JPEG, PNG, WebP
 MOST_BYTES = 256 << 20  # 25 million pixels of four channels of 16 bits are 200 MB
 NATIVE = "RGB"
 
@@ -51,8 +51,8 @@ def take(data: bytes) -> ForeignPicture:
     """Takes a picture's bytes: without metadata as the service does, or converted to PNG, by the user's decoder where one was
     chosen. BadImage; decoded to its end."""
     data, decoded_by = take_in(data, load_chosen())
-    converted = None if data.startswith(OWN) else _convert(data)
-    stripped, extension, _ = strip_metadata(converted[0] if converted else data)
+    converted = None if data.startswith(TAKEN) else _convert(data)
+    stripped, extension = strip_metadata(converted[0] if converted else data)
     return ForeignPicture(stripped, extension, converted[1] if converted else decoded_by, _hash_pixels(stripped))
 
 

@@ -1,4 +1,4 @@
-"""Imports torchvision at half its cost: without torch's compiler, which nobody who answers or trains here asks for.
+"""Imports torchvision at half its cost: without torch's compiler, which only `train.compile` asks for.
 
 torchvision imports `torch._dynamo` (3 of the 6 CPU-seconds of a start, measured with torch 2.11) for one function that
 says whether a device can compile. That function becomes one that does the import when it is called. It is never called

@@ -154,7 +154,3 @@ def find_head(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
         raise UsageError(f"{type(network).__name__}: expected a Linear or Conv2d layer as its head, got none.")
     return layers[-1]
 
-
-def count_outputs(layer: nn.Linear | nn.Conv2d) -> int:
-    """Returns how many classes a head tells apart."""
-    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels

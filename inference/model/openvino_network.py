@@ -28,7 +28,7 @@ HOW_TO_INSTALL = "Install it: pip install 'trueup[openvino]'"
 
 
 def import_openvino() -> Any:
-    """The library; UsageError says how to install it. It sends nothing to its maker, as it would where nobody declined."""
+    """Imports OpenVINO, without the package by which it would send usage data to its maker. UsageError: how to install it."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     if find_spec("openvino") is None:
         raise UsageError(f"the runtime openvino: expected the package openvino, it is not installed. {HOW_TO_INSTALL}, or "
@@ -48,7 +48,7 @@ def convert(network: nn.Module, shape: Sequence[int]) -> Any:
 
 
 def pack(model: Any) -> bytes:
-    """A model as the bytes of one file."""
+    """Writes a model as the bytes of one file."""
     library, out = import_openvino(), io.BytesIO()
     with TemporaryDirectory(prefix="trueup-openvino-") as folder, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         library.save_model(model, Path(folder, GRAPH), compress_to_fp16=False)
@@ -58,7 +58,7 @@ def pack(model: Any) -> bytes:
 
 
 def read(data: bytes, who: str) -> Any:
-    """The model of a file's bytes; BadWeights when they are none. `who` names the version."""
+    """Reads the model of a file's bytes; BadWeights when they are none. `who` names the version in errors."""
     library = import_openvino()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

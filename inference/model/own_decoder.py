@@ -2,7 +2,7 @@
 
 `pictures.decoder` gets the bytes of what is no JPEG, PNG or WebP and returns pixels. They are written as a PNG without loss:
 grey of 16 bits, or 8 bits a channel. That PNG is hashed, kept, classified, shown and trained on; what came is nowhere written
-(docs/decisions/0054-decoders.md). It fails closed: whatever the decoder does wrong, the picture is none.
+(docs/decisions/0054-decoders.md). It fails closed: whatever the decoder does wrong, the picture is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contract.sections.pictures import find_decoder
 from inference.model import grey16, preprocess
 from inference.model.own_code import describe_error, describe_value, hash_source, import_function
 
-OWN = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n")
+JPEG_OR_PNG = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n")
 # zlib's fastest: a picture waits for it.
 COMPRESSION = 1
 EXPECTED = ("expected a numpy array of uint8 or of floats from 0 to 1, [height, width] or [height, width, 3], or of uint16 "
@@ -89,6 +89,6 @@ def load_chosen() -> OwnDecoder | None:
 
 def take_in(data: bytes, decoder: OwnDecoder | None, max_pixels: int = preprocess.MAX_PIXELS) -> Decoded:
     """Makes a PNG of a picture in a format of the user's own, where there is a decoder; all else stays as it came. BadImage."""
-    if decoder is None or not data or data.startswith(OWN) or data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    if decoder is None or not data or data.startswith(JPEG_OR_PNG) or data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Decoded(data, None)
     return Decoded(decoder.make_png(data, max_pixels), decoder.name)

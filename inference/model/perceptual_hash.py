@@ -20,7 +20,7 @@ COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5))
 
 
 def phash(image: "Image.Image") -> int:
-    """64 bits of a Pillow image as a signed number (what Parquet and Spark can hold)."""
+    """Computes the 64 bits of a Pillow image, as a signed number (what Parquet and Spark can hold)."""
     from PIL import Image
 
     grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float64)
@@ -30,6 +30,6 @@ def phash(image: "Image.Image") -> int:
 
 
 def popcount(words: np.ndarray) -> np.ndarray:
-    """Set bits of each uint64."""
+    """Counts the set bits of each uint64."""
     table = np.array([bin(i).count("1") for i in range(256)], np.uint8)
     return table[words.view(np.uint8).reshape(-1, 8)].sum(1, dtype=np.int64)

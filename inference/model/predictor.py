@@ -34,7 +34,7 @@ RUNTIMES = (TORCH, TORCHSCRIPT, OPENVINO)
 # Kernels add in another order; a traced network that is wrong is wrong by far more. Share of the largest logit.
 AGREE = 1e-3
 TRIED_BATCHES = (1, 2, 5)
-MOST_PLANNED = 16
+MOST_PLANNED = 16  # batch sizes that OpenVINO plans before it answers; larger ones are planned when they come
 
 
 class Predictor:
@@ -169,7 +169,7 @@ class Predictor:
         return result
 
     def take_calibration(self, calibration: Calibration) -> None:
-        """Answers by this calibration from now on, and has it in its card: for who fits one, before anybody is answered."""
+        """Answers by this calibration from now on, and has it in its card: for whoever fits one, before anything is answered."""
         self.card = self.card.model_copy(update={"calibration": calibration})
         self._scale = scaling.make_scaling(calibration)
 

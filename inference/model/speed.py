@@ -1,4 +1,4 @@
-"""How fast a version answers on this machine, against its own network in float32 as torch runs it. One batch of each, by turns.
+"""How fast a version answers on this machine, against its own network in float32 as torch runs it: a batch of each, in turn.
 
 A format that is fast on one processor may be slow on another: bfloat16 in torch ran at a sixth of float32 on one that has AVX2
 and no more. So whoever loads a version for serving asks this once.
@@ -33,7 +33,7 @@ class Speed:
         return self.milliseconds > SLOWER * self.float32_milliseconds
 
     def to_dict(self) -> dict[str, Any]:
-        """For readiness, the log and doctor."""
+        """Returns it as readiness, the log and doctor show it."""
         return {"batch": self.batch, "ms": round(self.milliseconds, 2), "float32_ms": round(self.float32_milliseconds, 2),
                 "slower_than_float32": self.is_slower}
 
@@ -44,13 +44,13 @@ def is_plain(card: Card) -> bool:
 
 
 def make_plain(card: Card, weights: bytes, device: str | None = None) -> Predictor:
-    """The same network in float32, as torch runs it."""
+    """Makes a predictor of the same network in float32, as torch runs it."""
     plain = card.model_copy(update={"runtime": TORCH, "number_format": FLOAT32, "converted": None})
     return Predictor(plain, weights, device)
 
 
 def measure_milliseconds(predictors: Sequence[Predictor], batch: int) -> list[float]:
-    """The fastest of ROUNDS batches of each, by turns; the first of each warms up. All prepare pictures alike."""
+    """Measures the fastest of ROUNDS batches of each, in turn, after one that warms up. All prepare pictures alike."""
     pictures = predictors[0].stack([predictors[0].prepare(make_trial_picture())] * batch)
     for predictor in predictors:
         predictor.probabilities(pictures)

@@ -14,7 +14,7 @@ from contract.errors import BadImage
 from inference.model.preprocess import ORIENTATION, ImageInfo, inspect
 from inference.model.work import MARKER
 
-KINDS = {"jpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "webp": ("webp", "image/webp")}
+EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Pixels, palette, transparency and what says which colours are meant. Animation frames are left out: the first picture
@@ -29,8 +29,8 @@ _FILL = re.compile(rb"\xff+")
 JPEG_KEPT = {0xDB, 0xC4, 0xCC, 0xDD, 0xDC} | set(range(0xC0, 0xD0)) - {0xC8}
 
 
-def strip_metadata(data: bytes, info: ImageInfo | None = None) -> tuple[bytes, str, str]:
-    """Returns (bytes without metadata, file extension, media type). Stripped again, the bytes stay the same.
+def strip_metadata(data: bytes, info: ImageInfo | None = None) -> tuple[bytes, str]:
+    """Returns (bytes without metadata, file extension). Stripped again, the bytes stay the same.
 
     `info`: the result of `inspect(data)`, when the caller has it. BadImage: truncated, animated WebP, or an image
     that would not read the same afterwards.
@@ -43,7 +43,7 @@ def strip_metadata(data: bytes, info: ImageInfo | None = None) -> tuple[bytes, s
         raise BadImage(f"the {info.format} file ends in the middle: it is truncated. Send it again.") from None
     if inspect(stripped, max_pixels=info.width * info.height) != info:
         raise BadImage(f"the {info.format} file's metadata contradict each other. Save it again with another program.")
-    return stripped, *KINDS[info.format]
+    return stripped, EXTENSIONS[info.format]
 
 
 def make_exif(orientation: int) -> bytes:

@@ -2,7 +2,7 @@
 
 Pixels bound most of it, and `preprocess.inspect` bounds those. What a small file can have without many pixels is bounded
 here: scans of a JPEG, each of which goes over the whole picture, and segments, chunks and bytes between them, which
-Pillow looks at one by one. The dearest file of each kind that is let through takes some seconds (docs/log.md). EXIF,
+Pillow looks at one by one. The most expensive accepted file of each kind takes some seconds (docs/log.md). EXIF,
 compressed texts and colour profiles are bounded by Pillow itself.
 """
 

@@ -17,7 +17,15 @@ from contract.deciding.formats import list_answering
 from contract.documents.evaluation import Evaluation
 from contract.documents.version_figures import Figure, Version
 from contract.errors import DamagedDocument, Mismatch, NotFound
-from contract.evaluations import STALE, find_newest_to_judge, find_verdict, is_stale, list_known_models, read_evaluation
+from contract.evaluations import (
+    STALE,
+    find_bound,
+    find_newest_to_judge,
+    find_verdict,
+    is_stale,
+    list_known_models,
+    read_evaluation,
+)
 from contract.registry import Registry
 from contract.stores.store import Storage
 
@@ -81,7 +89,7 @@ class Documents:
         live = list_answering(newest.state if newest else None)
         decision, evaluated = self._find(model, live)
         judged = decision["version"] if decision else next(iter(live), None)
-        return ModelFigures(model, judged, _name_verdict(decision, self._max_age), _find_bound(decision), evaluated)
+        return ModelFigures(model, judged, _name_verdict(decision, self._max_age), find_bound(decision), evaluated)
 
     def _find(self, model: str, live: list[str]) -> tuple[dict[str, Any] | None, Evaluated | None]:
         names = sorted(self._storage.folders(layout.evaluations(model)), reverse=True)
@@ -113,11 +121,6 @@ def _name_verdict(decision: dict[str, Any] | None, max_age_days: float | None) -
         return NO_VERDICT
     said: str = decision["verdict"]
     return STALE if is_stale(decision, max_age_days) or said not in VERDICTS else said
-
-
-def _find_bound(decision: dict[str, Any] | None) -> float | None:
-    gates = decision["gates"] if decision else []
-    return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)
 
 
 def _describe(evaluation: Evaluation) -> Evaluated:

@@ -24,7 +24,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens a connection whose commits survive a power cut, and whose deletions overwrite what they delete."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # NORMAL would sync at checkpoints only, and could lose rows that were acknowledged.
-    # A log that one large group made grow is cut again when it is begun anew.
+    # A write-ahead log that one large group made grow is cut again when SQLite begins it anew.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"journal_size_limit={LARGEST_LOG}"):
         db.execute(f"PRAGMA {pragma}")
     return db
@@ -50,7 +50,7 @@ class GroupCommit:
         return future
 
     def truncate_log(self) -> None:
-        """Empties the log after the next commit.
+        """Empties SQLite's write-ahead log after the next commit.
 
         A job that deletes calls it, so that what it deleted is in no file.
         """

@@ -37,8 +37,8 @@ BROUGHT_KEPT_S, OWN_KEPT_S = 25 * 3600, 3600
 MOST_ROWS_OF_A_FILE = 100_000
 # What one commit deletes at most, so that the log and the waits of others stay short; and on a full disk.
 COMMIT_BYTES, PIECE_BYTES = 4 << 20, 256 << 10
-MOST_COPIED = 4 << 20  # to make the file shorter
-OVERWRITTEN = bytes(16)  # no image begins so
+MOST_COPIED = 4 << 20  # bytes that the outbox may hold when its file is made shorter: all of it is copied
+OVERWRITTEN = bytes(16)  # begins an image of which a part was overwritten; no other image begins so
 # More rows than these are made elsewhere than on the event loop, on which other requests wait.
 MANY = 50
 
@@ -257,8 +257,8 @@ class Outbox:
     def forget_images(self, sha256s: list[str]) -> None:
         """Drops the bytes of images: they are in the bucket, or erased.
 
-        A few MiB a commit, for until then the log holds what is deleted a second time, as zeros. A disk that has no room even
-        for that gets them piece by piece.
+        A few MiB a commit, for until then SQLite's log holds as many zeros as bytes are deleted. On a disk that has no room
+        even for that they are overwritten piece by piece.
         """
         for some in self._group_images(sha256s):
             try:
@@ -345,7 +345,7 @@ class Outbox:
         return self._db.execute(tables.DELETE_OLD_ANSWERS, (clock.now_us(),)).rowcount
 
     def give_back_room(self) -> None:
-        """Makes SQLite's file shorter where the disk has little room and the file holds little: by itself it never gets so."""
+        """Makes SQLite's file shorter where the disk has little room and the file holds little: by itself it never shrinks."""
 
         def job() -> None:
             free = self._measure_free_pages()

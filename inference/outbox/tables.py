@@ -90,3 +90,7 @@ class Depth:
     rows: int
     bytes: int
     oldest_us: int | None
+
+    def measure_age(self, now_us: int) -> float:
+        """Returns for how many seconds the oldest row has waited; 0 when none waits."""
+        return (now_us - self.oldest_us) / 1e6 if self.oldest_us else 0.0

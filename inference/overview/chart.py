@@ -16,7 +16,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 220, 44, 24, 16, 26
 PHONE_WIDTH = 330  # at its real size, so that texts are as large as elsewhere
 SERIES = 6  # colours; more versions take them anew
 DATE_WIDTH = 80  # pixels of the axis for each date that is written
-MOST_TEXTS = 70  # days that fit beside each other, each with its text; of more there is the line alone
+MOST_MARKS = 70  # days whose marks fit beside each other, each with its text; of more the line is drawn alone
 
 
 def draw(points: Sequence[TrendPoint], bound: float | None, events: Sequence[tuple[str, str]],
@@ -59,11 +59,12 @@ def _list_grid(floor: float) -> list[float]:
 def _draw_line(version: str, series: int, points: Sequence[TrendPoint], x: Any, y: Any) -> dict[str, Any]:
     at = [(x(p["day"]), y(p["estimate"]["value"]), y(p["estimate"]["low"]), y(p["estimate"]["high"])) for p in points]
     band = [f"{px},{high}" for px, _, _, high in at] + [f"{px},{low}" for px, _, low, _ in reversed(at)]
+    shows_marks = len(points) <= MOST_MARKS
     marks = [{"x": px, "y": py, "low": low, "high": high, "provisional": p["provisional"],
-              "text": f"{p['day']}, version {version}: {write_figure(p['estimate'])}" if len(points) <= MOST_TEXTS else ""}
+              "text": f"{p['day']}, version {version}: {write_figure(p['estimate'])}" if shows_marks else ""}
              for (px, py, low, high), p in zip(at, points, strict=True)]
     return {"version": version, "series": series, "path": " ".join(f"{px},{py}" for px, py, _, _ in at),
-            "band": " ".join(band), "marks": marks, "from": at[0][0], "to": at[-1][0]}
+            "band": " ".join(band), "marks": marks, "shows_marks": shows_marks, "from": at[0][0], "to": at[-1][0]}
 
 
 def _place_events(events: Sequence[tuple[str, str]], first: str, last: str, x: Any) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
 from contract.evaluations import (
     STALE,
+    find_bound,
     find_other_rules,
     find_verdict,
     is_stale,
@@ -46,10 +47,10 @@ EVENTS = {"promote": "version {live} went live", "override": "a gate was overrid
 class Facts:
     """Reads the documents of a root; what cannot change is read once."""
 
-    def __init__(self, storage: Storage, max_age_days: float | None, summaries: Summaries | None = None) -> None:
+    def __init__(self, storage: Storage, max_age_days: float | None) -> None:
         """`max_age_days`: a verdict older than this says nothing of today (gates.max_age_days)."""
         self._storage, self._max_age = storage, max_age_days
-        self._summaries = summaries or Summaries(storage)
+        self._summaries = Summaries(storage)
         self._trends = Trends(self._summaries)
 
     def describe(self, model: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Facts:
         return {"model": model, "live": live, "automatic": automatic,
                 "shadow": _describe_shadow(shadow, summary) if shadow else None, "canary": canary and canary.describe(),
                 "verdict": self._describe_verdict(model, decision, names),
-                **_draw(points, _find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
+                **_draw(points, find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
                 "pictures": self._find_pictures(model, names),
@@ -147,11 +148,6 @@ def _describe_run(run: Run) -> dict[str, Any]:
 def _draw(points: list[TrendPoint], bound: float | None, events: list[tuple[str, str]]) -> dict[str, Any]:
     """Draws the accuracy by day at two sizes: of a page, and of a phone."""
     return {"chart": draw(points, bound, events), "phone_chart": draw(points, bound, events, PHONE_WIDTH)}
-
-
-def _find_bound(decision: dict[str, Any] | None) -> float | None:
-    gates = decision["gates"] if decision else []
-    return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)
 
 
 def _list_events(records: list[HistoryEntry]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ def make_router(site: Site) -> APIRouter:
 
     @router.get("/")
     async def classify(request: Request, caller: Caller = Depends(require("predict"))) -> Response:
-        names = await run_in_thread(site.list_models)
+        names = list(dict.fromkeys((site.service.default_model, *site.service.models)))
         classes = await run_in_thread(site.list_classes, site.service.default_model)
         with refuse_errors():
             name = read_name(request, caller)

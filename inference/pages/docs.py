@@ -19,7 +19,7 @@ from inference.pages.problems import find_caller
 from inference.pages.site import Site
 
 METHODS = ("get", "post")
-NOBODYS = bytes(10)  # of an id that no prediction has
+NO_ENTROPY = bytes(10)  # of an id that no prediction has
 
 
 def make_router(site: Site) -> APIRouter:
@@ -39,7 +39,7 @@ def make_router(site: Site) -> APIRouter:
 
 def renew_examples(document: dict[str, Any]) -> dict[str, Any]:
     """Puts an id of today in place of the examples': one that is a year old is refused."""
-    today: dict[str, Any] = json.loads(json.dumps(document).replace(ID, ids.uuid7(clock.now(), NOBODYS)))
+    today: dict[str, Any] = json.loads(json.dumps(document).replace(ID, ids.uuid7(clock.now(), NO_ENTROPY)))
     return today
 
 
@@ -54,7 +54,7 @@ def list_operations(document: dict[str, Any], address: str) -> Iterator[dict[str
                    "bodies": list(operation.get("requestBody", {}).get("content", ())),
                    "body": _write_body(operation),
                    "takes_file": "image/jpeg" in operation.get("requestBody", {}).get("content", {}),
-                   "curls": list(_make_curls(method, address + path, operation)),
+                   "curls": list(_make_curls(address + path, operation)),
                    "answers": [_describe_answer(status, answer) for status, answer in operation["responses"].items()]}
 
 
@@ -74,7 +74,7 @@ def _describe_parameter(parameter: dict[str, Any]) -> dict[str, str]:
             "example": str(parameter.get("example", ""))}
 
 
-def _make_curls(method: str, url: str, operation: dict[str, Any]) -> Iterator[str]:
+def _make_curls(url: str, operation: dict[str, Any]) -> Iterator[str]:
     """Yields a command for each kind of body that has an example; one without a body otherwise."""
     start = f"curl {url}" + (" \\\n  -H 'Authorization: Bearer KEY'" if operation.get("security") else "")
     content = operation.get("requestBody", {}).get("content", {})

@@ -8,10 +8,9 @@ import re
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from contract import layout
-from contract.stores.store import Storage
 from inference.auth import Caller, Refused, require
 from inference.pages.site import Site, run_in_thread
+from inference.pictures.thumbnails import read_picture
 
 # Pillow's format -> media type; anything else that lies there is not shown.
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp",
@@ -29,7 +28,7 @@ def make_router(site: Site) -> APIRouter:
     async def image(sha256: str, caller: Caller = Depends(require("label", "read"))) -> Response:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
-        data = await run_in_thread(_find, site.storage, sha256)
+        data = await run_in_thread(read_picture, site.storage, sha256)
         shown = await run_in_thread(_make_visible, data) if data else None
         if shown is None:
             raise Refused(404, "no_image", "there is no such image; it was not stored, expired, or was erased.")
@@ -38,13 +37,8 @@ def make_router(site: Site) -> APIRouter:
     return router
 
 
-def _find(storage: Storage, sha256: str) -> bytes | None:
-    entry = next(iter(storage.list(layout.image(sha256, ""))), None)
-    return storage.read(entry.key) if entry else None
-
-
 def _make_visible(data: bytes) -> tuple[bytes, str] | None:
-    """The bytes and their media type; of grey with 16 bits a PNG from its darkest value to the brightest, as the thumbnails."""
+    """Returns what browsers can show, and its media type: of grey with 16 bits a PNG from its darkest value to the brightest."""
     from PIL import Image, ImageOps
 
     from inference.model import grey16

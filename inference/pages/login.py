@@ -27,7 +27,7 @@ from inference.pages.site import Site, refuse_errors, run_in_thread
 from inference.pages.visitor import YEAR, read_name, set_cookie
 from inference.telemetry import log_event
 
-LONGEST_ADDRESS = 2000  # urlsplit normalises the host's name, in the square of the marks that it has in a row
+LONGEST_ADDRESS = 2000  # urlsplit normalises the host's name, in time quadratic in its combining marks
 
 
 def make_router(site: Site) -> APIRouter:

@@ -11,13 +11,12 @@ from contract.canary.changes import get_running
 from contract.deciding.formats import list_answering
 from contract.deciding.proposals import list_proposals
 from contract.deciding.targets import list_overrides
-from contract.deciding.wanted import GATES
 from contract.documents.card import Card
 from contract.documents.history import HistoryEntry
 from contract.errors import Mismatch, NotFound
 from contract.evaluations import STALE, find_verdict, is_stale, say_stale
 from contract.registry import Registry
-from contract.texts.figures import write_bound, write_figure, write_number, write_percent, write_points
+from contract.texts.figures import write_bound, write_figure, write_number, write_points
 from inference.auth import Caller, Refused, require
 from inference.overview.summaries import Summaries
 from inference.pages.site import Site, run_in_thread
@@ -39,19 +38,18 @@ def make_router(site: Site) -> APIRouter:
         pair = [v for v in said["versions"] if v["version"] in request.query_params.get("compare", "").split(",")]
         if request.query_params.get("compare") and len(pair) != SIDE_BY_SIDE:
             raise Refused(422, "bad_versions", "expected two versions of this model to compare, such as compare=1,2.")
-        return site.render(request, "models.html", caller, names=names, name=name, pair=pair, gates=GATES,
+        return site.render(request, "models.html", caller, names=names, name=name, pair=pair,
                            here=_say_what_answers(site, name),
                            differing=list_differing_settings(*pair) if pair else [], done=_find_done(request, said["records"]),
                            asked=request.query_params.get("asked", ""), may_decide=caller.may("admin") and not site.open_to_all,
-                           four_eyes=site.service.settings.serve.second_approver, write_figure=write_figure,
-                           write_points=write_points, write_percent=write_percent, write_bound=write_bound,
+                           write_figure=write_figure, write_points=write_points, write_bound=write_bound,
                            write_number=write_number, **said)
 
     return router
 
 
 def _say_what_answers(site: Site, name: str) -> str:
-    """What this service does for a model, which is not always one that it serves."""
+    """Says what this service does for a model, which is not always one that it serves."""
     live = site.service.models.get(name)
     if live is None:
         return "This service does not answer for it"
@@ -87,7 +85,7 @@ def _find_back(records: list[HistoryEntry], live: str | None) -> str | None:
 
 
 def _describe_verdict(site: Site, model: str, live: list[str]) -> dict[str, str] | None:
-    """The verdict on what is live, as the overview and /reports have it."""
+    """Describes the verdict on what is live, as the overview and /reports have it."""
     if not live:
         return None
     try:

@@ -15,6 +15,7 @@ from contract.texts.figures import write_bound, write_figure, write_percent
 from inference.auth import Caller, require
 from inference.labelling.populations import list_populations
 from inference.labelling.queue import list_days_with_sample
+from inference.outbox.tables import Depth
 from inference.overview.facts import Facts
 from inference.pages.site import Site, run_in_thread
 
@@ -32,8 +33,9 @@ def make_router(site: Site) -> APIRouter:
     async def overview(request: Request, caller: Caller = Depends(require("read"))) -> Response:
         names = (await run_in_thread(_list_models, site))[:MOST_MODELS]
         models = [await run_in_thread(_describe, site, facts, name) for name in names]
+        depth = await run_in_thread(site.service.outbox.measure_depth)
         template = "_overview.html" if request.query_params.get("part") == "models" else "overview.html"
-        return site.render(request, template, caller, models=models, service=_describe_service(site, rate),
+        return site.render(request, template, caller, models=models, service=_describe_service(site, rate, depth),
                            at=clock.iso(clock.now()), may_label=caller.may("label"), write_figure=write_figure,
                            write_percent=write_percent, write_bound=write_bound)
 
@@ -57,10 +59,9 @@ class Rate:
 
 
 def _list_models(site: Site) -> list[str]:
-    """Lists what is served, then every model that was published or evaluated."""
-    served = site.list_models()
-    there = list_known_models(site.storage)
-    return [name for name in dict.fromkeys([*served, *there]) if name in there] or served
+    """Lists the models that were published or evaluated, the default one first; that one alone where there is none."""
+    names, known = site.list_models(), list_known_models(site.storage)
+    return [name for name in names if name in known] or names
 
 
 def _describe(site: Site, facts: Facts, name: str) -> dict[str, Any]:
@@ -89,11 +90,9 @@ def _count_waiting(site: Site, model: str, kind: str) -> dict[str, Any] | None:
     return {"kind": kind, "n": waiting, "day": newest} if waiting else None
 
 
-def _describe_service(site: Site, rate: Rate) -> dict[str, Any]:
-    """What this replica has in hand: predictions a minute, rows of its outbox, the age of the oldest in seconds."""
-    metrics = site.service.metrics
-    answered = sum(sample.value for metric in metrics.predictions.collect() for sample in metric.samples
+def _describe_service(site: Site, rate: Rate, depth: Depth) -> dict[str, Any]:
+    """Describes this replica: predictions a minute, rows of its outbox, the age of the oldest in seconds."""
+    answered = sum(sample.value for metric in site.service.metrics.predictions.collect() for sample in metric.samples
                    if sample.name.endswith("_total"))
-    read = metrics.registry.get_sample_value
-    return {"per_minute": rate.measure(answered), "answered": answered, "rows": read("trueup_outbox_rows") or 0,
-            "age_s": read("trueup_outbox_age_seconds") or 0}
+    return {"per_minute": rate.measure(answered), "answered": answered, "rows": depth.rows,
+            "age_s": depth.measure_age(clock.now_us())}

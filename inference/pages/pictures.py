@@ -128,7 +128,7 @@ async def _show_grid(site: Site, room: Room, request: Request, caller: Caller, q
         found = await run_in_thread(room.find, question, PAGE_ROWS, hides)
     rows = [room.judge(row) for row in found.rows]
     for row in rows:
-        row |= {"mark": MARKS[row["verdict"]], "address": _address_of(row, question)}
+        row |= {"mark": MARKS[row["verdict"]], "address": _make_address(row, question)}
     names = await run_in_thread(site.list_models)
     suggested = await run_in_thread(room.suggest, question)
     classes = sorted({*await run_in_thread(site.list_classes, question.model), *suggested["classes"]})
@@ -165,7 +165,7 @@ def list_chips(question: Question) -> list[tuple[str, str, str]]:
     return chips
 
 
-def _address_of(row: dict[str, Any], question: Question) -> str:
+def _make_address(row: dict[str, Any], question: Question) -> str:
     query = replace(question, similar=None).write_query()
     return f"{PAGE}/one/{row['day']}/{quote(row['prediction_id'], safe='')}?{query}"
 
@@ -186,7 +186,7 @@ async def _show_one(site: Site, room: Room, request: Request, caller: Caller, qu
           for name, more in (("predicted", {}), ("cell", {"label": found["label"] or UNNAMED}))}
     attributes = [(name, value, link_to_pictures(question.model, {}, {name: value}))
                   for name, value in sorted(row["attributes"] or [])]
-    neighbours = {name: _address_of(found[name], question) if found[name] else None for name in ("previous", "next")}
+    neighbours = {name: _make_address(found[name], question) if found[name] else None for name in ("previous", "next")}
     similar = link_to_pictures(question.model, {}) + f"&similar={row['image_sha256']}"
     return site.render(request, "picture.html", caller, question=question, day=day, prediction_id=prediction_id, found=found,
                        row=row, mark=MARKS[found["verdict"]], top=top, attributes=attributes, by=by, similar=similar,

@@ -87,7 +87,7 @@ def order_for(kind: str, populations: list[str]) -> list[str]:
 
 
 def _find_usual(site: Site, model: str, populations: list[str]) -> str:
-    """Finds what a sample of the model would be drawn from: of a foreign model the role that was asked about before."""
+    """Finds what a sample of the model is likely to be drawn from: of a foreign model the role that was asked about before."""
     foreign = model not in models(site.storage)
     return next((name for name in reversed(populations) if foreign and name != LISTED_BLIND
                  and not name.endswith(REST)), "live")

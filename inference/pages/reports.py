@@ -19,7 +19,6 @@ from contract.evaluations import (
     find_other_rules,
     find_verdict,
     is_stale,
-    list_known_models,
     list_newest_first,
     say_stale,
 )
@@ -28,7 +27,7 @@ from contract.report_script import csp_source
 from contract.rows.replay import list_replays
 from contract.storage import read_json
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure, write_interval, write_moment, write_share
+from contract.texts.figures import write_count, write_figure, write_interval, write_moment, write_share
 from inference.auth import Caller, Refused, require
 from inference.pages.site import HEADERS, Site, run_in_thread
 
@@ -48,7 +47,7 @@ def make_router(site: Site) -> APIRouter:
 
     @router.get("/reports")
     async def reports(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-        names = await run_in_thread(_list_names, site)
+        names = await run_in_thread(site.list_models)
         name = request.query_params.get("model") or names[0]
         evaluations = await run_in_thread(_list_evaluations, site.storage, name)
         replays = await run_in_thread(_list_replays, site.storage, name)
@@ -78,12 +77,6 @@ def make_router(site: Site) -> APIRouter:
         return Response(data, media_type=FILES[extension], headers=HEADERS | {"Content-Security-Policy": REPORT_CSP})
 
     return router
-
-
-def _list_names(site: Site) -> list[str]:
-    """Lists the models that have versions or evaluations, the default one first."""
-    first = site.service.default_model
-    return [first, *(name for name in list_known_models(site.storage) if name != first)]
 
 
 def _read_file(site: Site, model: str, evaluation: str, file: str) -> bytes | None:
@@ -141,7 +134,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
     except (Mismatch, NotFound, ValueError, KeyError) as error:
         return {"verdict": "", "sentence": f"No verdict can be read: {error}"}
     what = f"version {live}" if live else "any version"
-    passed = f" {len(damaged)} documents that may say otherwise cannot be read." if damaged else ""
+    passed = f" {write_count(len(damaged), 'document')} that may say otherwise cannot be read." if damaged else ""
     if found is None:
         why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}

@@ -32,6 +32,7 @@ from inference.labelling.populations import list_models_with_samples
 from inference.labelling.queue import HoldsItsShare, Queue
 from inference.labelling.repeats import BlindRepeats
 from inference.live.model import LiveModel
+from inference.outbox.outbox import Outbox
 from inference.pages.landing import list_allowed_pages
 from inference.pages.problems import wants_page
 from inference.telemetry import Metrics, log_event
@@ -58,6 +59,7 @@ class Service(Protocol):
     settings: Settings
     default_model: str
     metrics: Metrics
+    outbox: Outbox
 
     @property
     def models(self) -> Mapping[str, LiveModel]:
@@ -121,8 +123,7 @@ class Site:
 
     def list_classes(self, model: str) -> list[str]:
         """Reads the class list of what is live; of a model that is in no registry what it predicted on days that people are
-        asked about. Empty where its documents are damaged.
-        """
+        asked about. Empty where its documents are damaged."""
         registry = Registry(self.storage, model)
         try:
             newest, _ = registry.newest_known()

@@ -33,9 +33,9 @@ def read_name(request: Request, caller: Caller | None, given: str | None = None)
     return normalise(text) if text.strip() else None
 
 
-def identify_holder(request: Request, caller: Caller, given: str | None = None) -> BatchHolder:
+def identify_holder(request: Request, caller: Caller) -> BatchHolder:
     """Says who gets a batch. Nameless visitors without a cookie are each somebody else."""
-    name = read_name(request, caller, given)
+    name = read_name(request, caller)
     visitor = ""
     if caller.id == ANONYMOUS and not name:
         shown = request.cookies.get(VISITOR_COOKIE, "")

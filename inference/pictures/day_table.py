@@ -1,4 +1,4 @@
-"""The predictions of one day as the pictures' room looks through them: distinct rows by rule 2, few columns, codes for words.
+"""The predictions of one day as `/pictures` searches them: distinct rows by rule 2, few columns, codes for words.
 
 Made once from the raw files, which never change, and kept beside the service (kept_days.py).
 """

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from contract import clock, layout
-from contract.counts import rank_role
+from contract.counts import UNNAMED, rank_role
 from contract.documents import manifest
 from contract.errors import DamagedDocument, Mismatch, NoSuchModel, NoSuchVersion, NotFound, pass_over
 from contract.records import LABEL, PREDICTION
@@ -99,7 +99,7 @@ def list_history(row: dict[str, Any], labels: list[dict[str, Any]]) -> list[tupl
 def _say(label: dict[str, Any]) -> str:
     if label["withdraws"]:
         return "withdrew their answer"
-    what = "called wrong" if label["label"] == "≠" else f"labelled: {label['label']}"
+    what = "called wrong" if label["label"] == UNNAMED else f"labelled: {label['label']}"
     how = [label["origin"] or "import"]
     if label["saw_prediction"] is not None:
         how.append("had seen the answer" if label["saw_prediction"] else "blind")

@@ -1,7 +1,7 @@
 """Has the labels of days joined with their predictions while somebody looks: one child process at a time, in the background.
 
-The child is `python -m jobs.labelled.items`: this room may not import what counts. It takes the settings that this process
-has by the environment and the file in its folder, as every stage does.
+The child is `python -m jobs.labelled.items`, since the service does not import what counts. It reads settings as every
+command does: from the environment, and from the file in the folder that the service was started in.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run_child(root: str, model: str, first: str, last: str) -> str | None:
 
 
 class Joiner:
-    """Who has labels joined for one root."""
+    """Has the labels of one root joined."""
 
     def __init__(self, root: str, run: Callable[[str, str, str, str], str | None] | None = None) -> None:
         """`run` joins the labels of the days of a window: (root, model, first, last) -> what went wrong, or None."""

@@ -1,6 +1,6 @@
 """Day tables beside the service: a folder of Arrow files on its own disk, mapped into memory, never in the bucket.
 
-The name of a file is the hash of what it was made from, so it is never stale; what was not looked at for longest goes first.
+The name of a file is the hash of what it was made from, so it is never stale; the least recently used files go first.
 Without a disk to write to, the last few days are held in memory.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORM = "1"  # of the tables: another release's files are made again
 IN_MEMORY, OPEN = 8, 512
 MOST_BYTES = 4 << 30  # some 30 million predictions
-LISTED_S = 5.0  # for so long a listing is taken again
+LISTED_S = 5.0  # for so long a listing is used again
 
 
 def find_cache_folder(root: str) -> Path:
@@ -124,7 +124,7 @@ class KeptDays:
         return table
 
     def _make_room(self, key: tuple[str, str]) -> None:
-        """Removes this day's earlier tables, then those that nobody looked at for longest."""
+        """Removes this day's earlier tables, then the least recently used ones."""
         files = []
         for path in self.folder.glob("*.arrow"):
             if path.name.startswith(f"{key[0]}-") and path.name != key[1]:

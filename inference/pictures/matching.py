@@ -120,7 +120,7 @@ def find_named(table: pa.Table, names: list[str]) -> np.ndarray:
 
 
 def number_of(prediction_id: str) -> int:
-    """The microsecond of a labelled row in the order of time: its id tells it; 0 for ids of other kinds."""
+    """Returns the microsecond of a labelled row in the order of time: its id tells it; 0 for ids of other kinds."""
     return clock.to_us(ids.moment_of(prediction_id)) if ids.day_of(prediction_id) else 0
 
 

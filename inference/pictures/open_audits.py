@@ -12,9 +12,9 @@ from contract.errors import DamagedDocument
 from contract.review import listed
 from contract.samples import Sample
 from contract.stores.store import Storage
+from inference.labelling.queue import SPLIT_OPINIONS
 
 LOOKED_S = 5.0
-MOST_OPINIONS = 3  # a third person is asked where two differ
 
 
 class OpenAudits:
@@ -43,7 +43,7 @@ class OpenAudits:
             return False
         said = [vote["label"] for vote in (row["item"] or {}).get("votes", ()) if vote["origin"] == "audit"]
         top = Counter(said).most_common(2)
-        tied = len(top) > 1 and top[0][1] == top[1][1] and len(said) < MOST_OPINIONS
+        tied = len(top) > 1 and top[0][1] == top[1][1] and len(said) < SPLIT_OPINIONS
         return tied or len(said) < samples.opinions(sample, row["prediction_id"])
 
     def _is_listed(self, model: str, day: str, row: dict[str, Any]) -> bool:

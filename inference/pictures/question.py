@@ -2,7 +2,7 @@
 
     /pictures?model=digits&version=2&predicted=3&label=8&attribute.camera=door-1&sort=least-sure
 
-The filters are those of contract/texts/pictures_link.py; this room adds `sort`, `after` (where a page begins) and `similar`.
+The filters are those of contract/texts/pictures_link.py; the page adds `sort`, `after` (where a page begins) and `similar`.
 """
 
 from __future__ import annotations
@@ -91,11 +91,11 @@ class Question:
         return self.write_address(after=None).removeprefix(f"{PAGE}?")
 
     def moved(self, place: Place) -> Question:
-        """The same rows from a place on."""
+        """Returns the question for the same rows from a place on."""
         return replace(self, after=place)
 
     def turned(self, place: Place) -> Question:
-        """The same rows in the opposite order, from a place on: what stood before it."""
+        """Returns the question for the same rows in the opposite order, from a place on: what stood before it."""
         return replace(self, sort=REVERSED[self.sort], after=place)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from contract import clock
-from contract.errors import BadImage, TrueupError
+from contract.errors import BadImage, NotFound
 from contract.stores.store import Storage
 from inference.model import preprocess
 from inference.model.perceptual_hash import phash, popcount
@@ -68,7 +68,7 @@ class Similar:
         return known, True
 
     def hash(self, sha256: str) -> int | None:
-        """Returns the perceptual hash of a stored picture; None when it is not there, or cannot be decoded."""
+        """Returns the perceptual hash of a stored picture; None when it is not there, or cannot be decoded. RootError."""
         if sha256 not in self._held:
             self._held[sha256] = self._compute(sha256)
             while len(self._held) > HELD:
@@ -82,5 +82,5 @@ class Similar:
                 return None
             preprocess.inspect(data, self.max_pixels)
             return phash(preprocess.decode_visible(data))
-        except (BadImage, TrueupError):
+        except (BadImage, NotFound):
             return None

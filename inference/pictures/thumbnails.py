@@ -13,7 +13,7 @@ from contract.stores.store import Storage
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE = 192  # pixels, twice of what a phone shows
+SIDE = 192  # pixels, twice what a phone shows
 SMALL = 24 << 10  # bytes: such a picture is shown as it is
 HELD = 3000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
@@ -54,11 +54,13 @@ def shrink(data: bytes, max_pixels: int) -> tuple[bytes, str] | None:
     """Makes a picture that fits SIDE x SIDE, upright; None for bytes that are no picture, or too many pixels."""
     from PIL import Image, ImageOps
 
+    from inference.model import grey16
+
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             if image.width * image.height > max_pixels:
                 return None
-            if image.mode.startswith("I"):
+            if grey16.is_wide(image):
                 return _shrink_wide(image)
             if len(data) <= SMALL and image.format in TYPES and max(image.size) <= 2 * SIDE:
                 return data, TYPES[image.format]
@@ -73,7 +75,7 @@ def shrink(data: bytes, max_pixels: int) -> tuple[bytes, str] | None:
 
 
 def _shrink_wide(image: Image.Image) -> tuple[bytes, str]:
-    """Browsers show the upper 8 bits of 16, which is black for 12 of them: shown from the darkest value to the brightest."""
+    """Makes one of a picture with 16 bits, from its darkest value to the brightest: of 12 bits in 16 browsers show black."""
     from PIL import ImageOps
 
     from inference.model import grey16

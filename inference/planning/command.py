@@ -25,7 +25,14 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from contract.texts.figures import NOTHING, write_bound, write_count, write_percent
-from inference.labelling.choose_days import WORDS, choose_window, count_window, find_role, require_labelable
+from inference.labelling.choose_days import (
+    WORDS,
+    choose_window,
+    count_window,
+    describe_days,
+    find_role,
+    require_labelable,
+)
 from inference.labelling.items import DrawnItems
 from inference.planning.plan import Plan, make_plan, read_history, require_unaudited
 from inference.planning.questions import Open, choose_question, parse_towards
@@ -67,7 +74,7 @@ def command(settings: Settings, model: str | None, budget: int, towards: str | N
     require_labelable(days, settings.serve.label_days)
     by_day = count_window(storage, name, days, role)
     if not by_day:
-        raise UsageError(f"model {name!r} has no predictions of role {role} in the bucket on {days[0] if days else 'any day'}: "
+        raise UsageError(f"model {name!r} has no predictions of role {role} in the bucket on {describe_days(days)}: "
                          f"nothing to plan. Wait until the service has shipped them, or name another --day or --role.")
     design = Design(samples.PLANNED, salt or secrets.token_hex(16), None, budget, floor, judges, second_share, role)
     plan = _plan(storage, settings, name, by_day, asked, design)
@@ -93,7 +100,7 @@ def _plan(storage: Storage, settings: Settings, model: str, by_day: dict[str, di
 
 
 def make_document(plan: Plan, actual: int | None) -> dict[str, Any]:
-    """The document of `--json`; `actual` is null of a plan that was not drawn."""
+    """Makes the document of `--json`; `actual` is null of a plan that was not drawn."""
     newest = plan.samples[-1]
     rows = _list_cells(plan)
     return {"model": newest.model, "days": [sample.day for sample in plan.samples], "role": newest.role,
@@ -105,7 +112,7 @@ def make_document(plan: Plan, actual: int | None) -> dict[str, Any]:
 
 
 def _list_cells(plan: Plan) -> list[dict[str, Any]]:
-    """The cells, those first that most is asked of."""
+    """Lists the cells, those first that most is asked of."""
     table = plan.samples[-1].table()
     rows = [{"predicted": cell.predicted, "bin": cell.bin, "predictions": n, "p": table[cell],
              "expected": n * table[cell], "assumed_right": right}
@@ -114,7 +121,7 @@ def _list_cells(plan: Plan) -> list[dict[str, Any]]:
 
 
 def describe(plan: Plan, actual: int | None) -> str:
-    """The plan for a person: what it is for, how many are asked, what it gains, and the cells that most is asked of."""
+    """Describes the plan for a person: what it is for, how many are asked, what it gains, and the cells that most is asked of."""
     newest, days = plan.samples[-1], [sample.day for sample in plan.samples]
     drawn = "drawn nothing" if actual is None else f"drawn {write_count(actual, 'item')}"
     rows = [(row["predicted"], _name_bin(row["bin"]), f"{row['predictions']:,}", write_percent(row["p"], 1),
@@ -134,7 +141,7 @@ def describe(plan: Plan, actual: int | None) -> str:
 
 
 def _describe_gain(plan: Plan) -> list[str]:
-    """What the plan saves with each estimate; the first line is of the one that gates use."""
+    """Says what the plan saves with each estimate; the first line is of the one that gates use."""
     order = sorted(plan.relative, key=lambda kind: kind != plan.estimate)
     lines = []
     for kind in order:

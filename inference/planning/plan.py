@@ -87,7 +87,8 @@ def make_plan(by_day: Mapping[str, Mapping[Cell, int]], history: list[DayCounts]
 
 
 def _need_kish(question: Open, items: int) -> float:
-    """What the accuracy gate needs to tell anything: so few labels that it cannot be had are asked alike."""
+    """Returns the Kish size that the accuracy gate needs before it says anything; fewer labels than that are to lose none of it,
+    so all predictions are asked with one probability."""
     return min(LEAST_KISH, items) if question.towards.kind == "overall" else 0.0
 
 

@@ -43,7 +43,7 @@ def choose_question(decision: Mapping[str, Any] | None) -> Open:
 
 
 def _find_undecided(decision: Mapping[str, Any]) -> Open | None:
-    """The first wish that a number of labels comes true by; they are sorted: blocking first, then by few labels."""
+    """Finds the first wish that a number of labels fulfils; they are sorted: blocking first, then by fewest labels."""
     wished = [row for row in (decision.get("wishes") or {}).get("rows", ()) if row["gate"] in OF_GATE]
     row = next((row for row in wished if row["labels"] is not None), next(iter(wished), None))
     if row is None:

@@ -67,7 +67,7 @@ class ShadowProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def compute(self, pictures: Sequence[bytes]) -> list[tuple[list[tuple[str, float]], str | None]]:

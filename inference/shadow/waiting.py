@@ -19,10 +19,9 @@ class Answered:
 
 
 class WaitingPictures:
-    """A queue with an end. Any thread may use it."""
+    """A bounded queue. Any thread may use it."""
 
-    def __init__(self, most: int = MOST_PICTURES, most_bytes: int = MOST_BYTES) -> None:
-        self.most, self.most_bytes = most, most_bytes
+    def __init__(self) -> None:
         self._queue: deque[Answered] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -33,7 +32,7 @@ class WaitingPictures:
     def offer(self, one: Answered) -> bool:
         """Queues a picture; False when there is no room for it."""
         with self._changed:
-            if len(self._queue) >= self.most or self._bytes + len(one.picture) > self.most_bytes:
+            if len(self._queue) >= MOST_PICTURES or self._bytes + len(one.picture) > MOST_BYTES:
                 return False
             self._queue.append(one)
             self._bytes += len(one.picture)

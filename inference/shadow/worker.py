@@ -2,8 +2,8 @@
 
     python -m inference.shadow.worker FD PARENT
 
-A process, because threads share Python's lock: one of low priority that holds it would hold up the answers. Here every
-thread runs on time that nobody else wants (SCHED_IDLE), and a network that crashes takes no answer with it.
+A process, because threads share the interpreter lock: one of low priority that holds it would hold up the answers. Here
+every thread runs on time that nobody else wants (SCHED_IDLE), and a network that crashes takes no answer with it.
 
 First comes a request to load, JSON {root, model, version, device, max_batch, log_all_classes, threads}; the reply is
 {weights_sha256, preprocess_hash} or {error}. Then, again and again, JSON {pictures: n} and n messages with their bytes; the

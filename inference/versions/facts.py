@@ -70,7 +70,7 @@ class VersionFacts:
             facts["damaged"].append(f"the card cannot be read: {error}".replace(f"{self._storage.root}/", ""))
         assessment, awaits = self._find_assessment(registry.model, version)
         return facts | {"card": card, "assessment": assessment, "awaits_approval": awaits,
-                        "learnt": self._find_lesson(card.dataset) if card and card.dataset else None}
+                        "learnt": self._describe_dataset(card.dataset) if card and card.dataset else None}
 
     def _find_assessment(self, model: str, version: str) -> tuple[dict[str, Any] | None, bool]:
         """Finds how the run that made a version compared it with its parent, and whether it awaits approval."""
@@ -88,8 +88,8 @@ class VersionFacts:
                 "promote": bool(promotion.get("promote")), "overall": overall if isinstance(overall, dict) else None,
                 "run": run.key if run else ""}, bool(end and end.status == AWAITING)
 
-    def _find_lesson(self, dataset: str) -> dict[str, Any]:
-        """Says what a dataset held: rows to learn from, those that were new, whose labels they were."""
+    def _describe_dataset(self, dataset: str) -> dict[str, Any]:
+        """Describes what a version was trained on: rows, those that were new, whose labels they were; `rows` None: not known."""
         try:
             made = manifest.Manifest.load(self._storage, layout.manifest(dataset))
         except (NotFound, Mismatch, ValueError):

@@ -147,7 +147,7 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
             raise BadImage(f"expected at most {job.max_bytes:,} bytes, got {max(size, len(data)):,}")
         taken, decoded_by = take_in(data, load(job.decoder) if job.decoder else None, job.max_pixels)
         info = inspect(taken, job.max_pixels)
-        kept, extension, _ = strip_metadata(taken, info)
+        kept, extension = strip_metadata(taken, info)
         if job.redact is not None:
             kept, extension = redactor(job.redact).redact(kept), EXTENSION
         sha256, prepared = hashlib.sha256(kept).hexdigest(), model.prepare(kept)

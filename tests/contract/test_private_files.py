@@ -29,7 +29,7 @@ def loose(folder: Path) -> dict[str, str]:
 
 def fill(root: Path) -> None:
     storage = open_root(str(root), create=True)
-    KeyRing(storage).session_secret()
+    KeyRing(storage).read_session_secret()
     storage.put("predictions/dt=2026-11-20/w-1-1.parquet", b"rows")
     source = root.parent.parent / "weights"
     source.write_bytes(b"weights")

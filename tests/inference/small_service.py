@@ -21,11 +21,19 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from inference.auth import Caller, install, require
+from inference.outbox.tables import Depth
 from inference.pages.routes import add_pages
 from inference.telemetry import Metrics
 
 MODEL, DAY = "digits", "2026-11-20"
 CLASSES = ["cat", "dog", "eel", "fox"]
+
+
+class EmptyOutbox:
+    """What the overview asks of an outbox, of one in which nothing waits."""
+
+    def measure_depth(self):
+        return Depth(0, 0, None)
 
 
 class SmallService:
@@ -37,7 +45,7 @@ class SmallService:
         self.default_model, self.models = MODEL, {}
         self.classes = classes
         self.rows: list[dict] = []
-        self.metrics = Metrics()
+        self.metrics, self.outbox = Metrics(), EmptyOutbox()
 
     async def label(self, judgements, *, caller, origin, labeler_default=None, strategy=None,
                     selection_probability=None, saw_prediction=None, shown_label=None, day=None):

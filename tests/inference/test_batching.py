@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from contract.errors import VersionFailed
 from inference.batching import Batcher
 from inference.cores import Cores
 from inference.telemetry import Metrics
@@ -146,3 +147,13 @@ def test_nobody_waits_longer_than_the_delay():
         return asyncio.get_running_loop().time() - began
 
     assert run(work, max_batch=64, max_delay=0.05) < 2
+
+
+def test_a_network_that_answers_too_few_images_fails_them_all():
+    class Short(Doubler):
+        def probabilities(self, batch):
+            return super().probabilities(batch)[:1]
+
+    network = Short()
+    found = run(lambda b: asyncio.gather(*(b.submit(network, np.array([n])) for n in range(3)), return_exceptions=True))
+    assert network.batches == [3] and [type(error) for error in found] == [VersionFailed] * 3

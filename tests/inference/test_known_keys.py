@@ -127,7 +127,7 @@ def test_a_key_that_changed_and_cannot_be_read_is_not_believed_for_long(shelf, m
     until(lambda: known.peek("bob"))
     shelf.unreadable, shelf.documents["ada"] = {"ada"}, "revoked"
     until(lambda: known.refresh_soon() or known.peek("ada") is None)
-    assert known.peek("bob") == "two" and known.explain() == "1 keys have changed and cannot be read"
+    assert known.peek("bob") == "two" and known.explain() == "1 changed key cannot be read"
     monkeypatch.setattr(known_keys, "WAIT_S", 1.0)
     with pytest.raises(Refused):
         asyncio.run(known.find("ada"))

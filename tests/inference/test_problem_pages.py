@@ -36,8 +36,8 @@ class Site:
         self.sessions = {role: self.open_session(role) for role in ("label", "predict", "admin")}
 
     def open_session(self, role):
-        cookie = sign_session(self.ring.session_secret(), self.ring.add(role, [role]).partition(".")[0])
-        return {"Cookie": f"trueup_session={cookie}", "X-CSRF-Token": make_csrf_token(self.ring.session_secret(), cookie)}
+        cookie = sign_session(self.ring.read_session_secret(), self.ring.add(role, [role]).partition(".")[0])
+        return {"Cookie": f"trueup_session={cookie}", "X-CSRF-Token": make_csrf_token(self.ring.read_session_secret(), cookie)}
 
     def ask(self, path, *heads, method="GET", app=None, body=b""):
         given = [(name.encode(), value.encode()) for head in heads for name, value in head.items()]

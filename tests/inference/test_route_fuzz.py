@@ -41,7 +41,7 @@ class Site:
             samples.write(storage, samples.draw("m", DAY, kind, samples.Design("random-audit", kind, p=1.0)))
         self.ring = KeyRing(storage)
         self.token = self.ring.add("root", ["admin"])
-        self.secret = self.ring.session_secret()
+        self.secret = self.ring.read_session_secret()
         self.box = Outbox(folder, storage.root, 1 << 30, find_root_id(storage))
         self.service = Service(storage, load(root=root, env={}), self.box, ["m"])
         self.keyed, self.free = create_app(self.service, self.ring), create_app(self.service, NoAuth())

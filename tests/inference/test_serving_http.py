@@ -1,4 +1,5 @@
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -184,6 +185,23 @@ def test_a_label_that_is_no_number_is_refused(client):
     body = f'{{"prediction_id": "{ids.uuid7()}", "label": NaN}}'
     answer = client.post("/v1/labels", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422 and answer.json()["error"]["code"] in ("bad_json", "bad_label"), answer.text
+
+
+def test_the_overview_says_what_waits_though_nobody_asks_for_metrics(tmp_path):
+    root = str(tmp_path / "root")
+    publish_tiny(root)
+    with serving(root, tmp_path / "outbox", "serve.ship_seconds=3600") as client:
+        assert "nothing waits to be shipped" in client.get("/overview").text
+        predict(client)
+        assert "1 row waits to be shipped" in client.get("/overview").text
+
+
+def test_the_start_page_offers_what_is_served_and_no_other_model_of_the_root(tmp_path):
+    root = str(tmp_path / "root")
+    for name in ("m", "n", "idle"):
+        publish_tiny(root, model=name)
+    with serving(root, tmp_path / "outbox", models=("n", "m")) as client:
+        assert re.findall("<option>(.*?)</option>", client.get("/").text) == ["n", "m"]
 
 
 def test_health_metrics_and_the_description(client):

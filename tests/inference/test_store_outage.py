@@ -32,7 +32,7 @@ def proxied(s3_root, moto_server, monkeypatch):
         proxy.root = s3_root
         ring = KeyRing(open_root(s3_root))
         proxy.tokens = {role: ring.add(role, [role]) for role in ("predict", "label", "read")}
-        proxy.cookie = sign_session(ring.session_secret(), proxy.tokens["read"].partition(".")[0])
+        proxy.cookie = sign_session(ring.read_session_secret(), proxy.tokens["read"].partition(".")[0])
         proxy.out = lambda kind: setattr(proxy, "fault", lambda method, path: kind)
         yield proxy
 

@@ -42,8 +42,8 @@ ELSEWHERE = {
         inference/clock_skew.py ClockSkew.check
         inference/outbox/shipper.py Shipper._is_due
         inference/outbox/shipper.py Shipper._work
+        inference/outbox/tables.py Depth.measure_age
         inference/pictures/day_table.py _keep_of_day
-        inference/readiness.py Gauges.measure
         inference/service.py Service.start
         jobs/engines/arrays.py whole_days
         jobs/engines/embedded/read.py convert
@@ -66,7 +66,7 @@ ELSEWHERE = {
         emr/costs/stored.py price_requests
         emr/costs/stored.py price_storage
         emr/package.py publish_package
-        inference/body_limits.py BodyLimits._measure_patience
+        inference/body_limits.py BodyLimits._compute_timeout
         inference/pages/models.py _describe_card
         jobs/datasets/plan.py _assign_files
         jobs/engines/mapreduce/splits.py _split_file

@@ -55,7 +55,7 @@ def whole(tmp_path_factory):
         patch.setattr(stages, "RETRAINING", tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING))
         assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == DONE
     KeyRing(storage).add("ana", ["admin"])
-    KeyRing(storage).session_secret()
+    KeyRing(storage).read_session_secret()
     small_dataset.put(storage, "d1", MODEL)
     erasures.ask(storage, erasures.Erasure(image_sha256="f" * 64, at=clock.iso(clock.now()), by="t", asked="f" * 64))
     assert review.main(["sample", "--root", root, "--model", MODEL, "--day", DAY, "--p", "0.5"]) == DONE

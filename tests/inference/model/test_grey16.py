@@ -81,7 +81,7 @@ def test_levels_that_are_none_are_refused(levels):
 
 def test_stripping_keeps_all_sixteen_bits():
     values = slope(most=65535)
-    kept, extension, _ = strip_metadata(png16(values))
+    kept, extension = strip_metadata(png16(values))
     assert extension == "png" and (preprocess.decode_wide(kept) == values).all()
 
 

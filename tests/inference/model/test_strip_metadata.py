@@ -38,14 +38,13 @@ def with_metadata(kind: str, orientation: int = 1) -> bytes:
 def test_metadata_go_and_pixels_orientation_and_colour_profile_stay(kind, orientation):
     data = with_metadata(kind, orientation) + b"<?php " + SECRET
     assert SECRET in data
-    stripped, extension, media_type = strip_metadata(data)
+    stripped, extension = strip_metadata(data)
     assert SECRET not in stripped and len(stripped) < len(data)
     assert inspect(stripped) == inspect(data) and inspect(data).orientation == orientation
     assert to_uint8(stripped, AS_IS).equal(to_uint8(data, AS_IS))
     before, after = (Image.open(io.BytesIO(d)) for d in (data, stripped))
     assert after.info["icc_profile"] == before.info["icc_profile"]
-    assert (extension, media_type) == {"JPEG": ("jpg", "image/jpeg"), "PNG": ("png", "image/png"),
-                                       "WEBP": ("webp", "image/webp")}[kind]
+    assert extension == {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[kind]
     assert strip_metadata(stripped)[0] == stripped
 
 

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract import clock, ids, layout
+from contract.errors import RootError
 from contract.records import PREDICTION
 from contract.rows.listing import list_day
 from contract.settings import Settings
@@ -17,6 +18,7 @@ from inference.pictures.joining import Joiner, group_days
 from inference.pictures.kept_days import KeptDays
 from inference.pictures.question import parse_question
 from inference.pictures.search import Search
+from inference.pictures.similar import Similar
 from tests.inference.pictures import rows
 from tests.inference.pictures.rows import DAYS, EACH
 from tests.inference.small_service import CLASSES, MODEL
@@ -192,3 +194,16 @@ def test_new_labels_leave_a_day_to_be_joined_with_what_is_known_shown_meanwhile(
 def test_days_are_read_side_by_side_in_growing_groups():
     assert [len(group) for group in searching._group([str(n) for n in range(30)])] == [1, 1, 2, 4, 8, 8, 6]
     assert rows.EACH == EACH and len(CLASSES) == 4
+
+
+def test_a_store_that_does_not_answer_says_nothing_of_a_picture(search, monkeypatch):
+    similar, sha256 = Similar(search.storage, search, 10**6), find(search).rows[0]["image_sha256"]
+
+    def fail(*_):
+        raise RootError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inference.pictures.similar.read_picture", fail)
+        with pytest.raises(RootError, match="away"):
+            similar.hash(sha256)
+    assert similar.hash(sha256) is not None

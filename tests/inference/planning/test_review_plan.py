@@ -68,6 +68,11 @@ def test_wrong_questions_say_what_was_expected(made, capsys, options, code, mess
     assert message in found["error"]["message"]
 
 
+def test_a_window_without_predictions_is_named_whole(made, capsys):
+    found = plan(made[0], capsys, "--dry-run", "--role", "shadow", day=("--from", DAYS[0], "--to", DAY), code=2)
+    assert f"no predictions of role shadow in the bucket on {DAYS[0]} to {DAY}" in found["error"]["message"]
+
+
 @pytest.mark.parametrize("days", [("--day", DAYS[1]), ("--from", DAYS[0], "--to", DAY)])
 def test_a_day_that_was_audited_is_not_topped_up(made, capsys, days):
     found = plan(made[0], capsys, code=1, day=days)

@@ -57,7 +57,7 @@ def post(client, n, **headers):
 def compute(registry, version, data):
     """What a version says of a picture, by itself: label -> probability."""
     predictor = load_version(registry, version, "cpu", 1)
-    kept, _, _ = strip_metadata(data, inspect(data, 10**8))
+    kept, _ = strip_metadata(data, inspect(data, 10**8))
     (row,) = predictor.probabilities(predictor.stack([predictor.prepare(kept)]))
     return predictor.top(row, 5)
 
@@ -114,10 +114,10 @@ def test_a_retry_gets_the_live_answer_and_no_second_shadow(tmp_root, tmp_path):
 @pytest.mark.parametrize(("how", "shed"), [
     ("build_slow", "queue"), pytest.param("build_failing", "failed", marks=pytest.mark.slow("process")),
     pytest.param("build_deadly", "failed", marks=pytest.mark.slow("process"))])
-def test_a_shadow_that_misbehaves_delays_no_answer(tmp_root, tmp_path, how, shed):
+def test_a_shadow_that_misbehaves_delays_no_answer(tmp_root, tmp_path, monkeypatch, how, shed):
     publish_own(tmp_root, how)
+    monkeypatch.setattr("inference.shadow.waiting.MOST_PICTURES", 2)
     with serving(tmp_root, tmp_path / "outbox", "serve.max_batch=2") as client:
-        client.service.shadows["m"].waiting.most = 2
         until(lambda: client.service.shadows["m"]._process is not None, 60)
         for n in range(12):
             post(client, n)

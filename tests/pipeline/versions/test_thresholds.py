@@ -166,6 +166,9 @@ def test_what_is_left_to_people_is_asked_first(capsys, root):
     held = Registry(storage, MODEL).newest().state.thresholds
     drawn = run(capsys, review.main, root, "sample", "--review-first", "--day", DAYS[1])
     assert (drawn["below"], drawn["evaluation"]) == (held, name)
+    empty = ["--from", "2025-01-01", "--to", "2025-01-02"]
+    assert review.main(["sample", "--review-first", "--root", root, "--model", MODEL, *empty]) == 2
+    assert "on any day that was asked for: nothing to draw from" in capsys.readouterr().err
     sample = samples.read(storage, MODEL, DAYS[1], "review", "live-rest")
     waiting = {w.item.prediction_id: w.item for w in Queue(storage, sample).list_waiting()}
     rows = [row for file in storage.list(layout.day_folder(layout.PREDICTIONS, DAYS[1]))
