@@ -65,7 +65,7 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
     """The assessment document. EmptyData: no holdout; LeakageFound: a row of it was trained on; Mismatch: other rows;
-    TrialFailed: a service process with the candidate does not answer, or otherwise."""
+    TrialFailed: a service process with the candidate does not answer, or answers otherwise."""
     cards = {"live": registry.card(live), "candidate": registry.card(candidate)}
     of = dataset or cards["candidate"].dataset
     if of is None:
@@ -135,8 +135,8 @@ def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: I
         seen = held & hashes(storage, manifest.load(storage, card.dataset), "train")
         if seen:
             raise LeakageFound(f"dataset {made.dataset}: {len(seen)} held-out rows (for example image {min(seen)}) are training "
-                          f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
-                          f"assess on the dataset that the candidate was trained with.")
+                               f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
+                               f"assess on the dataset that the candidate was trained with.")
     return {"rows_in_training": 0, "checked": checked, "unknown_training_set": unknown}
 
 
@@ -320,9 +320,7 @@ def text(found: dict[str, Any]) -> str:
     lines += [f"  {line}" for line in align(COLUMNS, rows).splitlines()]
     said = ", ".join(f"{side} {_say_calibration(versions[side])}" for side in ("live", "candidate"))
     lines.append(f"  calibration error: {said}")
-    d = overall["difference"]
-    lines.append(f"  difference {write_points(d)}, McNemar p = "
-                 f"{overall['mcnemar']['two_sided']:.3g}")
+    lines.append(f"  difference {write_points(overall['difference'])}, McNemar p = {overall['mcnemar']['two_sided']:.3g}")
     lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
     lines += _write_first(found["first"])
     unknown = found["leakage"]["unknown_training_set"]
