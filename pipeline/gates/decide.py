@@ -14,8 +14,8 @@ from contract import clock
 from contract.policy import GatePolicy
 from pipeline.gates import labels_needed
 from pipeline.gates.accepted import judge_accepted
-from pipeline.gates.accuracy import accuracy_gate, accuracy_gates
-from pipeline.gates.classes import class_gate, family_gates
+from pipeline.gates.accuracy import accuracy_gates
+from pipeline.gates.classes import family_gates
 from pipeline.gates.combined import combined_gates
 from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
 from pipeline.gates.fragile import Without, mark_fragile
@@ -30,13 +30,11 @@ from pipeline.gates.verdicts import (
     FAIL,
     FRAGILE,
     NO_CLASS,
-    NOT_JUDGED,
     PASS,
     UNDECIDED,
     combine,
 )
 
-__all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
          "drift", "picture_drift", "cost", "accepted_accuracy", "coverage", "audit_labels")
 
@@ -49,8 +47,7 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     `overrides` are those of the newest history state, `retrainings` the moments (ISO 8601) at which earlier ones began,
     `further` the trusted labels that came since the newest of them that tried to replace `live` (None: none did),
     `without` what the counts would be without each person (empty: they were not recounted), `same` other versions of the same
-    weights. Judged are the rows of `live`
-    alone: what older versions did says nothing about it.
+    weights. Judged are the rows of `live` alone: what older versions did says nothing about it.
     """
     as_of = evaluation["as_of"]
     refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope

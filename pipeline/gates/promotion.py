@@ -21,9 +21,8 @@ from metrics.calibration import error_figure
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
-from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
 from pipeline.gates.forgetting import judge_forgetting, say_forgetting
-from pipeline.gates.verdicts import FRAGILE, TOO_FEW, by_interval, list_some
+from pipeline.gates.verdicts import FAIL, FRAGILE, NOT_JUDGED, PASS, TOO_FEW, UNDECIDED, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
 NEWEST, WHOLE = "newest", "all"

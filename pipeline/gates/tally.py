@@ -176,7 +176,7 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
              classes: Sequence[str] = (), thresholds: Thresholds | None = None) -> Tally:
     """All that the policy judges, from the counts of the evaluation's days; `thresholds`: those in force, of whatever version.
 
-    UsageError for a baseline that is neither.
+    UsageError for a baseline that is neither a version nor a range of days.
     """
     tables, trusted = add(days)[0], policy.trusted_origins
     cells = tables["cells"]

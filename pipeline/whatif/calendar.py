@@ -2,8 +2,8 @@
 
 A day that was judged is judged again from the very counts of its decision, so the policy of then says what it said. Of other
 days the stored counts that are good at the day's last moment are taken; where there are none, they are counted as of then.
-Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost or a baseline needs whole
-tables of every window, which is slower.
+Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost, accepted answers or a baseline
+needs whole tables of every window, which is slower.
 """
 
 from collections import Counter

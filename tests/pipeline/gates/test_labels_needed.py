@@ -7,7 +7,8 @@ from contract import jsonio, layout, samples
 from contract.policy import GatePolicy
 from contract.storage import open_root
 from inference import review
-from pipeline.gates.decide import accuracy_gate, decide
+from pipeline.gates.accuracy import accuracy_gate
+from pipeline.gates.decide import decide
 from pipeline.gates.labels_needed import wishes
 from pipeline.gates.optional import judge_trivial
 from pipeline.gates.tally import RightCount, Tally

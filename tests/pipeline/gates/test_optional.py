@@ -9,8 +9,9 @@ from scipy.stats import binom
 from contract.counts import SLICES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, explain_defaults
+from pipeline.gates.accuracy import accuracy_gates
 from pipeline.gates.classes import family_gates
-from pipeline.gates.decide import accuracy_gates, decide
+from pipeline.gates.decide import decide
 from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, judge_trivial
 from pipeline.gates.tally import RightCount, Tally, calibration, tally_of
 from tests.figures import cell, day
