@@ -53,7 +53,7 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope
     gates = [refused] if refused else judge(policy, evaluation, live, tally, overrides, without, same)
     verdict, reasons = combine(gates)
-    wanted = labels_needed.wishes(policy, tally, gates)
+    wanted = labels_needed.list_wishes(policy, tally, gates)
     strange = next((d["sentence"] for d in evaluation.get("doubts", ())
                     if d["kind"] == "no class named" and d["version"] == live), None)
     return {
@@ -108,5 +108,5 @@ def _retrain(policy: GatePolicy, gates: Sequence[Mapping[str, Any]], began: Sequ
 def _sentence(live: str, verdict: str, gates: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str:
     said = {PASS: "holds", FAIL: "does not hold", UNDECIDED: "cannot be judged"}[verdict]
     why = next((gate["sentence"] for gate in gates if gate["verdict"] == verdict), "The policy judges nothing here.")
-    more = labels_needed.sentence(wanted) if verdict == UNDECIDED else ""
+    more = labels_needed.write_sentence(wanted) if verdict == UNDECIDED else ""
     return " ".join(filter(None, (f"Version {live} {said}.", why, more, tell_overrides(gates))))
