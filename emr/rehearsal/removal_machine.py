@@ -89,7 +89,6 @@ def _clear_groups() -> dict[str, Any]:
                              "Output": {}, "Next": "List"}}
 
 
-
 def _empty(bucket: str) -> dict[str, Any]:
     """Deletes every version of every object, some at a time. Where there is no bucket any more, the stack is next."""
     found = ('{% {"objects": [$append($states.result.Versions, $states.result.DeleteMarkers)'

@@ -34,7 +34,6 @@ def family_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
                    for name, bound, shares in wanted if bound is not None], policy)
 
 
-
 def _find_weighted(policy: GatePolicy, tally: Tally) -> Mapping[str, Mapping[Any, Sums]] | None:
     """The sums by kind and class of the origin that accuracy rests on, where its rows have unequal weights; else None."""
     origin, found = choose_origin(policy, tally, 1 - policy.confidence)

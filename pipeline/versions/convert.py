@@ -92,7 +92,6 @@ def let_in(registry: Registry, version: str, of: str, by: str, decision: dict[st
                           further={"margin": decision["margin"], "rests_on": decision["rests_on"]})
 
 
-
 def _say(made: dict[str, Any]) -> str:
     return f"version {made['version']} of {made['model']}: {made['card']['made_from']}"
 
