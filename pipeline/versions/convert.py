@@ -61,7 +61,7 @@ def make(runner: Runner, settings: Settings, registry: Registry, version: str, n
     """Makes the version, or finds it made before; returns the stage's document."""
     values = {"model": registry.model, "version": version, "number_format": number_format, "by": by}
     argv = ["--root", registry.storage.root, *stages.CONVERT.fill_arguments(values), *(["--dataset", dataset] if dataset else [])]
-    return runner.run(stages.CONVERT, argv, settings.dump_for_stages()).document
+    return runner.run(stages.CONVERT, argv, _settings(settings)).document
 
 
 def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[str, Any], dataset: str | None,
@@ -70,7 +70,7 @@ def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[st
     the decision, which stands beside the card with what it was made from. `rests_on`: key of that document -> its sha256."""
     argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
             *(["--dataset", dataset] if dataset else [])]
-    assessment = runner.run(stages.ASSESS, argv, settings.dump_for_stages()).document
+    assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
     decision = of_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment)
     kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, made["version"]))
     key = kept.key(kept.add(assessment | {"margin": margin, "decision": decision}))
@@ -90,6 +90,10 @@ def let_in(registry: Registry, version: str, of: str, by: str, decision: dict[st
     """Writes the record by which services may answer with the version in its parent's place."""
     changes.accept_format(registry, version, of, by=by, reason=decision["sentence"],
                           further={"margin": decision["margin"], "rests_on": decision["rests_on"]})
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    return settings.dump_for_stages()
 
 
 def _say(made: dict[str, Any]) -> str:
