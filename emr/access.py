@@ -2,8 +2,8 @@
 
 `*` stands for anything, slashes too, as in IAM. Only the driver publishes, so only it may write a model's history and its
 live.json; raw predictions and images are written by scoring and the service alone, rows of replays by replay, labels by the
-service alone, keys and packages by none. tests/emr/test_access.py runs the stages, records their requests, and holds this
-table against them; tests/emr/test_access_service.py does so with the service.
+service alone, people's keys and packages by none. tests/emr/test_access.py runs the stages, records their requests, and holds
+this table against them; tests/emr/test_access_service.py does so with the service.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Access:
 NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
-IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"  # for emr/template/retention.py
+IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"
 LISTED = f"samples/{MODEL}/picked/*.json"  # predictions that people are asked about beside a sample
 FITS = f"fits/{MODEL}/*"  # where evaluate.labeler_fit names one
 REPLAYS = f"{layout.all_replays()}{MODEL}/*"
@@ -52,8 +52,8 @@ CLAIMS = f"models/{MODEL}/versions/*/claim.json"
 EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json", CLAIMS)  # claims: which run made a version
 # Where pictures are measured: the pictures themselves, and which of them a dataset trained on. Only on a cluster
 # (pipeline/running/emr.py), so that the driver needs no right to look at pictures.
-MEASURES = f"{layout.all_measures()}*"
-MEASURE_READS = (IMAGES, MEASURES, f"{layout.erasures()}*", "datasets/*/rows.parquet")
+MEASURES, ERASURES = f"{layout.all_measures()}*", f"{layout.erasures()}*"
+MEASURE_READS = (IMAGES, MEASURES, ERASURES, "datasets/*/rows.parquet")
 
 SERVICE, REPLAY = "serve", "replay"
 ENDED = layout.api_key("ended-*")
@@ -61,28 +61,27 @@ ACCESS = {
     "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
                        (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS, MEASURES)),
     # Labels that are likely wrong are left out, or people are asked about them (`dataset.suspects`).
-    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
+    "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, IMAGES, DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
                        f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
     "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
                     (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
     # Runs: what earlier assessments found on the first dataset.
     "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, f"runs/{MODEL}/*.json"), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
-    "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
-                    (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),
+    "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, IMAGES, ERASURES),
+                    (*NODE_WRITES, SCORING, PREDICTIONS, IMAGES)),
     # It joins labels with predictions where nobody has, and its rows have names of their own.
-    REPLAY: Access((*NODE_READS, VERSIONS, HISTORY, LIVE, *REPLAY_WRITES, PREDICTIONS, LABELS, IMAGES,
-                      f"{layout.erasures()}*", FITS), (*NODE_WRITES, *REPLAY_WRITES)),
+    REPLAY: Access((*NODE_READS, VERSIONS, HISTORY, LIVE, *REPLAY_WRITES, PREDICTIONS, LABELS, IMAGES, ERASURES, FITS),
+                   (*NODE_WRITES, *REPLAY_WRITES)),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
-    SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, "images/*", "erasures/*",
+    SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, IMAGES, ERASURES,
                      f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
                      "datasets/*/manifest.json", ITEMS, REPLAYS, CANARIES),
-                    (PREDICTIONS, LABELS, "images/*", CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
+                    (PREDICTIONS, LABELS, IMAGES, CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      LISTED, ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,
                      layout.api_key("session-secret"), ENDED), (ENDED,)),
     "driver": Access((layout.MARKER, layout.package("*.json"), "runs/*", *EVALUATE_READS, REPEATS, GOLD, EVALUATIONS,
-                      CLAIMS, f"models/{MODEL}/probe.json", f"{layout.logs()}*",
-                      CANARIES),
+                      CLAIMS, f"models/{MODEL}/probe.json", f"{layout.logs()}*", CANARIES),
                      ("runs/*", COUNTS, EVALUATIONS, ITEMS, HISTORY, LIVE, f"models/{MODEL}/probe.json")),
 }
 STAGES = ("evaluate", "dataset", "train", "assess", "score")
@@ -108,8 +107,8 @@ def make_statements(of: str, root: str, partition: str = "aws") -> list[dict[str
         return [f"{base}/{prefix}{key}" for key in dict.fromkeys(keys)]
 
     statements = [_allow("Read", ["s3:GetObject"], on(access.read)), _allow("Write", ["s3:PutObject"], on(access.write)),
-            # Names, not contents. Without it S3 says 403 where it should say 404, and that question has no prefix.
-            _allow("List", ["s3:ListBucket"], [base], {"StringLikeIfExists": {"s3:prefix": [f"{prefix}*"]}})]
+                  # Names, not contents. Without it S3 says 403 where it should say 404, and that question has no prefix.
+                  _allow("List", ["s3:ListBucket"], [base], {"StringLikeIfExists": {"s3:prefix": [f"{prefix}*"]}})]
     return [*statements, _allow("Delete", ["s3:DeleteObject"], on(access.delete))] if access.delete else statements
 
 
@@ -123,8 +122,8 @@ def make_picture_statements(places: Sequence[str], partition: str = "aws") -> li
     for n, place in enumerate(places, 1):
         bucket, prefix = split_root(place)
         statements += [_allow(f"Pictures{n}", ["s3:GetObject"], [f"arn:{partition}:s3:::{bucket}/{prefix}*"]),
-                 _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:{partition}:s3:::{bucket}"],
-                        {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
+                       _allow(f"ListPictures{n}", ["s3:ListBucket"], [f"arn:{partition}:s3:::{bucket}"],
+                              {"StringLike": {"s3:prefix": [f"{prefix}*"]}})]
     return statements
 
 

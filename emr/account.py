@@ -53,7 +53,7 @@ def connect(service: str = "emr") -> "BaseClient":
 
 
 def pause(seconds: float) -> None:
-    """Waits; the one place that this package sleeps in."""
+    """Waits between requests; a function of its own, so that tests can replace it."""
     time.sleep(seconds)
 
 

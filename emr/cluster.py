@@ -160,23 +160,23 @@ def make_configurations(need: Need, nodes: Nodes, settings: EmrSettings, regions
         return [hadoop]
     defaults = make_spark_defaults(need, nodes, settings) | (name_regions(regions) if regions else {})
     configurations = [_export_variables("spark-env", python | region),
-            {"Classification": "spark-defaults", "Properties": defaults}]
+                      {"Classification": "spark-defaults", "Properties": defaults}]
     return configurations + (_configure_gpus() if nodes.gpu else [])
 
 
 def make_spark_defaults(need: Need, nodes: Nodes, settings: EmrSettings) -> dict[str, str]:
     """Makes Spark's settings; barrier tasks and a changing number of executors exclude each other (SPARK-24942)."""
     defaults = {"spark.pyspark.python": PYTHON, "spark.executorEnv.PYTHONPATH": HOME,
-             "spark.yarn.appMasterEnv.PYTHONPATH": HOME, "spark.sql.session.timeZone": "UTC"}
+                "spark.yarn.appMasterEnv.PYTHONPATH": HOME, "spark.sql.session.timeZone": "UTC"}
     if need.barrier:
         cores = str(settings.executor_cores)
         # One task fills an executor, so that every rank has a node for itself.
         defaults |= {"spark.dynamicAllocation.enabled": "false", "spark.executor.instances": str(nodes.core_nodes),
-                  "spark.executor.cores": cores, "spark.task.cpus": cores, "spark.stage.maxConsecutiveAttempts": "1"}
+                     "spark.executor.cores": cores, "spark.task.cpus": cores, "spark.stage.maxConsecutiveAttempts": "1"}
         defaults |= size_rank(nodes.core, settings.executor_gib)
     if nodes.gpu:
         defaults |= {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1",
-                  "spark.executor.resource.gpu.discoveryScript": GPU_SCRIPT}
+                     "spark.executor.resource.gpu.discoveryScript": GPU_SCRIPT}
     return defaults
 
 

@@ -1,4 +1,4 @@
-"""From a stage's request to the cluster that runs it: the one place that knows both."""
+"""What is asked of a cluster for a stage, and the cluster that is asked: its nodes, its step, its package, its regions."""
 
 import json
 from collections.abc import Mapping, Sequence

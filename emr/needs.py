@@ -89,11 +89,6 @@ class Nodes:
     spot_nodes: int = 0
     gpu: bool = False
 
-    @property
-    def fixed(self) -> bool:
-        """Tells whether the number of nodes never changes."""
-        return not self.spot_nodes
-
 
 def choose_nodes(need: Need, settings: EmrSettings, train: Mapping[str, object]) -> Nodes:
     """Chooses a stage's nodes; training has one core node per rank (`train`: the run's `train:` section)."""

@@ -56,7 +56,7 @@ def find_package(storage: Storage, environment: str, source: Path = HERE) -> Pac
 
 
 def publish_package(storage: Storage, environment: str, source: Path = HERE,
-            say: Callable[[str], None] = lambda line: None) -> Package:
+                    say: Callable[[str], None] = lambda line: None) -> Package:
     """Builds and uploads the package unless it is there."""
     try:
         return find_package(storage, environment, source)

@@ -27,8 +27,8 @@ SERVERLESS_CALLS = ("CreateApplication", "GetApplication", "ListApplications", "
 def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
     """Writes the document: per stage the very arguments of its requests, and the packages that nodes would unpack."""
     saved = settings.dump_for_stages()
-    packages = {environment: _find_package(storage, environment) for environment in sorted({find_need(n, settings.emr).environment
-                                                                                      for n in TURN})}
+    environments = sorted({find_need(name, settings.emr).environment for name in TURN})
+    packages = {environment: _find_package(storage, environment) for environment in environments}
     stages = [_plan_stage(storage, settings, saved, model, name, packages) for name in TURN]
     serverless = settings.emr.compute == SERVERLESS
     return {"root": storage.root, "model": model, "compute": settings.emr.compute,
@@ -41,7 +41,7 @@ def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
 
 
 def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], model: str, name: str,
-           packages: dict[str, tuple[Package, str | None]]) -> dict[str, Any]:
+                packages: dict[str, tuple[Package, str | None]]) -> dict[str, Any]:
     request = make_request(name, ["--model", model], saved, f"{model}/<run>")
     attempt = Attempt(storage, layout.step(model, f"{name}-<request>").format(1))
     entry = {"stage": name, "where": _describe_place(name, settings)}

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__" and not __package__:  # run as a file: this folder's names are none of the top
+if __name__ == "__main__" and not __package__:  # run as a file, whose folder Python puts first on the path
     here = Path(__file__).resolve()
     sys.path[:] = [str(here.parents[1]), *(p for p in sys.path if Path(p or ".").resolve() != here.parent)]
 

@@ -2,8 +2,8 @@
 
     trueup bench [here.json there.json …] [--instance m5.large --instance g5.xlarge] [--prices FILE]
 
-The benchmarks are in a checkout only (a wheel has neither them nor the tests' pictures that they ask the service with), so this
-command is a door to them: without a checkout it says so.
+The benchmarks are in a checkout only (a wheel has neither them nor the tests' pictures that they ask the service with). This
+command imports them from the checkout that it is in; without one it says so.
 """
 
 import sys

@@ -20,7 +20,7 @@ def command(settings: Settings) -> Outcome:
     """Print every setting and where its value came from."""
     rows = list(list_entries(settings))
     table = align(("setting", "value", "from", "meaning"),
-                    [(r["setting"], str(r["value"]), r["from"], r["meaning"]) for r in rows])
+                  [(r["setting"], str(r["value"]), r["from"], r["meaning"]) for r in rows])
     text = (f"{table}\n\ntrain.epochs is `train: {{epochs: 3}}` in trueup.yaml, {ENV_PREFIX}TRAIN_EPOCHS=3, "
             f"or --set train.epochs=3.")
     return Outcome(document={"settings": rows}, text=text)

@@ -49,8 +49,8 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from pipeline import retention, shadowing
 from pipeline.canary import in_cycle as canaries
-from pipeline.gates.decide import FAIL
 from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
+from pipeline.gates.verdicts import FAIL
 from pipeline.notifying.owed import sending_afterwards
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed

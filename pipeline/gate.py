@@ -34,10 +34,11 @@ from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
 from pipeline.attempts import count_further_labels, list_attempts
-from pipeline.gates.decide import UNDECIDED, decide
+from pipeline.gates.decide import decide
 from pipeline.gates.labels_needed import is_plannable
 from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import tally_of
+from pipeline.gates.verdicts import UNDECIDED
 from pipeline.notifying.owed import sending_afterwards
 
 MOST_WISHES = 10
@@ -81,7 +82,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
 
 
 def make_decision(storage: Storage, settings: Settings, model: str, evaluation_id: str,
-         version: str | None = None) -> dict[str, Any]:
+                  version: str | None = None) -> dict[str, Any]:
     """Decides on an evaluation, and says when that was. Raises NotFound, NoSuchModel, UsageError."""
     seen = RecordedReads(storage, passing=[layout.live(model)])
     decision = judge(seen, settings, model, evaluation_id, version) | {"decided_at": clock.iso(clock.now())}

@@ -15,9 +15,8 @@ from contract.evaluations import read_evaluation
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING_SHADOW, Run, Runs
-from pipeline.gates.decide import UNDECIDED
 from pipeline.gates.shadow import of_shadow
-from pipeline.gates.verdicts import TOO_FEW
+from pipeline.gates.verdicts import TOO_FEW, UNDECIDED
 
 STAGE, BY = "shadow", "cycle"
 

@@ -39,7 +39,7 @@ def command(settings: Settings, model: str | None) -> Outcome:
     names = [settings.model] if settings.model else there
     days = prediction_days(storage)
     document = {"root": storage.root, "prediction_days": len(days), "newest_prediction_day": days[-1] if days else None,
-             "models": [describe_model(storage, name, settings.gates.max_age_days) for name in names]}
+                "models": [describe_model(storage, name, settings.gates.max_age_days) for name in names]}
     return Outcome(document=document, text=write_text(document))
 
 

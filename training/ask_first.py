@@ -23,7 +23,7 @@ ADVICE = "Nothing was published; check --size (or --resize and --crop), and that
 
 
 def build_empty(network_name: str, classes: int, state: "Mapping[str, Tensor]") -> "nn.Module":
-    """The network whose names and shapes the weights must have. UsageError: its code raises."""
+    """The network whose names and shapes the weights must have. TrialFailed: its code raises; UsageError: there is none."""
     from inference.model import network
 
     with _explained(f"network {network_name!r}: its code raised", "Try it alone: build it with this number of classes."):

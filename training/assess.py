@@ -65,7 +65,7 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
     """The assessment document. EmptyData: no holdout; LeakageFound: a row of it was trained on; Mismatch: other rows;
-    TrialFailed: a service process with the candidate does not answer, or otherwise."""
+    TrialFailed: a service process with the candidate does not answer, or answers otherwise."""
     cards = {"live": registry.card(live), "candidate": registry.card(candidate)}
     of = dataset or cards["candidate"].dataset
     if of is None:
@@ -87,7 +87,7 @@ def assess(storage: Storage, registry: Registry, candidate: str, live: str, data
     for side in sides.values():
         side.time(rows.samples)
     first = _ask_first(storage, registry, sides)
-    return _document(made, sides, rows, leakage) | {"trial": tried, "first": first}
+    return _make_document(made, sides, rows, leakage) | {"trial": tried, "first": first}
 
 
 def _ask_first(storage: Storage, registry: Registry, sides: dict[str, "Side"]) -> dict[str, Any] | None:
@@ -125,22 +125,22 @@ def check_leakage(storage: Storage, registry: Registry, made: Manifest, cards: I
 
     Versions brought from outside have an unknown training set, and are named.
     """
-    held = hashes(storage, made, "holdout")
+    held = list_hashes(storage, made, "holdout")
     checked, unknown = [], []
     for card in registry.ancestors(*(card.version for card in cards)):
         if card.dataset is None:
             unknown.append(card.version)
             continue
         checked.append({"version": card.version, "dataset": card.dataset})
-        seen = held & hashes(storage, manifest.load(storage, card.dataset), "train")
+        seen = held & list_hashes(storage, manifest.load(storage, card.dataset), "train")
         if seen:
             raise LeakageFound(f"dataset {made.dataset}: {len(seen)} held-out rows (for example image {min(seen)}) are training "
-                          f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
-                          f"assess on the dataset that the candidate was trained with.")
+                               f"rows of version {card.version} (dataset {card.dataset}). Nothing can be told from them; "
+                               f"assess on the dataset that the candidate was trained with.")
     return {"rows_in_training": 0, "checked": checked, "unknown_training_set": unknown}
 
 
-def hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
+def list_hashes(storage: Storage, made: Manifest, split: str) -> set[str]:
     """Image hashes of a split, from the index; the split's own files stay closed."""
     table = read_index(storage, made, ("image_sha256", "split"))
     return {h for h, s in zip(*(c.to_pylist() for c in table.columns), strict=True) if s == split}
@@ -265,34 +265,34 @@ def _ask_all(sides: Collection[Side], batch: Sequence[bytes]) -> None:
         side.ask(batch)
 
 
-def _document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[str, Any]) -> dict[str, Any]:
+def _make_document(made: Manifest, sides: dict[str, Side], rows: Rows, leakage: dict[str, Any]) -> dict[str, Any]:
     answers = {name: side.answers() for name, side in sides.items()}
     live, candidate = answers["live"], answers["candidate"]
     days, first = np.asarray(rows.day, object), made.window.get("from") or min(rows.day)
     newest, in_window = days == max(rows.day), days >= first  # a replayed row of an earlier day is no new one
-    by_origin = compare.groups(rows.truth, live, candidate, rows.origin)
-    figures = {name: compare.figures(rows.truth, answers[name], made.classes, rows.origin, rows.p, side.card.version)
+    by_origin = compare.compare_groups(rows.truth, live, candidate, rows.origin)
+    figures = {name: compare.measure_version(rows.truth, answers[name], made.classes, rows.origin, rows.p, side.card.version)
                for name, side in sides.items()}
     return {
         "schema": "1", "model": sides["live"].card.model, "dataset": made.dataset, "rows": len(rows.truth),
-        "versions": {name: _side(side, figures[name])
+        "versions": {name: _describe_side(side, figures[name])
                      | compare.compare_calibrations(rows.truth, answers[name], side.raw_answers(), made.classes, rows.origin)
                      for name, side in sides.items()},
         "overall": compare.compare_paired(rows.truth, live, candidate),
         "disagreement": compare.count_differing(live, candidate),
         "weighted_difference": compare.compare_weighted(rows.truth, live, candidate, rows.p),
-        "per_class": compare.per_class(rows.truth, live, candidate, made.classes),
+        "per_class": compare.compare_classes(rows.truth, live, candidate, made.classes),
         "by_origin": by_origin,
-        "per_class_by_origin": compare.per_class_by_origin(rows.truth, live, candidate, made.classes, rows.origin),
+        "per_class_by_origin": compare.count_by_class_and_origin(rows.truth, live, candidate, made.classes, rows.origin),
         "newest": {"day": max(rows.day), **compare.compare_paired(rows.truth, live, candidate, newest)},
         "window": {"from": first, "to": made.window.get("to"),
-                   "by_origin": compare.groups(rows.truth, live, candidate, rows.origin, in_window)},
+                   "by_origin": compare.compare_groups(rows.truth, live, candidate, rows.origin, in_window)},
         "without": compare.leave_out_each(rows.truth, live, candidate, rows.origin, in_window, rows.alone),
         "leakage": leakage,
     }
 
 
-def _side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
+def _describe_side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
     card = side.card
     return {"version": card.version, "network": card.network, "weights_sha256": card.weights_sha256, "weights_bytes": side.bytes,
             "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
@@ -320,9 +320,7 @@ def text(found: dict[str, Any]) -> str:
     lines += [f"  {line}" for line in align(COLUMNS, rows).splitlines()]
     said = ", ".join(f"{side} {_say_calibration(versions[side])}" for side in ("live", "candidate"))
     lines.append(f"  calibration error: {said}")
-    d = overall["difference"]
-    lines.append(f"  difference {write_points(d)}, McNemar p = "
-                 f"{overall['mcnemar']['two_sided']:.3g}")
+    lines.append(f"  difference {write_points(overall['difference'])}, McNemar p = {overall['mcnemar']['two_sided']:.3g}")
     lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
     lines += _write_first(found["first"])
     unknown = found["leakage"]["unknown_training_set"]

@@ -16,15 +16,15 @@ from contract import labels
 from contract.errors import BadLabel, UsageError, shorten
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# The words under which files of networks hold their classes.
-HOLDERS = ("classes", "class_names", "names", "labels", "categories", "class_to_idx", "idx_to_class", "id2label", "label2id")
+# The keys under which configuration files of networks list their classes.
+CLASS_KEYS = ("classes", "class_names", "names", "labels", "categories", "class_to_idx", "idx_to_class", "id2label", "label2id")
 NUMBER_FIRST = re.compile(r"(\d+)\s*(?:[,;:\t]|\s)\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*\S)\s*(?:[,;:\t]|\s)\s*(\d+)")
 HEADER = re.compile(r"(id|idx|index|number|class_?id|class_?index|label_?id|class|name|label|class_?name)"
                     r"\s*[,;\t]\s*(id|idx|index|number|class_?id|class_?index|label_?id|class|name|label|class_?name)", re.I)
 WORDNET = re.compile(r"n\d{8}")
 NUMBERS, NAMES = ("id", "index", "idx", "class_id", "class_index"), ("name", "label", "class", "class_name")
-LITERAL = "A JSON list, best first output first, is taken as it stands"
+LITERAL = "A JSON list, in the order of the outputs, is taken as it stands"
 
 
 class Entry(NamedTuple):
@@ -114,7 +114,7 @@ def _read_item(path: Path, where: str, item: Any) -> Entry:
 
 
 def _read_object(path: Path, pairs: _Pairs) -> list[Entry]:
-    held = [value for key, value in pairs if key in HOLDERS and isinstance(value, list)]
+    held = [value for key, value in pairs if key in CLASS_KEYS and isinstance(value, list)]
     if held:
         read = [_number(path, _read_json(path, value)) for value in held]
         if any([e.name for e in other] != [e.name for e in read[0]] for other in read[1:]):

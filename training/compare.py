@@ -49,15 +49,15 @@ def compare_weighted(truth: np.ndarray, live: Answers, candidate: Answers, p: np
     return estimate_weighted_difference(live.index == truth, candidate.index == truth, p)
 
 
-def per_class(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns `paired` for the rows of each class that has some; accuracies are recalls here."""
+def compare_classes(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns compare_paired's figures for the rows of each class that has some; accuracies are recalls here."""
     return [{"label": label, **compare_paired(truth, live, candidate, truth == k)}
             for k, label in enumerate(classes) if (truth == k).any()]
 
 
-def per_class_by_origin(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str],
-                        origin: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the counts of `paired` for each class and origin that has rows: they add up over origins."""
+def count_by_class_and_origin(truth: np.ndarray, live: Answers, candidate: Answers, classes: Sequence[str],
+                              origin: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the paired counts of each class and origin that has rows: they add up over origins."""
     origins, found = np.asarray(origin, object), []
     for name in sorted(set(origin)):
         for k in np.unique(truth[origins == name]).tolist():
@@ -67,9 +67,9 @@ def per_class_by_origin(truth: np.ndarray, live: Answers, candidate: Answers, cl
     return found
 
 
-def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[str],
-           rows: np.ndarray | None = None) -> dict[str, Any]:
-    """Returns `paired` for each value of a column, of the rows (a bool mask; None: all)."""
+def compare_groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[str],
+                   rows: np.ndarray | None = None) -> dict[str, Any]:
+    """Returns compare_paired's figures for each value of a column, of the rows (a bool mask; None: all)."""
     values = np.asarray(of, object)
     chosen = np.ones(len(truth), bool) if rows is None else rows
     return {value: compare_paired(truth, live, candidate, chosen & (values == value))
@@ -78,19 +78,19 @@ def groups(truth: np.ndarray, live: Answers, candidate: Answers, of: Sequence[st
 
 def leave_out_each(truth: np.ndarray, live: Answers, candidate: Answers, origin: Sequence[str], in_window: np.ndarray,
                    alone: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Returns {labeler, rows, by_origin, window: {by_origin}} for each of the 20 who alone labelled most rows: the counts of
-    `paired` by origin of the rows that are left without theirs, of all and of the dataset's own window."""
+    """Returns {labeler, rows, by_origin, window: {by_origin}} for each of the 20 who alone labelled most rows: the paired
+    counts by origin of the rows that are left without theirs, of all and of the dataset's own window."""
     sizes, who = Counter(name for name in alone if name is not None), np.asarray(alone, object)
     found = []
     for name, n in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEFT_OUT]:
         left = who != name
-        found.append({"labeler": name or None, "rows": n, "by_origin": groups(truth, live, candidate, origin, left),
-                      "window": {"by_origin": groups(truth, live, candidate, origin, left & in_window)}})
+        found.append({"labeler": name or None, "rows": n, "by_origin": compare_groups(truth, live, candidate, origin, left),
+                      "window": {"by_origin": compare_groups(truth, live, candidate, origin, left & in_window)}})
     return found
 
 
-def figures(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,
-            version: str) -> dict[str, Any]:
+def measure_version(truth: np.ndarray, answers: Answers, classes: Sequence[str], origin: Sequence[str], p: np.ndarray,
+                    version: str) -> dict[str, Any]:
     """Returns what an evaluation would say of the version on these rows (metrics.held_out.FIGURES), and their `strata`.
 
     `classes` are the dataset's, which `truth` points into.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -28,9 +28,6 @@ from contract.registry import Registry, check_version
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-
-if TYPE_CHECKING:
-    from inference.model.predictor import Predictor
 
 OPENVINO, INT8 = "openvino", "int8"
 FORMATS = ("float32", "bfloat16", INT8)
@@ -117,13 +114,13 @@ def _make(storage: Storage, parent: Card, weights: bytes, number_format: str, da
         raise UsageError(f"{who}: the runtime openvino needs pictures of one size, and its card names no crop and no size. "
                          f"Publish the weights with --crop or --size first.")
     openvino_network.import_openvino()
-    torchs = network.load(parent, weights).requires_grad_(False)
+    original = network.load(parent, weights).requires_grad_(False)
     try:
-        model = openvino_network.convert(torchs, (3, *side))
+        model = openvino_network.convert(original, (3, *side))
     except RuntimeError as error:  # what torch and OpenVINO raise for whatever cannot be traced or has no counterpart
         raise UsageError(f"{who}: {parent.network} cannot be converted: {' '.join(str(error).split())[:300]} Serve it with torch "
                          f"or torchscript.") from error
-    _compare(who, parent, torchs, model, side)
+    _compare(who, parent, original, model, side)
     if dataset is None:
         return openvino_network.pack(model), None
     from training.quantise import quantise
@@ -132,13 +129,13 @@ def _make(storage: Storage, parent: Card, weights: bytes, number_format: str, da
     return openvino_network.pack(quantise(model, parent.network, prepared)), len(prepared)
 
 
-def _compare(who: str, parent: Card, torchs: Any, model: Any, side: tuple[int, int]) -> None:
+def _compare(who: str, parent: Card, original: Any, model: Any, side: tuple[int, int]) -> None:
     import torch
 
     from inference.model import openvino_network
     from inference.model.predictor import find_other_answer
 
-    n = find_other_answer(torchs, openvino_network.OpenvinoNetwork(model, "float32"), side, torch.device("cpu"))
+    n = find_other_answer(original, openvino_network.OpenvinoNetwork(model, "float32"), side, torch.device("cpu"))
     if n is not None:
         raise BadWeights(f"{who}: {parent.network} computes otherwise in openvino than in torch, for a batch of {n}: what it "
                          f"computes may depend on what it sees. Serve it with torch.")
@@ -177,12 +174,11 @@ def _calibrate(storage: Storage, card: Card, weights: bytes, data: bytes) -> Car
     return card.model_copy(update={"calibration": found or card.calibration})
 
 
-def _try(card: Card, weights: bytes, data: bytes) -> "Predictor":
+def _try(card: Card, weights: bytes, data: bytes) -> None:
+    """Lets the version answer made-up pictures, as a service would before it is ready."""
     from inference.model.predictor import Predictor
 
-    predictor = Predictor(card, weights, "cpu", data)
-    predictor.warm_up(2)
-    return predictor
+    Predictor(card, weights, "cpu", data).warm_up(2)
 
 
 def _write(registry: Registry, card: Card, weights: bytes, data: bytes, by: str) -> Card:

@@ -55,7 +55,7 @@ def describe(first: First, truth: np.ndarray, origin: Sequence[str], answers: Ma
         for version, of in own.items() for right in [of.index == truth]}
     return {"dataset": first.made.dataset, "version": first.version, "rows": len(truth), "reason": None,
             "overall": compare.compare_paired(truth, live, candidate),
-            "by_origin": compare.groups(truth, live, candidate, origin),
+            "by_origin": compare.compare_groups(truth, live, candidate, origin),
             "since_first": None if start is None else compare.compare_paired(truth, start, candidate),
             "versions": [rows[version] for version in sorted(rows, key=int)], "leakage": dict(leakage)}
 

@@ -30,7 +30,7 @@ def import_nncf() -> Any:
 def quantise(model: Any, network: str, pictures: Sequence[np.ndarray]) -> Any:
     """Makes the int8 form of OpenVINO's model. `pictures`: float32 [1, 3, H, W] each, prepared as the network gets them.
 
-    Activations get a zero point of their own where that is of use (preset mixed), for networks with other kinks than ReLU's.
+    Preset mixed: symmetric weights, and activations with a zero point, which suits other functions than ReLU.
     """
     nncf = import_nncf()
     kind = nncf.ModelType.TRANSFORMER if network.startswith(ATTENTION) else None

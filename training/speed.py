@@ -1,6 +1,6 @@
 """Says how fast versions answer on this machine, against their own network in float32; `trueup doctor` asks.
 
-    python -m training.speed --root R --model M [--version V …] [--batch 7] [--json]
+    python -m training.speed --root R --model M [--version V …] [--json]
 """
 
 import sys

@@ -9,6 +9,7 @@ checkpoint, and one that was finished is found again.
 """
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version as installed
@@ -202,7 +203,7 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
     found = calibrate_trained(storage, made, card, weights, job.train.calibrate)
     card = card.model_copy(update={"calibration": found, "made_from": f"{card.made_from}, {describe(found)}"})
-    lines = "".join(f"{_json_line(entry)}\n" for entry in facts["history"])
+    lines = "".join(f"{json.dumps(entry, sort_keys=True)}\n" for entry in facts["history"])
     storage.put(layout.version(registry.model, number) + METRICS, lines.encode())
     with tempfile.NamedTemporaryFile(prefix="trueup-", suffix=".safetensors") as file:
         file.write(weights)
@@ -215,12 +216,6 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
 def find_own_form(registry: Registry, version: str) -> Card:
     """The card of a version or, of one that was converted, of the one that it was made of: new weights are converted anew."""
     return next(card for card in registry.ancestors(version) if card.converted is None)
-
-
-def _json_line(entry: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(entry, sort_keys=True)
 
 
 def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]], all_ranks: Sequence[int]) -> str:

@@ -21,8 +21,9 @@ from typing import Any
 
 import click
 
+from command.child import is_setting
 from command.command import Outcome, run, stage_command
-from command.load_settings import ENV_PREFIX, NOT_SETTINGS, with_options
+from command.load_settings import with_options
 from contract.documents.card import Card
 from contract.errors import TrialFailed
 from contract.registry import Registry, check_version
@@ -67,7 +68,7 @@ class Trial:
         command = [sys.executable, "-m", "inference.serve", "--root", str(self.folder / "root"), "--model", self.card.model,
                    "--port", "0", "--no-auth", "--outbox", str(self.folder / "outbox"), "--ready-file",
                    str(self.folder / "ready")]
-        env = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX) or k in NOT_SETTINGS}
+        env = {name: value for name, value in os.environ.items() if not is_setting(name)}
         # A network of the user's own is found where this process finds it, although the service works in another folder.
         env["PYTHONPATH"] = os.pathsep.join((str(HERE), *(os.path.abspath(place) for place in _own_places())))
         with open(self.folder / "log", "wb") as log:

@@ -9,7 +9,6 @@ The same command again continues the same search, after a kill too, and beside a
 the best configuration is trained once more in full, as an ordinary candidate, and assessed on the holdout.
 """
 
-import os
 from collections.abc import Sequence
 
 import click
@@ -23,6 +22,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from jvm.spark_conf import collect_conf
+from training.fit.launch import wait_passively
 
 
 @stage_command("tune", help="Search for better settings of training, judged on the validation rows.")
@@ -45,8 +45,7 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
             epochs: int | None, parent: str | None, network: str | None, size: int | None, grey: bool, launcher: str | None,
             parallel: int | None, train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
     """Searches; exit code 4 when no trial was completed."""
-    # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_passively()  # before these load torch
     from training.train import find_parent
     from training.tuning import summary
     from training.tuning.search import make_search, train_candidate, tune

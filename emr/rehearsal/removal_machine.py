@@ -66,17 +66,16 @@ def _clear_groups() -> dict[str, Any]:
     """Deletes EMR's own security groups, which refer to each other and keep a network from being deleted."""
     filters = [{"Name": "vpc-id", "Values": ["{% $states.input.network %}"]}, {"Name": "group-name", "Values": [EMR_GROUPS]}]
 
-    def revoke(operation: str, rules: str, then: dict[str, Any]) -> dict[str, Any]:
+    def revoke(operation: str, rules: str, then: str) -> dict[str, Any]:
         arguments = {"GroupId": "{% $states.input.GroupId %}", "IpPermissions": f"{{% $states.input.{rules} %}}"}
-        task = _task("ec2", operation, arguments, "{% $states.input %}", "")
-        del task["Next"]
-        return task | {"Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", **_as_target(then)}], **then}
+        task = _task("ec2", operation, arguments, "{% $states.input %}", then)
+        return task | {"Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": then}]}
 
     ingress = _choose("$count($states.input.IpPermissions) > 0", "Ingress", "AnyEgress")
     egress = _choose("$count($states.input.IpPermissionsEgress) > 0", "Egress", "Emptied")
     each = {"StartAt": "AnyIngress", "States": {
-        "AnyIngress": ingress, "Ingress": revoke("revokeSecurityGroupIngress", "IpPermissions", {"Next": "AnyEgress"}),
-        "AnyEgress": egress, "Egress": revoke("revokeSecurityGroupEgress", "IpPermissionsEgress", {"Next": "Emptied"}),
+        "AnyIngress": ingress, "Ingress": revoke("revokeSecurityGroupIngress", "IpPermissions", "AnyEgress"),
+        "AnyEgress": egress, "Egress": revoke("revokeSecurityGroupEgress", "IpPermissionsEgress", "Emptied"),
         "Emptied": {"Type": "Pass", "End": True}}}
     delete = _task("ec2", "deleteSecurityGroup", {"GroupId": "{% $states.input.GroupId %}"}, {}, "Deleted")
     last = {"StartAt": "Delete", "States": {
@@ -88,10 +87,6 @@ def _clear_groups() -> dict[str, Any]:
                        "Output": "{% $states.input %}", "Next": "DeleteGroups"},
             "DeleteGroups": {"Type": "Map", "Items": "{% $states.input.groups %}", "MaxConcurrency": 1, "ItemProcessor": last,
                              "Output": {}, "Next": "List"}}
-
-
-def _as_target(then: dict[str, Any]) -> dict[str, Any]:
-    return {"Next": then["Next"]}
 
 
 def _empty(bucket: str) -> dict[str, Any]:

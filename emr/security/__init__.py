@@ -1,1 +1,1 @@
-"""What encrypts, and who may use it: the key's statements, EMR's security configuration, names of roles under a path."""
+"""What encrypts, and who may use it: the key's statements, the policy of the key itself, EMR's security configuration."""

@@ -64,7 +64,7 @@ def _make_application(attempt: Attempt, settings: EmrSettings, token: str, tags:
 
 
 def _make_job_run(storage: Storage, request: Request, attempt: Attempt, settings: EmrSettings, role: str, token: str,
-         tags: Mapping[str, str]) -> dict[str, Any]:
+                  tags: Mapping[str, str]) -> dict[str, Any]:
     wanted, regions = request.settings.get("spark", {}).get("conf", {}), find_regions(storage)
     require_region(settings.kms_key, regions.bucket)
     defaults = {"classification": "spark-defaults", "properties": make_spark_defaults(settings, wanted, regions)}
@@ -93,11 +93,11 @@ def make_spark_defaults(settings: EmrSettings, wanted: Mapping[str, Any], region
     if allowed := list_allowed():
         variables[VARIABLE] = json.dumps(allowed)
     defaults = {f"spark.emr-serverless.driverEnv.{name}": value
-             for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
+                for name, value in {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON}.items()}
     defaults |= {f"spark.executorEnv.{name}": value for name, value in variables.items()}
     defaults |= name_regions(regions, "spark.emr-serverless.driverEnv")
     for part in ("driver", "executor"):
         defaults |= {f"spark.{part}.cores": str(VCPUS), f"spark.{part}.memory": f"{HEAP_GB}g",
-                  f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}
+                     f"spark.{part}.memoryOverhead": f"{BESIDE_GB}g"}
     defaults |= {"spark.sql.session.timeZone": "UTC", "spark.dynamicAllocation.maxExecutors": str(settings.serverless_workers)}
     return defaults | {name: spark_conf.text(value) for name, value in wanted.items() if name != "spark.master"}

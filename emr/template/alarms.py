@@ -54,7 +54,7 @@ def _make_alarm(settings: EmrSettings, name: str, description: str) -> Resource:
 
 
 def _make_outbox_alarm(settings: EmrSettings) -> Resource:
-    """Watches the service's own gauge, brought by the CloudWatch agent beside it (docs/deploy.md)."""
+    """Watches the service's own gauge, which each of its instances tells CloudWatch (service_instances.py)."""
     return Resource("AWS::CloudWatch::Alarm", {
         "AlarmName": f"{settings.stack}-outbox-age", "MetricName": "trueup_outbox_age_seconds", "Namespace": NAMESPACE,
         "AlarmDescription": "Answered predictions wait in an outbox for more than an hour.", "Statistic": "Maximum",

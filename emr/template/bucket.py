@@ -12,7 +12,6 @@ LOG_DAYS, UPLOAD_DAYS = 60, 7
 # Derived and in nobody's way when it is gone: logs of clusters. Counts, raw rows, models, decisions and datasets (whose
 # index says what was trained on) are never removed by age.
 EXPIRES = {layout.logs(): LOG_DAYS}
-NEVER = tuple(folder for folder in layout.FOLDERS if not any(gone.startswith(folder) for gone in EXPIRES))
 
 
 def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:

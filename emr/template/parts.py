@@ -41,7 +41,7 @@ def sub(text: str) -> dict[str, str]:
 
 
 def make_role(name: str, service: str, statements: Sequence[Mapping[str, Any]], managed: Sequence[Any] = (),
-         condition: Mapping[str, Any] | None = None, also: Sequence[Mapping[str, Any]] = ()) -> Resource:
+              condition: Mapping[str, Any] | None = None, also: Sequence[Mapping[str, Any]] = ()) -> Resource:
     """Makes a role that one service may take, with one inline policy; `also`: further statements on who may take it."""
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     properties: dict[str, Any] = {"RoleName": name, "AssumeRolePolicyDocument": {

@@ -30,7 +30,7 @@ def make_resources(root: str, settings: EmrSettings) -> dict[str, Resource]:
         more = make_picture_statements(list_picture_places(settings), PARTITION_TEXT) if stage == "score" else []
         more += [*key.make_node_statements(settings), *key.make_certificate_statements(settings, PARTITION_TEXT)]
         made[name] = make_role(f"{stack}-{stage}", "ec2.amazonaws.com", [*make_statements(stage, root, PARTITION_TEXT), *more],
-                          also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
+                               also=SERVERLESS_TRUST if serverless and stage not in NOT_ON_SERVERLESS else ())
         made[f"{stage.capitalize()}Profile"] = Resource("AWS::IAM::InstanceProfile", {
             "InstanceProfileName": f"{stack}-{stage}", "Roles": [{"Ref": name}]})
     nodes = [sub(f"arn:${{AWS::Partition}}:iam::{ACCOUNT_TEXT}:role{path}{stack}-{stage}") for stage in list_stages(settings)]

@@ -41,8 +41,9 @@ def make_resources(root: str, settings: Settings) -> dict[str, Resource]:
         "DriverLogs": Resource("AWS::Logs::LogGroup", {"LogGroupName": f"/trueup/{stack}",
                                                        "RetentionInDays": LOG_RETENTION_DAYS}),
         "DriverCluster": Resource("AWS::ECS::Cluster", {"ClusterName": stack}),
-        "ExecutionRole": make_role(f"{stack}-execution", "ecs-tasks.amazonaws.com", [],
-                              [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy")]),
+        "ExecutionRole": make_role(
+            f"{stack}-execution", "ecs-tasks.amazonaws.com", [],
+            [sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy")]),
         "DriverTask": Resource("AWS::ECS::TaskDefinition", {
             "Family": f"{stack}-driver", "Cpu": CPU, "Memory": MEMORY, "NetworkMode": "awsvpc",
             "RuntimePlatform": {"CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX"},

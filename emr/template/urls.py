@@ -1,7 +1,7 @@
 """What the service may read besides where `serve.urls` lists buckets: pictures that callers name by s3:// (docs/by-url.md).
 
-Exactly what the service itself takes (inference/fetching/address.py), and never of the root's bucket: what lies there has pages
-and keys, and a right by this door would be one around them.
+Exactly what the service itself takes (inference/fetching/address.py), and never of the root's bucket: what lies there is shown by
+the service's own pages to whoever has a key for them, and a picture named by its address would come to others, too.
 """
 
 import re

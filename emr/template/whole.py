@@ -28,11 +28,11 @@ from emr.template.parts import arn, ref
 def make_template(root: str, settings: Settings) -> dict[str, Any]:
     """Makes the CloudFormation template of an installation. UsageError when settings contradict each other."""
     chosen = settings.emr
-    resources = {**bucket.make_resources(root, chosen), **roles.make_resources(root, chosen), **alarms.make_resources(chosen),
-            **schedule.make_resources(root, settings), **events.make_resources(root, chosen),
-            **score_events.make_resources(root, settings),
-            **service.make_resources(root, settings),
-            **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
+    resources = {
+        **bucket.make_resources(root, chosen), **roles.make_resources(root, chosen), **alarms.make_resources(chosen),
+        **schedule.make_resources(root, settings), **events.make_resources(root, chosen),
+        **score_events.make_resources(root, settings), **service.make_resources(root, settings),
+        **network.make_resources(chosen, service.needs_public_subnets(settings), chosen.service_image is not None)}
     resources["DriverRole"] = retention.extend(resources["DriverRole"], root, settings.retention)
     resources["DriverRole"] = secrets.extend(resources["DriverRole"], settings)
     resources["ServeRole"] = urls.extend(resources["ServeRole"], root, settings.serve.urls)

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contract.errors import TrueupError, UsageError
 from contract.settings import Settings
 from contract.storage import open_storage
-from pipeline.checks.machine import ABSENT, BAD, OK, UNASKED
-
-Row = tuple[str, str, str, str]  # check, state, what was found, what to do
+from pipeline.checks.machine import ABSENT, BAD, OK, UNASKED, Row
 
 
 def check_account(settings: Settings) -> Iterator[Row]:

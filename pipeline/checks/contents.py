@@ -19,11 +19,10 @@ from contract.runs import Runs
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from pipeline.checks.machine import ABSENT, BAD, OK
+from pipeline.checks.machine import ABSENT, BAD, OK, Row
 
 NEWEST = 20  # evaluations that are looked at
 SHOWN = 5  # names in a finding
-Row = tuple[str, str, str, str]  # check, state, what was found, what to do
 
 
 def check_contents(settings: Settings) -> Iterator[Row]:

@@ -22,6 +22,7 @@ UNASKED = "not asked"  # whoever looks may not; nothing is wrong with that
 LEAST_DISK = 2 << 30  # a demo's root, Spark's scratch space and a checkpoint
 MOST_SKEW = 60.0  # seconds; S3 refuses requests at 15 minutes, ids and days are wrong long before
 Finding = tuple[str, str]
+Row = tuple[str, str, str, str]  # check, state, what was found, what to do
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,11 @@ from typing import Any
 from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_count, write_figure, write_percent
 from metrics.figure import ratio
-from pipeline.gates.accuracy import accuracy_gate, need_labels, say_uneven
+from pipeline.gates.accuracy import SAID, accuracy_gate, need_labels, say_uneven
 from pipeline.gates.tally import AcceptedTally, Tally
-from pipeline.gates.verdicts import ARRIVING, FAIL, NOT_JUDGED, PASS, TOO_FEW, UNDECIDED, UNEVEN
+from pipeline.gates.verdicts import ARRIVING, NOT_JUDGED, TOO_FEW, UNEVEN, make_undecided
 
 NAME = "accepted_accuracy"
-SAID = {PASS: "above the bound of {bound}", FAIL: "below the bound of {bound}",
-        UNDECIDED: "and the bound is {bound}: more labels would decide"}
 
 
 def judge_accepted(policy: GatePolicy, tally: Tally, arriving: bool = False) -> list[dict[str, Any]]:
@@ -30,7 +28,7 @@ def judge_accepted(policy: GatePolicy, tally: Tally, arriving: bool = False) -> 
     row = judged | {"gate": NAME, "predictions": found.tally.predictions}
     if not found.tally.predictions or row["n"] < need_labels(policy):  # no data is for freshness to say
         late = ARRIVING if arriving else TOO_FEW
-        return [row | {"verdict": UNDECIDED, "reason": late, "sentence": _say_too_few(policy, found, row["n"])}]
+        return [row | make_undecided(late, _say_too_few(policy, found, row["n"]))]
     return [row | {"sentence": _say(row, found)}]
 
 

@@ -34,11 +34,6 @@ def family_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
                    for name, bound, shares in wanted if bound is not None], policy)
 
 
-def class_gate(name: str, bound: float | None, shares: Mapping[str, RightCount], policy: GatePolicy) -> dict[str, Any] | None:
-    """One gate that is a family of its own, or None when the policy has no bound."""
-    return None if bound is None else family([(name, bound, _count(name, bound, shares, {}, policy))], policy)[0]
-
-
 def _find_weighted(policy: GatePolicy, tally: Tally) -> Mapping[str, Mapping[Any, Sums]] | None:
     """The sums by kind and class of the origin that accuracy rests on, where its rows have unequal weights; else None."""
     origin, found = choose_origin(policy, tally, 1 - policy.confidence)

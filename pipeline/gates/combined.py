@@ -12,7 +12,17 @@ from contract.texts.figures import write_bound, write_figure
 from metrics.significance.share_of_origin import invert_test, is_uneven, p_of_share
 from pipeline.gates.accuracy import SAID, find_level, need_labels, say_uneven
 from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import ARRIVING, FAIL, NO_COMBINED, NO_DATA, PASS, TOO_FEW, UNDECIDED, UNEVEN
+from pipeline.gates.verdicts import (
+    ARRIVING,
+    FAIL,
+    NO_COMBINED,
+    NO_DATA,
+    PASS,
+    TOO_FEW,
+    UNDECIDED,
+    UNEVEN,
+    make_undecided,
+)
 
 EMPTY = {"right": 0, "n": 0, "weighted": True, "value": None, "low": None, "high": None, "n_effective": 0.0, "size": 0.0,
          "p": None, "level_low": None, "level_high": None}
@@ -35,24 +45,24 @@ def _judge(policy: GatePolicy, tally: Tally, found: Mapping[str, Any] | None, ar
     bound, level = policy.min_accuracy or 0.0, find_level(policy)
     row: dict[str, Any] = {"gate": "accuracy", "estimate": "combined", "bound": bound, "level": level, "origin": None, **EMPTY}
     if not tally.predictions:
-        return row | _refuse(NO_DATA, "No prediction of it lies in the window.")
+        return row | make_undecided(NO_DATA, "No prediction of it lies in the window.")
     if found is None:
-        return row | _refuse(NO_COMBINED, "The policy judges the combined estimate (gates.estimate: combined), and this "
-                                          "evaluation does not hold it for the version and window. Evaluate again under this "
-                                          "policy, or with --evidence combined.")
+        return row | make_undecided(NO_COMBINED, "The policy judges the combined estimate (gates.estimate: combined), and this "
+                                                 "evaluation does not hold it for the version and window. Evaluate again under "
+                                                 "this policy, or with --evidence combined.")
     if "audit" not in policy.trusted_origins:
-        return row | _refuse(NO_COMBINED, "The combined estimate (gates.estimate: combined) rests on the audit, and "
-                                          "gates.trusted_origins does not name it.")
+        return row | make_undecided(NO_COMBINED, "The combined estimate (gates.estimate: combined) rests on the audit, and "
+                                                 "gates.trusted_origins does not name it.")
     late = ARRIVING if arriving else TOO_FEW
     n = found["labels"] if found["origin"] != "assessment" else 0
     if n < need_labels(policy):
-        return row | {"n": n} | _refuse(late, f"Expected {need_labels(policy)} audit labels or more, on which the combined "
-                                              f"estimate (gates.estimate: combined) rests; there are {n}.")
+        return row | {"n": n} | make_undecided(late, f"Expected {need_labels(policy)} audit labels or more, on which the "
+                                                     f"combined estimate (gates.estimate: combined) rests; there are {n}.")
     if found["value"] is None:
-        return row | _refuse(NO_COMBINED, f"There is no combined estimate (gates.estimate: combined): {found['reason']}.")
+        return row | make_undecided(NO_COMBINED, f"There is no combined estimate (gates.estimate: combined): {found['reason']}.")
     row |= _test(found, bound, level) | {"origin": "audit"}
     if is_uneven(row):
-        return row | _refuse(UNEVEN, say_uneven(row))
+        return row | make_undecided(UNEVEN, say_uneven(row))
     verdict = FAIL if row["p"] <= level else PASS if row["low"] >= bound else UNDECIDED
     reason = {} if verdict != UNDECIDED else {"reason": late}
     return row | {"verdict": verdict, **reason, "sentence": _say(row, found, verdict)}
@@ -64,10 +74,6 @@ def _test(found: Mapping[str, Any], bound: float, level: float) -> dict[str, Any
     return {"right": None, "n": found["labels"], "value": value, "low": found["low"], "high": found["high"],
             "n_effective": found["n_effective"], "size": size, "p": float(p_of_share(value, size, bound)), "level_low": low,
             "level_high": high}
-
-
-def _refuse(reason: str, sentence: str) -> dict[str, Any]:
-    return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
 
 
 def _say(row: Mapping[str, Any], found: Mapping[str, Any], verdict: str) -> str:

@@ -14,8 +14,8 @@ from contract import clock
 from contract.policy import GatePolicy
 from pipeline.gates import labels_needed
 from pipeline.gates.accepted import judge_accepted
-from pipeline.gates.accuracy import accuracy_gate, accuracy_gates
-from pipeline.gates.classes import class_gate, family_gates
+from pipeline.gates.accuracy import accuracy_gates
+from pipeline.gates.classes import family_gates
 from pipeline.gates.combined import combined_gates
 from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
 from pipeline.gates.fragile import Without, mark_fragile
@@ -30,13 +30,11 @@ from pipeline.gates.verdicts import (
     FAIL,
     FRAGILE,
     NO_CLASS,
-    NOT_JUDGED,
     PASS,
     UNDECIDED,
     combine,
 )
 
-__all__ = ["BUDGET", "FAIL", "GATES", "NOT_JUDGED", "PASS", "UNDECIDED", "accuracy_gate", "class_gate", "decide"]
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
          "drift", "picture_drift", "cost", "accepted_accuracy", "coverage", "audit_labels")
 
@@ -49,14 +47,13 @@ def decide(policy: GatePolicy, evaluation: Mapping[str, Any], evaluation_id: str
     `overrides` are those of the newest history state, `retrainings` the moments (ISO 8601) at which earlier ones began,
     `further` the trusted labels that came since the newest of them that tried to replace `live` (None: none did),
     `without` what the counts would be without each person (empty: they were not recounted), `same` other versions of the same
-    weights. Judged are the rows of `live`
-    alone: what older versions did says nothing about it.
+    weights. Judged are the rows of `live` alone: what older versions did says nothing about it.
     """
     as_of = evaluation["as_of"]
     refused = judge_scope(evaluation) if tally.predictions else None  # without rows it says `no data`, whatever its scope
     gates = [refused] if refused else judge(policy, evaluation, live, tally, overrides, without, same)
     verdict, reasons = combine(gates)
-    wanted = labels_needed.wishes(policy, tally, gates)
+    wanted = labels_needed.list_wishes(policy, tally, gates)
     strange = next((d["sentence"] for d in evaluation.get("doubts", ())
                     if d["kind"] == "no class named" and d["version"] == live), None)
     return {
@@ -111,5 +108,5 @@ def _retrain(policy: GatePolicy, gates: Sequence[Mapping[str, Any]], began: Sequ
 def _sentence(live: str, verdict: str, gates: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str:
     said = {PASS: "holds", FAIL: "does not hold", UNDECIDED: "cannot be judged"}[verdict]
     why = next((gate["sentence"] for gate in gates if gate["verdict"] == verdict), "The policy judges nothing here.")
-    more = labels_needed.sentence(wanted) if verdict == UNDECIDED else ""
+    more = labels_needed.write_sentence(wanted) if verdict == UNDECIDED else ""
     return " ".join(filter(None, (f"Version {live} {said}.", why, more, tell_overrides(gates))))

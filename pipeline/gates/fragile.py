@@ -3,8 +3,8 @@
 A fail is fragile when without somebody its p is above 0.05, a pass when without somebody the value lies below the bound; too
 few or too uneven rows without them are no flip. The 0.05 is on purpose not the level at which the gate fails: an honest
 fail has just crossed that level when it is first seen, so that without any tenth of the labels it has mostly not
-(benchmarks/recounts.py). Judged again are accuracy and the classes. Slices, calibration, drift, coverage and the
-differences to a baseline are not: the rows behind the counts do not have all that they rest on.
+(benchmarks/recounts.py). Judged again are accuracy and the classes. Slices, calibration, drift, cost, accepted answers, coverage
+and the differences to a baseline are not: the rows behind the counts do not have all that they rest on.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -28,7 +28,7 @@ ACCEPTED = "accepted_accuracy"
 ASK = {"kind": "audit", "strategy": "random-audit"}
 
 
-def wishes(policy: GatePolicy, tally: Tally, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def list_wishes(policy: GatePolicy, tally: Tally, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """{"rows": one for each open question, "rows_omitted", "ask": what the queue is to draw, or null}.
 
     A row: gate, label (of a class or slice, else null), blocks, labels, items; null where no number up to 100,000 would.
@@ -134,7 +134,7 @@ def is_plannable(found: Mapping[str, Any]) -> bool:
     return any(row["gate"] in PLANNABLE for row in found["rows"])
 
 
-def sentence(found: Mapping[str, Any]) -> str:
+def write_sentence(found: Mapping[str, Any]) -> str:
     """What would decide, for a person; empty when nothing is open, or when nobody can know yet."""
     blocking = [row for row in found["rows"] if row["blocks"]]
     if not blocking:

@@ -1,7 +1,7 @@
-"""The gates that a policy may add: drops, calibration, drift, coverage. Each compares an interval with its bound.
+"""The gates that a policy may add: drops, calibration, drift, cost, coverage, audit labels.
 
-Their intervals are at the policy's confidence for one look; only the accuracy gate states its error per year, and only
-it starts a retraining.
+All but the last two, which count labels, compare an interval with their bound. Their intervals are at the policy's confidence for
+one look; only the accuracy gate states its error per year, and only it starts a retraining.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from metrics.significance.paired import Paired
 from metrics.significance.share_of_origin import is_uneven
 from pipeline.gates.accuracy import choose_origin, need_labels
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, UNEVEN, by_interval
+from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, UNEVEN, by_interval, make_undecided
 
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
 
@@ -37,10 +37,11 @@ def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     row = {"gate": "drop_from_baseline", "bound": bound, "n": ours.n, "baseline": policy.baseline,
            "baseline_right": theirs.right, "baseline_n": theirs.n}
     if not theirs.n:
-        return row | _make_unknown(NO_BASELINE, f"Baseline {policy.baseline or 'none is named'}: it has no trusted label in the "
-                              f"evaluated days. Name another (gates.baseline) or evaluate a longer window (--from).")
+        return row | make_undecided(NO_BASELINE, f"Baseline {policy.baseline or 'none is named'}: it has no trusted label in the "
+                                                 f"evaluated days. Name another (gates.baseline) or evaluate a longer window "
+                                                 f"(--from).")
     if not ours.n:
-        return row | _make_unknown(TOO_FEW, "It has no trusted label to compare with the baseline.")
+        return row | make_undecided(TOO_FEW, "It has no trusted label to compare with the baseline.")
     difference = independent_difference((ours.right, ours.n), (theirs.right, theirs.n), policy.confidence)
     return _judge(row, difference, "Accuracy minus the baseline's")
 
@@ -52,7 +53,7 @@ def judge_trivial(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     whole, bound = sum(tally.recall.values(), RightCount()), -policy.max_drop_from_trivial
     row = {"gate": "drop_from_trivial", "bound": bound, "n": whole.n}
     if not whole.n:
-        return row | _make_unknown(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
+        return row | make_undecided(TOO_FEW, "It has no trusted label, so the most frequent one is not known.")
     label = min(tally.recall, key=lambda name: (-tally.recall[name].n, name))
     top = tally.recall[label]
     pairs = Paired(both=top.right, only_live=top.n - top.right, only_candidate=whole.right - top.right,
@@ -67,7 +68,7 @@ def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return None
     found, row = tally.calibration, {"gate": "calibration", "bound": policy.max_calibration_error}
     if found.get("ece") is None:
-        return row | {"n": 0} | _make_unknown(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
+        return row | {"n": 0} | make_undecided(TOO_FEW, f"Calibration is not known: {found.get('reason', 'no labels')}.")
     return _judge_at_most(row | {"n": found["n"]}, error_figure(found["ece"], found["margin"]), "The calibration error")
 
 
@@ -77,9 +78,9 @@ def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
         return None
     found, row = tally.drift, {"gate": "drift", "bound": policy.max_drift}
     if found.get("js") is None:
-        return row | _make_unknown(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
+        return row | make_undecided(NO_BASELINE, f"Drift is not known: {found.get('reason', 'no predictions')}.")
     return _judge_at_most(row, divergence_figure(found["js"], found["js_95"]),
-                    f"The drift of predicted classes on {found.get('day', 'the newest day')}")
+                          f"The drift of predicted classes on {found.get('day', 'the newest day')}")
 
 
 def cost_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -90,10 +91,10 @@ def cost_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     n, least = found["n"], need_labels(policy)
     row = {"gate": "cost", "bound": policy.max_cost_per_1000, "n": n, "origin": origin}
     if origin is None or n < least:
-        return row | _make_unknown(TOO_FEW, f"Expected {least} labels or more of one trusted origin to say what its mistakes "
-                                            f"cost; there are {n}.")
+        return row | make_undecided(TOO_FEW, f"Expected {least} labels or more of one trusted origin to say what its mistakes "
+                                             f"cost; there are {n}.")
     if is_uneven(found):
-        return row | _make_unknown(UNEVEN, "Its labels were drawn with too unequal probabilities to say what its mistakes cost.")
+        return row | make_undecided(UNEVEN, "Its labels were drawn with too unequal probabilities to say what its mistakes cost.")
     return _judge_at_most(row, tally.costs[origin], f"What its mistakes cost, over {n:,} trusted labels ({origin}),")
 
 
@@ -108,7 +109,7 @@ def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     said = (f"{n:,} of {total:,} predictions have a trusted label ({write_percent(share, 1)}), the bound is "
             f"{write_bound(policy.min_coverage)}.")
     enough = total > 0 and share >= policy.min_coverage
-    return row | ({"verdict": PASS, "sentence": said} if enough else _make_unknown(TOO_FEW, said))
+    return row | ({"verdict": PASS, "sentence": said} if enough else make_undecided(TOO_FEW, said))
 
 
 def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
@@ -118,12 +119,7 @@ def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     n = tally.of(["audit"]).n
     row = {"gate": "audit_labels", "bound": policy.min_audit_labels, "n": n}
     said = f"{n} predictions have an audit label, the bound is {policy.min_audit_labels}."
-    return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else _make_unknown(TOO_FEW, said))
-
-
-def _make_unknown(reason: str, sentence: str) -> dict[str, Any]:
-    return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
-
+    return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else make_undecided(TOO_FEW, said))
 
 def _judge(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(figure["low"], figure["high"], row["bound"])

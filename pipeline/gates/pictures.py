@@ -11,7 +11,7 @@ from contract.evidence.pictures import OfMeasure, PictureDay
 from contract.measured.measures import NAMED
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW_PICTURES, UNDECIDED, by_interval
+from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW_PICTURES, UNDECIDED, by_interval, make_undecided
 
 WORDS = {PASS: "they hold the bound", FAIL: "they are beyond the bound", UNDECIDED: "more pictures would decide"}
 
@@ -23,14 +23,14 @@ def judge_pictures(policy: GatePolicy, evaluation: Mapping[str, Any], same: Sequ
     row = {"gate": "picture_drift", "bound": policy.max_picture_drift}
     section = (evaluation.get("evidence") or {}).get("pictures")
     if section is None:
-        return [row | _make_unknown(NO_BASELINE, "The evaluation did not measure pictures. Evaluate again: trueup evaluate "
-                                                 "--evidence pictures.")]
+        return [row | make_undecided(NO_BASELINE, "The evaluation did not measure pictures. Evaluate again: trueup evaluate "
+                                                  "--evidence pictures.")]
     if section["reference"]["kind"] != "dataset" or section["version"] not in same:
         why = section["reference"]["reason"] or f"it has those of version {section['version']}"
-        return [row | _make_unknown(NO_BASELINE, f"The training pictures of version {same[0]} are not known: {why}.")]
+        return [row | make_undecided(NO_BASELINE, f"The training pictures of version {same[0]} are not known: {why}.")]
     newest = _find_newest(section["days"])
     if newest is None:
-        return [row | _make_unknown(TOO_FEW_PICTURES, "No day has 30 pictures or more that could be measured.")]
+        return [row | make_undecided(TOO_FEW_PICTURES, "No day has 30 pictures or more that could be measured.")]
     return [_judge(row | {"newest_day": newest["day"], "predictions": newest["pictures"]}, newest)]
 
 
@@ -63,6 +63,3 @@ def _find_reach(verdict: str) -> Any:
 def _judge_measure(figure: OfMeasure, bound: float) -> str:
     return by_interval(-(figure["high"] or 0.0), -(figure["low"] or 0.0), -bound)
 
-
-def _make_unknown(reason: str, sentence: str) -> dict[str, Any]:
-    return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}

@@ -21,9 +21,8 @@ from metrics.calibration import error_figure
 from metrics.intervals import tail_of
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
-from pipeline.gates.decide import FAIL, NOT_JUDGED, PASS, UNDECIDED
 from pipeline.gates.forgetting import judge_forgetting, say_forgetting
-from pipeline.gates.verdicts import FRAGILE, TOO_FEW, by_interval, list_some
+from pipeline.gates.verdicts import FAIL, FRAGILE, NOT_JUDGED, PASS, TOO_FEW, UNDECIDED, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
 NEWEST, WHOLE = "newest", "all"
@@ -37,8 +36,8 @@ def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: floa
     `rows`: what its rows are, in words. `max_ece`: largest calibration error of the candidate (docs/calibration.md).
     """
     part, origin, counts = choose_rows(policy, assessment)
-    decision = promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows,
-                         judge_forgetting(policy, assessment))
+    decision = decide_promotion(policy, counts, count_trusted_classes(policy, assessment), floor, origin, rows,
+                                judge_forgetting(policy, assessment))
     decision = add_calibration(decision, judge_calibration(policy, assessment, origin, max_ece))
     window = assessment.get("window") or {}
     decision |= find_fragile(policy, assessment, decision, part, origin, rows)
@@ -113,11 +112,12 @@ def _by_origin(assessment: Mapping[str, Any]) -> Mapping[str, Any]:
     return assessment.get("by_origin", {})
 
 
-def promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired], floor: float | None = None,
-              origin: str | None = None, rows: str = HELD_OUT, forgetting: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def decide_promotion(policy: GatePolicy, overall: Paired, classes: Mapping[str, Paired], floor: float | None = None,
+                     origin: str | None = None, rows: str = HELD_OUT,
+                     forgetting: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The decision: `verdict` for the whole, the overall comparison, one row per class, the floor, what was forgotten where that
     is judged, and a sentence."""
-    whole, of_classes = judge_overall(policy, overall), class_rows(policy, classes)
+    whole, of_classes = judge_overall(policy, overall), judge_classes(policy, classes)
     by = {v: [row["label"] for row in of_classes if row["verdict"] == v] for v in (FAIL, UNDECIDED, NOT_JUDGED)}
     least = judge_floor(policy, overall, floor)
     verdicts = [whole["verdict"], *([FAIL] if by[FAIL] else []), *(row["verdict"] for row in (least, forgetting) if row)]
@@ -179,7 +179,7 @@ def judge_overall(policy: GatePolicy, counts: Paired) -> dict[str, Any]:
     return row
 
 
-def class_rows(policy: GatePolicy, classes: Mapping[str, Paired]) -> list[dict[str, Any]]:
+def judge_classes(policy: GatePolicy, classes: Mapping[str, Paired]) -> list[dict[str, Any]]:
     """The same by class; a class fails by a significant drop that is larger than the policy allows."""
     rows = [{"label": label, "verdict": NOT_JUDGED, **_difference(counts, -policy.max_class_drop, policy.confidence),
              "p": counts.mcnemar()["candidate_worse"]}

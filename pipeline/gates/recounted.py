@@ -8,7 +8,7 @@ from contract.evidence.recounts import read_changes
 from contract.policy import GatePolicy
 from contract.stores.store import Storage
 from pipeline.gates.fragile import Without
-from pipeline.gates.tally import Tally, first_of_newest, tally
+from pipeline.gates.tally import Tally, find_first_day, tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,7 @@ def _tally(changes: "pa.Table", policy: GatePolicy, last: str, version: str) -> 
     """The tally of changes over the window, and over the windows of the policy."""
     import pyarrow.compute as pc
 
-    newest = {n: changes.filter(pc.greater_equal(changes["day"], first_of_newest(last, n)))
+    newest = {n: changes.filter(pc.greater_equal(changes["day"], find_first_day(last, n)))
               for n in policy.window_days}
     return replace(tally(changes, version, policy.trusted_origins),
                    windows={n: tally(part, version, policy.trusted_origins) for n, part in newest.items()})

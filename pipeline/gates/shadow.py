@@ -9,9 +9,8 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_count
-from pipeline.gates.decide import UNDECIDED
 from pipeline.gates.promotion import of_assessment
-from pipeline.gates.verdicts import TOO_FEW
+from pipeline.gates.verdicts import TOO_FEW, UNDECIDED
 
 SHADOW_ROWS = "labelled predictions of the shadow"
 

@@ -176,7 +176,7 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
              classes: Sequence[str] = (), thresholds: Thresholds | None = None) -> Tally:
     """All that the policy judges, from the counts of the evaluation's days; `thresholds`: those in force, of whatever version.
 
-    UsageError for a baseline that is neither.
+    UsageError for a baseline that is neither a version nor a range of days.
     """
     tables, trusted = add(days)[0], policy.trusted_origins
     cells = tables["cells"]
@@ -186,11 +186,11 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
         whole.of_class.setdefault(origin, {})["slices"] = found
     return Tally(
         whole.predictions, whole.origins, whole.recall, whole.precision,
-        windows={n: tally(add(newest(days, window["to"], n))[0]["cells"], version, trusted)
+        windows={n: tally(add(take_newest(days, window["to"], n))[0]["cells"], version, trusted)
                  for n in policy.window_days},
         slices=add_origins(slices),
-        baseline=None if policy.baseline is None else baseline(policy, days, version).of(trusted),
-        calibration=calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
+        baseline=None if policy.baseline is None else tally_baseline(policy, days, version).of(trusted),
+        calibration=measure_calibration(cells, version, trusted, policy) if policy.max_calibration_error is not None else {},
         drift=newest_day_of(days, version) if policy.max_drift is not None else {},
         weights=whole.weights, newest_day=find_newest_day(days, version), unnamed=whole.unnamed, of_class=whole.of_class,
         costs=price_mistakes(policy, whole, cells, version, classes) if policy.max_cost_per_1000 is not None else {},
@@ -223,7 +223,7 @@ def count_further(days: Sequence[DayCounts], before: Mapping[str, int], since: s
                for d in days if d.day >= since)
 
 
-def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tally:
+def tally_baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tally:
     """The baseline's tally: another version over the whole window, or the same version over some of its days."""
     first, slash, last = str(policy.baseline).partition("/")
     if not slash:
@@ -234,13 +234,13 @@ def baseline(policy: GatePolicy, days: Sequence[DayCounts], version: str) -> Tal
     return tally(add([d for d in days if first <= d.day <= last])[0]["cells"], version, policy.trusted_origins)
 
 
-def newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
+def take_newest(days: Sequence[DayCounts], last: str, n: int) -> list[DayCounts]:
     """The counts of the newest n days of a window that ends with `last`."""
-    first = first_of_newest(last, n)
+    first = find_first_day(last, n)
     return [d for d in days if first <= d.day <= last]
 
 
-def first_of_newest(last: str, n: int) -> str:
+def find_first_day(last: str, n: int) -> str:
     """The first of the newest n days of a window that ends with `last`."""
     return (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
 
@@ -266,7 +266,7 @@ def add_origins(sums: Mapping[str, Mapping[Any, Sums]]) -> dict[Any, RightCount]
     return found
 
 
-def calibration(cells: "pa.Table", version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
+def measure_calibration(cells: "pa.Table", version: str, trusted: Sequence[str], policy: GatePolicy) -> dict[str, Any]:
     """{"ece", "margin", "n"} over the trusted labels of one version (metrics.calibration), or a reason."""
     ours = by_version(cells).get(version)
     if ours is None:

@@ -1,4 +1,4 @@
-"""The words of gates: verdicts, reasons, figures of a share, and how labels are named in a sentence."""
+"""The words of gates: verdicts and reasons, how verdicts follow from intervals and from each other, labels in a sentence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +17,11 @@ NO_COMBINED = "no combined estimate"
 FRAGILE = "fragile"  # one person decides
 OTHER_ROLE, OTHER_WINDOW = "another role", "another window"  # such an evaluation is a report, no verdict
 CONDITIONS = ("freshness", "scope", "complete")  # what must hold before a policy judges anything; holding says nothing
+
+
+def make_undecided(reason: str, sentence: str) -> dict[str, Any]:
+    """Makes what a gate says when it cannot tell."""
+    return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
 
 
 def by_interval(low: float, high: float, least: float) -> str:

@@ -39,7 +39,7 @@ def verify_history(storage: Storage, model: str, public_key: bytes | None = None
     `public_key`: the text of a PEM file; then a signature by that key is wanted.
     """
     chain = Chain()
-    last = max((n for n in _list_numbers(storage, model)), default=0)
+    last = max(_list_numbers(storage, model), default=0)
     for n in range(1, last + 1):
         _read_record(storage, model, n, chain)
     begun = min((n for n, record in chain.records.items() if record.previous), default=last + 1)
@@ -80,7 +80,7 @@ def _check_link(model: str, n: int, chain: Chain, begun: int, last: int) -> Find
         return say(key, TOLD, f"the newest record, sha256 {chain.hashes[n]}: no later one names it")
     if following is None or following.previous is None:
         if n + 1 < begun:
-            return say(key, UNHASHED, "of before records named the one before them")
+            return say(key, UNHASHED, "from the time before records named the one before them")
         return say(key, UNKNOWN, f"record {n + 1} names no record before it: an older release wrote it, or somebody took the "
                    f"name away")
     if following.previous != chain.hashes[n]:

@@ -19,9 +19,8 @@ from contract.registry import Registry, check_version
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.texts.figures import write_size
-from pipeline.gates.decide import FAIL, PASS
 from pipeline.gates.promotion import of_assessment
-from pipeline.gates.verdicts import EXIT_CODES
+from pipeline.gates.verdicts import EXIT_CODES, FAIL, PASS
 from pipeline.running import stages
 from pipeline.running.local import ProcessRunner, Runner
 from pipeline.versions.shared import BY, MODEL, VERSION, open_registry

@@ -2,8 +2,8 @@
 
 A day that was judged is judged again from the very counts of its decision, so the policy of then says what it said. Of other
 days the stored counts that are good at the day's last moment are taken; where there are none, they are counted as of then.
-Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost or a baseline needs whole
-tables of every window, which is slower.
+Sums over windows slide (sliding.py). A policy with a bound on slices, calibration, drift, cost, accepted answers or a baseline
+needs whole tables of every window, which is slower.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from contract.stores.store import Storage
 from metrics import label_delay
 from pipeline.gates.decide import judge
 from pipeline.gates.recounted import list_without
-from pipeline.gates.tally import Tally, first_of_newest, tally_of, tally_of_rows
+from pipeline.gates.tally import Tally, find_first_day, tally_of, tally_of_rows
 from pipeline.gates.verdicts import combine
 from pipeline.whatif.past import Past
 from pipeline.whatif.sliding import SlidingSums
@@ -62,7 +62,7 @@ class Tallies:
         """All that a policy judges of a version; `thresholds`: those in force then."""
         if _needs_tables(policy):
             return tally_of(policy, self._load(), window, version, classes, thresholds)
-        parts = {n: self._tally(policy, n, first_of_newest(window["to"], n), window["to"], version) for n in policy.window_days}
+        parts = {n: self._tally(policy, n, find_first_day(window["to"], n), window["to"], version) for n in policy.window_days}
         whole = self._tally(policy, None, window["from"], window["to"], version, classes)
         return replace(whole, windows=parts, newest_day=self._sums[None].newest_day_of(version))
 

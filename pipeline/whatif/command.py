@@ -142,12 +142,11 @@ def _show(value: Any) -> str:
 
 
 def _find_runs(rows: Sequence[Row]) -> list[list[Row]]:
-    """Days in a row on which both verdicts and the reasons are the same."""
+    """Groups days in a row with the same verdict on both sides, and the same reasons of the other policy."""
     runs: list[list[Row]] = []
     for row in rows:
-        same = runs and all(runs[-1][0][side] == row[side] for side in ("would",)) and (
-            runs[-1][0]["said"]["verdict"] == row["said"]["verdict"])
-        if same:
+        first = runs[-1][0] if runs else None
+        if first and first["would"] == row["would"] and first["said"]["verdict"] == row["said"]["verdict"]:
             runs[-1].append(row)
         else:
             runs.append([row])

@@ -10,6 +10,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from command.child import write_settings
 from command.load_settings import load
 from contract import clock
 from contract.documents.rehearsal import Rehearsal, RehearsedStage
@@ -48,10 +49,8 @@ def start_here(module, argv, settings, until):
     if module == rehearse.DIGITS:
         return 0, put_digits(options["--root"], options["--model"])
     output = io.StringIO()
-    with contextlib.redirect_stdout(output), open("rehearsal.yaml", "w") as file:
-        file.write(commands.write_config(settings))
-        file.flush()
-        code = importlib.import_module(module).main([*argv, "--in-process", "--config", file.name, "--json"])
+    with contextlib.redirect_stdout(output), write_settings(settings.dump_for_stages()) as path:
+        code = importlib.import_module(module).main([*argv, "--in-process", "--config", path, "--json"])
     return code, commands.read_document(module, code, output.getvalue().encode())
 
 

@@ -7,7 +7,7 @@ import pytest
 from command.load_settings import load
 from contract.errors import UsageError
 from emr import cli
-from emr.template.bucket import EXPIRES, NEVER
+from emr.template.bucket import EXPIRES
 from emr.template.whole import make_template
 
 ROOT = "s3://my-bucket/a/prefix"
@@ -43,8 +43,7 @@ def test_the_bucket_is_closed_and_stays():
 def test_nothing_that_is_needed_expires():
     rules = made()["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expiring = [r["Prefix"] for r in rules if "ExpirationInDays" in r]
-    assert expiring == [f"a/prefix/{folder}" for folder in EXPIRES]
-    assert not [p for p in expiring for never in NEVER if p.startswith(f"a/prefix/{never}")]
+    assert expiring == [f"a/prefix/{folder}" for folder in EXPIRES] == ["a/prefix/logs/emr/"]
     assert any("AbortIncompleteMultipartUpload" in r for r in rules)
 
 

@@ -8,7 +8,7 @@ from contract.documents.card import Card
 from contract.errors import EmptyData, LeakageFound, TrialFailed
 from tests.training.loop_root import digits, png
 from training import compare
-from training.assess import Side, assess, hashes
+from training.assess import Side, assess, list_hashes
 from training.compare import Answers
 from training.trial import Trial
 
@@ -24,7 +24,7 @@ def told(named, confidence):
 
 
 def figures(truth, answers):
-    return compare.figures(truth, answers, CLASSES, ["audit"] * len(truth), np.full(len(truth), np.nan), "1")
+    return compare.measure_version(truth, answers, CLASSES, ["audit"] * len(truth), np.full(len(truth), np.nan), "1")
 
 
 def test_paired_counts_difference_and_mcnemar():
@@ -39,10 +39,10 @@ def test_paired_counts_difference_and_mcnemar():
 def test_counts_of_classes_and_of_the_newest_rows_stand_by_origin():
     truth, origins = np.array([0, 0, 1, 1, 1]), ["audit", "feedback", "audit", "audit", "feedback"]
     live, candidate = answers([0, 1, 1, 0, 0]), answers([0, 0, 0, 1, 0])
-    rows = compare.per_class_by_origin(truth, live, candidate, CLASSES, origins)
+    rows = compare.count_by_class_and_origin(truth, live, candidate, CLASSES, origins)
     assert [(r["label"], r["origin"], r["n"]) for r in rows] == [("a", "audit", 1), ("b", "audit", 2), ("a", "feedback", 1),
                                                                 ("b", "feedback", 1)]
-    newest = compare.groups(truth, live, candidate, origins, np.array([False, False, True, True, False]))
+    newest = compare.compare_groups(truth, live, candidate, origins, np.array([False, False, True, True, False]))
     assert {origin: row["n"] for origin, row in newest.items()} == {"audit": 2}
 
 
@@ -83,7 +83,8 @@ def test_strata_of_the_rows_are_kept_by_class_and_bin():
     assert figures(truth, told(named, confidence))["strata"] == [
         {"predicted": CLASSES[0], "bin": 8, "n": 1, "right": 1}, {"predicted": CLASSES[0], "bin": 19, "n": 2, "right": 1},
         {"predicted": CLASSES[1], "bin": None, "n": 1, "right": 1}, {"predicted": CLASSES[1], "bin": 19, "n": 1, "right": 1}]
-    found = compare.figures(truth, told(named, confidence), CLASSES, ["feedback"] * 4 + ["review"], np.full(5, np.nan), "1")
+    found = compare.measure_version(truth, told(named, confidence), CLASSES, ["feedback"] * 4 + ["review"],
+                                    np.full(5, np.nan), "1")
     assert found["strata"] == [{"predicted": CLASSES[1], "bin": None, "n": 1, "right": 1}]
 
 
@@ -165,7 +166,7 @@ def leaking_manifest(world):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    held = sorted(hashes(world.storage, world.made, "holdout"))
+    held = sorted(list_hashes(world.storage, world.made, "holdout"))
     out = io.BytesIO()
     pq.write_table(pa.table({"image_sha256": held, "split": ["train"] * len(held)}), out)
     world.storage.put("datasets/leaking/rows.parquet", out.getvalue())

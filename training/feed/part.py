@@ -124,4 +124,3 @@ def _concatenate(pieces: Sequence[Batch]) -> Batch:
 def list_places(ranges: Sequence[Range]) -> list[int]:
     """Returns the places in the epoch's order of the rows of these ranges."""
     return [place for low, high in ranges for place in range(low, high)]
-

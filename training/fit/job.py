@@ -7,13 +7,13 @@ from contract.documents.card import Preprocess
 from contract.documents.document import Document
 from contract.settings import TrainSettings
 
-# Settings that do not change what is trained, so they are not in the digest. Ranks change who reads which rows when, and a
-# checkpoint of other ranks is gone on from.
-NOT_IN_DIGEST = ("launcher", "ranks", "min_ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate")
+# Settings that do not change what is trained, so they are not in the digest: a training that ran out of memory may go on from its
+# checkpoint with a smaller cache. Ranks change who reads which rows when, but other ranks can resume from a checkpoint of these.
+NOT_IN_DIGEST = ("launcher", "ranks", "min_ranks", "checkpoint_steps", "retries", "log_dir", "device", "calibrate", "cache_mib")
 
 
 class Job(Document):
-    """A training job. Two jobs with the same digest and ranks make the same weights (on the same kind of machine)."""
+    """A training job. Two jobs with the same digest, ranks and threads make the same weights (on the same kind of machine)."""
 
     root: str
     model: str
@@ -35,8 +35,8 @@ class Job(Document):
         return TrainSettings(**self.settings)
 
     def digest(self) -> str:
-        """Returns 16 hex digits over everything but where it runs, on how many ranks, and how often it is saved; a resume needs
-        the same."""
+        """Returns 16 hex digits over everything but where it runs, on how many ranks, what it may cache, and how often it is
+        saved; a resume needs the same."""
         facts = self.to_dict()
         facts["preprocess"] = self.preprocess.facts()
         facts["settings"] = {k: v for k, v in self.settings.items() if k not in NOT_IN_DIGEST}

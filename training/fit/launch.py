@@ -51,9 +51,10 @@ def launch(job: Job, storage: Storage, launcher: str, spark_conf: dict[str, str]
 
 
 def wait_passively() -> None:
-    """Lets torch's threads sleep while they wait for each other; heard only before torch is loaded, here and by children.
+    """Lets torch's threads sleep while they wait for each other, in this process and its children.
 
-    Threads that wait actively cost others their cores: on a busy machine a step took 10 times the processor.
+    Called before torch is loaded, which reads the variable only then. Threads that wait actively cost others their cores: on a
+    busy machine a step took 10 times the processor.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -151,7 +152,7 @@ def _make_distributor(ranks: int, gpu: bool) -> Any:
 
 def _make_rank_function() -> Callable[..., Any]:
     """Returns the function of one rank. It is defined inside another, so that it is pickled by value: what Spark ships is not
-    importable in torchrun's children, but the folder of a local master is."""
+    importable in the process of a rank, but the folder of a local master is."""
 
     def rank(job: dict[str, Any], folder: str, at: tuple[str, dict[str, str]]) -> Any:
         import os

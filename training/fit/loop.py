@@ -261,7 +261,7 @@ class Loop:
         return self._epochs_since_best() >= patience
 
     def _save_when_due(self, epoch: int, step: int) -> None:
-        """Saves the state before `step` of this part; that of the document counts the steps of the epoch, so it grows."""
+        """Saves the state before `step` of this part; the checkpoint counts steps of the whole epoch, so that names ascend."""
         if self.steps - self.saved_at >= self.settings.checkpoint_steps and epoch < self.settings.epochs:
             self.saved_at = self.steps
             if self.process_group.is_first:

@@ -51,10 +51,10 @@ def _as_rank_gone() -> Iterator[None]:
 
 @contextmanager
 def join_process_group(threads: int, alone: bool = False, device_asked: str = devices.AUTO) -> Iterator[ProcessGroup]:
-    """Joins the group that torchrun (also inside TorchDistributor) names in the environment; `alone`: this process by itself.
+    """Joins the group that torchrun or TorchDistributor names in the environment; `alone`: this process by itself.
 
     `device_asked`: auto, cpu or cuda (inference.model.devices). NCCL where each rank has a GPU, else Gloo.
-    Sets torch's threads to `threads`, because both launchers leave one a rank; restored at the end.
+    Sets torch's threads to `threads`, because launchers leave a rank one; restored at the end.
     """
     size = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
     rank = 0 if alone else int(os.environ.get("RANK", "0"))

@@ -3,13 +3,13 @@
 Tasks need each other for nothing: what a lost one was training is repeated by whoever sees that its worker is dead.
 """
 
-import os
 from collections.abc import Mapping
 
 from contract.settings import is_submitted
 from contract.stores.store import Storage
 from contract.tuning.documents import Search
 from jvm import session, task_store
+from training.fit.launch import wait_passively
 from training.tuning.claims import Limits
 
 
@@ -25,7 +25,7 @@ def run_on_spark(storage: Storage, search: Search, limits: Limits, parallel: int
 
 
 def _work(at: task_store.Where, search: dict[str, object], limits: Limits) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # heard only before torch is loaded
+    wait_passively()
     from training.tuning.worker import Worker
 
     Worker(task_store.open_there(at), Search.parse(search, "search"), limits).run()

@@ -1,12 +1,13 @@
 """A search from its settings to its documents: what is searched, the workers, what was found, and the candidate."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from contract import clock, jsonio, layout
+from contract import layout
 from contract.documents import manifest
 from contract.errors import EmptyData, NoSuchModel, NotFound, RunHeld, UsageError
 from contract.registry import Registry
@@ -144,7 +145,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
     chosen, network = split_config(tuning.find(tuning.best).config)
     best = settings.model_copy(update={"train": TrainSettings(**(settings.train.model_dump() | chosen))})
     timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
-    with Claims(storage, search.model, search.id, jsonio.digest(clock.iso(clock.now()))[:8], timing) as claims:
+    with Claims(storage, search.model, search.id, os.urandom(4).hex(), timing) as claims:
         attempt = claims.take([CANDIDATE], (), ())
         if attempt is None:
             raise RunHeld(f"search {search.id}: another process trains its candidate. Let it finish.")

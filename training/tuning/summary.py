@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 FEWEST_FOR_IMPORTANCE, BEST_PART = 8, 0.25
 
 
-def summarise(study: Study, claims: Claims, candidate: str | None = None) -> Tuning:
-    """Works out the document from the journal; `candidate`: the version that was trained from the best trial."""
+def summarise(study: Study, claims: Claims) -> Tuning:
+    """Works out the document from the journal; which candidate was trained is not in it."""
     records = study.list_records()
     newest = {record.user_attrs[TRIAL]: record for record in sorted(records, key=lambda one: int(one.user_attrs[ATTEMPT]))}
     trials = [_summarise_trial(records, record, claims) for _, record in sorted(newest.items())]
     return Tuning(study=study.search.id, search=study.search, at=clock.iso(clock.now()), trials=trials,
-                  best=find_best(study.search, trials), importance=_weigh_settings(study), candidate=candidate,
+                  best=find_best(study.search, trials), importance=_weigh_settings(study),
                   seconds=sum(one.seconds for one in trials))
 
 

@@ -7,7 +7,7 @@ from contract.documents.decision import Gate
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
 from metrics.intervals import wilson
-from pipeline.gates.labels_needed import wishes
+from pipeline.gates.labels_needed import list_wishes
 from pipeline.gates.optional import cost_gate
 from pipeline.gates.tally import tally_of
 from tests.figures import cell, day
@@ -57,7 +57,7 @@ def test_the_labels_that_are_asked_for_decide_in_four_of_five_runs():
     rng, policy = np.random.default_rng(1), {"max_cost_per_1000": 500, "costs": {"b": {"a": 5}}}
     gate = judge(audit(910, 90), **policy)
     made = GatePolicy(**policy)
-    [wish] = wishes(made, tally_of(made, [day(audit(910, 90))], WINDOW, "1", ["a", "b"]), [gate])["rows"]
+    [wish] = list_wishes(made, tally_of(made, [day(audit(910, 90))], WINDOW, "1", ["a", "b"]), [gate])["rows"]
     assert gate["verdict"] == "cannot tell" and wish["gate"] == "cost" and wish["blocks"]
     n = 1000 + wish["labels"]
     wrong = 90 + rng.binomial(wish["labels"], 0.09, 400)

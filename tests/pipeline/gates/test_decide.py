@@ -6,9 +6,11 @@ from scipy.stats import binom
 
 from contract import jsonio
 from contract.policy import GatePolicy
-from pipeline.gates.decide import BUDGET, PASS, UNDECIDED, accuracy_gate, class_gate, decide
+from pipeline.gates.accuracy import accuracy_gate
+from pipeline.gates.classes import family_gates
+from pipeline.gates.decide import decide
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import NO_CLASS
+from pipeline.gates.verdicts import BUDGET, NO_CLASS, PASS, UNDECIDED
 
 AS_OF = "2026-11-20T00:00:00.000000Z"
 
@@ -20,6 +22,11 @@ def evaluation(**more):
 
 def audit(right, n, **more):
     return Tally(predictions=10 * n, origins={"audit": RightCount(right, n)}, **more)
+
+
+def judge_recall(policy, shares):
+    (gate,) = family_gates(policy, Tally(recall=shares))
+    return gate
 
 
 def decision(tally, policy=None, overrides=(), retrainings=(), **more):
@@ -67,13 +74,13 @@ def test_a_thousand_healthy_classes_raise_no_more_alarms_than_one():
     alarms = 0
     for _ in range(200):
         shares = {f"{i:04}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 1000))}
-        alarms += class_gate("class_recall", 0.8, shares, policy)["verdict"] == "fail"
+        alarms += judge_recall(policy, shares)["verdict"] == "fail"
     assert alarms <= binom.ppf(0.999, 200, 0.05)
 
 
 def test_a_bad_class_fails_and_a_small_one_is_not_judged():
     shares = {"good": RightCount(98, 100), "bad": RightCount(30, 100), "small": RightCount(0, 19), "unsure": RightCount(70, 100)}
-    gate = class_gate("class_recall", 0.7, shares, GatePolicy())
+    gate = judge_recall(GatePolicy(min_class_recall=0.7), shares)
     assert (gate["verdict"], gate["failed"], gate["undecided"], gate["worst"]) == ("fail", ["bad"], ["unsure"], "bad")
     assert (gate["judged"], gate["not_judged"]) == (3, 1)
     assert {row["label"]: row["verdict"] for row in gate["classes"]}["small"] == "not judged"

@@ -7,8 +7,9 @@ from contract import jsonio, layout, samples
 from contract.policy import GatePolicy
 from contract.storage import open_root
 from inference import review
-from pipeline.gates.decide import accuracy_gate, decide
-from pipeline.gates.labels_needed import wishes
+from pipeline.gates.accuracy import accuracy_gate
+from pipeline.gates.decide import decide
+from pipeline.gates.labels_needed import list_wishes
 from pipeline.gates.optional import judge_trivial
 from pipeline.gates.tally import RightCount, Tally
 from tests.pipeline.gates.test_decide import audit, evaluation
@@ -79,7 +80,7 @@ def test_more_labels_tell_a_model_from_the_trivial_one():
 
     seen = np.round(shares * 200)
     tally, gate = judged(seen)
-    more = wishes(policy, tally, [gate])["rows"][0]["labels"]
+    more = list_wishes(policy, tally, [gate])["rows"][0]["labels"]
     runs = np.random.default_rng(3).multinomial(more, shares, 300) + seen
     assert np.mean([judged(run)[1]["verdict"] != "cannot tell" for run in runs]) >= 0.8
 

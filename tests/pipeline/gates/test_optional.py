@@ -9,10 +9,11 @@ from scipy.stats import binom
 from contract.counts import SLICES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, explain_defaults
+from pipeline.gates.accuracy import accuracy_gates
 from pipeline.gates.classes import family_gates
-from pipeline.gates.decide import accuracy_gates, decide
+from pipeline.gates.decide import decide
 from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, judge_trivial
-from pipeline.gates.tally import RightCount, Tally, calibration, tally_of
+from pipeline.gates.tally import RightCount, Tally, measure_calibration, tally_of
 from tests.figures import cell, day
 from tests.pipeline.gates.test_decide import audit, evaluation
 
@@ -75,7 +76,7 @@ def test_the_calibration_margin_covers_the_true_error():
         right = rng.binomial(100, true)
         cells = [cell("a", label, float(s), origin="audit", n=int(n)) for s, r in zip(said, right, strict=True)
                  for label, n in (("a", r), ("b", 100 - r)) if n]
-        found = calibration(day(cells).tables["cells"], "1", ["audit"], policy)
+        found = measure_calibration(day(cells).tables["cells"], "1", ["audit"], policy)
         inside += abs(found["ece"] - np.abs(said - true).mean()) <= found["margin"]
     assert inside >= binom.ppf(0.001, 200, 0.95)
 

@@ -5,11 +5,11 @@ import pytest
 from scipy.stats import binom
 
 from contract.policy import GatePolicy
-from pipeline.gates.promotion import Paired, of_assessment, promotion, tell_too_few_held_out
+from pipeline.gates.promotion import Paired, decide_promotion, of_assessment, tell_too_few_held_out
 
 
 def judge(overall, classes=None, **policy):
-    return promotion(GatePolicy(**policy), Paired(*overall), {k: Paired(*v) for k, v in (classes or {}).items()})
+    return decide_promotion(GatePolicy(**policy), Paired(*overall), {k: Paired(*v) for k, v in (classes or {}).items()})
 
 
 def test_a_clearly_better_candidate_is_promoted():
@@ -54,7 +54,7 @@ def test_an_equal_candidate_is_seldom_promoted_as_better():
         live, candidate = rng.random((2, n)) < 0.85
         table = Paired(*(int(x.sum()) for x in (live & candidate, live & ~candidate, ~live & candidate,
                                                 ~live & ~candidate)))
-        told += promotion(policy, table, {})["promote"]
+        told += decide_promotion(policy, table, {})["promote"]
     assert told <= binom.ppf(0.999, 1000, 0.035)
 
 

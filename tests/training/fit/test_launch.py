@@ -59,8 +59,8 @@ def is_running(pid):
 
 
 def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():
-    """It hears that only then. Of what the two commands import at their start, nothing loads it."""
-    program = ("import os, sys, training.train, training.assess; assert 'torch' not in sys.modules\n"
+    """It hears that only then. Of what the commands import at their start, nothing loads it."""
+    program = ("import os, sys, training.train, training.assess, training.tune; assert 'torch' not in sys.modules\n"
                "class Told:\n"
                "    def find_spec(self, name, *_):\n"
                "        if name == 'torch': sys.exit(os.environ['OMP_WAIT_POLICY'])\n"
@@ -102,6 +102,12 @@ def test_on_a_cluster_ranks_wait_until_a_lost_node_is_replaced(monkeypatch):
 def a_job(world, **train):
     return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
                   "tests.training.tiny:build", 32, False)
+
+
+def test_a_checkpoint_outlives_other_ranks_and_a_smaller_cache_and_no_other_learning_rate(world):
+    """Whoever ran out of memory goes on with a smaller cache, which changes no picture (test_loop.py), and loses no epoch."""
+    digest = a_job(world).digest()
+    assert a_job(world, cache_mib=0, ranks=1, retries=0).digest() == digest != a_job(world, lr=0.1).digest()
 
 
 def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(world, monkeypatch, capsys):
