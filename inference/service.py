@@ -89,7 +89,7 @@ class Service:
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
         self.fetcher = make_fetcher(serve, storage.root)
-        self.redactor = redaction.load(serve.redact) if serve.redact else None
+        self.redactor = redaction.load(serve.redact, serve.redact_grey16) if serve.redact else None
         self.decoder = own_decoder.load(settings.pictures.decoder) if settings.pictures.decoder else None
         self.stopping = False
         self._decoders: Decoders | None = None
@@ -105,7 +105,7 @@ class Service:
     def _make_model(self, name: str) -> LiveModel:
         serve = self.settings.serve
         live = LiveModel(self.storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes,
-                         self.outbox.writer)
+                         self.outbox.writer, serve.cuts_to_8_bits)
         self.shadows[name] = Shadow(live, self.outbox, self.storage.root, serve, self.metrics, self._has_waiting)
         return live
 

@@ -14,6 +14,7 @@ exists, which is written after the part's rows. So the next run finishes one tha
 
 import hashlib
 import io
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,11 +39,13 @@ from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
+from contract.texts.levels import explain_lost_levels
 from jobs.scoring.part import Job, Part, score_parts
 from jvm.spark_conf import collect_conf
 
 PART = 512  # images whose rows become one file
 SHOWN = 5
+log = logging.getLogger(__name__)
 
 
 class Item(NamedTuple):
@@ -70,12 +73,13 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     """Plans what is new, carries out all parts that are not done, and says what came of it."""
     registry = Registry(storage, settings.need_model())
     version = version or registry.live()
-    registry.card(version)
+    if (said := explain_lost_levels(registry.card(version), settings.serve.cuts_to_8_bits)) is not None:
+        log.warning("%s", said)
     add_plan(storage, registry.model, version, found, part)
     waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
               settings.serve.store_images, settings.serve.log_all_classes, tuple(list_allowed()), settings.serve.redact,
-              settings.pictures.decoder)
+              settings.pictures.decoder, settings.serve.redact_grey16)
     made = score_all(storage, job, waiting, spark_conf) if waiting else []
     errors = [e for m in made for e in m["errors"]]
     return {"model": registry.model, "version": version, "found": len(found), "scored": sum(m["scored"] for m in made),

@@ -5,7 +5,8 @@
 `--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages, and
 what must be there beside them: region, release, service-linked roles, subnets, quotas, images. What the caller may not ask is
 `not asked`. `--contents` looks whether what the root's documents name is there (docs/restore.md).
-A version that answers slower here than float32 would is `slow`.
+A version that answers slower here than float32 would is `slow`; where `serve.redact` leaves 8 bits of pictures whose 16 a
+version's levels divide, they are `lost`.
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
 """
 
@@ -19,9 +20,10 @@ from command.process import end_with
 from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
-from pipeline.checks import formats, machine
+from pipeline.checks import formats, machine, redaction
 from pipeline.checks.formats import SLOW
 from pipeline.checks.machine import BAD, OK, Check
+from pipeline.checks.redaction import LOST
 
 
 @stage_command("doctor")
@@ -33,6 +35,8 @@ def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
     rows.append(run_check("formats", machine.Check(formats.check_formats, "make a version live that is faster here (trueup model "
                                                    "convert), or set serve.formats: fastest"), settings))
+    if settings.serve.redact:
+        rows.append(run_check("redaction", redaction.CHECK, settings))
     if account:
         from pipeline.checks import account as doctor_account
 
@@ -62,7 +66,7 @@ def _make_row(name: str, state: str, found: str, do: str) -> dict[str, Any]:
 def write_text(rows: Sequence[dict[str, Any]]) -> str:
     """Writes the table; below it, what to do about what is wrong."""
     table = align(("check", "state", "found"), [(row["check"], row["state"], row["found"]) for row in rows])
-    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] in (BAD, SLOW) and row["do"]]
+    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] in (BAD, SLOW, LOST) and row["do"]]
     return "\n".join([table, *(["", "To do:", *(f"  {cure}" for cure in cures)] if cures else [])])
 
 

@@ -29,6 +29,7 @@ from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.process import end_with
 from command.terminal import align, escape
+from contract.assessed.first_holdout import FirstHoldouts
 from contract.canary.changes import PROMOTED
 from contract.deciding import changes
 from contract.deciding.names import list_aliases
@@ -38,7 +39,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from pipeline import answering
 from pipeline.gates.decide import GATES
-from pipeline.show_card import write_card
+from pipeline.show_card import write_card, write_first_holdout
 from pipeline.versions.alias import alias_command
 from pipeline.versions.canary import canary_group
 from pipeline.versions.convert import convert_command
@@ -74,9 +75,11 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
     names = list_aliases(state.state, card.version) if state else []
-    text = write_card(card, state.state.live if state else None, names)
-    return Outcome(document=document | {"aliases": names},
-                   text="\n\n".join([text, *(say_of_version(state.state, card.version) if state else [])]))
+    measured = list(FirstHoldouts(registry).find().values())
+    parts = [write_card(card, state.state.live if state else None, names), write_first_holdout(measured, card.version),
+             *(say_of_version(state.state, card.version) if state else [])]
+    return Outcome(document=document | {"aliases": names, "first_holdout": [one._asdict() for one in measured]},
+                   text="\n\n".join(parts))
 
 
 @stage_command("history")

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from command.terminal import align, escape
+from contract.assessed.first_holdout import Measured
 from contract.documents.card import Card, Preprocess
 from contract.texts.figures import write_moment, write_number, write_percent
 
 WIDTH, NAMES = 80, 14  # columns, and those of the names at the left
+MOST_MEASURED = 12
 EPOCHS = ("epoch", "loss", "accuracy", "validation")
 
 
@@ -22,6 +24,15 @@ def write_card(card: Card, live: str | None, aliases: Sequence[str] = ()) -> str
     if isinstance(epochs, list) and all(isinstance(e, dict) for e in epochs) and epochs:
         parts.append(align(EPOCHS, [_write_epoch(e) for e in epochs]))
     return "\n\n".join([escape(head), *parts])
+
+
+def write_first_holdout(measured: Sequence[Measured], version: str) -> str:
+    """Writes what versions answer right of the first dataset's held-out rows: the newest ones, and this version."""
+    shown = [one for n, one in enumerate(measured) if n < MOST_MEASURED or one.version == version]
+    lines = [_write_pair(f"  version {one.version}", one.describe()) for one in shown]
+    left = len(measured) - len(shown)
+    more = [_write_pair("", f"and {write_number(left)} more (--json lists all)")] if left else []
+    return "\n".join(["accuracy on the held-out rows of the first dataset", *lines, *more])
 
 
 def _list_facts(card: Card) -> Iterator[tuple[str, str]]:

@@ -50,11 +50,18 @@ class ServeFields(UrlSettings):
     store_images: bool = Field(True, description="keep the pictures that are classified, without their metadata")
     redact: str | None = Field(None, description="package.module:function that redacts each picture before it is hashed, kept "
                                "and classified; its module must be in allow_modules (docs/redaction.md)")
+    redact_grey16: bool = Field(False, description="whether that function takes grey of 16 bits as uint16 [height, width]; "
+                                "no: it gets the upper 8 bits as RGB, and a card's levels do not apply")
     log_all_classes: bool = Field(False, description="log every class with its probability, not the top 5")
     cors_origins: list[str] = Field([], description="origins (https://…) whose pages may call the API")
     label_days: int = Field(400, ge=1, description="age of a prediction at which labels are refused")
     request_days: int = Field(2, ge=1, le=31, description="days, today's included, among whose predictions a label's request_id "
                               "is looked for where no day is named beside it")
+
+    @property
+    def cuts_to_8_bits(self) -> str | None:
+        """The function that leaves 8 bits of pictures with 16; None where nothing does."""
+        return None if self.redact_grey16 else self.redact
 
     @model_validator(mode="after")
     def _proxies_are_networks(self) -> Self:

@@ -6,6 +6,7 @@
 from urllib.parse import urlencode
 
 PAGE = "/pictures"
+SUSPECTS_PAGE = f"{PAGE}/suspects"  # labels that are likely wrong
 FILTERS = (
     *("version", "from", "to", "predicted", "label", "verdict", "confidence_from", "confidence_to"),
     *("labeler", "origin", "split", "prediction_id"),
@@ -28,3 +29,13 @@ def link_to_pictures(model: str, filters: dict[str, str], attributes: dict[str, 
     ordered = [(name, filters[name]) for name in FILTERS if name in filters]
     named = [(f"attribute.{name}", value) for name, value in sorted((attributes or {}).items())]
     return f"{PAGE}?{urlencode([('model', model), *ordered, *named])}"
+
+
+def link_to_suspects(model: str) -> str:
+    """Writes the address of the labels of `model` that are likely wrong."""
+    return f"{SUSPECTS_PAGE}?{urlencode({'model': model})}"
+
+
+def link_to_picture(model: str, prediction_id: str | None, image_sha256: str) -> str:
+    """Writes the address of one picture: with all that is known of its prediction, or alone where none brought it."""
+    return link_to_pictures(model, {"prediction_id": prediction_id}) if prediction_id else f"/images/{image_sha256}"

@@ -14,7 +14,7 @@ from contract.canary.changes import get_running
 from contract.deciding.names import SHADOW
 from contract.documents.history import State
 from contract.registry import Registry
-from inference.live.loading import RefusedVersion, load_version, refuse_version
+from inference.live.loading import RefusedVersion, load_version, refuse_version, warn_of_levels
 from inference.telemetry import log_event
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ def find_versions_beside(state: State) -> dict[str, str]:
 class VersionsBeside:
     """`predictors`: role -> predictor that was tried. Replaced as a whole, so that a reader on another thread sees one state."""
 
-    def __init__(self, registry: Registry, device: str, max_batch: int, lanes: int = 1) -> None:
-        """`lanes`: how many batches the service computes side by side."""
+    def __init__(self, registry: Registry, device: str, max_batch: int, lanes: int = 1, cut_by: str | None = None) -> None:
+        """`lanes`: how many batches the service computes side by side; `cut_by`: what leaves 8 bits of pictures with 16."""
         self.predictors: Mapping[str, Predictor] = {}
         self.refused: Mapping[str, RefusedVersion] = {}
         self._registry, self._device, self._max_batch, self._lanes = registry, device, max_batch, lanes
+        self._cut_by = cut_by
 
     def follow(self, wanted: Mapping[str, str], seq: int) -> None:
         """Takes over what history record `seq` wants, role -> version. Blocks; never raises for a bad version."""
@@ -75,3 +76,4 @@ class VersionsBeside:
         self.refused = {r: one for r, one in self.refused.items() if r != role}
         log_event("now beside", model=self._registry.model, role=role, version=version, network=predictor.card.network,
                   weights_sha256=predictor.card.weights_sha256, history=seq)
+        warn_of_levels(predictor.card, self._cut_by)

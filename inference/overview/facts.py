@@ -33,6 +33,7 @@ from contract.stores.store import Storage
 from inference.live.beside import find_versions_beside
 from inference.overview.automatic import describe_automatic
 from inference.overview.chart import PHONE_WIDTH, draw
+from inference.overview.forgotten import Forgotten
 from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends, sum_days
 
@@ -52,6 +53,7 @@ class Facts:
         self._storage, self._max_age = storage, max_age_days
         self._summaries = Summaries(storage)
         self._trends = Trends(self._summaries)
+        self._forgotten = Forgotten(storage)
 
     def describe(self, model: str) -> dict[str, Any]:
         """Describes one model; what is not there yet is None."""
@@ -73,7 +75,7 @@ class Facts:
                 **_draw(points, find_bound(decision), _list_events(records)), "traffic": sum_days(points, TRAFFIC_DAYS),
                 "other_rules": None if decision else find_other_rules(self._storage, model),
                 "evaluation": decision.get("evaluation") if decision else None, "cycle": self._describe_cycle(model, damaged),
-                "pictures": self._find_pictures(model, names),
+                "pictures": self._find_pictures(model, names), "first": self._forgotten.find(model, live),
                 "damaged": [text.replace(f"{self._storage.root}/", "") for text in damaged]}
 
     def _find_decision(self, model: str, live: list[str], damaged: list[str]) -> dict[str, Any] | None:

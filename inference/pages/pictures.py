@@ -19,7 +19,7 @@ from contract.errors import NotFound, UsageError
 from contract.review import listed
 from contract.review.listed import ListedItem
 from contract.texts.figures import write_number, write_percent
-from contract.texts.pictures_link import PAGE, link_to_pictures
+from contract.texts.pictures_link import PAGE, link_to_pictures, link_to_suspects
 from inference.auth import Caller, Refused, read_form, require
 from inference.pages import images
 from inference.pages.problems import wants_page
@@ -131,6 +131,7 @@ async def _show_grid(site: Site, room: Room, request: Request, caller: Caller, q
         row |= {"mark": MARKS[row["verdict"]], "address": _make_address(row, question)}
     names = await run_in_thread(site.list_models)
     suggested = await run_in_thread(room.suggest, question)
+    in_doubt = await run_in_thread(room.suspected.is_there, question.model)
     classes = sorted({*await run_in_thread(site.list_classes, question.model), *suggested["classes"]})
     return site.render(
         request, "pictures.html", caller, question=question, rows=rows, found=found, said=_say_count(question, found),
@@ -138,6 +139,7 @@ async def _show_grid(site: Site, room: Room, request: Request, caller: Caller, q
         chips=list_chips(question), attribute=ATTRIBUTE, sent=_read_sent(request), query=question.write_query(),
         following=question.write_address(after=found.rows[-1]["place"].write()) if found.more else None,
         first=question.write_address(after=None) if question.after else None, percent=write_percent,
+        suspects=link_to_suspects(question.model) if in_doubt else None,
         busy=room.joiner.is_busy(question.model), failed=room.joiner.failed.get(question.model), unnamed=UNNAMED,
         renews=bool(found.unread or (found.unjoined and room.joiner.is_busy(question.model)) or (compared and not compared[1])))
 

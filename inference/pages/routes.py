@@ -23,6 +23,7 @@ from inference.pages import (
     pictures,
     reports,
     review,
+    suspects,
 )
 from inference.pages.problems import Handler, add_problem_handlers
 from inference.pages.site import HERE, Service, Site
@@ -41,6 +42,6 @@ def add_pages(app: FastAPI, service: Service, keyring: Keys, open_batches: int =
     for page in (overview, classify, audit, review, me, models, decide, reports, login, images, docs):
         app.include_router(page.make_router(site), include_in_schema=False)
     room = Room(service.storage, service.settings)
-    for part in (pictures, picture_exports):
+    for part in (pictures, picture_exports, suspects):
         app.include_router(part.make_router(site, room), include_in_schema=False)
     return site

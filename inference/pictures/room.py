@@ -16,6 +16,7 @@ from inference.pictures.matching import number_of
 from inference.pictures.question import Place, Question
 from inference.pictures.search import Found, Search
 from inference.pictures.similar import Similar
+from inference.pictures.suspected import Suspected
 from inference.pictures.thumbnails import Thumbnails
 
 SUGGESTED = 200  # words of a kind that a form suggests
@@ -33,6 +34,7 @@ class Room:
         self.joiner = Joiner(storage.root)
         self.thumbnails = Thumbnails(storage, settings.serve.max_pixels)
         self.similar = Similar(storage, self.search, settings.serve.max_pixels)
+        self.suspected = Suspected(storage, settings)
 
     def find(self, question: Question, wanted: int, hides_audits: bool) -> Found:
         """Finds a page of rows, and has labels joined that are missing for it."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contract import layout
+from contract.assessed.first_holdout import FirstHoldouts
 from contract.deciding.names import list_aliases
 from contract.deciding.targets import find_last_run
 from contract.documents import manifest
@@ -31,14 +32,16 @@ class VersionFacts:
 
     def __init__(self, storage: Storage, summaries: Summaries) -> None:
         self._storage, self._summaries = storage, summaries
+        self._first: dict[str, FirstHoldouts] = {}
 
     def describe(self, registry: Registry, records: list[HistoryEntry], live: str | None) -> list[dict[str, Any]]:
         """Describes every version, the newest first."""
         versions = list(reversed(registry.versions()))
         figures = self._find_figures(registry.model, versions)
         state = records[-1].state if records else State()
+        first = self._first.setdefault(registry.model, FirstHoldouts(registry)).find()
         return [self._describe_version(registry, v, records, figures.get(v)) | {
-            "live": v == live, "aliases": list_aliases(state, v)} for v in versions]
+            "live": v == live, "aliases": list_aliases(state, v), "first": first.get(v)} for v in versions]
 
     def _find_figures(self, model: str, versions: list[str]) -> dict[str, dict[str, Any]]:
         """Finds, for each version, the newest evaluation of live traffic that has predictions of it."""

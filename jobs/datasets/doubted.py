@@ -13,11 +13,11 @@ from typing import Any
 
 from contract import clock
 from contract.documents.manifest import Manifest, read_index
+from contract.review.send_suspects import send
 from contract.review.suspects import Pair, Suspect, list_open, read_newest, read_said
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
-from jobs.suspects.send import send
 
 log = logging.getLogger(__name__)
 REASON = "label likely wrong"

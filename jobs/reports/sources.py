@@ -13,6 +13,7 @@ from contract.documents import manifest
 from contract.documents.evaluation import Evaluation, Window
 from contract.errors import DamagedDocument, Mismatch, NotFound, pass_over
 from contract.evaluations import find_evaluation, list_newest_first, read_decision, read_second
+from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.rows.items import list_erased
 from contract.rows.replay import list_replays
@@ -20,6 +21,7 @@ from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.reports.checking import find_checking
 from jobs.reports.examples import examples, show_unusual
+from jobs.reports.suspects import find_suspected
 from jobs.reports.view import newest_first
 from metrics.decomposition import change
 from metrics.tables import class_days
@@ -31,16 +33,22 @@ MOST_REPLAYS = 30
 
 def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
-    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays` of an
-    evaluation; each empty where there is nothing."""
+    """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays`,
+    `suspects` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
-    order = newest_first(evaluation, decision)
+    order, is_live = newest_first(evaluation, decision), evaluation["role"] == "live"
     return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
             "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
             "examples": examples(storage, evaluation, order[0], settings) if order else [],
             "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation),
             "first_holdout": find_newest(Registry(storage, model), order[0]) if order else None,
-            "replays": find_replays(storage, model, evaluation["window"]) if evaluation["role"] == "live" else []}
+            "replays": find_replays(storage, model, evaluation["window"]) if is_live else [],
+            "suspects": find_suspected(storage, model, _read_trusted(decision), settings) if is_live else None}
+
+
+def _read_trusted(decision: Mapping[str, Any] | None) -> Sequence[str]:
+    """The origins that the policy of a decision trusts; those of the default where nothing was judged."""
+    return ((decision or {}).get("policy") or {}).get("trusted_origins") or GatePolicy().trusted_origins
 
 
 def _list_erased(storage: Storage, evaluation: Evaluation) -> frozenset[str]:

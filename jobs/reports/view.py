@@ -12,7 +12,7 @@ from contract.documents.version_figures import Figure, OfClass, Version
 from contract.evidence.automatic import choose_accepted
 from contract.texts import figures as figure_text
 from contract.texts.gates import say_test, write_gate
-from contract.texts.pictures_link import link_to_pictures
+from contract.texts.pictures_link import link_to_picture, link_to_pictures, link_to_suspects
 from contract.texts.words import name_top_k
 from jobs.evidence.sections import SECTIONS
 from jobs.reports import charts
@@ -72,7 +72,7 @@ FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": f
            "chance": figure_text.write_chance,
            "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [], "checking": {},
-                           "unusual": {}, "erased": frozenset(), "first_holdout": None, "replays": []}
+                           "unusual": {}, "erased": frozenset(), "first_holdout": None, "replays": [], "suspects": None}
 
 
 def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
@@ -100,7 +100,9 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
         "labelers_omitted": max(len(evaluation["labelers"]) - MOST_ROWS, 0),
         "delays": _delays(evaluation["delays"]["labels"]), "level": figure_text.write_bound(evaluation["confidence"]),
         "since": _show_since(evaluation["since_dataset"]), "before": _show_before(beside["before"]), "lineage": beside["lineage"],
-        "replays": beside["replays"], "first_holdout": beside["first_holdout"],
+        "replays": beside["replays"], "first_holdout": beside["first_holdout"], "suspects": beside["suspects"],
+        "suspects_page": link_to_suspects(evaluation["model"]),
+        "picture_of": lambda one: link_to_picture(evaluation["model"], one.prediction_id, one.image_sha256),
         "examples": [cell for cell in beside["examples"] if cell["images"]],
         "wishes": [row for row in ((decision or {}).get("wishes") or {"rows": []})["rows"]][:MOST_PAIRS],
         "evidence": evaluation.get("evidence") or {}, "evidence_titles": {name: s.title for name, s in SECTIONS.items()},

@@ -50,6 +50,7 @@ class Job:
     modules: tuple[str, ...] = ()  # the user's own, which the driver's machine allows to be imported
     redact: str | None = None
     decoder: str | None = None
+    redact_grey16: bool = False
 
 
 class Part(NamedTuple):
@@ -104,11 +105,11 @@ def predictor(storage: Storage, job: Job) -> "Predictor":
 
 
 @cache
-def redactor(name: str) -> "Redactor":
+def redactor(name: str, takes_grey16: bool) -> "Redactor":
     """The hook that redacts pictures, loaded once in this process."""
     from inference.model import redaction
 
-    return redaction.load(name)
+    return redaction.load(name, takes_grey16)
 
 
 def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
         info = inspect(taken, job.max_pixels)
         kept, extension = strip_metadata(taken, info)
         if job.redact is not None:
-            kept, extension = redactor(job.redact).redact(kept), EXTENSION
+            kept, extension = redactor(job.redact, job.redact_grey16).redact(kept), EXTENSION
         sha256, prepared = hashlib.sha256(kept).hexdigest(), model.prepare(kept)
         if storage.exists(layout.erasure(sha256)):
             raise BadImage("it was erased on request (trueup forget)")
@@ -184,7 +185,7 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
         extension = p.extension if job.store_images else None
         row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
                                   prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
-        redacted_by = redactor(job.redact).name if job.redact is not None else None
+        redacted_by = redactor(job.redact, job.redact_grey16).name if job.redact is not None else None
         yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri, "redacted_by": redacted_by,
                      "decoded_by": p.decoded_by}
 

@@ -20,13 +20,13 @@ from command.process import end_with
 from contract.documents import manifest
 from contract.errors import UsageError
 from contract.registry import Registry
+from contract.review.send_suspects import send
 from contract.review.suspects import list_open, read_said
 from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.suspects.make import find_suspects
-from jobs.suspects.send import send
 from jobs.suspects.text import make_document, write_text
 
 

@@ -6,19 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from command.terminal import align, escape
-from contract.review.suspects import Pair, Said, Suspect, Suspects, list_open
+from contract.review.send_suspects import Sent
+from contract.review.strongest import describe_state
+from contract.review.suspects import Pair, Said, Suspects, list_open
 from contract.texts.figures import write_count, write_number
-from jobs.suspects.send import Sent
 
 SHOWN = 50
-
-
-def describe_state(one: Suspect, said: Mapping[Pair, Said]) -> str:
-    """What people said of a suspect since: open, confirmed, or what they called it."""
-    words = said.get(one.pair)
-    if words is None:
-        return "open"
-    return "confirmed" if words.confirms else f"people said {', '.join(dict.fromkeys(words.others)) or one.given}"
 
 
 def make_document(found: Suspects, said: Mapping[Pair, Said], sent: Sent | None) -> dict[str, Any]:

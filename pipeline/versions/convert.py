@@ -1,8 +1,9 @@
 """`trueup model convert`: the same weights in another runtime and number format, assessed against what they were made of.
 
-The version is made, both answer the dataset's held-out rows, a service process is asked with it, and the promotion gate's own
-paired test says whether it is as good within `convert.margin`. If so, a history record names it as a format of its parent: then
-services with `serve.formats: fastest` may answer with it. It is promoted like any other version.
+The version is made, both answer the dataset's held-out rows, a service process is asked with it, and the promotion gate says
+whether it is as good within `convert.margin` and holds what the settings ask of every candidate (`promotion`,
+`gates.max_forgetting`). If so, a history record names it as a format of its parent: then services with `serve.formats: fastest`
+may answer with it. It is promoted like any other version.
 """
 
 import hashlib
@@ -24,6 +25,9 @@ from pipeline.gates.verdicts import EXIT_CODES, FAIL, PASS
 from pipeline.running import stages
 from pipeline.running.local import ProcessRunner, Runner
 from pipeline.versions.shared import BY, MODEL, VERSION, open_registry
+
+# What the gate asks beside the comparison, and the settings that ask it.
+BOUNDS = {"floor": "promotion.min_accuracy", "calibration": "promotion.max_ece", "forgetting": "gates.max_forgetting"}
 
 
 @stage_command("convert")
@@ -66,12 +70,14 @@ def make(runner: Runner, settings: Settings, registry: Registry, version: str, n
 
 def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[str, Any], dataset: str | None,
            margin: float) -> dict[str, Any]:
-    """Compares the version with its parent on held-out rows, by the promotion gate with `margin` for its largest drop; returns
-    the decision, which stands beside the card with what it was made from. `rests_on`: key of that document -> its sha256."""
+    """Compares the version with its parent on held-out rows, by the promotion gate as the cycle asks it, with `margin` for the
+    largest drop; returns the decision, which stands beside the card with what it was made from. `rests_on`: key of that
+    document -> its sha256."""
     argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
             *(["--dataset", dataset] if dataset else [])]
     assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
-    decision = of_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment)
+    decision = of_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment,
+                             settings.promotion.min_accuracy, max_ece=settings.promotion.max_ece)
     kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, made["version"]))
     key = kept.key(kept.add(assessment | {"margin": margin, "decision": decision}))
     latency = {side: of["latency_ms"] for side, of in assessment["versions"].items()}
@@ -105,10 +111,22 @@ def _write_text(made: dict[str, Any], decision: dict[str, Any], margin: float) -
     parent, latency = made["parent"], decision["latency_ms"]
     held = (f"as good as version {parent} within {write_size(margin)}: services with serve.formats: fastest may answer with "
             f"it. To make it live: trueup model promote {made['version']} --model {made['model']} --reason WHY")
-    verdict = {PASS: held, FAIL: f"not as good as version {parent}: no service takes it by itself"}.get(
-        decision["verdict"], f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a "
-        f"larger --margin")
+    verdict = held if decision["verdict"] == PASS else _write_refusal(decision, parent)
     sentence = decision["sentence"].replace("the candidate has", f"version {made['version']} has").replace(
         "the live version", f"version {parent}")
     return (f"{_say(made)}\n{sentence}\none picture: {latency['candidate']} ms, version {parent} {latency['live']} ms\n"
             f"{verdict}")
+
+
+def _write_refusal(decision: dict[str, Any], parent: str) -> str:
+    """Why no service takes it by itself: first what fails, then what cannot be told."""
+    verdict = decision["verdict"]
+    bounds = " and ".join(text for name, text in BOUNDS.items() if (decision.get(name) or {}).get("verdict") == verdict)
+    compared = decision["overall"]["verdict"] == verdict or bool(decision["failed"]) or not bounds
+    if verdict == FAIL:
+        said = [f"not as good as version {parent}"] if compared else []
+        return f"{', and '.join([*said, *([f'refused by {bounds}'] if bounds else [])])}: no service takes it by itself"
+    if compared:
+        return (f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a larger "
+                f"--margin")
+    return f"it cannot be told whether it holds {bounds}: hold out more pictures"

@@ -1,5 +1,7 @@
 """The pictures' room in a real Chromium: by keyboard, on a phone, in the dark; axe finds nothing."""
 
+import hashlib
+
 import pytest
 
 from contract import clock
@@ -7,11 +9,12 @@ from inference.pictures import kept_days
 from tests.browser.test_pages_browser import violations
 from tests.inference.pictures import rows
 from tests.inference.pictures.rows import DAYS
-from tests.inference.small_service import MODEL, SmallService, publish
+from tests.inference.small_service import MODEL, SmallService, picture, publish
+from tests.suspects import make_suspect, put_suspects
 
 pytestmark = pytest.mark.slow("browser")
 ADDRESSES = ["/pictures", "/pictures?verdict=wrong", "/pictures?confidence_from=no", f"/pictures/one/{DAYS[0]}/ID?verdict=wrong",
-             "/pictures?predicted=nothing"]
+             "/pictures?predicted=nothing", "/pictures/suspects"]
 
 
 @pytest.fixture
@@ -21,6 +24,10 @@ def service(tmp_path, monkeypatch):
     made = SmallService(str(tmp_path / "root"))
     publish(made.storage, tmp_path)
     made.ids = rows.make(made.storage)
+    sha256 = hashlib.sha256(picture(100)).hexdigest()  # of the second day's first prediction
+    put_suspects(made.storage, MODEL, [
+        make_suspect(sha256, "a label as long as labels of products are", 0.02, DAYS[1], made.ids[DAYS[1]][0]),
+        make_suspect(sha256, "alone", 0.5, DAYS[1], None, "holdout")])
     return made
 
 

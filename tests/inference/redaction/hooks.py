@@ -55,3 +55,9 @@ async def later(pixels):
 
 
 not_callable = "a text"
+
+
+def only_colours(pixels):
+    """Blue becomes black; grey has none."""
+    pixels[:, :, 2] = 0
+    return pixels

@@ -9,6 +9,7 @@ from contract import clock, ids, layout
 from contract.errors import DONE, USAGE
 from contract.records import LABEL
 from contract.review import listed
+from contract.review.send_suspects import send
 from contract.review.suspects import Said, Suspects, list_open, read_newest, read_said
 from contract.sequence import NumberedDocuments
 from contract.settings import DatasetSettings
@@ -17,7 +18,6 @@ from jobs.datasets.doubted import REASON, ask_about, find_doubted, leave_out_dou
 from jobs.datasets.plan import Plan, dataset_id
 from jobs.suspects import command
 from jobs.suspects.make import find_suspects
-from jobs.suspects.send import send
 from tests.jobs.suspects.planted import DAY, MODEL, describe, log_answers, noise_picture, publish, put_dataset
 from tests.jobs.suspects.test_find import CLASSES, WRONG, answers_of, make_rows
 from tests.pipeline.roots import put_rows
