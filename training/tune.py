@@ -23,6 +23,7 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from jvm.spark_conf import collect_conf
+from training.first_version import FirstVersion, with_first_version
 
 
 @stage_command("tune", help="Search for better settings of training, judged on the validation rows.")
@@ -34,16 +35,14 @@ from jvm.spark_conf import collect_conf
 @click.option("--sampler", help="tpe (learns from earlier trials), random or grid.")
 @click.option("--epochs", type=int, help="Passes of a trial over the training rows. [default: train.epochs]")
 @click.option("--parent", help="Version that trials start from, or none for a first version. [default: the live version]")
-@click.option("--network", help="First version: the network. [default: tune.networks, else resnet18]")
-@click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels.")
-@click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@with_first_version("tune.networks, else resnet18")
 @click.option("--launcher", help="process (one trial after the other, here) or spark (on executors).")
 @click.option("--parallel", type=int, help="With spark: trials side by side.")
 @click.option("--train", "train_best", is_flag=True, help="Then train a candidate with the best settings, and assess it.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, trials: int | None, budget: float | None, sampler: str | None,
-            epochs: int | None, parent: str | None, network: str | None, size: int | None, grey: bool, launcher: str | None,
-            parallel: int | None, train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
+            epochs: int | None, parent: str | None, first: FirstVersion, launcher: str | None, parallel: int | None,
+            train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
     """Searches; exit code 4 when no trial was completed."""
     # Threads that wait for each other actively cost others their cores; heard only before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -55,7 +54,7 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
                             tune__trial_epochs=epochs, tune__trial_launcher=launcher, tune__parallel=parallel)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
-    search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), network, size, grey)
+    search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), first)
     conf = collect_conf(settings, spark_conf)
     tuning = tune(storage, search, settings, conf)
     made = train_candidate(storage, registry, settings, tuning, conf) if train_best and tuning.best is not None else None

@@ -17,6 +17,7 @@ from tests.command.tracking.mlflows import EXPERIMENT
 from tests.pipeline import small_dataset
 from tests.training.conftest import NETWORK
 from training import assess, train
+from training.first_version import FirstVersion
 from training.fit import epoch_reporter
 from training.fit.checkpoint import FINAL, Checkpoint, Checkpoints
 from training.fit.job import Job
@@ -153,7 +154,7 @@ def test_a_reporter_whose_server_is_lost_says_so_once_and_holds_nobody_up(mlflow
 
 def test_where_it_is_told_does_not_change_what_is_trained(small):
     settings = load(root=small.root, model="digits", env={})
-    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, NETWORK, 32, False)
+    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
     there = job.model_copy(update={"track": {"mlflow": "https://x", "experiment": "e", "run": "r"}})
     assert there.digest() == job.digest() and Job.parse(there.to_dict(), "job") == there
 

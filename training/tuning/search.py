@@ -15,6 +15,7 @@ from contract.sections.tune import NOT_SEARCHED
 from contract.settings import Settings, TrainSettings
 from contract.stores.store import Storage, create_if_absent
 from contract.tuning.documents import Search, Tuning
+from training.first_version import NETWORK, FirstVersion
 from training.train import OF_SEARCH, train
 from training.train import document as train_document
 from training.train import text as train_text
@@ -22,14 +23,14 @@ from training.tuning import summary
 from training.tuning.claims import Claims, Limits
 from training.tuning.space import check_freezing, make_space, name_first, split_config
 from training.tuning.study import Study
-from training.tuning.trial import make_job
+from training.tuning.trial import find_first_version, make_job
 from training.tuning.worker import Worker
 
 CANDIDATE = 0  # whose claim says who trains the candidate; trials begin at 1
 
 
 def make_search(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
-                network: str | None = None, size: int | None = None, grey: bool = False) -> Search:
+                first: FirstVersion = FirstVersion()) -> Search:
     """Returns what is searched, checked as far as it can be before the first trial.
 
     UsageError: no Optuna, an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation
@@ -43,20 +44,27 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
     if not made.rows["validation"]:
         raise EmptyData(f"dataset {dataset}: expected validation rows, by which alone trials are judged; it has none. Raise "
                         f"dataset.validation_share.")
-    networks = [network] if network else list(wanted.networks)
+    networks = [first.network] if first.network else list(wanted.networks)
     if parent is None:
-        networks = networks or ["resnet18"]
+        networks = networks or [NETWORK]
         _check_networks(networks, len(made.classes))
     space = make_space(wanted, networks, first=parent is None)
-    kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
-            if name not in NOT_SEARCHED and name not in space}
-    search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,
-                    epochs=wanted.trial_epochs or settings.train.epochs, space=space, settings=kept,
-                    seed=wanted.sampler_seed,
+    search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks,
+                    epochs=wanted.trial_epochs or settings.train.epochs, space=space,
+                    settings=list_kept(settings.train, space),
+                    seed=wanted.sampler_seed, **first.list_looks(),
                     **wanted.model_dump(include={"objective", "sampler", "pruner", "startup", "points"}))
     check_freezing(search)
     make_job(storage, search, name_first(search))
     return search
+
+
+def list_kept(train: TrainSettings, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of train: that all trials have. The seed is among them; the default one is not written, so that
+    searches of before, which had that one, go on under their name."""
+    kept = {name: value for name, value in train.model_dump(mode="json").items()
+            if name not in NOT_SEARCHED and name not in space}
+    return kept if train.seed == TrainSettings().seed else kept | {"seed": train.seed}
 
 
 def _require_optuna() -> None:
@@ -150,8 +158,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
             raise RunHeld(f"search {search.id}: another process trains its candidate. Let it finish.")
         with claims.keep_beating(attempt):
             card = train(storage, registry, best, search.dataset, search.parent, f"{OF_SEARCH}{search.id} trial {tuning.best}",
-                         network or next(iter(search.networks), None), search.size, search.grey,
-                         spark_conf=dict(spark_conf or {}))
+                         find_first_version(search, network), spark_conf=dict(spark_conf or {}))
     write_found(storage, search, card.version)
     live = search.parent or _find_live(registry)
     if live is None:

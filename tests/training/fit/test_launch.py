@@ -13,6 +13,7 @@ from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
 from contract.settings import TrainSettings
 from tests.inference.serving import until
 from training.errors import RankGone, RankLost
+from training.first_version import FirstVersion
 from training.fit import failure, launch
 from training.fit.job import Job
 from training.train import job_of
@@ -101,7 +102,7 @@ def test_on_a_cluster_ranks_wait_until_a_lost_node_is_replaced(monkeypatch):
 
 def a_job(world, **train):
     return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
-                  "tests.training.tiny:build", 32, False)
+                  FirstVersion("tests.training.tiny:build", 32))
 
 
 def test_a_lost_rank_is_started_again_so_often_and_an_error_of_its_own_never(world, monkeypatch, capsys):
