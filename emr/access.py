@@ -55,6 +55,11 @@ EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json", CLAIMS)  # claims: whic
 MEASURES = f"{layout.all_measures()}*"
 MEASURE_READS = (IMAGES, MEASURES, f"{layout.erasures()}*", "datasets/*/rows.parquet")
 
+# Of a run, of a version that no run asked for, of a search.
+CHECKPOINTS = ("runs/*/checkpoints/*", f"models/{MODEL}/checkpoints/*")
+TUNINGS = f"models/{MODEL}/tunings/*"
+ASSESSED = f"runs/{MODEL}/*.json"
+
 SERVICE, REPLAY = "serve", "replay"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
@@ -63,10 +68,11 @@ ACCESS = {
     # Labels that are likely wrong are left out, or people are asked about them (`dataset.suspects`).
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, "images/*", DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
                        f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
-    "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
-                    (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
+    # A search for settings runs with it, too, and then reads as an assessment does: with --train it assesses what it trained.
+    "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*", TUNINGS, ASSESSED),
+                    (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*", TUNINGS), CHECKPOINTS),
     # Runs: what earlier assessments found on the first dataset.
-    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, f"runs/{MODEL}/*.json"), NODE_WRITES),
+    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, ASSESSED), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, "images/*", "erasures/*"),
                     (*NODE_WRITES, SCORING, PREDICTIONS, "images/*")),

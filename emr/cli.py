@@ -136,7 +136,7 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 
 
 @stage_command("run", context_settings={"ignore_unknown_options": True})
-@click.option("--stage", required=True, help="evaluate, dataset, train, assess, score or replay.")
+@click.option("--stage", required=True, help="evaluate, dataset, train, assess, score, replay or tune.")
 @MODEL
 @click.option("--run", "key", help="Names this run: another name asks again, the same one finds the answer. [default: none]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

