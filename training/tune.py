@@ -17,6 +17,8 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import log_assessment
 from contract import layout
 from contract.errors import CANNOT_TELL, DONE
 from contract.registry import Registry
@@ -63,8 +65,10 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
         tuning.find(tuning.best))}
     text = f"{summary.write_summary(tuning)}\n\npage: {page}"
     if made is not None:
-        document |= {"candidate": made.document["version"], "trained": made.document, "assessment": made.assessment}
-        text = f"{text}\n{made.text}"
+        version, found = made.document["version"], made.assessment
+        told = tell(settings.track, lambda store: log_assessment(store, registry, version, found))
+        document |= {"candidate": version, "trained": made.document, "assessment": found} | ({"tracking": told} if told else {})
+        text = f"{text}\n{made.text}{write_told(told)}"
     return Outcome(CANNOT_TELL if tuning.best is None else DONE, document, text)
 
 

@@ -304,8 +304,8 @@ def test_a_search_asks_what_the_role_of_training_allows(server, root, made):  # 
 
 def test_checkpoints_may_be_cleared_wherever_a_training_has_them():
     base, statements = "arn:aws:s3:::my-bucket/pre/", access.make_statements("train", "s3://my-bucket/pre")
-    for key in (None, f"{MODEL}/3", "search 0123456789abcdef trial 2"):
-        folder = checkpoint_folder(MODEL, "2", key)
+    for run_key in (None, f"{MODEL}/3", "search 0123456789abcdef trial 2"):
+        folder = checkpoint_folder(MODEL, "2", run_key)
         for action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject"):
             assert allowing(statements, Asked(action, f"{base}{folder}0123/final.json")), (action, folder)
     assert not allowing(statements, Asked("s3:DeleteObject", f"{base}{layout.history('checkpoints').format(1)}"))
