@@ -124,7 +124,9 @@ def count_ranks(stage: str, argv: Sequence[str], settings: Mapping[str, Any]) ->
 def _read_count(argv: Sequence[str], option: str, settings: Mapping[str, Any], section: str, name: str, default: int) -> int:
     """Reads a number from an option, `--name 3` or `--name=3`, the last one of several; else from a section. What is no number
     is left for the stage to refuse."""
-    words = [value if mark else after for word, after in zip(argv, [*argv[1:], ""], strict=True)
-             for told, mark, value in [word.partition("=")] if told == option]
-    given = words[-1] if words else str(settings.get(section, {}).get(name, default))
+    given = str(settings.get(section, {}).get(name, default))
+    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+        told, mark, value = word.partition("=")
+        if told == option:
+            given = value if mark else after
     return int(given) if given.isascii() and given.isdecimal() and int(given) else default
