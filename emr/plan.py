@@ -62,7 +62,7 @@ def describe_tracking(settings: Settings) -> str | None:
     closed = ", which the network of the stack has no way to outside of itself (emr.nat)" if inside else ""
     return (f"MLflow {settings.track.mlflow}: nodes of train, assess and tune tell it while they work, where they reach "
             f"it{closed}, and without name and password, which stay here. What they could not tell of a candidate the driver "
-            f"tells when its turn ends: settings, epochs all at once, card, assessment.")
+            f"tells when its turn, or `trueup emr run`, ends: settings, epochs all at once, card, assessment.")
 
 
 def name_subnets(settings: EmrSettings) -> list[str]:
