@@ -6,6 +6,7 @@ and no other, and no GPU waits while Spark builds a dataset (docs/decisions/0008
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from contract.errors import UsageError
@@ -125,7 +126,7 @@ def _read_count(argv: Sequence[str], option: str, settings: Mapping[str, Any], s
     """Reads a number from an option, `--name 3` or `--name=3`, the last one of several; else from a section. What is no number
     is left for the stage to refuse."""
     given = str(settings.get(section, {}).get(name, default))
-    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+    for word, after in pairwise([*argv, ""]):
         told, mark, value = word.partition("=")
         if told == option:
             given = value if mark else after

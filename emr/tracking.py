@@ -24,5 +24,6 @@ def find_candidate(stage: str, document: Mapping[str, Any]) -> tuple[str | None,
     if stage == "train":
         return document.get("version"), None
     if stage == "assess":
-        return document.get("versions", {}).get("candidate", {}).get("version"), document
+        version = document.get("versions", {}).get("candidate", {}).get("version")
+        return version, document if version else None
     return (document.get("candidate"), document.get("assessment")) if stage == "tune" else (None, None)

@@ -9,25 +9,22 @@ from contract.sections.tracking import TrackFields
 from contract.storage import open_root
 from emr import needs
 from emr.tracking import find_candidate, tell_of_stage
-from tests.command.tracking.mlflows import EXPERIMENT
 from tests.emr.test_emr_cli import EMR, account, told  # noqa: F401
 from tests.pipeline.roots import MODEL, make_root
 
 ASSESSMENT = {"versions": {"candidate": {"version": "3"}}, "overall": {"difference": {"value": 0.1}}}
 
 
-def test_a_training_by_hand_whose_nodes_told_nothing_is_told_by_whoever_asked(account, s3_root, mlflow, capsys,  # noqa: F811
-                                                                              monkeypatch):
+def test_a_training_by_hand_whose_nodes_told_nothing_is_told_by_whoever_asked(account, s3_root, capsys, monkeypatch):  # noqa: F811
+    """What is said to MLflow then: tests/command/tracking."""
+    asked = []
+    monkeypatch.setattr("emr.tracking.tell", lambda track, work: {"mlflow": track.mlflow, "run": work("the store")})
+    monkeypatch.setattr("emr.tracking.log_assessment", lambda store, of, *what: asked.append((store, of.model, *what)))
     monkeypatch.setitem(needs.NEEDS, "train", replace(needs.NEEDS["train"], module="tests.fakes.fake_train", sets=()))
-    make_root(s3_root, right=1, n=2)
-    track = {"mlflow": mlflow.address, "experiment": EXPERIMENT, "seconds": 300}
-    options = ["--root", s3_root, "--model", MODEL, *(word for name, value in track.items()
-                                                      for word in ("--set", f"track.{name}={value}"))]
-    for _ in range(2):  # the second finds the answer, and MLflow has it
-        made = told(capsys, "run", "--stage", "train", *options, *EMR, "--", "--dataset", "d1", "--parent", "1")
-        (run,) = mlflow.runs()
-        assert (made["version"], made["tracking"]) == ("2", {"mlflow": mlflow.address, "run": run.info.run_id})
-        assert run.info.status == "FINISHED" and run.data.params["dataset"] == "d1"
+    options = ["--root", make_root(s3_root, right=1, n=2), "--model", MODEL, "--set", "track.mlflow=https://x", *EMR]
+    made = told(capsys, "run", "--stage", "train", *options, "--", "--dataset", "d1", "--parent", "1")
+    assert (made["version"], made["tracking"]) == ("2", {"mlflow": "https://x", "run": None})
+    assert asked == [("the store", MODEL, "2", None)]
 
 
 @pytest.mark.parametrize(("stage", "document", "expected"), [

@@ -65,7 +65,7 @@ def test_a_cluster_that_dies_is_continued_by_the_next_one(account, ask, made, mo
         return None
 
     made.before, account.work = train, work
-    assert "lost its primary node" in ask("--trials", "3", code=1)["error"]["message"] and account.alive == []
+    assert "without an answer of the stage" in ask("--trials", "3", code=1)["error"]["message"] and account.alive == []
     document = ask("--trials", "3")
     assert describe(document) == [(1, "completed", 1), (2, "completed", 2), (3, "completed", 1)]
     assert len(configs) == 4 and configs[1] == configs[2] and len(set(configs)) == 3

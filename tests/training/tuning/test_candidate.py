@@ -15,7 +15,7 @@ from tests.training.test_opened import IN_MOVED_TO, IN_OPEN, logged
 from training.tuning.search import make_search
 
 ROOT = Path(__file__).resolve().parents[3]
-SETS = ["tune.space={lr: [0.02, 0.00001]}", "tune.sampler=grid", "tune.pruner=none", "tune.trial_epochs=1", "train.epochs=2",
+SETS = ["tune.space={lr: [0.003, 0.00001]}", "tune.sampler=grid", "tune.pruner=none", "tune.trial_epochs=2", "train.epochs=3",
         "train.batch=16", "train.threads=1", "train.launcher=process"]
 
 
@@ -43,6 +43,7 @@ def find_study(world):
     return folder
 
 
+@pytest.mark.slow("process")
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: inotify is Linux's")
 def test_the_candidate_is_trained_once_assessed_against_the_live_version_and_not_promoted(world):
     record, study = make_live(world), find_study(world)
@@ -50,11 +51,11 @@ def test_the_candidate_is_trained_once_assessed_against_the_live_version_and_not
     with logged({study: IN_MOVED_TO, holdout: IN_OPEN}) as events:
         document = run_tune(world, "--trials", "2", "--train")
     best = document["trials"][document["best"] - 1]
-    assert [one["state"] for one in document["trials"]] == ["completed"] * 2 and best["config"] == {"lr": 0.02}
+    assert [one["state"] for one in document["trials"]] == ["completed"] * 2 and best["config"] == {"lr": 0.003}
     # One number, of a version with the best settings, that descends from the live one, and the pointer where it was.
     card = world.registry.card("2")
     assert (document["candidate"], world.registry.newest_claim(), world.registry.versions()) == ("2", 2, ["1", "2"])
-    assert (card.parent, card.settings["lr"], len(card.metrics["epochs"])) == ("1", 0.02, 2)
+    assert (card.parent, card.settings["lr"], len(card.metrics["epochs"])) == ("1", 0.003, 3)
     assert world.registry.live() == "1" and world.registry.newest() == record
     check_assessment(world, document["assessment"])
     # tuning.json is written when the trials have ended, and again when the candidate was trained: the holdout opens after that.

@@ -10,7 +10,6 @@ from contract import layout
 from contract.errors import NoSuchModel, UsageError
 from contract.tuning.documents import Tuning
 from inference.model import preprocess
-from tests.command.tracking.mlflows import EXPERIMENT
 from tests.training.conftest import NETWORK
 from tests.training.test_opened import opened
 from training import tune as module
@@ -87,21 +86,6 @@ def test_the_best_is_trained_in_full_and_assessed(world, capsys, monkeypatch):
     assert Tuning.load(world.storage, layout.tuning("digits", document["study"], "tuning")).candidate == "2"
     # Done again it is found again.
     assert tune(world, *more, capsys=capsys)[1]["candidate"] == "2" and world.registry.newest_claim() == 2
-
-
-def test_mlflow_is_told_of_the_candidate_and_of_no_trial(world, mlflow, capsys, monkeypatch):
-    from training import assess
-
-    world.train(epochs=1)
-    monkeypatch.setattr(assess, "assess", lambda *a: {"overall": {"difference": {"value": 0.25}}})
-    monkeypatch.setattr(assess, "text", lambda found: "")
-    track = {"mlflow": mlflow.address, "experiment": EXPERIMENT, "seconds": 300}
-    sets = [word for name, value in track.items() for word in ("--set", f"track.{name}={value}")]
-    _, document = tune(world, "--parent", "1", "--sampler", "random", "--trials", "2", "--train", *sets, capsys=capsys)
-    (run,) = mlflow.runs()
-    assert document["tracking"] == {"mlflow": mlflow.address, "run": run.info.run_id}
-    assert (run.data.tags["trueup.version"], run.info.status) == ("2", "FINISHED")
-    assert len(mlflow.points(run, "loss")) == 3 and run.data.metrics["assess/difference"] == 0.25
 
 
 def test_what_is_printed_trains_the_best(world, capsys):
