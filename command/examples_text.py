@@ -358,6 +358,8 @@ emr rehearse
 emr run
     # the stage train of an open run
     trueup emr run --stage train --model digits -- --dataset 26c0eab1ccb3389e
+    # a search for settings, on four nodes with a GPU each
+    trueup emr run --stage tune --model digits --set tune.parallel=4 -- --dataset 26c0eab1ccb3389e --trials 40
 emr status
     # the stack, and the clusters that cost something now
     trueup emr status --root s3://bucket/prefix

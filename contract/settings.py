@@ -183,7 +183,7 @@ class SparkSettings(Section):
                              "default: where `make jars` puts them")
 
 
-ON_EMR = ("evaluate", "dataset", "train", "assess", "score", "replay")  # stages that run on a cluster or on EMR Serverless
+ON_EMR = ("evaluate", "dataset", "train", "assess", "score", "replay", "tune")  # on a cluster or on EMR Serverless
 
 
 class EmrSettings(Section, DemandSettings):
@@ -192,7 +192,7 @@ class EmrSettings(Section, DemandSettings):
     stack: str = Field("trueup", pattern="^[a-z][a-z0-9-]{0,30}$", description="CloudFormation stack; roles are named by it")
     release: str = Field("emr-7.12.0", pattern=r"^emr-7\.", description="EMR release with Spark 3.5 and Python 3.11")
     compute: str = Field("clusters", pattern="^(clusters|serverless)$", description="clusters on EC2, or EMR Serverless for "
-                         "evaluation, dataset, scoring and replay; training always gets a cluster")
+                         "evaluation, dataset, scoring and replay; training and searches always get a cluster")
     serverless_image: str | None = Field(None, description="image of EMR Serverless workers, made from emr/serverless.Dockerfile")
     serverless_workers: int = Field(4, ge=1, description="most executors of a job on EMR Serverless, of 4 vCPUs and 16 GB")
     serverless_minutes: int = Field(360, ge=5, description="time after which a job on EMR Serverless is ended")

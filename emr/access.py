@@ -35,8 +35,10 @@ class Access:
     delete: tuple[str, ...] = ()
 
 
+OF_RUNS = f"runs/{MODEL}/*.json"  # what stages answered; and the documents of steps, so STEPS need not stand beside it
 # What nodes do before and beside our code: bootstrap.sh, EMR's upload of logs, the step's request and answer.
-NODE_READS = (layout.MARKER, layout.package("*"), STEPS)
+UNPACKS = (layout.MARKER, layout.package("*"))
+NODE_READS = (*UNPACKS, STEPS)
 NODE_WRITES = (f"{layout.logs()}*", f"{STEPS}/answer.json")
 COUNTS, EVALUATIONS, DATASETS = f"counts/{MODEL}/*", f"evaluations/{MODEL}/*", "datasets/*"
 IMAGES, GOLD, ITEMS = "images/*", f"samples/{MODEL}/gold/known/*", f"{layout.all_items()}*"
@@ -49,24 +51,29 @@ EVALUATE_READS = (PREDICTIONS, LABELS, COUNTS, f"samples/{MODEL}/sample.json", f
                   HISTORY, LIVE, "datasets/*/manifest.json", FITS, ITEMS)  # items: the report's examples
 CLAIMS = f"models/{MODEL}/versions/*/claim.json"
 # Beside the items, which evidence has made where there are none; runs: assessments of versions that nobody labelled yet.
-EVIDENCE_READS = (REPEATS, GOLD, f"runs/{MODEL}/*.json", CLAIMS)  # claims: which run made a version
+EVIDENCE_READS = (REPEATS, GOLD, OF_RUNS, CLAIMS)  # claims: which run made a version
 # Where pictures are measured: the pictures themselves, and which of them a dataset trained on. Only on a cluster
 # (pipeline/running/emr.py), so that the driver needs no right to look at pictures.
 MEASURES, ERASURES = f"{layout.all_measures()}*", f"{layout.erasures()}*"
 MEASURE_READS = (IMAGES, MEASURES, ERASURES, "datasets/*/rows.parquet")
 
+# Of a run, of a version that no run asked for, of a search.
+CHECKPOINTS = ("runs/*/checkpoints/*", f"models/{MODEL}/checkpoints/*")
+TUNINGS = f"models/{MODEL}/tunings/*"
+
 SERVICE, REPLAY = "serve", "replay"
 ENDED = layout.api_key("ended-*")
 ACCESS = {
-    "evaluate": Access((*NODE_READS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
+    "evaluate": Access((*UNPACKS, *EVALUATE_READS, *EVIDENCE_READS, *MEASURE_READS, EVALUATIONS),
                        (*NODE_WRITES, COUNTS, EVALUATIONS, ITEMS, MEASURES)),
     # Labels that are likely wrong are left out, or people are asked about them (`dataset.suspects`).
     "dataset": Access((*NODE_READS, PREDICTIONS, LABELS, IMAGES, DATASETS, VERSIONS, HISTORY, LIVE, FITS, LISTED,
                        f"samples/{MODEL}/suspects/*"), (*NODE_WRITES, DATASETS, LISTED)),
-    "train": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*"),
-                    (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*"), ("runs/*/checkpoints/*",)),
+    # A search for settings runs with it, too, and then reads as an assessment does: with --train it assesses what it trained.
+    "train": Access((*UNPACKS, DATASETS, VERSIONS, HISTORY, LIVE, "runs/*/checkpoints/*", TUNINGS, OF_RUNS),
+                    (*NODE_WRITES, VERSIONS, "runs/*/checkpoints/*", TUNINGS), CHECKPOINTS),
     # Runs: what earlier assessments found on the first dataset.
-    "assess": Access((*NODE_READS, DATASETS, VERSIONS, HISTORY, LIVE, f"runs/{MODEL}/*.json"), NODE_WRITES),
+    "assess": Access((*UNPACKS, DATASETS, VERSIONS, HISTORY, LIVE, OF_RUNS), NODE_WRITES),
     # Its predictions are rows of role batch, with the pictures that they are of; erased pictures stay away.
     "score": Access((*NODE_READS, VERSIONS, HISTORY, LIVE, SCORING, PREDICTIONS, IMAGES, ERASURES),
                     (*NODE_WRITES, SCORING, PREDICTIONS, IMAGES)),
@@ -75,7 +82,7 @@ ACCESS = {
                    (*NODE_WRITES, *REPLAY_WRITES)),
     # The inference service behind a load balancer. Keys are made by people; it makes what signs sessions, and ends those.
     SERVICE: Access((layout.MARKER, "keys/*", VERSIONS, HISTORY, LIVE, PREDICTIONS, LABELS, IMAGES, ERASURES,
-                     f"samples/{MODEL}", EVALUATIONS, f"runs/{MODEL}/*.json", f"models/{MODEL}/proposals/*",
+                     f"samples/{MODEL}", EVALUATIONS, OF_RUNS, f"models/{MODEL}/proposals/*",
                      "datasets/*/manifest.json", ITEMS, REPLAYS, CANARIES),
                     (PREDICTIONS, LABELS, IMAGES, CANARIES, f"samples/{MODEL}/batch-*.json", f"samples/{MODEL}/answer-*.json",
                      LISTED, ITEMS, f"samples/{MODEL}/gold/judged/*", REPEATS,

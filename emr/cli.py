@@ -23,7 +23,9 @@ from command.groups import Group
 from command.load_settings import with_options
 from command.options import MOST
 from command.process import end_with
+from command.tracking.tracking import write_told
 from contract.errors import ERROR, UsageError
+from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.store import Storage
@@ -136,7 +138,7 @@ def deploy_command(settings: Settings, no_packages: bool) -> Outcome:
 
 
 @stage_command("run", context_settings={"ignore_unknown_options": True})
-@click.option("--stage", required=True, help="evaluate, dataset, train, assess, score or replay.")
+@click.option("--stage", required=True, help="evaluate, dataset, train, assess, score, replay or tune.")
 @MODEL
 @click.option("--run", "key", help="Names this run: another name asks again, the same one finds the answer. [default: none]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -149,6 +151,7 @@ def run_command(settings: Settings, stage: str, model: str | None, key: str | No
     from emr.follow import print_line
     from emr.job import make_request
     from emr.package import publish_package
+    from emr.tracking import tell_of_stage
 
     settings = with_options(settings, model=model)
     name, storage = settings.need_model(), _require_s3(open_root(settings.need_root()))
@@ -156,8 +159,9 @@ def run_command(settings: Settings, stage: str, model: str | None, key: str | No
     request = make_request(stage, ["--model", name, *arguments], saved, key)
     reply = dispatch.run_stage(storage, name, request, lambda environment: publish_package(storage, environment, say=print_line))
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
-    error = document.get("error")
-    return Outcome(reply.code or (ERROR if error else 0), document, error["message"] if error else f"{stage}: done")
+    error, told = document.get("error"), tell_of_stage(settings.track, Registry(storage, name), stage, document)
+    return Outcome(reply.code or (ERROR if error else 0), document | ({"tracking": told} if told else {}),
+                   error["message"] if error else f"{stage}: done{write_told(told)}")
 
 
 @stage_command("status")

@@ -79,7 +79,7 @@ class Cluster:
             "EbsRootVolumeSize": ROOT_GB, "BootstrapActions": [self._bootstrap()],
             "Configurations": make_configurations(self.need, self.nodes, settings, self.regions),
             "ServiceRole": self._name_role("role", "service"),
-            "JobFlowRole": self._name_role("instance-profile", self.need.stage),
+            "JobFlowRole": self._name_role("instance-profile", self.need.role or self.need.stage),
             "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION", "StepConcurrencyLevel": 1, "VisibleToAllUsers": True,
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(self._tags().items())],
         }

@@ -20,7 +20,7 @@ from emr.template.whole import make_template
 __all__ = ["PRICES", "RECORDED", "START_MINUTES", "Load", "Prices", "Recorded", "estimate", "read_prices", "read_recorded"]
 
 NOT_IN_IT = ("the service itself (its instances, or your own)", "transfer to the internet and between zones", "free tiers, "
-             "savings plans, spot prices", "batches that are scored by hand")
+             "savings plans, spot prices", "what is run by hand: batches, replays, searches")
 
 
 def estimate(settings: Settings, load: Load, recorded: Recorded, prices: Prices) -> dict[str, Any]:

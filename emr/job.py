@@ -12,7 +12,7 @@ from contract.storage import find_region
 from contract.stores.aws_region import need_region
 from contract.stores.store import Storage
 from emr.cluster import HOME, PYTHON, RUN_TAG, Cluster, Package, Regions, Step
-from emr.needs import MAPREDUCE, choose_nodes, find_need
+from emr.needs import MAPREDUCE, choose_nodes, count_ranks, find_need
 from emr.requests import Attempt, Request
 from emr.security.key import require_region
 
@@ -49,7 +49,8 @@ def make_cluster(storage: Storage, request: Request, attempt: Attempt, package: 
     need, regions = find_need(request.stage, settings), find_regions(storage)
     require_region(settings.kms_key, regions.bucket)
     tags = {RUN_TAG: request.run or "none"}
-    return Cluster(attempt.name, need, choose_nodes(need, settings, request.settings.get("train", {})),
+    ranks = count_ranks(request.stage, request.argv, request.settings)
+    return Cluster(attempt.name, need, choose_nodes(need, settings, ranks),
                    Step(request.stage, write_command(storage.root, attempt.key, need.engine, need_region())), package, settings,
                    storage.uri(layout.logs()), tags, regions,
                    _find_owner(settings, owner))

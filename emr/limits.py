@@ -8,7 +8,7 @@ from datetime import datetime
 from contract.settings import EmrSettings
 
 MINUTES = {"evaluate": 360, "dataset": 360, "train": 1440, "assess": 120, "score": 1440,
-           "replay": 1440}  # on a cluster, with its start
+           "replay": 1440, "tune": 1440}  # on a cluster, with its start
 START_MINUTES = 30  # beside the service's own limit of a job on EMR Serverless, until the job runs
 
 

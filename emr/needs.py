@@ -4,11 +4,13 @@ Every stage that runs on a cluster has one of its own, which ends with the stage
 and no other, and no GPU waits while Spark builds a dataset (docs/decisions/0008-emr.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 from contract.errors import UsageError
-from contract.settings import EmrSettings
+from contract.settings import EmrSettings, TrainSettings, TuneSettings
 
 # Environments: what is unpacked on every node. Only TRAIN has torch, which brings 2.5 GiB of CUDA.
 COUNT, DATASET, TRAIN = ENVIRONMENTS = "count", "dataset", "train"
@@ -21,7 +23,7 @@ class Need:
 
     `arguments` are added to the stage's own, `sets` are settings of its place that go before the run's. `barrier` means
     tasks that start together and cannot be replaced one by one: a fixed number of nodes, none of them spot. `workers` is
-    False for a stage that is one process.
+    False for a stage that is one process. `role`: the stage whose role its nodes have, where it has none of its own.
     """
 
     stage: str
@@ -32,6 +34,7 @@ class Need:
     engine: str = SPARK
     workers: bool = True
     barrier: bool = False
+    role: str = ""
 
 
 NEEDS = {
@@ -41,9 +44,12 @@ NEEDS = {
     "assess": Need("assess", "training.assess", TRAIN, workers=False),
     "score": Need("score", "jobs.score_images", TRAIN),
     "replay": Need("replay", "jobs.replaying.command", TRAIN, arguments=("--engine", SPARK)),
+    # Trials need no barrier, but what is trained from the best of them does; each wants a node, and a GPU, for itself.
+    "tune": Need("tune", "training.tune", TRAIN, arguments=("--launcher", SPARK), sets=(("train", "launcher", SPARK),),
+                 barrier=True, role="train"),
 }
 TURN = ("evaluate", "dataset", "train", "assess")  # the stages of a cycle
-BY_HAND = ("score", "replay")
+BY_HAND = ("score", "replay", "tune")
 ENGINES = {SPARK: ("--engine", "spark"), MAPREDUCE: ("--engine", "mapreduce", "--runner", "hadoop")}
 
 
@@ -65,6 +71,7 @@ CLUSTERS, SERVERLESS = "clusters", "serverless"  # emr.compute
 NOT_ON_SERVERLESS = {
     "train": "EMR Serverless has no GPUs, and its workers come and go: ranks that train together get a cluster",
     "assess": "one process that starts a service and times its answers: it gets a node of the kind that trained",
+    "tune": "its trials are trainings: each worker gets a node of the kind that trains",
 }
 NO_MAPREDUCE = "EMR Serverless runs Spark and no Hadoop streaming: counting as MapReduce gets a cluster"
 
@@ -90,12 +97,32 @@ class Nodes:
     gpu: bool = False
 
 
-def choose_nodes(need: Need, settings: EmrSettings, train: Mapping[str, object]) -> Nodes:
-    """Chooses a stage's nodes; training has one core node per rank (`train`: the run's `train:` section)."""
+def choose_nodes(need: Need, settings: EmrSettings, ranks: int) -> Nodes:
+    """Chooses a stage's nodes; one with a barrier has `ranks` core nodes, one for each rank (see count_ranks)."""
     primary = tuple(settings.primary_types)
     if not need.workers:
         return Nodes(tuple(settings.core_types))
     if need.barrier:
-        ranks = int(str(train.get("ranks", 2)))
         return Nodes(primary, tuple(settings.gpu_types or settings.core_types), ranks, gpu=bool(settings.gpu_types))
     return Nodes(primary, tuple(settings.core_types), settings.core_nodes, settings.spot_nodes)
+
+
+def count_ranks(stage: str, argv: Sequence[str], settings: Mapping[str, Any]) -> int:
+    """Counts the nodes that a stage with a barrier wants: its ranks, of a search its workers side by side, of one that trains
+    the best of its trials as many as the larger of both. Its own options (`argv`) go before the run's settings."""
+    ranks = _read_count(argv, "--ranks", settings, "train", "ranks", TrainSettings().ranks)
+    if stage != "tune":
+        return ranks
+    workers = _read_count(argv, "--parallel", settings, "tune", "parallel", TuneSettings().parallel)
+    return max(ranks, workers) if "--train" in argv else workers
+
+
+def _read_count(argv: Sequence[str], option: str, settings: Mapping[str, Any], section: str, name: str, default: int) -> int:
+    """Reads a number from an option, `--name 3` or `--name=3`, the last one of several; else from a section. What is no number
+    is left for the stage to refuse."""
+    given = str(settings.get(section, {}).get(name, default))
+    for word, after in pairwise([*argv, ""]):
+        told, mark, value = word.partition("=")
+        if told == option:
+            given = value if mark else after
+    return int(given) if given.isascii() and given.isdecimal() and int(given) else default

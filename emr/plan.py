@@ -37,7 +37,7 @@ def plan(storage: Storage, settings: Settings, model: str) -> dict[str, Any]:
                          for k, (p, why) in packages.items()},
             "not_on_serverless": {**NOT_ON_SERVERLESS, "mapreduce": NO_MAPREDUCE} if serverless else {},
             "not_on_a_cluster": ["gate", "promotion", "publish"], "by_hand": list(BY_HAND),
-            "quotas": [need.to_dict() for need in list_quota_needs(settings)]}
+            "tracking": describe_tracking(settings), "quotas": [need.to_dict() for need in list_quota_needs(settings)]}
 
 
 def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], model: str, name: str,
@@ -52,6 +52,17 @@ def _plan_stage(storage: Storage, settings: Settings, saved: dict[str, Any], mod
         return entry | {"create_application": asked.application, "start_job_run": asked.job}
     cluster = make_cluster(storage, request, attempt, packages[chosen.environment][0], name_subnets(settings.emr), owner)
     return entry | {"run_job_flow": cluster.to_request()}
+
+
+def describe_tracking(settings: Settings) -> str | None:
+    """Says how MLflow hears of trainings on clusters; None where `track:` names none."""
+    if settings.track.mlflow is None:
+        return None
+    inside = settings.emr.create_network and not settings.emr.nat
+    closed = ", which the network of the stack has no way to outside of itself (emr.nat)" if inside else ""
+    return (f"MLflow {settings.track.mlflow}: nodes of train, assess and tune tell it while they work, where they reach "
+            f"it{closed}, and without name and password, which stay here. What they could not tell of a candidate the driver "
+            f"tells when its turn, or `trueup emr run`, ends: settings, epochs all at once, card, assessment.")
 
 
 def name_subnets(settings: EmrSettings) -> list[str]:
@@ -89,6 +100,7 @@ def write_text(document: dict[str, Any]) -> str:
     lines += [f"not on EMR Serverless: {name}: {why}." for name, why in document["not_on_serverless"].items()]
     lines += [f"package {name}: {p['archive']}{'' if p['uploaded'] else ' (not uploaded yet: trueup emr deploy)'}"
               for name, p in document["packages"].items()]
+    lines += [document["tracking"]] if document["tracking"] else []
     return "\n".join([*lines, *_describe_quotas(document["quotas"]), *write_recount(document.get("recount")),
                       *_describe_estimate(document.get("estimate"))])
 

@@ -69,7 +69,7 @@ def _list_asked(stage: str, settings: Settings) -> Iterator[tuple[Quota, int]]:
     if runs_on_serverless(need, settings.emr):
         yield SERVERLESS, (settings.emr.serverless_workers + 1) * VCPUS
         return
-    nodes = choose_nodes(need, settings.emr, settings.train.model_dump())
+    nodes = choose_nodes(need, settings.emr, settings.train.ranks)
     fleets = ((nodes.primary, 1, 0), (nodes.core, nodes.core_nodes, 0), (nodes.core, nodes.spot_nodes, 1))
     for kinds, count, spot in fleets:
         if count:

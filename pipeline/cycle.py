@@ -89,7 +89,8 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         return Outcome(DONE, document, _write_text(document))
     code = document["exit_code"]
     registry = Registry(storage, settings.need_model())
-    told = tell(settings.track, lambda store: mirror_state(store, registry, document["candidate"]))
+    assessed = document["stages"].get("assess")
+    told = tell(settings.track, lambda store: mirror_state(store, registry, document["candidate"], assessed))
     if told:
         document["tracking"] = told
     if retention.is_set(settings):

@@ -59,7 +59,7 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     found = assess(storage, registry, candidate, live or registry.live(), dataset)
-    told = tell(settings.track, lambda store: log_assessment(store, registry, candidate, list_figures(found)))
+    told = tell(settings.track, lambda store: log_assessment(store, registry, candidate, found))
     return Outcome(document=found | {"run": run_key} | ({"tracking": told} if told else {}), text=text(found) + write_told(told))
 
 
@@ -298,18 +298,6 @@ def _describe_side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
             "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
             "calibration_error": figures["calibration"]["ece"],
             "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None, **figures}
-
-
-def list_figures(found: dict[str, Any]) -> dict[str, float]:
-    """What MLflow is told of an assessment: figure -> value, those that are known."""
-    overall, differ = found["overall"], found["disagreement"]
-    figures = {"rows": found["rows"], "difference": overall["difference"]["value"], "p": overall["mcnemar"]["two_sided"],
-               "differ": differ["differ"]}
-    for side in ("live", "candidate"):
-        more = found["versions"][side]
-        figures |= {f"{side}_accuracy": overall[side]["value"], f"{side}_calibration_error": more["calibration_error"],
-                    f"{side}_latency_ms": more["latency_ms"]}
-    return {f"assess/{name}": value for name, value in figures.items() if isinstance(value, int | float)}
 
 
 def text(found: dict[str, Any]) -> str:

@@ -22,16 +22,16 @@ WHITE = 65_535
 def preprocess_of(network: str, size: int | None = None, resize: int | None = None, crop: int | None = None,
                   mean: str | None = None, std: str | None = None, interpolation: str | None = None,
                   grey: bool = False, weights_name: str | None = None, transform_input: bool = False,
-                  levels: str | None = None) -> Preprocess:
+                  levels: Sequence[int] | None = None) -> Preprocess:
     """The transform of torchvision's weights for the network (ImageNet's usual one for others), with options over it.
 
     `weights_name`: of these weights instead of torchvision's default ones. `transform_input`: the network scales its input
-    as torchvision's googlenet does; mean and std of the result hold that, too. `levels`: "BLACK,WHITE" of grey pictures of 16
-    bits. UsageError: an impossible value.
+    as torchvision's googlenet does; mean and std of the result hold that, too. `levels`: the values of grey pictures of
+    16 bits that become black and white. UsageError: an impossible value.
     """
     options: dict[str, Any] = {"resize": resize or size, "crop": crop or size, "interpolation": interpolation,
                                "mean": _three("--mean", mean), "std": _three("--std", std), "grey": grey or None,
-                               "levels": read_levels(levels)}
+                               "levels": levels}
     made = Preprocess(**(_own_transform(network, weights_name) | {k: v for k, v in options.items() if v is not None}))
     _check_mean("--mean", made.mean)
     _check_std("--std", made.std)

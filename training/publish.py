@@ -35,7 +35,7 @@ from contract.texts.figures import write_bound, write_percent
 from training import ask_first, check_folder
 from training.class_file import read_classes
 from training.fit import old_names, pretrained, weights_file
-from training.look import decide_transform_input, preprocess_of
+from training.look import decide_transform_input, preprocess_of, read_levels
 
 SIDE = click.IntRange(1, 8192)
 
@@ -71,7 +71,7 @@ SIDE = click.IntRange(1, 8192)
 @click.option("--reason", default="brought from outside", show_default=True, help="Why, for the history.")
 def command(settings: Settings, model: str | None, network: str, weights: Path | None, weights_name: str | None,
             classes: Path | None, check: Path | None, expect: float | None, by: str, reason: str, runtime: str,
-            number_format: str, transform_input: bool | None, calibrate: Path | None, **look: Any) -> Outcome:
+            number_format: str, transform_input: bool | None, calibrate: Path | None, levels: str | None, **look: Any) -> Outcome:
     """Checks, asks, writes the version, promotes it."""
     if expect is not None and check is None:
         raise UsageError("--expect needs --check FOLDER, a folder of class folders to be right on.")
@@ -80,7 +80,8 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
     live = _live(root, name)
     brought = bring(network, weights, weights_name, classes)
     transform_input = decide_transform_input(network, transform_input, brought.weights_name)
-    preprocess = preprocess_of(network, **look, weights_name=brought.weights_name, transform_input=transform_input)
+    preprocess = preprocess_of(network, **look, weights_name=brought.weights_name, transform_input=transform_input,
+                               levels=read_levels(levels))
     print(f"preprocessing: {json.dumps(preprocess.facts())}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="trueup-publish-") as folder:
         file = Path(folder, "weights.safetensors")

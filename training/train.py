@@ -25,7 +25,7 @@ from command.tracking.tracking import tell, write_told
 from command.tracking.versions import begin_version, fail_version, log_version
 from contract import clock, layout
 from contract.documents import manifest
-from contract.documents.card import Card, Preprocess
+from contract.documents.card import Card
 from contract.documents.manifest import Manifest
 from contract.errors import NoSuchModel, TrainingFailed, UsageError
 from contract.registry import Registry
@@ -35,11 +35,11 @@ from contract.stores.store import Storage
 from contract.texts.figures import write_count, write_percent
 from jvm.spark_conf import collect_conf
 from training.calibrate import calibrate_trained, describe
+from training.first_version import NETWORK, FirstVersion, with_first_version
 from training.fit import launch
 from training.fit.checkpoint import Checkpoints
 from training.fit.job import Job
 from training.fit.pretrained import import_weights, start_key
-from training.look import TRANSFORMING, preprocess_of, read_levels
 
 NOTHING = "none"
 METRICS = "metrics.jsonl"
@@ -51,12 +51,7 @@ OF_SEARCH = "search "  # how the key of a search's candidate begins: `search <st
 @click.option("--dataset", required=True, help="Id of the dataset.")
 @click.option("--parent", help="Version to start from, or none for a first version. [default: the live version]")
 @click.option("--run", "run_key", help="Key of the run that asks; the same key again resumes.")
-@click.option("--network", help="First version: a torchvision network, or package.module:build. [default: resnet18]")
-@click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels. "
-              "[default: 224]")
-@click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
-@click.option("--levels", metavar="BLACK,WHITE", help="First version: of grey pictures of 16 bits the values that become black "
-              "and white, e.g. 0,4095.")
+@with_first_version()
 @click.option("--weights-name", help="First version: start from torchvision's weights of this name (IMAGENET1K_V1).")
 @click.option("--weights", type=click.Path(path_type=Path), help="First version: start from this file (safetensors or a "
               "state_dict); its head may have other classes.")
@@ -65,16 +60,15 @@ OF_SEARCH = "search "  # how the key of a search's candidate begins: `search <st
 @click.option("--epochs", type=int, help="Passes over the training rows.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, parent: str | None, run_key: str | None,
-            network: str | None, size: int | None, grey: bool, levels: str | None, weights_name: str | None, weights: Path | None,
-            ranks: int | None, launcher: str | None, epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
+            first: FirstVersion, weights_name: str | None, weights: Path | None, ranks: int | None, launcher: str | None,
+            epochs: int | None, spark_conf: tuple[str, ...]) -> Outcome:
     """Trains, and writes the candidate."""
     launch.wait_passively()  # a first version's network is built here, which loads torch
     settings = with_options(settings, model=model, train__ranks=ranks, train__launcher=launcher, train__epochs=epochs)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
-    card = train(storage, registry, settings, dataset, parent=find_parent(registry, parent), run_key=run_key, network=network,
-                 size=size, grey=grey, weights_name=weights_name, weights=weights, levels=levels,
-                 spark_conf=collect_conf(settings, spark_conf))
+    card = train(storage, registry, settings, dataset, find_parent(registry, parent), run_key, first, weights_name, weights,
+                 collect_conf(settings, spark_conf))
     told = tell(settings.track, lambda store: log_version(store, registry, card))
     return Outcome(document=document(card) | ({"tracking": told} if told else {}), text=text(card) + write_told(told))
 
@@ -92,10 +86,12 @@ def find_parent(registry: Registry, parent: str | None) -> str | None:
 
 
 def train(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
-          run_key: str | None = None, network: str | None = None, size: int | None = None, grey: bool = False,
-          weights_name: str | None = None, weights: Path | None = None,
-          spark_conf: dict[str, str] | None = None, levels: str | None = None) -> Card:
-    """The candidate's card. Raises UsageError before a number is claimed; NotFinite, Mismatch, TrainingFailed after that."""
+          run_key: str | None = None, first: FirstVersion = FirstVersion(), weights_name: str | None = None,
+          weights: Path | None = None, spark_conf: dict[str, str] | None = None) -> Card:
+    """The candidate's card; `first`: what it is without a parent.
+
+    Raises UsageError before a number is claimed; NotFinite, Mismatch, TrainingFailed after that.
+    """
     made = manifest.load(storage, dataset)
     if made.erased:
         raise UsageError(f"dataset {dataset}: {len(made.erased)} of its images were erased on request; it is not trained on "
@@ -104,14 +100,13 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
-    tried = job_of(storage, registry, settings, made, parent, "0", run_key, network, size, grey, brought, levels=levels)
+    tried = job_of(storage, registry, settings, made, parent, "0", run_key, first, brought)
     if parent is None:
         from inference.model.network import build_empty
 
         build_empty(tried.network, len(tried.classes))  # a name that is no network's takes no number either
     number = registry.claim("trueup train", run=run_key)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, network, size, grey, brought, weights_name,
-                 levels)
+    job = job_of(storage, registry, settings, made, parent, number, run_key, first, brought, weights_name)
     points = _points(storage, job)
     if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
@@ -147,19 +142,15 @@ def list_settings(job: Job) -> dict[str, Any]:
 
 
 def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
-           run_key: str | None, network: str | None, size: int | None, grey: bool,
-           brought: bool = False, weights_name: str | None = None, levels: str | None = None) -> Job:
+           run_key: str | None, first: FirstVersion = FirstVersion(), brought: bool = False,
+           weights_name: str | None = None) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
     ranks = launch.count_ranks(settings.train.launcher, settings.train.ranks)
     if parent is None:
-        side = size or 224
-        transforms = bool(weights_name) and network in TRANSFORMING  # torchvision's own weights of these networks do
-        look = (preprocess_of(network or "resnet18", size=size, grey=grey, weights_name=weights_name,
-                              transform_input=transforms, levels=levels) if brought else
-                Preprocess(resize=side, crop=side, grey=grey, levels=read_levels(levels)))
-        facts: dict[str, Any] = {"network": network or "resnet18", "preprocess": look,
+        look = first.make_preprocess_of_weights(weights_name) if brought else first.make_preprocess()
+        facts: dict[str, Any] = {"network": first.network or NETWORK, "preprocess": look,
                                  "start": start_key(registry.model, number) if brought else None}
-    elif network or size or grey or levels:
+    elif first.is_said():
         raise UsageError(f"--network, --size, --grey and --levels describe a first version; version {parent} has its own. Leave "
                          f"them out, or train from nothing: --parent none.")
     else:

@@ -16,12 +16,15 @@ import click
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
+from command.tracking.tracking import tell, write_told
+from command.tracking.versions import log_assessment
 from contract import layout
 from contract.errors import CANNOT_TELL, DONE
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from jvm.spark_conf import collect_conf
+from training.first_version import FirstVersion, with_first_version
 from training.fit.launch import wait_passively
 
 
@@ -34,16 +37,14 @@ from training.fit.launch import wait_passively
 @click.option("--sampler", help="tpe (learns from earlier trials), random or grid.")
 @click.option("--epochs", type=int, help="Passes of a trial over the training rows. [default: train.epochs]")
 @click.option("--parent", help="Version that trials start from, or none for a first version. [default: the live version]")
-@click.option("--network", help="First version: the network. [default: tune.networks, else resnet18]")
-@click.option("--size", type=click.IntRange(8, 4096), help="First version: side of the network's input, in pixels.")
-@click.option("--grey", is_flag=True, help="First version: pictures are converted to grey.")
+@with_first_version("tune.networks, else resnet18")
 @click.option("--launcher", help="process (one trial after the other, here) or spark (on executors).")
 @click.option("--parallel", type=int, help="With spark: trials side by side.")
 @click.option("--train", "train_best", is_flag=True, help="Then train a candidate with the best settings, and assess it.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="Passed through to Spark; repeatable.")
 def command(settings: Settings, model: str | None, dataset: str, trials: int | None, budget: float | None, sampler: str | None,
-            epochs: int | None, parent: str | None, network: str | None, size: int | None, grey: bool, launcher: str | None,
-            parallel: int | None, train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
+            epochs: int | None, parent: str | None, first: FirstVersion, launcher: str | None, parallel: int | None,
+            train_best: bool, spark_conf: tuple[str, ...]) -> Outcome:
     """Searches; exit code 4 when no trial was completed."""
     wait_passively()  # before these load torch
     from training.train import find_parent
@@ -54,7 +55,7 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
                             tune__trial_epochs=epochs, tune__trial_launcher=launcher, tune__parallel=parallel)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
-    search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), network, size, grey)
+    search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), first)
     conf = collect_conf(settings, spark_conf)
     tuning = tune(storage, search, settings, conf)
     made = train_candidate(storage, registry, settings, tuning, conf) if train_best and tuning.best is not None else None
@@ -63,8 +64,10 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
         tuning.find(tuning.best))}
     text = f"{summary.write_summary(tuning)}\n\npage: {page}"
     if made is not None:
-        document |= {"candidate": made.document["version"], "trained": made.document, "assessment": made.assessment}
-        text = f"{text}\n{made.text}"
+        version, found = made.document["version"], made.assessment
+        told = tell(settings.track, lambda store: log_assessment(store, registry, version, found))
+        document |= {"candidate": version, "trained": made.document, "assessment": found} | ({"tracking": told} if told else {})
+        text = f"{text}\n{made.text}{write_told(told)}"
     return Outcome(CANNOT_TELL if tuning.best is None else DONE, document, text)
 
 

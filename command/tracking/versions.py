@@ -17,6 +17,13 @@ from contract.stores.store import Storage
 
 LIVE, CANARY = "live", "canary"
 METRICS = "metrics.jsonl"
+# Of an assessment: figure -> where it stands in the document.
+FIGURES: dict[str, tuple[str, ...]] = {
+    "rows": ("rows",), "difference": ("overall", "difference", "value"), "p": ("overall", "mcnemar", "two_sided"),
+    "differ": ("disagreement", "differ"),
+    **{f"{side}_accuracy": ("overall", side, "value") for side in ("live", "candidate")},
+    **{f"{side}_{name}": ("versions", side, name) for side in ("live", "candidate")
+       for name in ("calibration_error", "latency_ms")}}
 
 
 def find_root_name(storage: Storage) -> str:
@@ -64,11 +71,25 @@ def log_version(store: MlflowStore, registry: Registry, card: Card) -> str:
     return run
 
 
-def log_assessment(store: MlflowStore, registry: Registry, candidate: str, figures: Mapping[str, float]) -> str:
-    """Adds an assessment's figures to the run of the candidate; returns MLflow's id of it."""
+def log_assessment(store: MlflowStore, registry: Registry, candidate: str, found: Mapping[str, Any] | None) -> str:
+    """Adds an assessment's figures to the run of the candidate; returns MLflow's id of it. `found`: the assessment's document;
+    None: there is none."""
     run = log_version(store, registry, registry.card(candidate))
-    store.log_figures(run, figures)
+    if figures := list_figures(found or {}):
+        store.log_figures(run, figures)
     return run
+
+
+def list_figures(found: Mapping[str, Any]) -> dict[str, float]:
+    """Lists what MLflow is told of an assessment: figure -> value, those that its document has."""
+    values = {name: _look_up(found, path) for name, path in FIGURES.items()}
+    return {f"assess/{name}": value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _look_up(document: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
 
 
 def _need_run(store: MlflowStore, registry: Registry, version: str, more: Mapping[str, str]) -> str:
@@ -83,14 +104,15 @@ def list_parameters(card: Card) -> dict[str, Any]:
     return {k: v for k, v in {**made, **card.settings}.items() if v is not None}
 
 
-def mirror_state(store: MlflowStore, registry: Registry, candidate: str | None = None) -> str | None:
+def mirror_state(store: MlflowStore, registry: Registry, candidate: str | None = None,
+                 assessment: Mapping[str, Any] | None = None) -> str | None:
     """Registers the versions that are live, shadow and canary, and sets these aliases as the newest record has them.
 
     A version that no run of MLflow knows, or whose run is not finished, is told first, and so is `candidate`, which nothing need
-    name: its training may have been where MLflow is out of reach. Returns the run's id of the live one.
+    name, with its `assessment`: both may have been made where MLflow is out of reach. Returns the run's id of the live one.
     """
     if candidate is not None:
-        log_version(store, registry, registry.card(candidate))
+        log_assessment(store, registry, candidate, assessment)
     newest, _ = registry.newest_known()
     if newest is None:
         return None

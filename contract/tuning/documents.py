@@ -22,6 +22,7 @@ class Search(Document):
     networks: list[str]  # of a first version; more than one: a part of the space
     size: int | None
     grey: bool
+    levels: list[int] | None = None  # of grey pictures of 16 bits: the values that become black and white
     epochs: int = Field(ge=1)
     objective: Literal["loss", "accuracy"]
     sampler: Literal["tpe", "random", "grid"]
@@ -34,8 +35,9 @@ class Search(Document):
 
     @property
     def id(self) -> str:
-        """16 hex digits of its content."""
-        return jsonio.digest(self.to_dict())[:16]
+        """16 hex digits of its content; a field that a release added is left out where it changes nothing, so that a search
+        of before goes on."""
+        return jsonio.digest({name: value for name, value in self.to_dict().items() if (name, value) != ("levels", None)})[:16]
 
 
 class TrialClaim(RunOwner):

@@ -77,7 +77,7 @@ def _estimate_serverless(rows: int | None, settings: Settings, recorded: Recorde
 def _estimate_cluster(need: Need, rows: int | None, settings: Settings, load: Load, recorded: Recorded,
                       prices: Prices) -> StageCost:
     """EC2 with EMR on it and its disks, from the cluster's start; the driver waits for it all the while."""
-    chosen = choose_nodes(need, settings.emr, settings.train.model_dump())
+    chosen = choose_nodes(need, settings.emr, settings.train.ranks)
     work = None if rows is None else _compute_node_hours(need, chosen, rows, settings, recorded, prices)
     paid = Span.of(load.start_minutes / 60) + (work or NOTHING) * (1 / max(chosen.core_nodes, 1))
     hour = prices.price_span(chosen.primary) + (prices.price_span(chosen.core) * chosen.core_nodes if chosen.core else NOTHING)

@@ -42,7 +42,7 @@ def plan_stages(settings: Settings, prices: Prices) -> list[StagePlan]:
 
 
 def _plan_stage(stage: str, settings: Settings, prices: Prices) -> StagePlan:
-    nodes = choose_nodes(find_need(stage, settings.emr), settings.emr, settings.train.model_dump())
+    nodes = choose_nodes(find_need(stage, settings.emr), settings.emr, settings.train.ranks)
     hour, minutes = price_hour(nodes, prices), settings.emr.stage_minutes[stage]
     least = min(START_MINUTES, minutes) / 60
     return StagePlan(stage, count_nodes(nodes), minutes, Span(hour.low * least, hour.high * minutes / 60), hour)

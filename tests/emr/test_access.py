@@ -3,6 +3,7 @@
 import json
 import tempfile
 import uuid
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +26,14 @@ from contract.runs import Plan, Runs, Timing
 from contract.settings import EmrSettings
 from contract.storage import open_root
 from emr import access, step
+from emr.needs import find_need
 from emr.requests import Request, add_attempt
 from emr.security import key
 from jobs.forget import forget
 from jobs.replaying import command
 from pipeline import cycle
 from pipeline.running.stages import ASSESS, DATASET, TRAIN, Stage
+from tests.emr import searched_root
 from tests.emr.conftest import put_packages
 from tests.emr.recorder import Asked, Recorder, allowing
 from tests.fakes.s3 import make_bucket
@@ -39,12 +42,17 @@ from tests.jobs import replayed_root
 from tests.jobs.pictures import pictures_root
 from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
+from tests.training.tuning.conftest import made  # noqa: F401
+from training.train import checkpoint_folder
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 FIT = "of-november"
 SETTINGS = {"evaluate": {"engine": "embedded", "labeler_fit": FIT}, "dataset": {"suspects": "review"},
             "train": {"epochs": 1, "ranks": 1, "launcher": "process", "batch": 8}}
+# As TRAIN, from the version that it made; in tests its workers are in this process.
+TUNE = Stage("tune", "training.tune", ("--model", "{model}", "--dataset", "{dataset}", "--parent", "{candidate}", "--trials", "1",
+                                       "--set", "tune.space={{lr: [0.0001, 0.001]}}", "--train"))
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +290,27 @@ def test_a_replay_asks_what_its_role_allows(server, root, monkeypatch):
     check("replay", root, first | again)
 
 
+def test_a_search_asks_what_the_role_of_training_allows(server, root, made):  # noqa: F811
+    """With --train it asks for more; that is below, with the real training."""
+    searched_root.make(root)
+    requests, document = recorded(server, root, "tune", ["--model", MODEL, *searched_root.OPTIONS, "--trials", "2"],
+                                  "training.tune")
+    statements = access.make_statements("train", root)
+    by = {request: allowing(statements, request) for request in requests}
+    assert document["best"] and len(made.trained) == 2 and [request for request, found in by.items() if not found] == []
+    used = {sid for found in by.values() for sid, resource in found if resource.endswith(access.TUNINGS)}
+    assert used == {"Read", "Write"}
+
+
+def test_checkpoints_may_be_cleared_wherever_a_training_has_them():
+    base, statements = "arn:aws:s3:::my-bucket/pre/", access.make_statements("train", "s3://my-bucket/pre")
+    for run_key in (None, f"{MODEL}/3", "search 0123456789abcdef trial 2"):
+        folder = checkpoint_folder(MODEL, "2", run_key)
+        for action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject"):
+            assert allowing(statements, Asked(action, f"{base}{folder}0123/final.json")), (action, folder)
+    assert not allowing(statements, Asked("s3:DeleteObject", f"{base}{layout.history('checkpoints').format(1)}"))
+
+
 @pytest.mark.slow("spark")
 def test_a_retraining_asks_what_its_roles_allow(server, root):
     from tests import tiny_root
@@ -292,13 +321,16 @@ def test_a_retraining_asks_what_its_roles_allow(server, root):
     open_root(root).put("images/brought.jpg", picture(seed=7))  # one that is not stored yet
     values = {"model": tiny_root.MODEL, "from": tiny_root.DAY, "to": tiny_root.DAY, "as_of": "2026-11-20T00:00:00Z",
               "live": "1", "run": f"{tiny_root.MODEL}/1"}
-    wrong = []
+    asked = defaultdict(set)
     score = Stage("score", "jobs.score_images", ("--model", "{model}", "--images", f"{root}/images"))
-    for stage in (DATASET, TRAIN, ASSESS, score):
+    for stage in (DATASET, TRAIN, ASSESS, score, TUNE):
         requests, answer = recorded(server, root, stage.name, stage.fill_arguments(values), stage.module)
         values |= stage.pick_values(answer)
+        asked[find_need(stage.name, EmrSettings()).role or stage.name] |= requests
+    wrong = []
+    for role, requests in asked.items():
         try:
-            check(stage.name, root, requests)
+            check(role, root, requests)
         except AssertionError as error:
-            wrong.append(f"{stage.name}: {str(error)[:1000]}")
+            wrong.append(f"{role}: {str(error)[:1000]}")
     assert not wrong, json.dumps(wrong, indent=1)

@@ -94,6 +94,13 @@ def test_what_a_cluster_has_is_left_out():
     assert "petastorm" in dict(requirements.list_requirements("dataset", ROOT))
 
 
+def test_nodes_that_train_can_search_and_tell_mlflow():
+    """What counts and what makes datasets needs neither."""
+    both = {"optuna", "mlflow-skinny"}
+    assert both <= dict(requirements.list_requirements("train", ROOT)).keys()
+    assert not both & {name for e in ("count", "dataset") for name, _ in requirements.list_requirements(e, ROOT)}
+
+
 def test_an_installation_older_than_its_sources_is_an_error(monkeypatch):
     monkeypatch.setitem(requirements.EXTRAS, "count", ("evaluate", "next-year"))
     with pytest.raises(UsageError, match="found no next-year.*run `make setup`"):

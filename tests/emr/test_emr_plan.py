@@ -19,6 +19,18 @@ def test_the_plan_says_the_very_requests(emr, s3_root, capsys):
     assert {q["code"]: (q["vcpus"], q["stages"]) for q in document["quotas"]}["L-DB2E81BA"] == (8, ["train"])
 
 
+def test_the_plan_says_how_mlflow_hears_of_clusters(emr, s3_root, capsys):
+    options = ["--root", s3_root, "--model", "digits", "--set", "emr.subnets=[subnet-1]"]
+    tracked = [*options, "--set", "track.mlflow=https://mlflow.example"]
+    made = ["--root", s3_root, "--model", "digits", "--set", "emr.create_network=true", *tracked[-2:]]
+    said = {}
+    for name, words in (("none", options), ("named", tracked), ("inside", made)):
+        assert cli.main(["plan", *words]) == 0
+        said[name] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("MLflow ")]
+    assert said["none"] == [] and "no way" not in said["named"][0] and "without name and password" in said["named"][0]
+    assert "the network of the stack has no way to outside of itself" in said["inside"][0]
+
+
 def test_an_account_without_a_bucket_can_be_planned_for(emr, moto_server, monkeypatch, capsys):
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
     options = ["--root", "s3://not-there-yet/pre", "--model", "digits", "--set", "emr.subnets=[subnet-1]"]

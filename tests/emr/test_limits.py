@@ -99,5 +99,6 @@ def test_every_stage_has_a_limit_and_a_setting_goes_before():
 
 @pytest.mark.parametrize("wrong", [{"trian": 60}, {"train": 0}, {"train": -5}])
 def test_a_limit_of_no_stage_is_refused(wrong):
-    with pytest.raises(ValueError, match="expected one of evaluate, dataset, train, assess, score, replay, and a minute or more"):
+    said = "expected one of evaluate, dataset, train, assess, score, replay, tune, and a minute or more"
+    with pytest.raises(ValueError, match=said):
         EmrSettings(stage_minutes=wrong)

@@ -64,7 +64,8 @@ def test_an_application_is_bounded_stops_by_itself_and_is_tagged(serverless, tmp
 def test_evaluations_go_there_too_but_not_as_mapreduce():
     chosen = {"compute": "serverless", "replay": True}
     there = {name: runs_on_serverless(find_need(name, EmrSettings(**chosen)), EmrSettings(**chosen)) for name in needs.NEEDS}
-    assert there == {"evaluate": True, "dataset": True, "score": True, "replay": True, "train": False, "assess": False}
+    assert there == {"evaluate": True, "dataset": True, "score": True, "replay": True, "train": False, "assess": False,
+                     "tune": False}
     mapreduce = EmrSettings(**chosen, engine="mapreduce")
     assert not runs_on_serverless(find_need("evaluate", mapreduce), mapreduce)
 

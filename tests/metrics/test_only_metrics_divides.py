@@ -104,7 +104,7 @@ ELSEWHERE = {
         training/feed/world.py World.step
         training/feed/world.py World.steps
         training/train.py job_of
-        training/tuning/search.py _share_cores
+        training/tuning/on_spark.py fit_to_tasks
         """,
     "pixels, of pictures and of charts": """
         contract/measured/embedded.py <module>

@@ -9,6 +9,7 @@ from contract.documents import manifest
 from contract.registry import Registry
 from contract.storage import open_root
 from tests.training.loop_root import LoopRoot, digits, png
+from training.first_version import FirstVersion
 
 NETWORK = "tests.training.tiny:build"
 
@@ -50,9 +51,9 @@ class World:
     def train(self, parent=None, **train):
         from training.train import train as run
 
-        network = {} if parent else {"network": NETWORK, "size": 32}
+        first = FirstVersion() if parent else FirstVersion(NETWORK, 32)
         key = train.pop("run_key", None)
-        return run(self.storage, self.registry, self.settings(**train), self.made.dataset, parent, key, **network)
+        return run(self.storage, self.registry, self.settings(**train), self.made.dataset, parent, key, first)
 
 
 @pytest.fixture

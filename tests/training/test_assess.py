@@ -206,11 +206,12 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
     from inference.model.predictor import Predictor
     from training.assess import text
     from training.feed.reader import read_rows
+    from training.first_version import FirstVersion
     from training.train import train
 
     networks = {"live": "resnet18", "candidate": "mobilenet_v3_small"}
     cards = {side: train(world.storage, world.registry, world.settings(epochs=1, lr=0.003), world.made.dataset, None,
-                         network=network, size=32) for side, network in networks.items()}
+                         first=FirstVersion(network, 32)) for side, network in networks.items()}
     found = assess(world.storage, world.registry, cards["candidate"].version, cards["live"].version)
     rows = list(read_rows(world.storage, world.made.split("holdout"), 0, world.made.rows["holdout"]))
     truth, lines = [world.made.classes[row.label_index] for row in rows], text(found).splitlines()

@@ -10,24 +10,37 @@ import pytest
 
 from training.assess import assess
 
-IN_OPEN, NONBLOCK = 0x20, 0o4000
+IN_OPEN, IN_MOVED_TO, NONBLOCK = 0x20, 0x80, 0o4000
+LOST = -1  # the watch of an event that stands for those that found no room
+
+
+@contextmanager
+def logged(masks):
+    """Collects (folder, name) of what any process does with the files of folders, in its order; `masks`: folder -> which."""
+    libc, events = ctypes.CDLL(None, use_errno=True), []
+    log = libc.inotify_init1(NONBLOCK)
+    folders = {libc.inotify_add_watch(log, os.fsencode(folder), mask): folder for folder, mask in masks.items()}
+    assert len(folders) == len(masks) and min(folders) >= 0
+    try:
+        yield events
+        while _waiting(log):
+            data = os.read(log, 1 << 20)
+            while data:
+                watch, _, _, length = struct.unpack_from("iIII", data)
+                assert watch != LOST, "more happened than the kernel keeps"
+                events.append((folders[watch], data[16:16 + length].rstrip(b"\0").decode()))
+                data = data[16 + length:]
+    finally:
+        os.close(log)
 
 
 @contextmanager
 def opened(folder):
     """Collects the names of the files of a folder that any process opens."""
-    libc, names = ctypes.CDLL(None, use_errno=True), []
-    log = libc.inotify_init1(NONBLOCK)
-    assert libc.inotify_add_watch(log, os.fsencode(folder), IN_OPEN) >= 0
-    try:
+    names = []
+    with logged({folder: IN_OPEN}) as events:
         yield names
-        data = os.read(log, 1 << 20) if _waiting(log) else b""
-        while data:
-            length = struct.unpack_from("iIII", data)[3]
-            names.append(data[16:16 + length].rstrip(b"\0").decode())
-            data = data[16 + length:]
-    finally:
-        os.close(log)
+    names += [name for _, name in events]
 
 
 def _waiting(log):

@@ -16,7 +16,8 @@ from contract.storage import open_root
 from tests.command.tracking.mlflows import EXPERIMENT
 from tests.pipeline import small_dataset
 from tests.training.conftest import NETWORK
-from training import assess, train
+from training import assess, train, tune
+from training.first_version import FirstVersion
 from training.fit import epoch_reporter
 from training.fit.checkpoint import FINAL, Checkpoint, Checkpoints
 from training.fit.job import Job
@@ -153,7 +154,7 @@ def test_a_reporter_whose_server_is_lost_says_so_once_and_holds_nobody_up(mlflow
 
 def test_where_it_is_told_does_not_change_what_is_trained(small):
     settings = load(root=small.root, model="digits", env={})
-    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, NETWORK, 32, False)
+    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
     there = job.model_copy(update={"track": {"mlflow": "https://x", "experiment": "e", "run": "r"}})
     assert there.digest() == job.digest() and Job.parse(there.to_dict(), "job") == there
 
@@ -172,3 +173,15 @@ def test_an_assessment_adds_its_figures_to_the_run_of_the_candidate(small, mlflo
     figures = {k: v for k, v in told.data.metrics.items() if k.startswith("assess/")}
     assert figures == {"assess/rows": 40, "assess/difference": 0, "assess/p": 1, "assess/differ": 6, "assess/live_accuracy": 0.9,
                        "assess/candidate_accuracy": 0.9, "assess/live_latency_ms": 3.5, "assess/candidate_latency_ms": 3.5}
+
+
+def test_of_a_search_the_candidate_is_told_and_no_trial(world, mlflow, capsys, monkeypatch):
+    world.train(epochs=1)
+    monkeypatch.setattr(assess, "assess", lambda *_: {"overall": {"difference": {"value": 0.25}}})
+    monkeypatch.setattr(assess, "text", lambda _: "")
+    code, made = run(tune.main, world, capsys, mlflow.address, "--dataset", world.made.dataset, "--parent", "1", "--trials", "2",
+                     "--epochs", "1", "--sampler", "random", "--train", "--set", "tune.pruner=none")
+    (told,) = mlflow.runs()
+    assert code == 0 and made["tracking"] == {"mlflow": mlflow.address, "run": told.info.run_id}
+    assert (told.data.tags["trueup.version"], told.info.status) == ("2", "FINISHED")
+    assert len(mlflow.points(told, "loss")) == 2 and told.data.metrics["assess/difference"] == 0.25

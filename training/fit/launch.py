@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import UsageError
+from contract.settings import TrainSettings
 from contract.stores.store import Storage
 from jvm import session, task_store
 from training.errors import RankLost
@@ -98,13 +99,22 @@ def _asks_for_gpu(given: Mapping[str, str]) -> bool:
 
 
 def _fit_to_tasks(job: Job, given: Mapping[str, str]) -> Job:
-    """Returns the job with the device and the threads of Spark's tasks, which may run on other machines than this."""
-    if _asks_for_gpu(given) and job.train.device == "auto":  # a rank that cannot use its own GPU is an error
-        job = job.model_copy(update={"settings": job.settings | {"device": "cuda"}})
+    """Returns the job with the device and the threads of Spark's tasks."""
+    found = find_limits_of_tasks(given, job.train)
+    device = {"device": found["device"]} if "device" in found else {}
+    return job.model_copy(update={"settings": job.settings | device, "threads": found.get("threads", job.threads)})
+
+
+def find_limits_of_tasks(given: Mapping[str, str], train: TrainSettings) -> dict[str, Any]:
+    """Finds the `device` and the `threads` of Spark's tasks, which may run on other machines than this, where its settings
+    (`given`) say more of them than those of training."""
+    found: dict[str, Any] = {}
+    if _asks_for_gpu(given) and train.device == "auto":  # a rank that cannot use its own GPU is an error
+        found["device"] = "cuda"
     elsewhere = not given.get("spark.master", "local").startswith("local[")
-    if elsewhere and "spark.task.cpus" in given and not job.train.threads:
-        job = job.model_copy(update={"threads": int(given["spark.task.cpus"])})
-    return job
+    if elsewhere and "spark.task.cpus" in given and not train.threads:
+        found["threads"] = int(given["spark.task.cpus"])
+    return found
 
 
 def _fit_to_slots(job: Job, conf: dict[str, str]) -> Job:

@@ -16,6 +16,7 @@ from contract.sections.tune import NOT_SEARCHED
 from contract.settings import Settings, TrainSettings
 from contract.stores.store import Storage, create_if_absent
 from contract.tuning.documents import Search, Tuning
+from training.first_version import NETWORK, FirstVersion
 from training.train import OF_SEARCH, train
 from training.train import document as train_document
 from training.train import text as train_text
@@ -23,14 +24,14 @@ from training.tuning import summary
 from training.tuning.claims import Claims, Limits
 from training.tuning.space import check_freezing, make_space, name_first, split_config
 from training.tuning.study import Study
-from training.tuning.trial import make_job
+from training.tuning.trial import find_first_version, make_job
 from training.tuning.worker import Worker
 
 CANDIDATE = 0  # whose claim says who trains the candidate; trials begin at 1
 
 
 def make_search(storage: Storage, registry: Registry, settings: Settings, dataset: str, parent: str | None,
-                network: str | None = None, size: int | None = None, grey: bool = False) -> Search:
+                first: FirstVersion = FirstVersion()) -> Search:
     """Returns what is searched, checked as far as it can be before the first trial.
 
     UsageError: no Optuna, an erased dataset, a network that is none, a value that training refuses. EmptyData: no validation
@@ -44,20 +45,27 @@ def make_search(storage: Storage, registry: Registry, settings: Settings, datase
     if not made.rows["validation"]:
         raise EmptyData(f"dataset {dataset}: expected validation rows, by which alone trials are judged; it has none. Raise "
                         f"dataset.validation_share.")
-    networks = [network] if network else list(wanted.networks)
+    networks = [first.network] if first.network else list(wanted.networks)
     if parent is None:
-        networks = networks or ["resnet18"]
+        networks = networks or [NETWORK]
         _check_networks(networks, len(made.classes))
     space = make_space(wanted, networks, first=parent is None)
-    kept = {name: value for name, value in settings.train.model_dump(mode="json").items()
-            if name not in NOT_SEARCHED and name not in space}
-    search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks, size=size, grey=grey,
-                    epochs=wanted.trial_epochs or settings.train.epochs, space=space, settings=kept,
-                    seed=wanted.sampler_seed,
+    search = Search(model=registry.model, dataset=dataset, parent=parent, networks=networks,
+                    epochs=wanted.trial_epochs or settings.train.epochs, space=space,
+                    settings=list_kept(settings.train, space),
+                    seed=wanted.sampler_seed, **first.list_looks(),
                     **wanted.model_dump(include={"objective", "sampler", "pruner", "startup", "points"}))
     check_freezing(search)
     make_job(storage, search, name_first(search))
     return search
+
+
+def list_kept(train: TrainSettings, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of train: that all trials have. The seed is among them; the default one is not written, so that
+    searches of before, which had that one, go on under their name."""
+    kept = {name: value for name, value in train.model_dump(mode="json").items()
+            if name not in NOT_SEARCHED and name not in space}
+    return kept if train.seed == TrainSettings().seed else kept | {"seed": train.seed}
 
 
 def _require_optuna() -> None:
@@ -81,10 +89,8 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     if create_if_absent(storage, layout.tuning(search.model, search.id, "study"), search.to_bytes()):
         print(f"search {search.id}: begins", file=sys.stderr, flush=True)
     wanted, train_settings = settings.tune, settings.train
-    side_by_side = wanted.parallel if wanted.trial_launcher == "spark" else 1
     limits = Limits(wanted.trials, None if wanted.minutes is None else 60 * wanted.minutes,
-                    {"device": train_settings.device, "cache_mib": train_settings.cache_mib,
-                     "threads": train_settings.threads or _share_cores(side_by_side)},
+                    {name: getattr(train_settings, name) for name in ("device", "cache_mib", "threads")},
                     Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds))
     if wanted.trial_launcher == "spark":
         from training.tuning.on_spark import run_on_spark
@@ -93,12 +99,6 @@ def tune(storage: Storage, search: Search, settings: Settings, spark_conf: Mappi
     else:
         Worker(storage, search, limits).run()
     return write_found(storage, search)
-
-
-def _share_cores(workers: int) -> int:
-    from training.fit.launch import count_cores
-
-    return max(1, count_cores() // workers)
 
 
 def write_found(storage: Storage, search: Search, candidate: str | None = None) -> Tuning:
@@ -151,8 +151,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
             raise RunHeld(f"search {search.id}: another process trains its candidate. Let it finish.")
         with claims.keep_beating(attempt):
             card = train(storage, registry, best, search.dataset, search.parent, f"{OF_SEARCH}{search.id} trial {tuning.best}",
-                         network or next(iter(search.networks), None), search.size, search.grey,
-                         spark_conf=dict(spark_conf or {}))
+                         find_first_version(search, network), spark_conf=dict(spark_conf or {}))
     write_found(storage, search, card.version)
     live = search.parent or _find_live(registry)
     if live is None:

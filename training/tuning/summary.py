@@ -1,6 +1,7 @@
 """What a search has found: the document, the table for people, and the best configuration as options and settings."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from command.terminal import align
@@ -10,6 +11,7 @@ from contract.tuning.documents import Search, TrialState, TunedTrial, Tuning
 from training.tuning.claims import Claims
 from training.tuning.space import split_config
 from training.tuning.study import ATTEMPT, EPOCHS, ERROR, LOST, STOPPED, TRIAL, Study, count_seconds
+from training.tuning.trial import find_first_version
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -119,5 +121,6 @@ def _write_parent(tuning: Tuning, best: TunedTrial) -> str:
     search = tuning.search
     if search.parent is not None:
         return f" --parent {search.parent}"
-    network = "" if "network" in best.config or not search.networks else f" --network {search.networks[0]}"
-    return f" --parent none{network}{f' --size {search.size}' if search.size else ''}{' --grey' if search.grey else ''}"
+    first = find_first_version(search, None)
+    said = replace(first, network=None) if "network" in best.config else first  # which stands among the settings then
+    return f" --parent none{said.write_options()}"

@@ -14,6 +14,7 @@ from contract.stores.store import Storage
 from contract.tuning.documents import Search
 from training.feed.batches import Batch, BatchSource
 from training.feed.plan import CropWindows
+from training.first_version import FirstVersion
 from training.fit.job import Job
 from training.train import job_of
 from training.tuning.space import Config, split_config
@@ -33,8 +34,14 @@ def make_job(storage: Storage, search: Search, config: Config, here: dict[str, A
     train = TrainSettings(**(search.settings | ALONE | (here or {}) | {"epochs": search.epochs} | chosen))
     made = manifest.load(storage, search.dataset)
     job = job_of(storage, Registry(storage, search.model), Settings(train=train), made, search.parent, "0", None,
-                 network or next(iter(search.networks), None), search.size, search.grey)
+                 find_first_version(search, network))
     return job.model_copy(update={"folder": layout.checkpoints(layout.tunings(search.model, search.id))})
+
+
+def find_first_version(search: Search, network: str | None) -> FirstVersion:
+    """Returns what a trial is without a parent; `network`: of its configuration, None where the space has none."""
+    looks = {name: getattr(search, name) for name in FirstVersion().list_looks()}
+    return FirstVersion(network or next(iter(search.networks), None), **looks)
 
 
 def run_trial(job: Job, feed: BatchSource, end_of_epoch: Callable[[dict[str, Any]], None]) -> None:

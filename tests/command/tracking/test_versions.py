@@ -117,7 +117,7 @@ def test_a_training_that_failed_says_so_and_may_still_end_well(registry, mlflow)
 def test_an_assessment_is_in_the_run_of_the_candidate(registry, mlflow):
     run = log_version(mlflow.store(), registry, registry.card("3"))
     for _ in range(2):
-        assert log_assessment(mlflow.store(), registry, "3", {"assess/difference": 0.02}) == run
+        assert log_assessment(mlflow.store(), registry, "3", {"overall": {"difference": {"value": 0.02}}}) == run
     assert mlflow.points(mlflow.client.get_run(run), "assess/difference") == [(0, 0.02)]
 
 

@@ -35,4 +35,4 @@ def test_it_splits_looks_at_pictures_and_writes_petastorm(tmp_path):
 def test_only_stages_that_run_a_model_unpack_cuda():
     packages = {stage: dict(requirements.list_requirements(need.environment, ROOT)) for stage, need in NEEDS.items()}
     heavy = {stage for stage, names in packages.items() if any(n.startswith(("nvidia", "cuda", "torch")) for n in names)}
-    assert heavy == {"train", "assess", "score", "replay"}
+    assert heavy == {"train", "assess", "score", "replay", "tune"}

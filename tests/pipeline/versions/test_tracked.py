@@ -10,6 +10,7 @@ from contract.registry import Registry
 from contract.storage import open_storage
 from pipeline import answering, cycle, model
 from tests.command.tracking.mlflows import EXPERIMENT
+from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import MODEL, make_root, write_version
 
 WHY = ("--by", "ana", "--reason", "r")
@@ -49,6 +50,17 @@ def test_a_cycle_tells_what_is_live(root, mlflow, capsys):
     code, made = run(cycle.main, root, capsys, mlflow.address, "--in-process")
     assert (code, made["status"]) == (0, "healthy") and "error" not in made["tracking"]
     assert mlflow.aliases(MODEL) == {"live": "1"}
+
+
+@pytest.mark.usefixtures("fake_stages")
+def test_a_cycle_tells_of_a_candidate_that_was_made_out_of_mlflows_reach(tmp_root, mlflow, capsys):
+    """Its training and its assessment told nothing, as on nodes that do not reach the server."""
+    make_root(tmp_root, right=120, n=200)
+    code, made = run(cycle.main, tmp_root, capsys, mlflow.address, "--in-process", "--set", "cycle.approval=manual")
+    assert (code, made["status"], made["candidate"]) == (0, "awaiting approval", "2")
+    (told,) = (one for one in mlflow.runs() if one.data.tags["trueup.version"] == "2")
+    assert told.data.metrics == {"assess/differ": made["stages"]["assess"]["disagreement"]["differ"]}
+    assert (told.info.status, mlflow.aliases(MODEL)) == ("FINISHED", {"live": "1"})
 
 
 def test_a_command_ends_as_without_it_where_nobody_answers(root, capsys, monkeypatch):

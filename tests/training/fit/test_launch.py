@@ -13,6 +13,7 @@ from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
 from contract.settings import TrainSettings
 from tests.inference.serving import until
 from training.errors import RankGone, RankLost
+from training.first_version import FirstVersion
 from training.fit import failure, launch
 from training.fit.job import Job
 from training.train import job_of
@@ -101,7 +102,7 @@ def test_on_a_cluster_ranks_wait_until_a_lost_node_is_replaced(monkeypatch):
 
 def a_job(world, **train):
     return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
-                  "tests.training.tiny:build", 32, False)
+                  FirstVersion("tests.training.tiny:build", 32))
 
 
 def test_a_checkpoint_outlives_other_ranks_and_a_smaller_cache_and_no_other_learning_rate(world):

@@ -12,6 +12,7 @@ from contract.errors import Mismatch, NotFinite, UsageError
 from contract.settings import TrainSettings
 from tests.training.tiny import build
 from training.feed import feed as batches_module
+from training.first_version import FirstVersion
 from training.fit import loop as training_loop
 from training.fit import losses, state
 from training.fit.checkpoint import Checkpoints
@@ -111,7 +112,7 @@ def a_loop(world):
     from training.fit.process_group import ProcessGroup
 
     job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
-                 "tests.training.tiny:build", 32, False)
+                 FirstVersion("tests.training.tiny:build", 32))
     return training_loop.Loop(job, ProcessGroup(0, 1, torch.device("cpu")))
 
 

@@ -11,6 +11,7 @@ from torchvision.models import SqueezeNet1_1_Weights
 from contract.errors import BadWeights, UsageError
 from inference.model import network
 from tests.training.tiny import build
+from training.first_version import FirstVersion
 from training.fit import pretrained
 from training.train import train
 
@@ -43,7 +44,7 @@ def test_without_file_and_network_the_error_names_both(world, tmp_path, monkeypa
 
 def test_a_file_of_other_classes_is_where_training_starts(world, tmp_path):
     torch.save(build(3).state_dict(), tmp_path / "w.pt")
-    first = {"network": "tests.training.tiny:build", "size": 32, "weights": tmp_path / "w.pt"}
+    first = {"first": FirstVersion("tests.training.tiny:build", 32), "weights": tmp_path / "w.pt"}
     card = train(world.storage, world.registry, world.settings(epochs=1), world.made.dataset, None, **first)
     assert "fine-tuned from weights brought" in card.made_from and card.parent is None
     with pytest.raises(UsageError, match="are for a first version"):
@@ -56,5 +57,6 @@ def test_a_file_of_other_classes_is_where_training_starts(world, tmp_path):
 def test_a_name_that_is_no_networks_takes_no_number(world):
     before = list(world.storage.list("models/"))
     with pytest.raises(UsageError, match="network 'resnet81': expected a torchvision classification network"):
-        train(world.storage, world.registry, world.settings(), world.made.dataset, None, network="resnet81")
+        train(world.storage, world.registry, world.settings(), world.made.dataset, None,
+              first=FirstVersion("resnet81"))
     assert list(world.storage.list("models/")) == before

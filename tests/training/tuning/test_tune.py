@@ -90,7 +90,7 @@ def test_the_best_is_trained_in_full_and_assessed(world, capsys, monkeypatch):
 
 def test_what_is_printed_trains_the_best(world, capsys):
     module.main(["--root", world.root, "--model", "digits", "--dataset", world.made.dataset, *COMMON, *FIRST, "--trials", "2",
-                 "--sampler", "random"])
+                 "--sampler", "random", "--grey", "--levels", "0,4095"])
     text = capsys.readouterr().out
     (line,) = re.findall(r"trueup train (.+)", text)
     from training.train import main as train_main
@@ -102,6 +102,8 @@ def test_what_is_printed_trains_the_best(world, capsys):
     best = found.find(found.best).config
     card = world.registry.card("1")
     assert {name: card.settings[name] for name in best} == best
+    look = card.preprocess
+    assert (card.network, look.crop, look.grey, look.levels) == (NETWORK, 32, True, [0, 4095])
     assert "page: file://" in text and f"lr: {json.dumps(best['lr'])}" in text
     rows = text.splitlines()
     assert len([row for row in rows if re.match(r"\s*\d+\s+completed", row)]) == 2
