@@ -1,5 +1,4 @@
-"""The formats of a live version: versions of its weights in another runtime or number format that answer as well (`trueup model
-convert`).
+"""The formats of a live version: its weights in another runtime or number format, answering as well (`trueup model convert`).
 
 A history record names each, with the sha256 of its card, so that no service answers with what nobody let in.
 """

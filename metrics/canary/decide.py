@@ -23,7 +23,7 @@ PROMOTE: What = "promote"
 LEVEL = 0.01  # of each of the four watches, over the whole canary
 REPLICA_LEVEL = 0.0005  # of each of the two watches of one replica
 MEDIAN = 0.5
-COMPARED_PART = 4  # of so many answers that a step needs one must have been compared
+COMPARED_PART = 4  # one in so many of the answers that a step needs must have been compared
 
 
 class Labelled(NamedTuple):
