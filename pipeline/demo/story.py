@@ -204,7 +204,7 @@ def compare_engines(embedded: dict[str, Any], *others: dict[str, Any]) -> None:
 
 
 def retrain(world: World) -> None:
-    """Runs `trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live; others count meanwhile."""
+    """Runs `trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
     with count_once_more(world, "spark", "mapreduce"):  # while a core waits for the start of the training
         _retrain(world)
 
@@ -304,7 +304,7 @@ STEPS = (
     Step("drifted labels", "people judge a random sample of that day too", 2, label_day("drifted", share=0.75)),
     Step("late labels", "the rest of the labels come a day late", 1, label_day("drifted", late=True)),
     Step("evaluate", "how good was version 1 before and after?", 2, evaluate_both_days),
-    Step("cycle", "gate, dataset, two ranks of training, comparison, publication; Spark and MapReduce count once more", 47, retrain),
+    Step("cycle", "gate, dataset, two ranks of training, comparison, publication; Spark and MapReduce count again", 47, retrain),
     Step("recovered day", "send fresh drifted traffic", 3, send_day("recovered")),
     Step("recovered labels", "people judge a random sample of it", 2, label_day("recovered")),
     Step("evaluate again", "is the accuracy back?", 2, check_recovery),
