@@ -82,7 +82,9 @@ class FirstHoldouts:
 
 def _read_measured(assessment: Mapping[str, Any] | None) -> Iterator[Measured]:
     first = (assessment or {}).get("first")
-    for row in (first.get("versions") or ()) if isinstance(first, dict) else ():
+    if not isinstance(first, dict):
+        return
+    for row in first.get("versions") or ():
         if isinstance(row, dict) and isinstance(row.get("accuracy"), dict):
             yield Measured(str(row["version"]), str(first.get("dataset")), int(row["n"]), row["accuracy"], None)
 
