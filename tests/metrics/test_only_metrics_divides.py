@@ -74,6 +74,7 @@ ELSEWHERE = {
         jvm/session.py _local_settings
         pipeline/checks/machine.py check_disk
         pipeline/running/emr.py _is_little
+        tools/preflight.py less_what_is_held
         tools/preflight.py main
         tools/preflight.py problems
         tools/trim_torch.py main
