@@ -95,7 +95,7 @@ def _embed(storage: Storage, embedder: Embedder, named: Sequence[tuple[str, str]
     erased, parts, ready = list_erased(storage), [], []
     ordered = sorted(one for one in named if one[0] not in erased)
     with ThreadPoolExecutor(READERS) as pool, progress(f"embed the pictures of {what}", len(ordered), "pictures") as shown:
-        for prepared in pool.map(lambda one: prepare_picture(storage, *one, embedder.prepare), ordered):
+        for prepared in pool.map(lambda one: prepare_picture(storage, one[0], one[1], embedder.prepare), ordered):
             shown.advance()
             ready += [prepared] if prepared is not None else []
             if len(ready) == BATCH:
