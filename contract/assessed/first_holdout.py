@@ -64,7 +64,7 @@ class FirstHoldouts:
 
     def _look(self, version: str) -> Mapping[str, Any] | None:
         if version not in self._kept:
-            assessment = _read_assessment(self._registry, version)
+            assessment = _read_assessment(self._registry, version) or _read_conversion(self._registry, version)
             if assessment is None:
                 return None
             self._kept[version] = {name: value for name, value in assessment.items() if name == "first"}
@@ -100,12 +100,17 @@ def _list_sections(registry: Registry, version: str) -> Iterator[dict[str, Any]]
 
 
 def _read_assessment(registry: Registry, version: str) -> dict[str, Any] | None:
-    """Reads how the run that made a version assessed it, or the newest assessment of a converted one."""
     try:
         run = Claim.load(registry.storage, layout.claim(registry.model, version)).run
-        if run:
-            return Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess")
-        kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest()
-        return kept[1] if kept and isinstance(kept[1], dict) else None
+        return Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess") if run else None
     except (NotFound, DamagedDocument, ValueError):
         return None
+
+
+def _read_conversion(registry: Registry, version: str) -> dict[str, Any] | None:
+    """Reads how a converted version was compared with the one that it was made of."""
+    try:
+        kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest()
+    except DamagedDocument:
+        return None
+    return kept[1] if kept and isinstance(kept[1], dict) else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from contract import clock, layout
+from contract import clock
 from contract.review.send_suspects import Sent, send
 from contract.review.strongest import Strongest, choose_strongest, find_waiting
-from contract.review.suspects import Pair, Said, Suspects, list_open, read_newest, read_said
+from contract.review.suspects import Pair, Said, Suspects, is_any, list_open, read_newest, read_said
 from contract.rows.items import list_erased
-from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.stores.store import Storage
 
@@ -33,7 +32,7 @@ class Suspected:
 
     def is_there(self, model: str) -> bool:
         """Says whether anybody looked for labels of this model that are likely wrong."""
-        return NumberedDocuments(self.storage, layout.suspects(model)).newest_number() > 0
+        return is_any(self.storage, model)
 
     def find(self, model: str, hides_waiting: bool) -> Strongest | None:
         """Finds what the newest list says; None where nobody looked. DamagedDocument.
