@@ -2,7 +2,7 @@
 
 A hook of the user's own, `serve.redact`, gets the pixels and returns what may be seen. What it returns is written as a PNG
 without metadata, and only that goes on: the network sees the redacted pixels, too, so that what is answered can be told
-from what is kept. It fails closed: where the hook fails, the picture is neither classified nor kept.
+from what is kept. It fails closed.
 """
 
 from __future__ import annotations
