@@ -77,6 +77,6 @@ def find_waiting(storage: Storage, model: str, suspects: Iterable[Suspect], labe
     waiting: set[Pair] = set()
     for day in sorted({one.day for one in asked}):
         if blind := listed.read(storage, model, day, blind=True):
-            answered = {name for name, _, _ in listed.read_asked(storage, day)}
+            answered = listed.find_answered_blind(storage, day)
             waiting |= {one.pair for one in asked if one.day == day and one.prediction_id in blind.keys() - answered}
     return waiting

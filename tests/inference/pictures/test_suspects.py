@@ -46,12 +46,12 @@ def open_browsers(service):
         ("rita", ["read"]), ("ann", ["read", "label"]), ("lea", ["label"]))]
 
 
-def answer(service, i, label):
+def answer(service, i, label, at="2026-11-21T09:00:00Z", **more):
     """A label that the suspicion asked for."""
-    at = clock.parse_moment("2026-11-21T09:00:00Z")
-    put_rows(service.storage, LABEL, layout.LABELS, [{
-        "label_id": ids.uuid7(at), "prediction_id": service.ids[DAYS[1]][i], "label": label, "labeler": "ann", "labeled_at": at,
-        "origin": "feedback", "strategy": "suspects", "saw_prediction": False}], DAYS[1], f"a{i}")
+    at = clock.parse_moment(at)
+    row = {"label_id": ids.uuid7(at), "prediction_id": service.ids[DAYS[1]][i], "label": label, "labeler": "ann",
+           "labeled_at": at, "origin": "feedback", "strategy": "suspects", "saw_prediction": False, **more}
+    put_rows(service.storage, LABEL, layout.LABELS, [row], DAYS[1], f"a{row['label_id']}")
 
 
 def test_where_nobody_looked_the_page_says_how_to_and_nothing_leads_to_it(service):
@@ -103,6 +103,20 @@ def test_a_newer_label_by_somebody_else_ends_no_wait(doubted):
         "label_id": ids.uuid7(at), "prediction_id": doubted.ids[DAYS[1]][2], "label": "cat", "labeler": "ben", "labeled_at": at,
         "origin": "import"}], DAYS[1], "newer")
     assert "given-2 " not in words(both.get(PAGE)) and "1 waits for a blind answer and is not shown" in words(both.get(PAGE))
+
+
+def test_an_answer_that_was_not_blind_or_was_taken_back_ends_no_wait(doubted):
+    """As on the page of the prediction, which stays closed to whoever may label."""
+    _, both, _ = open_browsers(doubted)
+    both.post(f"{PAGE}/review", model=MODEL, most=3)
+    answer(doubted, 30, "dog", strategy="picked", saw_prediction=True)
+    answer(doubted, 3, "dog")
+    answer(doubted, 3, "dog", at="2026-11-21T09:01:00Z", withdraws=True)
+    said = words(both.get(PAGE))
+    assert "given-3" not in said and "3 wait for a blind answer" in said
+    assert both.get(f"/pictures/one/{DAYS[1]}/{doubted.ids[DAYS[1]][30]}", model=MODEL).status == 403
+    answer(doubted, 3, "cat", at="2026-11-21T09:02:00Z")
+    assert "given-3 " in words(both.get(PAGE))
 
 
 def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
