@@ -46,12 +46,15 @@ class Suspected:
         return choose_strongest(look.document, look.said, SHOWN, list_erased(self.storage), look.waiting if hides_waiting else ())
 
     def send(self, model: str, most: int, by: str) -> Sent:
-        """Sends up to `most` that nobody was asked about or judged, the likeliest mistakes first, to be judged blind."""
+        """Sends up to `most` that nobody judged or is asked about, the likeliest mistakes first, to be judged blind.
+
+        Those that nobody can be asked about are passed over on the way, and counted.
+        """
         self._looks.pop(model, None)
         look = self._look(model)
         found = list_open(look.document.suspects, look.said) if look.document else []
         open_ = [one for one in found if one.pair not in look.said and one.pair not in look.waiting]
-        sent = send(self.storage, model, open_[:most], self._settings.serve.label_days, by)
+        sent = send(self.storage, model, open_, self._settings.serve.label_days, by, most)
         self._looks.pop(model, None)
         return sent
 

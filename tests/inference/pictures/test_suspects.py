@@ -130,6 +130,18 @@ def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
         assert browser.post(f"{PAGE}/review", model=MODEL, most=most).status == 422
 
 
+def test_who_cannot_be_asked_about_takes_no_place_of_the_next(service):
+    """A list that pictures of an imported folder lead: each press of the button would send none of those below."""
+    alone = [make_suspect(sha_of(i), f"alone-{i}", 0.001, DAYS[1]) for i in (10, 11, 12)]
+    put_suspects(service.storage, MODEL, [*alone, *(make_suspect(sha_of(i), "eel", 0.2, DAYS[1], service.ids[DAYS[1]][i])
+                                                   for i in (20, 21))])
+    for asked in (20, 21):
+        sent = Browser(service).post(f"{PAGE}/review", model=MODEL, most=1).headers["location"][0]
+        assert "sent=1&not_sent=3" in sent
+        assert service.ids[DAYS[1]][asked] in listed.read(service.storage, MODEL, DAYS[1], blind=True)
+    assert len(listed.read(service.storage, MODEL, DAYS[1], blind=True)) == 2
+
+
 def test_an_erased_picture_is_not_listed(doubted):
     sha256 = sha_of(2)
     erase(doubted.storage, Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by="test", asked=sha256))
