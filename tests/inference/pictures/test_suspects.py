@@ -142,6 +142,44 @@ def test_who_cannot_be_asked_about_takes_no_place_of_the_next(service):
     assert len(listed.read(service.storage, MODEL, DAYS[1], blind=True)) == 2
 
 
+def test_what_was_taken_over_from_another_dataset_is_told_apart(service):
+    own = [make_suspect(sha_of(i), "eel", 0.2, DAYS[1], service.ids[DAYS[1]][i]) for i in (20, 21)]
+    taken = [one.model_copy(update={"dataset": "d0", "image_sha256": sha_of(n)}) for n, one in enumerate(own)]
+    put_suspects(service.storage, MODEL, [*own, taken[0]])
+    assert ("2 labels of dataset d1 are likely wrong (88 of 90 labels could be judged); 1 was found in another dataset; nobody judged "
+            "one since.") in words(Browser(service).get(PAGE))
+    put_suspects(service.storage, MODEL, taken)
+    assert ("No label of dataset d1 is likely wrong; 88 of 90 labels could be judged; 2 were found in other datasets; nobody judged "
+            "one since.") in words(Browser(service).get(PAGE))
+
+
+def test_a_list_that_takes_long_to_look_through_is_shown_from_one_look(doubted, monkeypatch):
+    """A request gives up after 10 s (STORE_S); a look that is old when it ends would be begun anew by every request."""
+    now, looks = [0.0], []
+
+    def read_slowly(*_):
+        looks.append(now[0])
+        now[0] += 60
+        return {}
+
+    monkeypatch.setattr(suspected, "LOOKED_S", 5.0)
+    monkeypatch.setattr(suspected.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(suspected, "read_said", read_slowly)
+    found = suspected.Suspected(doubted.storage, doubted.settings)
+    for later in (0, 30, 25, 10):
+        now[0] += later
+        assert found.find(MODEL, hides_waiting=False).total == 4
+    assert looks == [0.0, 125.0]
+
+
+def test_the_grid_of_pictures_reads_no_list(doubted, monkeypatch):
+    doubted.storage.put(layout.suspects(MODEL).format(2), b"{")
+    read, plain = [], type(doubted.storage).read
+    monkeypatch.setattr(type(doubted.storage), "read", lambda self, key: read.append(key) or plain(self, key))
+    assert PAGE in Browser(doubted).get("/pictures").text
+    assert not [key for key in read if "/suspects/" in key]
+
+
 def test_an_erased_picture_is_not_listed(doubted):
     sha256 = sha_of(2)
     erase(doubted.storage, Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by="test", asked=sha256))
