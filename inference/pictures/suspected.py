@@ -9,16 +9,15 @@ from contract.review.send_suspects import Sent, send
 from contract.review.strongest import Strongest, choose_strongest, find_waiting
 from contract.review.suspects import Pair, Said, Suspects, list_open, read_newest, read_said
 from contract.rows.items import list_erased
-from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.stores.store import Storage
 
 SHOWN = 60  # of each split
-LOOKED_S = 5.0
+LOOKED_S = 5.0  # a look is kept for so long, or for as long as it took: else one over hundreds of days is never shown
 
 
 class _Look(NamedTuple):
-    at: float
+    until: float  # by clock.monotonic
     document: Suspects | None
     said: dict[Pair, Said]
     waiting: set[Pair]
@@ -33,7 +32,7 @@ class Suspected:
 
     def is_there(self, model: str) -> bool:
         """Says whether anybody looked for labels of this model that are likely wrong."""
-        return NumberedDocuments(self.storage, layout.suspects(model)).newest_number() > 0
+        return any(self.storage.list(layout.suspects(model).partition("{")[0]))  # the newest list may have many megabytes
 
     def find(self, model: str, hides_waiting: bool) -> Strongest | None:
         """Finds what the newest list says; None where nobody looked. DamagedDocument.
@@ -59,11 +58,12 @@ class Suspected:
         return sent
 
     def _look(self, model: str) -> _Look:
-        known, now = self._looks.get(model), clock.monotonic()
-        if known is None or now - known.at > LOOKED_S:
+        known, begin = self._looks.get(model), clock.monotonic()
+        if known is None or begin > known.until:
             document = read_newest(self.storage, model)
             suspects = document.suspects if document else []
             said = read_said(self.storage, suspects, self._settings.gates.trusted_origins)
             waiting = find_waiting(self.storage, model, suspects, self._settings.serve.label_days)
-            known = self._looks[model] = _Look(now, document, said, waiting)
+            end = clock.monotonic()
+            known = self._looks[model] = _Look(end + max(LOOKED_S, end - begin), document, said, waiting)
         return known
